@@ -1,0 +1,128 @@
+//! What every buffer of this crate can do, as one trait.
+
+use crate::error::{BufferResult, Rejected};
+use crate::stats::QueueStats;
+use std::sync::Arc;
+
+/// The operations that all buffers share; wrappers, conformance tests and benchmarks are written once against it.
+///
+/// All methods take `&self` and may be called from any thread. Whether `push` and `pop` wait is the buffer's
+/// configuration; [`offer`](Self::offer) and [`try_pop`](Self::try_pop) never do.
+///
+/// # Examples
+/// ```
+/// use elasticq::{Buffer, BufferResult, Config, DynamicCircularBuffer};
+///
+/// fn first_of<T>(buffer: &impl Buffer<T>, items: Vec<T>) -> BufferResult<T> {
+///     buffer.push_batch(items)?;
+///     buffer.pop()
+/// }
+///
+/// let buffer = DynamicCircularBuffer::new(Config::default())?;
+/// assert_eq!(first_of(&buffer, vec![1, 2, 3]), Ok(1));
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
+pub trait Buffer<T> {
+    /// Adds `item` at the end; waits for room if the buffer is configured to.
+    ///
+    /// # Errors
+    /// A capacity error when there is no room, `Timeout` when it waited in vain, `ResizeError` when there is no
+    /// memory, `Closed` after [`close`](Self::close).
+    fn push(&self, item: T) -> BufferResult<()>;
+
+    /// Adds `item` at the end without ever waiting.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), with the item handed back.
+    fn offer(&self, item: T) -> Result<(), Rejected<T>>;
+
+    /// Adds all of `items` or, on an error, none.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    fn push_batch(&self, items: Vec<T>) -> BufferResult<()>;
+
+    /// Takes the next item; waits for one if the buffer is configured to.
+    ///
+    /// # Errors
+    /// `Empty`, `Timeout` when it waited in vain, or `Closed` once a closed buffer is empty.
+    fn pop(&self) -> BufferResult<T>;
+
+    /// Takes the next item without ever waiting.
+    ///
+    /// # Errors
+    /// `Empty`, or `Closed` once a closed buffer is empty.
+    fn try_pop(&self) -> BufferResult<T>;
+
+    /// Takes up to `max_items`; an empty buffer gives an empty vector.
+    ///
+    /// # Errors
+    /// `Closed` once a closed buffer is empty, `ResizeError` when there is no memory for the vector.
+    fn pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>>;
+
+    /// Items in the buffer now.
+    fn len(&self) -> usize;
+
+    /// Whether the buffer holds nothing now.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The logical capacity now, in items.
+    fn capacity(&self) -> usize;
+
+    /// Refuses all pushes from now on and wakes everybody who waits; what is inside can still be taken.
+    fn close(&self);
+
+    /// Whether [`close`](Self::close) was called.
+    fn is_closed(&self) -> bool;
+
+    /// Counters and sizes at this moment.
+    fn stats(&self) -> QueueStats;
+}
+
+macro_rules! forward {
+    ($pointer:ty) => {
+        impl<T, B: Buffer<T> + ?Sized> Buffer<T> for $pointer {
+            fn push(&self, item: T) -> BufferResult<()> {
+                (**self).push(item)
+            }
+            fn offer(&self, item: T) -> Result<(), Rejected<T>> {
+                (**self).offer(item)
+            }
+            fn push_batch(&self, items: Vec<T>) -> BufferResult<()> {
+                (**self).push_batch(items)
+            }
+            fn pop(&self) -> BufferResult<T> {
+                (**self).pop()
+            }
+            fn try_pop(&self) -> BufferResult<T> {
+                (**self).try_pop()
+            }
+            fn pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
+                (**self).pop_batch(max_items)
+            }
+            fn len(&self) -> usize {
+                (**self).len()
+            }
+            fn is_empty(&self) -> bool {
+                (**self).is_empty()
+            }
+            fn capacity(&self) -> usize {
+                (**self).capacity()
+            }
+            fn close(&self) {
+                (**self).close();
+            }
+            fn is_closed(&self) -> bool {
+                (**self).is_closed()
+            }
+            fn stats(&self) -> QueueStats {
+                (**self).stats()
+            }
+        }
+    };
+}
+
+forward!(&B);
+forward!(Arc<B>);

@@ -1,0 +1,176 @@
+//! What can go wrong, and the item that comes back when it does.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// What every fallible operation of this crate returns.
+pub type BufferResult<T> = Result<T, BufferError>;
+
+/// Why an operation was refused. A refused operation leaves the buffer as it was.
+///
+/// Two questions can be put to every error: [`is_retriable`](Self::is_retriable) and
+/// [`is_capacity_error`](Self::is_capacity_error).
+///
+/// # Examples
+/// ```
+/// use elasticq::{BufferError, Config, DynamicCircularBuffer};
+///
+/// let buffer = DynamicCircularBuffer::new(Config::default())?;
+/// buffer.push(1)?;
+/// assert_eq!(buffer.pop(), Ok(1));
+/// assert_eq!(buffer.pop(), Err(BufferError::Empty));
+/// # Ok::<(), BufferError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BufferError {
+    /// There is some room, but less than the batch needs.
+    #[error("the buffer has too little room for the batch")]
+    Full,
+    /// There is nothing to take.
+    #[error("the buffer is empty")]
+    Empty,
+    /// The operation waited this long in vain.
+    #[error("the operation timed out after {0:?}")]
+    Timeout(Duration),
+    /// The buffer holds as many items as `max_capacity` (the number given here) allows, or the batch is larger than that.
+    #[error("the buffer has reached its max_capacity of {0} items")]
+    MaxCapacityReached(usize),
+    /// Memory for a larger ring could not be had. What was in the buffer is still there.
+    #[error("the buffer could not be resized: {0}")]
+    ResizeError(String),
+    /// The call makes no sense in the state the buffer is in, or from the thread it came from.
+    #[error("invalid operation: {0}")]
+    InvalidOperation(String),
+    /// A setting breaks its rule; the text names the field, its value and the rule.
+    #[error("invalid configuration: {0}")]
+    InvalidConfiguration(String),
+    /// None of the other kinds.
+    #[error("{0}")]
+    Other(String),
+    /// The buffer was closed, and what it held has been taken.
+    #[error("the buffer is closed")]
+    Closed,
+    /// Stored data failed its check; the text names the file and the offset.
+    #[error("corrupted data: {0}")]
+    Corrupted(String),
+    /// The durable queue is open elsewhere; the text names the owner.
+    #[error("already open: {0}")]
+    AlreadyOpen(String),
+    /// The operating system refused a read or a write.
+    #[error("input/output error: {0}")]
+    Io(String),
+}
+
+impl BufferError {
+    /// Whether the same call may succeed later without anything being changed but the buffer's contents or the
+    /// memory that is free.
+    ///
+    /// True for `Full`, `MaxCapacityReached`, `Empty`, `Timeout`, `ResizeError` and `Other`.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::BufferError;
+    ///
+    /// assert!(BufferError::MaxCapacityReached(8).is_retriable());
+    /// assert!(!BufferError::Closed.is_retriable());
+    /// ```
+    #[must_use]
+    pub const fn is_retriable(&self) -> bool {
+        matches!(
+            self,
+            Self::Full
+                | Self::MaxCapacityReached(_)
+                | Self::Empty
+                | Self::Timeout(_)
+                | Self::ResizeError(_)
+                | Self::Other(_)
+        )
+    }
+
+    /// Whether the operation failed for want of room: `Full` and `MaxCapacityReached`.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::BufferError;
+    ///
+    /// assert!(BufferError::Full.is_capacity_error());
+    /// assert!(!BufferError::Empty.is_capacity_error());
+    /// ```
+    #[must_use]
+    pub const fn is_capacity_error(&self) -> bool {
+        matches!(self, Self::Full | Self::MaxCapacityReached(_))
+    }
+}
+
+/// A refused push: the reason, and the item (or batch) itself, so that nothing is lost.
+///
+/// # Examples
+/// ```
+/// use elasticq::{BufferError, Config, DynamicCircularBuffer};
+///
+/// let one = Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
+/// let buffer = DynamicCircularBuffer::new(one)?;
+/// buffer.push("kept".to_string())?;
+/// let rejected = buffer.offer("refused".to_string()).unwrap_err();
+/// assert_eq!(rejected.reason(), &BufferError::MaxCapacityReached(1));
+/// assert_eq!(rejected.into_inner(), "refused");
+/// # Ok::<(), BufferError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rejected<T> {
+    reason: BufferError,
+    item: T,
+}
+
+impl<T> Rejected<T> {
+    pub(crate) const fn new(reason: BufferError, item: T) -> Self {
+        Self { reason, item }
+    }
+
+    /// Why the item was refused.
+    #[must_use]
+    pub const fn reason(&self) -> &BufferError {
+        &self.reason
+    }
+
+    /// A look at the item.
+    #[must_use]
+    pub const fn item(&self) -> &T {
+        &self.item
+    }
+
+    /// The item, back in the caller's hands.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.item
+    }
+
+    /// The reason and the item.
+    #[must_use]
+    pub fn into_parts(self) -> (BufferError, T) {
+        (self.reason, self.item)
+    }
+}
+
+impl<T> From<Rejected<T>> for BufferError {
+    fn from(rejected: Rejected<T>) -> Self {
+        rejected.reason
+    }
+}
+
+// By hand, so that neither trait asks anything of `T`.
+impl<T> fmt::Debug for Rejected<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for Rejected<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl<T> Error for Rejected<T> {}

@@ -1,0 +1,46 @@
+//! Elastic, thread-safe queues: they grow on demand, shrink after a burst, and lose nothing on the way.
+//!
+//! - [`DynamicCircularBuffer`]: any number of producers and consumers around one lock; grows and shrinks within the
+//!   limits of a [`Config`], moves batches in slices, wakes who waits.
+//!
+//! Three rules hold for every queue of this crate:
+//! - **A refused item comes back.** [`offer`](DynamicCircularBuffer::offer) returns it in a [`Rejected`]; a batch goes
+//!   in whole or not at all; a failed call leaves the queue as it was.
+//! - **No foreign code runs under a lock**, except that [`iter`](DynamicCircularBuffer::iter) and its kin clone there:
+//!   items are dropped and compared outside, so an item's `Drop` may use the queue it came from.
+//! - **Memory comes back.** After a burst the capacity returns to `min_capacity`, with enough hysteresis that a queue
+//!   at a threshold does not resize at every call.
+//!
+//! # Examples
+//! ```
+//! use elasticq::{BufferError, Config, DynamicCircularBuffer};
+//!
+//! let buffer = DynamicCircularBuffer::new(Config::default())?;
+//! buffer.push(10)?;
+//! buffer.push_batch(vec![20, 30])?;
+//! assert_eq!(buffer.pop(), Ok(10));
+//! assert_eq!(buffer.pop_batch(8), Ok(vec![20, 30]));
+//! assert_eq!(buffer.pop(), Err(BufferError::Empty));
+//! # Ok::<(), BufferError>(())
+//! ```
+
+// Layers, each importing only those before it; docs/architecture.md says what belongs where.
+mod sync;
+
+mod config;
+mod error;
+mod stats;
+
+mod buffer;
+mod wait;
+
+mod ring;
+
+mod locked;
+
+pub use buffer::Buffer;
+pub use config::Config;
+pub use error::{BufferError, BufferResult, Rejected};
+pub use locked::{DynamicCircularBuffer, ThreadSafeDynamicCircularBuffer};
+pub use stats::QueueStats;
+pub use wait::Waiter;

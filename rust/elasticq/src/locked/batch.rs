@@ -1,0 +1,314 @@
+//! Many items under one lock: batches in and out, looking at all of them, taking all of them.
+
+use super::DynamicCircularBuffer;
+use crate::error::{BufferError, BufferResult, Rejected};
+use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
+
+impl<T> DynamicCircularBuffer<T> {
+    /// Adds all of `items` in their order, or none of them; blocks up to `push_timeout` for room if that is set.
+    ///
+    /// The items are dropped when they are refused; [`offer_batch`](Self::offer_batch) hands them back. They go in as
+    /// one: no other producer's items come between them.
+    ///
+    /// # Errors
+    /// - `MaxCapacityReached(max_capacity)`: the buffer is full, or the batch is larger than it can ever be.
+    /// - `Full`: there is room, but not for all of them.
+    /// - `Timeout(push_timeout)`: it waited in vain.
+    /// - `ResizeError`: there is no memory to grow.
+    /// - `Closed`: the buffer was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push_batch(vec![30, 40, 50])?;
+    /// assert_eq!(buffer.len(), 3);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn push_batch(&self, items: Vec<T>) -> BufferResult<()> {
+        match self.push_timeout {
+            None => Ok(self.offer_batch(items)?),
+            Some(timeout) => Ok(self.offer_batch_within(items, timeout)?),
+        }
+    }
+
+    /// Adds all of `items` or none, without ever waiting for room.
+    ///
+    /// # Errors
+    /// As [`push_batch`](Self::push_batch) without `Timeout`; the [`Rejected`] holds the items.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, DynamicCircularBuffer};
+    ///
+    /// let four = Config::default().with_initial_capacity(4).with_min_capacity(4).with_max_capacity(4);
+    /// let buffer = DynamicCircularBuffer::new(four)?;
+    /// buffer.push_batch(vec![1, 2])?;
+    /// let (reason, items) = buffer.offer_batch(vec![3, 4, 5]).unwrap_err().into_parts();
+    /// assert_eq!((reason, items), (BufferError::Full, vec![3, 4, 5]));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub fn offer_batch(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        self.put_all(items).inspect_err(|rejected| self.count_refused(rejected.item().len()))
+    }
+
+    /// Takes up to `max_items` of the oldest items, in order; an empty buffer gives an empty vector.
+    ///
+    /// With `pop_timeout` set it blocks up to that long for the first item, takes what is there then, and gives an
+    /// empty vector when none came.
+    ///
+    /// # Errors
+    /// - `Closed`: there is nothing, and the buffer was closed.
+    /// - `ResizeError`: there is no memory for the vector; nothing was taken.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push_batch(vec![1, 2, 3])?;
+    /// assert_eq!(buffer.pop_batch(2)?, [1, 2]);
+    /// assert_eq!(buffer.pop_batch(2)?, [3]);
+    /// assert_eq!(buffer.pop_batch(2)?, []);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        match self.pop_timeout {
+            None => self.try_pop_batch(max_items),
+            Some(timeout) => self.pop_batch_within(max_items, timeout),
+        }
+    }
+
+    /// [`pop_batch`](Self::pop_batch) without ever waiting.
+    ///
+    /// # Errors
+    /// As [`pop_batch`](Self::pop_batch).
+    pub fn try_pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        let mut items = Vec::new();
+        let mut state = self.state.lock();
+        let count = state.ring.len().min(max_items);
+        if count == 0 {
+            return if state.closed && max_items > 0 && state.ring.len() == 0 {
+                Err(BufferError::Closed)
+            } else {
+                Ok(items)
+            };
+        }
+        items.try_reserve_exact(count).map_err(|_| {
+            BufferError::ResizeError(format!("no memory for a batch of {count} items of {} bytes each", size_of::<T>()))
+        })?;
+        state.ring.pop_into_vec(&mut items, count);
+        let more = state.ring.len() != 0;
+        drop(state);
+        self.wake_after_taking(count, more);
+        Ok(items)
+    }
+
+    /// Moves the oldest items into `target`, as many as there are and fit, without waiting; gives their number. The
+    /// first so many places of `target` are initialised then, the rest is untouched.
+    ///
+    /// For callers that have the memory already; [`pop_batch`](Self::pop_batch) makes a vector.
+    ///
+    /// # Errors
+    /// `Closed`: there is nothing, and the buffer was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::mem::MaybeUninit;
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push_batch(vec![1, 2, 3])?;
+    /// let mut target = [const { MaybeUninit::<i32>::uninit() }; 8];
+    /// assert_eq!(buffer.pop_into(&mut target)?, 3);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn pop_into(&self, target: &mut [MaybeUninit<T>]) -> BufferResult<usize> {
+        let mut state = self.state.lock();
+        let count = state.ring.pop_into(target);
+        let more = state.ring.len() != 0;
+        let closed = state.closed;
+        drop(state);
+        if count > 0 {
+            self.wake_after_taking(count, more);
+        } else if closed && !more && !target.is_empty() {
+            return Err(BufferError::Closed);
+        }
+        Ok(count)
+    }
+
+    /// Adds `count` items made by `make(0)`, `make(1)`, ... **under the lock**, or none.
+    ///
+    /// For callers whose items come out of a cheap conversion; `make` must not touch this buffer. When `make` panics,
+    /// what it has made until then is in the buffer.
+    ///
+    /// # Errors
+    /// As [`offer_batch`](Self::offer_batch); `make` was not called then.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.offer_with(3, |n| n * n)?;
+    /// assert_eq!(buffer.drain(), [0, 1, 4]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn offer_with(&self, count: usize, make: impl FnMut(usize) -> T) -> BufferResult<()> {
+        let mut state = self.state.lock();
+        let added = if state.closed { Err(BufferError::Closed) } else { state.ring.push_with(count, make) };
+        let room = state.has_room();
+        drop(state);
+        match added {
+            Ok(()) => self.wake_after_adding(count, room),
+            Err(_) => self.count_refused(count),
+        }
+        added
+    }
+
+    /// Takes everything, in order, and shrinks to `min_capacity`. The lock is held for a constant time.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push_batch(vec![1, 2, 3])?;
+    /// assert_eq!(buffer.drain(), [1, 2, 3]);
+    /// assert!(buffer.is_empty());
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn drain(&self) -> Vec<T> {
+        self.take_all().into_vec()
+    }
+
+    /// Drops everything, shrinks to `min_capacity` and gives the number of items dropped. They are dropped after the
+    /// lock was released.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push_batch(vec![1, 2, 3])?;
+    /// assert_eq!(buffer.clear(), 3);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn clear(&self) -> usize {
+        self.take_all().len()
+    }
+
+    /// Clones of all items, in order, as they were at one moment. The clones are made under the lock.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push_batch(vec!["a", "b"])?;
+    /// assert_eq!(buffer.iter(), ["a", "b"]);
+    /// assert_eq!(buffer.len(), 2);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn iter(&self) -> Vec<T>
+    where
+        T: Clone,
+    {
+        self.iter_with(T::clone)
+    }
+
+    /// What `look` makes of each item, in order, of one moment. `look` runs **under the lock**: it must be short and
+    /// must not touch this buffer.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push_batch(vec!["one".to_string(), "three".to_string()])?;
+    /// assert_eq!(buffer.iter_with(String::len), [3, 5]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn iter_with<U>(&self, look: impl FnMut(&T) -> U) -> Vec<U> {
+        // Declared before the guard, so that a panic in `look` drops the clones only after the lock.
+        let mut seen = Vec::new();
+        let state = self.state.lock();
+        let (first, second) = state.ring.as_slices();
+        seen.reserve_exact(first.len() + second.len());
+        seen.extend(first.iter().chain(second).map(look));
+        drop(state);
+        seen
+    }
+
+    /// A clone of the oldest item, which stays where it is.
+    ///
+    /// # Errors
+    /// As [`try_pop`](Self::try_pop).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push(1)?;
+    /// assert_eq!((buffer.peek(), buffer.len()), (Ok(1), 1));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn peek(&self) -> BufferResult<T>
+    where
+        T: Clone,
+    {
+        self.peek_with(T::clone)
+    }
+
+    /// What `look` makes of the oldest item, **under the lock**.
+    ///
+    /// # Errors
+    /// As [`try_pop`](Self::try_pop).
+    pub fn peek_with<U>(&self, look: impl FnOnce(&T) -> U) -> BufferResult<U> {
+        let state = self.state.lock();
+        state.ring.as_slices().0.first().map(look).ok_or_else(|| state.nothing())
+    }
+
+    /// Shows every item to `visit`, in order and **under the lock**, until it breaks; shows none if the lock is taken
+    /// at the moment. For garbage collectors, which must not block.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push_batch(vec![1, 2, 3])?;
+    /// let found = buffer.try_visit(|&n| if n == 2 { ControlFlow::Break(n) } else { ControlFlow::Continue(()) });
+    /// assert_eq!(found, ControlFlow::Break(2));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn try_visit<B>(&self, visit: impl FnMut(&T) -> ControlFlow<B>) -> ControlFlow<B> {
+        let Some(state) = self.state.try_lock() else { return ControlFlow::Continue(()) };
+        let (first, second) = state.ring.as_slices();
+        first.iter().chain(second).try_for_each(visit)
+    }
+
+    /// One attempt to add a batch.
+    pub(super) fn put_all(&self, mut items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        let count = items.len();
+        let mut state = self.state.lock();
+        let added = if state.closed { Err(BufferError::Closed) } else { state.ring.push_all(&mut items) };
+        let room = state.has_room();
+        drop(state);
+        match added {
+            Ok(()) => self.wake_after_adding(count, room),
+            Err(reason) => return Err(Rejected::new(reason, items)),
+        }
+        Ok(())
+    }
+
+    fn take_all(&self) -> crate::ring::Taken<T> {
+        let taken = self.state.lock().ring.take_all();
+        self.wake_after_taking(taken.len(), false);
+        taken
+    }
+}

@@ -1,0 +1,373 @@
+//! `DynamicCircularBuffer<T>` = a lock around a [`Ring`] + a [`Signal`] each for "not empty" and "not full".
+//!
+//! Invariant: every change of the ring or of `closed` happens under the lock, and whoever makes one looks for sleepers
+//! after unlocking (see `wait` for why none is missed). Nothing of `T` but `Clone` runs under the lock: items are moved
+//! in and out there and dropped outside.
+//!
+//! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `timed`: waiting.
+
+mod batch;
+mod timed;
+
+use crate::buffer::Buffer;
+use crate::config::Config;
+use crate::error::{BufferError, BufferResult, Rejected};
+use crate::ring::Ring;
+use crate::stats::QueueStats;
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::wait::Signal;
+use crossbeam_utils::CachePadded;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A [`DynamicCircularBuffer`] shared between threads.
+pub type ThreadSafeDynamicCircularBuffer<T> = Arc<DynamicCircularBuffer<T>>;
+
+/// A first-in, first-out buffer that grows and shrinks, for any number of producers and consumers.
+///
+/// One [parking_lot](https://docs.rs/parking_lot) mutex guards a ring of items. The ring grows by `growth_factor` when
+/// it is full, to exactly `max_capacity` at most, and shrinks back when it is sparsely used (see [`Config`]). Every
+/// method takes `&self`, is safe from any thread and linearizable: it takes effect at one moment while the lock is held.
+///
+/// **Waiting.** [`push`](Self::push), [`push_batch`](Self::push_batch), [`pop`](Self::pop) and
+/// [`pop_batch`](Self::pop_batch) answer at once, unless `push_timeout` or `pop_timeout` is set; then they block up to
+/// that long. [`offer`](Self::offer) and [`try_pop`](Self::try_pop) never wait, [`offer_within`](Self::offer_within)
+/// and [`pop_within`](Self::pop_within) as long as they are told. Those who wait are woken in the order they came, but
+/// a thread that happens to call at the right moment may be served before one that is just waking up.
+///
+/// **Memory.** `initial_capacity` slots are allocated at the start; physically the ring is the next power of two. A
+/// push that needs more and gets no memory is refused with `ResizeError`, and the buffer goes on as it was.
+///
+/// **Cost.** Single items: constant time (amortised where the ring is resized). Batches: one lock and at most two slice
+/// copies each, whatever their size.
+///
+/// # Examples
+/// ```
+/// use elasticq::{Config, DynamicCircularBuffer};
+/// use std::sync::Arc;
+/// use std::thread;
+///
+/// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
+/// let producer = {
+///     let buffer = Arc::clone(&buffer);
+///     thread::spawn(move || (0..5000).try_for_each(|n| buffer.push(n)))
+/// };
+/// producer.join().unwrap()?;
+/// assert_eq!((buffer.len(), buffer.capacity()), (5000, 8192)); // it grew from 1024 in doublings
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
+pub struct DynamicCircularBuffer<T> {
+    state: CachePadded<Mutex<State<T>>>,
+    not_empty: Signal,
+    not_full: Signal,
+    /// Waiting producers that need more than one place; while there are any, room wakes every producer, since one
+    /// free place given to somebody who needs ten would otherwise be lost on him.
+    bulk_producers: AtomicUsize,
+    refused: AtomicU64,
+    push_timeout: Option<Duration>,
+    pop_timeout: Option<Duration>,
+}
+
+struct State<T> {
+    ring: Ring<T>,
+    closed: bool,
+}
+
+impl<T> State<T> {
+    /// Why there is nothing to take.
+    const fn nothing(&self) -> BufferError {
+        if self.closed { BufferError::Closed } else { BufferError::Empty }
+    }
+
+    const fn has_room(&self) -> bool {
+        self.ring.len() < self.ring.max_capacity()
+    }
+}
+
+impl<T> DynamicCircularBuffer<T> {
+    /// Makes an empty buffer and allocates its initial capacity.
+    ///
+    /// # Errors
+    /// `InvalidConfiguration`, naming the field, its value and the rule; also when there is no memory for
+    /// `initial_capacity`.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::<u64>::new(Config::default())?;
+    /// assert_eq!(buffer.capacity(), 1024);
+    /// assert!(DynamicCircularBuffer::<u64>::new(Config::default().with_growth_factor(1.0)).is_err());
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn new(config: Config) -> BufferResult<Self> {
+        Ok(Self {
+            state: CachePadded::new(Mutex::new(State { ring: Ring::new(&config)?, closed: false })),
+            not_empty: Signal::new(),
+            not_full: Signal::new(),
+            bulk_producers: AtomicUsize::new(0),
+            refused: AtomicU64::new(0),
+            push_timeout: config.push_timeout,
+            pop_timeout: config.pop_timeout,
+        })
+    }
+
+    /// Adds `item` at the end; blocks up to `push_timeout` for room if that is set.
+    ///
+    /// The item is dropped when it is refused; [`offer`](Self::offer) hands it back.
+    ///
+    /// # Errors
+    /// - `MaxCapacityReached(max_capacity)`: there is no room.
+    /// - `Timeout(push_timeout)`: it waited in vain.
+    /// - `ResizeError`: there is no memory to grow.
+    /// - `Closed`: the buffer was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push("hello")?;
+    /// assert_eq!(buffer.len(), 1);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    #[inline]
+    pub fn push(&self, item: T) -> BufferResult<()> {
+        match self.push_timeout {
+            None => Ok(self.offer(item)?),
+            Some(timeout) => Ok(self.offer_within(item, timeout)?),
+        }
+    }
+
+    /// Adds `item` at the end without ever waiting for room.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push) without `Timeout`; the [`Rejected`] holds the item.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.close();
+    /// let rejected = buffer.offer(7).unwrap_err();
+    /// assert_eq!(rejected.into_inner(), 7);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    #[inline]
+    pub fn offer(&self, item: T) -> Result<(), Rejected<T>> {
+        self.put(item).inspect_err(|_| self.count_refused(1))
+    }
+
+    /// Takes the oldest item; blocks up to `pop_timeout` for one if that is set.
+    ///
+    /// # Errors
+    /// - `Empty`: there is none.
+    /// - `Timeout(pop_timeout)`: it waited in vain.
+    /// - `Closed`: there is none, and the buffer was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push('a')?;
+    /// assert_eq!(buffer.pop(), Ok('a'));
+    /// assert_eq!(buffer.pop(), Err(BufferError::Empty));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    #[inline]
+    pub fn pop(&self) -> BufferResult<T> {
+        match self.pop_timeout {
+            None => self.try_pop(),
+            Some(timeout) => self.pop_within(timeout),
+        }
+    }
+
+    /// Takes the oldest item without ever waiting for one.
+    ///
+    /// # Errors
+    /// `Empty`, or `Closed` when the buffer is empty and was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::<u8>::new(Config::default())?;
+    /// assert_eq!(buffer.try_pop(), Err(BufferError::Empty));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    #[inline]
+    pub fn try_pop(&self) -> BufferResult<T> {
+        let mut state = self.state.lock();
+        let Some(item) = state.ring.pop() else { return Err(state.nothing()) };
+        let more = state.ring.len() != 0;
+        drop(state);
+        self.wake_after_taking(1, more);
+        Ok(item)
+    }
+
+    /// Items in the buffer now. Constant time; takes the lock.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.state.lock().ring.len()
+    }
+
+    /// Whether the buffer holds nothing now. Constant time; takes the lock.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The logical capacity now: how many items fit before the ring grows. Constant time; takes the lock.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.state.lock().ring.capacity()
+    }
+
+    /// The capacity that it never grows beyond, in items. Constant time; takes the lock.
+    #[must_use]
+    pub fn max_capacity(&self) -> usize {
+        self.state.lock().ring.max_capacity()
+    }
+
+    /// Items ever accepted. Constant time; takes the lock.
+    #[must_use]
+    pub fn pushed(&self) -> u64 {
+        self.state.lock().ring.pushed()
+    }
+
+    /// Counters and sizes, all of the same moment. Constant time; takes the lock.
+    #[must_use]
+    pub fn stats(&self) -> QueueStats {
+        let state = self.state.lock();
+        QueueStats {
+            messages_enqueued: state.ring.pushed(),
+            messages_dequeued: state.ring.popped(),
+            messages_dropped: self.refused.load(Ordering::Relaxed),
+            current_size: state.ring.len(),
+            current_capacity: state.ring.capacity(),
+            peak_size: state.ring.peak(),
+            grown: state.ring.grown(),
+            shrunk: state.ring.shrunk(),
+        }
+    }
+
+    /// Refuses all pushes from now on and wakes everybody who waits. What is inside can still be taken; after that,
+    /// taking is `Closed` too. Closing twice does nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push(1)?;
+    /// buffer.close();
+    /// assert_eq!(buffer.push(2), Err(BufferError::Closed));
+    /// assert_eq!(buffer.pop(), Ok(1));
+    /// assert_eq!(buffer.pop(), Err(BufferError::Closed));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub fn close(&self) {
+        self.state.lock().closed = true;
+        self.not_empty.wake(usize::MAX);
+        self.not_full.wake(usize::MAX);
+    }
+
+    /// Whether the buffer was closed. Takes the lock.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    /// One attempt to add one item.
+    #[inline]
+    fn put(&self, item: T) -> Result<(), Rejected<T>> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Rejected::new(BufferError::Closed, item));
+        }
+        state.ring.push(item)?;
+        let room = state.has_room();
+        drop(state);
+        self.wake_after_adding(1, room);
+        Ok(())
+    }
+
+    #[cold]
+    fn count_refused(&self, items: usize) {
+        self.refused.fetch_add(items as u64, Ordering::Relaxed);
+    }
+
+    /// `count` items were added. With `room` left, a producer who was woken for more room than he used passes it on.
+    #[inline]
+    fn wake_after_adding(&self, count: usize, room: bool) {
+        if self.not_empty.has_sleepers() {
+            self.not_empty.wake(count);
+        }
+        if room && self.not_full.has_sleepers() {
+            self.wake_producers(1);
+        }
+    }
+
+    /// `count` items were taken. With `more` left, a consumer who was woken for several of them passes it on.
+    #[inline]
+    fn wake_after_taking(&self, count: usize, more: bool) {
+        if self.not_full.has_sleepers() {
+            self.wake_producers(count);
+        }
+        if more && self.not_empty.has_sleepers() {
+            self.not_empty.wake(1);
+        }
+    }
+
+    /// Relaxed will do: a producer registers as bulk before he looks at the ring under the lock.
+    #[cold]
+    fn wake_producers(&self, places: usize) {
+        let bulk = self.bulk_producers.load(Ordering::Relaxed) != 0;
+        self.not_full.wake(if bulk { usize::MAX } else { places });
+    }
+}
+
+impl<T> Buffer<T> for DynamicCircularBuffer<T> {
+    fn push(&self, item: T) -> BufferResult<()> {
+        self.push(item)
+    }
+    fn offer(&self, item: T) -> Result<(), Rejected<T>> {
+        self.offer(item)
+    }
+    fn push_batch(&self, items: Vec<T>) -> BufferResult<()> {
+        self.push_batch(items)
+    }
+    fn pop(&self) -> BufferResult<T> {
+        self.pop()
+    }
+    fn try_pop(&self) -> BufferResult<T> {
+        self.try_pop()
+    }
+    fn pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        self.pop_batch(max_items)
+    }
+    fn len(&self) -> usize {
+        self.len()
+    }
+    fn capacity(&self) -> usize {
+        self.capacity()
+    }
+    fn close(&self) {
+        self.close();
+    }
+    fn is_closed(&self) -> bool {
+        self.is_closed()
+    }
+    fn stats(&self) -> QueueStats {
+        self.stats()
+    }
+}
+
+impl<T> fmt::Debug for DynamicCircularBuffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamicCircularBuffer").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

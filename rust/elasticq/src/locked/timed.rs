@@ -1,0 +1,189 @@
+//! Waiting for an item or for room.
+//!
+//! Every wait follows the one order that misses no wake-up: try, register, try again, sleep (see `wait`).
+
+use super::DynamicCircularBuffer;
+use crate::error::{BufferError, BufferResult, Rejected};
+use crate::sync::{AtomicUsize, Ordering};
+use crate::wait::{Signal, Waiter};
+use std::time::{Duration, Instant};
+
+impl<T> DynamicCircularBuffer<T> {
+    /// Takes the oldest item, blocking up to `timeout` until there is one. A timeout too long for the clock waits for
+    /// ever.
+    ///
+    /// # Errors
+    /// `Timeout(timeout)`, or `Closed` when the buffer is empty and was closed, before or meanwhile.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, DynamicCircularBuffer};
+    /// use std::time::Duration;
+    ///
+    /// let buffer = DynamicCircularBuffer::<u8>::new(Config::default())?;
+    /// let brief = Duration::from_millis(1);
+    /// assert_eq!(buffer.pop_within(brief), Err(BufferError::Timeout(brief)));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub fn pop_within(&self, timeout: Duration) -> BufferResult<T> {
+        self.take_within(timeout, || match self.try_pop() {
+            Err(BufferError::Empty) => None,
+            settled => Some(settled),
+        })
+    }
+
+    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    ///
+    /// # Errors
+    /// As [`pop_batch`](Self::pop_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::time::Duration;
+    ///
+    /// let buffer = DynamicCircularBuffer::<u8>::new(Config::default())?;
+    /// assert_eq!(buffer.pop_batch_within(10, Duration::from_millis(1))?, []);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn pop_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
+        let taken = self.take_within(timeout, || match self.try_pop_batch(max_items) {
+            Ok(items) if items.is_empty() && max_items > 0 => None,
+            settled => Some(settled),
+        });
+        match taken {
+            Err(BufferError::Timeout(_)) => Ok(Vec::new()),
+            settled => settled,
+        }
+    }
+
+    /// Adds `item` at the end, blocking up to `timeout` until there is room. A timeout too long for the clock waits
+    /// for ever.
+    ///
+    /// # Errors
+    /// `Timeout(timeout)`, `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`] holds the item.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, DynamicCircularBuffer};
+    /// use std::time::Duration;
+    ///
+    /// let one = Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
+    /// let buffer = DynamicCircularBuffer::new(one)?;
+    /// let brief = Duration::from_millis(1);
+    /// buffer.offer_within('a', brief)?;
+    /// let (reason, item) = buffer.offer_within('b', brief).unwrap_err().into_parts();
+    /// assert_eq!((reason, item), (BufferError::Timeout(brief), 'b'));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub fn offer_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
+        self.put_within(item, timeout, |item| self.put(item)).inspect_err(|_| self.count_refused(1))
+    }
+
+    /// Adds all of `items` or none, blocking up to `timeout` until there is room for all. A batch larger than
+    /// `max_capacity` is refused at once.
+    ///
+    /// # Errors
+    /// As [`offer_within`](Self::offer_within), and `MaxCapacityReached` for a batch that never fits; the
+    /// [`Rejected`] holds the items.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::time::Duration;
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.offer_batch_within(vec![1, 2, 3], Duration::from_secs(1))?;
+    /// assert!(buffer.offer_batch_within(vec![0; 70_000], Duration::from_secs(1)).is_err()); // at once
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn offer_batch_within(&self, items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
+        let count = items.len();
+        let added = if count > self.max_capacity() {
+            self.put_all(items)
+        } else {
+            let _bulk = Bulk::join(&self.bulk_producers);
+            self.put_within(items, timeout, |items| self.put_all(items))
+        };
+        added.inspect_err(|_| self.count_refused(count))
+    }
+
+    /// A place in the queue of those who wait for an item; see [`Waiter`] for the order in which to use it.
+    pub fn wait_for_item(&self) -> Waiter<'_> {
+        self.not_empty.waiter()
+    }
+
+    /// A place in the queue of those who wait for room; see [`Waiter`] for the order in which to use it.
+    pub fn wait_for_room(&self) -> Waiter<'_> {
+        self.not_full.waiter()
+    }
+
+    fn take_within<R>(&self, timeout: Duration, take: impl Fn() -> Option<BufferResult<R>>) -> BufferResult<R> {
+        let mut sleep = Sleep::new(&self.not_empty, timeout);
+        loop {
+            if let Some(settled) = take() {
+                return settled;
+            }
+            sleep.before_the_next_try()?;
+        }
+    }
+
+    fn put_within<I>(
+        &self,
+        mut item: I,
+        timeout: Duration,
+        put: impl Fn(I) -> Result<(), Rejected<I>>,
+    ) -> Result<(), Rejected<I>> {
+        let mut sleep = Sleep::new(&self.not_full, timeout);
+        loop {
+            match put(item) {
+                Err(rejected) if rejected.reason().is_capacity_error() => item = rejected.into_inner(),
+                settled => return settled,
+            }
+            if let Err(reason) = sleep.before_the_next_try() {
+                return Err(Rejected::new(reason, item));
+            }
+        }
+    }
+}
+
+/// What a blocked call does between two tries.
+struct Sleep<'a> {
+    signal: &'a Signal,
+    timeout: Duration,
+    /// When to give up; read from the clock only once there is something to wait for.
+    deadline: Option<Option<Instant>>,
+    waiter: Option<Waiter<'a>>,
+}
+
+impl<'a> Sleep<'a> {
+    const fn new(signal: &'a Signal, timeout: Duration) -> Self {
+        Self { signal, timeout, deadline: None, waiter: None }
+    }
+
+    /// Registers, so that the try which follows misses nothing, or, when it has registered before, sleeps.
+    fn before_the_next_try(&mut self) -> BufferResult<()> {
+        let Some(mut waiter) = self.waiter.take() else {
+            self.waiter = Some(self.signal.waiter());
+            return Ok(());
+        };
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now().checked_add(self.timeout));
+        if waiter.wait_until(deadline) { Ok(()) } else { Err(BufferError::Timeout(self.timeout)) }
+    }
+}
+
+/// Counts a producer that waits for more than one place, as long as it lives.
+struct Bulk<'a>(&'a AtomicUsize);
+
+impl<'a> Bulk<'a> {
+    fn join(producers: &'a AtomicUsize) -> Self {
+        producers.fetch_add(1, Ordering::Relaxed);
+        Self(producers)
+    }
+}
+
+impl Drop for Bulk<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

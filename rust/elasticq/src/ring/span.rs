@@ -1,0 +1,215 @@
+//! `Span<T>`: a run of items between two absolute positions, laid out in a circle of slots.
+//!
+//! ```text
+//!   head                 tail            positions: 64 bits, never reused, `head <= tail`
+//!    |---- the items ----|
+//!   slot of a position = position & (slots - 1); `slots` is 0 (nothing allocated) or a power of two
+//! ```
+//!
+//! Invariant: exactly the slots of the positions `head..tail` are initialised, and `tail - head <= slots`.
+//! Every `unsafe` block of the ring stands in this file and argues from that sentence.
+
+use std::collections::TryReserveError;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+pub(super) struct Span<T> {
+    slots: Box<[MaybeUninit<T>]>,
+    head: u64,
+    tail: u64,
+}
+
+impl<T> Span<T> {
+    /// An empty span at `position` with no slots.
+    pub(super) fn unallocated(position: u64) -> Self {
+        Self { slots: Box::default(), head: position, tail: position }
+    }
+
+    pub(super) const fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Items that were ever taken.
+    pub(super) const fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Items that were ever put in.
+    pub(super) const fn tail(&self) -> u64 {
+        self.tail
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)] // never more than `slots`, which is a usize
+    pub(super) const fn len(&self) -> usize {
+        (self.tail - self.head) as usize
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)] // the mask keeps what is cut off out of the result
+    const fn index(&self, position: u64) -> usize {
+        position as usize & self.slots.len().wrapping_sub(1)
+    }
+
+    /// Adds one item.
+    ///
+    /// # Safety
+    /// `len() < slots()`.
+    #[inline]
+    pub(super) unsafe fn push(&mut self, item: T) {
+        let index = self.index(self.tail);
+        debug_assert!(self.len() < self.slots.len());
+        // SAFETY: there is a slot (the caller's promise makes `slots` at least 1), so the masked index is inside; it
+        // is free by the invariant, as `tail` lies less than one lap from `head`.
+        unsafe { self.slots.get_unchecked_mut(index) }.write(item);
+        self.tail += 1;
+    }
+
+    /// Takes the oldest item.
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<T> {
+        if self.head == self.tail {
+            return None;
+        }
+        let index = self.index(self.head);
+        // SAFETY: the span is not empty, so it has slots and the masked index is inside.
+        let slot = unsafe { self.slots.get_unchecked(index) };
+        // SAFETY: `head` is one of the initialised positions; advancing it gives up this slot, so it is read once.
+        let item = unsafe { slot.assume_init_read() };
+        self.head += 1;
+        Some(item)
+    }
+
+    /// The slots of `count` positions from `position` on, as one or two runs `(first slot, length)`.
+    fn runs(&self, position: u64, count: usize) -> [(usize, usize); 2] {
+        if count == 0 {
+            return [(0, 0); 2];
+        }
+        let start = self.index(position);
+        let first = count.min(self.slots.len() - start);
+        [(start, first), (0, count - first)]
+    }
+
+    /// Moves all of `items` in, in their order.
+    ///
+    /// # Safety
+    /// `items.len() <= slots() - len()`.
+    pub(super) unsafe fn push_all(&mut self, items: &mut Vec<T>) {
+        let count = items.len();
+        debug_assert!(count <= self.slots.len() - self.len());
+        let [(a, n), (b, m)] = self.runs(self.tail, count);
+        let source = items.as_ptr().cast::<MaybeUninit<T>>();
+        // SAFETY: `n` items are readable at `source`, the run lies inside the slots and is free (the caller's promise);
+        // a vector and the slots are different allocations.
+        unsafe { ptr::copy_nonoverlapping(source, self.slots[a..a + n].as_mut_ptr(), n) };
+        // SAFETY: `n <= count`, so this stays inside the vector or one past it.
+        let rest = unsafe { source.add(n) };
+        // SAFETY: as for the first run, for the remaining `m = count - n` items.
+        unsafe { ptr::copy_nonoverlapping(rest, self.slots[b..b + m].as_mut_ptr(), m) };
+        // SAFETY: the items were moved out above, so the vector must not drop them; 0 is within any capacity.
+        unsafe { items.set_len(0) };
+        self.tail += count as u64;
+    }
+
+    /// Moves the oldest items into `target`, as many as there are and fit; gives their number. Those first places of
+    /// `target` are initialised.
+    pub(super) fn pop_into(&mut self, target: &mut [MaybeUninit<T>]) -> usize {
+        let count = self.len().min(target.len());
+        let [(a, n), (b, m)] = self.runs(self.head, count);
+        let (first, second) = target[..count].split_at_mut(n);
+        // SAFETY: the run's slots and `first` are both `n` long and belong to different borrows. Advancing `head`
+        // below gives up the copied slots, so each item is owned once.
+        unsafe { ptr::copy_nonoverlapping(self.slots[a..a + n].as_ptr(), first.as_mut_ptr(), n) };
+        // SAFETY: the same for the second run, `m` long.
+        unsafe { ptr::copy_nonoverlapping(self.slots[b..b + m].as_ptr(), second.as_mut_ptr(), m) };
+        self.head += count as u64;
+        count
+    }
+
+    /// The items in order, in two slices.
+    pub(super) fn as_slices(&self) -> (&[T], &[T]) {
+        let [(a, n), (b, m)] = self.runs(self.head, self.len());
+        // SAFETY: both runs cover positions in `head..tail`, which are initialised.
+        let first = unsafe { initialised(&self.slots[a..a + n]) };
+        // SAFETY: as above.
+        let second = unsafe { initialised(&self.slots[b..b + m]) };
+        (first, second)
+    }
+
+    /// Moves the items to a new circle of `slots` (a power of two, at least `len()`). On failure nothing has changed.
+    pub(super) fn relocate(&mut self, slots: usize) -> Result<(), TryReserveError> {
+        debug_assert!(slots.is_power_of_two() && slots >= self.len());
+        let mut fresh = Self { slots: allocate(slots)?, head: self.head, tail: self.head };
+        while fresh.tail < self.tail {
+            let [(from, here), _] = self.runs(fresh.tail, remaining(fresh.tail, self.tail));
+            let [(to, there), _] = fresh.runs(fresh.tail, here);
+            let count = here.min(there);
+            let source = self.slots[from..from + count].as_ptr();
+            // SAFETY: both runs are `count` long and lie in different allocations. The source's items are forgotten
+            // below, before anything can drop them a second time.
+            unsafe { ptr::copy_nonoverlapping(source, fresh.slots[to..to + count].as_mut_ptr(), count) };
+            fresh.tail += count as u64;
+        }
+        self.head = self.tail; // the old slots hold nothing any more
+        *self = fresh;
+        Ok(())
+    }
+
+    /// Moves the oldest `count` items (at most as many as there are) to the end of `items`, which has the room.
+    pub(super) fn pop_into_vec(&mut self, items: &mut Vec<T>, count: usize) {
+        let moved = self.pop_into(&mut items.spare_capacity_mut()[..count]);
+        // SAFETY: `pop_into` initialised the first `moved` places of the spare capacity.
+        unsafe { items.set_len(items.len() + moved) };
+    }
+
+    /// The items in order, in a vector.
+    pub(super) fn into_vec(mut self) -> Vec<T> {
+        let count = self.len();
+        let mut items = Vec::with_capacity(count);
+        self.pop_into_vec(&mut items, count);
+        items
+    }
+}
+
+impl<T> Drop for Span<T> {
+    fn drop(&mut self) {
+        let [(a, n), (_, m)] = self.runs(self.head, self.len());
+        self.head = self.tail;
+        let (low, high) = self.slots.split_at_mut(a);
+        // Two owners, so that a panic in a drop of the first run still drops the second.
+        let _second = Run(&mut low[..m]);
+        drop(Run(&mut high[..n]));
+    }
+}
+
+/// Owns the items of a run of initialised slots that its span has given up.
+struct Run<'a, T>(&'a mut [MaybeUninit<T>]);
+
+impl<T> Drop for Run<'_, T> {
+    fn drop(&mut self) {
+        let items: *mut [T] = ptr::from_mut(self.0) as *mut [T];
+        // SAFETY: the slots are initialised and nobody else owns what is in them (both by how a `Run` is made above).
+        unsafe { ptr::drop_in_place(items) };
+    }
+}
+
+/// # Safety
+/// Every slot is initialised.
+const unsafe fn initialised<T>(slots: &[MaybeUninit<T>]) -> &[T] {
+    let pointer: *const [T] = ptr::from_ref(slots) as *const [T];
+    // SAFETY: `MaybeUninit<T>` has the layout of `T`, and the caller promises that all are initialised.
+    unsafe { &*pointer }
+}
+
+fn allocate<T>(slots: usize) -> Result<Box<[MaybeUninit<T>]>, TryReserveError> {
+    let mut vector = Vec::new();
+    vector.try_reserve_exact(slots)?;
+    // SAFETY: the capacity is there, and a `MaybeUninit` needs no initialisation.
+    unsafe { vector.set_len(slots) };
+    Ok(vector.into_boxed_slice())
+}
+
+#[allow(clippy::cast_possible_truncation)] // the positions lie within one lap of each other
+const fn remaining(from: u64, to: u64) -> usize {
+    (to - from) as usize
+}

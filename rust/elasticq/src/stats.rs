@@ -1,0 +1,37 @@
+//! What a queue has done so far.
+
+/// A queue's counters and sizes at one moment.
+///
+/// The counters are derived from the queue's positions, so they cost the fast path nothing.
+///
+/// # Examples
+/// ```
+/// use elasticq::{Config, DynamicCircularBuffer};
+///
+/// let buffer = DynamicCircularBuffer::new(Config::default())?;
+/// buffer.push_batch(vec![1, 2, 3])?;
+/// buffer.pop()?;
+/// let stats = buffer.stats();
+/// assert_eq!((stats.messages_enqueued, stats.messages_dequeued, stats.current_size), (3, 1, 2));
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct QueueStats {
+    /// Items accepted since the queue was made.
+    pub messages_enqueued: u64,
+    /// Items that left the queue in any way: popped, drained or cleared.
+    pub messages_dequeued: u64,
+    /// Items that were refused (for want of room or memory, or because the queue was closed); their senders still have them.
+    pub messages_dropped: u64,
+    /// Items in the queue now.
+    pub current_size: usize,
+    /// The logical capacity now, in items.
+    pub current_capacity: usize,
+    /// The most items the queue has held at once.
+    pub peak_size: usize,
+    /// How often the capacity grew.
+    pub grown: u64,
+    /// How often the capacity shrank.
+    pub shrunk: u64,
+}

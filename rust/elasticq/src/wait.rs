@@ -1,0 +1,144 @@
+//! Waiting: one [`Signal`] per condition, for blocked threads and for async tasks alike.
+//!
+//! The fast path of a waker is one load of `sleepers`. That no wake-up is lost rests on the order of four steps:
+//!
+//! ```text
+//! waiter   1. register: sleepers += 1, join the list      waker   3. change the state, under the buffer's lock
+//!          2. look at the state, under the buffer's lock          4. unlock, then read sleepers: 0? done
+//! ```
+//!
+//! If 2 comes before 3 in the order of the lock, then 1 happens before 4, so the waker sees the sleeper; the lock's own
+//! acquire and release carry the count over, and relaxed accesses to it suffice. If 2 comes after 3, the waiter
+//! sees the new state and does not sleep.
+//!
+//! `wake(n)` sees to it that at least `n` sleepers are on their way, counting those already woken. A burst therefore
+//! pays for one wake-up; in return **whoever takes something and sees more of it wakes the next** (the buffer does that),
+//! and a waiter that was woken and is dropped without having waited it out passes the wake-up on.
+
+use crate::sync::{AtomicUsize, Ordering};
+use crossbeam_utils::CachePadded;
+use event_listener::{Event, EventListener, Listener};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Instant;
+
+/// A condition that threads and tasks can sleep on.
+pub(crate) struct Signal {
+    /// Read at every push and pop, written only by those who wait: a cache line of its own keeps it shared.
+    sleepers: CachePadded<AtomicUsize>,
+    event: Event,
+}
+
+impl Signal {
+    pub(crate) fn new() -> Self {
+        Self { sleepers: CachePadded::new(AtomicUsize::new(0)), event: Event::new() }
+    }
+
+    /// Registers a waiter. What it waits for must be looked at *after* this call and before the wait.
+    pub(crate) fn waiter(&self) -> Waiter<'_> {
+        self.sleepers.fetch_add(1, Ordering::Relaxed);
+        Waiter { listener: Some(self.event.listen()), signal: self }
+    }
+
+    /// Whether anybody sleeps. To be asked after the state was changed under the lock.
+    #[inline]
+    pub(crate) fn has_sleepers(&self) -> bool {
+        self.sleepers.load(Ordering::Relaxed) != 0
+    }
+
+    /// Sees to it that at least `count` sleepers are awake or on their way.
+    #[cold]
+    pub(crate) fn wake(&self, count: usize) {
+        self.event.notify(count);
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signal").field("sleepers", &self.sleepers).finish_non_exhaustive()
+    }
+}
+
+/// A place in the queue of those who wait for a buffer to have an item, or to have room.
+///
+/// A wake-up is a hint, not an item: after it, try again, and make a new waiter if somebody else was faster. Make the
+/// waiter first, then look at the buffer, then wait; in that order no wake-up is missed. A waiter that is
+/// dropped leaves the queue, and if it was woken already the next one is woken in its place.
+///
+/// # Examples
+/// ```
+/// use elasticq::{BufferError, Config, DynamicCircularBuffer};
+/// use std::time::{Duration, Instant};
+///
+/// let buffer = DynamicCircularBuffer::<u8>::new(Config::default())?;
+/// let mut waiter = buffer.wait_for_item();
+/// assert!(buffer.is_empty());
+/// assert!(!waiter.wait_until(Some(Instant::now() + Duration::from_millis(1))));
+/// # Ok::<(), BufferError>(())
+/// ```
+#[must_use = "a waiter does nothing until it waits"]
+pub struct Waiter<'a> {
+    /// Present until it was woken.
+    listener: Option<EventListener>,
+    signal: &'a Signal,
+}
+
+impl Waiter<'_> {
+    /// Blocks until it is woken (true) or `deadline` has passed (false); `None` waits for ever.
+    ///
+    /// After false it still has its place in the queue and can wait on; once woken, it answers true at once.
+    #[must_use = "false means that the deadline has passed"]
+    pub fn wait_until(&mut self, deadline: Option<Instant>) -> bool {
+        let woken = match (self.listener.take(), deadline) {
+            (None, _) => true,
+            (Some(listener), None) => {
+                listener.wait();
+                true
+            }
+            (Some(mut listener), Some(deadline)) => {
+                let woken = sleep_until(&mut listener, deadline);
+                self.listener = Some(listener).filter(|_| !woken);
+                woken
+            }
+        };
+        woken
+    }
+}
+
+/// `EventListener::wait_deadline` gives up the place in the queue when the deadline passes; polling keeps it.
+fn sleep_until(listener: &mut EventListener, deadline: Instant) -> bool {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if Pin::new(&mut *listener).poll(&mut context).is_ready() {
+            return true;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        thread::park_timeout(left);
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.signal.sleepers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Waiter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiter").field("woken", &self.listener.is_none()).finish_non_exhaustive()
+    }
+}
