@@ -1,0 +1,278 @@
+//! The interleaving harness: contenders take turns, so that whatever else the machine does hits all of them alike.
+//!
+//! Each contender first finds how many items fill one sample. Then come the rounds: in every round each contender
+//! runs once, and the order rotates from round to round. Times are compared within one run only, as ratios to the
+//! first contender, which is ours.
+
+use crate::options::Options;
+use crate::report::{Progress, Verdict};
+use crate::stats::{Summary, paired_ratios};
+use std::time::Duration;
+
+/// What one run of a contender gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// From the first operation to the end of the last.
+    pub elapsed: Duration,
+    /// How many items went through.
+    pub items: u64,
+    /// How many of them came out wrong, late, twice or not at all.
+    pub wrong: u64,
+}
+
+impl Sample {
+    fn nanoseconds_per_item(&self) -> f64 {
+        self.elapsed.as_secs_f64() * 1e9 / self.items.max(1) as f64
+    }
+}
+
+struct Contender<'a> {
+    name: String,
+    run: Box<dyn FnMut(u64) -> Sample + 'a>,
+}
+
+struct Target {
+    against: String,
+    at_least: f64,
+}
+
+/// One case and everyone who takes part in it. The first contender is the one the others are compared with.
+#[must_use]
+pub struct Contest<'a> {
+    name: String,
+    items: Option<u64>,
+    contenders: Vec<Contender<'a>>,
+    targets: Vec<Target>,
+}
+
+impl std::fmt::Debug for Contest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.contenders.iter().map(|contender| &contender.name).collect();
+        f.debug_struct("Contest").field("name", &self.name).field("contenders", &names).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Contest<'a> {
+    /// A contest that nobody takes part in yet.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), items: None, contenders: Vec::new(), targets: Vec::new() }
+    }
+
+    /// The name of the case.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Adds a contender: `run` puts as many items through as it is told to and reports how that went.
+    pub fn contender(mut self, name: impl Into<String>, run: impl FnMut(u64) -> Sample + 'a) -> Self {
+        self.contenders.push(Contender { name: name.into(), run: Box::new(run) });
+        self
+    }
+
+    /// Makes every sample this many items long, for cases whose shape depends on the number.
+    pub fn items(mut self, items: u64) -> Self {
+        self.items = Some(items);
+        self
+    }
+
+    /// States that the first contender should be this many times as fast as `against`.
+    pub fn target(mut self, against: impl Into<String>, at_least: f64) -> Self {
+        self.targets.push(Target { against: against.into(), at_least });
+        self
+    }
+
+    /// Runs all rounds.
+    ///
+    /// # Panics
+    /// When nobody takes part.
+    #[must_use]
+    pub fn run(mut self, options: &Options) -> Outcome {
+        let count = self.contenders.len();
+        assert!(count > 0, "{}: a contest needs a contender", self.name);
+        let mut progress = Progress::new(&self.name);
+        let mut standings: Vec<Standing> = Vec::with_capacity(count);
+        for contender in &mut self.contenders {
+            progress.step(&format!("getting the measure of {}", contender.name));
+            let mut standing = Standing { name: contender.name.clone(), ..Standing::default() };
+            let mut run = |items| standing.check((contender.run)(items));
+            let items = match self.items {
+                Some(items) => {
+                    run(items);
+                    items
+                }
+                None => calibrate(run, options.sample),
+            };
+            standing.items = items;
+            standings.push(standing);
+        }
+        for round in 0..options.rounds {
+            for index in rotation(round, count) {
+                progress.step(&format!("round {} of {}, {}", round + 1, options.rounds, standings[index].name));
+                let sample = (self.contenders[index].run)(standings[index].items);
+                let sample = standings[index].check(sample);
+                standings[index].rounds.push(sample.nanoseconds_per_item());
+            }
+        }
+        progress.done();
+        Outcome::new(self.name, standings, &self.targets)
+    }
+}
+
+/// The order in which the contenders of a round run: each starts one place later than in the round before.
+fn rotation(round: usize, count: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |place| (place + round) % count)
+}
+
+/// How many items make one sample about `wanted` long.
+fn calibrate(mut run: impl FnMut(u64) -> Sample, wanted: Duration) -> u64 {
+    let mut items = 1_000;
+    loop {
+        let sample = run(items);
+        if sample.elapsed * 4 >= wanted {
+            let scale = wanted.as_secs_f64() / sample.elapsed.as_secs_f64();
+            return ((sample.items as f64 * scale).round() as u64).max(1);
+        }
+        items *= 4;
+    }
+}
+
+/// How one contender did.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// The contender's name.
+    pub name: String,
+    /// How many items one sample had.
+    pub items: u64,
+    /// Nanoseconds per item, round by round.
+    pub rounds: Vec<f64>,
+    /// Items that went through in all samples, those of the calibration included.
+    pub sent: u64,
+    /// How many of those came out wrong.
+    pub wrong: u64,
+}
+
+impl Standing {
+    fn check(&mut self, sample: Sample) -> Sample {
+        self.sent += sample.items;
+        self.wrong += sample.wrong;
+        sample
+    }
+
+    /// Nanoseconds per item over the rounds.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary::of(&self.rounds)
+    }
+}
+
+/// The result of a contest.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The name of the case.
+    pub name: String,
+    /// Every contender's result, ours first.
+    pub standings: Vec<Standing>,
+    /// What became of the targets.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Outcome {
+    fn new(name: String, standings: Vec<Standing>, targets: &[Target]) -> Self {
+        let mut outcome = Self { name, standings, verdicts: Vec::new() };
+        for target in targets {
+            let Some(index) = outcome.standings.iter().position(|standing| standing.name == target.against) else {
+                continue;
+            };
+            let ratio = outcome.ratio(index);
+            outcome.verdicts.push(Verdict {
+                case: outcome.name.clone(),
+                wanted: format!("at least {:.2}x {}", target.at_least, target.against),
+                measured: format!("{ratio:.2}x"),
+                reached: ratio >= target.at_least,
+            });
+        }
+        outcome
+    }
+
+    /// How many times as fast ours is as the contender at `index`: the ratio of the medians.
+    #[must_use]
+    pub fn ratio(&self, index: usize) -> f64 {
+        self.standings[index].summary().median / self.standings[0].summary().median
+    }
+
+    /// The same ratio taken round by round, and how it scatters.
+    #[must_use]
+    pub fn paired(&self, index: usize) -> Summary {
+        Summary::of(&paired_ratios(&self.standings[index].rounds, &self.standings[0].rounds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    fn options(rounds: usize) -> Options {
+        let arguments = ["--bench".to_owned(), format!("--rounds={rounds}")];
+        Options::parse(arguments, |_| None).unwrap()
+    }
+
+    fn taking(nanoseconds: u64) -> impl FnMut(u64) -> Sample {
+        move |items| Sample { elapsed: Duration::from_nanos(nanoseconds * items), items, wrong: 0 }
+    }
+
+    #[test]
+    fn every_contender_takes_every_place_once_before_the_order_repeats() {
+        for place in 0..3 {
+            let mut there: Vec<_> = (0..3).map(|round| rotation(round, 3).nth(place).unwrap()).collect();
+            there.sort_unstable();
+            assert_eq!(there, [0, 1, 2]);
+        }
+        assert!(rotation(0, 3).eq(rotation(3, 3)));
+    }
+
+    #[test]
+    fn every_contender_runs_once_in_each_round() {
+        let runs = RefCell::new(Vec::new());
+        let logged = |name: &'static str| {
+            let runs = &runs;
+            move |items| {
+                runs.borrow_mut().push(name);
+                Sample { elapsed: Duration::from_millis(1), items, wrong: 0 }
+            }
+        };
+        let contest = Contest::new("turns").items(5).contender("a", logged("a")).contender("b", logged("b"));
+        let outcome = contest.run(&options(3));
+        assert_eq!(outcome.standings[1].rounds.len(), 3);
+        assert_eq!(*runs.borrow(), ["a", "b", "a", "b", "b", "a", "a", "b"]);
+    }
+
+    #[test]
+    fn a_sample_is_calibrated_to_the_wanted_length() {
+        assert_eq!(calibrate(taking(10), Duration::from_millis(30)), 3_000_000);
+        assert_eq!(calibrate(taking(100_000_000), Duration::from_millis(30)), 1);
+    }
+
+    #[test]
+    fn targets_are_reached_or_missed_by_the_ratio_of_medians() {
+        let contest = Contest::new("speed")
+            .contender("ours", taking(10))
+            .contender("old", taking(31))
+            .target("old", 3.0)
+            .target("old", 3.2)
+            .target("absent", 1.0);
+        let outcome = contest.run(&options(7));
+        assert!((outcome.ratio(1) - 3.1).abs() < 1e-9);
+        assert!((outcome.paired(1).min - 3.1).abs() < 1e-9);
+        let reached: Vec<_> = outcome.verdicts.iter().map(|verdict| verdict.reached).collect();
+        assert_eq!(reached, [true, false]);
+    }
+
+    #[test]
+    fn wrong_items_are_counted_over_all_samples() {
+        let run = |items| Sample { elapsed: Duration::from_millis(1), items, wrong: 2 };
+        let outcome = Contest::new("losses").items(10).contender("leaky", run).run(&options(4));
+        assert_eq!((outcome.standings[0].sent, outcome.standings[0].wrong), (50, 10));
+    }
+}

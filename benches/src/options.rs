@@ -1,0 +1,178 @@
+//! What a user may choose on the command line or in the environment, for every suite alike.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+const HELP: &str = "\
+Usage: cargo bench --bench SUITE -- [FILTER...] [OPTIONS]
+
+FILTER               run only what contains one of these words
+--rounds N           rounds per contest (default 15; ELASTICQ_BENCH_ROUNDS)
+--sample-ms N        length of one sample in milliseconds (default 40; ELASTICQ_BENCH_SAMPLE_MS)
+--json FILE          add the results to FILE, relative to benches/ (ELASTICQ_BENCH_JSON)
+--save-baseline NAME keep Criterion's results under NAME (suite `operations`)
+--baseline NAME      compare with what is kept under NAME (suite `operations`)";
+
+/// The choices for one run of one suite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// How often every contender runs in each contest.
+    pub rounds: usize,
+    /// How long one sample should take.
+    pub sample: Duration,
+    /// Where to write the results for machines.
+    pub json: Option<PathBuf>,
+    /// Words of which one has to occur in a name; empty means everything.
+    pub filters: Vec<String>,
+    /// The name under which Criterion keeps these results.
+    pub save_baseline: Option<String>,
+    /// The name of the results that Criterion compares with.
+    pub baseline: Option<String>,
+    /// One short round of everything: not started by `cargo bench`, but by `cargo test --benches`, say.
+    pub smoke: bool,
+}
+
+impl Options {
+    /// Reads this process's arguments and environment; ends the process with a message when one of them is malformed.
+    #[must_use]
+    pub fn from_process() -> Self {
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+            println!("{HELP}");
+            std::process::exit(0);
+        }
+        Self::parse(arguments, |name| std::env::var(name).ok()).unwrap_or_else(|message| {
+            eprintln!("{message}\n\n{HELP}");
+            std::process::exit(2);
+        })
+    }
+
+    /// Reads `arguments` over what `environment` answers. Options of other harnesses are noted and ignored.
+    ///
+    /// # Errors
+    /// A message that names the option, its value and the rule.
+    pub fn parse(
+        arguments: impl IntoIterator<Item = String>,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, String> {
+        let mut rounds = environment("ELASTICQ_BENCH_ROUNDS");
+        let mut sample = environment("ELASTICQ_BENCH_SAMPLE_MS");
+        let mut json = environment("ELASTICQ_BENCH_JSON");
+        let (mut save_baseline, mut baseline) = (None, None);
+        let mut filters = Vec::new();
+        let mut smoke = true;
+
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let (name, attached) = match argument.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (argument.as_str(), None),
+            };
+            let wanted = match name {
+                "--bench" => {
+                    smoke = false;
+                    continue;
+                }
+                "--rounds" => &mut rounds,
+                "--sample-ms" => &mut sample,
+                "--json" => &mut json,
+                "--save-baseline" => &mut save_baseline,
+                "--baseline" => &mut baseline,
+                _ if argument.starts_with('-') => {
+                    eprintln!("{argument}: not an option of this suite, ignored");
+                    continue;
+                }
+                _ => {
+                    filters.push(argument);
+                    continue;
+                }
+            };
+            *wanted = Some(match attached {
+                Some(value) => value,
+                None => arguments.next().ok_or_else(|| format!("{name}: a value must follow"))?,
+            });
+        }
+
+        let mut options = Self {
+            rounds: count("rounds", rounds, 15)?,
+            sample: Duration::from_millis(count("sample-ms", sample, 40)? as u64),
+            json: json.filter(|path| !path.is_empty()).map(PathBuf::from),
+            filters,
+            save_baseline,
+            baseline,
+            smoke,
+        };
+        if smoke {
+            options.rounds = 1;
+            options.sample = Duration::from_millis(1);
+        }
+        Ok(options)
+    }
+
+    /// Whether the user wants what has this name.
+    #[must_use]
+    pub fn wants(&self, name: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter.as_str()))
+    }
+}
+
+fn count(name: &str, value: Option<String>, default: usize) -> Result<usize, String> {
+    match value {
+        None => Ok(default),
+        Some(text) => match text.parse() {
+            Ok(number) if number > 0 => Ok(number),
+            _ => Err(format!("{name}: {text:?} must be a whole number above zero")),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace().map(str::to_owned), |_| None)
+    }
+
+    #[test]
+    fn cargo_bench_alone_runs_everything_at_full_length() {
+        let options = parse("--bench").unwrap();
+        assert_eq!((options.rounds, options.smoke), (15, false));
+        assert!(options.wants("anything"));
+    }
+
+    #[test]
+    fn without_the_flag_of_cargo_bench_one_short_round_runs() {
+        let options = parse("--rounds 20").unwrap();
+        assert_eq!((options.rounds, options.smoke), (1, true));
+    }
+
+    #[test]
+    fn filters_and_values_are_read_in_both_spellings() {
+        let options = parse("--bench --rounds=7 1P/1C --json out.json").unwrap();
+        assert_eq!(options.rounds, 7);
+        assert_eq!(options.json.as_deref(), Some(std::path::Path::new("out.json")));
+        assert!(options.wants("1P/1C") && !options.wants("4P/1C"));
+    }
+
+    #[test]
+    fn options_of_other_harnesses_are_ignored() {
+        assert!(parse("--bench --nocapture --test-threads=1").unwrap().filters.is_empty());
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_environment() {
+        let environment = |name: &str| (name == "ELASTICQ_BENCH_ROUNDS").then(|| "11".to_owned());
+        let rounds = |arguments: &[&str]| {
+            Options::parse(arguments.iter().map(|&word| word.to_owned()), environment).unwrap().rounds
+        };
+        assert_eq!(rounds(&["--bench"]), 11);
+        assert_eq!(rounds(&["--bench", "--rounds", "8"]), 8);
+    }
+
+    #[test]
+    fn a_bad_number_is_refused_with_name_value_and_rule() {
+        assert_eq!(parse("--rounds 0").unwrap_err(), "rounds: \"0\" must be a whole number above zero");
+        assert_eq!(parse("--rounds").unwrap_err(), "--rounds: a value must follow");
+    }
+}

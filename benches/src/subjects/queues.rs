@@ -1,0 +1,83 @@
+//! Lock-free queues that never wait: crossbeam-queue, concurrent-queue, thingbuf.
+
+use crate::subject::Shared;
+use concurrent_queue::ConcurrentQueue;
+use crossbeam_queue::{ArrayQueue, SegQueue};
+use thingbuf::ThingBuf;
+
+impl Shared for ArrayQueue<u64> {
+    const NAME: &'static str = "crossbeam ArrayQueue";
+
+    fn open(capacity: usize) -> Self {
+        Self::new(capacity)
+    }
+
+    #[inline]
+    fn try_push(&self, item: u64) -> bool {
+        self.push(item).is_ok()
+    }
+
+    #[inline]
+    fn try_pop(&self) -> Option<u64> {
+        self.pop()
+    }
+}
+
+impl Shared for SegQueue<u64> {
+    const NAME: &'static str = "crossbeam SegQueue, unbounded";
+
+    fn open(_: usize) -> Self {
+        Self::new()
+    }
+
+    #[inline]
+    fn try_push(&self, item: u64) -> bool {
+        self.push(item);
+        true
+    }
+
+    #[inline]
+    fn try_pop(&self) -> Option<u64> {
+        self.pop()
+    }
+}
+
+/// concurrent-queue in either of its kinds.
+#[derive(Debug)]
+pub struct Concurrent<const BOUNDED: bool>(ConcurrentQueue<u64>);
+
+impl<const BOUNDED: bool> Shared for Concurrent<BOUNDED> {
+    const NAME: &'static str = if BOUNDED { "concurrent-queue, bounded" } else { "concurrent-queue, unbounded" };
+
+    fn open(capacity: usize) -> Self {
+        Self(if BOUNDED { ConcurrentQueue::bounded(capacity) } else { ConcurrentQueue::unbounded() })
+    }
+
+    #[inline]
+    fn try_push(&self, item: u64) -> bool {
+        self.0.push(item).is_ok()
+    }
+
+    #[inline]
+    fn try_pop(&self) -> Option<u64> {
+        self.0.pop().ok()
+    }
+}
+
+impl Shared for ThingBuf<u64> {
+    const NAME: &'static str = "thingbuf";
+
+    fn open(capacity: usize) -> Self {
+        Self::new(capacity)
+    }
+
+    #[inline]
+    fn try_push(&self, item: u64) -> bool {
+        self.push(item).is_ok()
+    }
+
+    #[inline]
+    fn try_pop(&self) -> Option<u64> {
+        self.pop()
+    }
+}
