@@ -43,4 +43,4 @@ pub use config::Config;
 pub use error::{BufferError, BufferResult, Rejected};
 pub use locked::{DynamicCircularBuffer, ThreadSafeDynamicCircularBuffer};
 pub use stats::QueueStats;
-pub use wait::Waiter;
+pub use wait::{Signal, Waiter};

@@ -26,34 +26,72 @@ use std::task::{Context, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-/// A condition that threads and tasks can sleep on.
-pub(crate) struct Signal {
+/// A condition that threads can sleep on until somebody wakes them: what the buffers wait with, for building more of it.
+///
+/// It carries no state of its own. The state that it speaks of must be changed and looked at under a lock; the waker
+/// changes the state, unlocks and then calls [`wake`](Self::wake), the waiter makes a [`waiter`](Self::waiter), then
+/// looks at the state, then waits. In that order no wake-up is missed. Any thread may call any method; only
+/// [`Waiter::wait_until`] blocks.
+///
+/// # Examples
+/// ```
+/// use elasticq::Signal;
+/// use std::sync::{Arc, Mutex};
+///
+/// let done = Arc::new((Mutex::new(false), Signal::new()));
+/// let worker = {
+///     let done = Arc::clone(&done);
+///     std::thread::spawn(move || {
+///         *done.0.lock().unwrap() = true;
+///         done.1.wake(1);
+///     })
+/// };
+/// loop {
+///     let mut waiter = done.1.waiter();
+///     if *done.0.lock().unwrap() {
+///         break;
+///     }
+///     let _ = waiter.wait_until(None);
+/// }
+/// worker.join().unwrap();
+/// ```
+pub struct Signal {
     /// Read at every push and pop, written only by those who wait: a cache line of its own keeps it shared.
     sleepers: CachePadded<AtomicUsize>,
     event: Event,
 }
 
 impl Signal {
-    pub(crate) fn new() -> Self {
+    /// A signal that nobody waits for.
+    #[must_use]
+    pub fn new() -> Self {
         Self { sleepers: CachePadded::new(AtomicUsize::new(0)), event: Event::new() }
     }
 
     /// Registers a waiter. What it waits for must be looked at *after* this call and before the wait.
-    pub(crate) fn waiter(&self) -> Waiter<'_> {
+    pub fn waiter(&self) -> Waiter<'_> {
         self.sleepers.fetch_add(1, Ordering::Relaxed);
         Waiter { listener: Some(self.event.listen()), signal: self }
     }
 
     /// Whether anybody sleeps. To be asked after the state was changed under the lock.
     #[inline]
-    pub(crate) fn has_sleepers(&self) -> bool {
+    #[must_use]
+    pub fn has_sleepers(&self) -> bool {
         self.sleepers.load(Ordering::Relaxed) != 0
     }
 
-    /// Sees to it that at least `count` sleepers are awake or on their way.
+    /// Sees to it that at least `count` sleepers are awake or on their way, those already woken included. `usize::MAX`
+    /// wakes all. Costs little when nobody sleeps.
     #[cold]
-    pub(crate) fn wake(&self, count: usize) {
+    pub fn wake(&self, count: usize) {
         self.event.notify(count);
+    }
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -93,7 +131,7 @@ impl Waiter<'_> {
     /// After false it still has its place in the queue and can wait on; once woken, it answers true at once.
     #[must_use = "false means that the deadline has passed"]
     pub fn wait_until(&mut self, deadline: Option<Instant>) -> bool {
-        let woken = match (self.listener.take(), deadline) {
+        match (self.listener.take(), deadline) {
             (None, _) => true,
             (Some(listener), None) => {
                 listener.wait();
@@ -104,8 +142,7 @@ impl Waiter<'_> {
                 self.listener = Some(listener).filter(|_| !woken);
                 woken
             }
-        };
-        woken
+        }
     }
 }
 

@@ -2,8 +2,6 @@
 
 use super::DynamicCircularBuffer;
 use crate::error::{BufferError, BufferResult, Rejected};
-use std::mem::MaybeUninit;
-use std::ops::ControlFlow;
 
 impl<T> DynamicCircularBuffer<T> {
     /// Adds all of `items` in their order, or none of them; blocks up to `push_timeout` for room if that is set.
@@ -51,7 +49,7 @@ impl<T> DynamicCircularBuffer<T> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn offer_batch(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
-        self.put_all(items).inspect_err(|rejected| self.count_refused(rejected.item().len()))
+        self.put_all(items).inspect_err(|rejected| self.note_refused(rejected.item().len()))
     }
 
     /// Takes up to `max_items` of the oldest items, in order; an empty buffer gives an empty vector.
@@ -106,68 +104,6 @@ impl<T> DynamicCircularBuffer<T> {
         Ok(items)
     }
 
-    /// Moves the oldest items into `target`, as many as there are and fit, without waiting; gives their number. The
-    /// first so many places of `target` are initialised then, the rest is untouched.
-    ///
-    /// For callers that have the memory already; [`pop_batch`](Self::pop_batch) makes a vector.
-    ///
-    /// # Errors
-    /// `Closed`: there is nothing, and the buffer was closed.
-    ///
-    /// # Examples
-    /// ```
-    /// use elasticq::{Config, DynamicCircularBuffer};
-    /// use std::mem::MaybeUninit;
-    ///
-    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
-    /// buffer.push_batch(vec![1, 2, 3])?;
-    /// let mut target = [const { MaybeUninit::<i32>::uninit() }; 8];
-    /// assert_eq!(buffer.pop_into(&mut target)?, 3);
-    /// # Ok::<(), elasticq::BufferError>(())
-    /// ```
-    pub fn pop_into(&self, target: &mut [MaybeUninit<T>]) -> BufferResult<usize> {
-        let mut state = self.state.lock();
-        let count = state.ring.pop_into(target);
-        let more = state.ring.len() != 0;
-        let closed = state.closed;
-        drop(state);
-        if count > 0 {
-            self.wake_after_taking(count, more);
-        } else if closed && !more && !target.is_empty() {
-            return Err(BufferError::Closed);
-        }
-        Ok(count)
-    }
-
-    /// Adds `count` items made by `make(0)`, `make(1)`, ... **under the lock**, or none.
-    ///
-    /// For callers whose items come out of a cheap conversion; `make` must not touch this buffer. When `make` panics,
-    /// what it has made until then is in the buffer.
-    ///
-    /// # Errors
-    /// As [`offer_batch`](Self::offer_batch); `make` was not called then.
-    ///
-    /// # Examples
-    /// ```
-    /// use elasticq::{Config, DynamicCircularBuffer};
-    ///
-    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
-    /// buffer.offer_with(3, |n| n * n)?;
-    /// assert_eq!(buffer.drain(), [0, 1, 4]);
-    /// # Ok::<(), elasticq::BufferError>(())
-    /// ```
-    pub fn offer_with(&self, count: usize, make: impl FnMut(usize) -> T) -> BufferResult<()> {
-        let mut state = self.state.lock();
-        let added = if state.closed { Err(BufferError::Closed) } else { state.ring.push_with(count, make) };
-        let room = state.has_room();
-        drop(state);
-        match added {
-            Ok(()) => self.wake_after_adding(count, room),
-            Err(_) => self.count_refused(count),
-        }
-        added
-    }
-
     /// Takes everything, in order, and shrinks to `min_capacity`. The lock is held for a constant time.
     ///
     /// # Examples
@@ -219,29 +155,6 @@ impl<T> DynamicCircularBuffer<T> {
         self.iter_with(T::clone)
     }
 
-    /// What `look` makes of each item, in order, of one moment. `look` runs **under the lock**: it must be short and
-    /// must not touch this buffer.
-    ///
-    /// # Examples
-    /// ```
-    /// use elasticq::{Config, DynamicCircularBuffer};
-    ///
-    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
-    /// buffer.push_batch(vec!["one".to_string(), "three".to_string()])?;
-    /// assert_eq!(buffer.iter_with(String::len), [3, 5]);
-    /// # Ok::<(), elasticq::BufferError>(())
-    /// ```
-    pub fn iter_with<U>(&self, look: impl FnMut(&T) -> U) -> Vec<U> {
-        // Declared before the guard, so that a panic in `look` drops the clones only after the lock.
-        let mut seen = Vec::new();
-        let state = self.state.lock();
-        let (first, second) = state.ring.as_slices();
-        seen.reserve_exact(first.len() + second.len());
-        seen.extend(first.iter().chain(second).map(look));
-        drop(state);
-        seen
-    }
-
     /// A clone of the oldest item, which stays where it is.
     ///
     /// # Errors
@@ -261,35 +174,6 @@ impl<T> DynamicCircularBuffer<T> {
         T: Clone,
     {
         self.peek_with(T::clone)
-    }
-
-    /// What `look` makes of the oldest item, **under the lock**.
-    ///
-    /// # Errors
-    /// As [`try_pop`](Self::try_pop).
-    pub fn peek_with<U>(&self, look: impl FnOnce(&T) -> U) -> BufferResult<U> {
-        let state = self.state.lock();
-        state.ring.as_slices().0.first().map(look).ok_or_else(|| state.nothing())
-    }
-
-    /// Shows every item to `visit`, in order and **under the lock**, until it breaks; shows none if the lock is taken
-    /// at the moment. For garbage collectors, which must not block.
-    ///
-    /// # Examples
-    /// ```
-    /// use elasticq::{Config, DynamicCircularBuffer};
-    /// use std::ops::ControlFlow;
-    ///
-    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
-    /// buffer.push_batch(vec![1, 2, 3])?;
-    /// let found = buffer.try_visit(|&n| if n == 2 { ControlFlow::Break(n) } else { ControlFlow::Continue(()) });
-    /// assert_eq!(found, ControlFlow::Break(2));
-    /// # Ok::<(), elasticq::BufferError>(())
-    /// ```
-    pub fn try_visit<B>(&self, visit: impl FnMut(&T) -> ControlFlow<B>) -> ControlFlow<B> {
-        let Some(state) = self.state.try_lock() else { return ControlFlow::Continue(()) };
-        let (first, second) = state.ring.as_slices();
-        first.iter().chain(second).try_for_each(visit)
     }
 
     /// One attempt to add a batch.

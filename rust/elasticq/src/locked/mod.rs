@@ -4,9 +4,11 @@
 //! after unlocking (see `wait` for why none is missed). Nothing of `T` but `Clone` runs under the lock: items are moved
 //! in and out there and dropped outside.
 //!
-//! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `timed`: waiting.
+//! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `timed`: waiting. `blocks`: parts for
+//! layers above that do these things in their own way.
 
 mod batch;
+mod blocks;
 mod timed;
 
 use crate::buffer::Buffer;
@@ -157,7 +159,7 @@ impl<T> DynamicCircularBuffer<T> {
     /// ```
     #[inline]
     pub fn offer(&self, item: T) -> Result<(), Rejected<T>> {
-        self.put(item).inspect_err(|_| self.count_refused(1))
+        self.put(item).inspect_err(|_| self.note_refused(1))
     }
 
     /// Takes the oldest item; blocks up to `pop_timeout` for one if that is set.
@@ -293,11 +295,6 @@ impl<T> DynamicCircularBuffer<T> {
         drop(state);
         self.wake_after_adding(1, room);
         Ok(())
-    }
-
-    #[cold]
-    fn count_refused(&self, items: usize) {
-        self.refused.fetch_add(items as u64, Ordering::Relaxed);
     }
 
     /// `count` items were added. With `room` left, a producer who was woken for more room than he used passes it on.

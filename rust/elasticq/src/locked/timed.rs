@@ -77,7 +77,7 @@ impl<T> DynamicCircularBuffer<T> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn offer_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
-        self.put_within(item, timeout, |item| self.put(item)).inspect_err(|_| self.count_refused(1))
+        self.put_within(item, timeout, |item| self.put(item)).inspect_err(|_| self.note_refused(1))
     }
 
     /// Adds all of `items` or none, blocking up to `timeout` until there is room for all. A batch larger than
@@ -105,17 +105,7 @@ impl<T> DynamicCircularBuffer<T> {
             let _bulk = Bulk::join(&self.bulk_producers);
             self.put_within(items, timeout, |items| self.put_all(items))
         };
-        added.inspect_err(|_| self.count_refused(count))
-    }
-
-    /// A place in the queue of those who wait for an item; see [`Waiter`] for the order in which to use it.
-    pub fn wait_for_item(&self) -> Waiter<'_> {
-        self.not_empty.waiter()
-    }
-
-    /// A place in the queue of those who wait for room; see [`Waiter`] for the order in which to use it.
-    pub fn wait_for_room(&self) -> Waiter<'_> {
-        self.not_full.waiter()
+        added.inspect_err(|_| self.note_refused(count))
     }
 
     fn take_within<R>(&self, timeout: Duration, take: impl Fn() -> Option<BufferResult<R>>) -> BufferResult<R> {

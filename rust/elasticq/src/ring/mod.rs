@@ -145,14 +145,14 @@ impl<T> Ring<T> {
         }
     }
 
-    /// Adds `count` items made by `make` or, on an error, none.
-    pub(crate) fn push_with(&mut self, count: usize, mut make: impl FnMut(usize) -> T) -> BufferResult<()> {
+    /// Adds the next `count` items of `items` (fewer if there are fewer) or, on an error, none.
+    pub(crate) fn push_from(&mut self, count: usize, items: &mut impl Iterator<Item = T>) -> BufferResult<()> {
         if count > self.limit - self.span.len() {
             self.make_room(count)?;
         }
-        for n in 0..count {
-            // SAFETY: `len + count <= limit <= slots` at the start, and this is item `n` of `count`.
-            unsafe { self.span.push(make(n)) };
+        for item in items.take(count) {
+            // SAFETY: `len + count <= limit <= slots` at the start, and at most `count` items come.
+            unsafe { self.span.push(item) };
         }
         self.peak = self.peak.max(self.span.len());
         Ok(())

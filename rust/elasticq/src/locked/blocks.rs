@@ -1,0 +1,189 @@
+//! Building blocks for layers that wait, convert or collect garbage in a way of their own: the Python binding is one.
+//!
+//! None of them waits, and none counts what it refuses: whoever tries again says at the end what was refused, with
+//! [`note_refused`](DynamicCircularBuffer::note_refused). Closures run **under the lock**: they must be short and must
+//! not touch the buffer.
+
+use super::DynamicCircularBuffer;
+use crate::error::{BufferError, BufferResult, Rejected};
+use crate::sync::Ordering;
+use crate::wait::Waiter;
+use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
+use std::vec;
+
+impl<T> DynamicCircularBuffer<T> {
+    /// [`offer`](Self::offer) for callers who will try again: a refusal is not counted.
+    ///
+    /// # Errors
+    /// As [`offer`](Self::offer).
+    #[inline]
+    pub fn offer_again(&self, item: T) -> Result<(), Rejected<T>> {
+        self.put(item)
+    }
+
+    /// Adds as many of `items`, from the front, as there is room for; gives their number. 0: there is no room.
+    ///
+    /// # Errors
+    /// - `ResizeError`: there is no memory to grow; none was added.
+    /// - `Closed`: the buffer was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let two = Config::default().with_initial_capacity(2).with_min_capacity(2).with_max_capacity(2);
+    /// let buffer = DynamicCircularBuffer::new(two)?;
+    /// let mut items = vec![1, 2, 3].into_iter();
+    /// assert_eq!(buffer.offer_some(&mut items), Ok(2));
+    /// assert_eq!(items.as_slice(), [3]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn offer_some(&self, items: &mut vec::IntoIter<T>) -> BufferResult<usize> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(BufferError::Closed);
+        }
+        let count = items.len().min(state.ring.max_capacity() - state.ring.len());
+        state.ring.push_from(count, items)?;
+        let room = state.has_room();
+        drop(state);
+        if count > 0 {
+            self.wake_after_adding(count, room);
+        }
+        Ok(count)
+    }
+
+    /// Adds `count` items made by `make(0)`, `make(1)`, ... **under the lock**, or none.
+    ///
+    /// For callers whose items come out of a cheap conversion; `make` must not touch this buffer. When `make` panics,
+    /// what it has made until then is in the buffer.
+    ///
+    /// # Errors
+    /// As [`offer_batch`](Self::offer_batch); `make` was not called then.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.offer_with(3, |n| n * n)?;
+    /// assert_eq!(buffer.drain(), [0, 1, 4]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn offer_with(&self, count: usize, make: impl FnMut(usize) -> T) -> BufferResult<()> {
+        let mut state = self.state.lock();
+        let added = if state.closed {
+            Err(BufferError::Closed)
+        } else {
+            state.ring.push_from(count, &mut (0..count).map(make))
+        };
+        let room = state.has_room();
+        drop(state);
+        if added.is_ok() {
+            self.wake_after_adding(count, room);
+        }
+        added
+    }
+
+    /// Counts `items` as refused in [`stats`](Self::stats).
+    #[cold]
+    pub fn note_refused(&self, items: usize) {
+        self.refused.fetch_add(items as u64, Ordering::Relaxed);
+    }
+
+    /// Moves the oldest items into `target`, as many as there are and fit, without waiting; gives their number. The
+    /// first so many places of `target` are initialised then, the rest is untouched.
+    ///
+    /// For callers that have the memory already; [`pop_batch`](Self::pop_batch) makes a vector.
+    ///
+    /// # Errors
+    /// `Closed`: there is nothing, and the buffer was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::mem::MaybeUninit;
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push_batch(vec![1, 2, 3])?;
+    /// let mut target = [const { MaybeUninit::<i32>::uninit() }; 8];
+    /// assert_eq!(buffer.pop_into(&mut target)?, 3);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn pop_into(&self, target: &mut [MaybeUninit<T>]) -> BufferResult<usize> {
+        let mut state = self.state.lock();
+        let count = state.ring.pop_into(target);
+        let more = state.ring.len() != 0;
+        let closed = state.closed;
+        drop(state);
+        if count > 0 {
+            self.wake_after_taking(count, more);
+        } else if closed && !more && !target.is_empty() {
+            return Err(BufferError::Closed);
+        }
+        Ok(count)
+    }
+
+    /// What `look` makes of each item, in order, of one moment. `look` runs **under the lock**: it must be short and
+    /// must not touch this buffer.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push_batch(vec!["one".to_string(), "three".to_string()])?;
+    /// assert_eq!(buffer.iter_with(String::len), [3, 5]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn iter_with<U>(&self, look: impl FnMut(&T) -> U) -> Vec<U> {
+        // Declared before the guard, so that a panic in `look` drops the clones only after the lock.
+        let mut seen = Vec::new();
+        let state = self.state.lock();
+        let (first, second) = state.ring.as_slices();
+        seen.reserve_exact(first.len() + second.len());
+        seen.extend(first.iter().chain(second).map(look));
+        drop(state);
+        seen
+    }
+
+    /// What `look` makes of the oldest item, **under the lock**.
+    ///
+    /// # Errors
+    /// As [`try_pop`](Self::try_pop).
+    pub fn peek_with<U>(&self, look: impl FnOnce(&T) -> U) -> BufferResult<U> {
+        let state = self.state.lock();
+        state.ring.as_slices().0.first().map(look).ok_or_else(|| state.nothing())
+    }
+
+    /// Shows every item to `visit`, in order and **under the lock**, until it breaks; shows none if the lock is taken
+    /// at the moment. For garbage collectors, which must not block.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push_batch(vec![1, 2, 3])?;
+    /// let found = buffer.try_visit(|&n| if n == 2 { ControlFlow::Break(n) } else { ControlFlow::Continue(()) });
+    /// assert_eq!(found, ControlFlow::Break(2));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn try_visit<B>(&self, visit: impl FnMut(&T) -> ControlFlow<B>) -> ControlFlow<B> {
+        let Some(state) = self.state.try_lock() else { return ControlFlow::Continue(()) };
+        let (first, second) = state.ring.as_slices();
+        first.iter().chain(second).try_for_each(visit)
+    }
+
+    /// A place in the queue of those who wait for an item; see [`Waiter`] for the order in which to use it.
+    pub fn wait_for_item(&self) -> Waiter<'_> {
+        self.not_empty.waiter()
+    }
+
+    /// A place in the queue of those who wait for room; see [`Waiter`] for the order in which to use it.
+    pub fn wait_for_room(&self) -> Waiter<'_> {
+        self.not_full.waiter()
+    }
+}
