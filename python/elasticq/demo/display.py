@@ -1,0 +1,179 @@
+"""What a run looks like: a live view on a terminal, else a line every second; at the end the tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from elasticq.demo.ledger import Account, Ledger, Sample
+from elasticq.demo.message import QOS_LEVELS
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_ASCII = " .:-=+*#@"
+_LINE_SECONDS = 1.0
+_WIDTH = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """The state of a run at one moment."""
+
+    phase: str
+    received: int
+    committed: int
+    commits: int
+    sample: Sample
+
+
+class Progress:
+    """Shows a run while it goes on; a context manager, since a live view has to be put away again."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        if console.is_terminal:
+            self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._shown = Status("", 0, 0, 0, Sample(0.0, 0, 0))
+        self._rate = 0.0
+        self._last_line = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, status: Status, samples: Sequence[Sample]) -> None:
+        """Brings the view up to date."""
+        elapsed = status.sample.seconds - self._shown.sample.seconds
+        if elapsed >= 0.5:
+            self._rate = (status.received - self._shown.received) / elapsed
+            self._shown = status
+        if self._live:
+            self._live.update(self._view(status, samples), refresh=True)
+        elif time.monotonic() - self._last_line >= _LINE_SECONDS:
+            self._last_line = time.monotonic()
+            self._console.print(
+                f"{status.sample.seconds:6.1f} s  {status.phase}: received {status.received:,}"
+                f" ({self._rate:,.0f}/s), committed {status.committed:,} in {status.commits:,} batches,"
+                f" depth {status.sample.depth:,}, capacity {status.sample.capacity:,}",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def _view(self, status: Status, samples: Sequence[Sample]) -> Group:
+        table = _table("", "")
+        table.add_row("phase", status.phase)
+        table.add_row("time", f"{status.sample.seconds:.1f} s")
+        table.add_row("received", f"{status.received:,}")
+        table.add_row("rate", f"{self._rate:,.0f}/s")
+        table.add_row("committed", f"{status.committed:,} in {status.commits:,} batches")
+        table.add_row("depth", f"{status.sample.depth:,}")
+        table.add_row("capacity", f"{status.sample.capacity:,}")
+        return Group(table, _curves(samples, self._console))
+
+
+def show_ledger(ledger: Ledger, console: Console) -> None:
+    """Prints the ledger."""
+    sections = {
+        "Messages": _messages(ledger),
+        "Latency, from published to committed, in ms": _latencies(ledger),
+        "The queue": _queue(ledger),
+        "The queue over time": _curves(ledger.depth.samples, console),
+    }
+    for heading, content in sections.items():
+        console.print(f"\n{heading}", style="bold", highlight=False)
+        console.print(content, soft_wrap=isinstance(content, Text))
+    console.print()
+    problems = ledger.problems()
+    for problem in problems:
+        console.print(f"FAILED: {problem}", style="bold red", highlight=False, soft_wrap=True)
+    if not problems:
+        verdict = f"OK: {ledger.total.processed:,} messages taken from the broker, every one in the database"
+        console.print(verdict, style="bold green", highlight=False, soft_wrap=True)
+
+
+def curve(values: Sequence[tuple[float, int]], levels: str, width: int = _WIDTH) -> str:
+    """Draws (time, value) pairs as one line of characters: the highest value of each stretch of time."""
+    if not values:
+        return ""
+    start, end = values[0][0], values[-1][0]
+    highest = max(value for _, value in values) or 1
+    columns: list[int | None] = [None] * width
+    for moment, value in values:
+        column = min(width - 1, int((moment - start) / ((end - start) or 1.0) * width))
+        columns[column] = max(value, columns[column] or 0)
+    drawn, last = [], 0
+    for value_or_gap in columns:
+        last = last if value_or_gap is None else value_or_gap
+        drawn.append(levels[-(-last * (len(levels) - 1) // highest)])
+    return "".join(drawn)
+
+
+def _curves(samples: Sequence[Sample], console: Console) -> Text:
+    levels = _ASCII if console.options.ascii_only else _BLOCKS
+    depth = curve([(sample.seconds, sample.depth) for sample in samples], levels)
+    capacity = curve([(sample.seconds, sample.capacity) for sample in samples], levels)
+    deepest = max((sample.depth for sample in samples), default=0)
+    largest = max((sample.capacity for sample in samples), default=0)
+    return Text(f"depth    |{depth}| up to {deepest:,}\ncapacity |{capacity}| up to {largest:,}")
+
+
+def _messages(ledger: Ledger) -> Table:
+    apart = ("missing\nQoS 1-2", "undelivered\nQoS 0", "repeated\nQoS 1 / 2")
+    table = _table("from", "sent", "received", "processed", "lost", *apart)
+    for number, account in ledger.accounts.items():
+        table.add_row(str(number), *_counts(account))
+    table.add_section()
+    table.add_row("total", *_counts(ledger.total))
+    return table
+
+
+def _counts(account: Account) -> list[str]:
+    counts = (account.sent, account.received, account.processed, account.lost)
+    rest = (account.missing, account.undelivered)
+    repeated = f"{account.duplicated_qos1:,} / {account.duplicated_qos2:,}"
+    return [*(f"{count:,}" for count in counts + rest), repeated]
+
+
+def _latencies(ledger: Ledger) -> Table:
+    table = _table("QoS", "messages", "p50", "p99", "max")
+    for qos in QOS_LEVELS:
+        values = ledger.latency.get(qos)
+        if values is not None:
+            milliseconds = (f"{value:,.1f}" for value in (values.p50_ms, values.p99_ms, values.max_ms))
+            table.add_row(str(qos), f"{values.count:,}", *milliseconds)
+    return table
+
+
+def _table(*headings: str) -> Table:
+    """A table of a name and numbers, narrow enough for 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_header=any(headings))
+    for heading in headings:
+        table.add_column(heading, justify="right" if table.columns else "left")
+    return table
+
+
+def _queue(ledger: Ledger) -> Table:
+    depth, stats = ledger.depth, ledger.stats
+    table = _table("", "")
+    table.add_row("peak depth", f"{stats.peak_size:,}")
+    table.add_row("capacity at the start", f"{depth.initial_capacity:,}")
+    table.add_row("capacity at its peak", f"{depth.peak_capacity:,}")
+    table.add_row("capacity at the end", f"{depth.final_capacity:,}")
+    table.add_row("grown / shrunk", f"{stats.grown:,} / {stats.shrunk:,} times")
+    table.add_row("its own count in / out", f"{stats.enqueued:,} / {stats.dequeued:,}")
+    table.add_row("time", f"{ledger.seconds:.1f} s")
+    return table

@@ -1,0 +1,36 @@
+"""Child processes that cannot outlive their parent, however it ends.
+
+Linux sends a process the signal of its choice when its parent is gone, SIGKILL of the parent included. A
+process has to ask for that itself, so a program that cannot (the broker) is started through this file: run as
+a script, it asks and then becomes the program. It imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent(parent: int) -> None:
+    """Asks for SIGTERM when the process `parent` ends, and exits if that has happened already."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:
+        raise SystemExit(f"parent process {parent} has ended")
+
+
+def guarded(command: Sequence[str]) -> list[str]:
+    """The command line that runs `command` as a child which ends with this process."""
+    return [sys.executable, "-I", "-S", os.path.abspath(__file__), str(os.getpid()), *command]
+
+
+if __name__ == "__main__":
+    end_with_parent(int(sys.argv[1]))
+    os.execv(sys.argv[2], sys.argv[2:])

@@ -1,0 +1,228 @@
+"""The ledger: what was sent, received and processed, and whether that is right. Plain data and arithmetic.
+
+It works from message ids alone (what the publishers say they sent, what the subscriber was handed, what
+stands in the database), never from the queue's counters; those are then checked against it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any, Protocol
+
+from elasticq.demo.message import QOS_LEVELS, MessageId
+
+
+@dataclasses.dataclass(frozen=True)
+class Account:
+    """One publisher's line, or the total's. Every number counts messages."""
+
+    sent: int = 0
+    acknowledged: int = 0
+    received: int = 0  # handed over by the broker, duplicates included
+    processed: int = 0  # rows in the database, duplicates included
+    lost: int = 0  # received and not processed
+    missing: int = 0  # QoS 1 and 2, sent and never received
+    undelivered: int = 0  # QoS 0, sent and never received: the broker may do that
+    duplicated_qos0: int = 0
+    duplicated_qos1: int = 0  # allowed: at least once
+    duplicated_qos2: int = 0
+    unknown: int = 0  # received, but never sent; or processed, but never received
+
+    def __add__(self, other: Account) -> Account:
+        return Account(*(a + b for a, b in zip(_values(self), _values(other), strict=True)))
+
+
+def _values(account: Account) -> tuple[int, ...]:
+    return tuple(getattr(account, field.name) for field in dataclasses.fields(account))
+
+
+def settle(
+    sent: Set[MessageId],
+    acknowledged: int,
+    received: Mapping[MessageId, int],
+    processed: Mapping[MessageId, int],
+) -> Account:
+    """Compares one publisher's messages at three stations; the mappings say how often each id was seen."""
+    taken, done = Counter(received), Counter(processed)
+    absent = sent - taken.keys()
+    duplicated = dict.fromkeys(QOS_LEVELS, 0)
+    for message_id, times in taken.items():
+        duplicated[message_id.qos] += times - 1
+    undelivered = sum(message_id.qos == 0 for message_id in absent)
+    return Account(
+        sent=len(sent),
+        acknowledged=acknowledged,
+        received=sum(taken.values()),
+        processed=sum(done.values()),
+        lost=sum((taken - done).values()),
+        missing=len(absent) - undelivered,
+        undelivered=undelivered,
+        duplicated_qos0=duplicated[0],
+        duplicated_qos1=duplicated[1],
+        duplicated_qos2=duplicated[2],
+        unknown=len(taken.keys() - sent) + sum((done - taken).values()),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Latency:
+    """From just before a message was published to the commit that holds it, in milliseconds."""
+
+    count: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+    @classmethod
+    def of(cls, nanoseconds: Iterable[int]) -> Latency | None:
+        """None when there are no values."""
+        ordered = sorted(nanoseconds)
+        if not ordered:
+            return None
+        p50, p99 = (percentile(ordered, fraction) / 1e6 for fraction in (0.50, 0.99))
+        return cls(len(ordered), p50, p99, ordered[-1] / 1e6)
+
+
+def percentile(ordered: Sequence[int], fraction: float) -> int:
+    """The smallest value that at least this fraction of the values doesn't exceed (nearest rank)."""
+    return ordered[max(0, math.ceil(fraction * len(ordered)) - 1)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """The queue at one moment."""
+
+    seconds: float
+    depth: int
+    capacity: int
+
+
+class QueueStats(Protocol):
+    """The counters that a queue keeps of itself."""
+
+    @property
+    def enqueued(self) -> int: ...
+    @property
+    def dequeued(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def capacity(self) -> int: ...
+    @property
+    def peak_size(self) -> int: ...
+    @property
+    def grown(self) -> int: ...
+    @property
+    def shrunk(self) -> int: ...
+
+
+_COUNTERS = ("enqueued", "dequeued", "refused", "size", "capacity", "peak_size", "grown", "shrunk")
+
+
+@dataclasses.dataclass(frozen=True)
+class Depth:
+    """How full the queue was, seen from outside, and how far it stretched."""
+
+    initial_capacity: int
+    peak_bound: int  # received minus taken, at its highest: the true peak cannot be above it
+    samples: Sequence[Sample]
+
+    @property
+    def seen_peak(self) -> int:
+        """The highest depth in any sample: the true peak cannot be below it."""
+        return max((sample.depth for sample in self.samples), default=0)
+
+    @property
+    def peak_capacity(self) -> int:
+        return max((sample.capacity for sample in self.samples), default=self.initial_capacity)
+
+    @property
+    def final_capacity(self) -> int:
+        return self.samples[-1].capacity if self.samples else self.initial_capacity
+
+
+@dataclasses.dataclass(frozen=True)
+class Ledger:
+    """The result of a run."""
+
+    accounts: Mapping[int, Account]  # by publisher
+    corrupt: int  # payloads whose checksum was wrong
+    malformed: int  # payloads that are no messages of the demo
+    latency: Mapping[int, Latency | None]  # by QoS
+    depth: Depth
+    stats: QueueStats
+    seconds: float
+    broker: Mapping[str, str | int]
+    failures: Sequence[str] = ()  # of the processes and threads that took part
+
+    @property
+    def total(self) -> Account:
+        return sum(self.accounts.values(), Account())
+
+    def problems(self) -> list[str]:
+        """Everything that must not be; empty after a good run."""
+        total = self.total
+        wrong = {
+            "messages lost between broker and database": total.lost,
+            "messages of QoS 1 or 2 never received": total.missing,
+            "messages never acknowledged by the broker": total.sent - total.acknowledged,
+            "messages of QoS 2 received more than once": total.duplicated_qos2,
+            "messages of QoS 0 received more than once": total.duplicated_qos0,
+            "messages that no publisher reported as sent": total.unknown,
+            "messages with a wrong checksum": self.corrupt,
+            "messages that could not be read": self.malformed,
+        }
+        counted = [f"{count} {what}" for what, count in wrong.items() if count]
+        return [*self.failures, *counted, *self.disagreements()]
+
+    def disagreements(self) -> list[str]:
+        """Where the queue's own counters contradict the ledger."""
+        total, stats = self.total, self.stats
+        expected = {"enqueued": total.received, "dequeued": total.processed, "refused": 0, "size": 0}
+        found = [
+            f"the queue's stats() say {name} = {getattr(stats, name)}, the ledger says {value}"
+            for name, value in expected.items()
+            if getattr(stats, name) != value
+        ]
+        if not self.depth.seen_peak <= stats.peak_size <= self.depth.peak_bound:
+            found.append(
+                f"the queue's stats() say peak_size = {stats.peak_size}, "
+                f"the ledger says between {self.depth.seen_peak} and {self.depth.peak_bound}"
+            )
+        return found
+
+    @property
+    def exit_status(self) -> int:
+        return 1 if self.problems() else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole ledger in plain values, for JSON."""
+        return {
+            "publishers": {str(key): dataclasses.asdict(account) for key, account in self.accounts.items()},
+            "total": dataclasses.asdict(self.total),
+            "corrupt": self.corrupt,
+            "malformed": self.malformed,
+            "latency_ms": {
+                str(qos): None if values is None else dataclasses.asdict(values)
+                for qos, values in self.latency.items()
+            },
+            "depth": {
+                "peak_seen": self.depth.seen_peak,
+                "peak_bound": self.depth.peak_bound,
+                "samples": [dataclasses.astuple(sample) for sample in self.depth.samples],
+            },
+            "capacity": {
+                "initial": self.depth.initial_capacity,
+                "peak": self.depth.peak_capacity,
+                "final": self.depth.final_capacity,
+            },
+            "stats": {name: getattr(self.stats, name) for name in _COUNTERS},
+            "seconds": self.seconds,
+            "broker": dict(self.broker),
+            "problems": self.problems(),
+        }

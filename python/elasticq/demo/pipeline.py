@@ -1,0 +1,239 @@
+"""The pipeline: a subscriber whose network thread fills the queue, and a processor that takes batches out.
+
+    broker -> Subscriber (paho's network thread) -> put -> queue -> get_many -> Processor -> SQLite
+
+The processor does what ingest services do: it commits in batches at a steady cadence, since a durable commit
+costs a sync of the disk however many rows it holds. Bursts pile up in the queue meanwhile; it stretches to
+hold them, and shrinks when they have passed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from array import array
+from collections import Counter
+from pathlib import Path
+from typing import Any, Protocol
+
+import elasticq
+import paho.mqtt.client as mqtt
+from elasticq.demo import DemoError, message
+from elasticq.demo.ledger import Depth, QueueStats, Sample
+from elasticq.demo.message import MessageId
+from paho.mqtt.enums import CallbackAPIVersion
+
+_BATCH = 4000  # rows in a transaction, at most
+_COMMIT_SECONDS = 0.25  # from one commit to the next
+_CONNECT_SECONDS = 30.0
+_FINISH_SECONDS = 30.0
+
+_SCHEMA = """\
+CREATE TABLE message (
+    publisher INTEGER NOT NULL, sequence INTEGER NOT NULL, qos INTEGER NOT NULL,
+    sent_ns INTEGER NOT NULL, intact INTEGER NOT NULL, payload BLOB NOT NULL
+)"""
+
+
+class IngestQueue(Protocol):
+    """What the pipeline needs of a queue; `elasticq.Queue` is one."""
+
+    def put(self, item: bytes, /) -> object: ...
+    def get_many(self, n: int, /) -> list[bytes]: ...
+    def qsize(self) -> int: ...
+    def shutdown(self) -> object: ...
+    def stats(self) -> QueueStats: ...
+    @property
+    def capacity(self) -> int: ...
+
+
+class Gauge:
+    """Watches a queue from outside: samples of its depth and capacity over time."""
+
+    def __init__(self, queue: IngestQueue) -> None:
+        self._queue = queue
+        self._start = time.monotonic()
+        self.samples: list[Sample] = []
+        self.initial_capacity = self.read().capacity
+
+    def read(self) -> Sample:
+        """Takes a sample and keeps it; any thread may."""
+        sample = Sample(time.monotonic() - self._start, self._queue.qsize(), self._queue.capacity)
+        self.samples.append(sample)
+        return sample
+
+
+class Processor(threading.Thread):
+    """Takes batches out of the queue, checks each message and commits the batch to the database."""
+
+    def __init__(self, queue: IngestQueue, gauge: Gauge, database: Path) -> None:
+        super().__init__(name="processor", daemon=True)
+        self._queue = queue
+        self._gauge = gauge
+        self._database = database
+        self._hurry = threading.Event()
+        self.taken = 0
+        self.committed = 0
+        self.commits = 0
+        self.latencies = {qos: array("q") for qos in message.QOS_LEVELS}
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            with contextlib.closing(sqlite3.connect(self._database, isolation_level=None)) as database:
+                database.execute("PRAGMA journal_mode = WAL")
+                database.execute("PRAGMA synchronous = FULL")
+                database.execute(_SCHEMA)
+                self._work(database)
+        except Exception as error:
+            self.error = error
+
+    def hurry(self) -> None:
+        """No more messages will come: commit what is left without waiting for the next turn."""
+        self._hurry.set()
+
+    def _work(self, database: sqlite3.Connection) -> None:
+        while True:
+            self._gauge.read()
+            try:
+                batch = self._queue.get_many(_BATCH)
+            except elasticq.ShutDown:
+                return
+            self.taken += len(batch)
+            self._gauge.read()
+            due = time.monotonic() + _COMMIT_SECONDS
+            self._commit(database, batch)
+            self._hurry.wait(max(0.0, due - time.monotonic()))
+
+    def _commit(self, database: sqlite3.Connection, batch: list[bytes]) -> None:
+        messages = [message.decode(payload) for payload in batch]
+        database.execute("BEGIN")
+        database.executemany(
+            "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                (*identity, sent_ns, intact, payload)
+                for (identity, sent_ns, intact), payload in zip(messages, batch, strict=True)
+            ),
+        )
+        database.execute("COMMIT")
+        now = time.monotonic_ns()
+        for identity, sent_ns, _ in messages:
+            self.latencies[identity.qos].append(now - sent_ns)
+        self.committed += len(batch)
+        self.commits += 1
+
+
+class Subscriber:
+    """The MQTT client that puts every message of the broker into the queue, and keeps a record of its own."""
+
+    def __init__(self, port: int, queue: IngestQueue, processor: Processor) -> None:
+        self._queue = queue
+        self._processor = processor
+        self._subscribed = threading.Event()
+        self._refusal = ""
+        self.received: Counter[MessageId] = Counter()
+        self.distinct = dict.fromkeys(message.QOS_LEVELS, 0)  # by QoS, each message once
+        self.deliveries = 0
+        self.malformed = 0
+        self.peak_bound = 0
+        self.last_arrival = time.monotonic()
+        self.error: Exception | None = None
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id="elasticq-demo-subscriber", clean_session=False
+        )
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+
+    def wait_until_subscribed(self) -> None:
+        """Returns when the broker has granted the subscription."""
+        if not self._subscribed.wait(_CONNECT_SECONDS):
+            raise DemoError(f"no subscription to {message.TOPIC_FILTER} within {_CONNECT_SECONDS:g} s")
+        if self._refusal:
+            raise DemoError(f"the broker refused to subscribe {message.TOPIC_FILTER}: {self._refusal}")
+
+    def close(self) -> None:
+        """Disconnects; when it returns no message is on its way into the queue."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_connect(self, client: mqtt.Client, *_: Any) -> None:
+        client.subscribe(message.TOPIC_FILTER, qos=2)
+
+    def _on_subscribe(self, client: mqtt.Client, userdata: Any, mid: int, codes: list[Any], *_: Any) -> None:
+        self._refusal = ", ".join(str(code) for code in codes if code.is_failure)
+        self._subscribed.set()
+
+    def _on_message(self, client: mqtt.Client, userdata: Any, delivery: mqtt.MQTTMessage) -> None:
+        payload = bytes(delivery.payload)
+        try:
+            identity = message.identify(payload)
+        except ValueError:
+            self.malformed += 1
+            return
+        try:
+            taken = self._processor.taken
+            self._queue.put(payload)
+        except Exception as error:
+            self.error = error
+        self.received[identity] += 1
+        self.distinct[identity.qos] += self.received[identity] == 1
+        self.deliveries += 1
+        self.peak_bound = max(self.peak_bound, self.deliveries - taken)
+        self.last_arrival = time.monotonic()
+
+
+class Pipeline:
+    """Subscriber, queue and processor together; a context manager that leaves no thread behind."""
+
+    def __init__(self, queue: IngestQueue, port: int, database: Path) -> None:
+        self._queue = queue
+        self._database = database
+        self.gauge = Gauge(queue)
+        self.processor = Processor(queue, self.gauge, database)
+        self.subscriber = Subscriber(port, queue, self.processor)
+
+    def __enter__(self) -> Pipeline:
+        self.processor.start()
+        try:
+            self.subscriber.wait_until_subscribed()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.no_more()
+        self.processor.join(_FINISH_SECONDS)
+
+    def no_more(self) -> None:
+        """Takes nothing more from the broker, and lets the processor finish what is in the queue."""
+        self.subscriber.close()
+        self._queue.shutdown()
+        self.processor.hurry()
+
+    def failures(self) -> list[str]:
+        """What went wrong in the threads."""
+        errors = {"subscriber": self.subscriber.error, "processor": self.processor.error}
+        return [f"{name}: {error!r}" for name, error in errors.items() if error is not None]
+
+    def depth(self) -> Depth:
+        """How the queue did, over the whole run."""
+        samples = sorted(self.gauge.samples, key=lambda sample: sample.seconds)
+        return Depth(self.gauge.initial_capacity, self.subscriber.peak_bound, samples)
+
+    def stats(self) -> QueueStats:
+        """The queue's own counters."""
+        return self._queue.stats()
+
+    def processed(self) -> tuple[Counter[MessageId], int]:
+        """What stands in the database: how often each message, and how many of them with a wrong checksum."""
+        with contextlib.closing(sqlite3.connect(self._database)) as database:
+            rows = database.execute("SELECT publisher, sequence, qos, count(*) FROM message GROUP BY 1, 2, 3")
+            counts = Counter({MessageId(*identity): times for *identity, times in rows})
+            (corrupt,) = database.execute("SELECT count(*) FROM message WHERE NOT intact").fetchone()
+        return counts, corrupt

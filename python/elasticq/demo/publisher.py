@@ -1,0 +1,210 @@
+"""One publisher: an MQTT client in a process of its own, and the handle by which the demo runs it.
+
+The process connects and prints `ready`, waits for a line on its standard input, publishes its messages in
+bursts, waits until the broker has acknowledged every one, and prints what it sent as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO
+
+import paho.mqtt.client as mqtt
+from elasticq.demo import DemoError, message
+from elasticq.demo.guard import end_with_parent
+from elasticq.demo.message import MessageId
+from paho.mqtt.enums import CallbackAPIVersion
+
+_WINDOW = 200  # messages on their way to the broker at a time
+_BURSTS = 8  # of each publisher, unless they would be smaller than this:
+_MIN_BURST = 50
+_PAUSE_SECONDS = (0.6, 1.2)  # between two bursts: the traffic's shape, nothing waits for it
+_PATIENCE_SECONDS = 60.0  # how long the broker may leave a full window without any acknowledgement
+_READY = "ready"
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a publisher has sent: the sequence numbers of each QoS, and which the broker acknowledged."""
+
+    publisher: int
+    sent: dict[int, list[int]]
+    acknowledged: dict[int, list[int]]
+
+    def to_line(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_line(cls, line: str) -> Report:
+        fields = json.loads(line)
+        return cls(
+            publisher=fields["publisher"],
+            sent={int(qos): numbers for qos, numbers in fields["sent"].items()},
+            acknowledged={int(qos): numbers for qos, numbers in fields["acknowledged"].items()},
+        )
+
+    def ids(self) -> set[MessageId]:
+        """The ids of everything sent."""
+        return {MessageId(self.publisher, each, qos) for qos in self.sent for each in self.sent[qos]}
+
+
+class Publisher:
+    """The MQTT client of one publisher process."""
+
+    def __init__(self, number: int, port: int) -> None:
+        self._number = number
+        self._window = threading.BoundedSemaphore(_WINDOW)
+        self._connected = threading.Event()
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=f"elasticq-demo-publisher-{number}", clean_session=False
+        )
+        self._client.max_inflight_messages = _WINDOW
+        self._client.on_connect = lambda *_: self._connected.set()
+        self._client.on_publish = lambda *_: self._window.release()
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        if not self._connected.wait(_PATIENCE_SECONDS):
+            self.close()
+            raise TimeoutError(f"no connection to the broker on port {port} within {_PATIENCE_SECONDS:g} s")
+
+    def publish(self, messages: int, payload: int) -> Report:
+        """Publishes so many messages of so many bytes each, and returns when all are acknowledged."""
+        chance = random.Random(self._number)
+        filler_size = payload - message.MIN_PAYLOAD
+        noise = chance.randbytes(2 * filler_size)
+        burst = max(_MIN_BURST, -(-messages // _BURSTS))
+        sent: list[tuple[MessageId, mqtt.MQTTMessageInfo]] = []
+        for sequence in range(messages):
+            if sequence and sequence % burst == 0:
+                time.sleep(chance.uniform(*_PAUSE_SECONDS))
+            qos = message.QOS_PATTERN[sequence % len(message.QOS_PATTERN)]
+            message_id = MessageId(self._number, sequence, qos)
+            self._enter_window()
+            start = sequence % (filler_size + 1)
+            data = message.encode(message_id, time.monotonic_ns(), noise[start : start + filler_size])
+            info = self._client.publish(message.topic(message_id), data, qos)
+            if qos == 0 and info.rc != mqtt.MQTT_ERR_SUCCESS:
+                raise ConnectionError(f"message {sequence} could not be sent: {mqtt.error_string(info.rc)}")
+            sent.append((message_id, info))
+        for _ in range(_WINDOW):  # the whole window is free: everything is acknowledged
+            self._enter_window()
+        return self._report(sent)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _enter_window(self) -> None:
+        if not self._window.acquire(timeout=_PATIENCE_SECONDS):
+            raise TimeoutError(f"no acknowledgement for any of {_WINDOW} messages in {_PATIENCE_SECONDS:g} s")
+
+    def _report(self, sent: list[tuple[MessageId, mqtt.MQTTMessageInfo]]) -> Report:
+        published: dict[int, list[int]] = {qos: [] for qos in message.QOS_LEVELS}
+        acknowledged: dict[int, list[int]] = {qos: [] for qos in message.QOS_LEVELS}
+        for message_id, info in sent:
+            published[message_id.qos].append(message_id.sequence)
+            info.wait_for_publish(_PATIENCE_SECONDS)
+            if info.is_published():
+                acknowledged[message_id.qos].append(message_id.sequence)
+        return Report(self._number, published, acknowledged)
+
+
+class PublisherProcess:
+    """A publisher as the demo sees it: started, told to go, heard out, and always ended."""
+
+    def __init__(self, number: int, port: int, messages: int, payload: int, folder: Path) -> None:
+        self.number = number
+        self.report: Report | None = None
+        self._ready = threading.Event()
+        self._errors = folder / f"publisher-{number}.stderr"
+        values = {"number": number, "port": port, "messages": messages, "payload": payload}
+        options = [f"--{name}={value}" for name, value in {**values, "parent": os.getpid()}.items()]
+        with self._errors.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "elasticq.demo.publisher", *options],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+                text=True,
+                encoding="utf-8",
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin: IO[str] = self._process.stdin
+        self._stdout: IO[str] = self._process.stdout
+        self._listener = threading.Thread(target=self._listen, name=f"listener-{number}", daemon=True)
+        self._listener.start()
+
+    def wait_until_ready(self) -> None:
+        """Returns when the publisher is connected to the broker."""
+        if not self._ready.wait(_PATIENCE_SECONDS) or not self._listener.is_alive():
+            raise DemoError(f"publisher {self.number} did not start: {self._complaint()}")
+
+    def go(self) -> None:
+        """Lets it publish."""
+        self._stdin.write("go\n")
+        self._stdin.flush()
+
+    def finished(self) -> bool:
+        """Whether it has ended, in whatever way."""
+        return not self._listener.is_alive()
+
+    def failure(self) -> str | None:
+        """What went wrong in a publisher that has ended; None if nothing did, or it hasn't ended."""
+        good = self._process.returncode == 0 and self.report is not None and not self._stderr()
+        if good or not self.finished():
+            return None
+        return f"publisher {self.number}: {self._complaint()}"
+
+    def stop(self) -> None:
+        """Ends the process, if it is still running, and waits for it."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._listener.join()
+        self._stdin.close()
+        self._stdout.close()
+
+    def _listen(self) -> None:
+        for line in self._stdout:
+            if line.strip() == _READY:
+                self._ready.set()
+            else:
+                self.report = Report.from_line(line)
+        self._process.wait()
+        self._ready.set()
+
+    def _complaint(self) -> str:
+        return f"exit status {self._process.poll()}: {self._stderr() or 'nothing on its standard error'}"
+
+    def _stderr(self) -> str:
+        return self._errors.read_text(encoding="utf-8", errors="replace").strip()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="one publisher of the demo; started by the demo")
+    for name in ("number", "port", "messages", "payload", "parent"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    options = parser.parse_args()
+    end_with_parent(options.parent)
+    publisher = Publisher(options.number, options.port)
+    print(_READY, flush=True)
+    if not sys.stdin.readline():
+        return 1
+    report = publisher.publish(options.messages, options.payload)
+    publisher.close()
+    print(report.to_line(), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

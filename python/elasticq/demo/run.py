@@ -1,0 +1,156 @@
+"""One run of the demo, from starting the broker to the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from elasticq.demo.broker import Broker
+from elasticq.demo.display import Progress, Status
+from elasticq.demo.ledger import Latency, Ledger, settle
+from elasticq.demo.message import QOS_LEVELS, MessageId
+from elasticq.demo.pipeline import IngestQueue, Pipeline
+from elasticq.demo.publisher import PublisherProcess, Report
+
+_TICK_SECONDS = 0.05
+_QUIET_SECONDS = 2.0  # so long without any message, and what is missing of QoS 0 will not come
+_SILENCE_SECONDS = 90.0  # the same for QoS 1 and 2: longer than the broker waits before it delivers again
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """What is to be published."""
+
+    publishers: int
+    messages: int  # of each publisher
+    payload: int  # bytes of each message
+
+
+def run(program: Path, queue: IngestQueue, load: Load, progress: Progress) -> Ledger:
+    """Runs the whole pipeline once. Whatever happens, its processes and its folder are gone afterwards."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="elasticq-demo-")))
+        broker = stack.enter_context(Broker(program, folder / "broker"))
+        pipeline = stack.enter_context(Pipeline(queue, broker.port, folder / "messages.sqlite"))
+        publishers = stack.enter_context(_publishers(load, broker.port, folder))
+        started = time.monotonic()
+        running = _Run(broker, pipeline, publishers, progress)
+        with progress:
+            failures = running.to_its_end()
+        return running.settle(time.monotonic() - started, failures)
+
+
+@contextlib.contextmanager
+def _publishers(load: Load, port: int, folder: Path) -> Iterator[list[PublisherProcess]]:
+    publishers: list[PublisherProcess] = []
+    try:
+        for number in range(1, load.publishers + 1):
+            publishers.append(PublisherProcess(number, port, load.messages, load.payload, folder))
+        for publisher in publishers:
+            publisher.wait_until_ready()
+        yield publishers
+    finally:
+        for publisher in publishers:
+            publisher.stop()
+
+
+class _Run:
+    """The running pipeline, watched until it has come to its end."""
+
+    def __init__(
+        self, broker: Broker, pipeline: Pipeline, publishers: Sequence[PublisherProcess], progress: Progress
+    ) -> None:
+        self._broker = broker
+        self._pipeline = pipeline
+        self._publishers = publishers
+        self._progress = progress
+
+    def to_its_end(self) -> list[str]:
+        """Publishes, receives and processes everything; returns what failed on the way."""
+        for publisher in self._publishers:
+            publisher.go()
+        while not self._complete() and not self._broken():
+            self._tick("receiving" if self._all_published() else "publishing")
+        failures = self._broken()
+        self._pipeline.no_more()
+        if not self._committed():
+            failures.append(f"the processor committed nothing for {_SILENCE_SECONDS:g} s and did not end")
+        self._pipeline.gauge.read()
+        return failures
+
+    def _all_published(self) -> bool:
+        return all(publisher.finished() for publisher in self._publishers)
+
+    def _complete(self) -> bool:
+        """Whether everything that will come has come."""
+        if not self._all_published():
+            return False
+        sent, arrived = self._sent(), self._pipeline.subscriber.distinct
+        if all(arrived[qos] >= sent[qos] for qos in QOS_LEVELS):
+            return True
+        reliable_arrived = all(arrived[qos] >= sent[qos] for qos in QOS_LEVELS if qos > 0)
+        patience = _QUIET_SECONDS if reliable_arrived else _SILENCE_SECONDS
+        return time.monotonic() - self._pipeline.subscriber.last_arrival > patience
+
+    def _sent(self) -> dict[int, int]:
+        reports = [publisher.report for publisher in self._publishers if publisher.report]
+        return {qos: sum(len(report.sent[qos]) for report in reports) for qos in QOS_LEVELS}
+
+    def _broken(self) -> list[str]:
+        """What makes it pointless to go on."""
+        failures = self._pipeline.failures()
+        failures.extend(failure for publisher in self._publishers if (failure := publisher.failure()))
+        if not self._broker.alive():
+            failures.append(f"the broker ended:\n{self._broker.log_tail()}")
+        return failures
+
+    def _committed(self) -> bool:
+        """Waits for the processor; False if it is stuck."""
+        processor = self._pipeline.processor
+        committed, since = processor.committed, time.monotonic()
+        while processor.is_alive() and time.monotonic() - since < _SILENCE_SECONDS:
+            self._tick("committing")
+            if processor.committed != committed:
+                committed, since = processor.committed, time.monotonic()
+        return not processor.is_alive()
+
+    def _tick(self, phase: str) -> None:
+        """Lets a moment pass (less if the processor ends) and shows where things stand."""
+        processor, gauge = self._pipeline.processor, self._pipeline.gauge
+        processor.join(_TICK_SECONDS)
+        received = self._pipeline.subscriber.deliveries
+        status = Status(phase, received, processor.committed, processor.commits, gauge.read())
+        self._progress.show(status, gauge.samples)
+
+    def settle(self, seconds: float, failures: Sequence[str]) -> Ledger:
+        """Brings together what every part has recorded."""
+        pipeline, broker = self._pipeline, self._broker
+        processed, corrupt = pipeline.processed()
+        accounts = {}
+        for publisher in self._publishers:
+            report = publisher.report or Report(publisher.number, {}, {})
+            accounts[publisher.number] = settle(
+                report.ids(),
+                sum(len(numbers) for numbers in report.acknowledged.values()),
+                _of(publisher.number, pipeline.subscriber.received),
+                _of(publisher.number, processed),
+            )
+        return Ledger(
+            accounts=accounts,
+            corrupt=corrupt,
+            malformed=pipeline.subscriber.malformed,
+            latency={qos: Latency.of(values) for qos, values in pipeline.processor.latencies.items()},
+            depth=pipeline.depth(),
+            stats=pipeline.stats(),
+            seconds=seconds,
+            broker={"pid": broker.pid, "port": broker.port, "version": broker.version},
+            failures=failures,
+        )
+
+
+def _of(publisher: int, counts: Mapping[MessageId, int]) -> dict[MessageId, int]:
+    return {message_id: count for message_id, count in counts.items() if message_id.publisher == publisher}

@@ -1,0 +1,229 @@
+"""The demo end to end on the real broker: nothing is lost, loss is noticed, and nothing stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import elasticq
+import pytest
+from elasticq.demo.broker import find_program
+from elasticq.demo.cli import missing_requirements
+from elasticq.demo.ledger import Ledger, QueueStats
+
+PUBLISHERS, MESSAGES = 4, 2000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def extra() -> None:
+    """These tests need the extra `demo`. A developer may do without it, continuous integration may not."""
+    missing = missing_requirements()
+    if missing:
+        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        refuse(f"not installed: {', '.join(missing)} (pip install 'elasticq[demo]')")
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Starts the demo; `folder`, where it has its temporary files, also marks its processes as its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "elasticq", "demo", *arguments],
+        env={**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def processes_of(folder: Path) -> list[int]:
+    """The processes that run with this folder as TMPDIR."""
+    mark = b"\0TMPDIR=%s\0" % os.fsencode(folder)
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and mark in b"\0" + (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:  # ended in the meantime, or not ours
+            continue
+    return found
+
+
+class Finished:
+    """A demo that has run to its end."""
+
+    def __init__(self, folder: Path) -> None:
+        temporary = folder / "tmp"
+        temporary.mkdir()
+        ledger = folder / "ledger.json"
+        options = (
+            f"--publishers={PUBLISHERS}",
+            f"--messages={MESSAGES}",
+            "--payload=100",
+            f"--json={ledger}",
+        )
+        process = start(temporary, *options)
+        self.output, self.errors = process.communicate()
+        self.status = process.returncode
+        self.left_behind = list(temporary.iterdir())
+        self.still_running = processes_of(temporary)
+        self.ledger: dict[str, Any] = json.loads(ledger.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    return Finished(tmp_path_factory.mktemp("demo"))
+
+
+def test_a_good_run_ends_with_status_0_and_says_so(finished: Finished) -> None:
+    assert (finished.status, finished.errors) == (0, "")
+    assert finished.ledger["problems"] == []
+    assert f"OK: {finished.ledger['total']['processed']:,} messages" in finished.output
+    assert "publishing: received" in finished.output
+
+
+def test_the_ledger_accounts_for_every_message(finished: Finished) -> None:
+    accounts = finished.ledger["publishers"]
+    assert sorted(accounts) == ["1", "2", "3", "4"]
+    for account in accounts.values():
+        assert account["sent"] == account["acknowledged"] == MESSAGES
+        arrived = account["sent"] - account["undelivered"] + account["duplicated_qos1"]
+        assert account["received"] == account["processed"] == arrived
+        assert account["lost"] == account["missing"] == account["duplicated_qos2"] == account["unknown"] == 0
+    for field, total in finished.ledger["total"].items():
+        assert total == sum(account[field] for account in accounts.values())
+
+
+def test_the_queue_agrees_with_the_ledger(finished: Finished) -> None:
+    stats, total = finished.ledger["stats"], finished.ledger["total"]
+    assert stats["enqueued"] == total["received"]
+    assert stats["dequeued"] == total["processed"]
+    assert (stats["refused"], stats["size"]) == (0, 0)
+    depth = finished.ledger["depth"]
+    assert depth["peak_seen"] <= stats["peak_size"] <= depth["peak_bound"]
+
+
+def test_the_capacity_grew_and_shrank_back(finished: Finished) -> None:
+    capacity, stats = finished.ledger["capacity"], finished.ledger["stats"]
+    assert capacity["peak"] >= 4 * capacity["initial"]
+    assert capacity["final"] == stats["capacity"] == capacity["initial"]
+    assert stats["grown"] >= 2
+    assert stats["shrunk"] >= 1
+
+
+def test_every_qos_has_its_latency(finished: Finished) -> None:
+    latency = finished.ledger["latency_ms"]
+    assert sum(values["count"] for values in latency.values()) == finished.ledger["total"]["processed"]
+    for qos in ("0", "1", "2"):
+        assert 0 < latency[qos]["p50_ms"] <= latency[qos]["p99_ms"] <= latency[qos]["max_ms"]
+        assert latency[qos]["max_ms"] <= 1000 * (finished.ledger["seconds"] + 1)
+
+
+def test_a_finished_run_leaves_nothing_behind(finished: Finished) -> None:
+    assert finished.left_behind == []
+    assert finished.still_running == []
+    assert not Path(f"/proc/{finished.ledger['broker']['pid']}").exists()
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A demo in the midst of publishing."""
+    with start(tmp_path) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if "publishing: received" in line:
+                    break
+            assert len(processes_of(tmp_path)) >= 1 + 1 + PUBLISHERS
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_leaves_nothing_behind(
+    running: subprocess.Popen[str], tmp_path: Path, stop: signal.Signals, status: int
+) -> None:
+    running.send_signal(stop)
+    _, errors = running.communicate()
+    assert running.returncode == status
+    assert "Traceback" not in errors
+    assert processes_of(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_run_takes_its_processes_with_it(running: subprocess.Popen[str], tmp_path: Path) -> None:
+    running.kill()
+    running.wait()
+    deadline = time.monotonic() + 30
+    while processes_of(tmp_path):
+        assert time.monotonic() < deadline, "broker or publishers outlive the demo"
+        time.sleep(0.02)
+
+
+class Faulty:
+    """A queue that does to the first message of all what it is told to do."""
+
+    def __init__(self, fault: str) -> None:
+        self._queue: elasticq.Queue[bytes] = elasticq.Queue()
+        self._fault: str | None = fault
+
+    def put(self, item: bytes, /) -> None:
+        self._queue.put(item)
+
+    def get_many(self, n: int, /) -> list[bytes]:
+        first, *others = self._queue.get_many(n)
+        fault, self._fault = self._fault, None
+        if fault == "lose":
+            return others
+        if fault == "repeat":
+            return [first, first, *others]
+        if fault == "alter":
+            return [first[:-1] + bytes([first[-1] ^ 1]), *others]
+        if fault == "raise":
+            raise OSError("disk on fire")
+        return [first, *others]
+
+    def qsize(self) -> int:
+        return self._queue.qsize()
+
+    def shutdown(self) -> None:
+        self._queue.shutdown()
+
+    def stats(self) -> QueueStats:
+        return self._queue.stats()
+
+    @property
+    def capacity(self) -> int:
+        return self._queue.capacity
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        ("lose", "1 messages lost between broker and database"),
+        ("repeat", "1 messages that no publisher reported as sent"),
+        ("alter", "1 messages with a wrong checksum"),
+        ("raise", "processor: OSError('disk on fire')"),
+    ],
+)
+def test_a_faulty_queue_is_found_out(fault: str, complaint: str) -> None:
+    ledger = run_with(Faulty(fault))
+    assert complaint in ledger.problems()
+    assert ledger.exit_status == 1
+
+
+def run_with(queue: Faulty) -> Ledger:
+    from elasticq.demo.display import Progress
+    from elasticq.demo.run import Load, run
+    from rich.console import Console
+
+    program = find_program()
+    assert program is not None
+    return run(program, queue, Load(publishers=1, messages=40, payload=64), Progress(Console(quiet=True)))
