@@ -1,0 +1,106 @@
+"""What the scripts behind `make` promise: options are handed on, nothing broken counts as an interpreter."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = ROOT / "scripts"
+
+
+def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command at the root, with some environment variables changed."""
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in {"ELASTICQ_PYTHON_FT", "MAKEFLAGS"}
+    }
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def executable(path: Path, text: str) -> Path:
+    """Writes a shell script that stands for an interpreter."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--", "--publishers", "2", "--messages", "2"],
+        ["--", "--payload=64"],
+        ["--", "--publishers", "2", "--payload=64"],
+        ["ARGS=--publishers 2"],
+    ],
+)
+def test_make_demo_hands_its_options_on(options: list[str]) -> None:
+    """Options after -- and in ARGS reach the command line of the demo, a repeated word too."""
+    words = [option.removeprefix("ARGS=") for option in options if option != "--"]
+    result = run("make", "--dry-run", "demo", *options)
+    assert result.returncode == 0, result.stderr
+    command_line = result.stdout.splitlines()[1].rstrip()
+    assert command_line.endswith(" ".join(["-m elasticq demo", *words]))
+
+
+def test_make_runs_several_targets() -> None:
+    """A target named after demo is a target, not an option."""
+    result = run("make", "--dry-run", "demo", "lint")
+    command_lines = [line.rstrip() for line in result.stdout.splitlines()[1:]]
+    assert command_lines == [".venv-demo/bin/python -m elasticq demo", "scripts/test lint"]
+
+
+def test_a_named_interpreter_that_is_not_the_right_one_is_an_error(tmp_path: Path) -> None:
+    """The variable, its value and the reason are in the message; nothing goes to standard output."""
+    wrong = executable(tmp_path / "python", 'echo "built with the GIL" >&2; exit 1')
+    result = run(SCRIPTS / "free-threaded-python", ELASTICQ_PYTHON_FT=str(wrong))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"ELASTICQ_PYTHON_FT={wrong}" in result.stderr
+    assert "built with the GIL" in result.stderr
+
+
+def test_a_shim_that_does_not_run_and_an_unfinished_build_are_passed_over(tmp_path: Path) -> None:
+    """PATH is not believed, and the newest build whose marker is there is taken."""
+    executable(tmp_path / "bin" / "python3.13t", "exit 127")
+    builds = tmp_path / "cache" / "elasticq"
+    for version in ("3.13.9", "3.13.10", "3.13.11"):
+        executable(builds / f"cpython-{version}-free-threaded" / "bin" / "python3.13", 'echo "$0"')
+    for version in ("3.13.9", "3.13.10"):
+        (builds / f"cpython-{version}-free-threaded" / ".finished").touch()
+    result = run(
+        SCRIPTS / "free-threaded-python",
+        PATH=f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        XDG_CACHE_HOME=str(tmp_path / "cache"),
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"{builds}/cpython-3.13.10-free-threaded/bin/python3.13\n"
+
+
+def test_an_unusable_interpreter_makes_no_environment(tmp_path: Path) -> None:
+    """The message names the interpreter, and no half-made environment is left."""
+    broken = executable(tmp_path / "python", "exit 1")
+    result = run(SCRIPTS / "python-env", tmp_path / "env", broken)
+    assert result.returncode == 1
+    assert f"cannot use the interpreter {broken}" in result.stderr
+    assert not (tmp_path / "env").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "argument", "known"),
+    [("test", "pyhton", "python"), ("bench", "rsut", "rust"), ("free-threaded-python", "--gli", "--gil")],
+)
+def test_an_unknown_word_is_bad_usage(script: str, argument: str, known: str) -> None:
+    """Exit status 2, the word itself and what would have been right."""
+    result = run(SCRIPTS / script, argument)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert argument in result.stderr
+    assert known in result.stderr
