@@ -167,6 +167,26 @@ def test_a_killed_run_takes_its_processes_with_it(running: subprocess.Popen[str]
         time.sleep(0.02)
 
 
+def test_a_run_whose_broker_dies_ends_and_says_so(running: subprocess.Popen[str], tmp_path: Path) -> None:
+    for process in processes_of(tmp_path):
+        if (Path("/proc") / str(process) / "comm").read_text(encoding="utf-8") == "nats-server\n":
+            os.kill(process, signal.SIGKILL)
+    output, errors = running.communicate()
+    assert (running.returncode, errors) == (1, "")
+    assert "FAILED: the broker ended" in output
+    assert processes_of(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_curve_shows_the_highest_of_each_stretch_and_how_it_ended() -> None:
+    from elasticq.demo.display import curve
+
+    values = [(0.0, 1), (1.0, 2), (1.5, 8), (1.6, 3), (3.0, 4), (3.9, 5), (4.0, 0)]
+    assert curve(values, "012345678", width=4) == "1880"
+    assert curve([], "01") == ""
+    assert curve([(0.0, 0)], " #", width=3) == "   "
+
+
 class Faulty:
     """A queue that does to the first message of all what it is told to do."""
 

@@ -62,16 +62,18 @@ def _importable(module: str) -> bool:
 
 def _run(options: argparse.Namespace) -> int:
     # Only now, since these need the packages whose absence is reported above.
+    from rich.console import Console
+
     import elasticq
     from elasticq.demo.display import Progress, show_ledger
     from elasticq.demo.run import Load, run
-    from rich.console import Console
 
     program = find_program()
     assert program is not None
     console = Console()
+    queue: elasticq.Queue[bytes] = elasticq.Queue()
     load = Load(options.publishers, options.messages, options.payload)
-    ledger = run(program, elasticq.Queue(), load, Progress(console))
+    ledger = run(program, queue, load, Progress(console))
     show_ledger(ledger, console)
     if options.json:
         options.json.write_text(json.dumps(ledger.as_dict(), indent=1) + "\n", encoding="utf-8")
@@ -104,7 +106,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--publishers", type=publishers, default=4, metavar="N", help="publisher processes (%(default)s)"
     )
     parser.add_argument(
-        "--messages", type=messages, default=24_000, metavar="N", help="messages from each (%(default)s)"
+        "--messages", type=messages, default=16_000, metavar="N", help="messages from each (%(default)s)"
     )
     parser.add_argument(
         "--payload", type=payload, default=256, metavar="BYTES", help="size of each (%(default)s)"

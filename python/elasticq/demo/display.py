@@ -7,13 +7,14 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from elasticq.demo.ledger import Account, Ledger, Sample
-from elasticq.demo.message import QOS_LEVELS
 from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+
+from elasticq.demo.ledger import Account, Ledger, Sample
+from elasticq.demo.message import QOS_LEVELS
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _ASCII = " .:-=+*#@"
@@ -106,7 +107,7 @@ def show_ledger(ledger: Ledger, console: Console) -> None:
 
 
 def curve(values: Sequence[tuple[float, int]], levels: str, width: int = _WIDTH) -> str:
-    """Draws (time, value) pairs as one line of characters: the highest value of each stretch of time."""
+    """Draws (time, value) pairs as a line of characters: the highest of each stretch, and last the last."""
     if not values:
         return ""
     start, end = values[0][0], values[-1][0]
@@ -115,6 +116,7 @@ def curve(values: Sequence[tuple[float, int]], levels: str, width: int = _WIDTH)
     for moment, value in values:
         column = min(width - 1, int((moment - start) / ((end - start) or 1.0) * width))
         columns[column] = max(value, columns[column] or 0)
+    columns[-1] = values[-1][1]
     drawn, last = [], 0
     for value_or_gap in columns:
         last = last if value_or_gap is None else value_or_gap

@@ -18,12 +18,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Protocol
 
-import elasticq
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+import elasticq
 from elasticq.demo import DemoError, message
 from elasticq.demo.ledger import Depth, QueueStats, Sample
 from elasticq.demo.message import MessageId
-from paho.mqtt.enums import CallbackAPIVersion
 
 _BATCH = 4000  # rows in a transaction, at most
 _COMMIT_SECONDS = 0.25  # from one commit to the next
@@ -83,9 +84,7 @@ class Processor(threading.Thread):
     def run(self) -> None:
         try:
             with contextlib.closing(sqlite3.connect(self._database, isolation_level=None)) as database:
-                database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = FULL")
-                database.execute(_SCHEMA)
                 self._work(database)
         except Exception as error:
             self.error = error
@@ -193,6 +192,9 @@ class Pipeline:
     def __init__(self, queue: IngestQueue, port: int, database: Path) -> None:
         self._queue = queue
         self._database = database
+        with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as empty:
+            empty.execute("PRAGMA journal_mode = WAL")
+            empty.execute(_SCHEMA)
         self.gauge = Gauge(queue)
         self.processor = Processor(queue, self.gauge, database)
         self.subscriber = Subscriber(port, queue, self.processor)

@@ -19,15 +19,17 @@ from pathlib import Path
 from typing import IO
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
 from elasticq.demo import DemoError, message
 from elasticq.demo.guard import end_with_parent
 from elasticq.demo.message import MessageId
-from paho.mqtt.enums import CallbackAPIVersion
 
 _WINDOW = 200  # messages on their way to the broker at a time
 _BURSTS = 8  # of each publisher, unless they would be smaller than this:
 _MIN_BURST = 50
-_PAUSE_SECONDS = (0.6, 1.2)  # between two bursts: the traffic's shape, nothing waits for it
+_PERIOD_SECONDS = 1.5  # from one burst to the next, if the broker is fast enough
+_PAUSE_SECONDS = 0.4  # between two bursts at least; both give the traffic its shape, nothing depends on them
 _PATIENCE_SECONDS = 60.0  # how long the broker may leave a full window without any acknowledgement
 _READY = "ready"
 
@@ -78,14 +80,15 @@ class Publisher:
 
     def publish(self, messages: int, payload: int) -> Report:
         """Publishes so many messages of so many bytes each, and returns when all are acknowledged."""
-        chance = random.Random(self._number)
         filler_size = payload - message.MIN_PAYLOAD
-        noise = chance.randbytes(2 * filler_size)
+        noise = random.Random(self._number).randbytes(2 * filler_size)
         burst = max(_MIN_BURST, -(-messages // _BURSTS))
         sent: list[tuple[MessageId, mqtt.MQTTMessageInfo]] = []
+        due = time.monotonic()
         for sequence in range(messages):
             if sequence and sequence % burst == 0:
-                time.sleep(chance.uniform(*_PAUSE_SECONDS))
+                due = max(due + _PERIOD_SECONDS, time.monotonic() + _PAUSE_SECONDS)
+                time.sleep(due - time.monotonic())
             qos = message.QOS_PATTERN[sequence % len(message.QOS_PATTERN)]
             message_id = MessageId(self._number, sequence, qos)
             self._enter_window()
@@ -161,7 +164,7 @@ class PublisherProcess:
 
     def failure(self) -> str | None:
         """What went wrong in a publisher that has ended; None if nothing did, or it hasn't ended."""
-        good = self._process.returncode == 0 and self.report is not None and not self._stderr()
+        good = self._process.returncode == 0 and self.report is not None
         if good or not self.finished():
             return None
         return f"publisher {self.number}: {self._complaint()}"
