@@ -58,6 +58,8 @@ use std::time::Instant;
 pub struct Signal {
     /// Read at every push and pop, written only by those who wait: a cache line of its own keeps it shared.
     sleepers: CachePadded<AtomicUsize>,
+    /// Those among them that one place or one item may not help.
+    bulk: AtomicUsize,
     event: Event,
 }
 
@@ -65,13 +67,23 @@ impl Signal {
     /// A signal that nobody waits for.
     #[must_use]
     pub fn new() -> Self {
-        Self { sleepers: CachePadded::new(AtomicUsize::new(0)), event: Event::new() }
+        Self { sleepers: CachePadded::new(AtomicUsize::new(0)), bulk: AtomicUsize::new(0), event: Event::new() }
     }
 
     /// Registers a waiter. What it waits for must be looked at *after* this call and before the wait.
     pub fn waiter(&self) -> Waiter<'_> {
         self.sleepers.fetch_add(1, Ordering::Relaxed);
-        Waiter { listener: Some(self.event.listen()), signal: self }
+        Waiter { listener: Some(self.event.listen()), signal: self, bulk: false }
+    }
+
+    /// [`waiter`](Self::waiter) for one that may need more than what it is woken for. While there is such a waiter, each
+    /// [`wake`](Self::wake) wakes all: a free place offered to somebody who needs ten would otherwise be lost on him,
+    /// and the one behind him who needs one would sleep on.
+    pub fn bulk_waiter(&self) -> Waiter<'_> {
+        self.bulk.fetch_add(1, Ordering::Relaxed);
+        let mut waiter = self.waiter();
+        waiter.bulk = true;
+        waiter
     }
 
     /// Whether anybody sleeps. To be asked after the state was changed under the lock.
@@ -85,7 +97,8 @@ impl Signal {
     /// wakes all. Costs little when nobody sleeps.
     #[cold]
     pub fn wake(&self, count: usize) {
-        self.event.notify(count);
+        let bulk = self.bulk.load(Ordering::Relaxed) != 0;
+        self.event.notify(if bulk { usize::MAX } else { count });
     }
 }
 
@@ -123,6 +136,7 @@ pub struct Waiter<'a> {
     /// Present until it was woken.
     listener: Option<EventListener>,
     signal: &'a Signal,
+    bulk: bool,
 }
 
 impl Waiter<'_> {
@@ -171,6 +185,9 @@ fn sleep_until(listener: &mut EventListener, deadline: Instant) -> bool {
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.signal.sleepers.fetch_sub(1, Ordering::Relaxed);
+        if self.bulk {
+            self.signal.bulk.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

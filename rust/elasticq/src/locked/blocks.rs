@@ -22,6 +22,14 @@ impl<T> DynamicCircularBuffer<T> {
         self.put(item)
     }
 
+    /// [`offer_batch`](Self::offer_batch) for callers who will try again: a refusal is not counted.
+    ///
+    /// # Errors
+    /// As [`offer_batch`](Self::offer_batch).
+    pub fn offer_batch_again(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        self.put_all(items)
+    }
+
     /// Adds as many of `items`, from the front, as there is room for; gives their number. 0: there is no room.
     ///
     /// # Errors
@@ -185,5 +193,10 @@ impl<T> DynamicCircularBuffer<T> {
     /// A place in the queue of those who wait for room; see [`Waiter`] for the order in which to use it.
     pub fn wait_for_room(&self) -> Waiter<'_> {
         self.not_full.waiter()
+    }
+
+    /// [`wait_for_room`](Self::wait_for_room) for one that needs more than one place.
+    pub fn wait_for_bulk_room(&self) -> Waiter<'_> {
+        self.not_full.bulk_waiter()
     }
 }

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::ring::Ring;
 use crate::stats::QueueStats;
-use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::wait::Signal;
 use crossbeam_utils::CachePadded;
 use std::fmt;
@@ -63,9 +63,6 @@ pub struct DynamicCircularBuffer<T> {
     state: CachePadded<Mutex<State<T>>>,
     not_empty: Signal,
     not_full: Signal,
-    /// Waiting producers that need more than one place; while there are any, room wakes every producer, since one
-    /// free place given to somebody who needs ten would otherwise be lost on him.
-    bulk_producers: AtomicUsize,
     refused: AtomicU64,
     push_timeout: Option<Duration>,
     pop_timeout: Option<Duration>,
@@ -108,7 +105,6 @@ impl<T> DynamicCircularBuffer<T> {
             state: CachePadded::new(Mutex::new(State { ring: Ring::new(&config)?, closed: false })),
             not_empty: Signal::new(),
             not_full: Signal::new(),
-            bulk_producers: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
             push_timeout: config.push_timeout,
             pop_timeout: config.pop_timeout,
@@ -304,7 +300,7 @@ impl<T> DynamicCircularBuffer<T> {
             self.not_empty.wake(count);
         }
         if room && self.not_full.has_sleepers() {
-            self.wake_producers(1);
+            self.not_full.wake(1);
         }
     }
 
@@ -312,18 +308,11 @@ impl<T> DynamicCircularBuffer<T> {
     #[inline]
     fn wake_after_taking(&self, count: usize, more: bool) {
         if self.not_full.has_sleepers() {
-            self.wake_producers(count);
+            self.not_full.wake(count);
         }
         if more && self.not_empty.has_sleepers() {
             self.not_empty.wake(1);
         }
-    }
-
-    /// Relaxed will do: a producer registers as bulk before he looks at the ring under the lock.
-    #[cold]
-    fn wake_producers(&self, places: usize) {
-        let bulk = self.bulk_producers.load(Ordering::Relaxed) != 0;
-        self.not_full.wake(if bulk { usize::MAX } else { places });
     }
 }
 

@@ -4,8 +4,7 @@
 
 use super::DynamicCircularBuffer;
 use crate::error::{BufferError, BufferResult, Rejected};
-use crate::sync::{AtomicUsize, Ordering};
-use crate::wait::{Signal, Waiter};
+use crate::wait::Waiter;
 use std::time::{Duration, Instant};
 
 impl<T> DynamicCircularBuffer<T> {
@@ -77,7 +76,8 @@ impl<T> DynamicCircularBuffer<T> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn offer_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
-        self.put_within(item, timeout, |item| self.put(item)).inspect_err(|_| self.note_refused(1))
+        self.put_within(item, timeout, || self.wait_for_room(), |item| self.put(item))
+            .inspect_err(|_| self.note_refused(1))
     }
 
     /// Adds all of `items` or none, blocking up to `timeout` until there is room for all. A batch larger than
@@ -102,14 +102,13 @@ impl<T> DynamicCircularBuffer<T> {
         let added = if count > self.max_capacity() {
             self.put_all(items)
         } else {
-            let _bulk = Bulk::join(&self.bulk_producers);
-            self.put_within(items, timeout, |items| self.put_all(items))
+            self.put_within(items, timeout, || self.wait_for_bulk_room(), |items| self.put_all(items))
         };
         added.inspect_err(|_| self.note_refused(count))
     }
 
     fn take_within<R>(&self, timeout: Duration, take: impl Fn() -> Option<BufferResult<R>>) -> BufferResult<R> {
-        let mut sleep = Sleep::new(&self.not_empty, timeout);
+        let mut sleep = Sleep::new(|| self.wait_for_item(), timeout);
         loop {
             if let Some(settled) = take() {
                 return settled;
@@ -118,13 +117,14 @@ impl<T> DynamicCircularBuffer<T> {
         }
     }
 
-    fn put_within<I>(
+    fn put_within<'a, I>(
         &self,
         mut item: I,
         timeout: Duration,
+        register: impl Fn() -> Waiter<'a>,
         put: impl Fn(I) -> Result<(), Rejected<I>>,
     ) -> Result<(), Rejected<I>> {
-        let mut sleep = Sleep::new(&self.not_full, timeout);
+        let mut sleep = Sleep::new(register, timeout);
         loop {
             match put(item) {
                 Err(rejected) if rejected.reason().is_capacity_error() => item = rejected.into_inner(),
@@ -138,42 +138,26 @@ impl<T> DynamicCircularBuffer<T> {
 }
 
 /// What a blocked call does between two tries.
-struct Sleep<'a> {
-    signal: &'a Signal,
+struct Sleep<'a, F> {
+    register: F,
     timeout: Duration,
     /// When to give up; read from the clock only once there is something to wait for.
     deadline: Option<Option<Instant>>,
     waiter: Option<Waiter<'a>>,
 }
 
-impl<'a> Sleep<'a> {
-    const fn new(signal: &'a Signal, timeout: Duration) -> Self {
-        Self { signal, timeout, deadline: None, waiter: None }
+impl<'a, F: Fn() -> Waiter<'a>> Sleep<'a, F> {
+    const fn new(register: F, timeout: Duration) -> Self {
+        Self { register, timeout, deadline: None, waiter: None }
     }
 
     /// Registers, so that the try which follows misses nothing, or, when it has registered before, sleeps.
     fn before_the_next_try(&mut self) -> BufferResult<()> {
         let Some(mut waiter) = self.waiter.take() else {
-            self.waiter = Some(self.signal.waiter());
+            self.waiter = Some((self.register)());
             return Ok(());
         };
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now().checked_add(self.timeout));
         if waiter.wait_until(deadline) { Ok(()) } else { Err(BufferError::Timeout(self.timeout)) }
-    }
-}
-
-/// Counts a producer that waits for more than one place, as long as it lives.
-struct Bulk<'a>(&'a AtomicUsize);
-
-impl<'a> Bulk<'a> {
-    fn join(producers: &'a AtomicUsize) -> Self {
-        producers.fetch_add(1, Ordering::Relaxed);
-        Self(producers)
-    }
-}
-
-impl Drop for Bulk<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,65 @@
+"""The public classes: the compiled ones, and what their coroutines add."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from . import _core
+from ._asyncio import Tasks
+
+T = TypeVar("T")
+
+
+class Queue(_core.Queue[T], Tasks[T]):
+    """A first-in, first-out queue for threads and tasks alike, with the interface of `queue.Queue`.
+
+    It grows as items come and gives the memory back when they are gone. Every method may be called from any thread;
+    those that wait release the interpreter, use no processor time and can be interrupted.
+
+    Args:
+        maxsize: The most items it may hold. Zero or below: no limit.
+        initial_capacity: Items that fit before the first growth, from `min_capacity` to `maxsize`; 64 if not given.
+        min_capacity: The capacity below which it never shrinks, at least 1; 64 if not given.
+        growth_factor: What the capacity is multiplied by when it is used up, above 1.
+        shrink_threshold: The share of the capacity at or below which it shrinks, between 0 and 1.
+
+    Raises:
+        InvalidConfiguration: A setting breaks its rule; also a ValueError.
+
+    Example:
+        >>> queue = Queue()
+        >>> queue.put("a")
+        >>> queue.put_many(["b", "c"])
+        >>> queue.get(), queue.get_many(), len(queue)
+        ('a', ['b', 'c'], 0)
+    """
+
+    __slots__ = ()
+
+
+class DynamicCircularBuffer(_core.DynamicCircularBuffer[T], Tasks[T]):
+    """A first-in, first-out buffer with the names of the Rust crate.
+
+    Its plain calls answer at once unless `push_timeout` or `pop_timeout` is set. A buffer is false when it is empty.
+
+    Args:
+        config: The settings; keyword arguments of the same names as those of Config go before it.
+
+    Raises:
+        InvalidConfiguration: A setting breaks its rule; also a ValueError.
+
+    Example:
+        >>> buffer = DynamicCircularBuffer(initial_capacity=4, min_capacity=4, max_capacity=8)
+        >>> buffer.push_batch([1, 2, 3, 4, 5])
+        >>> buffer.pop(), buffer.pop_batch(2), len(buffer), buffer.capacity
+        (1, [2, 3], 2, 8)
+    """
+
+    __slots__ = ()
+
+
+ThreadSafeDynamicCircularBuffer = DynamicCircularBuffer
+"""The same class: a Python object is shared between threads as it is."""
+
+for _class in (Queue, DynamicCircularBuffer):
+    _class.__module__ = "elasticq"  # where users find it

@@ -1,0 +1,50 @@
+//! The Python module `elasticq._core`: one file per class, conversions and waiting only; every algorithm is in the
+//! crate `elasticq`.
+//!
+//! Two rules keep the interpreter safe:
+//! - A `Py<T>` is created, cloned and dropped only while attached to the interpreter.
+//! - The lock of a buffer is taken only while attached, and nothing under it allocates Python objects, detaches or
+//!   drops a reference. So the garbage collector, which runs while every thread stands at a safe point, never finds it
+//!   taken and sees the same items in each of its passes. Waiting happens detached, without the lock.
+
+// Nothing here can be reached from Rust.
+#![allow(missing_debug_implementations)]
+
+#[cfg(not(pyo3_disable_reference_pool))]
+compile_error!(
+    "build with RUSTFLAGS=\"--cfg pyo3_disable_reference_pool\" (.cargo/config.toml sets it; an environment variable \
+     RUSTFLAGS replaces what stands there)"
+);
+
+mod asyncio;
+mod buffer;
+mod config;
+mod consumer;
+mod elastic;
+mod errors;
+mod lists;
+mod numbers;
+mod queue;
+mod stats;
+mod store;
+mod waiting;
+
+/// The compiled half of `elasticq`.
+#[pyo3::pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)] // Python's name for it
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+    #[pymodule_export]
+    use crate::buffer::DynamicCircularBuffer;
+    #[pymodule_export]
+    use crate::config::Config;
+    #[pymodule_export]
+    use crate::consumer::Consumer;
+    #[pymodule_export]
+    use crate::elastic::Elastic;
+    #[pymodule_export]
+    use crate::queue::Queue;
+    #[pymodule_export]
+    use crate::stats::QueueStats;
+}

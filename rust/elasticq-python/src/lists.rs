@@ -1,0 +1,67 @@
+//! Moving items between a buffer and Python lists without a vector in between. The innermost file: the binding's
+//! `unsafe` stands here.
+
+use elasticq::{BufferError, BufferResult, DynamicCircularBuffer};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::critical_section::with_critical_section;
+use pyo3::types::{PyList, PyTuple};
+use std::mem::MaybeUninit;
+use std::slice;
+
+type Items = DynamicCircularBuffer<Py<PyAny>>;
+
+/// Takes up to `max` items into a new list. `None` when there were none.
+pub fn take<'py>(py: Python<'py>, buffer: &Items, max: usize) -> PyResult<BufferResult<Option<Bound<'py, PyList>>>> {
+    // The list is made before the lock is taken: it may run the garbage collector, which must not find the lock held.
+    let room = buffer.len().min(max);
+    if room == 0 {
+        // Nothing is added after closing, so closed first and empty then means that it stays empty.
+        let ended = max > 0 && buffer.is_closed() && buffer.is_empty();
+        return Ok(if ended { Err(BufferError::Closed) } else { Ok(None) });
+    }
+    #[allow(clippy::cast_possible_wrap)] // no more pointers than half the address space
+    let size = room as ffi::Py_ssize_t;
+    // SAFETY: attached.
+    let list = unsafe { ffi::PyList_New(size) };
+    // SAFETY: a new reference, or null with the exception set.
+    let list = unsafe { Bound::from_owned_ptr_or_err(py, list) }?.cast_into::<PyList>()?;
+    // SAFETY: a list object, of which nobody else knows.
+    let first = unsafe { (*list.as_ptr().cast::<ffi::PyListObject>()).ob_item };
+    // SAFETY: a list of `room > 0` places has an array of that length, all null; no safe point is reached before it is
+    // filled. `Py<PyAny>` has the layout of a non-null object pointer.
+    let places = unsafe { slice::from_raw_parts_mut(first.cast::<MaybeUninit<Py<PyAny>>>(), room) };
+    let taken = buffer.pop_into(places);
+    let count = *taken.as_ref().unwrap_or(&0);
+    if count < room {
+        // Somebody else took some meanwhile. Cutting off the places that stayed null drops nothing.
+        #[allow(clippy::cast_possible_wrap)] // below `room`
+        let kept = count as ffi::Py_ssize_t;
+        // SAFETY: attached, a valid list, and a range within it.
+        let failed = unsafe { ffi::PyList_SetSlice(list.as_ptr(), kept, size, std::ptr::null_mut()) };
+        if failed != 0 {
+            return Err(PyErr::fetch(py));
+        }
+    }
+    Ok(taken.map(|count| (count > 0).then_some(list)))
+}
+
+/// Adds all items of `list` or none.
+pub fn put_list(buffer: &Items, list: &Bound<'_, PyList>) -> (usize, BufferResult<()>) {
+    // The critical section keeps the list as it is on free-threaded builds; taking the buffer's lock inside it is
+    // fine, as nobody waits for anything while holding that lock.
+    with_critical_section(list.as_any(), || {
+        let count = list.len();
+        let added = buffer.offer_with(count, |index| {
+            // SAFETY: the list can't change (critical section or interpreter lock), and `index < count`.
+            unsafe { list.get_item_unchecked(index) }.unbind()
+        });
+        (count, added)
+    })
+}
+
+/// Adds all items of `tuple` or none.
+pub fn put_tuple(buffer: &Items, tuple: &Bound<'_, PyTuple>) -> (usize, BufferResult<()>) {
+    let items = tuple.as_slice();
+    (items.len(), buffer.offer_with(items.len(), |index| items[index].clone().unbind()))
+}

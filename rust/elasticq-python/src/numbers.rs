@@ -1,0 +1,119 @@
+//! Numbers and flags from Python, checked with errors that name the argument, its value and the rule.
+
+use crate::errors;
+use elasticq::BufferError;
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBool;
+use std::time::{Duration, Instant};
+
+/// A flag given as any object, as the standard library takes it: true if the object is.
+#[derive(Clone, Copy)]
+pub struct Truth(pub bool);
+
+impl<'py> FromPyObject<'_, 'py> for Truth {
+    type Error = PyErr;
+
+    #[inline]
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match object.cast::<PyBool>() {
+            Ok(flag) => Ok(Self(flag.is_true())),
+            Err(_) => object.is_truthy().map(Self),
+        }
+    }
+}
+
+/// A capacity in items. Anything that is no integer is a `TypeError`, a number out of range `InvalidConfiguration`.
+pub fn capacity(field: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let py = object.py();
+    let broken = |rule: &str| {
+        let text = format!("{field} = {}: {rule}", object.str().map_or_else(|_| "?".into(), |text| text.to_string()));
+        errors::to_python(py, &BufferError::InvalidConfiguration(text))
+    };
+    object.extract().map_err(|error: PyErr| {
+        if !error.is_instance_of::<PyOverflowError>(py) {
+            PyTypeError::new_err(format!("{field} must be an integer, not {}", type_name(object)))
+        } else if object.lt(0).unwrap_or(false) {
+            broken("must be at least 1")
+        } else {
+            broken(&format!("must be at most {}", usize::MAX))
+        }
+    })
+}
+
+/// A factor; its range is the configuration's business.
+pub fn factor(field: &str, object: &Bound<'_, PyAny>) -> PyResult<f64> {
+    object
+        .extract()
+        .map_err(|_| PyTypeError::new_err(format!("{field} must be a real number, not {}", type_name(object))))
+}
+
+/// The `maxsize` of a queue: zero, below zero and too large to count all mean that there is no limit.
+pub fn maxsize(object: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    match object.extract::<isize>() {
+        Ok(maxsize) => Ok(usize::try_from(maxsize).ok().filter(|&size| size > 0)),
+        Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => Ok(None),
+        Err(_) => Err(PyTypeError::new_err(format!("maxsize must be an integer, not {}", type_name(object)))),
+    }
+}
+
+/// How many items at most: an integer of at least `least`; any that is too large to count means all.
+pub fn count(name: &str, object: &Bound<'_, PyAny>, least: usize) -> PyResult<usize> {
+    match object.extract::<usize>() {
+        Ok(count) if count >= least => return Ok(count),
+        Err(error) if !error.is_instance_of::<PyOverflowError>(object.py()) => {
+            return Err(PyTypeError::new_err(format!("'{name}' must be an integer, not {}", type_name(object))));
+        }
+        Err(_) if object.gt(0)? => return Ok(usize::MAX),
+        _ => {}
+    }
+    Err(PyValueError::new_err(format!("'{name}' must be at least {least}, not {}", object.str()?)))
+}
+
+/// A duration in seconds (or a `timedelta`), not negative. `None` where it is longer than any clock.
+pub fn seconds(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
+    let seconds = match object.extract::<f64>() {
+        Ok(seconds) => seconds,
+        Err(_) if object.hasattr("total_seconds")? => object.call_method0("total_seconds")?.extract()?,
+        Err(_) => {
+            return Err(PyTypeError::new_err(format!(
+                "'{name}' must be a number of seconds, not {}",
+                type_name(object)
+            )));
+        }
+    };
+    if seconds >= 0.0 {
+        Ok(Duration::try_from_secs_f64(seconds).ok())
+    } else {
+        Err(PyValueError::new_err(format!("'{name}' must be a non-negative number, not {seconds}")))
+    }
+}
+
+/// How long a call may block.
+#[derive(Clone, Copy)]
+pub enum Patience {
+    /// Not at all.
+    None,
+    /// Until this moment; `None`: for ever.
+    Until(Option<Instant>),
+}
+
+impl Patience {
+    /// What `block` and `timeout` mean, which is what they mean in the standard library: without `block` the timeout is
+    /// not looked at.
+    #[inline]
+    pub fn new(block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        match (block, timeout) {
+            (Truth(false), _) => Ok(Self::None),
+            (Truth(true), None) => Ok(Self::Until(None)),
+            (Truth(true), Some(timeout)) => {
+                let timeout = seconds("timeout", timeout)?;
+                Ok(Self::Until(timeout.and_then(|timeout| Instant::now().checked_add(timeout))))
+            }
+        }
+    }
+}
+
+fn type_name(object: &Bound<'_, PyAny>) -> String {
+    object.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string())
+}

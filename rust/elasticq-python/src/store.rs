@@ -1,0 +1,352 @@
+//! `Store`: a buffer of Python objects with the threads and the tasks that wait for it. Every class of queues is one
+//! with a face of its own.
+//!
+//! Threads wait on the buffer's own signals, tasks in `getters` and `putters`; both kinds get a hint for every change
+//! that concerns them and then try again.
+
+use crate::asyncio::Tasks;
+use crate::errors;
+use crate::lists;
+use crate::numbers::Patience;
+use crate::waiting;
+use elasticq::{BufferError, BufferResult, DynamicCircularBuffer, Rejected, Waiter};
+use pyo3::PyTraverseError;
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use std::ops::ControlFlow;
+
+pub type Item = Py<PyAny>;
+
+pub struct Store {
+    pub buffer: DynamicCircularBuffer<Item>,
+    getters: Tasks,
+    putters: Tasks,
+}
+
+/// Which tasks: those that wait for an item, or those that wait for room.
+#[derive(Clone, Copy)]
+pub enum Waiting {
+    ForItem,
+    ForRoom,
+}
+
+impl Store {
+    pub fn new(py: Python<'_>, config: elasticq::Config) -> PyResult<Self> {
+        let buffer = DynamicCircularBuffer::new(config).map_err(|error| errors::to_python(py, &error))?;
+        Ok(Self { buffer, getters: Tasks::default(), putters: Tasks::default() })
+    }
+
+    /// One attempt to add an item; not counted when refused.
+    #[inline]
+    pub fn offer(&self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
+        self.buffer.offer_again(item)?;
+        self.getters.wake(py, 1);
+        Ok(())
+    }
+
+    /// One attempt to take an item.
+    #[inline]
+    pub fn take(&self, py: Python<'_>) -> BufferResult<Item> {
+        let item = self.buffer.try_pop()?;
+        self.putters.wake(py, 1);
+        Ok(item)
+    }
+
+    /// Adds an item, waiting for room as long as `patience` says. The reason of a refusal is `Closed`, `ResizeError` or
+    /// a capacity error, also where it waited in vain.
+    #[inline]
+    pub fn put(&self, py: Python<'_>, item: Item, patience: Patience) -> PyResult<BufferResult<()>> {
+        match self.offer(py, item) {
+            Ok(()) => Ok(Ok(())),
+            Err(rejected) => self.put_waiting(py, rejected, patience),
+        }
+    }
+
+    #[cold]
+    fn put_waiting(&self, py: Python<'_>, rejected: Rejected<Item>, patience: Patience) -> PyResult<BufferResult<()>> {
+        let mut refused = Some(rejected);
+        let outcome = retry(
+            py,
+            patience,
+            || self.buffer.wait_for_room(),
+            || match refused.take() {
+                Some(rejected) if rejected.reason().is_capacity_error() => {
+                    refused = self.offer(py, rejected.into_inner()).err();
+                    refused.is_none()
+                }
+                other => {
+                    refused = other;
+                    true
+                }
+            },
+        );
+        match refused {
+            None => outcome.map(|_| Ok(())),
+            Some(rejected) => {
+                self.buffer.note_refused(1);
+                outcome.map(|_| Err(rejected.into()))
+            }
+        }
+    }
+
+    /// Takes an item, waiting for one as long as `patience` says. `Empty` also where it waited in vain.
+    #[inline]
+    pub fn get(&self, py: Python<'_>, patience: Patience) -> PyResult<BufferResult<Item>> {
+        match self.take(py) {
+            Err(BufferError::Empty) => {}
+            settled => return Ok(settled),
+        }
+        self.get_waiting(py, patience, || self.take(py))
+    }
+
+    #[cold]
+    fn get_waiting<R>(
+        &self,
+        py: Python<'_>,
+        patience: Patience,
+        take: impl Fn() -> BufferResult<R>,
+    ) -> PyResult<BufferResult<R>> {
+        let mut result = Err(BufferError::Empty);
+        retry(
+            py,
+            patience,
+            || self.buffer.wait_for_item(),
+            || {
+                result = take();
+                !matches!(result, Err(BufferError::Empty))
+            },
+        )?;
+        Ok(result)
+    }
+
+    /// Takes from 1 to `max` items, waiting for the first as long as `patience` says. `Empty` where none came.
+    pub fn get_many<'py>(
+        &self,
+        py: Python<'py>,
+        max: usize,
+        patience: Patience,
+    ) -> PyResult<BufferResult<Bound<'py, PyList>>> {
+        let take = || match lists::take(py, &self.buffer, max) {
+            Ok(Ok(Some(list))) => {
+                self.putters.wake(py, list.len());
+                Ok(Ok(list))
+            }
+            Ok(Ok(None)) => Err(BufferError::Empty),
+            Ok(Err(error)) => Err(error),
+            Err(raised) => Ok(Err(raised)),
+        };
+        let taken = match take() {
+            Err(BufferError::Empty) => self.get_waiting(py, patience, take)?,
+            settled => settled,
+        };
+        taken.map_or_else(|error| Ok(Err(error)), |list| list.map(Ok))
+    }
+
+    /// Adds all items of an iterable. Without patience all or none, and a refusal is counted. With patience, in pieces
+    /// as there is room; what could not be added when it ends comes back with the reason.
+    pub fn put_many(
+        &self,
+        py: Python<'_>,
+        iterable: &Bound<'_, PyAny>,
+        patience: Patience,
+    ) -> PyResult<Result<(), Refused>> {
+        if let Some((count, added)) = self.put_sequence(iterable) {
+            match added {
+                Ok(()) => {
+                    self.getters.wake(py, count);
+                    return Ok(Ok(()));
+                }
+                Err(reason) if !matches!(patience, Patience::Until(_)) || !reason.is_capacity_error() => {
+                    self.buffer.note_refused(count);
+                    return Ok(Err(Refused { reason, items: collect(iterable)?, raised: None }));
+                }
+                Err(_) => {}
+            }
+        }
+        let items = collect(iterable)?;
+        let count = items.len();
+        if let Patience::Until(_) = patience {
+            return Ok(self.put_in_pieces(py, items, patience));
+        }
+        match self.buffer.offer_batch(items) {
+            Ok(()) => {
+                self.getters.wake(py, count);
+                Ok(Ok(()))
+            }
+            Err(rejected) => {
+                let (reason, items) = rejected.into_parts();
+                Ok(Err(Refused { reason, items, raised: None }))
+            }
+        }
+    }
+
+    /// Adds all items of an iterable or none, waiting until there is room for all as long as `patience` says. A batch that
+    /// never fits is refused at once.
+    pub fn put_all(
+        &self,
+        py: Python<'_>,
+        iterable: &Bound<'_, PyAny>,
+        patience: Patience,
+    ) -> PyResult<BufferResult<()>> {
+        let mut items = Some(collect(iterable)?);
+        let count = items.as_ref().map_or(0, Vec::len);
+        let patience = if count > self.buffer.max_capacity() { Patience::None } else { patience };
+        let mut added = Ok(());
+        let mut attempt = || {
+            added = Ok(());
+            if let Err(rejected) = self.buffer.offer_batch_again(items.take().unwrap_or_default()) {
+                let (reason, refused) = rejected.into_parts();
+                items = Some(refused);
+                added = Err(reason);
+            }
+            !added.as_ref().is_err_and(BufferError::is_capacity_error)
+        };
+        let outcome =
+            if attempt() { Ok(true) } else { retry(py, patience, || self.buffer.wait_for_bulk_room(), attempt) };
+        match added {
+            Ok(()) => self.getters.wake(py, count),
+            Err(_) => self.buffer.note_refused(count),
+        }
+        outcome.map(|_| added)
+    }
+
+    /// The quick way for lists and tuples: no vector in between.
+    fn put_sequence(&self, iterable: &Bound<'_, PyAny>) -> Option<(usize, BufferResult<()>)> {
+        if let Ok(list) = iterable.cast_exact::<PyList>() {
+            Some(lists::put_list(&self.buffer, list))
+        } else if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
+            Some(lists::put_tuple(&self.buffer, tuple))
+        } else {
+            None
+        }
+    }
+
+    fn put_in_pieces(&self, py: Python<'_>, items: Vec<Item>, patience: Patience) -> Result<(), Refused> {
+        let mut items = items.into_iter();
+        let mut reason = BufferError::Full;
+        let outcome = retry(
+            py,
+            patience,
+            || self.buffer.wait_for_room(),
+            || match self.buffer.offer_some(&mut items) {
+                Ok(count) => {
+                    self.getters.wake(py, count);
+                    items.len() == 0
+                }
+                Err(error) => {
+                    reason = error;
+                    true
+                }
+            },
+        );
+        if items.len() == 0 {
+            return Ok(());
+        }
+        self.buffer.note_refused(items.len());
+        Err(Refused { reason, items: items.collect(), raised: outcome.err() })
+    }
+
+    /// Refuses all items from now on and wakes everybody.
+    pub fn close(&self, py: Python<'_>) {
+        self.buffer.close();
+        self.getters.wake(py, usize::MAX);
+        self.putters.wake(py, usize::MAX);
+    }
+
+    /// Takes everything.
+    pub fn drain(&self, py: Python<'_>) -> Vec<Item> {
+        let items = self.buffer.drain();
+        self.putters.wake(py, items.len());
+        items
+    }
+
+    /// References to all items, as they stand now.
+    pub fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        PyList::new(py, self.buffer.iter_with(|item| item.clone_ref(py)))
+    }
+
+    pub fn peek(&self, py: Python<'_>) -> BufferResult<Item> {
+        self.buffer.peek_with(|item| item.clone_ref(py))
+    }
+
+    /// Lets a task wait; it must try once more after this and before it suspends.
+    pub fn enter(&self, which: Waiting, event_loop: Py<PyAny>, future: Py<PyAny>, front: bool) {
+        self.tasks(which).enter(event_loop, future, front);
+    }
+
+    /// Ends a task's waiting. If it was woken and there is still something to be had, the next one is woken in its place:
+    /// the hint may have been for that.
+    pub fn leave(&self, py: Python<'_>, which: Waiting, future: &Bound<'_, PyAny>) {
+        let woken = !self.tasks(which).leave(future);
+        let reason_to_wake = match which {
+            Waiting::ForItem => !self.buffer.is_empty(),
+            Waiting::ForRoom => self.buffer.len() < self.buffer.max_capacity(),
+        };
+        if woken && reason_to_wake {
+            self.tasks(which).wake(py, 1);
+        }
+    }
+
+    const fn tasks(&self, which: Waiting) -> &Tasks {
+        match which {
+            Waiting::ForItem => &self.getters,
+            Waiting::ForRoom => &self.putters,
+        }
+    }
+
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let seen = self.buffer.try_visit(|item| match visit.call(item) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(stop) => ControlFlow::Break(stop),
+        });
+        if let ControlFlow::Break(stop) = seen {
+            return Err(stop);
+        }
+        self.getters.traverse(visit)?;
+        self.putters.traverse(visit)
+    }
+
+    /// For the garbage collector: drops everything.
+    pub fn clear_references(&self) {
+        self.buffer.clear();
+        self.getters.clear();
+        self.putters.clear();
+    }
+}
+
+/// What is left of a `put_many` that was cut short.
+pub struct Refused {
+    pub reason: BufferError,
+    pub items: Vec<Item>,
+    /// What a signal handler raised, if that was it.
+    pub raised: Option<PyErr>,
+}
+
+/// Tries until it succeeds or `patience` ends; in the one order that misses no wake-up: try, register, try again, sleep.
+fn retry<'a>(
+    py: Python<'_>,
+    patience: Patience,
+    register: impl Fn() -> Waiter<'a>,
+    mut attempt: impl FnMut() -> bool,
+) -> PyResult<bool> {
+    let Patience::Until(deadline) = patience else { return Ok(false) };
+    let mut waiter = None;
+    loop {
+        if attempt() {
+            return Ok(true);
+        }
+        match waiter.take() {
+            None => waiter = Some(register()),
+            Some(mut waiter) => {
+                if !waiting::sleep(py, &mut waiter, deadline)? {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+}
+
+fn collect(iterable: &Bound<'_, PyAny>) -> PyResult<Vec<Item>> {
+    iterable.try_iter()?.map(|item| item.map(Bound::unbind)).collect()
+}
