@@ -102,9 +102,9 @@ def test_the_ledger_accounts_for_every_message(finished: Finished) -> None:
 
 def test_the_queue_agrees_with_the_ledger(finished: Finished) -> None:
     stats, total = finished.ledger["stats"], finished.ledger["total"]
-    assert stats["enqueued"] == total["received"]
-    assert stats["dequeued"] == total["processed"]
-    assert (stats["refused"], stats["size"]) == (0, 0)
+    assert stats["messages_enqueued"] == total["received"]
+    assert stats["messages_dequeued"] == total["processed"]
+    assert (stats["messages_dropped"], stats["current_size"]) == (0, 0)
     depth = finished.ledger["depth"]
     assert depth["peak_seen"] <= stats["peak_size"] <= depth["peak_bound"]
 
@@ -112,7 +112,7 @@ def test_the_queue_agrees_with_the_ledger(finished: Finished) -> None:
 def test_the_capacity_grew_and_shrank_back(finished: Finished) -> None:
     capacity, stats = finished.ledger["capacity"], finished.ledger["stats"]
     assert capacity["peak"] >= 4 * capacity["initial"]
-    assert capacity["final"] == stats["capacity"] == capacity["initial"]
+    assert capacity["final"] == stats["current_capacity"] == capacity["initial"]
     assert stats["grown"] >= 2
     assert stats["shrunk"] >= 1
 

@@ -13,16 +13,16 @@ from elasticq.demo.message import MessageId
 
 QOS0, QOS1, QOS2 = (MessageId(publisher=1, sequence=qos, qos=qos) for qos in message.QOS_LEVELS)
 SENT = frozenset({QOS0, QOS1, QOS2})
-PEAK = "the queue's stats() say peak_size"
+SAYS = "the queue's stats() say"
 
 
 @dataclasses.dataclass(frozen=True)
 class Stats:
-    enqueued: int = 3
-    dequeued: int = 3
-    refused: int = 0
-    size: int = 0
-    capacity: int = 64
+    messages_enqueued: int = 3
+    messages_dequeued: int = 3
+    messages_dropped: int = 0
+    current_size: int = 0
+    current_capacity: int = 64
     peak_size: int = 2
     grown: int = 0
     shrunk: int = 0
@@ -40,7 +40,7 @@ def ledger(entry: Account, **changes: Any) -> Ledger:
         "malformed": 0,
         "latency": {0: Latency.of([1_000_000]), 1: None},
         "depth": Depth(64, 3, [Sample(0.0, 0, 64), Sample(0.5, 2, 128), Sample(1.0, 0, 64)]),
-        "stats": Stats(enqueued=entry.received, dequeued=entry.processed),
+        "stats": Stats(messages_enqueued=entry.received, messages_dequeued=entry.processed),
         "seconds": 1.0,
         "broker": {"pid": 1},
     }
@@ -111,12 +111,12 @@ def test_a_message_without_acknowledgement_is_a_fault() -> None:
         ({"corrupt": 2}, "2 messages with a wrong checksum"),
         ({"malformed": 3}, "3 messages that could not be read"),
         ({"failures": ["publisher 2: exit status 1"]}, "publisher 2: exit status 1"),
-        ({"stats": Stats(enqueued=4)}, "the queue's stats() say enqueued = 4, the ledger says 3"),
-        ({"stats": Stats(dequeued=2)}, "the queue's stats() say dequeued = 2, the ledger says 3"),
-        ({"stats": Stats(refused=1)}, "the queue's stats() say refused = 1, the ledger says 0"),
-        ({"stats": Stats(size=1)}, "the queue's stats() say size = 1, the ledger says 0"),
-        ({"stats": Stats(peak_size=1)}, f"{PEAK} = 1, the ledger says between 2 and 3"),
-        ({"stats": Stats(peak_size=4)}, f"{PEAK} = 4, the ledger says between 2 and 3"),
+        ({"stats": Stats(messages_enqueued=4)}, f"{SAYS} messages_enqueued = 4, the ledger says 3"),
+        ({"stats": Stats(messages_dequeued=2)}, f"{SAYS} messages_dequeued = 2, the ledger says 3"),
+        ({"stats": Stats(messages_dropped=1)}, f"{SAYS} messages_dropped = 1, the ledger says 0"),
+        ({"stats": Stats(current_size=1)}, f"{SAYS} current_size = 1, the ledger says 0"),
+        ({"stats": Stats(peak_size=1)}, f"{SAYS} peak_size = 1, the ledger says between 2 and 3"),
+        ({"stats": Stats(peak_size=4)}, f"{SAYS} peak_size = 4, the ledger says between 2 and 3"),
     ],
 )
 def test_every_other_fault_is_named(change: dict[str, Any], problem: str) -> None:

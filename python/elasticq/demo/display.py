@@ -176,6 +176,6 @@ def _queue(ledger: Ledger) -> Table:
     table.add_row("capacity at its peak", f"{depth.peak_capacity:,}")
     table.add_row("capacity at the end", f"{depth.final_capacity:,}")
     table.add_row("grown / shrunk", f"{stats.grown:,} / {stats.shrunk:,} times")
-    table.add_row("its own count in / out", f"{stats.enqueued:,} / {stats.dequeued:,}")
+    table.add_row("its own count in / out", f"{stats.messages_enqueued:,} / {stats.messages_dequeued:,}")
     table.add_row("time", f"{ledger.seconds:.1f} s")
     return table

@@ -104,15 +104,15 @@ class QueueStats(Protocol):
     """The counters that a queue keeps of itself."""
 
     @property
-    def enqueued(self) -> int: ...
+    def messages_enqueued(self) -> int: ...
     @property
-    def dequeued(self) -> int: ...
+    def messages_dequeued(self) -> int: ...
     @property
-    def refused(self) -> int: ...
+    def messages_dropped(self) -> int: ...
     @property
-    def size(self) -> int: ...
+    def current_size(self) -> int: ...
     @property
-    def capacity(self) -> int: ...
+    def current_capacity(self) -> int: ...
     @property
     def peak_size(self) -> int: ...
     @property
@@ -121,7 +121,7 @@ class QueueStats(Protocol):
     def shrunk(self) -> int: ...
 
 
-_COUNTERS = ("enqueued", "dequeued", "refused", "size", "capacity", "peak_size", "grown", "shrunk")
+_COUNTERS = tuple(name for name in vars(QueueStats) if not name.startswith("_"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +183,12 @@ class Ledger:
     def disagreements(self) -> list[str]:
         """Where the queue's own counters contradict the ledger."""
         total, stats = self.total, self.stats
-        expected = {"enqueued": total.received, "dequeued": total.processed, "refused": 0, "size": 0}
+        expected = {
+            "messages_enqueued": total.received,
+            "messages_dequeued": total.processed,
+            "messages_dropped": 0,
+            "current_size": 0,
+        }
         found = [
             f"the queue's stats() say {name} = {getattr(stats, name)}, the ledger says {value}"
             for name, value in expected.items()
