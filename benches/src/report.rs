@@ -91,6 +91,9 @@ impl Report {
     #[must_use]
     pub fn new(suite: &'static str, options: Options) -> Self {
         println!("\n== {suite}: {}", machine());
+        if options.smoke {
+            println!("One short round, to see that everything runs: its figures say nothing, so no target is judged.");
+        }
         Self { suite, options, results: Vec::new(), verdicts: Vec::new() }
     }
 
@@ -165,8 +168,11 @@ impl Report {
         self.results.push(Value::Object(entry));
     }
 
-    /// Prints and keeps what became of targets.
+    /// Prints and keeps what became of targets, unless this is only a smoke run.
     pub fn judge(&mut self, verdicts: impl IntoIterator<Item = Verdict>) {
+        if self.options.smoke {
+            return;
+        }
         for verdict in verdicts {
             println!("{}: {}, measured {}", verdict.word(), verdict.wanted, verdict.measured);
             self.verdicts.push(verdict);

@@ -120,7 +120,7 @@ pub fn contended<S: Subject>(producers: usize, consumers: usize, capacity: usize
             let started = Instant::now();
             let mut patience = Patience::new(started, given_up);
             loop {
-                // Looked at before the queue is: what was sent before is seen, so an empty queue then is the end.
+                // Once nobody sends any more, a queue that is empty at one more look stays empty.
                 let finished = || sending.load(Ordering::Acquire) == 0;
                 match sink.try_pop() {
                     Some(item) => {

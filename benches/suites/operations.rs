@@ -39,8 +39,8 @@ fn configured(options: &Options) -> Criterion {
             .sample_size(10)
             .without_plots();
     }
-    if let Some(filter) = options.filters.first() {
-        criterion = criterion.with_filter(filter);
+    if !options.filters.is_empty() {
+        criterion = criterion.with_filter(options.filters.join("|"));
     }
     if let Some(name) = &options.save_baseline {
         criterion = criterion.save_baseline(name.clone());
@@ -176,7 +176,7 @@ fn contention(group: &mut BenchmarkGroup<'_, WallTime>, producers: usize, consum
         bencher.iter_custom(|items| {
             let sample = contended::<Ours<true>>(producers, consumers, 65_536, items);
             wrong += sample.wrong;
-            sample.elapsed
+            sample.elapsed.mul_f64(items as f64 / sample.items as f64)
         });
     });
     if wrong > 0 {
