@@ -2,8 +2,8 @@
 //!
 //! Growth goes in steps of `growth` up to exactly `max`. Shrinking goes the same steps back, down to `min`, while the
 //! items fill at most `shrink` of the capacity *and* at most three quarters of the smaller one. The second condition is
-//! the hysteresis: between two resizes at least a quarter of the smaller capacity goes in or out, so resizing costs a
-//! constant per item, also where `growth x shrink >= 1` would otherwise make a queue resize at every call.
+//! the hysteresis: between growing and shrinking at least a quarter of the smaller capacity goes in or out, so that
+//! resizing costs a constant per item, also where `growth x shrink >= 1` would make a queue resize at every call.
 
 use crate::config::Config;
 

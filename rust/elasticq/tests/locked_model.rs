@@ -1,0 +1,144 @@
+//! `DynamicCircularBuffer` behaves like a bounded `VecDeque`, whatever is done to it, and its counters are true.
+
+use elasticq::{Buffer, BufferError, Config, DynamicCircularBuffer};
+use proptest::prelude::*;
+use std::collections::VecDeque;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push(u16),
+    Offer(u16),
+    PushBatch(Vec<u16>),
+    OfferSome(Vec<u16>),
+    Pop,
+    PopBatch(usize),
+    Peek,
+    Iter,
+    Drain,
+    Clear,
+    Close,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let items = || prop::collection::vec(any::<u16>(), 0..30);
+    prop_oneof![
+        8 => any::<u16>().prop_map(Step::Push),
+        4 => any::<u16>().prop_map(Step::Offer),
+        4 => items().prop_map(Step::PushBatch),
+        2 => items().prop_map(Step::OfferSome),
+        8 => Just(Step::Pop),
+        4 => (0..40_usize).prop_map(Step::PopBatch),
+        1 => Just(Step::Peek),
+        1 => Just(Step::Iter),
+        1 => Just(Step::Drain),
+        1 => Just(Step::Clear),
+        1 => Just(Step::Close),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn a_buffer_behaves_like_a_bounded_queue(
+        min in 1..20_usize,
+        more in 0..60_usize,
+        steps in prop::collection::vec(step(), 0..150),
+    ) {
+        let max = min + more;
+        let config = Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max);
+        let buffer = DynamicCircularBuffer::new(config).unwrap();
+        let mut model = VecDeque::new();
+        let mut closed = false;
+        let (mut enqueued, mut dequeued, mut dropped) = (0, 0, 0);
+        for step in steps {
+            let empty = if closed { BufferError::Closed } else { BufferError::Empty };
+            let before = model.len();
+            let refusal = |len: usize, count: usize| {
+                if closed {
+                    Some(BufferError::Closed)
+                } else if len + count <= max {
+                    None
+                } else if len == max || count > max {
+                    Some(BufferError::MaxCapacityReached(max))
+                } else {
+                    Some(BufferError::Full)
+                }
+            };
+            match step {
+                Step::Push(item) => {
+                    let refused = refusal(model.len(), 1);
+                    prop_assert_eq!(buffer.push(item), refused.clone().map_or(Ok(()), Err));
+                    model.extend(refused.is_none().then_some(item));
+                    dropped += u64::from(refused.is_some());
+                }
+                Step::Offer(item) => {
+                    let refused = refusal(model.len(), 1);
+                    match buffer.offer(item) {
+                        Ok(()) => {
+                            prop_assert_eq!(refused, None);
+                            model.push_back(item);
+                        }
+                        Err(rejected) => {
+                            prop_assert_eq!(rejected.into_parts(), (refused.unwrap(), item));
+                            dropped += 1;
+                        }
+                    }
+                }
+                Step::PushBatch(items) => {
+                    let refused = refusal(model.len(), items.len());
+                    match buffer.offer_batch(items.clone()) {
+                        Ok(()) => {
+                            prop_assert_eq!(refused, None);
+                            model.extend(items);
+                        }
+                        Err(rejected) => {
+                            dropped += items.len() as u64;
+                            prop_assert_eq!(rejected.into_parts(), (refused.unwrap(), items));
+                        }
+                    }
+                }
+                Step::OfferSome(items) => {
+                    let mut rest = items.clone().into_iter();
+                    if closed {
+                        prop_assert_eq!(buffer.offer_some(&mut rest), Err(BufferError::Closed));
+                    } else {
+                        let fits = items.len().min(max - model.len());
+                        prop_assert_eq!(buffer.offer_some(&mut rest), Ok(fits));
+                        prop_assert_eq!(rest.as_slice(), &items[fits..]);
+                        model.extend(&items[..fits]);
+                    }
+                }
+                Step::Pop => prop_assert_eq!(buffer.pop(), model.pop_front().ok_or(empty)),
+                Step::PopBatch(most) => {
+                    let expected: Vec<_> = model.drain(..most.min(model.len())).collect();
+                    let ended = closed && before == 0 && most > 0;
+                    prop_assert_eq!(buffer.pop_batch(most), if ended { Err(empty) } else { Ok(expected) });
+                }
+                Step::Peek => prop_assert_eq!(buffer.peek(), model.front().copied().ok_or(empty)),
+                Step::Iter => prop_assert!(buffer.iter().iter().eq(model.iter())),
+                Step::Drain => prop_assert_eq!(buffer.drain(), model.drain(..).collect::<Vec<_>>()),
+                Step::Clear => {
+                    prop_assert_eq!(buffer.clear(), model.len());
+                    model.clear();
+                }
+                Step::Close => {
+                    buffer.close();
+                    closed = true;
+                }
+            }
+            if model.len() > before {
+                enqueued += (model.len() - before) as u64;
+            } else {
+                dequeued += (before - model.len()) as u64;
+            }
+            let stats = Buffer::stats(&buffer);
+            prop_assert_eq!(
+                (stats.messages_enqueued, stats.messages_dequeued, stats.messages_dropped, stats.current_size),
+                (enqueued, dequeued, dropped, model.len())
+            );
+            prop_assert!((min..=max).contains(&stats.current_capacity) && stats.current_capacity >= model.len());
+            prop_assert_eq!(buffer.is_closed(), closed);
+        }
+    }
+}
