@@ -93,6 +93,12 @@ impl Signal {
         self.sleepers.load(Ordering::Relaxed) != 0
     }
 
+    /// How many wait now, those woken but not yet gone included.
+    #[must_use]
+    pub fn sleepers(&self) -> usize {
+        self.sleepers.load(Ordering::Relaxed)
+    }
+
     /// Sees to it that at least `count` sleepers are awake or on their way, those already woken included. `usize::MAX`
     /// wakes all. Costs little when nobody sleeps.
     #[cold]

@@ -199,4 +199,16 @@ impl<T> DynamicCircularBuffer<T> {
     pub fn wait_for_bulk_room(&self) -> Waiter<'_> {
         self.not_full.bulk_waiter()
     }
+
+    /// How many threads and tasks wait for an item now.
+    #[must_use]
+    pub fn waiting_consumers(&self) -> usize {
+        self.not_empty.sleepers()
+    }
+
+    /// How many threads and tasks wait for room now.
+    #[must_use]
+    pub fn waiting_producers(&self) -> usize {
+        self.not_full.sleepers()
+    }
 }

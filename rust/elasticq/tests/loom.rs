@@ -1,0 +1,167 @@
+//! Models of the real code: loom runs every interleaving of a few threads and finds a lost wake-up as a deadlock.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test -p elasticq --release --test loom
+//! ```
+#![cfg(loom)]
+
+use elasticq::{BufferError, Config, DynamicCircularBuffer};
+use loom::thread;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longer than any clock: the call waits for ever, so a lost wake-up is a deadlock.
+const FOREVER: Duration = Duration::MAX;
+
+fn buffer(max: usize) -> Arc<DynamicCircularBuffer<u32>> {
+    let config = Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(max);
+    Arc::new(DynamicCircularBuffer::new(config).unwrap())
+}
+
+/// Up to this many preemptions per run, which is where loom's authors found nearly all bugs; more with LOOM_MAX_PREEMPTIONS.
+fn model(body: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.check(body);
+}
+
+#[test]
+fn a_pushed_item_reaches_a_consumer_who_waits() {
+    model(|| {
+        let buffer = buffer(2);
+        let consumer = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.pop_within(FOREVER))
+        };
+        buffer.push(7).unwrap();
+        assert_eq!(consumer.join().unwrap(), Ok(7));
+    });
+}
+
+#[test]
+fn two_items_in_a_row_reach_two_consumers_who_wait() {
+    model(|| {
+        let buffer = buffer(2);
+        let consumer = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.pop_within(FOREVER).unwrap())
+        };
+        let producer = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || {
+                buffer.push(1).unwrap();
+                buffer.push(2).unwrap();
+            })
+        };
+        let sum = buffer.pop_within(FOREVER).unwrap() + consumer.join().unwrap();
+        producer.join().unwrap();
+        assert_eq!((sum, buffer.len()), (3, 0));
+    });
+}
+
+#[test]
+fn a_batch_reaches_two_consumers_who_wait() {
+    model(|| {
+        let buffer = buffer(2);
+        let consumer = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.pop_within(FOREVER).unwrap())
+        };
+        let producer = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.push_batch(vec![1, 2]).unwrap())
+        };
+        let sum = buffer.pop_within(FOREVER).unwrap() + consumer.join().unwrap();
+        producer.join().unwrap();
+        assert_eq!(sum, 3);
+    });
+}
+
+#[test]
+fn room_reaches_a_producer_who_waits() {
+    model(|| {
+        let buffer = buffer(1);
+        let producer = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || {
+                buffer.offer_within(1, FOREVER).unwrap();
+                buffer.offer_within(2, FOREVER).unwrap();
+            })
+        };
+        assert_eq!(buffer.pop_within(FOREVER), Ok(1));
+        assert_eq!(buffer.pop_within(FOREVER), Ok(2));
+        producer.join().unwrap();
+    });
+}
+
+#[test]
+fn two_places_freed_at_once_reach_two_producers() {
+    model(|| {
+        let buffer = buffer(2);
+        buffer.push_batch(vec![1, 2]).unwrap();
+        let producers: Vec<_> = (3..5)
+            .map(|n| {
+                let buffer = Arc::clone(&buffer);
+                thread::spawn(move || buffer.offer_within(n, FOREVER).unwrap())
+            })
+            .collect();
+        assert_eq!(buffer.pop_batch(2).unwrap(), [1, 2]);
+        for producer in producers {
+            producer.join().unwrap();
+        }
+        assert_eq!(buffer.len(), 2);
+    });
+}
+
+#[test]
+fn one_free_place_is_not_lost_on_a_producer_who_needs_two() {
+    model(|| {
+        let buffer = buffer(2);
+        buffer.push_batch(vec![1, 2]).unwrap();
+        let bulk = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.offer_batch_within(vec![4, 5], FOREVER).unwrap())
+        };
+        let single = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.offer_within(3, FOREVER).unwrap())
+        };
+        assert_eq!(buffer.pop(), Ok(1));
+        // The single one fits now whatever the bulk one does, and must not need another pop.
+        single.join().unwrap();
+        assert_eq!(buffer.pop_batch(2).unwrap(), [2, 3]);
+        bulk.join().unwrap();
+        assert_eq!(buffer.drain(), [4, 5]);
+    });
+}
+
+#[test]
+fn closing_wakes_who_waits() {
+    model(|| {
+        let buffer = buffer(1);
+        let consumer = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.pop_within(FOREVER))
+        };
+        buffer.close();
+        assert_eq!(consumer.join().unwrap(), Err(BufferError::Closed));
+    });
+}
+
+#[test]
+fn a_waiter_who_leaves_passes_his_wake_up_on() {
+    model(|| {
+        let buffer = buffer(2);
+        let consumer = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.pop_within(FOREVER))
+        };
+        let leaver = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || drop(buffer.wait_for_item()))
+        };
+        buffer.push(1).unwrap();
+        assert_eq!(consumer.join().unwrap(), Ok(1));
+        leaver.join().unwrap();
+    });
+}
