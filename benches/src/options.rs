@@ -7,8 +7,8 @@ const HELP: &str = "\
 Usage: cargo bench --bench SUITE -- [FILTER...] [OPTIONS]
 
 FILTER               run only what contains one of these words
---rounds N           rounds per contest (default 15; ELASTICQ_BENCH_ROUNDS)
---sample-ms N        length of one sample in milliseconds (default 40; ELASTICQ_BENCH_SAMPLE_MS)
+--rounds N           rounds per contest (default 21; ELASTICQ_BENCH_ROUNDS)
+--sample-ms N        length of one sample in milliseconds (default 20; ELASTICQ_BENCH_SAMPLE_MS)
 --json FILE          add the results to FILE, relative to benches/ (ELASTICQ_BENCH_JSON)
 --save-baseline NAME keep Criterion's results under NAME (suite `operations`)
 --baseline NAME      compare with what is kept under NAME (suite `operations`)";
@@ -94,8 +94,8 @@ impl Options {
         }
 
         let mut options = Self {
-            rounds: count("rounds", rounds, 15)?,
-            sample: Duration::from_millis(count("sample-ms", sample, 40)? as u64),
+            rounds: count("rounds", rounds, 21)?,
+            sample: Duration::from_millis(count("sample-ms", sample, 20)? as u64),
             json: json.filter(|path| !path.is_empty()).map(PathBuf::from),
             filters,
             save_baseline,
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn cargo_bench_alone_runs_everything_at_full_length() {
         let options = parse("--bench").unwrap();
-        assert_eq!((options.rounds, options.smoke), (15, false));
+        assert_eq!((options.rounds, options.smoke), (21, false));
         assert!(options.wants("anything"));
     }
 
