@@ -1,5 +1,5 @@
 //! Moving items between a buffer and Python lists without a vector in between. The innermost file: the binding's
-//! `unsafe` stands here.
+//! `unsafe` stands here, and in `waiting`.
 
 use elasticq::{BufferError, BufferResult, DynamicCircularBuffer};
 use pyo3::ffi;

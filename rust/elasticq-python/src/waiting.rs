@@ -1,8 +1,11 @@
 //! Blocking a Python thread: detached from the interpreter, without any lock, interruptible in the main thread.
 
 use elasticq::Waiter;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Signals reach only the main thread, and a native wait doesn't notice them, so there it is cut into slices this long.
@@ -14,13 +17,13 @@ const SLICE: Duration = Duration::from_millis(50);
 /// dropping it passes on a wake-up that came meanwhile.
 pub fn sleep(py: Python<'_>, waiter: &mut Waiter<'_>, deadline: Option<Instant>) -> PyResult<bool> {
     if !in_main_thread(py)? {
-        return Ok(py.detach(|| waiter.wait_until(deadline)));
+        return Ok(detached(py, || waiter.wait_until(deadline)));
     }
     loop {
         let slice = Instant::now() + SLICE;
         let last = deadline.is_some_and(|deadline| deadline <= slice);
         let until = if last { deadline } else { Some(slice) };
-        if py.detach(|| waiter.wait_until(until)) {
+        if detached(py, || waiter.wait_until(until)) {
             return Ok(true);
         }
         py.check_signals()?;
@@ -31,9 +34,58 @@ pub fn sleep(py: Python<'_>, waiter: &mut Waiter<'_>, deadline: Option<Instant>)
 }
 
 fn in_main_thread(py: Python<'_>) -> PyResult<bool> {
-    static MAIN_THREAD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let main = MAIN_THREAD.import(py, "threading", "main_thread")?.call0()?.getattr("ident")?;
-    let current = CURRENT.import(py, "threading", "get_ident")?.call0()?;
-    main.eq(current)
+    let current = CURRENT.import(py, "threading", "get_ident")?.call0()?.extract::<u64>()?;
+    Ok(current == main_thread(py)?)
+}
+
+/// The main thread's identity, which changes only where a process forks. Asked for once, because asking runs Python
+/// code, and a daemon thread must run none here: see `detached`.
+fn main_thread(py: Python<'_>) -> PyResult<u64> {
+    // Written in this order and read in the other, so whoever sees its own process sees the identity too.
+    static IDENTITY: AtomicU64 = AtomicU64::new(0);
+    static PROCESS: AtomicU32 = AtomicU32::new(0);
+    let process = std::process::id();
+    if PROCESS.load(Ordering::Acquire) != process {
+        let main = py.import("threading")?.call_method0("main_thread")?.getattr("ident")?.extract()?;
+        IDENTITY.store(main, Ordering::Relaxed);
+        PROCESS.store(process, Ordering::Release);
+    }
+    Ok(IDENTITY.load(Ordering::Relaxed))
+}
+
+/// `Python::detach` for a wait that may outlast the interpreter, as that of a daemon thread does.
+///
+/// Before Python 3.14 a thread that comes back while the interpreter is being finalized is ended by `pthread_exit`, which
+/// unwinds its stack; Rust frames that catch panics abort the process then. So the thread is stopped here for good,
+/// which is what Python 3.14 does itself and PyO3 in `Python::attach`.
+fn detached<T>(_: Python<'_>, wait: impl FnOnce() -> T) -> T {
+    // SAFETY: attached.
+    let _attach_again = Detached(unsafe { ffi::PyEval_SaveThread() });
+    wait()
+}
+
+struct Detached(*mut ffi::PyThreadState);
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        unsafe extern "C-unwind" {
+            fn PyEval_RestoreThread(state: *mut ffi::PyThreadState);
+        }
+        let stop = StopThisThread;
+        // SAFETY: the state that this thread was detached from.
+        unsafe { PyEval_RestoreThread(self.0) };
+        std::mem::forget(stop);
+    }
+}
+
+/// Dropped only by the unwinding of `pthread_exit`.
+struct StopThisThread;
+
+impl Drop for StopThisThread {
+    fn drop(&mut self) {
+        loop {
+            thread::park();
+        }
+    }
 }
