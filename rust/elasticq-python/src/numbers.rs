@@ -43,9 +43,7 @@ pub fn capacity(field: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
 
 /// A factor; its range is the configuration's business.
 pub fn factor(field: &str, object: &Bound<'_, PyAny>) -> PyResult<f64> {
-    object
-        .extract()
-        .map_err(|_| PyTypeError::new_err(format!("{field} must be a real number, not {}", type_name(object))))
+    float(object).map_err(|_| PyTypeError::new_err(format!("{field} must be a real number, not {}", type_name(object))))
 }
 
 /// The `maxsize` of a queue: zero, below zero and too large to count all mean that there is no limit.
@@ -72,7 +70,7 @@ pub fn count(name: &str, object: &Bound<'_, PyAny>, least: usize) -> PyResult<us
 
 /// A duration in seconds (or a `timedelta`), not negative. `None` where it is longer than any clock.
 pub fn seconds(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
-    let seconds = match object.extract::<f64>() {
+    let seconds = match float(object) {
         Ok(seconds) => seconds,
         Err(_) if object.hasattr("total_seconds")? => object.call_method0("total_seconds")?.extract()?,
         Err(_) => {
@@ -87,6 +85,17 @@ pub fn seconds(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Duratio
     } else {
         Err(PyValueError::new_err(format!("'{name}' must be a non-negative number, not {seconds}")))
     }
+}
+
+/// A real number; an integer that is too large for a float is infinite.
+fn float(object: &Bound<'_, PyAny>) -> PyResult<f64> {
+    object.extract().or_else(|error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(object.py()) {
+            Ok(if object.lt(0)? { f64::NEG_INFINITY } else { f64::INFINITY })
+        } else {
+            Err(error)
+        }
+    })
 }
 
 /// How long a call may block.
