@@ -78,6 +78,9 @@ impl DynamicCircularBuffer {
     fn pop_batch<'py>(slf: &Bound<'py, Self>, max_items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
         let max = numbers::count("max_items", max_items, 0)?;
+        if max == 0 {
+            return Ok(PyList::empty(py));
+        }
         match slf.as_super().get().store.get_many(py, max, patience(slf.get().pop_timeout))? {
             Ok(items) => Ok(items),
             Err(BufferError::Empty) => Ok(PyList::empty(py)),
