@@ -81,7 +81,10 @@ impl Elastic {
         match self.store.offer(py, item) {
             Ok(()) => Ok(true),
             Err(rejected) if rejected.reason().is_capacity_error() => Ok(false),
-            Err(rejected) => Err(errors::to_python(py, rejected.reason())),
+            Err(rejected) => {
+                self.store.buffer.note_refused(1);
+                Err(errors::to_python(py, rejected.reason()))
+            }
         }
     }
 
