@@ -184,11 +184,11 @@ impl Outcome {
             let Some(index) = outcome.standings.iter().position(|standing| standing.name == target.against) else {
                 continue;
             };
-            let ratio = outcome.ratio(index);
+            let (ratio, paired) = (outcome.ratio(index), outcome.paired(index));
             outcome.verdicts.push(Verdict {
                 case: outcome.name.clone(),
                 wanted: format!("at least {:.2}x {}", target.at_least, target.against),
-                measured: format!("{ratio:.2}x"),
+                measured: format!("{ratio:.2}x ({:.2} .. {:.2})", paired.lower_quartile, paired.upper_quartile),
                 reached: ratio >= target.at_least,
             });
         }
@@ -267,6 +267,7 @@ mod tests {
         assert!((outcome.paired(1).min - 3.1).abs() < 1e-9);
         let reached: Vec<_> = outcome.verdicts.iter().map(|verdict| verdict.reached).collect();
         assert_eq!(reached, [true, false]);
+        assert_eq!(outcome.verdicts[0].measured, "3.10x (3.10 .. 3.10)");
     }
 
     #[test]

@@ -37,7 +37,7 @@ fn configured(options: &Options) -> Criterion {
             .warm_up_time(Duration::from_millis(1))
             .measurement_time(Duration::from_millis(1))
             .sample_size(10)
-            .without_plots();
+            .save_baseline("smoke".to_owned());
     }
     if !options.filters.is_empty() {
         criterion = criterion.with_filter(options.filters.join("|"));
