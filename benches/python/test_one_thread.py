@@ -1,0 +1,155 @@
+"""One thread: pairs of put and get, and batches. Times are per item, the loop's own cost included."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sized
+from functools import partial
+from typing import Generic, TypeVar
+
+import elasticq
+from ends import (
+    OURS,
+    Plain,
+    elastic_queue,
+    elastic_queue_nowait,
+    plain_deque,
+    simple_queue,
+    standard_queue,
+)
+from versus import Contender, Contest, Target, unshared, with_gil
+
+pytest_plugins = ["versus.plugin"]
+
+BATCH = 1_000
+
+Q = TypeVar("Q", bound=Sized)
+
+
+def put_and_get(put: Callable[[int], object], get: Callable[[], int], items: int) -> int:
+    """Each item goes in and comes out before the next one."""
+    item = -1
+    for number in range(items):
+        put(number)
+        item = get()
+    return item
+
+
+def nothing(_put: object, _get: object, items: int) -> int:
+    """The loop without a queue."""
+    item = -1
+    for number in range(items):
+        item = number
+    return item
+
+
+class Pairs:
+    """A loop that takes a queue's ends. What comes out last was put last, and nothing stays."""
+
+    def __init__(self, loop: Callable[..., int], make: Callable[[], Plain], items: int) -> None:
+        self._loop = unshared(loop)
+        self._queue = make()
+        self._items = items
+        self._last = -1
+        # The loop looks at its last item only, so as to measure nothing but the queue; this looks at all.
+        some = [object() for _ in range(BATCH)]
+        for item in some:
+            self._queue.put(item)
+        assert [self._queue.get() for _ in some] == some
+
+    def run(self) -> None:
+        self._last = self._loop(self._queue.put, self._queue.get, self._items)
+
+    def check(self) -> None:
+        assert self._last == self._items - 1
+        assert self._queue.size() == 0
+
+
+def test_put_and_get(compete: Callable[[Contest], None]) -> None:
+    compete(
+        Contest(
+            "put + get, 1 thread",
+            [
+                Contender(OURS, partial(Pairs, put_and_get, elastic_queue)),
+                Contender(f"{OURS}, nowait calls", partial(Pairs, put_and_get, elastic_queue_nowait)),
+                Contender("queue.Queue", partial(Pairs, put_and_get, standard_queue)),
+                Contender("queue.SimpleQueue", partial(Pairs, put_and_get, simple_queue)),
+                Contender("deque append + popleft", partial(Pairs, put_and_get, plain_deque)),
+                Contender("the bare loop", partial(Pairs, nothing, plain_deque)),
+            ],
+            [
+                Target("queue.Queue", 15),
+                Target("queue.SimpleQueue", 1 / 1.5 if with_gil() else 1 / 1.1),
+            ],
+        )
+    )
+
+
+def all_at_once(queue: elasticq.Queue[str], batch: list[str], times: int) -> list[str]:
+    """A queue that moves batches."""
+    put_many, get_many = queue.put_many, queue.get_many
+    size = len(batch)
+    taken: list[str] = []
+    for _ in range(times):
+        put_many(batch)
+        taken = get_many(size)
+    return taken
+
+
+def extend_and_clear(plain: deque[str], batch: list[str], times: int) -> list[str]:
+    """The nearest that a deque has."""
+    extend, clear = plain.extend, plain.clear
+    taken: list[str] = []
+    for _ in range(times):
+        extend(batch)
+        taken = list(plain)
+        clear()
+    return taken
+
+
+def one_by_one(queue: elasticq.Queue[str], batch: list[str], times: int) -> list[str]:
+    """The same batches through single calls."""
+    put, get = queue.put, queue.get
+    taken: list[str] = []
+    for _ in range(times):
+        for item in batch:
+            put(item)
+        taken = [get() for _ in batch]
+    return taken
+
+
+class Batches(Generic[Q]):
+    """A loop that takes a queue and a batch. The last batch comes out as it was, and nothing stays."""
+
+    def __init__(
+        self, loop: Callable[[Q, list[str], int], list[str]], make: Callable[[], Q], times: int
+    ) -> None:
+        self._loop = unshared(loop)
+        self._queue = make()
+        self._batch = [f"message {number}" for number in range(BATCH)]
+        self._times = times
+        self._taken: list[str] = []
+
+    def run(self) -> None:
+        self._taken = self._loop(self._queue, self._batch, self._times)
+
+    def check(self) -> None:
+        assert self._taken == self._batch
+        assert len(self._queue) == 0
+
+
+def test_batches(compete: Callable[[Contest], None]) -> None:
+    ours = elasticq.Queue[str]
+    compete(
+        Contest(
+            f"batches of {BATCH:,}, 1 thread",
+            [
+                Contender(OURS, partial(Batches, all_at_once, ours), BATCH),
+                Contender(f"{OURS}, one by one", partial(Batches, one_by_one, ours), BATCH),
+                Contender(
+                    "deque extend + list + clear", partial(Batches, extend_and_clear, deque[str]), BATCH
+                ),
+            ],
+            [Target("deque extend + list + clear", 1.0), Target(f"{OURS}, one by one", 8)],
+        )
+    )

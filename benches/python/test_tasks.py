@@ -1,0 +1,167 @@
+"""From a thread to a task, from a task to a thread, and from task to task. The taker adds up what comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import pytest
+from ends import (
+    OURS,
+    Ends,
+    FromThread,
+    Tasks,
+    ToThread,
+    asyncio_tasks,
+    call_soon_from_thread,
+    culsans_from_thread,
+    culsans_tasks,
+    culsans_to_thread,
+    elastic_from_thread,
+    elastic_tasks,
+    elastic_to_thread,
+    janus_from_thread,
+    janus_tasks,
+    janus_to_thread,
+)
+from versus import Contender, Contest, Target, unshared, with_gil
+
+pytest_plugins = ["versus.plugin"]
+
+E = TypeVar("E", bound=Ends[Any, Any])
+
+Maker = Callable[[int, asyncio.AbstractEventLoop], Ends[Any, Any]]
+
+
+def put_in_thread(put: Callable[[int], object], count: int) -> None:
+    """The giving end, in a thread."""
+    for number in range(count):
+        put(number)
+
+
+def get_in_thread(get: Callable[[], int], count: int) -> int:
+    """The taking end, in a thread."""
+    total = 0
+    for _ in range(count):
+        total += get()
+    return total
+
+
+async def put_in_task(put: Callable[[int], Awaitable[object]], count: int) -> None:
+    """The giving end, in a task."""
+    for number in range(count):
+        await put(number)
+
+
+async def get_in_task(get: Callable[[], Awaitable[int]], count: int) -> int:
+    """The taking end, in a task."""
+    total = 0
+    for _ in range(count):
+        total += await get()
+    return total
+
+
+class Bridge(Generic[E]):
+    """A queue with a task at one end or both. As many items as were put come out, with the right sum."""
+
+    def __init__(self, make: Callable[[asyncio.AbstractEventLoop], E], items: int) -> None:
+        self._threads = ThreadPoolExecutor(1)
+        self._loop = asyncio.new_event_loop()
+        self._queue = make(self._loop)
+        self._items = items
+        self._total = 0
+
+    def run(self) -> None:
+        self._total = self._loop.run_until_complete(self.transfer())
+
+    async def transfer(self) -> int:
+        """Put all items through and give the sum of what came out."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        assert self._total == sum(range(self._items))
+        assert self._queue.size() == 0
+        self._loop.run_until_complete(self._close())
+        self._loop.close()
+        self._threads.shutdown()
+
+    async def _close(self) -> None:
+        await self._queue.close()
+
+
+class FromThreadToTask(Bridge[FromThread]):
+    """A thread puts, a task takes."""
+
+    async def transfer(self) -> int:
+        put, get = unshared(put_in_thread), unshared(get_in_task)
+        producer = self._loop.run_in_executor(self._threads, put, self._queue.put, self._items)
+        total = await get(self._queue.get, self._items)
+        await producer
+        return total
+
+
+class FromTaskToThread(Bridge[ToThread]):
+    """A task puts, a thread takes."""
+
+    async def transfer(self) -> int:
+        put, get = unshared(put_in_task), unshared(get_in_thread)
+        consumer = self._loop.run_in_executor(self._threads, get, self._queue.get, self._items)
+        await put(self._queue.put, self._items)
+        return await consumer
+
+
+class FromTaskToTask(Bridge[Tasks]):
+    """A task puts, another one of the same loop takes."""
+
+    async def transfer(self) -> int:
+        put, get = unshared(put_in_task), unshared(get_in_task)
+        consumer = self._loop.create_task(get(self._queue.get, self._items))
+        await put(self._queue.put, self._items)
+        return await consumer
+
+
+def bridge(
+    name: str,
+    maxsize: int,
+    trial: Callable[..., Bridge[Any]],
+    makers: Sequence[tuple[str, Maker]],
+    target: Target,
+) -> Contest:
+    """With a limit, the two ends wake each other; without one, nobody waits for room."""
+    limit = f"room for {maxsize:,}" if maxsize else "no limit"
+    contenders = [Contender(label, partial(trial, partial(make, maxsize))) for label, make in makers]
+    return Contest(f"{name}, {limit}", contenders, [target])
+
+
+@pytest.mark.parametrize("maxsize", [0, 1_000])
+def test_thread_to_task(compete: Callable[[Contest], None], maxsize: int) -> None:
+    makers: list[tuple[str, Maker]] = [
+        (OURS, elastic_from_thread),
+        ("janus", janus_from_thread),
+        ("culsans", culsans_from_thread),
+    ]
+    if maxsize == 0:
+        makers.append(("call_soon_threadsafe", call_soon_from_thread))
+    target = Target("janus", 15 if with_gil() else 12)
+    compete(bridge("thread to task", maxsize, FromThreadToTask, makers, target))
+
+
+@pytest.mark.parametrize("maxsize", [0, 1_000])
+def test_task_to_thread(compete: Callable[[Contest], None], maxsize: int) -> None:
+    makers = [(OURS, elastic_to_thread), ("janus", janus_to_thread), ("culsans", culsans_to_thread)]
+    target = Target("janus", 15 if with_gil() else 12)
+    compete(bridge("task to thread", maxsize, FromTaskToThread, makers, target))
+
+
+@pytest.mark.parametrize("maxsize", [0, 100, 1])
+def test_task_to_task(compete: Callable[[Contest], None], maxsize: int) -> None:
+    makers = [
+        (OURS, elastic_tasks),
+        ("asyncio.Queue", asyncio_tasks),
+        ("janus", janus_tasks),
+        ("culsans", culsans_tasks),
+    ]
+    compete(bridge("task to task", maxsize, FromTaskToTask, makers, Target("asyncio.Queue", 3)))

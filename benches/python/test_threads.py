@@ -1,0 +1,72 @@
+"""Producers put, one consumer takes and adds up, until all has come through. The queues have no limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from ends import OURS, Plain, elastic_queue, simple_queue, standard_queue
+from versus import Contender, Contest, Target, unshared, with_gil
+
+pytest_plugins = ["versus.plugin"]
+
+
+def produce(put: Callable[[int], object], first: int, count: int) -> None:
+    """What a producer's thread does."""
+    for number in range(first, first + count):
+        put(number)
+
+
+def consume(get: Callable[[], int], count: int) -> int:
+    """What the consumer's thread does."""
+    total = 0
+    for _ in range(count):
+        total += get()
+    return total
+
+
+class Streams:
+    """Producers with consecutive numbers each. As many as were put come out, and with the right sum."""
+
+    def __init__(self, producers: int, make: Callable[[], Plain], rows: int) -> None:
+        self._produce, self._consume = unshared(produce), unshared(consume)
+        self._producers = producers
+        self._rows = rows
+        self._queue = make()
+        self._total = 0
+        self._threads = ThreadPoolExecutor(producers + 1)
+
+    def run(self) -> None:
+        put, rows = self._queue.put, self._rows
+        consumer = self._threads.submit(self._consume, self._queue.get, rows * self._producers)
+        producers = [
+            self._threads.submit(self._produce, put, index * rows, rows) for index in range(self._producers)
+        ]
+        for producer in producers:
+            producer.result()
+        self._total = consumer.result()
+
+    def check(self) -> None:
+        self._threads.shutdown()
+        assert self._total == sum(range(self._rows * self._producers))
+        assert self._queue.size() == 0
+
+
+def contest(producers: int, targets: list[Target]) -> Contest:
+    """The contest with that many producers. A batch is one item of each."""
+    makers: list[tuple[str, Callable[[], Plain]]] = [
+        (OURS, elastic_queue),
+        ("queue.Queue", standard_queue),
+        ("queue.SimpleQueue", simple_queue),
+    ]
+    contenders = [Contender(name, partial(Streams, producers, make), producers) for name, make in makers]
+    return Contest(f"threads, {producers}P/1C", contenders, targets)
+
+
+def test_one_producer(compete: Callable[[Contest], None]) -> None:
+    compete(contest(1, []))
+
+
+def test_four_producers(compete: Callable[[Contest], None]) -> None:
+    compete(contest(4, [] if with_gil() else [Target("queue.SimpleQueue", 1.0)]))

@@ -1,0 +1,184 @@
+"""The interleaving: contenders take turns, so that whatever else the machine does hits all of them alike.
+
+Each contender first finds how many items fill one sample. Then come the rounds: in every round each contender
+runs once, and the order rotates from round to round. pytest-benchmark drives the rounds and times the first
+contender, which is ours; the others run in the round's setup or teardown, and are timed alike.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from types import FunctionType
+from typing import Any, Protocol, TypeVar, cast
+
+from .standings import Outcome, Standing, Verdict
+
+SAMPLE_SECONDS = 0.06
+SMOKE_ITEMS = 2_000
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Trial(Protocol):
+    """One run of a contender on a fresh queue, made without being timed."""
+
+    def run(self) -> None:
+        """Put all items through: what is timed."""
+
+    def check(self) -> None:
+        """Assert that every item came out, and let go of what the trial holds."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Someone who takes part: its name, and how a trial is made that puts so many batches through."""
+
+    name: str
+    trial: Callable[[int], Trial]
+    batch: int = 1
+    """The items of one batch."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is wanted: ours at least so many times as fast as another contender."""
+
+    against: str
+    at_least: float
+
+
+class Benchmark(Protocol):
+    """What is used of pytest-benchmark's fixture."""
+
+    disabled: bool
+    extra_info: dict[str, object]
+    stats: Any
+
+    def pedantic(
+        self,
+        target: Callable[[], None],
+        *,
+        setup: Callable[[], None] = ...,
+        teardown: Callable[[], None] = ...,
+        rounds: int = ...,
+    ) -> object:
+        """Time `target` in each of the rounds, between `setup` and `teardown`."""
+
+
+def unshared(function: F) -> F:
+    """A copy of a function with bytecode of its own.
+
+    The interpreter specialises a loop for what it calls. A program calls one kind of queue in it, so each
+    contender gets its own loop instead of one that the others keep changing.
+    """
+    original = cast(FunctionType, function)
+    copy = FunctionType(
+        original.__code__.replace(),
+        original.__globals__,
+        original.__name__,
+        original.__defaults__,
+        original.__closure__,
+    )
+    return cast(F, copy)
+
+
+def with_gil() -> bool:
+    """Whether this interpreter runs one thread at a time."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
+class Contest:
+    """One case and everyone who takes part in it; the first contender is ours."""
+
+    def __init__(self, name: str, contenders: Sequence[Contender], targets: Sequence[Target] = ()) -> None:
+        self.name = name
+        self.contenders = contenders
+        self.targets = targets
+
+    def run(self, benchmark: Benchmark, rounds: int) -> Outcome | None:
+        """Run all rounds. With benchmarks disabled, everyone runs once to show that nothing is lost."""
+        if benchmark.disabled:
+            benchmark.pedantic(self._run_once)
+            return None
+        ours, *others = standings = [
+            Standing(contender.name, _calibrate(contender) * contender.batch) for contender in self.contenders
+        ]
+        turns = _Turns(self.contenders, standings)
+        benchmark.pedantic(turns.ours, setup=turns.before, teardown=turns.after, rounds=rounds)
+        ours.seconds.extend(benchmark.stats.stats.data)
+        outcome = Outcome(
+            self.name, ours, others, [self._verdict(ours, others, target) for target in self.targets]
+        )
+        benchmark.extra_info.update(outcome.as_dict())
+        return outcome
+
+    def _run_once(self) -> None:
+        for contender in self.contenders:
+            _timed(contender.trial(SMOKE_ITEMS // contender.batch))
+
+    def _verdict(self, ours: Standing, others: Sequence[Standing], target: Target) -> Verdict:
+        against = next(standing for standing in others if standing.name == target.against)
+        return Verdict(self.name, target.against, target.at_least, against.ratio_to(ours))
+
+
+class _Turns:
+    """The rounds as pytest-benchmark sees them: ours, and what comes before and after it."""
+
+    def __init__(self, contenders: Sequence[Contender], standings: Sequence[Standing]) -> None:
+        self._contenders = contenders
+        self._standings = standings
+        self._round = 0
+        self._trial: Trial | None = None
+
+    def before(self) -> None:
+        order = self._order()
+        for index in order[: order.index(0)]:
+            self._take_turn(index)
+        self._trial = self._make_trial(0)
+        gc.collect()
+
+    def ours(self) -> None:
+        assert self._trial is not None
+        self._trial.run()
+
+    def after(self) -> None:
+        assert self._trial is not None
+        self._trial.check()
+        self._trial = None
+        order = self._order()
+        for index in order[order.index(0) + 1 :]:
+            self._take_turn(index)
+        self._round += 1
+
+    def _order(self) -> list[int]:
+        """Each contender starts one place later than in the round before."""
+        count = len(self._contenders)
+        return [(place + self._round) % count for place in range(count)]
+
+    def _take_turn(self, index: int) -> None:
+        self._standings[index].seconds.append(_timed(self._make_trial(index)))
+
+    def _make_trial(self, index: int) -> Trial:
+        contender = self._contenders[index]
+        return contender.trial(self._standings[index].items // contender.batch)
+
+
+def _timed(trial: Trial) -> float:
+    gc.collect()
+    start = perf_counter()
+    trial.run()
+    end = perf_counter()
+    trial.check()
+    return end - start
+
+
+def _calibrate(contender: Contender) -> int:
+    """How many batches fill one sample."""
+    count = max(1, 1_000 // contender.batch)
+    while (seconds := _timed(contender.trial(count))) * 4 < SAMPLE_SECONDS:
+        count *= 4
+    return max(1, round(count * SAMPLE_SECONDS / seconds))
