@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 import culsans
-import elasticq
 import janus
+
+import elasticq
 
 P = TypeVar("P")
 G = TypeVar("G")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sized
 from functools import partial
 from typing import Generic, TypeVar
 
-import elasticq
 from ends import (
     OURS,
     Plain,
@@ -18,6 +17,8 @@ from ends import (
     standard_queue,
 )
 from versus import Contender, Contest, Target, unshared, with_gil
+
+import elasticq
 
 pytest_plugins = ["versus.plugin"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -27,6 +27,7 @@ from ends import (
     janus_tasks,
     janus_to_thread,
 )
+from loops import aget_sum, aput_range, get_sum, put_range
 from versus import Contender, Contest, Target, unshared, with_gil
 
 pytest_plugins = ["versus.plugin"]
@@ -34,34 +35,6 @@ pytest_plugins = ["versus.plugin"]
 E = TypeVar("E", bound=Ends[Any, Any])
 
 Maker = Callable[[int, asyncio.AbstractEventLoop], Ends[Any, Any]]
-
-
-def put_in_thread(put: Callable[[int], object], count: int) -> None:
-    """The giving end, in a thread."""
-    for number in range(count):
-        put(number)
-
-
-def get_in_thread(get: Callable[[], int], count: int) -> int:
-    """The taking end, in a thread."""
-    total = 0
-    for _ in range(count):
-        total += get()
-    return total
-
-
-async def put_in_task(put: Callable[[int], Awaitable[object]], count: int) -> None:
-    """The giving end, in a task."""
-    for number in range(count):
-        await put(number)
-
-
-async def get_in_task(get: Callable[[], Awaitable[int]], count: int) -> int:
-    """The taking end, in a task."""
-    total = 0
-    for _ in range(count):
-        total += await get()
-    return total
 
 
 class Bridge(Generic[E]):
@@ -96,8 +69,8 @@ class FromThreadToTask(Bridge[FromThread]):
     """A thread puts, a task takes."""
 
     async def transfer(self) -> int:
-        put, get = unshared(put_in_thread), unshared(get_in_task)
-        producer = self._loop.run_in_executor(self._threads, put, self._queue.put, self._items)
+        put, get = unshared(put_range), unshared(aget_sum)
+        producer = self._loop.run_in_executor(self._threads, put, self._queue.put, 0, self._items)
         total = await get(self._queue.get, self._items)
         await producer
         return total
@@ -107,9 +80,9 @@ class FromTaskToThread(Bridge[ToThread]):
     """A task puts, a thread takes."""
 
     async def transfer(self) -> int:
-        put, get = unshared(put_in_task), unshared(get_in_thread)
+        put, get = unshared(aput_range), unshared(get_sum)
         consumer = self._loop.run_in_executor(self._threads, get, self._queue.get, self._items)
-        await put(self._queue.put, self._items)
+        await put(self._queue.put, 0, self._items)
         return await consumer
 
 
@@ -117,9 +90,9 @@ class FromTaskToTask(Bridge[Tasks]):
     """A task puts, another one of the same loop takes."""
 
     async def transfer(self) -> int:
-        put, get = unshared(put_in_task), unshared(get_in_task)
+        put, get = unshared(aput_range), unshared(aget_sum)
         consumer = self._loop.create_task(get(self._queue.get, self._items))
-        await put(self._queue.put, self._items)
+        await put(self._queue.put, 0, self._items)
         return await consumer
 
 

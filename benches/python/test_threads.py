@@ -7,30 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from ends import OURS, Plain, elastic_queue, simple_queue, standard_queue
+from loops import get_sum, put_range
 from versus import Contender, Contest, Target, unshared, with_gil
 
 pytest_plugins = ["versus.plugin"]
-
-
-def produce(put: Callable[[int], object], first: int, count: int) -> None:
-    """What a producer's thread does."""
-    for number in range(first, first + count):
-        put(number)
-
-
-def consume(get: Callable[[], int], count: int) -> int:
-    """What the consumer's thread does."""
-    total = 0
-    for _ in range(count):
-        total += get()
-    return total
 
 
 class Streams:
     """Producers with consecutive numbers each. As many as were put come out, and with the right sum."""
 
     def __init__(self, producers: int, make: Callable[[], Plain], rows: int) -> None:
-        self._produce, self._consume = unshared(produce), unshared(consume)
+        self._produce, self._consume = unshared(put_range), unshared(get_sum)
         self._producers = producers
         self._rows = rows
         self._queue = make()

@@ -1,0 +1,33 @@
+"""The loops of those who give and those who take, in threads and in tasks. The taker adds up what comes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+
+def put_range(put: Callable[[int], object], first: int, count: int) -> None:
+    """Gives consecutive numbers, in a thread."""
+    for number in range(first, first + count):
+        put(number)
+
+
+def get_sum(get: Callable[[], int], count: int) -> int:
+    """Takes so many numbers, in a thread."""
+    total = 0
+    for _ in range(count):
+        total += get()
+    return total
+
+
+async def aput_range(put: Callable[[int], Awaitable[object]], first: int, count: int) -> None:
+    """Gives consecutive numbers, in a task."""
+    for number in range(first, first + count):
+        await put(number)
+
+
+async def aget_sum(get: Callable[[], Awaitable[int]], count: int) -> int:
+    """Takes so many numbers, in a task."""
+    total = 0
+    for _ in range(count):
+        total += await get()
+    return total
