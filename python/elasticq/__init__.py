@@ -1,7 +1,7 @@
-"""Elastic, thread-safe queues with a Rust core: they grow on demand, shrink after a burst, and lose nothing on the way.
+"""Elastic, thread-safe queues with a Rust core: they grow on demand, shrink after a burst, and lose nothing.
 
-`Queue` stands where `queue.Queue` stands and serves threads and event loops at once; `DynamicCircularBuffer` has the
-names of the Rust crate. One rule for reading: **`iter()` looks, `async for` and `.consume()` take.**
+`Queue` stands where `queue.Queue` stands and serves threads and event loops at once; `DynamicCircularBuffer`
+has the names of the Rust crate. One rule for reading: **`iter()` looks, `async for` and `.consume()` take.**
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The exceptions of elasticq: each is one of ours and, where the standard library has one for the case, that too."""
+"""The exceptions: each is one of ours and, where the standard library has one for the case, that too."""
 
 from __future__ import annotations
 
@@ -91,6 +91,9 @@ _StandardShutDown: type[Exception] = getattr(queue, "ShutDown", Exception)
 
 
 class ShutDown(QueueError, _StandardShutDown):  # type: ignore[misc, valid-type]
-    """The queue was shut down, and what it held has been taken. After `put_many`, `remaining` holds what was not added."""
+    """The queue was shut down, and what it held has been taken.
+
+    After `put_many`, `remaining` holds the items that were not added.
+    """
 
     remaining: list[object]

@@ -13,12 +13,13 @@ T = TypeVar("T")
 class Queue(_core.Queue[T], Tasks[T]):
     """A first-in, first-out queue for threads and tasks alike, with the interface of `queue.Queue`.
 
-    It grows as items come and gives the memory back when they are gone. Every method may be called from any thread;
-    those that wait release the interpreter, use no processor time and can be interrupted.
+    It grows as items come and gives the memory back when they are gone. Every method may be called from any
+    thread; those that wait release the interpreter, use no processor time and can be interrupted.
 
     Args:
         maxsize: The most items it may hold. Zero or below: no limit.
-        initial_capacity: Items that fit before the first growth, from `min_capacity` to `maxsize`; 64 if not given.
+        initial_capacity: Items that fit before the first growth, from `min_capacity` to `maxsize`; the former
+            if not given.
         min_capacity: The capacity below which it never shrinks, at least 1; 64 if not given.
         growth_factor: What the capacity is multiplied by when it is used up, above 1.
         shrink_threshold: The share of the capacity at or below which it shrinks, between 0 and 1.
@@ -40,7 +41,8 @@ class Queue(_core.Queue[T], Tasks[T]):
 class DynamicCircularBuffer(_core.DynamicCircularBuffer[T], Tasks[T]):
     """A first-in, first-out buffer with the names of the Rust crate.
 
-    Its plain calls answer at once unless `push_timeout` or `pop_timeout` is set. A buffer is false when it is empty.
+    Its plain calls answer at once unless `push_timeout` or `pop_timeout` is set. A buffer is false when it is
+    empty.
 
     Args:
         config: The settings; keyword arguments of the same names as those of Config go before it.

@@ -49,7 +49,21 @@ impl DynamicCircularBuffer {
         Ok((buffer, Elastic::new(py, config)?))
     }
 
-    /// Adds an item at the end; waits for room as long as `push_timeout` says. Raises Full, Timeout or ShutDown.
+    /// Add an item at the end, waiting for room as long as `push_timeout` says; if that is not set, not at all.
+    ///
+    /// Constant time (amortised, where the buffer grows). Safe from any thread.
+    ///
+    /// Raises:
+    ///     MaxCapacityReached: There is no room; also a Full.
+    ///     Timeout: There was no room in time.
+    ///     ShutDown: The buffer was closed.
+    ///     ResizeError: There is no memory to grow.
+    ///
+    /// Example:
+    ///     >>> buffer = DynamicCircularBuffer()
+    ///     >>> buffer.push("a")
+    ///     >>> len(buffer)
+    ///     1
     fn push(slf: &Bound<'_, Self>, item: Item) -> PyResult<()> {
         let timeout = slf.get().push_timeout;
         match slf.as_super().get().store.put(slf.py(), item, patience(timeout))? {
@@ -58,7 +72,20 @@ impl DynamicCircularBuffer {
         }
     }
 
-    /// Takes the oldest item; waits for one as long as `pop_timeout` says. Raises Empty, Timeout or ShutDown.
+    /// Take the oldest item, waiting for one as long as `pop_timeout` says; if that is not set, not at all.
+    ///
+    /// Constant time. Safe from any thread.
+    ///
+    /// Raises:
+    ///     Empty: There is none.
+    ///     Timeout: There was none in time.
+    ///     ShutDown: There is none, and the buffer was closed.
+    ///
+    /// Example:
+    ///     >>> buffer = DynamicCircularBuffer()
+    ///     >>> buffer.push("a")
+    ///     >>> buffer.pop()
+    ///     'a'
     fn pop(slf: &Bound<'_, Self>) -> PyResult<Item> {
         let timeout = slf.get().pop_timeout;
         match slf.as_super().get().store.get(slf.py(), patience(timeout))? {
@@ -67,14 +94,41 @@ impl DynamicCircularBuffer {
         }
     }
 
-    /// Adds all items of an iterable or none; waits for room as long as `push_timeout` says.
+    /// Add all items of an iterable or none, waiting for room for all of them as long as `push_timeout` says.
+    ///
+    /// They go in as one: nobody's items come between. An iterable is run to its end first. Safe from any thread.
+    ///
+    /// Raises:
+    ///     MaxCapacityReached: The buffer is full, or the items are more than it can ever hold.
+    ///     Full: There is room, but not for all.
+    ///     Timeout: There was no room for all in time.
+    ///     ShutDown: The buffer was closed.
+    ///     ResizeError: There is no memory to grow.
+    ///
+    /// Example:
+    ///     >>> buffer = DynamicCircularBuffer()
+    ///     >>> buffer.push_batch([30, 40, 50])
+    ///     >>> list(buffer)
+    ///     [30, 40, 50]
     fn push_batch(slf: &Bound<'_, Self>, items: &Bound<'_, PyAny>) -> PyResult<()> {
         let timeout = slf.get().push_timeout;
         let added = slf.as_super().get().store.put_all(slf.py(), items, patience(timeout))?;
         added.map_err(|error| errors::to_python(slf.py(), &waited(error, timeout)))
     }
 
-    /// Takes up to `max_items`, oldest first; waits for the first as long as `pop_timeout` says. An empty list if none came.
+    /// Take up to `max_items` (not negative), oldest first: a list, which is empty if there are none.
+    ///
+    /// Waits for the first as long as `pop_timeout` says. Safe from any thread.
+    ///
+    /// Raises:
+    ///     ShutDown: There are none, and the buffer was closed.
+    ///     ValueError: `max_items` is negative.
+    ///
+    /// Example:
+    ///     >>> buffer = DynamicCircularBuffer()
+    ///     >>> buffer.push_batch([1, 2, 3])
+    ///     >>> buffer.pop_batch(2), buffer.pop_batch(2), buffer.pop_batch(2)
+    ///     ([1, 2], [3], [])
     fn pop_batch<'py>(slf: &Bound<'py, Self>, max_items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
         let max = numbers::count("max_items", max_items, 0)?;
@@ -88,33 +142,46 @@ impl DynamicCircularBuffer {
         }
     }
 
-    /// Whether there is no item now.
+    /// Tell whether there is no item now. Constant time; does not block.
     fn is_empty(slf: &Bound<'_, Self>) -> bool {
         slf.as_super().get().store.buffer.is_empty()
     }
 
-    /// The capacity that the buffer never grows beyond.
+    /// The capacity that the buffer never grows beyond (int).
     #[getter]
     fn max_capacity(slf: &Bound<'_, Self>) -> usize {
         slf.as_super().get().store.buffer.max_capacity()
     }
 
-    /// An iterator over the items as they stand now; it takes none. The same as `iter(buffer)`.
+    /// Look at the items, oldest first, as they stand at this moment: `iter(buffer)`. None is taken.
     fn iter<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         Ok(slf.try_iter()?.into_any())
     }
 
-    /// Drops everything and gives the number of items dropped.
+    /// Drop everything; give the number of items dropped (int). Linear in it; does not block.
+    ///
+    /// Example:
+    ///     >>> buffer = DynamicCircularBuffer()
+    ///     >>> buffer.push_batch("abc")
+    ///     >>> buffer.clear()
+    ///     3
     fn clear(slf: &Bound<'_, Self>) -> usize {
         slf.as_super().get().store.drain(slf.py()).len()
     }
 
-    /// Refuses items from now on and wakes everybody who waits; what is inside can still be taken.
+    /// Refuse items from now on and wake everybody who waits. What is inside can still be taken.
+    ///
+    /// Example:
+    ///     >>> buffer = DynamicCircularBuffer()
+    ///     >>> buffer.close()
+    ///     >>> buffer.push("late")
+    ///     Traceback (most recent call last):
+    ///     elasticq.ShutDown: the buffer is closed
     fn close(slf: &Bound<'_, Self>) {
         slf.as_super().get().store.close(slf.py());
     }
 
-    /// Whether the buffer was closed.
+    /// Whether the buffer was closed (bool).
     #[getter]
     fn is_closed(slf: &Bound<'_, Self>) -> bool {
         slf.as_super().get().store.buffer.is_closed()

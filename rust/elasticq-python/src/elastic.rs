@@ -30,39 +30,79 @@ impl Elastic {
         self.store.buffer.len()
     }
 
-    /// An iterator over the items as they stand now; it takes none.
+    /// Look at the items, oldest first, as they stand at this moment; none is taken.
+    ///
+    /// Linear in the number of items, whose references are copied at once; later changes of the queue don't show. Does
+    /// not block; safe from any thread and task.
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
         self.store.snapshot(py)?.try_iter()
     }
 
-    /// How many items fit before the queue grows.
+    /// How many items fit before the queue grows (int). It follows the use: up on demand, down after a burst.
     #[getter]
     fn capacity(&self) -> usize {
         self.store.buffer.capacity()
     }
 
-    /// Whether the queue was shut down.
+    /// Whether the queue was shut down (bool).
     #[getter]
     fn is_shutdown(&self) -> bool {
         self.store.buffer.is_closed()
     }
 
-    /// The oldest item, which stays in the queue. Raises Empty, or ShutDown after that.
+    /// Give the oldest item, which stays in the queue.
+    ///
+    /// Constant time; does not block; safe from any thread and task.
+    ///
+    /// Raises:
+    ///     Empty: There is none.
+    ///     ShutDown: There is none, and the queue was shut down.
+    ///
+    /// Example:
+    ///     >>> queue = Queue()
+    ///     >>> queue.put(1)
+    ///     >>> queue.peek(), len(queue)
+    ///     (1, 1)
     fn peek(&self, py: Python<'_>) -> PyResult<Item> {
         self.store.peek(py).map_err(|error| errors::to_python(py, &error))
     }
 
-    /// Takes everything, oldest first.
+    /// Take everything: a list, oldest first, which may be empty. The capacity returns to its minimum.
+    ///
+    /// Linear in the number of items; does not block; safe from any thread and task. For `join`, each item counts as
+    /// taken and wants its `task_done`.
+    ///
+    /// Example:
+    ///     >>> queue = Queue()
+    ///     >>> queue.put_many("abc")
+    ///     >>> queue.drain()
+    ///     ['a', 'b', 'c']
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         PyList::new(py, self.store.drain(py))
     }
 
-    /// Counters and sizes, all of this moment.
+    /// Give counters and sizes, all of this moment, as a QueueStats. Constant time; does not block.
+    ///
+    /// Example:
+    ///     >>> queue = Queue()
+    ///     >>> queue.put_many(range(3))
+    ///     >>> stats = queue.stats()
+    ///     >>> stats.messages_enqueued, stats.current_size, stats.peak_size
+    ///     (3, 3, 3)
     fn stats(&self) -> QueueStats {
         self.store.buffer.stats().into()
     }
 
-    /// An iterator that takes: it blocks for each next item and ends when the queue was shut down and is empty.
+    /// Give an iterator that takes: it blocks for each item and ends once the queue is shut down and empty.
+    ///
+    /// Any number of threads may consume one queue; each item goes to one of them.
+    ///
+    /// Example:
+    ///     >>> queue = Queue()
+    ///     >>> queue.put_many("ab")
+    ///     >>> queue.shutdown()
+    ///     >>> list(queue.consume())
+    ///     ['a', 'b']
     fn consume(slf: Py<Self>) -> Consumer {
         Consumer::new(slf)
     }

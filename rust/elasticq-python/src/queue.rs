@@ -65,36 +65,120 @@ impl Queue {
         Ok((queue, Elastic::new(py, config)?))
     }
 
-    /// The most items the queue may hold; zero or below: no limit.
+    /// The most items the queue may hold (int); zero or below: no limit.
     #[getter]
     const fn maxsize(&self) -> isize {
         self.maxsize
     }
 
-    /// Adds an item, waiting for room if need be. Raises Full, or ShutDown.
+    /// Add an item, waiting for room if need be.
+    ///
+    /// Constant time (amortised, where the queue grows). Safe from any thread; in a coroutine use `aput`, which waits
+    /// without blocking the event loop.
+    ///
+    /// Args:
+    ///     item: Anything.
+    ///     block: Whether to wait for room.
+    ///     timeout: Seconds to wait at the most, not negative; None: for ever. Not looked at without `block`, nor
+    ///         where there is no limit.
+    ///
+    /// Raises:
+    ///     Full: There is no room, or none in time.
+    ///     ShutDown: The queue was shut down.
+    ///     ResizeError: There is no memory to grow; also a MemoryError.
+    ///     ValueError: `timeout` is negative.
+    ///
+    /// Example:
+    ///     >>> queue = Queue(maxsize=1)
+    ///     >>> queue.put("a")
+    ///     >>> queue.put("b", timeout=0.01)
+    ///     Traceback (most recent call last):
+    ///     elasticq.MaxCapacityReached: the buffer has reached its max_capacity of 1 items
     #[pyo3(signature = (item, block=Truth(true), timeout=None), text_signature = "($self, item, block=True, timeout=None)")]
     fn put(slf: &Bound<'_, Self>, item: Item, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let patience = slf.get().patience_to_put(block, timeout)?;
         put(slf, item, patience)
     }
 
-    /// Adds an item if there is room at once. Raises Full, or ShutDown.
+    /// Add an item if there is room at once: `put(item, block=False)`.
+    ///
+    /// Raises:
+    ///     Full: There is no room.
+    ///     ShutDown: The queue was shut down.
+    ///     ResizeError: There is no memory to grow.
+    ///
+    /// Example:
+    ///     >>> queue = Queue()
+    ///     >>> queue.put_nowait("a")
     fn put_nowait(slf: &Bound<'_, Self>, item: Item) -> PyResult<()> {
         put(slf, item, Patience::None)
     }
 
-    /// Takes the oldest item, waiting for one if need be. Raises Empty, or ShutDown.
+    /// Take the oldest item, waiting for one if need be.
+    ///
+    /// Constant time. Waiting releases the interpreter, takes no processor time and is ended by signals (Ctrl-C) in the
+    /// main thread. Safe from any thread; in a coroutine use `aget`.
+    ///
+    /// Args:
+    ///     block: Whether to wait for an item.
+    ///     timeout: Seconds to wait at the most, not negative; None: for ever. Not looked at without `block`.
+    ///
+    /// Raises:
+    ///     Empty: There is none, or none in time.
+    ///     ShutDown: There is none, and the queue was shut down, before or meanwhile.
+    ///     ValueError: `timeout` is negative.
+    ///
+    /// Example:
+    ///     >>> queue = Queue()
+    ///     >>> queue.put("a")
+    ///     >>> queue.get()
+    ///     'a'
     #[pyo3(signature = (block=Truth(true), timeout=None), text_signature = "($self, block=True, timeout=None)")]
     fn get(slf: &Bound<'_, Self>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Item> {
         get(slf, Patience::new(block, timeout)?)
     }
 
-    /// Takes the oldest item if there is one. Raises Empty, or ShutDown.
+    /// Take the oldest item if there is one: `get(block=False)`.
+    ///
+    /// Raises:
+    ///     Empty: There is none.
+    ///     ShutDown: There is none, and the queue was shut down.
+    ///
+    /// Example:
+    ///     >>> queue = Queue()
+    ///     >>> queue.put("a")
+    ///     >>> queue.get_nowait()
+    ///     'a'
     fn get_nowait(slf: &Bound<'_, Self>) -> PyResult<Item> {
         get(slf, Patience::None)
     }
 
-    /// Adds all items of an iterable. Raises Full, or ShutDown; `remaining` of the exception holds what was not added.
+    /// Add all items of an iterable, in order.
+    ///
+    /// Much cheaper than as many `put`, above all for lists and tuples: one lock for all of them. Where there is room
+    /// for all they go in as one. Otherwise, with `block` they go in piece by piece as room comes, so that also more
+    /// than `maxsize` can be added, and without it none is added. An iterable is run to its end first; if it raises,
+    /// nothing is added. Safe from any thread.
+    ///
+    /// Args:
+    ///     items: The items.
+    ///     block: Whether to wait for room.
+    ///     timeout: Seconds to wait at the most, in all, not negative; None: for ever.
+    ///
+    /// Raises:
+    ///     Full: There is not enough room, or not in time. As with every exception here that cuts it short, Ctrl-C
+    ///         included, `remaining` is the list of the items that were not added.
+    ///     ShutDown: The queue was shut down, before or meanwhile.
+    ///     ResizeError: There is no memory to grow.
+    ///     ValueError: `timeout` is negative.
+    ///
+    /// Example:
+    ///     >>> queue = Queue(maxsize=2)
+    ///     >>> try:
+    ///     ...     queue.put_many([1, 2, 3], timeout=0)
+    ///     ... except Full as full:
+    ///     ...     print(list(queue), full.remaining)
+    ///     [1, 2] [3]
     #[pyo3(signature = (items, block=Truth(true), timeout=None),
            text_signature = "($self, items, block=True, timeout=None)")]
     fn put_many(
@@ -110,7 +194,25 @@ impl Queue {
         }
     }
 
-    /// Takes from 1 to `n` items, waiting for the first if need be. Raises Empty, or ShutDown.
+    /// Take up to `n` items, oldest first: a list of at least one.
+    ///
+    /// Waits for the first if need be, then takes what is there. Much cheaper than as many `get`. Safe from any thread.
+    ///
+    /// Args:
+    ///     n: The most items to take, at least 1; None: all that there are.
+    ///     block: Whether to wait for the first.
+    ///     timeout: Seconds to wait for it at the most, not negative; None: for ever.
+    ///
+    /// Raises:
+    ///     Empty: There is none, or none in time.
+    ///     ShutDown: There is none, and the queue was shut down, before or meanwhile.
+    ///     ValueError: `n` is below 1, or `timeout` is negative.
+    ///
+    /// Example:
+    ///     >>> queue = Queue()
+    ///     >>> queue.put_many("abc")
+    ///     >>> queue.get_many(2), queue.get_many()
+    ///     (['a', 'b'], ['c'])
     #[pyo3(signature = (n=None, block=Truth(true), timeout=None),
            text_signature = "($self, n=None, block=True, timeout=None)")]
     fn get_many<'py>(
@@ -125,30 +227,49 @@ impl Queue {
         slf.as_super().get().store.get_many(py, max, patience)?.map_err(|error| errors::to_python(py, &error))
     }
 
-    /// The number of items now.
+    /// Give the number of items now (int). Constant time; does not block.
     fn qsize(slf: &Bound<'_, Self>) -> usize {
         slf.as_super().get().store.buffer.len()
     }
 
-    /// Whether there is no item now.
+    /// Tell whether there is no item now. Constant time; does not block.
     fn empty(slf: &Bound<'_, Self>) -> bool {
         slf.as_super().get().store.buffer.is_empty()
     }
 
-    /// Whether there is no room now.
+    /// Tell whether there is no room now; never, where there is no limit. Constant time; does not block.
     fn full(slf: &Bound<'_, Self>) -> bool {
         let buffer = &slf.as_super().get().store.buffer;
         slf.get().maxsize > 0 && buffer.len() >= buffer.max_capacity()
     }
 
-    /// Drops everything and gives the number of items dropped; they count as done.
+    /// Drop everything; give the number of items dropped (int). For `join` they count as done.
+    ///
+    /// Linear in the number of items; does not block. The capacity returns to its minimum.
+    ///
+    /// Example:
+    ///     >>> queue = Queue()
+    ///     >>> queue.put_many("abc")
+    ///     >>> queue.clear(), len(queue)
+    ///     (3, 0)
     fn clear(slf: &Bound<'_, Self>) -> usize {
         let items = slf.as_super().get().store.drain(slf.py());
         slf.get().finish(slf, items.len());
         items.len()
     }
 
-    /// Says that an item that was taken has been dealt with. Raises ValueError when called more often than items were put.
+    /// Say that an item which was taken has been dealt with. Constant time; does not block.
+    ///
+    /// Raises:
+    ///     ValueError: It was called more often than items were put.
+    ///
+    /// Example:
+    ///     >>> queue = Queue()
+    ///     >>> queue.put("a")
+    ///     >>> queue.get()
+    ///     'a'
+    ///     >>> queue.task_done()
+    ///     >>> queue.join()
     fn task_done(slf: &Bound<'_, Self>) -> PyResult<()> {
         let put = slf.as_super().get().store.buffer.pushed();
         let done = &slf.get().done;
@@ -158,7 +279,9 @@ impl Queue {
         Ok(())
     }
 
-    /// Blocks until every item that was put has been taken and dealt with.
+    /// Block until every item that was put has been taken and reported with `task_done`.
+    ///
+    /// Waits as `get` does.
     fn join(slf: &Bound<'_, Self>) -> PyResult<()> {
         while slf.get().unfinished(slf) != 0 {
             let mut waiter = slf.get().all_done.waiter();
@@ -170,13 +293,29 @@ impl Queue {
         Ok(())
     }
 
-    /// Items that were put and not yet reported as done.
+    /// Items that were put and not yet reported as done (int).
     #[getter]
     fn unfinished_tasks(slf: &Bound<'_, Self>) -> u64 {
         slf.get().unfinished(slf)
     }
 
-    /// Refuses items from now on and wakes everybody. `immediate` also drops what is inside.
+    /// Refuse items from now on and wake everybody who waits.
+    ///
+    /// What is inside can still be taken; after that, taking raises ShutDown and iteration ends. Doing it twice is no
+    /// error. Does not block.
+    ///
+    /// Args:
+    ///     immediate: Whether to drop what is inside, too; for `join` it then counts as done.
+    ///
+    /// Example:
+    ///     >>> queue = Queue()
+    ///     >>> queue.put("last")
+    ///     >>> queue.shutdown()
+    ///     >>> queue.get()
+    ///     'last'
+    ///     >>> queue.get()
+    ///     Traceback (most recent call last):
+    ///     elasticq.ShutDown: the buffer is closed
     #[pyo3(signature = (immediate=Truth(false)), text_signature = "($self, immediate=False)")]
     fn shutdown(slf: &Bound<'_, Self>, immediate: Truth) {
         slf.as_super().get().store.close(slf.py());
@@ -185,7 +324,7 @@ impl Queue {
         }
     }
 
-    /// The same as `shutdown()`.
+    /// Refuse items from now on and wake everybody who waits: `shutdown()`.
     fn close(slf: &Bound<'_, Self>) {
         slf.as_super().get().store.close(slf.py());
     }
