@@ -41,7 +41,7 @@ bench: ## measure against peers, in Rust and on Python 3.13 with and without the
 	scripts/bench $(ARGS)
 
 verify: ## check more interleavings than `make test` has time for
-	LOOM_MAX_PREEMPTIONS=5 scripts/test loom
+	LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-4} scripts/test loom
 
 clean: ## delete everything that was built
 	rm -rf target dist .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
