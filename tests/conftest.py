@@ -1,0 +1,26 @@
+"""Fixtures of all tests."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+from support import Threads
+
+
+@pytest.fixture
+def threads() -> Iterator[Threads]:
+    """Starts threads; they are joined at the end of the test at the latest."""
+    threads = Threads()
+    yield threads
+    threads.join()
+
+
+@pytest.fixture
+def seeded(request: pytest.FixtureRequest) -> random.Random:
+    """Random numbers. The seed is shown when the test fails, and ELASTICQ_SEED repeats a run."""
+    seed = int(os.environ.get("ELASTICQ_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"{request.node.name}: ELASTICQ_SEED={seed}")
+    return random.Random(seed)

@@ -1,0 +1,95 @@
+"""What the tests share: threads that are always joined, waiting for what is observable, fresh interpreters."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 60.0
+"""Seconds after which something that should have happened will not. Far more than any machine needs."""
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Returns when an observable condition holds; fails after PATIENCE."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {PATIENCE} s: {what}")
+        time.sleep(0.001)
+
+
+def wait_until_asleep(*threads: threading.Thread) -> None:
+    """Returns when the system says of each thread, ten times in a row, that it sleeps.
+
+    For a thread that has only one thing left to do, this means that it is blocked in it. No test's outcome
+    depends on that; without it the test would merely check the case in which nobody has to wait.
+    """
+    for thread in threads:
+        asleep = 0
+
+        def sleeps(thread: threading.Thread = thread) -> bool:
+            nonlocal asleep
+            asleep = asleep + 1 if _state(thread) == "S" else 0
+            return asleep >= 10
+
+        wait_until(sleeps, f"{thread.name} is asleep")
+
+
+def _state(thread: threading.Thread) -> str:
+    stat = Path(f"/proc/self/task/{thread.native_id}/stat").read_text(encoding="utf-8")
+    return stat.rpartition(")")[2].split()[0]
+
+
+class Threads:
+    """The threads of one test."""
+
+    def __init__(self) -> None:
+        self.running: list[threading.Thread] = []
+        self.errors: list[BaseException] = []
+
+    def start(self, run: Callable[..., Any], *arguments: Any) -> threading.Thread:
+        """Runs a function in a thread of its own."""
+
+        def guarded() -> None:
+            try:
+                run(*arguments)
+            except BaseException as error:
+                self.errors.append(error)
+
+        name = getattr(run, "__name__", str(run))
+        thread = threading.Thread(target=guarded, name=f"{name}{arguments}", daemon=True)
+        self.running.append(thread)
+        thread.start()
+        return thread
+
+    def join(self) -> None:
+        """Waits for all threads. An error in one of them is raised at once: the others may never end then."""
+        deadline = time.monotonic() + PATIENCE
+        for thread in self.running:
+            while thread.is_alive() and not self.errors:
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"still running after {PATIENCE} s: {thread.name}")
+                thread.join(0.05)
+        self.running.clear()
+        if self.errors:
+            raise self.errors[0]
+
+
+def python(code: str, *options: str) -> str:
+    """Runs code in a fresh interpreter and gives what it printed. Anything on stderr is a failure, too."""
+    finished = subprocess.run(
+        [sys.executable, *options, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=2 * PATIENCE,
+        check=False,
+    )
+    assert (finished.returncode, finished.stderr) == (0, ""), finished
+    return finished.stdout
