@@ -1,4 +1,4 @@
-"""What the tests share: threads that are always joined, waiting for what is observable, fresh interpreters."""
+"""What the tests share: threads that are always joined, waiting for what shows, interpreters."""
 
 from __future__ import annotations
 
@@ -24,26 +24,30 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.001)
 
 
-def wait_until_asleep(*threads: threading.Thread) -> None:
-    """Returns when the system says of each thread, ten times in a row, that it sleeps.
+def wait_until_asleep(thread: threading.Thread) -> None:
+    """Returns when the system says of a thread, ten times in a row, that it sleeps.
 
-    For a thread that has only one thing left to do, this means that it is blocked in it. No test's outcome
-    depends on that; without it the test would merely check the case in which nobody has to wait.
+    If it has only one thing left to do, this means that it is blocked in it. No test's outcome depends on
+    that; without it the test would merely check the case in which nobody has to wait.
     """
-    for thread in threads:
-        asleep = 0
-
-        def sleeps(thread: threading.Thread = thread) -> bool:
-            nonlocal asleep
-            asleep = asleep + 1 if _state(thread) == "S" else 0
-            return asleep >= 10
-
-        wait_until(sleeps, f"{thread.name} is asleep")
+    _wait_until_sleeps(Path(f"/proc/self/task/{thread.native_id}/stat"))
 
 
-def _state(thread: threading.Thread) -> str:
-    stat = Path(f"/proc/self/task/{thread.native_id}/stat").read_text(encoding="utf-8")
-    return stat.rpartition(")")[2].split()[0]
+def wait_until_process_sleeps(process: int) -> None:
+    """The same for the main thread of another process."""
+    _wait_until_sleeps(Path(f"/proc/{process}/stat"))
+
+
+def _wait_until_sleeps(stat: Path) -> None:
+    asleep = 0
+
+    def sleeps() -> bool:
+        nonlocal asleep
+        state = stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        asleep = asleep + 1 if state == "S" else 0
+        return asleep >= 10
+
+    wait_until(sleeps, f"{stat} says that the thread sleeps")
 
 
 class Threads:
