@@ -107,9 +107,9 @@ class Contest:
         ours, *others = standings = [
             Standing(contender.name, _calibrate(contender) * contender.batch) for contender in self.contenders
         ]
-        turns = _Turns(self.contenders, standings)
+        turns = _Turns(self.contenders, standings, benchmark)
         benchmark.pedantic(turns.ours, setup=turns.before, teardown=turns.after, rounds=rounds)
-        ours.seconds.extend(benchmark.stats.stats.data)
+        ours.seconds.extend(seconds * ours.items for seconds in benchmark.stats.stats.data)
         outcome = Outcome(
             self.name, ours, others, [self._verdict(ours, others, target) for target in self.targets]
         )
@@ -128,13 +128,18 @@ class Contest:
 class _Turns:
     """The rounds as pytest-benchmark sees them: ours, and what comes before and after it."""
 
-    def __init__(self, contenders: Sequence[Contender], standings: Sequence[Standing]) -> None:
+    def __init__(
+        self, contenders: Sequence[Contender], standings: Sequence[Standing], benchmark: Benchmark
+    ) -> None:
         self._contenders = contenders
         self._standings = standings
+        self._benchmark = benchmark
         self._round = 0
         self._trial: Trial | None = None
 
     def before(self) -> None:
+        # So that pytest-benchmark counts in items, too: samples differ in length from run to run.
+        self._benchmark.stats.iterations = self._standings[0].items
         order = self._order()
         for index in order[: order.index(0)]:
             self._take_turn(index)
