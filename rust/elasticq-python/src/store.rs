@@ -73,7 +73,7 @@ impl Store {
             || match refused.take() {
                 Some(rejected) if rejected.reason().is_capacity_error() => {
                     refused = self.offer(py, rejected.into_inner()).err();
-                    refused.is_none()
+                    !refused.as_ref().is_some_and(|rejected| rejected.reason().is_capacity_error())
                 }
                 other => {
                     refused = other;
