@@ -1,4 +1,4 @@
-"""Shutting down: nothing more goes in, what is inside is taken or, if asked for, dropped, and everybody wakes."""
+"""Shutting down: nothing more goes in, what is inside is taken or dropped as told, and everybody wakes up."""
 
 from __future__ import annotations
 
