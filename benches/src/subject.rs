@@ -1,5 +1,6 @@
 //! What a queue must offer to take part. The loops in [`crate::shapes`] are written once against these traits and
-//! compiled for each queue, so no contender pays for a virtual call that another does not.
+//! compiled for each queue, so no contender pays for a virtual call that another does not. The adapters' calls are always
+//! inlined, for all alike: otherwise the compiler's thresholds decide who pays for a call.
 //!
 //! To add a contender: implement [`Shared`] for a queue that is used through shared references, or [`Subject`] for one
 //! that comes as ends, in the file of its family under `subjects/`, and name it in the suite.
@@ -63,14 +64,14 @@ impl<Q: Shared> Subject for Q {
 }
 
 impl<Q: Shared> Push for Arc<Q> {
-    #[inline]
+    #[inline(always)]
     fn try_push(&mut self, item: u64) -> bool {
         Q::try_push(self, item)
     }
 }
 
 impl<Q: Shared> Pop for Arc<Q> {
-    #[inline]
+    #[inline(always)]
     fn try_pop(&mut self) -> Option<u64> {
         Q::try_pop(self)
     }

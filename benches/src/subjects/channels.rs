@@ -6,7 +6,7 @@ use crate::subject::{Pop, Push, Subject};
 macro_rules! ends {
     ($sender:ty, |$send:pat_param| $sent:expr, $receiver:ty, |$receive:pat_param| $received:expr) => {
         impl Push for $sender {
-            #[inline]
+            #[inline(always)]
             fn try_push(&mut self, item: u64) -> bool {
                 let $send = self.try_send(item);
                 $sent
@@ -14,7 +14,7 @@ macro_rules! ends {
         }
 
         impl Pop for $receiver {
-            #[inline]
+            #[inline(always)]
             fn try_pop(&mut self) -> Option<u64> {
                 let $receive = self.try_recv();
                 $received

@@ -18,13 +18,13 @@ impl Shared for Bare {
         Self(Mutex::new(VecDeque::with_capacity(capacity)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_push(&self, item: u64) -> bool {
         self.0.lock().push_back(item);
         true
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_pop(&self) -> Option<u64> {
         self.0.lock().pop_front()
     }
@@ -44,7 +44,7 @@ impl Shared for Bounded {
         Self { items: Mutex::new(VecDeque::with_capacity(capacity)), capacity }
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_push(&self, item: u64) -> bool {
         let mut items = self.items.lock();
         let room = items.len() < self.capacity;
@@ -54,7 +54,7 @@ impl Shared for Bounded {
         room
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_pop(&self) -> Option<u64> {
         self.items.lock().pop_front()
     }
@@ -67,24 +67,24 @@ impl<T: Send + Sync + 'static> Elastic<T> for Mutex<VecDeque<T>> {
         Self::new(VecDeque::with_capacity(bounds.initial))
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&self, item: T) -> bool {
         self.lock().push_back(item);
         true
     }
 
-    #[inline]
+    #[inline(always)]
     fn pop(&self) -> Option<T> {
         self.lock().pop_front()
     }
 
-    #[inline]
+    #[inline(always)]
     fn push_batch(&self, items: Vec<T>) -> bool {
         self.lock().extend(items);
         true
     }
 
-    #[inline]
+    #[inline(always)]
     fn pop_batch(&self, max: usize) -> Vec<T> {
         let mut items = self.lock();
         let count = items.len().min(max);

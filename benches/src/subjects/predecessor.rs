@@ -28,12 +28,12 @@ impl<const ELASTIC: bool> Shared for Old<ELASTIC> {
         Self(Elastic::open(Bounds { initial: least, min: least, max: capacity }))
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_push(&self, item: u64) -> bool {
         self.0.push(item).is_ok()
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_pop(&self) -> Option<u64> {
         self.0.pop().ok()
     }
@@ -46,22 +46,22 @@ impl<T: Send + Sync + 'static> Elastic<T> for DynamicCircularBuffer<T> {
         Self::new(config(bounds)).expect("the bounds are in order")
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&self, item: T) -> bool {
         Self::push(self, item).is_ok()
     }
 
-    #[inline]
+    #[inline(always)]
     fn pop(&self) -> Option<T> {
         Self::pop(self).ok()
     }
 
-    #[inline]
+    #[inline(always)]
     fn push_batch(&self, items: Vec<T>) -> bool {
         Self::push_batch(self, items).is_ok()
     }
 
-    #[inline]
+    #[inline(always)]
     fn pop_batch(&self, max: usize) -> Vec<T> {
         Self::pop_batch(self, max).unwrap_or_default()
     }
@@ -92,12 +92,12 @@ impl Shared for OldLockFree {
         Self(old::LockFreeMPSCQueue::new(config(bounds)).expect("the bounds are in order"))
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_push(&self, item: u64) -> bool {
         self.0.try_enqueue(item).is_ok()
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_pop(&self) -> Option<u64> {
         self.0.try_dequeue().ok().flatten()
     }

@@ -12,12 +12,12 @@ impl Shared for ArrayQueue<u64> {
         Self::new(capacity)
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_push(&self, item: u64) -> bool {
         self.push(item).is_ok()
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_pop(&self) -> Option<u64> {
         self.pop()
     }
@@ -30,13 +30,13 @@ impl Shared for SegQueue<u64> {
         Self::new()
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_push(&self, item: u64) -> bool {
         self.push(item);
         true
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_pop(&self) -> Option<u64> {
         self.pop()
     }
@@ -53,12 +53,12 @@ impl<const BOUNDED: bool> Shared for Concurrent<BOUNDED> {
         Self(if BOUNDED { ConcurrentQueue::bounded(capacity) } else { ConcurrentQueue::unbounded() })
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_push(&self, item: u64) -> bool {
         self.0.push(item).is_ok()
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_pop(&self) -> Option<u64> {
         self.0.pop().ok()
     }
@@ -71,12 +71,12 @@ impl Shared for ThingBuf<u64> {
         Self::new(capacity)
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_push(&self, item: u64) -> bool {
         self.push(item).is_ok()
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_pop(&self) -> Option<u64> {
         self.pop()
     }

@@ -12,7 +12,7 @@ pub(crate) use model::*;
 
 #[cfg(not(loom))]
 mod machine {
-    pub(crate) use parking_lot::Mutex;
+    pub(crate) use parking_lot::{Mutex, MutexGuard};
     pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 }
 

@@ -3,13 +3,13 @@
 //! The fast path of a waker is one load of `sleepers`. That no wake-up is lost rests on the order of four steps:
 //!
 //! ```text
-//! waiter   1. register: sleepers += 1, join the list      waker   3. change the state, under the buffer's lock
-//!          2. look at the state, under the buffer's lock          4. unlock, then read sleepers: 0? done
+//! waiter   1. register: sleepers += 1, join the list      waker   3. take the buffer's lock and change the state
+//!          2. look at the state, under the buffer's lock          4. read sleepers, then unlock; 0? done
 //! ```
 //!
 //! If 2 comes before 3 in the order of the lock, then 1 happens before 4, so the waker sees the sleeper; the lock's own
 //! acquire and release carry the count over, and relaxed accesses to it suffice. If 2 comes after 3, the waiter
-//! sees the new state and does not sleep.
+//! sees the new state and does not sleep. (A waker may also read sleepers after unlocking: that is later still.)
 //!
 //! `wake(n)` sees to it that at least `n` sleepers are on their way, counting those already woken. A burst therefore
 //! pays for one wake-up; in return **whoever takes something and sees more of it wakes the next** (the buffer does that),
@@ -87,7 +87,7 @@ impl Signal {
     }
 
     /// Whether anybody sleeps. To be asked after the state was changed under the lock.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn has_sleepers(&self) -> bool {
         self.sleepers.load(Ordering::Relaxed) != 0

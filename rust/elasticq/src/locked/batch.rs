@@ -85,22 +85,17 @@ impl<T> DynamicCircularBuffer<T> {
     /// As [`pop_batch`](Self::pop_batch).
     pub fn try_pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
         let mut items = Vec::new();
-        let mut state = self.state.lock();
-        let count = state.ring.len().min(max_items);
+        let mut ring = self.ring.lock();
+        let count = ring.len().min(max_items);
         if count == 0 {
-            return if state.closed && max_items > 0 && state.ring.len() == 0 {
-                Err(BufferError::Closed)
-            } else {
-                Ok(items)
-            };
+            let ended = max_items > 0 && ring.is_sealed();
+            return if ended { Err(BufferError::Closed) } else { Ok(items) };
         }
         items.try_reserve_exact(count).map_err(|_| {
             BufferError::ResizeError(format!("no memory for a batch of {count} items of {} bytes each", size_of::<T>()))
         })?;
-        state.ring.pop_into_vec(&mut items, count);
-        let more = state.ring.len() != 0;
-        drop(state);
-        self.wake_after_taking(count, more);
+        ring.pop_into_vec(&mut items, count);
+        self.wake_after_taking(ring, count);
         Ok(items)
     }
 
@@ -179,20 +174,18 @@ impl<T> DynamicCircularBuffer<T> {
     /// One attempt to add a batch.
     pub(super) fn put_all(&self, mut items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         let count = items.len();
-        let mut state = self.state.lock();
-        let added = if state.closed { Err(BufferError::Closed) } else { state.ring.push_all(&mut items) };
-        let room = state.has_room();
-        drop(state);
-        match added {
-            Ok(()) => self.wake_after_adding(count, room),
-            Err(reason) => return Err(Rejected::new(reason, items)),
+        let mut ring = self.ring.lock();
+        if let Err(reason) = ring.push_all(&mut items) {
+            return Err(Rejected::new(reason, items));
         }
+        self.wake_after_adding(ring, count);
         Ok(())
     }
 
     fn take_all(&self) -> crate::ring::Taken<T> {
-        let taken = self.state.lock().ring.take_all();
-        self.wake_after_taking(taken.len(), false);
+        let mut ring = self.ring.lock();
+        let taken = ring.take_all();
+        self.wake_after_taking(ring, taken.len());
         taken
     }
 }

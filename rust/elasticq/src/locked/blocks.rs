@@ -4,7 +4,7 @@
 //! [`note_refused`](DynamicCircularBuffer::note_refused). Closures run **under the lock**: they must be short and must
 //! not touch the buffer.
 
-use super::DynamicCircularBuffer;
+use super::{DynamicCircularBuffer, nothing_in};
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::sync::Ordering;
 use crate::wait::Waiter;
@@ -48,16 +48,14 @@ impl<T> DynamicCircularBuffer<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn offer_some(&self, items: &mut vec::IntoIter<T>) -> BufferResult<usize> {
-        let mut state = self.state.lock();
-        if state.closed {
+        let mut ring = self.ring.lock();
+        if ring.is_sealed() {
             return Err(BufferError::Closed);
         }
-        let count = items.len().min(state.ring.max_capacity() - state.ring.len());
-        state.ring.push_from(count, items)?;
-        let room = state.has_room();
-        drop(state);
+        let count = items.len().min(ring.max_capacity() - ring.len());
+        ring.push_from(count, items)?;
         if count > 0 {
-            self.wake_after_adding(count, room);
+            self.wake_after_adding(ring, count);
         }
         Ok(count)
     }
@@ -65,7 +63,7 @@ impl<T> DynamicCircularBuffer<T> {
     /// Adds `count` items made by `make(0)`, `make(1)`, ... **under the lock**, or none.
     ///
     /// For callers whose items come out of a cheap conversion; `make` must not touch this buffer. When `make` panics,
-    /// what it has made until then is in the buffer.
+    /// what it has made until then is in the buffer and nobody was woken for it.
     ///
     /// # Errors
     /// As [`offer_batch`](Self::offer_batch); `make` was not called then.
@@ -80,18 +78,10 @@ impl<T> DynamicCircularBuffer<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn offer_with(&self, count: usize, make: impl FnMut(usize) -> T) -> BufferResult<()> {
-        let mut state = self.state.lock();
-        let added = if state.closed {
-            Err(BufferError::Closed)
-        } else {
-            state.ring.push_from(count, &mut (0..count).map(make))
-        };
-        let room = state.has_room();
-        drop(state);
-        if added.is_ok() {
-            self.wake_after_adding(count, room);
-        }
-        added
+        let mut ring = self.ring.lock();
+        ring.push_from(count, &mut (0..count).map(make))?;
+        self.wake_after_adding(ring, count);
+        Ok(())
     }
 
     /// Counts `items` as refused in [`stats`](Self::stats).
@@ -120,14 +110,11 @@ impl<T> DynamicCircularBuffer<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn pop_into(&self, target: &mut [MaybeUninit<T>]) -> BufferResult<usize> {
-        let mut state = self.state.lock();
-        let count = state.ring.pop_into(target);
-        let more = state.ring.len() != 0;
-        let closed = state.closed;
-        drop(state);
+        let mut ring = self.ring.lock();
+        let count = ring.pop_into(target);
         if count > 0 {
-            self.wake_after_taking(count, more);
-        } else if closed && !more && !target.is_empty() {
+            self.wake_after_taking(ring, count);
+        } else if ring.is_sealed() && !target.is_empty() {
             return Err(BufferError::Closed);
         }
         Ok(count)
@@ -148,11 +135,11 @@ impl<T> DynamicCircularBuffer<T> {
     pub fn iter_with<U>(&self, look: impl FnMut(&T) -> U) -> Vec<U> {
         // Declared before the guard, so that a panic in `look` drops the clones only after the lock.
         let mut seen = Vec::new();
-        let state = self.state.lock();
-        let (first, second) = state.ring.as_slices();
+        let ring = self.ring.lock();
+        let (first, second) = ring.as_slices();
         seen.reserve_exact(first.len() + second.len());
         seen.extend(first.iter().chain(second).map(look));
-        drop(state);
+        drop(ring);
         seen
     }
 
@@ -161,8 +148,8 @@ impl<T> DynamicCircularBuffer<T> {
     /// # Errors
     /// As [`try_pop`](Self::try_pop).
     pub fn peek_with<U>(&self, look: impl FnOnce(&T) -> U) -> BufferResult<U> {
-        let state = self.state.lock();
-        state.ring.as_slices().0.first().map(look).ok_or_else(|| state.nothing())
+        let ring = self.ring.lock();
+        ring.as_slices().0.first().map(look).ok_or_else(|| nothing_in(&ring))
     }
 
     /// Shows every item to `visit`, in order and **under the lock**, until it breaks; shows none if the lock is taken
@@ -180,24 +167,30 @@ impl<T> DynamicCircularBuffer<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn try_visit<B>(&self, visit: impl FnMut(&T) -> ControlFlow<B>) -> ControlFlow<B> {
-        let Some(state) = self.state.try_lock() else { return ControlFlow::Continue(()) };
-        let (first, second) = state.ring.as_slices();
+        let Some(ring) = self.ring.try_lock() else { return ControlFlow::Continue(()) };
+        let (first, second) = ring.as_slices();
         first.iter().chain(second).try_for_each(visit)
     }
 
     /// A place in the queue of those who wait for an item; see [`Waiter`] for the order in which to use it.
     pub fn wait_for_item(&self) -> Waiter<'_> {
-        self.not_empty.waiter()
+        self.watched(self.not_empty.waiter())
     }
 
     /// A place in the queue of those who wait for room; see [`Waiter`] for the order in which to use it.
     pub fn wait_for_room(&self) -> Waiter<'_> {
-        self.not_full.waiter()
+        self.watched(self.not_full.waiter())
     }
 
     /// [`wait_for_room`](Self::wait_for_room) for one that needs more than one place.
     pub fn wait_for_bulk_room(&self) -> Waiter<'_> {
-        self.not_full.bulk_waiter()
+        self.watched(self.not_full.bulk_waiter())
+    }
+
+    /// Has the ring watched for a waiter that is registered.
+    fn watched<'a>(&'a self, waiter: Waiter<'a>) -> Waiter<'a> {
+        self.ring.lock().watch();
+        waiter
     }
 
     /// How many threads and tasks wait for an item now.

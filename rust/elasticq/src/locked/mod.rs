@@ -1,7 +1,9 @@
 //! `DynamicCircularBuffer<T>` = a lock around a [`Ring`] + a [`Signal`] each for "not empty" and "not full".
 //!
-//! Invariant: every change of the ring or of `closed` happens under the lock, and whoever makes one looks for sleepers
-//! after unlocking (see `wait` for why none is missed). Nothing of `T` but `Clone` runs under the lock: items are moved
+//! Invariant: every change of the ring happens under the lock, and whoever makes one while the ring is watched looks for
+//! sleepers and wakes them after unlocking. A waiter registers with its signal first, then has the ring watched, then
+//! looks at it; that nobody is missed follows as told in `wait`, since the mark is set and cleared under the lock. While
+//! nobody waits, a push or pop is one comparison and one slot. Nothing of `T` but `Clone` runs under the lock: items are moved
 //! in and out there and dropped outside.
 //!
 //! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `timed`: waiting. `blocks`: parts for
@@ -16,7 +18,7 @@ use crate::config::Config;
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::ring::Ring;
 use crate::stats::QueueStats;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::wait::Signal;
 use crossbeam_utils::CachePadded;
 use std::fmt;
@@ -60,28 +62,12 @@ pub type ThreadSafeDynamicCircularBuffer<T> = Arc<DynamicCircularBuffer<T>>;
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
 pub struct DynamicCircularBuffer<T> {
-    state: CachePadded<Mutex<State<T>>>,
+    ring: CachePadded<Mutex<Ring<T>>>,
     not_empty: Signal,
     not_full: Signal,
     refused: AtomicU64,
     push_timeout: Option<Duration>,
     pop_timeout: Option<Duration>,
-}
-
-struct State<T> {
-    ring: Ring<T>,
-    closed: bool,
-}
-
-impl<T> State<T> {
-    /// Why there is nothing to take.
-    const fn nothing(&self) -> BufferError {
-        if self.closed { BufferError::Closed } else { BufferError::Empty }
-    }
-
-    const fn has_room(&self) -> bool {
-        self.ring.len() < self.ring.max_capacity()
-    }
 }
 
 impl<T> DynamicCircularBuffer<T> {
@@ -102,7 +88,7 @@ impl<T> DynamicCircularBuffer<T> {
     /// ```
     pub fn new(config: Config) -> BufferResult<Self> {
         Ok(Self {
-            state: CachePadded::new(Mutex::new(State { ring: Ring::new(&config)?, closed: false })),
+            ring: CachePadded::new(Mutex::new(Ring::new(&config)?)),
             not_empty: Signal::new(),
             not_full: Signal::new(),
             refused: AtomicU64::new(0),
@@ -130,12 +116,14 @@ impl<T> DynamicCircularBuffer<T> {
     /// assert_eq!(buffer.len(), 1);
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn push(&self, item: T) -> BufferResult<()> {
-        match self.push_timeout {
-            None => Ok(self.offer(item)?),
-            Some(timeout) => Ok(self.offer_within(item, timeout)?),
+        let mut ring = self.ring.lock();
+        if let Err(item) = ring.push_plain(item) {
+            return self.push_with_care(ring, item);
         }
+        drop(ring); // by hand, as in `try_pop`
+        Ok(())
     }
 
     /// Adds `item` at the end without ever waiting for room.
@@ -153,9 +141,14 @@ impl<T> DynamicCircularBuffer<T> {
     /// assert_eq!(rejected.into_inner(), 7);
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn offer(&self, item: T) -> Result<(), Rejected<T>> {
-        self.put(item).inspect_err(|_| self.note_refused(1))
+        let mut ring = self.ring.lock();
+        if let Err(item) = ring.push_plain(item) {
+            return self.put_with_care(ring, item).inspect_err(|_| self.note_refused(1));
+        }
+        drop(ring); // by hand, as in `try_pop`
+        Ok(())
     }
 
     /// Takes the oldest item; blocks up to `pop_timeout` for one if that is set.
@@ -175,12 +168,12 @@ impl<T> DynamicCircularBuffer<T> {
     /// assert_eq!(buffer.pop(), Err(BufferError::Empty));
     /// # Ok::<(), BufferError>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn pop(&self) -> BufferResult<T> {
-        match self.pop_timeout {
-            None => self.try_pop(),
-            Some(timeout) => self.pop_within(timeout),
-        }
+        let mut ring = self.ring.lock();
+        let Some(item) = ring.pop_plain() else { return self.pop_with_care(ring) };
+        drop(ring); // by hand, as in `try_pop`
+        Ok(item)
     }
 
     /// Takes the oldest item without ever waiting for one.
@@ -196,20 +189,19 @@ impl<T> DynamicCircularBuffer<T> {
     /// assert_eq!(buffer.try_pop(), Err(BufferError::Empty));
     /// # Ok::<(), BufferError>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn try_pop(&self) -> BufferResult<T> {
-        let mut state = self.state.lock();
-        let Some(item) = state.ring.pop() else { return Err(state.nothing()) };
-        let more = state.ring.len() != 0;
-        drop(state);
-        self.wake_after_taking(1, more);
+        let mut ring = self.ring.lock();
+        let Some(item) = ring.pop_plain() else { return self.take_with_care(ring) };
+        // Unlocked by hand, so that the result need not be in memory before the unlocking (a reload would stall on it).
+        drop(ring);
         Ok(item)
     }
 
     /// Items in the buffer now. Constant time; takes the lock.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.state.lock().ring.len()
+        self.ring.lock().len()
     }
 
     /// Whether the buffer holds nothing now. Constant time; takes the lock.
@@ -221,34 +213,34 @@ impl<T> DynamicCircularBuffer<T> {
     /// The logical capacity now: how many items fit before the ring grows. Constant time; takes the lock.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.state.lock().ring.capacity()
+        self.ring.lock().capacity()
     }
 
     /// The capacity that it never grows beyond, in items. Constant time; takes the lock.
     #[must_use]
     pub fn max_capacity(&self) -> usize {
-        self.state.lock().ring.max_capacity()
+        self.ring.lock().max_capacity()
     }
 
     /// Items ever accepted. Constant time; takes the lock.
     #[must_use]
     pub fn pushed(&self) -> u64 {
-        self.state.lock().ring.pushed()
+        self.ring.lock().pushed()
     }
 
     /// Counters and sizes, all of the same moment. Constant time; takes the lock.
     #[must_use]
     pub fn stats(&self) -> QueueStats {
-        let state = self.state.lock();
+        let ring = self.ring.lock();
         QueueStats {
-            messages_enqueued: state.ring.pushed(),
-            messages_dequeued: state.ring.popped(),
+            messages_enqueued: ring.pushed(),
+            messages_dequeued: ring.popped(),
             messages_dropped: self.refused.load(Ordering::Relaxed),
-            current_size: state.ring.len(),
-            current_capacity: state.ring.capacity(),
-            peak_size: state.ring.peak(),
-            grown: state.ring.grown(),
-            shrunk: state.ring.shrunk(),
+            current_size: ring.len(),
+            current_capacity: ring.capacity(),
+            peak_size: ring.peak(),
+            grown: ring.grown(),
+            shrunk: ring.shrunk(),
         }
     }
 
@@ -268,7 +260,7 @@ impl<T> DynamicCircularBuffer<T> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn close(&self) {
-        self.state.lock().closed = true;
+        self.ring.lock().seal();
         self.not_empty.wake(usize::MAX);
         self.not_full.wake(usize::MAX);
     }
@@ -276,44 +268,99 @@ impl<T> DynamicCircularBuffer<T> {
     /// Whether the buffer was closed. Takes the lock.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.state.lock().closed
+        self.ring.lock().is_sealed()
     }
 
     /// One attempt to add one item.
-    #[inline]
+    #[inline(always)]
     fn put(&self, item: T) -> Result<(), Rejected<T>> {
-        let mut state = self.state.lock();
-        if state.closed {
-            return Err(Rejected::new(BufferError::Closed, item));
+        let mut ring = self.ring.lock();
+        if let Err(item) = ring.push_plain(item) {
+            return self.put_with_care(ring, item);
         }
-        state.ring.push(item)?;
-        let room = state.has_room();
-        drop(state);
-        self.wake_after_adding(1, room);
+        drop(ring); // by hand, as in `try_pop`
         Ok(())
     }
 
-    /// `count` items were added. With `room` left, a producer who was woken for more room than he used passes it on.
-    #[inline]
-    fn wake_after_adding(&self, count: usize, room: bool) {
-        if self.not_empty.has_sleepers() {
-            self.not_empty.wake(count);
+    #[cold]
+    fn push_with_care(&self, ring: MutexGuard<'_, Ring<T>>, item: T) -> BufferResult<()> {
+        let rejected = match self.put_with_care(ring, item) {
+            Ok(()) => return Ok(()),
+            Err(rejected) => rejected,
+        };
+        if let Some(timeout) = self.push_timeout {
+            if rejected.reason().is_capacity_error() {
+                return Ok(self.offer_within(rejected.into_inner(), timeout)?);
+            }
         }
-        if room && self.not_full.has_sleepers() {
-            self.not_full.wake(1);
+        self.note_refused(1);
+        Err(rejected.into())
+    }
+
+    #[cold]
+    fn pop_with_care(&self, ring: MutexGuard<'_, Ring<T>>) -> BufferResult<T> {
+        match (self.take_with_care(ring), self.pop_timeout) {
+            (Err(BufferError::Empty), Some(timeout)) => self.pop_within(timeout),
+            (settled, _) => settled,
         }
     }
 
-    /// `count` items were taken. With `more` left, a consumer who was woken for several of them passes it on.
+    #[cold]
+    fn put_with_care(&self, mut ring: MutexGuard<'_, Ring<T>>, item: T) -> Result<(), Rejected<T>> {
+        ring.push(item)?;
+        self.wake_after_adding(ring, 1);
+        Ok(())
+    }
+
+    #[cold]
+    fn take_with_care(&self, mut ring: MutexGuard<'_, Ring<T>>) -> BufferResult<T> {
+        let Some(item) = ring.pop() else { return Err(nothing_in(&ring)) };
+        self.wake_after_taking(ring, 1);
+        Ok(item)
+    }
+
+    /// Whether there is anybody to wake. To be asked under the lock, after the ring was changed.
     #[inline]
-    fn wake_after_taking(&self, count: usize, more: bool) {
-        if self.not_full.has_sleepers() {
-            self.not_full.wake(count);
+    fn is_watched(&self, ring: &mut Ring<T>) -> bool {
+        if ring.is_watched() && !self.not_empty.has_sleepers() && !self.not_full.has_sleepers() {
+            // Who registers from now on watches again before he looks.
+            ring.unwatch();
         }
-        if more && self.not_empty.has_sleepers() {
-            self.not_empty.wake(1);
+        ring.is_watched()
+    }
+
+    /// `count` items were added. With room left, a producer who was woken for more room than he used passes it on.
+    fn wake_after_adding(&self, mut ring: MutexGuard<'_, Ring<T>>, count: usize) {
+        if self.is_watched(&mut ring) {
+            let room = ring.has_room();
+            drop(ring);
+            if self.not_empty.has_sleepers() {
+                self.not_empty.wake(count);
+            }
+            if room && self.not_full.has_sleepers() {
+                self.not_full.wake(1);
+            }
         }
     }
+
+    /// `count` items were taken. With more left, a consumer who was woken for several of them passes it on.
+    fn wake_after_taking(&self, mut ring: MutexGuard<'_, Ring<T>>, count: usize) {
+        if self.is_watched(&mut ring) {
+            let more = ring.len() != 0;
+            drop(ring);
+            if self.not_full.has_sleepers() {
+                self.not_full.wake(count);
+            }
+            if more && self.not_empty.has_sleepers() {
+                self.not_empty.wake(1);
+            }
+        }
+    }
+}
+
+/// Why there is nothing to take.
+const fn nothing_in<T>(ring: &Ring<T>) -> BufferError {
+    if ring.is_sealed() { BufferError::Closed } else { BufferError::Empty }
 }
 
 impl<T> Buffer<T> for DynamicCircularBuffer<T> {

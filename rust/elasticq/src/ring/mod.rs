@@ -3,13 +3,13 @@
 //! ```text
 //! span        the items and their slots; the slots are a power of two and at least `limit`
 //! capacity    the logical capacity: min <= capacity <= max, exact
-//! limit       items that fit without further ado: min(capacity, slots); it is below `capacity` only while nothing is
-//!             allocated (after `take_all`)
-//! low         a pop that leaves fewer items than this shrinks the ring; 0: never
+//! limit       items that fit without further ado: `capacity`; 0 while nothing is allocated (after `take_all`), while
+//!             the ring is watched, and once it is sealed: one comparison tells whether a push is plain sailing
+//! low         a pop that leaves fewer items than this is not: the ring shrinks (0: never) or is watched (all)
 //! ```
 //!
-//! Growing and shrinking move the items to a new circle in at most three slice copies and free the old one. The
-//! counters are read off the positions: `tail` items were ever put in, `head` of them were taken again.
+//! Growing and shrinking resize the circle in place where the allocator can, and move items in at most three slice
+//! copies. The counters are read off the positions: `tail` items were ever put in, `head` of them were taken again.
 
 mod elasticity;
 mod span;
@@ -28,6 +28,8 @@ pub(crate) struct Ring<T> {
     capacity: usize,
     grown: u64,
     shrunk: u64,
+    sealed: bool,
+    watched: bool,
     elasticity: Elasticity,
 }
 
@@ -43,6 +45,8 @@ impl<T> Ring<T> {
             capacity: 0,
             grown: 0,
             shrunk: 0,
+            sealed: false,
+            watched: false,
             elasticity: Elasticity::new(config),
         };
         ring.resize(config.initial_capacity).map_err(|_| {
@@ -55,7 +59,7 @@ impl<T> Ring<T> {
         Ok(ring)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn len(&self) -> usize {
         self.span.len()
     }
@@ -90,40 +94,84 @@ impl<T> Ring<T> {
         self.shrunk
     }
 
-    /// Adds one item, growing if need be.
-    #[inline]
-    pub(crate) fn push(&mut self, item: T) -> Result<(), Rejected<T>> {
+    /// Refuses everything from now on; what is inside can be taken.
+    pub(crate) fn seal(&mut self) {
+        self.sealed = true;
+        self.set_marks();
+    }
+
+    pub(crate) const fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    pub(crate) const fn has_room(&self) -> bool {
+        self.len() < self.elasticity.max() && !self.sealed
+    }
+
+    /// Says that every push and pop is to be looked at more closely, until `unwatch`.
+    pub(crate) fn watch(&mut self) {
+        self.watched = true;
+        self.set_marks();
+    }
+
+    pub(crate) fn unwatch(&mut self) {
+        self.watched = false;
+        self.set_marks();
+    }
+
+    pub(crate) const fn is_watched(&self) -> bool {
+        self.watched
+    }
+
+    /// Adds one item if that is plain sailing: one comparison and one write.
+    #[inline(always)]
+    pub(crate) fn push_plain(&mut self, item: T) -> Result<(), T> {
         let len = self.span.len();
         if len >= self.limit {
-            if let Err(reason) = self.make_room(1) {
-                return Err(Rejected::new(reason, item));
-            }
+            return Err(item);
         }
-        // SAFETY: `len < limit <= slots`, either at once or because `make_room` has seen to it.
+        // SAFETY: `len < limit <= slots`.
         unsafe { self.span.push(item) };
-        self.peak = self.peak.max(len + 1);
+        if len >= self.peak {
+            self.peak = len + 1;
+        }
+        Ok(())
+    }
+
+    /// Adds one item, growing if need be.
+    pub(crate) fn push(&mut self, item: T) -> Result<(), Rejected<T>> {
+        if let Err(reason) = self.make_room(1) {
+            return Err(Rejected::new(reason, item));
+        }
+        // SAFETY: `make_room` has seen to a free slot.
+        unsafe { self.span.push(item) };
+        self.peak = self.peak.max(self.span.len());
         Ok(())
     }
 
     /// Adds all of `items` or none; on success the vector is left empty.
     pub(crate) fn push_all(&mut self, items: &mut Vec<T>) -> BufferResult<()> {
         let count = items.len();
-        if count > self.limit - self.span.len() {
-            self.make_room(count)?;
-        }
-        // SAFETY: `len + count <= limit <= slots`, either at once or because `make_room` has seen to it.
+        self.make_room(count)?;
+        // SAFETY: `make_room` has seen to `count` free slots.
         unsafe { self.span.push_all(items) };
         self.peak = self.peak.max(self.span.len());
         Ok(())
     }
 
-    /// Takes the oldest item.
-    #[inline]
+    /// Takes the oldest item if that is plain sailing: one comparison and one read.
+    #[inline(always)]
+    pub(crate) fn pop_plain(&mut self) -> Option<T> {
+        if self.span.len() <= self.low {
+            return None;
+        }
+        self.span.pop()
+    }
+
+    /// Takes the oldest item, shrinking if that leaves few enough.
     pub(crate) fn pop(&mut self) -> Option<T> {
         let item = self.span.pop()?;
-        if self.span.len() < self.low {
-            self.shrink();
-        }
+        self.shrink();
         Some(item)
     }
 
@@ -131,27 +179,21 @@ impl<T> Ring<T> {
     /// `target` are initialised.
     pub(crate) fn pop_into(&mut self, target: &mut [MaybeUninit<T>]) -> usize {
         let count = self.span.pop_into(target);
-        if self.span.len() < self.low {
-            self.shrink();
-        }
+        self.shrink();
         count
     }
 
     /// Moves the oldest `count` items (at most as many as there are) to the end of `items`, which has the room.
     pub(crate) fn pop_into_vec(&mut self, items: &mut Vec<T>, count: usize) {
         self.span.pop_into_vec(items, count);
-        if self.span.len() < self.low {
-            self.shrink();
-        }
+        self.shrink();
     }
 
     /// Adds the next `count` items of `items` (fewer if there are fewer) or, on an error, none.
     pub(crate) fn push_from(&mut self, count: usize, items: &mut impl Iterator<Item = T>) -> BufferResult<()> {
-        if count > self.limit - self.span.len() {
-            self.make_room(count)?;
-        }
+        self.make_room(count)?;
         for item in items.take(count) {
-            // SAFETY: `len + count <= limit <= slots` at the start, and at most `count` items come.
+            // SAFETY: `make_room` has seen to `count` free slots, and at most `count` items come.
             unsafe { self.span.push(item) };
         }
         self.peak = self.peak.max(self.span.len());
@@ -169,37 +211,45 @@ impl<T> Ring<T> {
         let taken = std::mem::replace(&mut self.span, Span::unallocated(end));
         self.shrunk += u64::from(self.capacity > self.elasticity.min());
         self.capacity = self.elasticity.min();
-        self.limit = 0;
-        self.low = 0;
+        self.set_marks();
         Taken(taken)
     }
 
-    /// Makes room for `count` more items or says why that can't be.
-    #[cold]
+    /// Sees to `count` free slots or says why that can't be.
     fn make_room(&mut self, count: usize) -> BufferResult<()> {
-        let len = self.span.len();
-        let max = self.elasticity.max();
-        if count > max - len {
-            return Err(if len == max || count > max {
-                BufferError::MaxCapacityReached(max)
-            } else {
-                BufferError::Full
-            });
+        if self.sealed {
+            return Err(BufferError::Closed);
         }
+        let needed = match self.span.len().checked_add(count) {
+            Some(needed) if needed <= self.elasticity.max() => needed,
+            _ => return Err(self.no_room(count)),
+        };
+        // Nothing is allocated while the slots are fewer than the capacity.
+        if needed > self.capacity || self.span.slots() < self.capacity {
+            self.grow(needed)?;
+        }
+        Ok(())
+    }
+
+    const fn no_room(&self, count: usize) -> BufferError {
+        let max = self.elasticity.max();
+        if self.span.len() == max || count > max { BufferError::MaxCapacityReached(max) } else { BufferError::Full }
+    }
+
+    #[cold]
+    fn grow(&mut self, needed: usize) -> BufferResult<()> {
         let before = self.capacity;
-        let after = self.elasticity.grown(before, len + count);
+        let after = self.elasticity.grown(before, needed);
         self.resize(after)?;
         self.grown += u64::from(after > before);
         Ok(())
     }
 
-    #[cold]
     fn shrink(&mut self) {
-        let before = self.capacity;
-        let after = self.elasticity.shrunk(before, self.span.len());
-        // Where no memory can be had for a smaller circle the larger one does as well; the next pop tries again.
-        if after < before && self.resize(after).is_ok() {
-            self.shrunk += 1;
+        if self.span.len() < self.elasticity.shrinks_below(self.capacity) {
+            let after = self.elasticity.shrunk(self.capacity, self.span.len());
+            // Shrinking needs no memory; the answer is the same for all resizes.
+            self.shrunk += u64::from(self.resize(after).is_ok());
         }
     }
 
@@ -209,12 +259,18 @@ impl<T> Ring<T> {
             || BufferError::ResizeError(format!("no memory for {capacity} slots of {} bytes each", size_of::<T>()));
         let slots = capacity.checked_next_power_of_two().ok_or_else(no_memory)?;
         if slots != self.span.slots() {
-            self.span.relocate(slots).map_err(|_| no_memory())?;
+            self.span.set_slots(slots).map_err(|_| no_memory())?;
         }
         self.capacity = capacity;
-        self.limit = capacity;
-        self.low = self.elasticity.shrinks_below(capacity);
+        self.set_marks();
         Ok(())
+    }
+
+    /// Draws the marks within which pushes and pops are plain sailing.
+    fn set_marks(&mut self) {
+        let allocated = self.span.slots() >= self.capacity;
+        self.limit = if self.watched || self.sealed || !allocated { 0 } else { self.capacity };
+        self.low = if self.watched { usize::MAX } else { self.elasticity.shrinks_below(self.capacity) };
     }
 }
 

@@ -7,25 +7,26 @@
 //! ```
 //!
 //! Invariant: exactly the slots of the positions `head..tail` are initialised, and `tail - head <= slots`.
-//! Every `unsafe` block of the ring stands in this file and argues from that sentence.
+//! Every `unsafe` block of the ring that reads or writes a slot stands in this file and argues from that sentence.
 
 use std::collections::TryReserveError;
 use std::mem::MaybeUninit;
 use std::ptr;
 
 pub(super) struct Span<T> {
-    slots: Box<[MaybeUninit<T>]>,
+    /// As long as it is allocated.
+    slots: Vec<MaybeUninit<T>>,
     head: u64,
     tail: u64,
 }
 
 impl<T> Span<T> {
     /// An empty span at `position` with no slots.
-    pub(super) fn unallocated(position: u64) -> Self {
-        Self { slots: Box::default(), head: position, tail: position }
+    pub(super) const fn unallocated(position: u64) -> Self {
+        Self { slots: Vec::new(), head: position, tail: position }
     }
 
-    pub(super) const fn slots(&self) -> usize {
+    pub(super) fn slots(&self) -> usize {
         self.slots.len()
     }
 
@@ -39,25 +40,18 @@ impl<T> Span<T> {
         self.tail
     }
 
-    #[inline]
-    #[allow(clippy::cast_possible_truncation)] // never more than `slots`, which is a usize
+    #[inline(always)]
     pub(super) const fn len(&self) -> usize {
-        (self.tail - self.head) as usize
-    }
-
-    #[inline]
-    #[allow(clippy::cast_possible_truncation)] // the mask keeps what is cut off out of the result
-    const fn index(&self, position: u64) -> usize {
-        position as usize & self.slots.len().wrapping_sub(1)
+        distance(self.head, self.tail)
     }
 
     /// Adds one item.
     ///
     /// # Safety
     /// `len() < slots()`.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn push(&mut self, item: T) {
-        let index = self.index(self.tail);
+        let index = wrap(self.tail, self.slots.len());
         debug_assert!(self.len() < self.slots.len());
         // SAFETY: there is a slot (the caller's promise makes `slots` at least 1), so the masked index is inside; it
         // is free by the invariant, as `tail` lies less than one lap from `head`.
@@ -66,12 +60,12 @@ impl<T> Span<T> {
     }
 
     /// Takes the oldest item.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pop(&mut self) -> Option<T> {
         if self.head == self.tail {
             return None;
         }
-        let index = self.index(self.head);
+        let index = wrap(self.head, self.slots.len());
         // SAFETY: the span is not empty, so it has slots and the masked index is inside.
         let slot = unsafe { self.slots.get_unchecked(index) };
         // SAFETY: `head` is one of the initialised positions; advancing it gives up this slot, so it is read once.
@@ -85,7 +79,7 @@ impl<T> Span<T> {
         if count == 0 {
             return [(0, 0); 2];
         }
-        let start = self.index(position);
+        let start = wrap(position, self.slots.len());
         let first = count.min(self.slots.len() - start);
         [(start, first), (0, count - first)]
     }
@@ -136,23 +130,49 @@ impl<T> Span<T> {
         (first, second)
     }
 
-    /// Moves the items to a new circle of `slots` (a power of two, at least `len()`). On failure nothing has changed.
-    pub(super) fn relocate(&mut self, slots: usize) -> Result<(), TryReserveError> {
+    /// Makes the circle `slots` large (a power of two, at least `len()`). On failure, which only growing knows, nothing
+    /// has changed.
+    ///
+    /// The memory is resized in place where the allocator can do so: then large circles cost no copy, and what a burst
+    /// took goes back to the system.
+    pub(super) fn set_slots(&mut self, slots: usize) -> Result<(), TryReserveError> {
         debug_assert!(slots.is_power_of_two() && slots >= self.len());
-        let mut fresh = Self { slots: allocate(slots)?, head: self.head, tail: self.head };
-        while fresh.tail < self.tail {
-            let [(from, here), _] = self.runs(fresh.tail, remaining(fresh.tail, self.tail));
-            let [(to, there), _] = fresh.runs(fresh.tail, here);
-            let count = here.min(there);
-            let source = self.slots[from..from + count].as_ptr();
-            // SAFETY: both runs are `count` long and lie in different allocations. The source's items are forgotten
-            // below, before anything can drop them a second time.
-            unsafe { ptr::copy_nonoverlapping(source, fresh.slots[to..to + count].as_mut_ptr(), count) };
-            fresh.tail += count as u64;
+        let before = self.slots.len();
+        if slots > before {
+            self.slots.try_reserve_exact(slots - before)?;
+            // SAFETY: the capacity is there, and a `MaybeUninit` needs no initialisation.
+            unsafe { self.slots.set_len(slots) };
+            self.rearrange(before, slots);
+        } else {
+            self.rearrange(before, slots);
+            self.slots.truncate(slots);
+            self.slots.shrink_to_fit();
         }
-        self.head = self.tail; // the old slots hold nothing any more
-        *self = fresh;
         Ok(())
+    }
+
+    /// Moves the items from where they belong in a circle of `from` slots to where they belong in one of `to`, in at most
+    /// three copies. There are slots enough for the larger circle, and items few enough for the smaller one.
+    fn rearrange(&mut self, from: usize, to: usize) {
+        let slots = self.slots.as_mut_ptr();
+        let mut position = self.head;
+        while position < self.tail {
+            let (source, target) = (wrap(position, from), wrap(position, to));
+            let count = distance(position, self.tail).min(from - source).min(to - target);
+            if source != target {
+                // The smaller circle's slots stand at the front of the larger one's, so an item that moves goes from the
+                // front to beyond it or the other way round, and source and target never overlap. Nor is an item
+                // overwritten: beyond the front all is free when growing, and in the smaller circle, which all items
+                // fit in, each has a slot of its own.
+                // SAFETY: `source + count` is inside the circle of `from` slots.
+                let source = unsafe { slots.add(source) };
+                // SAFETY: `target + count` is inside the circle of `to` slots.
+                let target = unsafe { slots.add(target) };
+                // SAFETY: both are inside the allocation and apart, as argued above.
+                unsafe { ptr::copy_nonoverlapping(source, target, count) };
+            }
+            position += count as u64;
+        }
     }
 
     /// Moves the oldest `count` items (at most as many as there are) to the end of `items`, which has the room.
@@ -201,15 +221,16 @@ const unsafe fn initialised<T>(slots: &[MaybeUninit<T>]) -> &[T] {
     unsafe { &*pointer }
 }
 
-fn allocate<T>(slots: usize) -> Result<Box<[MaybeUninit<T>]>, TryReserveError> {
-    let mut vector = Vec::new();
-    vector.try_reserve_exact(slots)?;
-    // SAFETY: the capacity is there, and a `MaybeUninit` needs no initialisation.
-    unsafe { vector.set_len(slots) };
-    Ok(vector.into_boxed_slice())
+/// The slot of `position` in a circle of `slots`.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation)] // the mask keeps what is cut off out of the result
+const fn wrap(position: u64, slots: usize) -> usize {
+    position as usize & slots.wrapping_sub(1)
 }
 
-#[allow(clippy::cast_possible_truncation)] // the positions lie within one lap of each other
-const fn remaining(from: u64, to: u64) -> usize {
+/// How many positions lie between two that are at most one lap apart.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation)] // a lap is a usize
+const fn distance(from: u64, to: u64) -> usize {
     (to - from) as usize
 }
