@@ -2,8 +2,9 @@
 
 use super::DynamicCircularBuffer;
 use crate::error::{BufferError, BufferResult, Rejected};
+use parking_lot::lock_api::RawMutex;
 
-impl<T> DynamicCircularBuffer<T> {
+impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// Adds all of `items` in their order, or none of them; blocks up to `push_timeout` for room if that is set.
     ///
     /// The items are dropped when they are refused; [`offer_batch`](Self::offer_batch) hands them back. They go in as

@@ -8,11 +8,12 @@ use super::{DynamicCircularBuffer, nothing_in};
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::sync::Ordering;
 use crate::wait::Waiter;
+use parking_lot::lock_api::RawMutex;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::vec;
 
-impl<T> DynamicCircularBuffer<T> {
+impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// [`offer`](Self::offer) for callers who will try again: a refusal is not counted.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ use crate::stats::QueueStats;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::wait::Signal;
 use crossbeam_utils::CachePadded;
+use parking_lot::lock_api::RawMutex;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub type ThreadSafeDynamicCircularBuffer<T> = Arc<DynamicCircularBuffer<T>>;
 
 /// A first-in, first-out buffer that grows and shrinks, for any number of producers and consumers.
 ///
-/// One [parking_lot](https://docs.rs/parking_lot) mutex guards a ring of items. The ring grows by `growth_factor` when
+/// One lock guards a ring of items: a [parking_lot](https://docs.rs/parking_lot) mutex unless `L` says otherwise. The ring grows by `growth_factor` when
 /// it is full, to exactly `max_capacity` at most, and shrinks back when it is sparsely used (see [`Config`]). Every
 /// method takes `&self`, is safe from any thread and linearizable: it takes effect at one moment while the lock is held.
 ///
@@ -61,8 +62,8 @@ pub type ThreadSafeDynamicCircularBuffer<T> = Arc<DynamicCircularBuffer<T>>;
 /// assert_eq!((buffer.len(), buffer.capacity()), (5000, 8192)); // it grew from 1024 in doublings
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
-pub struct DynamicCircularBuffer<T> {
-    ring: CachePadded<Mutex<Ring<T>>>,
+pub struct DynamicCircularBuffer<T, L: RawMutex = parking_lot::RawMutex> {
+    ring: CachePadded<Mutex<L, Ring<T>>>,
     not_empty: Signal,
     not_full: Signal,
     refused: AtomicU64,
@@ -87,6 +88,27 @@ impl<T> DynamicCircularBuffer<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn new(config: Config) -> BufferResult<Self> {
+        Self::with_lock(config)
+    }
+}
+
+impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
+    /// [`new`](DynamicCircularBuffer::new) with a lock of another kind: any [`lock_api::RawMutex`](RawMutex).
+    ///
+    /// Worth it only where less than a full lock does, say because another lock is held anyway.
+    ///
+    /// # Errors
+    /// As [`new`](DynamicCircularBuffer::new).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::<u64, parking_lot::RawFairMutex>::with_lock(Config::default())?;
+    /// buffer.push(1)?;
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn with_lock(config: Config) -> BufferResult<Self> {
         Ok(Self {
             ring: CachePadded::new(Mutex::new(Ring::new(&config)?)),
             not_empty: Signal::new(),
@@ -283,7 +305,7 @@ impl<T> DynamicCircularBuffer<T> {
     }
 
     #[cold]
-    fn push_with_care(&self, ring: MutexGuard<'_, Ring<T>>, item: T) -> BufferResult<()> {
+    fn push_with_care(&self, ring: MutexGuard<'_, L, Ring<T>>, item: T) -> BufferResult<()> {
         let rejected = match self.put_with_care(ring, item) {
             Ok(()) => return Ok(()),
             Err(rejected) => rejected,
@@ -298,7 +320,7 @@ impl<T> DynamicCircularBuffer<T> {
     }
 
     #[cold]
-    fn pop_with_care(&self, ring: MutexGuard<'_, Ring<T>>) -> BufferResult<T> {
+    fn pop_with_care(&self, ring: MutexGuard<'_, L, Ring<T>>) -> BufferResult<T> {
         match (self.take_with_care(ring), self.pop_timeout) {
             (Err(BufferError::Empty), Some(timeout)) => self.pop_within(timeout),
             (settled, _) => settled,
@@ -306,14 +328,14 @@ impl<T> DynamicCircularBuffer<T> {
     }
 
     #[cold]
-    fn put_with_care(&self, mut ring: MutexGuard<'_, Ring<T>>, item: T) -> Result<(), Rejected<T>> {
+    fn put_with_care(&self, mut ring: MutexGuard<'_, L, Ring<T>>, item: T) -> Result<(), Rejected<T>> {
         ring.push(item)?;
         self.wake_after_adding(ring, 1);
         Ok(())
     }
 
     #[cold]
-    fn take_with_care(&self, mut ring: MutexGuard<'_, Ring<T>>) -> BufferResult<T> {
+    fn take_with_care(&self, mut ring: MutexGuard<'_, L, Ring<T>>) -> BufferResult<T> {
         let Some(item) = ring.pop() else { return Err(nothing_in(&ring)) };
         self.wake_after_taking(ring, 1);
         Ok(item)
@@ -330,7 +352,7 @@ impl<T> DynamicCircularBuffer<T> {
     }
 
     /// `count` items were added. With room left, a producer who was woken for more room than he used passes it on.
-    fn wake_after_adding(&self, mut ring: MutexGuard<'_, Ring<T>>, count: usize) {
+    fn wake_after_adding(&self, mut ring: MutexGuard<'_, L, Ring<T>>, count: usize) {
         if self.is_watched(&mut ring) {
             let room = ring.has_room();
             drop(ring);
@@ -344,7 +366,7 @@ impl<T> DynamicCircularBuffer<T> {
     }
 
     /// `count` items were taken. With more left, a consumer who was woken for several of them passes it on.
-    fn wake_after_taking(&self, mut ring: MutexGuard<'_, Ring<T>>, count: usize) {
+    fn wake_after_taking(&self, mut ring: MutexGuard<'_, L, Ring<T>>, count: usize) {
         if self.is_watched(&mut ring) {
             let more = ring.len() != 0;
             drop(ring);
@@ -363,7 +385,7 @@ const fn nothing_in<T>(ring: &Ring<T>) -> BufferError {
     if ring.is_sealed() { BufferError::Closed } else { BufferError::Empty }
 }
 
-impl<T> Buffer<T> for DynamicCircularBuffer<T> {
+impl<T, L: RawMutex> Buffer<T> for DynamicCircularBuffer<T, L> {
     fn push(&self, item: T) -> BufferResult<()> {
         self.push(item)
     }
@@ -399,7 +421,7 @@ impl<T> Buffer<T> for DynamicCircularBuffer<T> {
     }
 }
 
-impl<T> fmt::Debug for DynamicCircularBuffer<T> {
+impl<T, L: RawMutex> fmt::Debug for DynamicCircularBuffer<T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DynamicCircularBuffer").field("stats", &self.stats()).finish_non_exhaustive()
     }

@@ -5,9 +5,10 @@
 use super::DynamicCircularBuffer;
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::wait::Waiter;
+use parking_lot::lock_api::RawMutex;
 use std::time::{Duration, Instant};
 
-impl<T> DynamicCircularBuffer<T> {
+impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// Takes the oldest item, blocking up to `timeout` until there is one. A timeout too long for the clock waits for
     /// ever.
     ///
