@@ -27,7 +27,7 @@ struct Entry {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Entry>,
-    /// Sent to their event loops; those that have run are weeded out when the next one is sent.
+    /// Sent to their event loops; those that have run or never will are weeded out when the next one is sent.
     deliveries: Vec<Py<Delivery>>,
 }
 
@@ -118,7 +118,7 @@ impl Tasks {
                 // Closed since we asked.
                 return if event_loop.call_method0("is_closed")?.is_truthy()? { Ok(Wake::Gone) } else { Err(error) };
             }
-            self.remember(delivery);
+            self.remember(py, delivery);
         }
         Ok(if runs { Wake::Sent } else { Wake::Postponed })
     }
@@ -139,14 +139,11 @@ impl Tasks {
         future.is_none()
     }
 
-    fn remember(&self, delivery: Py<Delivery>) {
-        let mut state = self.state.lock();
-        let (sent, run) =
-            state.deliveries.drain(..).partition::<Vec<_>, _>(|delivery| delivery.get().futures.lock().is_some());
-        state.deliveries = sent;
-        state.deliveries.push(delivery);
-        drop(state);
-        drop(run);
+    fn remember(&self, py: Python<'_>, delivery: Py<Delivery>) {
+        let mut deliveries = std::mem::take(&mut self.state.lock().deliveries);
+        deliveries.retain(|delivery| delivery.get().is_on_its_way(py));
+        deliveries.push(delivery);
+        self.state.lock().deliveries.append(&mut deliveries);
     }
 
     /// For the garbage collector.
@@ -173,6 +170,15 @@ pub struct Delivery {
     event_loop: Py<PyAny>,
     /// `None` once it has run.
     futures: Mutex<Option<Vec<Py<PyAny>>>>,
+}
+
+impl Delivery {
+    /// Whether its event loop may still call it.
+    fn is_on_its_way(&self, py: Python<'_>) -> bool {
+        let closed = || self.event_loop.bind(py).call_method0("is_closed")?.is_truthy();
+        let has_run = self.futures.lock().is_none();
+        !has_run && !closed().unwrap_or(true)
+    }
 }
 
 #[pymethods]
