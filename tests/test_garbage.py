@@ -1,0 +1,301 @@
+"""Items leave a queue exactly once, cycles through a queue are collected, and nothing stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import gc
+import pickle
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support import python
+
+from elasticq import DynamicCircularBuffer, Full, Queue, ShutDown
+
+CLASSES: list[Callable[[], Any]] = [Queue, DynamicCircularBuffer]
+either = pytest.mark.parametrize("make", CLASSES)
+
+
+class Item:
+    """Writes its number into a ledger when it is dropped."""
+
+    def __init__(self, number: int, ledger: list[int]) -> None:
+        self.number, self.ledger = number, ledger
+
+    def __del__(self) -> None:
+        self.ledger.append(self.number)
+
+
+def filled(make: Callable[[], Any], ledger: list[int], count: int = 200) -> Any:
+    """A queue of such items, whose ring has grown and gone round."""
+    q = make()
+    add = q.put_many if isinstance(q, Queue) else q.push_batch
+    add([None] * 40)
+    for _ in range(40):
+        q._poll(None)
+    add([Item(number, ledger) for number in range(count)])
+    return q
+
+
+def drop_the_queue(_: Any) -> None:
+    """Only the caller holds it."""
+
+
+EMPTYING: dict[str, Callable[[Any], Any]] = {
+    "clear": lambda q: q.clear(),
+    "drain": lambda q: q.drain(),
+    "one by one": lambda q: [q._poll(None) for _ in range(200)],
+    "shutdown": lambda q: q.shutdown(immediate=True) if isinstance(q, Queue) else (q.close(), q.clear()),
+    "the end of the queue": drop_the_queue,
+}
+
+
+@either
+@pytest.mark.parametrize("empty", EMPTYING.values(), ids=EMPTYING)
+def test_each_item_is_dropped_exactly_once(make: Callable[[], Any], empty: Callable[[Any], Any]) -> None:
+    ledger: list[int] = []
+    q = filled(make, ledger)
+    assert ledger == []
+    empty(q)
+    del q
+    gc.collect()
+    assert sorted(ledger) == list(range(200))
+
+
+@either
+def test_looking_leaves_the_items_alone(make: Callable[[], Any]) -> None:
+    ledger: list[int] = []
+    q = filled(make, ledger)
+    snapshot = iter(q)
+    assert next(snapshot).number == 0
+    assert len(list(q)) == 200
+    assert q.peek().number == 0
+    q.drain()
+    gc.collect()
+    assert len(ledger) < 200  # the snapshot holds the rest
+    del snapshot
+    gc.collect()
+    assert sorted(ledger) == list(range(200))
+
+
+def test_refused_items_are_given_up() -> None:
+    ledger: list[int] = []
+    q: Queue[Any] = Queue(1)
+    q.put(None)
+    refused: list[Callable[[], None]] = [
+        lambda: q.put_nowait(Item(0, ledger)),
+        lambda: q.put(Item(1, ledger), timeout=0.001),
+        lambda: q.put_many([Item(2, ledger), Item(3, ledger)], block=False),
+        lambda: q.put_many((Item(4, ledger), Item(5, ledger)), timeout=0.001),
+        lambda: q.put_many(iter([Item(6, ledger)]), block=False),
+    ]
+    for put in refused:
+        with pytest.raises(Full):
+            put()
+    q.shutdown()
+    refused = [lambda: q.put(Item(7, ledger)), lambda: q.put_many([Item(8, ledger)])]
+    for put in refused:
+        with pytest.raises(ShutDown):
+            put()
+    gc.collect()
+    assert sorted(ledger) == list(range(9))
+
+
+@either
+def test_a_cycle_through_the_items_is_collected(make: Callable[[], Any]) -> None:
+    q: Any = make()
+    q._offer(q)
+    for _ in range(100):
+        q._offer([{"queue": q}])
+    gone = weakref.ref(q)
+    gc.collect()
+    assert len(q) == 101
+    del q
+    gc.collect()
+    assert gone() is None
+
+
+@either
+def test_a_cycle_through_attributes_and_a_consumer_is_collected(make: Callable[[], Any]) -> None:
+    class Named(make):  # type: ignore[misc, valid-type]
+        pass
+
+    q = Named()
+    q.itself = q
+    q._offer(q.consume())
+    gone = weakref.ref(q)
+    del q
+    gc.collect()
+    assert gone() is None
+
+
+@either
+def test_a_cycle_through_a_waiting_task_is_collected(make: Callable[[], Any]) -> None:
+    q = make()
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(q.aget())
+    loop.run_until_complete(asyncio.sleep(0))
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    loop.close()
+    q.put(q) if isinstance(q, Queue) else q.push(q)
+    gone = [weakref.ref(q), weakref.ref(task), weakref.ref(loop)]
+    del q, task, loop
+    gc.collect()
+    assert [reference() for reference in gone] == [None] * 3
+
+
+def test_a_delivery_to_a_loop_that_never_runs_again_does_not_keep_it() -> None:
+    q: Queue[int] = Queue()
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(q.aget())
+    loop.run_until_complete(asyncio.sleep(0))
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    q.put(1)  # the loop does not run: a delivery is on its way
+    loop.close()
+    gone = weakref.ref(loop)
+    del task, loop
+    gc.collect()
+
+    async def wait_and_be_woken() -> None:
+        waiting = asyncio.ensure_future(q.aget())
+        await asyncio.sleep(0)
+        await asyncio.get_running_loop().run_in_executor(None, q.put, 3)
+        await waiting
+
+    assert q.get() == 1
+    asyncio.run(wait_and_be_woken())
+    gc.collect()
+    assert gone() is None
+
+
+class Reentrant:
+    """Uses the queue that drops it."""
+
+    def __init__(self, q: Any, log: list[int]) -> None:
+        self.q, self.log = q, log
+
+    def __del__(self) -> None:
+        q = self.q
+        self.log.append(len(q))
+        list(q)
+        q.stats()
+        q._poll(None)
+        q._offer("left behind")
+        q.drain() if len(self.log) % 3 == 0 else q.clear()
+
+
+@either
+@pytest.mark.parametrize("empty", ["clear", "drain", "one by one"])
+def test_an_item_may_use_the_queue_that_drops_it(make: Callable[[], Any], empty: str) -> None:
+    q = make()
+    log: list[int] = []
+    for _ in range(150):
+        q._offer(Reentrant(q, log))
+    EMPTYING[empty](q)
+    q.clear()
+    gc.collect()
+    assert len(log) == 150
+
+
+def test_collecting_inside_every_call_disturbs_nothing() -> None:
+    """An item whose end triggers a collection, in the middle of a call."""
+    gc.collect()
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        q: Queue[Any] = Queue()
+        for number in range(200):
+            q.put([number, q])
+            q.put_many([[number], (number, {})])
+            assert len(list(q)) == 3
+            assert [item[0] for item in q.get_many(2)] == [number, number]
+            assert q.drain()[0][0] == number
+    finally:
+        gc.set_threshold(*before)
+
+
+@either
+def test_no_call_leaves_references_behind(make: Callable[[], Any]) -> None:
+    item = object()
+    items = [item] * 100
+    q = make()
+    put_many = q.put_many if isinstance(q, Queue) else q.push_batch
+    get_many = q.get_many if isinstance(q, Queue) else q.pop_batch
+    calls: list[Callable[[], object]] = [
+        lambda: (q._offer(item), q._poll(None)),
+        lambda: (put_many(items), get_many(100)),
+        lambda: (put_many(tuple(items)), q.drain()),
+        lambda: (put_many(iter(items)), q.clear()),
+        lambda: (put_many(items), list(q), q.peek(), next(q.consume()), q.stats(), q.clear()),
+    ]
+    for call in calls:
+        call()
+    gc.collect()
+    references, objects = sys.getrefcount(item), len(gc.get_objects())
+    for _ in range(100):
+        for call in calls:
+            call()
+    gc.collect()
+    assert sys.getrefcount(item) == references
+    assert len(gc.get_objects()) <= objects + 10
+
+
+def test_waiting_tasks_leave_nothing_behind() -> None:
+    q: Queue[int] = Queue(1)
+
+    async def exchange(times: int) -> None:
+        for _ in range(times):
+            getter = asyncio.ensure_future(q.aget())
+            cancelled = asyncio.ensure_future(q.aget())
+            await asyncio.sleep(0)
+            cancelled.cancel()
+            await q.aput(1)
+            await getter
+            await asyncio.gather(cancelled, return_exceptions=True)
+
+    asyncio.run(exchange(10))
+    gc.collect()
+    objects = len(gc.get_objects())
+    asyncio.run(exchange(300))
+    gc.collect()
+    assert len(gc.get_objects()) <= objects + 20
+
+
+def test_the_memory_of_a_burst_goes_back() -> None:
+    output = python(
+        """
+    import resource
+    from elasticq import Queue
+
+    def resident():
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+
+    q = Queue()
+    q.put_many([None] * 1000)
+    q.drain()
+    before = resident()
+    for _ in range(1_000_000):
+        q.put(None)
+    assert resident() >= before + 8_000_000
+    assert q.stats().grown > 0
+    for _ in range(1_000_000):
+        q.get()
+    assert q.capacity == 64
+    print(resident() - before)
+    """
+    )
+    assert int(output) < 4_000_000
+
+
+@either
+@pytest.mark.parametrize("copier", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_queue_cannot_be_copied_or_pickled(make: Callable[[], Any], copier: Callable[[Any], Any]) -> None:
+    """Like those of the standard library: a copy would share nothing with the original but its looks."""
+    q = make()
+    with pytest.raises(TypeError, match=f"cannot pickle '{type(q).__name__}' object"):
+        copier(q)
