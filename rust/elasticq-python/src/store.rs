@@ -6,8 +6,9 @@
 
 use crate::asyncio::Tasks;
 use crate::errors;
-use crate::lists;
 use crate::numbers::Patience;
+use crate::raw::lists;
+use crate::raw::lock::RingLock;
 use crate::waiting;
 use elasticq::{BufferError, BufferResult, DynamicCircularBuffer, Rejected, Waiter};
 use pyo3::PyTraverseError;
@@ -18,8 +19,11 @@ use std::ops::ControlFlow;
 
 pub type Item = Py<PyAny>;
 
+/// The items of a queue, in order.
+pub type Items = DynamicCircularBuffer<Item, RingLock>;
+
 pub struct Store {
-    pub buffer: DynamicCircularBuffer<Item>,
+    pub buffer: Items,
     getters: Tasks,
     putters: Tasks,
 }
@@ -33,12 +37,12 @@ pub enum Waiting {
 
 impl Store {
     pub fn new(py: Python<'_>, config: elasticq::Config) -> PyResult<Self> {
-        let buffer = DynamicCircularBuffer::new(config).map_err(|error| errors::to_python(py, &error))?;
+        let buffer = Items::with_lock(config).map_err(|error| errors::to_python(py, &error))?;
         Ok(Self { buffer, getters: Tasks::default(), putters: Tasks::default() })
     }
 
     /// One attempt to add an item; not counted when refused.
-    #[inline]
+    #[inline(always)]
     pub fn offer(&self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
         self.buffer.offer_again(item)?;
         self.getters.wake(py, 1);
@@ -46,7 +50,7 @@ impl Store {
     }
 
     /// One attempt to take an item.
-    #[inline]
+    #[inline(always)]
     pub fn take(&self, py: Python<'_>) -> BufferResult<Item> {
         let item = self.buffer.try_pop()?;
         self.putters.wake(py, 1);
@@ -55,7 +59,6 @@ impl Store {
 
     /// Adds an item, waiting for room as long as `patience` says. The reason of a refusal is `Closed`, `ResizeError` or
     /// a capacity error, also where it waited in vain.
-    #[inline]
     pub fn put(&self, py: Python<'_>, item: Item, patience: Patience) -> PyResult<BufferResult<()>> {
         match self.offer(py, item) {
             Ok(()) => Ok(Ok(())),
@@ -63,8 +66,14 @@ impl Store {
         }
     }
 
+    /// The rest of [`put`](Self::put) after the first attempt.
     #[cold]
-    fn put_waiting(&self, py: Python<'_>, rejected: Rejected<Item>, patience: Patience) -> PyResult<BufferResult<()>> {
+    pub fn put_waiting(
+        &self,
+        py: Python<'_>,
+        rejected: Rejected<Item>,
+        patience: Patience,
+    ) -> PyResult<BufferResult<()>> {
         let mut refused = Some(rejected);
         let outcome = retry(
             py,
@@ -91,7 +100,6 @@ impl Store {
     }
 
     /// Takes an item, waiting for one as long as `patience` says. `Empty` also where it waited in vain.
-    #[inline]
     pub fn get(&self, py: Python<'_>, patience: Patience) -> PyResult<BufferResult<Item>> {
         match self.take(py) {
             Err(BufferError::Empty) => {}

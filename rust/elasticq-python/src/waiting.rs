@@ -1,11 +1,10 @@
 //! Blocking a Python thread: detached from the interpreter, without any lock, interruptible in the main thread.
 
+use crate::raw::detach::detached;
 use elasticq::Waiter;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Signals reach only the main thread, and a native wait doesn't notice them, so there it is cut into slices this long.
@@ -52,40 +51,4 @@ fn main_thread(py: Python<'_>) -> PyResult<u64> {
         PROCESS.store(process, Ordering::Release);
     }
     Ok(IDENTITY.load(Ordering::Relaxed))
-}
-
-/// `Python::detach` for a wait that may outlast the interpreter, as that of a daemon thread does.
-///
-/// Before Python 3.14 a thread that comes back while the interpreter is being finalized is ended by `pthread_exit`, which
-/// unwinds its stack; Rust frames that catch panics abort the process then. So the thread is stopped here for good,
-/// which is what Python 3.14 does itself and PyO3 in `Python::attach`.
-fn detached<T>(_: Python<'_>, wait: impl FnOnce() -> T) -> T {
-    // SAFETY: attached.
-    let _attach_again = Detached(unsafe { ffi::PyEval_SaveThread() });
-    wait()
-}
-
-struct Detached(*mut ffi::PyThreadState);
-
-impl Drop for Detached {
-    fn drop(&mut self) {
-        unsafe extern "C-unwind" {
-            fn PyEval_RestoreThread(state: *mut ffi::PyThreadState);
-        }
-        let stop = StopThisThread;
-        // SAFETY: the state that this thread was detached from.
-        unsafe { PyEval_RestoreThread(self.0) };
-        std::mem::forget(stop);
-    }
-}
-
-/// Dropped only by the unwinding of `pthread_exit`.
-struct StopThisThread;
-
-impl Drop for StopThisThread {
-    fn drop(&mut self) {
-        loop {
-            thread::park();
-        }
-    }
 }

@@ -1,15 +1,13 @@
-//! Moving items between a buffer and Python lists without a vector in between. The innermost file: the binding's
-//! `unsafe` stands here, and in `waiting`.
+//! Moving items between a buffer and Python lists without a vector in between.
 
-use elasticq::{BufferError, BufferResult, DynamicCircularBuffer};
+use crate::store::Items;
+use elasticq::{BufferError, BufferResult};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyList, PyTuple};
 use std::mem::MaybeUninit;
 use std::slice;
-
-type Items = DynamicCircularBuffer<Py<PyAny>>;
 
 /// Takes up to `max` items into a new list. `None` when there were none.
 pub fn take<'py>(py: Python<'py>, buffer: &Items, max: usize) -> PyResult<BufferResult<Option<Bound<'py, PyList>>>> {
