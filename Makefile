@@ -40,8 +40,9 @@ docs: ## build the crate's documentation, where a warning is an error
 bench: ## measure against peers, in Rust and on Python 3.13 with and without the GIL (some only: ARGS="rust")
 	scripts/bench $(ARGS)
 
-verify: ## check more interleavings than `make test` has time for
+verify: ## check what `make test` has no time for: more interleavings, and that broken code is found
 	LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-4} scripts/test loom
+	scripts/mutants
 
 clean: ## delete everything that was built
 	rm -rf target dist .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
