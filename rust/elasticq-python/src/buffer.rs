@@ -4,7 +4,7 @@ use crate::config::{Config, Settings, overlay};
 use crate::elastic::Elastic;
 use crate::errors;
 use crate::numbers::{self, Patience};
-use crate::store::Item;
+use crate::raw::Item;
 use elasticq::BufferError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;

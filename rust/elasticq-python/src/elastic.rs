@@ -1,10 +1,11 @@
 //! `Elastic`: what all queues share in Python, whatever their face: sizes, looking, taking everything, and the steps
 //! that their coroutines (`elasticq._asyncio`) are made of.
 
-use crate::consumer::Consumer;
 use crate::errors;
+use crate::numbers::Patience;
+use crate::raw::Item;
 use crate::stats::QueueStats;
-use crate::store::{Item, Store, Waiting};
+use crate::store::{Store, Waiting};
 use elasticq::BufferError;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -104,7 +105,7 @@ impl Elastic {
     ///     >>> list(queue.consume())
     ///     ['a', 'b']
     fn consume(slf: Py<Self>) -> Consumer {
-        Consumer::new(slf)
+        Consumer { queue: slf }
     }
 
     /// Takes the oldest item, or gives `default` if there is none. Raises ShutDown at the end.
@@ -154,5 +155,30 @@ impl Elastic {
 
     fn __clear__(&self) {
         self.store.clear_references();
+    }
+}
+
+/// Takes item by item, blocking for each, until the queue was shut down and is empty.
+#[pyclass(frozen, generic, module = "elasticq._core")]
+pub struct Consumer {
+    queue: Py<Elastic>,
+}
+
+#[pymethods]
+impl Consumer {
+    const fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Item>> {
+        match self.queue.get().store.get(py, Patience::Until(None))? {
+            Ok(item) => Ok(Some(item)),
+            Err(BufferError::Closed) => Ok(None),
+            Err(error) => Err(errors::to_python(py, &error)),
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.queue)
     }
 }

@@ -19,7 +19,6 @@ compile_error!(
 mod asyncio;
 mod buffer;
 mod config;
-mod consumer;
 mod elastic;
 mod errors;
 mod numbers;
@@ -40,7 +39,7 @@ mod _core {
     #[pymodule_export]
     use crate::config::Config;
     #[pymodule_export]
-    use crate::consumer::Consumer;
+    use crate::elastic::Consumer;
     #[pymodule_export]
     use crate::elastic::Elastic;
     #[pymodule_export]

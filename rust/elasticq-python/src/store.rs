@@ -7,20 +7,14 @@
 use crate::asyncio::Tasks;
 use crate::errors;
 use crate::numbers::Patience;
-use crate::raw::lists;
-use crate::raw::lock::RingLock;
+use crate::raw::{Item, Items, lists};
 use crate::waiting;
-use elasticq::{BufferError, BufferResult, DynamicCircularBuffer, Rejected, Waiter};
+use elasticq::{BufferError, BufferResult, Rejected, Waiter};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use std::ops::ControlFlow;
-
-pub type Item = Py<PyAny>;
-
-/// The items of a queue, in order.
-pub type Items = DynamicCircularBuffer<Item, RingLock>;
 
 pub struct Store {
     pub buffer: Items,
