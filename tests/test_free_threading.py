@@ -1,0 +1,335 @@
+"""Eight threads at once, with and without the GIL: every item arrives once, intact and in its order."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import random
+import sysconfig
+import threading
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from support import Threads, python
+
+from elasticq import DynamicCircularBuffer, Empty, Full, Queue, ShutDown
+
+THREADS = 8
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this build always has a GIL")
+def test_importing_leaves_the_gil_off() -> None:
+    output = python(
+        """
+    import sys
+    import elasticq
+    import elasticq._core
+    print(sys._is_gil_enabled())
+    """,
+        "-E",
+    )
+    assert output == "False\n"
+
+
+class Message:
+    """Can tell whether it is what it was."""
+
+    __slots__ = ("checksum", "number", "payload", "sender")
+
+    def __init__(self, sender: int, number: int) -> None:
+        self.sender, self.number = sender, number
+        self.payload = b"%d:%d" % (sender, number) * 3
+        self.checksum = zlib.crc32(self.payload)
+
+    def intact(self) -> bool:
+        """Whether nothing has changed."""
+        return (
+            zlib.crc32(self.payload) == self.checksum
+            and self.payload == b"%d:%d" % (self.sender, self.number) * 3
+        )
+
+
+@contextmanager
+def background(*runs: Callable[[], object]) -> Iterator[None]:
+    """Repeats each function in a thread of its own meanwhile."""
+    done = threading.Event()
+    errors: list[BaseException] = []
+
+    def repeat(run: Callable[[], object]) -> None:
+        try:
+            while not done.wait(0.001):  # a collection in a tight loop would leave no time for anything else
+                run()
+        except BaseException as error:
+            errors.append(error)
+
+    repeating = [threading.Thread(target=repeat, args=(run,), daemon=True) for run in runs]
+    for thread in repeating:
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        for thread in repeating:
+            thread.join(60)
+    assert not errors
+    assert not any(thread.is_alive() for thread in repeating)
+
+
+def check(taken: list[list[Message]], sent: dict[int, int]) -> None:
+    """Each message arrived once; and each taker saw those of each sender in their order."""
+    for messages in taken:
+        last: defaultdict[int, int] = defaultdict(lambda: -1)
+        for message in messages:
+            assert message.intact()
+            assert message.number > last[message.sender]
+            last[message.sender] = message.number
+    arrived = sorted((message.sender, message.number) for message in itertools.chain.from_iterable(taken))
+    assert arrived == [(sender, number) for sender in sorted(sent) for number in range(sent[sender])]
+
+
+KINDS: list[Callable[[Any], Any]] = [list, tuple, iter]
+
+
+def send(q: Queue[Message], me: int, seed: int, count: int) -> None:
+    """Sends so many messages, in every way there is."""
+    chosen = random.Random(seed)
+    number = 0
+    while number < count:
+        size = chosen.choice([1, 1, 1, 2, 10, 100])
+        batch = [Message(me, number + i) for i in range(min(size, count - number))]
+        number += len(batch)
+        way = chosen.randrange(6)
+        kind = chosen.choice(KINDS)
+        if way == 0:
+            q.put_many(kind(batch))
+        elif way == 1:
+            while batch:
+                try:
+                    q.put_many(kind(batch), timeout=0.001)
+                    batch = []
+                except Full as error:
+                    batch = error.remaining  # type: ignore[assignment]
+        else:
+            for message in batch:
+                try:
+                    if way in (2, 3):
+                        q.put(message, way == 2, 0.0001)
+                        continue
+                except Full:
+                    pass
+                q.put(message)
+
+
+def receive(q: Queue[Message], taken: list[Message], seed: int) -> None:
+    """Takes until the queue is shut down and empty, in every way there is."""
+    chosen = random.Random(seed)
+    consumer = q.consume()
+    while True:
+        try:
+            way = chosen.randrange(7)
+            if way == 0:
+                taken.append(q.get())
+            elif way == 1:
+                taken.append(q.get_nowait())
+            elif way == 2:
+                taken.append(q.get(timeout=0.0001))
+            elif way == 3:
+                taken.extend(q.get_many(chosen.choice([1, 2, 10, 1000])))
+            elif way == 4:
+                taken.extend(q.get_many(5, block=False))
+            elif way == 5:
+                for message in consumer:
+                    taken.append(message)
+                    break
+            else:
+                taken.extend(q.drain())
+        except Empty:
+            pass
+        except ShutDown:
+            return
+
+
+def look(q: Queue[Message]) -> None:
+    """Calls everything that only looks."""
+    stats = q.stats()
+    assert stats.messages_enqueued - stats.messages_dequeued == stats.current_size
+    assert stats.current_size <= stats.peak_size
+    assert stats.current_size <= stats.current_capacity
+    assert all(message.intact() for message in q)
+    assert len(q) >= 0
+    assert q.qsize() >= 0
+    assert q.capacity > 0
+    assert q.unfinished_tasks >= 0
+    assert (q.empty(), q.full()) != (True, True) or q.maxsize
+    with suppress(Empty, ShutDown):
+        assert q.peek().intact()
+
+
+@pytest.mark.parametrize("maxsize", [0, 1, 50])
+def test_every_method_at_once_loses_doubles_and_changes_nothing(
+    maxsize: int, threads: Threads, seeded: random.Random
+) -> None:
+    q: Queue[Message] = Queue(maxsize, min_capacity=1)
+    count = 300 if maxsize == 1 else 2000
+    taken: list[list[Message]] = [[] for _ in range(THREADS // 2)]
+    with background(gc.collect, lambda: look(q)):
+        senders = Threads()
+        for me in range(THREADS // 2):
+            threads.start(receive, q, taken[me], seeded.randrange(1 << 32))
+            senders.start(send, q, me, seeded.randrange(1 << 32), count)
+        senders.join()
+        q.shutdown()
+        threads.join()
+    check(taken, dict.fromkeys(range(THREADS // 2), count))
+    total = count * THREADS // 2
+    stats = q.stats()
+    assert (stats.messages_enqueued, stats.messages_dequeued, stats.current_size) == (total, total, 0)
+    assert q.unfinished_tasks == total
+
+
+def test_one_taker_sees_all_messages_of_each_sender_in_their_order(
+    threads: Threads, seeded: random.Random
+) -> None:
+    q: Queue[Message] = Queue(1000)
+    count = 2000
+    taken: list[Message] = []
+    senders = Threads()
+    threads.start(receive, q, taken, seeded.randrange(1 << 32))
+    for me in range(THREADS - 1):
+        senders.start(send, q, me, seeded.randrange(1 << 32), count)
+    senders.join()
+    q.shutdown()
+    threads.join()
+    check([taken], dict.fromkeys(range(THREADS - 1), count))
+
+
+def test_buffers_too(threads: Threads) -> None:
+    buffer: DynamicCircularBuffer[Message] = DynamicCircularBuffer(
+        initial_capacity=2, min_capacity=2, max_capacity=500, push_timeout=0.0005, pop_timeout=0.0005
+    )
+    count = 200
+    taken: list[list[Message]] = [[] for _ in range(THREADS // 2)]
+
+    def push(me: int) -> None:
+        for number in range(0, count * 10, 10):
+            batch = [Message(me, number + i) for i in range(10)]
+            _retry(buffer.push, batch[0])
+            _retry(buffer.push_batch, batch[1:])
+
+    def pop(mine: list[Message]) -> None:
+        try:
+            for size in itertools.cycle([1, 7, 0, 20]):
+                mine.extend(buffer.pop_batch(size))
+                mine.append(_retry(buffer.pop))
+        except ShutDown:
+            pass
+
+    senders = Threads()
+    with background(gc.collect, lambda: list(buffer), buffer.stats):
+        for me in range(THREADS // 2):
+            threads.start(pop, taken[me])
+            senders.start(push, me)
+        senders.join()
+        buffer.close()
+        threads.join()
+    check(taken, dict.fromkeys(range(THREADS // 2), count * 10))
+
+
+def _retry(call: Callable[..., Any], *arguments: Any) -> Any:
+    while True:
+        try:
+            return call(*arguments)
+        except (TimeoutError, Empty, Full):
+            pass
+
+
+def test_dropping_everything_amid_traffic_drops_each_item_once(threads: Threads) -> None:
+    dropped: Queue[int] = Queue()
+
+    class Counted:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def __del__(self) -> None:
+            dropped.put(self.number)
+
+    q: Queue[Counted] = Queue()
+    count = 3000
+
+    def put(me: int) -> None:
+        for number in range(me * count, (me + 1) * count, 3):
+            q.put(Counted(number))
+            q.put_many([Counted(number + 1), Counted(number + 2)])
+
+    with background(q.clear, q.drain, lambda: list(q), gc.collect):
+        for me in range(4):
+            threads.start(put, me)
+        threads.join()
+    q.clear()
+    gc.collect()
+    assert sorted(dropped) == list(range(4 * count))
+
+
+def test_a_list_may_change_while_it_is_put(threads: Threads) -> None:
+    """What arrives are the list's items at one moment: never less than whole objects, never a mixture."""
+    q: Queue[Message] = Queue()
+    shared: list[Message] = []
+
+    def change() -> None:
+        for number in range(30):
+            shared.append(Message(0, number))
+        shared.reverse()
+        shared[5:10] = []
+        shared.extend(shared[:3])
+        shared.clear()
+
+    def put() -> None:
+        for _ in range(2000):
+            q.put_many(shared)
+
+    with background(change, change, gc.collect):
+        for _ in range(4):
+            threads.start(put)
+        threads.join()
+    for message in q.drain():
+        assert message.intact()
+
+
+def test_queues_come_and_go_while_others_use_them(threads: Threads) -> None:
+    """The last reference to a queue is dropped by whoever comes last, waiting or not."""
+
+    def serve(q: Queue[Any]) -> None:
+        for answer in q.consume():
+            answer.put(q)
+
+    for _ in range(200):
+        q: Queue[Any] = Queue(4)
+        answers: Queue[Any] = Queue()
+        for _ in range(2):
+            threads.start(serve, q)
+        q.put_many([answers] * 8)
+        q.shutdown()
+        del q
+        assert len({id(answers.get()) for _ in range(8)}) == 1
+    threads.join()
+
+
+def test_task_done_and_join_at_once(threads: Threads) -> None:
+    q: Queue[int] = Queue()
+
+    def work() -> None:
+        for _ in range(10):
+            q.get()
+            q.task_done()
+
+    for _ in range(100):
+        q.put_many(range(40))
+        for _ in range(4):
+            threads.start(work)
+            threads.start(q.join)
+        threads.join()
+        assert q.unfinished_tasks == 0
