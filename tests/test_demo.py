@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import elasticq
 import pytest
+
+import elasticq
 from elasticq.demo.broker import find_program
 from elasticq.demo.cli import missing_requirements
 from elasticq.demo.ledger import Ledger, QueueStats
@@ -240,9 +241,10 @@ def test_a_faulty_queue_is_found_out(fault: str, complaint: str) -> None:
 
 
 def run_with(queue: Faulty) -> Ledger:
+    from rich.console import Console
+
     from elasticq.demo.display import Progress
     from elasticq.demo.run import Load, run
-    from rich.console import Console
 
     program = find_program()
     assert program is not None

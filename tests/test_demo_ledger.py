@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+
 from elasticq.demo import message
 from elasticq.demo.ledger import Account, Depth, Latency, Ledger, Sample, percentile, settle
 from elasticq.demo.message import MessageId

@@ -18,7 +18,11 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_runs_to_its_end(example: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-W", "error", str(example)], check=False, capture_output=True, text=True, timeout=120
+        [sys.executable, "-W", "error", str(example)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout

@@ -1,6 +1,6 @@
 """Any sequence of calls does to an elastic queue what it does to a plain list.
 
-Hypothesis makes up the sequences: the same in each run, or new ones and more of them with ELASTICQ_SEARCH set.
+Hypothesis makes up the sequences: the same in each run, or new and more of them with ELASTICQ_SEARCH set.
 """
 
 from __future__ import annotations

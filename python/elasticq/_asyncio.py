@@ -1,8 +1,8 @@
 """What the queues do in coroutines, written once for all of them.
 
 The fast path is a call that does not block, so a coroutine that finds what it wants never suspends. Otherwise
-it waits with a future: enter the list of waiting tasks, try once more, suspend, try again. A wake-up is only a
-hint and the item is taken on resumption, so a task that is cancelled at any moment has taken nothing.
+it waits with a future: enter the list of waiting tasks, try once more, suspend, try again. A wake-up is only
+a hint and the item is taken on resumption, so a task that is cancelled at any moment has taken nothing.
 """
 
 from __future__ import annotations
