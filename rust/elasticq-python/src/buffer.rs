@@ -112,7 +112,8 @@ impl DynamicCircularBuffer {
     ///     [30, 40, 50]
     fn push_batch(slf: &Bound<'_, Self>, items: &Bound<'_, PyAny>) -> PyResult<()> {
         let timeout = slf.get().push_timeout;
-        let added = slf.as_super().get().store.put_all(slf.py(), items, patience(timeout))?;
+        let (may_fit, added) = slf.as_super().get().store.put_all(slf.py(), items, patience(timeout))?;
+        let timeout = timeout.filter(|_| may_fit);
         added.map_err(|error| errors::to_python(slf.py(), &waited(error, timeout)))
     }
 

@@ -184,16 +184,17 @@ impl Store {
     }
 
     /// Adds all items of an iterable or none, waiting until there is room for all as long as `patience` says. A batch that
-    /// never fits is refused at once.
+    /// never fits is refused at once; the first value tells whether it may ever fit.
     pub fn put_all(
         &self,
         py: Python<'_>,
         iterable: &Bound<'_, PyAny>,
         patience: Patience,
-    ) -> PyResult<BufferResult<()>> {
+    ) -> PyResult<(bool, BufferResult<()>)> {
         let mut items = Some(collect(iterable)?);
         let count = items.as_ref().map_or(0, Vec::len);
-        let patience = if count > self.buffer.max_capacity() { Patience::None } else { patience };
+        let may_fit = count <= self.buffer.max_capacity();
+        let patience = if may_fit { patience } else { Patience::None };
         let mut added = Ok(());
         let mut attempt = || {
             added = Ok(());
@@ -210,7 +211,7 @@ impl Store {
             Ok(()) => self.getters.wake(py, count),
             Err(_) => self.buffer.note_refused(count),
         }
-        outcome.map(|_| added)
+        outcome.map(|_| (may_fit, added))
     }
 
     /// The quick way for lists and tuples: no vector in between.
