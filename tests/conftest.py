@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from collections.abc import Iterator
 
 import pytest
 from support import Threads
+
+# A job in the background is born ignoring Ctrl-C, and so would be the processes that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

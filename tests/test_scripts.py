@@ -11,7 +11,7 @@ SCRIPTS = ROOT / "scripts"
 
 
 def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command at the root, with some environment variables changed, and as if not under make itself."""
+    """Runs a command at the root, with some variables changed, and as if not under make itself."""
     left_out = {"ELASTICQ_PYTHON_FT", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
     inherited = {name: value for name, value in os.environ.items() if name not in left_out}
     return subprocess.run(

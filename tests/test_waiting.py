@@ -62,8 +62,6 @@ def test_control_c_ends_a_blocked_call_of_the_main_thread(call: str) -> None:
     setup = "buffer.push(0)" if "push" in call else "pass"
     code = f"""{SETUP}
     {setup}
-    import signal
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born ignoring it
     print("ready", flush=True)
     try:
         {call}
