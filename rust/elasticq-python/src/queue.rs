@@ -274,7 +274,7 @@ impl Queue {
     fn task_done(slf: &Bound<'_, Self>) -> PyResult<()> {
         let put = slf.as_super().get().store.buffer.pushed();
         let done = &slf.get().done;
-        done.fetch_update(Ordering::AcqRel, Ordering::Acquire, |done| (done < put).then_some(done + 1))
+        done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |done| (done < put).then_some(done + 1))
             .map_err(|_| PyValueError::new_err("task_done() called too many times"))?;
         slf.get().wake_if_all_done(slf);
         Ok(())
@@ -344,7 +344,7 @@ impl Queue {
     }
 
     fn unfinished(&self, slf: &Bound<'_, Self>) -> u64 {
-        let done = self.done.load(Ordering::Acquire);
+        let done = self.done.load(Ordering::SeqCst);
         slf.as_super().get().store.buffer.pushed() - done
     }
 
@@ -352,7 +352,7 @@ impl Queue {
     fn finish(&self, slf: &Bound<'_, Self>, items: usize) {
         let put = slf.as_super().get().store.buffer.pushed();
         // More were done than put only if somebody reported items that he never took.
-        let _ = self.done.fetch_update(Ordering::AcqRel, Ordering::Acquire, |done| Some(put.min(done + items as u64)));
+        let _ = self.done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |done| Some(put.min(done + items as u64)));
         self.wake_if_all_done(slf);
     }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`DynamicCircularBuffer`]: any number of producers and consumers around one lock; grows and shrinks within the
 //!   limits of a [`Config`], moves batches in slices, wakes who waits.
+//! - `LockFreeMPSCQueue` (feature `lock_free`): many producers and one consumer, without locks, as elastic.
 //!
 //! Three rules hold for every queue of this crate:
 //! - **A refused item comes back.** [`offer`](DynamicCircularBuffer::offer) returns it in a [`Rejected`]; a batch goes
@@ -28,6 +29,7 @@
 mod sync;
 
 mod config;
+mod elasticity;
 mod error;
 mod stats;
 
@@ -36,11 +38,15 @@ mod wait;
 
 mod ring;
 
+#[cfg(feature = "lock_free")]
+pub mod lock_free;
 mod locked;
 
 pub use buffer::Buffer;
 pub use config::Config;
 pub use error::{BufferError, BufferResult, Rejected};
+#[cfg(feature = "lock_free")]
+pub use lock_free::LockFreeMPSCQueue;
 pub use locked::{DynamicCircularBuffer, ThreadSafeDynamicCircularBuffer};
 pub use stats::QueueStats;
 pub use wait::{Signal, Waiter};

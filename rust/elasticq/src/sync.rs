@@ -13,13 +13,75 @@ pub(crate) use model::*;
 #[cfg(not(loom))]
 mod machine {
     pub(crate) use parking_lot::lock_api::{Mutex, MutexGuard};
+    #[cfg(feature = "lock_free")]
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, fence};
     pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+    #[cfg(feature = "lock_free")]
+    pub(crate) use crossbeam_utils::Backoff;
+
+    /// Nothing: sequentially consistent accesses are in one order already.
+    #[cfg(feature = "lock_free")]
+    #[inline(always)]
+    pub(crate) const fn order_seqcst() {}
+
+    /// `UnsafeCell` with loom's interface, which sees when an access begins and ends.
+    #[cfg(feature = "lock_free")]
+    #[derive(Debug)]
+    pub(crate) struct Cell<T>(std::cell::UnsafeCell<T>);
+
+    #[cfg(feature = "lock_free")]
+    impl<T> Cell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        #[inline(always)]
+        pub(crate) fn with<R>(&self, look: impl FnOnce(*const T) -> R) -> R {
+            look(self.0.get())
+        }
+
+        #[inline(always)]
+        pub(crate) fn with_mut<R>(&self, change: impl FnOnce(*mut T) -> R) -> R {
+            change(self.0.get())
+        }
+    }
 }
 
 #[cfg(loom)]
 mod model {
+    #[cfg(feature = "lock_free")]
+    pub(crate) use loom::cell::UnsafeCell as Cell;
+    #[cfg(feature = "lock_free")]
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, fence};
     pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
     use std::marker::PhantomData;
+
+    /// Another thread's turn: what loom needs to hear where a loop waits for somebody.
+    #[cfg(feature = "lock_free")]
+    pub(crate) struct Backoff;
+
+    #[cfg(feature = "lock_free")]
+    impl Backoff {
+        pub(crate) const fn new() -> Self {
+            Self
+        }
+
+        pub(crate) fn spin(&self) {
+            loom::thread::yield_now();
+        }
+
+        pub(crate) fn snooze(&self) {
+            loom::thread::yield_now();
+        }
+    }
+
+    /// loom takes sequentially consistent accesses for acquire and release ones; only its fences give one order. To be
+    /// called between two such accesses whose order matters.
+    #[cfg(feature = "lock_free")]
+    pub(crate) fn order_seqcst() {
+        fence(Ordering::SeqCst);
+    }
     use std::ops::{Deref, DerefMut};
 
     /// loom's lock with the interface of lock_api's: no poisoning, and the kind of lock as a parameter, which the model

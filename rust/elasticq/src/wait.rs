@@ -7,9 +7,10 @@
 //!          2. look at the state, under the buffer's lock          4. read sleepers, then unlock; 0? done
 //! ```
 //!
-//! If 2 comes before 3 in the order of the lock, then 1 happens before 4, so the waker sees the sleeper; the lock's own
-//! acquire and release carry the count over, and relaxed accesses to it suffice. If 2 comes after 3, the waiter
-//! sees the new state and does not sleep. (A waker may also read sleepers after unlocking: that is later still.)
+//! If 2 comes before 3 in the order of the lock, then 1 happens before 4, so the waker sees the sleeper. If 2 comes after
+//! 3, the waiter sees the new state and does not sleep. (A waker may also read sleepers after unlocking: that is later
+//! still.) The counts are sequentially consistent, so that the same holds without a lock where 2 and 3 are sequentially
+//! consistent too.
 //!
 //! `wake(n)` sees to it that at least `n` sleepers are on their way, counting those already woken. A burst therefore
 //! pays for one wake-up; in return **whoever takes something and sees more of it wakes the next** (the buffer does that),
@@ -72,7 +73,7 @@ impl Signal {
 
     /// Registers a waiter. What it waits for must be looked at *after* this call and before the wait.
     pub fn waiter(&self) -> Waiter<'_> {
-        self.sleepers.fetch_add(1, Ordering::Relaxed);
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
         Waiter { listener: Some(self.event.listen()), signal: self, bulk: false }
     }
 
@@ -80,7 +81,7 @@ impl Signal {
     /// [`wake`](Self::wake) wakes all: a free place offered to somebody who needs ten would otherwise be lost on him,
     /// and the one behind him who needs one would sleep on.
     pub fn bulk_waiter(&self) -> Waiter<'_> {
-        self.bulk.fetch_add(1, Ordering::Relaxed);
+        self.bulk.fetch_add(1, Ordering::SeqCst);
         let mut waiter = self.waiter();
         waiter.bulk = true;
         waiter
@@ -90,20 +91,20 @@ impl Signal {
     #[inline(always)]
     #[must_use]
     pub fn has_sleepers(&self) -> bool {
-        self.sleepers.load(Ordering::Relaxed) != 0
+        self.sleepers.load(Ordering::SeqCst) != 0
     }
 
     /// How many wait now, those woken but not yet gone included.
     #[must_use]
     pub fn sleepers(&self) -> usize {
-        self.sleepers.load(Ordering::Relaxed)
+        self.sleepers.load(Ordering::SeqCst)
     }
 
     /// Sees to it that at least `count` sleepers are awake or on their way, those already woken included. `usize::MAX`
     /// wakes all. Costs little when nobody sleeps.
     #[cold]
     pub fn wake(&self, count: usize) {
-        let bulk = self.bulk.load(Ordering::Relaxed) != 0;
+        let bulk = self.bulk.load(Ordering::SeqCst) != 0;
         self.event.notify(if bulk { usize::MAX } else { count });
     }
 }
@@ -190,9 +191,9 @@ fn sleep_until(listener: &mut EventListener, deadline: Instant) -> bool {
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.signal.sleepers.fetch_sub(1, Ordering::Relaxed);
+        self.signal.sleepers.fetch_sub(1, Ordering::SeqCst);
         if self.bulk {
-            self.signal.bulk.fetch_sub(1, Ordering::Relaxed);
+            self.signal.bulk.fetch_sub(1, Ordering::SeqCst);
         }
     }
 }

@@ -11,12 +11,11 @@
 //! Growing and shrinking resize the circle in place where the allocator can, and move items in at most three slice
 //! copies. The counters are read off the positions: `tail` items were ever put in, `head` of them were taken again.
 
-mod elasticity;
 mod span;
 
 use crate::config::Config;
+use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult, Rejected};
-use elasticity::Elasticity;
 use span::Span;
 use std::mem::MaybeUninit;
 
@@ -239,9 +238,9 @@ impl<T> Ring<T> {
     #[cold]
     fn grow(&mut self, needed: usize) -> BufferResult<()> {
         let before = self.capacity;
-        let after = self.elasticity.grown(before, needed);
-        self.resize(after)?;
-        self.grown += u64::from(after > before);
+        // Where there is no memory for a whole step, what is needed will do.
+        self.resize(self.elasticity.grown(before, needed)).or_else(|_| self.resize(needed.max(before)))?;
+        self.grown += u64::from(self.capacity > before);
         Ok(())
     }
 

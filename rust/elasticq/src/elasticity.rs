@@ -1,4 +1,4 @@
-//! How large a ring should be: arithmetic only.
+//! How large a queue should be: arithmetic only.
 //!
 //! Growth goes in steps of `growth` up to exactly `max`. Shrinking goes the same steps back, down to `min`, while the
 //! items fill at most `shrink` of the capacity *and* at most three quarters of the smaller one. The second condition is
@@ -11,7 +11,7 @@ use crate::config::Config;
 const MAX_STEPS: u32 = 64;
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Elasticity {
+pub(crate) struct Elasticity {
     min: usize,
     max: usize,
     growth: f64,
@@ -21,7 +21,7 @@ pub(super) struct Elasticity {
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 // Capacities beyond 2^53 only lose digits of a factor's result; float to integer casts saturate; nothing is negative.
 impl Elasticity {
-    pub(super) const fn new(config: &Config) -> Self {
+    pub(crate) const fn new(config: &Config) -> Self {
         Self {
             min: config.min_capacity,
             max: config.max_capacity,
@@ -30,16 +30,16 @@ impl Elasticity {
         }
     }
 
-    pub(super) const fn min(&self) -> usize {
+    pub(crate) const fn min(&self) -> usize {
         self.min
     }
 
-    pub(super) const fn max(&self) -> usize {
+    pub(crate) const fn max(&self) -> usize {
         self.max
     }
 
     /// The smallest capacity in steps from `capacity` that holds `needed` items (at most `max`).
-    pub(super) fn grown(&self, capacity: usize, needed: usize) -> usize {
+    pub(crate) fn grown(&self, capacity: usize, needed: usize) -> usize {
         let mut grown = capacity;
         for _ in 0..MAX_STEPS {
             if grown >= needed {
@@ -51,8 +51,8 @@ impl Elasticity {
         grown.max(needed)
     }
 
-    /// The capacity to which a ring of `capacity` that holds `len` items shrinks; `capacity` itself if it doesn't.
-    pub(super) fn shrunk(&self, capacity: usize, len: usize) -> usize {
+    /// The capacity to which a queue of `capacity` that holds `len` items shrinks; `capacity` itself if it doesn't.
+    pub(crate) fn shrunk(&self, capacity: usize, len: usize) -> usize {
         let mut shrunk = capacity;
         for _ in 0..MAX_STEPS {
             if len >= self.shrinks_below(shrunk) {
@@ -64,8 +64,8 @@ impl Elasticity {
         room.clamp(self.min, shrunk)
     }
 
-    /// A ring of `capacity` shrinks when it holds fewer items than this; 0: never.
-    pub(super) fn shrinks_below(&self, capacity: usize) -> usize {
+    /// A queue of `capacity` shrinks when it holds fewer items than this; 0: never.
+    pub(crate) fn shrinks_below(&self, capacity: usize) -> usize {
         if capacity <= self.min {
             return 0;
         }
