@@ -1,6 +1,8 @@
 //! The contenders, a file for each family.
 
 pub mod channels;
+#[cfg(feature = "lock_free")]
+pub mod lock_free;
 pub mod locks;
 pub mod ours;
 pub mod predecessor;

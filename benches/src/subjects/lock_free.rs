@@ -1,0 +1,68 @@
+//! This project's queues without locks.
+
+use crate::subject::{Pop, Push, Shared, Subject};
+use elasticq::lock_free::{Consumer, LockFreeMPSCQueue, Producer};
+use elasticq::{BufferResult, Config};
+
+/// The name of the handles of the queue of many producers in the tables.
+pub const MPSC: &str = "elasticq MPSC, handles";
+
+fn queue(least: usize, capacity: usize) -> BufferResult<LockFreeMPSCQueue<u64>> {
+    LockFreeMPSCQueue::new(
+        Config::default().with_initial_capacity(least).with_min_capacity(least).with_max_capacity(capacity),
+    )
+}
+
+/// The queue of many producers through its handles, with all of its capacity from the start or elastic from 1,024.
+#[derive(Debug)]
+pub struct Mpsc<const ELASTIC: bool>;
+
+impl<const ELASTIC: bool> Subject for Mpsc<ELASTIC> {
+    const NAME: &'static str = if ELASTIC { "elasticq MPSC, handles, elastic from 1,024" } else { MPSC };
+    const CONSUMERS: usize = 1;
+    type Producer = Producer<u64>;
+    type Consumer = Consumer<u64>;
+
+    fn open(capacity: usize, producers: usize, _: usize) -> (Vec<Self::Producer>, Vec<Self::Consumer>) {
+        let least = if ELASTIC { capacity.min(1_024) } else { capacity };
+        let (producer, consumer) = queue(least, capacity).expect("the bounds are in order").split();
+        (vec![producer; producers], vec![consumer])
+    }
+}
+
+impl Push for Producer<u64> {
+    #[inline(always)]
+    fn try_push(&mut self, item: u64) -> bool {
+        self.try_enqueue(item).is_ok()
+    }
+}
+
+impl Pop for Consumer<u64> {
+    #[inline(always)]
+    fn try_pop(&mut self) -> Option<u64> {
+        self.try_dequeue().ok().flatten()
+    }
+}
+
+/// The same queue through shared references.
+#[derive(Debug)]
+pub struct SharedMpsc(LockFreeMPSCQueue<u64>);
+
+impl Shared for SharedMpsc {
+    const NAME: &'static str = "elasticq MPSC, shared";
+    const CONSUMERS: usize = 1;
+
+    fn open(capacity: usize) -> Self {
+        Self(queue(capacity, capacity).expect("the bounds are in order"))
+    }
+
+    #[inline(always)]
+    fn try_push(&self, item: u64) -> bool {
+        self.0.try_enqueue(item).is_ok()
+    }
+
+    #[inline(always)]
+    fn try_pop(&self) -> Option<u64> {
+        self.0.try_dequeue().ok().flatten()
+    }
+}

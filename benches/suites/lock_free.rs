@@ -1,0 +1,67 @@
+//! The contests of the queues without locks with their peers, all in one interleaved run. Needs the feature `lock_free`.
+
+use elasticq_benches::contest::Contest;
+use elasticq_benches::options::Options;
+use elasticq_benches::report::{Report, grouped};
+use elasticq_benches::subjects::channels::{Crossbeam, Crossfire, Flume, Kanal, Standard};
+use elasticq_benches::subjects::lock_free::{Mpsc, SharedMpsc};
+use elasticq_benches::subjects::ours::{self, Ours};
+use elasticq_benches::subjects::predecessor::OldLockFree;
+use elasticq_benches::subjects::queues::Concurrent;
+
+/// Room for as many items in every contender that has a bound.
+const CAPACITY: usize = 65_536;
+const ARRAY_QUEUE: &str = "crossbeam ArrayQueue";
+
+fn main() {
+    let mut report = Report::new("lock_free", Options::from_process());
+    println!("\"ours is\": how many times as fast, by the medians; then how the ratios of the single rounds scatter");
+    for contest in [alone(), shared(), threads(1), threads(4), threads(16)] {
+        if report.options().wants(contest.name()) {
+            let outcome = contest.run(report.options());
+            report.outcome(&outcome);
+        }
+    }
+    report.finish();
+}
+
+fn alone() -> Contest<'static> {
+    Contest::new(format!("MPSC, 1 thread, push+pop, capacity {}", grouped(CAPACITY as u64)))
+        .target(ARRAY_QUEUE, 1.3)
+        .target(ours::NAME, 2.5)
+        .alone::<Mpsc<false>>(CAPACITY)
+        .alone::<Mpsc<true>>(CAPACITY)
+        .alone::<Ours<false>>(CAPACITY)
+        .alone::<OldLockFree>(CAPACITY)
+        .alone::<crossbeam_queue::ArrayQueue<u64>>(CAPACITY)
+        .alone::<crossbeam_queue::SegQueue<u64>>(CAPACITY)
+        .alone::<Concurrent<true>>(CAPACITY)
+        .alone::<Crossbeam<true>>(CAPACITY)
+        .alone::<Kanal>(CAPACITY)
+}
+
+fn shared() -> Contest<'static> {
+    Contest::new(format!("MPSC by shared reference, 1 thread, push+pop, capacity {}", grouped(CAPACITY as u64)))
+        .target(ARRAY_QUEUE, 0.9)
+        .alone::<SharedMpsc>(CAPACITY)
+        .alone::<crossbeam_queue::ArrayQueue<u64>>(CAPACITY)
+}
+
+fn threads(producers: usize) -> Contest<'static> {
+    Contest::new(format!("MPSC, {producers}P/1C, capacity {}", grouped(CAPACITY as u64)))
+        .threaded::<Mpsc<false>>(producers, 1, CAPACITY)
+        .threaded::<Mpsc<true>>(producers, 1, CAPACITY)
+        .threaded::<Ours<false>>(producers, 1, CAPACITY)
+        .threaded::<OldLockFree>(producers, 1, CAPACITY)
+        .threaded::<crossbeam_queue::ArrayQueue<u64>>(producers, 1, CAPACITY)
+        .threaded::<crossbeam_queue::SegQueue<u64>>(producers, 1, CAPACITY)
+        .threaded::<Crossbeam<true>>(producers, 1, CAPACITY)
+        .threaded::<Crossbeam<false>>(producers, 1, CAPACITY)
+        .threaded::<Flume>(producers, 1, CAPACITY)
+        .threaded::<Kanal>(producers, 1, CAPACITY)
+        .threaded::<Concurrent<true>>(producers, 1, CAPACITY)
+        .threaded::<Concurrent<false>>(producers, 1, CAPACITY)
+        .threaded::<Crossfire>(producers, 1, CAPACITY)
+        .threaded::<thingbuf::ThingBuf<u64>>(producers, 1, CAPACITY)
+        .threaded::<Standard>(producers, 1, CAPACITY)
+}
