@@ -53,8 +53,10 @@ class DynamicCircularBuffer(_core.DynamicCircularBuffer[T], Tasks[T]):
     Example:
         >>> buffer = DynamicCircularBuffer(initial_capacity=4, min_capacity=4, max_capacity=8)
         >>> buffer.push_batch([1, 2, 3, 4, 5])
-        >>> buffer.pop(), buffer.pop_batch(2), len(buffer), buffer.capacity
-        (1, [2, 3], 2, 8)
+        >>> buffer.capacity
+        8
+        >>> buffer.pop(), buffer.pop_batch(3), len(buffer), buffer.capacity
+        (1, [2, 3, 4], 1, 4)
     """
 
     __slots__ = ()
