@@ -13,17 +13,17 @@ use std::collections::TryReserveError;
 use std::mem::MaybeUninit;
 use std::ptr;
 
+#[repr(C)] // four words that every push and pop needs, at the front of the ring
 pub(super) struct Span<T> {
-    /// As long as it is allocated.
-    slots: Vec<MaybeUninit<T>>,
+    slots: Box<[MaybeUninit<T>]>,
     head: u64,
     tail: u64,
 }
 
 impl<T> Span<T> {
     /// An empty span at `position` with no slots.
-    pub(super) const fn unallocated(position: u64) -> Self {
-        Self { slots: Vec::new(), head: position, tail: position }
+    pub(super) fn unallocated(position: u64) -> Self {
+        Self { slots: Box::default(), head: position, tail: position }
     }
 
     pub(super) fn slots(&self) -> usize {
@@ -138,17 +138,22 @@ impl<T> Span<T> {
     pub(super) fn set_slots(&mut self, slots: usize) -> Result<(), TryReserveError> {
         debug_assert!(slots.is_power_of_two() && slots >= self.len());
         let before = self.slots.len();
-        if slots > before {
-            self.slots.try_reserve_exact(slots - before)?;
-            // SAFETY: the capacity is there, and a `MaybeUninit` needs no initialisation.
-            unsafe { self.slots.set_len(slots) };
+        if slots < before {
             self.rearrange(before, slots);
-        } else {
-            self.rearrange(before, slots);
-            self.slots.truncate(slots);
-            self.slots.shrink_to_fit();
         }
-        Ok(())
+        // A boxed slice and a vector that is full are the same memory.
+        let mut memory = std::mem::take(&mut self.slots).into_vec();
+        let grown = memory.try_reserve_exact(slots.saturating_sub(before));
+        if grown.is_ok() && slots > before {
+            // SAFETY: the capacity is there, and a `MaybeUninit` needs no initialisation.
+            unsafe { memory.set_len(slots) };
+        }
+        memory.truncate(slots);
+        self.slots = memory.into_boxed_slice();
+        if grown.is_ok() && slots > before {
+            self.rearrange(before, slots);
+        }
+        grown
     }
 
     /// Moves the items from where they belong in a circle of `from` slots to where they belong in one of `to`, in at most
