@@ -1,0 +1,718 @@
+------------------------- MODULE LockFreeMPSCQueue -------------------------
+(***************************************************************************)
+(* The elastic queue of many producers and one consumer, one atomic access *)
+(* to shared memory per action. docs/verification.md says which function   *)
+(* of the crate does which action, what is assumed and what is proven.     *)
+(*                                                                         *)
+(* The words that threads share:                                           *)
+(*   tail      [pos, sealed, closed]: the position to be claimed next; the *)
+(*             segment takes no more; the queue takes no more              *)
+(*   current   the header of the segment in which producers claim          *)
+(*   popped    how many items the consumer has taken                       *)
+(*   header    the headers of segments. They are used again, so who holds  *)
+(*             an old one sees the fields of whatever it has become        *)
+(*   guard     whether somebody is the consumer                            *)
+(*   bell      [sleepers, listener]: how the consumer sleeps               *)
+(* The number of pinned threads is not a variable: it is how many there    *)
+(* are. So is the list of spare headers: those whose status says so.       *)
+(*                                                                         *)
+(* Words of one thread: pc, the action it takes next, my, its registers,   *)
+(* and sent, how many pushes it has finished. taker is the consumer's.     *)
+(*                                                                         *)
+(* Words of the proof, which no action looks at to decide anything:        *)
+(*   queue     the messages in it, in the order in which they were claimed *)
+(*   era       how many times tail has changed                             *)
+(*   fault     the first thing that went wrong; each safety property names *)
+(*             one of them                                                 *)
+(* and header[h].status: to whom a header belongs.                         *)
+(***************************************************************************)
+EXTENDS Naturals, Sequences, FiniteSets
+
+CONSTANTS
+    Producers,        \* numbers of threads that push
+    Consumers,        \* numbers of threads that take; the guard lets one in at a time
+    Messages,         \* pushes of producer 1
+    OthersMessages,   \* pushes of each of the others
+    InitialCapacity,
+    MinCapacity,
+    MaxCapacity,
+    Headers,          \* how many headers memory has room for; without one a resize fails
+    Shrinks,          \* how many times the consumer may try to shrink
+    Closes,           \* whether somebody may close the queue, at any time
+    Mutant            \* "none", or the mistake to be made
+
+VARIABLES tail, current, popped, header, guard, bell, pc, my, sent, taker, queue, era, fault
+
+shared == <<tail, current, popped, header, guard, bell>>
+proof == <<queue, era, fault>>
+vars == <<shared, pc, my, sent, taker, proof>>
+
+Closer == 0
+Threads == Producers \cup Consumers \cup {Closer}
+
+Null == 0                                       \* no header
+Nothing == 0                                    \* a slot that was never written, or was moved out of
+Infinity == 1000                                \* UNSET for base and skipped, OPEN for end
+Freed == <<>>                                   \* the slots of a retired segment
+
+Quota(p) == IF p = 1 THEN Messages ELSE OthersMessages
+Message(p) == 10 * p + sent[p] + 1              \* what producer p pushes now
+
+RECURSIVE PowerOfTwo(_)
+PowerOfTwo(n) == IF n <= 1 THEN 1 ELSE 2 * PowerOfTwo((n + 1) \div 2)
+Size(h) == PowerOfTwo(header[h].capacity)
+Index(h, pos) == pos % Size(h)
+FreshSlots(capacity) == [i \in 0 .. PowerOfTwo(capacity) - 1 |-> [stamp |-> 0, value |-> Nothing]]
+
+Grown(capacity) == IF 2 * capacity < MaxCapacity THEN 2 * capacity ELSE MaxCapacity
+
+NoTail == [pos |-> 0, sealed |-> FALSE, closed |-> FALSE]
+Flagged(t) == t.sealed \/ t.closed
+
+\* Registers: the tail that was read and its era, a segment and its successor, a number, and whether the thread is pinned.
+Blank == [tail |-> NoTail, era |-> 0, seg |-> Null, next |-> Null, num |-> 0, pinned |-> FALSE]
+Cleared(x) == [Blank EXCEPT !.pinned = my[x].pinned]
+
+Pinned == {x \in Threads : my[x].pinned}
+
+Unused == [status |-> "new", limit |-> 0, base |-> Infinity, skipped |-> Infinity, capacity |-> 0,
+           end |-> Infinity, next |-> Null, slots |-> Freed]
+Prepared(capacity) == [Unused EXCEPT !.status = "private", !.capacity = capacity, !.slots = FreshSlots(capacity)]
+
+Init ==
+    /\ tail = NoTail
+    /\ current = 1
+    /\ popped = 0
+    /\ header = [h \in 1 .. Headers |->
+            IF h = 1 THEN [Prepared(InitialCapacity) EXCEPT !.status = "linked", !.limit = InitialCapacity,
+                                                            !.base = 0, !.skipped = 0]
+                     ELSE Unused]
+    /\ guard = FALSE
+    /\ bell = [sleepers |-> 0, listener |-> "none"]
+    /\ pc = [x \in Threads |-> IF x \in Producers THEN "E1" ELSE IF x \in Consumers THEN "D0" ELSE "X1"]
+    /\ my = [x \in Threads |-> Blank]
+    /\ sent = [p \in Producers |-> 0]
+    /\ taker = [head |-> 0, taken |-> 0, front |-> 1, old |-> Null, got |-> FALSE, shrinks |-> 0]
+    /\ queue = <<>>
+    /\ era = 0
+    /\ fault = "none"
+
+-----------------------------------------------------------------------------
+(* Parts of actions *)
+
+At(x, label) == pc[x] = label
+Go(x, label) == pc' = [pc EXCEPT ![x] = label]
+
+\* What must hold at this action, as <<condition, name>>. The name of one that doesn't is recorded.
+Check(claims) ==
+    IF \A i \in 1 .. Len(claims) : claims[i][1]
+    THEN UNCHANGED fault
+    ELSE fault' = LET first == CHOOSE i \in 1 .. Len(claims) : ~claims[i][1] /\ \A j \in 1 .. i - 1 : claims[j][1]
+                  IN claims[first][2]
+
+\* A header that is linked, or retired and not yet given back, is what a pin protects. Looking at another one is a mistake.
+Guarded(h) == <<h # Null /\ header[h].status \in {"linked", "limbo"}, "stale header">>
+HasSlots(h) == <<header[h].slots # Freed, "retired slots">>
+
+\* The tail was CASed from my[x].tail. Only who saw the very latest tail may succeed.
+TailUnchanged(x) == tail = my[x].tail
+SameEra(x) == <<era = my[x].era, "ABA">>
+
+LoadTail(x) == my' = [my EXCEPT ![x].tail = tail, ![x].era = era]
+
+\* The end of a push, accepted or refused.
+Finish(x) ==
+    /\ sent' = [sent EXCEPT ![x] = @ + 1]
+    /\ my' = [my EXCEPT ![x] = Blank]
+    /\ Go(x, "E1")
+
+-----------------------------------------------------------------------------
+(* A push: the fast path *)
+
+E1(x) == \* load tail
+    /\ At(x, "E1") /\ sent[x] < Quota(x)
+    /\ IF Flagged(tail)
+       THEN Go(x, "C0") /\ UNCHANGED my
+       ELSE Go(x, "E2") /\ LoadTail(x)
+    /\ UNCHANGED <<shared, sent, taker, proof>>
+
+E2(x) == \* load current
+    /\ At(x, "E2")
+    /\ my' = [my EXCEPT ![x].seg = current]
+    /\ Go(x, "E3")
+    /\ UNCHANGED <<shared, sent, taker, proof>>
+
+E3(x) == \* load the segment's limit, whatever the header has become meanwhile
+    /\ At(x, "E3")
+    /\ Check(<< <<header[my[x].seg].status # "deallocated", "deallocated header">> >>)
+    /\ IF my[x].tail.pos < header[my[x].seg].limit
+       THEN Go(x, "E4") /\ UNCHANGED my
+       ELSE Go(x, "C0") /\ my' = [my EXCEPT ![x] = Cleared(x)]
+    /\ UNCHANGED <<shared, sent, taker, queue, era>>
+
+E4(x) == \* CAS tail: the claim
+    /\ At(x, "E4")
+    /\ IF TailUnchanged(x)
+       THEN /\ tail' = [tail EXCEPT !.pos = @ + 1]
+            /\ era' = era + 1
+            /\ queue' = Append(queue, Message(x))
+            /\ Check(<<SameEra(x), <<my[x].seg = current, "claim in another segment">>,
+                       <<~Flagged(tail), "claim in a sealed segment">>,
+                       <<Len(queue) < header[my[x].seg].capacity, "over capacity">> >>)
+            /\ Go(x, IF Mutant = "publish before write" THEN "E6" ELSE "E5")
+            /\ my' = [my EXCEPT ![x].era = 0]
+       ELSE /\ \/ my[x].pinned /\ Go(x, "C1")
+               \/ ~my[x].pinned /\ (Go(x, "E1") \/ Go(x, "C0"))
+            /\ my' = [my EXCEPT ![x] = Cleared(x)]
+            /\ UNCHANGED <<tail, proof>>
+    /\ UNCHANGED <<current, popped, header, guard, bell, sent, taker>>
+
+Leave(x) == Go(x, IF my[x].pinned THEN "U1" ELSE "E7") /\ my' = [my EXCEPT ![x] = Cleared(x)]
+
+E5(x) == \* write the value
+    /\ At(x, "E5")
+    /\ LET s == my[x].seg
+           i == Index(s, my[x].tail.pos)
+       IN IF header[s].slots = Freed
+          THEN Check(<<HasSlots(s)>>) /\ UNCHANGED <<header, my, pc>>
+          ELSE /\ header' = [header EXCEPT ![s].slots[i].value = Message(x)]
+               /\ Check(<<Guarded(s), <<header[s].slots[i].value = Nothing, "overwritten">> >>)
+               /\ IF Mutant = "publish before write" THEN Leave(x) ELSE Go(x, "E6") /\ UNCHANGED my
+    /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, queue, era>>
+
+E6(x) == \* store the stamp: published
+    /\ At(x, "E6")
+    /\ LET s == my[x].seg
+           i == Index(s, my[x].tail.pos)
+       IN IF header[s].slots = Freed
+          THEN Check(<<HasSlots(s)>>) /\ UNCHANGED <<header, my, pc>>
+          ELSE /\ header' = [header EXCEPT ![s].slots[i].stamp = my[x].tail.pos + 1]
+               /\ Check(<<Guarded(s)>>)
+               /\ IF Mutant = "publish before write" THEN Go(x, "E5") /\ UNCHANGED my ELSE Leave(x)
+    /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, queue, era>>
+
+U1(x) == \* unpin after a claim that needed care
+    /\ At(x, "U1")
+    /\ my' = [my EXCEPT ![x] = Blank]
+    /\ Go(x, "E7")
+    /\ UNCHANGED <<shared, sent, taker, proof>>
+
+E7(x) == \* load sleepers
+    /\ At(x, "E7")
+    /\ IF bell.sleepers > 0
+       THEN Go(x, "W1") /\ UNCHANGED <<my, sent>>
+       ELSE Finish(x)
+    /\ UNCHANGED <<shared, taker, proof>>
+
+Ring == bell' = [bell EXCEPT !.listener = IF @ = "waiting" THEN "notified" ELSE @]
+
+W1(x) == \* wake whoever listens
+    /\ At(x, "W1")
+    /\ Ring
+    /\ Finish(x)
+    /\ UNCHANGED <<tail, current, popped, header, guard, taker, proof>>
+
+-----------------------------------------------------------------------------
+(* A push: the path for what is full or sealed *)
+
+C0(x) == \* pin
+    /\ At(x, "C0")
+    /\ my' = [my EXCEPT ![x].pinned = TRUE]
+    /\ Go(x, "C1")
+    /\ UNCHANGED <<shared, sent, taker, proof>>
+
+C1(x) == \* load tail
+    /\ At(x, "C1")
+    /\ CASE tail.closed -> Go(x, "U0") /\ UNCHANGED my
+         [] tail.sealed /\ ~tail.closed -> Go(x, "H1") /\ LoadTail(x)
+         [] OTHER -> Go(x, "C2") /\ LoadTail(x)
+    /\ UNCHANGED <<shared, sent, taker, proof>>
+
+C2(x) == \* load current; its base, capacity and skipped no longer change, so they are read in the same step
+    /\ At(x, "C2")
+    /\ Check(<<Guarded(current)>>)
+    /\ IF header[current].base > my[x].tail.pos
+       THEN Go(x, "C1") /\ my' = [my EXCEPT ![x] = Cleared(x)]
+       ELSE Go(x, "C3") /\ my' = [my EXCEPT ![x].seg = current]
+    /\ UNCHANGED <<shared, sent, taker, queue, era>>
+
+C3(x) == \* load popped, and decide
+    /\ At(x, "C3")
+    /\ LET s == header[my[x].seg]
+           full == my[x].tail.pos >= popped + s.capacity + s.skipped
+           inside == Len(queue) + (taker.taken - popped) \* claimed, and not yet counted as taken
+       IN CASE ~full -> Go(x, "E4") /\ UNCHANGED <<my, fault>>
+            [] full /\ s.capacity >= MaxCapacity ->         \* C4: refused
+                /\ Go(x, "U0")
+                /\ my' = [my EXCEPT ![x] = Cleared(x)]
+                /\ Check(<< <<inside >= MaxCapacity, "refused with room">> >>)
+            [] OTHER -> Go(x, "C5") /\ UNCHANGED <<my, fault>>
+    /\ UNCHANGED <<shared, sent, taker, queue, era>>
+
+U0(x) == \* unpin and say that it was refused
+    /\ At(x, "U0")
+    /\ Finish(x)
+    /\ UNCHANGED <<shared, taker, proof>>
+
+-----------------------------------------------------------------------------
+(* A resize: prepare the next segment and seal the tail, by a producer who grows or a consumer who shrinks *)
+
+Renewed == IF taker.got THEN "DE" ELSE "N1"       \* where the consumer goes on once it has renewed the limit
+
+GiveUp(x) == Go(x, IF x \in Producers THEN "U0" ELSE Renewed) /\ my' = [my EXCEPT ![x] = Cleared(x)]
+
+Spares == {h \in DOMAIN header : header[h].status = "spare"}
+NeverUsed == {h \in DOMAIN header : header[h].status = "new"}
+
+C5(x) == \* load next: has somebody prepared one?
+    /\ At(x, "C5")
+    /\ Check(<<Guarded(my[x].seg)>>)
+    /\ Go(x, IF header[my[x].seg].next # Null THEN "C6" ELSE "C5a")
+    /\ UNCHANGED <<shared, my, sent, taker, queue, era>>
+
+C5a(x) == \* take a header, a used one if there is any, and prepare it. Until it is linked only its limit can be seen
+    /\ At(x, "C5a")
+    /\ LET wanted == IF x \in Producers THEN Grown(header[my[x].seg].capacity) ELSE MinCapacity
+           free == IF Spares # {} THEN Spares ELSE NeverUsed
+       IN IF Mutant = "deallocate a header" /\ Spares # {} \* since there is no memory for the slots
+          THEN GiveUp(x) /\ header' = [header EXCEPT ![CHOOSE h \in Spares : TRUE].status = "deallocated"]
+          ELSE IF free = {}
+          THEN GiveUp(x) /\ UNCHANGED header
+          ELSE LET h == CHOOSE h \in free : \A other \in free : h <= other
+               IN /\ header' = [header EXCEPT ![h] = Prepared(wanted)]
+                  /\ my' = [my EXCEPT ![x].next = h]
+                  /\ Go(x, "C5b")
+    /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, proof>>
+
+C5b(x) == \* CAS next: link it, or give it back
+    /\ At(x, "C5b")
+    /\ LET s == my[x].seg
+           h == my[x].next
+       IN /\ Check(<<Guarded(s)>>)
+          /\ header' = IF header[s].next = Null
+                       THEN [header EXCEPT ![s].next = h, ![h].status = "linked"]
+                       ELSE [header EXCEPT ![h].status = "spare", ![h].slots = Freed]
+    /\ my' = [my EXCEPT ![x].next = Null]
+    /\ Go(x, "C6")
+    /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, queue, era>>
+
+C6(x) == \* CAS tail: seal it. A consumer then helps at once; a producer looks at the tail again
+    /\ At(x, "C6")
+    /\ IF Mutant = "resize without sealing"
+       THEN Go(x, "H1") /\ UNCHANGED <<tail, era, fault, my>>
+       ELSE IF TailUnchanged(x)
+       THEN /\ tail' = [tail EXCEPT !.sealed = TRUE]
+            /\ era' = era + 1
+            /\ Check(<<SameEra(x)>>)
+            /\ IF x \in Producers
+               THEN Go(x, "C1") /\ my' = [my EXCEPT ![x] = Cleared(x)]
+               ELSE Go(x, "H1") /\ my' = [my EXCEPT ![x] = [Cleared(x) EXCEPT !.tail = tail', !.era = era']]
+       ELSE /\ Go(x, IF x \in Producers THEN "C1" ELSE Renewed)
+            /\ my' = [my EXCEPT ![x] = Cleared(x)]
+            /\ UNCHANGED <<tail, era, fault>>
+    /\ UNCHANGED <<current, popped, header, guard, bell, sent, taker, queue>>
+
+-----------------------------------------------------------------------------
+(* Help: complete the resize that a sealed tail, my[x].tail, speaks of. Any number of threads may be at it, or stall in it *)
+
+H1(x) == \* load current, with its base, which no longer changes
+    /\ At(x, "H1")
+    /\ Check(<<Guarded(current)>>)
+    /\ IF header[current].base > my[x].tail.pos
+       THEN Go(x, "H6") /\ UNCHANGED my             \* somebody was faster
+       ELSE Go(x, "H2") /\ my' = [my EXCEPT ![x].seg = current]
+    /\ UNCHANGED <<shared, sent, taker, queue, era>>
+
+H2(x) == \* CAS end
+    /\ At(x, "H2")
+    /\ Check(<<Guarded(my[x].seg)>>)
+    /\ header' = [header EXCEPT ![my[x].seg].end = IF @ = Infinity THEN my[x].tail.pos ELSE @]
+    /\ Go(x, "H3")
+    /\ UNCHANGED <<tail, current, popped, guard, bell, my, sent, taker, queue, era>>
+
+H3(x) == \* load next
+    /\ At(x, "H3")
+    /\ LET n == header[my[x].seg].next
+       IN /\ Check(<<Guarded(my[x].seg), Guarded(n)>>)
+          /\ my' = [my EXCEPT ![x].next = n]
+    /\ Go(x, "H3b")
+    /\ UNCHANGED <<shared, sent, taker, queue, era>>
+
+\* With the mistake of reopening in place, the new segment begins where the old one ended.
+Reopened(pos) == IF Mutant = "reopen in place" THEN pos ELSE pos + 1
+
+H3b(x) == \* CAS base
+    /\ At(x, "H3b")
+    /\ Check(<<Guarded(my[x].next)>>)
+    /\ header' = [header EXCEPT ![my[x].next].base = IF @ = Infinity THEN Reopened(my[x].tail.pos) ELSE @]
+    /\ Go(x, "H3c")
+    /\ UNCHANGED <<tail, current, popped, guard, bell, my, sent, taker, queue, era>>
+
+Skipped(s) == header[s].skipped + Reopened(0)
+
+H3c(x) == \* CAS skipped
+    /\ At(x, "H3c")
+    /\ Check(<<Guarded(my[x].seg), Guarded(my[x].next)>>)
+    /\ header' = [header EXCEPT ![my[x].next].skipped = IF @ = Infinity THEN Skipped(my[x].seg) ELSE @]
+    /\ Go(x, "H4")
+    /\ UNCHANGED <<tail, current, popped, guard, bell, my, sent, taker, queue, era>>
+
+H4(x) == \* load popped
+    /\ At(x, "H4")
+    /\ my' = [my EXCEPT ![x].num = popped]
+    /\ Go(x, "H4b")
+    /\ UNCHANGED <<shared, sent, taker, proof>>
+
+H4b(x) == \* CAS limit
+    /\ At(x, "H4b")
+    /\ Check(<<Guarded(my[x].seg), Guarded(my[x].next)>>)
+    /\ LET n == my[x].next
+       IN header' = [header EXCEPT ![n].limit =
+                        IF @ = 0 THEN my[x].num + header[n].capacity + Skipped(my[x].seg) ELSE @]
+    /\ my' = [my EXCEPT ![x].num = 0]
+    /\ Go(x, "H5")
+    /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, queue, era>>
+
+H5(x) == \* CAS current
+    /\ At(x, "H5")
+    /\ Check(<<Guarded(my[x].seg), Guarded(my[x].next)>>)
+    /\ current' = IF current = my[x].seg THEN my[x].next ELSE current
+    /\ my' = [my EXCEPT ![x].seg = Null, ![x].next = Null]
+    /\ Go(x, "H6")
+    /\ UNCHANGED <<tail, popped, header, guard, bell, sent, taker, queue, era>>
+
+\* Where a helper goes on: a producer tries again, the consumer finishes moving on to the next segment, or its shrink.
+AfterHelp(x) == IF x \in Producers THEN "C1" ELSE IF taker.old # Null THEN "D5" ELSE Renewed
+
+Reopen(x) ==
+    /\ tail' = [tail EXCEPT !.pos = Reopened(@), !.sealed = FALSE]
+    /\ era' = era + 1
+    /\ Check(<<SameEra(x), <<header[current].base = Reopened(tail.pos), "reopened too early">> >>)
+    /\ my' = [my EXCEPT ![x] = Cleared(x)]
+    /\ Go(x, AfterHelp(x))
+
+H6(x) == \* CAS tail: reopen it
+    /\ At(x, "H6")
+    /\ IF TailUnchanged(x)
+       THEN Reopen(x)
+       ELSE /\ IF my[x].tail.closed
+               THEN Go(x, AfterHelp(x)) /\ my' = [my EXCEPT ![x] = Cleared(x)]
+               ELSE Go(x, "H6b") /\ UNCHANGED my
+            /\ UNCHANGED <<tail, era, fault>>
+    /\ UNCHANGED <<current, popped, header, guard, bell, sent, taker, queue>>
+
+H6b(x) == \* the same if it was closed since
+    /\ At(x, "H6b")
+    /\ IF tail = [my[x].tail EXCEPT !.closed = TRUE]
+       THEN /\ tail' = [tail EXCEPT !.pos = Reopened(@), !.sealed = FALSE]
+            /\ era' = era + 1
+            /\ Check(<< <<era = my[x].era + 1, "ABA">> >>) \* one change since: the closing
+       ELSE UNCHANGED <<tail, era, fault>>
+    /\ my' = [my EXCEPT ![x] = Cleared(x)]
+    /\ Go(x, AfterHelp(x))
+    /\ UNCHANGED <<current, popped, header, guard, bell, sent, taker, queue>>
+
+-----------------------------------------------------------------------------
+(* Taking. The taker's words are plain memory of whoever has the guard *)
+
+D0(x) == \* swap guard. The answer to a second consumer changes nothing, so it is no action
+    /\ At(x, "D0") /\ (~guard \/ Mutant = "no guard")
+    /\ guard' = TRUE
+    /\ Go(x, "D1")
+    /\ UNCHANGED <<tail, current, popped, header, bell, my, sent, taker, proof>>
+
+D1(x) == \* load the stamp of the slot at the head
+    /\ At(x, "D1")
+    /\ LET f == taker.front
+       IN IF header[f].slots = Freed
+          THEN Check(<<HasSlots(f)>>) /\ UNCHANGED pc
+          ELSE /\ Check(<<Guarded(f)>>)
+               /\ Go(x, IF header[f].slots[Index(f, taker.head)].stamp = taker.head + 1 THEN "D1b" ELSE "D2")
+    /\ UNCHANGED <<shared, my, sent, taker, queue, era>>
+
+D1b(x) == \* move the value out
+    /\ At(x, "D1b")
+    /\ LET f == taker.front
+           i == Index(f, taker.head)
+           value == header[f].slots[i].value
+       IN /\ Check(<< <<value # Nothing, "unpublished">>, <<queue # <<>> /\ value = Head(queue), "wrong item">> >>)
+          /\ header' = [header EXCEPT ![f].slots[i].value = Nothing]
+          /\ queue' = IF queue = <<>> THEN queue ELSE Tail(queue)
+    /\ taker' = [taker EXCEPT !.head = @ + 1, !.taken = @ + 1, !.got = TRUE]
+    /\ Go(x, "D1c")
+    /\ UNCHANGED <<tail, current, popped, guard, bell, my, sent, era>>
+
+D1c(x) == \* store popped. Whether it is time to renew the limit is left open
+    /\ At(x, "D1c")
+    /\ popped' = taker.taken
+    /\ Go(x, "DE") \/ Go(x, "P1")
+    /\ UNCHANGED <<tail, current, header, guard, bell, my, sent, taker, proof>>
+
+D2(x) == \* load end: has the segment ended here?
+    /\ At(x, "D2")
+    /\ LET end == header[taker.front].end
+       IN Go(x, IF end = taker.head \/ (Mutant = "retire before the last claim is published" /\ end # Infinity)
+                THEN "D3" ELSE "P1")
+    /\ UNCHANGED <<shared, my, sent, taker, proof>>
+
+D3(x) == \* load next, which is fixed since the segment was sealed, and move on
+    /\ At(x, "D3")
+    /\ LET f == header[taker.front]
+       IN /\ Check(<<Guarded(taker.front), Guarded(f.next)>>)
+          /\ taker' = [taker EXCEPT !.old = taker.front, !.front = f.next, !.head = Reopened(f.end)]
+    /\ Go(x, IF Mutant = "retire the current segment" THEN "D5" ELSE "D4")
+    /\ UNCHANGED <<shared, my, sent, queue, era>>
+
+D4(x) == \* load tail: while the resize is not complete, producers find the old segment; then complete it
+    /\ At(x, "D4")
+    /\ IF tail.sealed /\ Reopened(tail.pos) = taker.head
+       THEN Go(x, "H1") /\ LoadTail(x)
+       ELSE Go(x, "D5") /\ UNCHANGED my
+    /\ UNCHANGED <<shared, sent, taker, proof>>
+
+D5(x) == \* retire the old segment: free its slots, keep its header in limbo
+    /\ At(x, "D5")
+    /\ header' = [header EXCEPT ![taker.old].slots = Freed, ![taker.old].status = "limbo"]
+    /\ Check(<< <<current # taker.old, "retired the current segment">> >>)
+    /\ Go(x, "R1")
+    /\ UNCHANGED <<tail, current, popped, guard, bell, my, sent, taker, queue, era>>
+
+Limbo == {h \in DOMAIN header : header[h].status = "limbo"}
+AfterRecycle == IF taker.old # Null THEN "D1" ELSE "P4"
+
+R1(x) == \* load the number of pinned threads
+    /\ At(x, "R1")
+    /\ IF Limbo # {} /\ (Pinned = {} \/ Mutant = "recycle under a pin")
+       THEN Go(x, "R2") /\ UNCHANGED taker
+       ELSE Go(x, AfterRecycle) /\ taker' = [taker EXCEPT !.old = Null]
+    /\ UNCHANGED <<shared, my, sent, proof>>
+
+R2(x) == \* give the headers in limbo back for use
+    /\ At(x, "R2")
+    /\ header' = [h \in DOMAIN header |->
+                    IF h \in Limbo THEN [header[h] EXCEPT !.status = "spare"] ELSE header[h]]
+    /\ Go(x, AfterRecycle)
+    /\ taker' = [taker EXCEPT !.old = Null]
+    /\ UNCHANGED <<tail, current, popped, guard, bell, my, sent, proof>>
+
+P1(x) == \* load current; its capacity and skipped no longer change
+    /\ At(x, "P1")
+    /\ Check(<<Guarded(current)>>)
+    /\ my' = [my EXCEPT ![x].seg = current]
+    /\ Go(x, "P2")
+    /\ UNCHANGED <<shared, sent, taker, queue, era>>
+
+P2(x) == \* store its limit
+    /\ At(x, "P2")
+    /\ LET s == my[x].seg
+           target == IF Mutant = "limit not tied to the segment" THEN current ELSE s
+       IN header' = [header EXCEPT ![target].limit = taker.taken + header[s].capacity + header[s].skipped]
+    /\ my' = [my EXCEPT ![x].seg = Null]
+    /\ Go(x, "R1")
+    /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, proof>>
+
+P4(x) == \* load tail, to shrink; or don't. When to shrink is left open
+    /\ At(x, "P4")
+    /\ \/ Go(x, Renewed) /\ UNCHANGED <<my, taker>>
+       \/ /\ taker.shrinks < Shrinks /\ ~Flagged(tail)
+          /\ taker' = [taker EXCEPT !.shrinks = @ + 1]
+          /\ LoadTail(x)
+          /\ Go(x, "P5")
+    /\ UNCHANGED <<shared, sent, proof>>
+
+P5(x) == \* load current, with its capacity
+    /\ At(x, "P5")
+    /\ Check(<<Guarded(current)>>)
+    /\ IF header[current].capacity > MinCapacity
+       THEN my' = [my EXCEPT ![x].seg = current] /\ Go(x, "C5")
+       ELSE my' = [my EXCEPT ![x] = Cleared(x)] /\ Go(x, Renewed)
+    /\ UNCHANGED <<shared, sent, taker, queue, era>>
+
+N1(x) == \* load tail. Answer "closed", or "nothing yet", or go to sleep
+    /\ At(x, "N1")
+    /\ IF tail.closed /\ tail.pos <= taker.head
+       THEN Go(x, "DE") /\ Check(<< <<queue = <<>>, "closed with items inside">> >>)
+       ELSE (Go(x, "DE") \/ Go(x, "S1")) /\ UNCHANGED fault
+    /\ UNCHANGED <<shared, my, sent, taker, queue, era>>
+
+S1(x) == \* sleepers += 1
+    /\ At(x, "S1")
+    /\ bell' = [bell EXCEPT !.sleepers = @ + 1]
+    /\ Go(x, "S2")
+    /\ UNCHANGED <<tail, current, popped, header, guard, my, sent, taker, proof>>
+
+S2(x) == \* join those who listen
+    /\ At(x, "S2")
+    /\ bell' = [bell EXCEPT !.listener = "waiting"]
+    /\ Go(x, IF Mutant = "sleep without looking" THEN "S4" ELSE "S3")
+    /\ UNCHANGED <<tail, current, popped, header, guard, my, sent, taker, proof>>
+
+S3(x) == \* load tail: is anything there or on its way?
+    /\ At(x, "S3")
+    /\ Go(x, IF tail.pos > taker.head \/ tail.closed THEN "S5" ELSE "S4")
+    /\ UNCHANGED <<shared, my, sent, taker, proof>>
+
+S4(x) == \* asleep until notified
+    /\ At(x, "S4") /\ bell.listener = "notified"
+    /\ Go(x, "S5")
+    /\ UNCHANGED <<shared, my, sent, taker, proof>>
+
+S5(x) == \* awake: leave, and look again
+    /\ At(x, "S5")
+    /\ bell' = [sleepers |-> bell.sleepers - 1, listener |-> "none"]
+    /\ Go(x, "D1")
+    /\ UNCHANGED <<tail, current, popped, header, guard, my, sent, taker, proof>>
+
+DE(x) == \* answer, and let go of the guard
+    /\ At(x, "DE")
+    /\ guard' = FALSE
+    /\ taker' = [taker EXCEPT !.got = FALSE]
+    /\ my' = [my EXCEPT ![x] = Blank]
+    /\ Go(x, "D0")
+    /\ UNCHANGED <<tail, current, popped, header, bell, sent, proof>>
+
+-----------------------------------------------------------------------------
+(* Closing *)
+
+X1(x) == \* tail |= CLOSED
+    /\ At(x, "X1") /\ Closes
+    /\ tail' = [tail EXCEPT !.closed = TRUE]
+    /\ era' = era + 1
+    /\ Go(x, "X2")
+    /\ UNCHANGED <<current, popped, header, guard, bell, my, sent, taker, queue, fault>>
+
+X2(x) == \* wake the consumer
+    /\ At(x, "X2")
+    /\ Ring
+    /\ Go(x, "stop")
+    /\ UNCHANGED <<tail, current, popped, header, guard, my, sent, taker, proof>>
+
+-----------------------------------------------------------------------------
+Resize(x) ==
+    \/ C5(x) \/ C5a(x) \/ C5b(x) \/ C6(x)
+    \/ H1(x) \/ H2(x) \/ H3(x) \/ H3b(x) \/ H3c(x) \/ H4(x) \/ H4b(x) \/ H5(x) \/ H6(x) \/ H6b(x)
+
+Push(x) ==
+    \/ E1(x) \/ E2(x) \/ E3(x) \/ E4(x) \/ E5(x) \/ E6(x) \/ E7(x) \/ W1(x)
+    \/ C0(x) \/ C1(x) \/ C2(x) \/ C3(x) \/ U0(x) \/ U1(x) \/ Resize(x)
+
+Take(x) ==
+    \/ D0(x) \/ D1(x) \/ D1b(x) \/ D1c(x) \/ D2(x) \/ D3(x) \/ D4(x) \/ D5(x) \/ R1(x) \/ R2(x)
+    \/ P1(x) \/ P2(x) \/ P4(x) \/ P5(x) \/ N1(x)
+    \/ S1(x) \/ S2(x) \/ S3(x) \/ S4(x) \/ S5(x) \/ DE(x) \/ Resize(x)
+
+Close == X1(Closer) \/ X2(Closer)
+
+\* Everything was pushed and the consumer sleeps: the only state in which nothing more happens. TLC reports any other.
+Rest ==
+    /\ \A p \in Producers : sent[p] = Quota(p)
+    /\ \E c \in Consumers : pc[c] = "S4"
+    /\ UNCHANGED vars
+
+Next == (\E x \in Producers : Push(x)) \/ (\E x \in Consumers : Take(x)) \/ Close \/ Rest
+
+\* No fairness: every thread may stall anywhere for ever. What needs fairness names it.
+Spec == Init /\ [][Next]_vars
+
+-----------------------------------------------------------------------------
+(* Safety *)
+
+TypeOK ==
+    /\ tail \in [pos : Nat, sealed : BOOLEAN, closed : BOOLEAN]
+    /\ current \in DOMAIN header
+    /\ popped \in Nat
+    /\ \A h \in DOMAIN header : header[h].status \in {"new", "private", "linked", "limbo", "spare", "deallocated"}
+    /\ guard \in BOOLEAN
+    /\ bell.listener \in {"none", "waiting", "notified"}
+    /\ DOMAIN pc = Threads /\ DOMAIN my = Threads
+
+\* First in, first out in the order of claims, so also for each producer; nothing twice, nothing left out: what is taken is
+\* always the oldest message claimed and not yet taken.
+TakenInOrder == fault # "wrong item"
+
+\* Nobody reads a slot that was not written, or was moved out of.
+NothingUnpublished == fault # "unpublished"
+
+\* No producer writes to a slot whose item is still in it.
+NothingOverwritten == fault # "overwritten"
+
+\* Nobody reads or writes slots that were freed.
+NoRetiredSlots == fault # "retired slots"
+
+\* Nobody looks at a header, but for its limit, that is neither linked nor in limbo; so nobody writes to a recycled one.
+NoStaleHeader == fault # "stale header"
+
+\* The one look that nothing protects, at the limit, finds a header, whatever it has become.
+NoDeallocatedHeader == fault # "deallocated header"
+
+\* The consumer doesn't retire the segment that producers would still find.
+NoRetiredCurrent == fault # "retired the current segment"
+
+\* A CAS of the tail succeeds only if nothing changed it since the value was read, there and back included.
+NoABA == fault # "ABA"
+
+\* A claim is made in the segment that the position belongs to, and while it is open.
+ClaimsInCurrent == fault \notin {"claim in another segment", "claim in a sealed segment", "reopened too early"}
+
+\* A claim never makes more items than the capacity of its segment. (After a shrink there may be more for a while; then
+\* there is no claim.) So there are never more than the largest capacity.
+Bounded == fault # "over capacity" /\ Len(queue) <= MaxCapacity
+
+\* A push is refused as full only if there were as many items as the largest capacity at the moment it looked. An item
+\* counts until the consumer has stored that it was taken.
+RefusedOnlyWhenFull == fault # "refused with room"
+
+\* "Closed" is answered only when everything was taken, and then nothing comes any more.
+ClosedOnlyWhenDrained == fault # "closed with items inside"
+
+Inside == {x \in Consumers : pc[x] # "D0"}
+SingleConsumer == Cardinality(Inside) <= 1
+
+\* A consumer sleeps on while there is a message only if its producer, or one that claimed later, has still to wake him.
+NoLostWakeUp ==
+    \A c \in Consumers :
+        pc[c] = "S4" /\ bell.listener = "waiting" /\ (queue # <<>> \/ tail.closed)
+        => \/ \E p \in Producers : pc[p] \in {"E5", "E6", "U1", "E7", "W1"}
+           \/ tail.closed /\ pc[Closer] = "X2"
+
+\* How the words hang together.
+Consistent ==
+    /\ header[current].status = "linked"
+    /\ header[taker.front].status = "linked"
+    /\ ~tail.sealed => header[current].base <= tail.pos /\ header[current].end = Infinity
+    /\ tail.sealed => header[current].next # Null \/ header[current].base = tail.pos + 1
+    /\ (\E x \in Inside : pc[x] = "D1") => taker.head = taker.taken + header[taker.front].skipped
+
+-----------------------------------------------------------------------------
+(* Liveness. Each property names whom it takes to go on; all others may stall anywhere, for ever *)
+
+GoesOn(x) == IF x \in Producers THEN WF_vars(Push(x)) ELSE WF_vars(Take(x))
+
+\* Lock-freedom: a producer who goes on finishes all its pushes, whatever the others do. (It can be delayed only by pushes
+\* and resizes of others, and there are finitely many here.)
+PusherFinishes == \A p \in Producers : GoesOn(p) => <>(sent[p] = Quota(p))
+
+\* A resize is completed by any producer who goes on and has still something to push, whoever began it and stalled.
+ResizeCompletes ==
+    \A p \in Producers :
+        GoesOn(p) => (tail.sealed /\ pc[p] = "E1" /\ sent[p] < Quota(p) ~> ~tail.sealed \/ tail.closed)
+
+RECURSIVE PublishedAt(_, _)
+PublishedAt(h, pos) ==
+    IF header[h].end = pos
+    THEN header[h].next # Null /\ PublishedAt(header[h].next, pos + 1)
+    ELSE header[h].slots # Freed /\ header[h].slots[Index(h, pos)].stamp = pos + 1
+
+NextIsPublished == PublishedAt(taker.front, taker.head)
+
+\* A consumer who goes on and is awake takes what is published, whatever the producers do.
+TakerTakes ==
+    \A c \in Consumers :
+        GoesOn(c) => \A n \in 0 .. Messages + Cardinality(Producers) * OthersMessages :
+            (popped = n /\ NextIsPublished /\ pc[c] # "S4") ~> popped > n
+
+\* When all go on, everything accepted is taken in the end, the consumer's sleep included.
+AllIsTaken ==
+    (\A x \in Producers \cup Consumers : GoesOn(x)) /\ WF_vars(Close)
+    => <>[](queue = <<>> /\ popped = taker.taken /\ \A p \in Producers : sent[p] = Quota(p))
+=============================================================================
