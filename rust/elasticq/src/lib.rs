@@ -48,5 +48,6 @@ pub use error::{BufferError, BufferResult, Rejected};
 #[cfg(feature = "lock_free")]
 pub use lock_free::LockFreeMPSCQueue;
 pub use locked::{DynamicCircularBuffer, ThreadSafeDynamicCircularBuffer};
+pub use ring::PatientLock;
 pub use stats::QueueStats;
 pub use wait::{Signal, Waiter};

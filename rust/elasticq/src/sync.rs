@@ -15,7 +15,7 @@ mod machine {
     pub(crate) use parking_lot::lock_api::{Mutex, MutexGuard};
     #[cfg(feature = "lock_free")]
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, fence};
-    pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
     #[cfg(feature = "lock_free")]
     pub(crate) use crossbeam_utils::Backoff;
@@ -54,7 +54,7 @@ mod model {
     pub(crate) use loom::cell::UnsafeCell as Cell;
     #[cfg(feature = "lock_free")]
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, fence};
-    pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
     use std::marker::PhantomData;
 
     /// Another thread's turn: what loom needs to hear where a loop waits for somebody.

@@ -312,3 +312,48 @@ mod mpsc {
         });
     }
 }
+
+mod lock {
+    use super::{Arc, model, thread};
+    use elasticq::PatientLock;
+    use loom::cell::UnsafeCell;
+
+    struct Counter {
+        lock: PatientLock,
+        count: UnsafeCell<u32>,
+    }
+
+    // SAFETY: the count is touched under the lock only, which is what the model checks.
+    unsafe impl Sync for Counter {}
+
+    impl Counter {
+        fn increment(&self) {
+            self.lock.take();
+            self.count.with_mut(|count| {
+                // SAFETY: as above; loom finds it if two threads are here at once.
+                unsafe { *count += 1 };
+            });
+            self.lock.give_back();
+        }
+    }
+
+    #[test]
+    fn three_threads_exclude_each_other_and_none_sleeps_for_ever() {
+        model(|| {
+            let counter = Arc::new(Counter { lock: PatientLock::new(), count: UnsafeCell::new(0) });
+            let threads: Vec<_> = (0..2)
+                .map(|_| {
+                    let counter = Arc::clone(&counter);
+                    thread::spawn(move || counter.increment())
+                })
+                .collect();
+            counter.increment();
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            counter.increment();
+            // SAFETY: the other threads are done.
+            assert_eq!(counter.count.with(|count| unsafe { *count }), 4);
+        });
+    }
+}

@@ -26,12 +26,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(not(loom))]
+use crate::ring::PatientLock as DefaultLock;
+#[cfg(loom)] // where `sync` takes loom's lock, whatever this is
+use parking_lot::RawMutex as DefaultLock;
+
 /// A [`DynamicCircularBuffer`] shared between threads.
 pub type ThreadSafeDynamicCircularBuffer<T> = Arc<DynamicCircularBuffer<T>>;
 
 /// A first-in, first-out buffer that grows and shrinks, for any number of producers and consumers.
 ///
-/// One lock guards a ring of items: a [parking_lot](https://docs.rs/parking_lot) mutex unless `L` says otherwise. The ring grows by `growth_factor` when
+/// One lock guards a ring of items: a [`PatientLock`](crate::PatientLock) unless `L` says otherwise. The ring grows by `growth_factor` when
 /// it is full, to exactly `max_capacity` at most, and shrinks back when it is sparsely used (see [`Config`]). Every
 /// method takes `&self`, is safe from any thread and linearizable: it takes effect at one moment while the lock is held.
 ///
@@ -62,7 +67,7 @@ pub type ThreadSafeDynamicCircularBuffer<T> = Arc<DynamicCircularBuffer<T>>;
 /// assert_eq!((buffer.len(), buffer.capacity()), (5000, 8192)); // it grew from 1024 in doublings
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
-pub struct DynamicCircularBuffer<T, L: RawMutex = parking_lot::RawMutex> {
+pub struct DynamicCircularBuffer<T, L: RawMutex = DefaultLock> {
     ring: CachePadded<Mutex<L, Ring<T>>>,
     not_empty: Signal,
     not_full: Signal,

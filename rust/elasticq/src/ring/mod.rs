@@ -11,11 +11,13 @@
 //! Growing and shrinking resize the circle in place where the allocator can, and move items in at most three slice
 //! copies. The counters are read off the positions: `tail` items were ever put in, `head` of them were taken again.
 
+mod lock;
 mod span;
 
 use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult, Rejected};
+pub use lock::PatientLock;
 use span::Span;
 use std::mem::MaybeUninit;
 
