@@ -11,7 +11,7 @@
 //! then fails to claim. So everything that can be read without protection is an atomic.
 //!
 //! Who is protected: a thread between its claim and its publishing store, since the consumer cannot pass a claimed slot;
-//! the consumer; and whoever holds a pin (see `mpsc`), since headers are not used again while there is one.
+//! the consumer; and whoever holds a pin (see `chain`), since headers are not used again while there is one.
 
 use crate::error::{BufferError, BufferResult};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Cell, Ordering};
@@ -140,6 +140,38 @@ impl<T> Segment<T> {
             // SAFETY: published, and read once, since the head moves on.
             unsafe { place.assume_init_read() }
         }))
+    }
+
+    /// Frees the segments from `front` on and drops the items from `head` on: the end of a queue.
+    ///
+    /// # Safety
+    /// Nobody else can find these segments any more, `front` is the one that `head` is in, and every claim was published.
+    pub(super) unsafe fn free_chain(front: *mut Self, head: u64) {
+        /// Goes on where the drop of an item has panicked.
+        struct Rest<T>(*mut Segment<T>, u64);
+        impl<T> Rest<T> {
+            fn free(&mut self) {
+                while !self.0.is_null() {
+                    // SAFETY: nobody else has it.
+                    let segment = unsafe { &*self.0 };
+                    // SAFETY: the caller is what was the consumer; an end carries no item, so the head stops there.
+                    while let Some(item) = unsafe { segment.take(self.1) } {
+                        self.1 += 1;
+                        drop(item);
+                    }
+                    let next = segment.next.load(Ordering::SeqCst);
+                    // SAFETY: drained, and nobody else has it.
+                    drop(unsafe { Box::from_raw(std::mem::replace(&mut self.0, next)) });
+                    self.1 += 1;
+                }
+            }
+        }
+        impl<T> Drop for Rest<T> {
+            fn drop(&mut self) {
+                self.free();
+            }
+        }
+        Rest(front, head).free();
     }
 }
 
