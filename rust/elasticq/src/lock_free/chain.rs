@@ -140,8 +140,8 @@ impl<T, C: Takers<T>> Chain<T, C> {
     /// caller is pinned or the one consumer.
     #[inline(always)]
     pub(super) fn current(&self) -> &Segment<T> {
-        // SAFETY: headers live as long as the queue. Acquire: pairs with the CAS that made it current.
-        unsafe { &*self.current.load(Ordering::Acquire) }
+        // SAFETY: headers live as long as the queue. SeqCst: not before the pin, where there is one.
+        unsafe { &*self.current.load(Ordering::SeqCst) }
     }
 
     #[inline(always)]
@@ -201,7 +201,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
             order_seqcst();
             item = match self.push(item) {
                 Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
-                settled => return settled,
+                settled => return self.pass_room_on(settled),
             };
             // After each item a consumer looks for sleepers without a fence, so he may miss one who registers at that
             // very moment, until his store has reached the other processors. Hence a second look soon after.
@@ -210,13 +210,21 @@ impl<T, C: Takers<T>> Chain<T, C> {
             if !cfg!(loom) && !waiter.wait_until(Some(until)) {
                 item = match self.push(item) {
                     Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
-                    settled => return settled,
+                    settled => return self.pass_room_on(settled),
                 };
             }
             if !waiter.wait_until(deadline) {
                 return Err(Rejected::new(BufferError::Timeout(timeout), item));
             }
         }
+    }
+
+    /// Several places that come free at once wake one producer; who found one and may have left more wakes the next.
+    fn pass_room_on(&self, settled: Result<(), Rejected<T>>) -> Result<(), Rejected<T>> {
+        if settled.is_ok() && self.room.has_sleepers() {
+            self.room.wake(1);
+        }
+        settled
     }
 
     #[cold]
@@ -256,6 +264,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
 
     pub(super) fn pin(&self) -> Pin<'_> {
         self.cold.fetch_add(1, Ordering::SeqCst);
+        order_seqcst();
         Pin(&self.cold)
     }
 

@@ -5,8 +5,12 @@
 
 mod chain;
 mod handles;
+mod mpmc;
 mod mpsc;
+mod records;
 mod resize;
 mod segment;
+mod takers;
 
+pub use mpmc::{LockFreeMPMCQueue, MpmcConsumer, MpmcProducer};
 pub use mpsc::{Consumer, LockFreeMPSCQueue, Producer};
