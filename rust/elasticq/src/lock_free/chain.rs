@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::stats::QueueStats;
-use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst};
+use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, stay_away};
 use crate::wait::Signal;
 use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
@@ -146,16 +146,25 @@ impl<T, C: Takers<T>> Chain<T, C> {
 
     #[inline(always)]
     pub(super) fn push(&self, item: T) -> Result<(), Rejected<T>> {
-        let tail = self.tail.load(Ordering::Acquire);
-        if tail & FLAGS == 0 {
+        let mut failed = 0;
+        loop {
+            let tail = self.tail.load(Ordering::Acquire);
+            if tail & FLAGS != 0 {
+                break;
+            }
             let segment = self.current();
-            // Acquire: what the consumer read before it renewed the limit, it has read before this claim.
-            if position(tail) < segment.limit.load(Ordering::Acquire) && self.claim(tail, 1) {
+            // Acquire: what a consumer read before the limit was renewed, it has read before this claim.
+            if position(tail) >= segment.limit.load(Ordering::Acquire) {
+                break;
+            }
+            if self.claim(tail, 1) {
                 // SAFETY: claimed just now.
                 unsafe { segment.publish(position(tail), item) };
                 self.wake_consumers();
                 return Ok(());
             }
+            failed += 1;
+            stay_away(failed);
         }
         self.push_with_care(item)
     }
