@@ -113,6 +113,34 @@ fn two_producers_who_fill_it_grow_it_while_somebody_takes() {
 }
 
 #[test]
+fn a_queue_that_may_grow_grows_around_a_consumer_who_stands_still() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 2)).unwrap().split();
+        producer.try_enqueue(Box::new(1)).unwrap();
+        let mut other = consumer.clone();
+        let thread = thread::spawn(move || look(&mut other));
+        // Wherever the other one stands, one more item fits.
+        producer.try_enqueue(Box::new(2)).unwrap();
+        let sum = thread.join().unwrap() + rest(&mut consumer).iter().sum::<u32>();
+        assert_eq!(sum, 3);
+    });
+}
+
+#[test]
+fn a_consumer_completes_the_resize_of_a_producer_who_stands_still() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 2)).unwrap().split();
+        producer.try_enqueue(Box::new(1)).unwrap();
+        let thread = thread::spawn(move || producer.try_enqueue(Box::new(2)).unwrap());
+        let mut taken = vec![look(&mut consumer), look(&mut consumer)];
+        thread.join().unwrap();
+        taken.extend(rest(&mut consumer));
+        taken.retain(|item| *item != 0);
+        assert_eq!(taken, [1, 2]);
+    });
+}
+
+#[test]
 fn consumers_at_the_end_of_a_segment_move_on_together() {
     model(|| {
         let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 4)).unwrap().split();
