@@ -29,7 +29,7 @@ mod machine {
     #[cfg(feature = "lock_free")]
     #[cold]
     pub(crate) fn stay_away(failed: u32) {
-        for _ in 0..64 << failed.min(4) {
+        for _ in 0..128 << failed.min(3) {
             std::hint::spin_loop();
         }
     }

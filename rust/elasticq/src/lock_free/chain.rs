@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::stats::QueueStats;
-use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, stay_away};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, stay_away};
 use crate::wait::Signal;
 use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
@@ -77,6 +77,9 @@ pub(super) struct Chain<T, C> {
     pub(super) producers: AtomicUsize,
     pub(super) items: Signal,
     pub(super) room: Signal,
+    /// Whether the queue was closed, a moment later than `tail` says so: whoever looks in vain need not look at `tail` too,
+    /// which producers are busy with.
+    pub(super) closed: AtomicBool,
     refused: AtomicU64,
     pub(super) grown: AtomicU64,
     pub(super) shrunk: AtomicU64,
@@ -125,6 +128,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
             producers: AtomicUsize::new(0),
             items: Signal::new(),
             room: Signal::new(),
+            closed: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             grown: AtomicU64::new(0),
             shrunk: AtomicU64::new(0),
@@ -353,6 +357,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
 
     pub(super) fn close(&self) {
         self.tail.fetch_or(CLOSED, Ordering::SeqCst);
+        self.closed.store(true, Ordering::SeqCst);
         self.items.wake(usize::MAX);
         self.room.wake(usize::MAX);
     }

@@ -31,7 +31,7 @@ macro_rules! producing {
         /// [`try_enqueue`](Self::try_enqueue) that hands the item back when it is refused.
         ///
         /// # Errors
-        /// As [`try_enqueue`](Self::try_enqueue); the [`Rejected`] holds the item.
+        /// As [`try_enqueue`](Self::try_enqueue); the [`Rejected`](crate::Rejected) holds the item.
         #[inline(always)]
         pub fn offer(&self, item: T) -> Result<(), $crate::Rejected<T>> {
             match self.core.push(item) {
@@ -43,7 +43,7 @@ macro_rules! producing {
         /// Adds all of `items`, next to each other and with one claim, or none of them.
         ///
         /// # Errors
-        /// As [`try_enqueue`](Self::try_enqueue), and `Full` when there is room, but not for all; the [`Rejected`] holds the
+        /// As [`try_enqueue`](Self::try_enqueue), and `Full` when there is room, but not for all; the [`Rejected`](crate::Rejected) holds the
         /// items.
         ///
         /// # Examples
@@ -69,7 +69,7 @@ macro_rules! producing {
         /// Adds `item` at the end, blocking up to `timeout` until there is room.
         ///
         /// # Errors
-        /// `Timeout(timeout)`, `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`] holds the item.
+        /// `Timeout(timeout)`, `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`](crate::Rejected) holds the item.
         pub fn offer_within(&self, item: T, timeout: std::time::Duration) -> Result<(), $crate::Rejected<T>> {
             self.core.push_within(item, timeout).map_err(|rejected| self.core.count_refused(1, rejected))
         }

@@ -278,8 +278,9 @@ impl<T> Core<T> {
         if let Some(item) = self.pop(record) {
             return Ok(Some(item));
         }
-        let tail = self.tail.load(Ordering::SeqCst);
-        if tail & CLOSED != 0 && position(tail) <= self.takers.head.load(Ordering::SeqCst) {
+        if self.closed.load(Ordering::SeqCst)
+            && position(self.tail.load(Ordering::SeqCst)) <= self.takers.head.load(Ordering::SeqCst)
+        {
             return Err(BufferError::Closed);
         }
         Ok(None)
