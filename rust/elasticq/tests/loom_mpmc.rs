@@ -26,6 +26,14 @@ fn model(body: impl Fn() + Sync + Send + 'static) {
     builder.check(body);
 }
 
+/// One preemption less, for three threads that do much.
+fn large_model(body: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3)).map(|bound| bound - 1);
+    builder.max_branches = 10_000;
+    builder.check(body);
+}
+
 /// One look: the item, or 0.
 fn look(consumer: &mut MpmcConsumer<Box<u32>>) -> u32 {
     consumer.try_dequeue().unwrap_or(None).map_or(0, |item| *item)
@@ -71,7 +79,7 @@ fn a_place_is_written_again_only_after_its_item_was_moved_out() {
 
 #[test]
 fn a_limit_renewed_by_one_consumer_spares_the_place_of_another() {
-    model(|| {
+    large_model(|| {
         let (producer, mut consumer) = LockFreeMPMCQueue::new(between(2, 2)).unwrap().split();
         producer.offer_batch(vec![Box::new(1), Box::new(2)]).unwrap();
         let mut other = consumer.clone();
@@ -174,7 +182,7 @@ fn a_segment_stays_while_one_consumer_reads_in_it_and_another_goes_on() {
 
 #[test]
 fn consumers_who_shrink_and_a_producer_who_pushes_agree() {
-    model(|| {
+    large_model(|| {
         let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 8)).unwrap().split();
         producer.offer_batch(vec![Box::new(1), Box::new(2), Box::new(3)]).unwrap();
         assert_eq!((look(&mut consumer), look(&mut consumer)), (1, 2));
@@ -190,7 +198,7 @@ fn consumers_who_shrink_and_a_producer_who_pushes_agree() {
 
 #[test]
 fn two_items_reach_two_consumers_who_wait() {
-    model(|| {
+    large_model(|| {
         let (producer, mut consumer) = LockFreeMPMCQueue::<Box<u32>>::new(between(2, 2)).unwrap().split();
         let mut other = consumer.clone();
         let waiter = thread::spawn(move || *other.dequeue_within(FOREVER).unwrap().unwrap());
@@ -220,7 +228,7 @@ fn room_reaches_a_producer_who_waits() {
 
 #[test]
 fn two_places_freed_at_once_reach_two_producers() {
-    model(|| {
+    large_model(|| {
         let (producer, mut consumer) = LockFreeMPMCQueue::new(between(2, 2)).unwrap().split();
         producer.offer_batch(vec![Box::new(1), Box::new(2)]).unwrap();
         let producers: Vec<_> = (3..5)

@@ -325,16 +325,17 @@ impl<T> Core<T> {
             if let Some(item) = self.try_take(record)? {
                 return Ok(Some(item));
             }
-            let mut waiter = self.items.waiter();
-            order_seqcst();
-            let tail = self.tail.load(Ordering::SeqCst);
-            if position(tail) > self.takers.head.load(Ordering::SeqCst) || tail & CLOSED != 0 {
-                // On its way: its producer may have looked for sleepers before this one registered.
-                drop(waiter);
+            if self.is_on_its_way() {
+                // Its producer may have looked for sleepers already, so this one yields instead.
                 if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     return Ok(None);
                 }
                 backoff.snooze();
+                continue;
+            }
+            let mut waiter = self.items.waiter();
+            order_seqcst();
+            if self.is_on_its_way() {
                 continue;
             }
             // A sleeper keeps no memory.
@@ -346,6 +347,13 @@ impl<T> Core<T> {
             // A producer who counts on this wake-up has published before this look.
             fence(Ordering::SeqCst);
         }
+    }
+
+    /// Whether an item was claimed that nobody has taken, or there is an end to be told. SeqCst: the second half of
+    /// "register, then look at the tail".
+    fn is_on_its_way(&self) -> bool {
+        let tail = self.tail.load(Ordering::SeqCst);
+        position(tail) > self.takers.head.load(Ordering::SeqCst) || tail & CLOSED != 0
     }
 
     /// Protects no segment any more.
