@@ -4,7 +4,7 @@ use elasticq_benches::contest::Contest;
 use elasticq_benches::options::Options;
 use elasticq_benches::report::{Report, grouped};
 use elasticq_benches::subjects::channels::{Crossbeam, Crossfire, Flume, Kanal, Standard};
-use elasticq_benches::subjects::lock_free::{Mpsc, SharedMpsc};
+use elasticq_benches::subjects::lock_free::{Mpmc, Mpsc, SharedMpmc, SharedMpsc};
 use elasticq_benches::subjects::ours::{self, Ours};
 use elasticq_benches::subjects::predecessor::OldLockFree;
 use elasticq_benches::subjects::queues::Concurrent;
@@ -12,11 +12,22 @@ use elasticq_benches::subjects::queues::Concurrent;
 /// Room for as many items in every contender that has a bound.
 const CAPACITY: usize = 65_536;
 const ARRAY_QUEUE: &str = "crossbeam ArrayQueue";
+/// The peers with a bound, and those that never wait for room.
+const BOUNDED: [&str; 7] = [
+    ARRAY_QUEUE,
+    "crossbeam channel, bounded",
+    "flume, bounded",
+    "kanal, bounded",
+    "concurrent-queue, bounded",
+    "crossfire mpmc, bounded",
+    "thingbuf",
+];
+const UNBOUNDED: [&str; 2] = ["crossbeam SegQueue, unbounded", "concurrent-queue, unbounded"];
 
 fn main() {
     let mut report = Report::new("lock_free", Options::from_process());
     println!("\"ours is\": how many times as fast, by the medians; then how the ratios of the single rounds scatter");
-    for contest in [alone(), shared(), threads(1), threads(4), threads(16)] {
+    for contest in [alone(), shared(), threads(1), threads(4), threads(16), many(2, 2), many(4, 4)] {
         if report.options().wants(contest.name()) {
             let outcome = contest.run(report.options());
             report.outcome(&outcome);
@@ -48,20 +59,34 @@ fn shared() -> Contest<'static> {
 }
 
 fn threads(producers: usize) -> Contest<'static> {
-    Contest::new(format!("MPSC, {producers}P/1C, capacity {}", grouped(CAPACITY as u64)))
+    let contest = Contest::new(format!("MPSC, {producers}P/1C, capacity {}", grouped(CAPACITY as u64)))
         .threaded::<Mpsc<false>>(producers, 1, CAPACITY)
-        .threaded::<Mpsc<true>>(producers, 1, CAPACITY)
-        .threaded::<Ours<false>>(producers, 1, CAPACITY)
-        .threaded::<OldLockFree>(producers, 1, CAPACITY)
-        .threaded::<crossbeam_queue::ArrayQueue<u64>>(producers, 1, CAPACITY)
-        .threaded::<crossbeam_queue::SegQueue<u64>>(producers, 1, CAPACITY)
-        .threaded::<Crossbeam<true>>(producers, 1, CAPACITY)
-        .threaded::<Crossbeam<false>>(producers, 1, CAPACITY)
-        .threaded::<Flume>(producers, 1, CAPACITY)
-        .threaded::<Kanal>(producers, 1, CAPACITY)
-        .threaded::<Concurrent<true>>(producers, 1, CAPACITY)
-        .threaded::<Concurrent<false>>(producers, 1, CAPACITY)
-        .threaded::<Crossfire>(producers, 1, CAPACITY)
-        .threaded::<thingbuf::ThingBuf<u64>>(producers, 1, CAPACITY)
-        .threaded::<Standard>(producers, 1, CAPACITY)
+        .threaded::<Mpsc<true>>(producers, 1, CAPACITY);
+    peers(contest, producers, 1).threaded::<Standard>(producers, 1, CAPACITY)
+}
+
+fn many(producers: usize, consumers: usize) -> Contest<'static> {
+    let contest = Contest::new(format!("MPMC, {producers}P/{consumers}C, capacity {}", grouped(CAPACITY as u64)))
+        .threaded::<Mpmc<false>>(producers, consumers, CAPACITY)
+        .threaded::<Mpmc<true>>(producers, consumers, CAPACITY)
+        .threaded::<SharedMpmc>(producers, consumers, CAPACITY);
+    let contest = BOUNDED.iter().fold(contest, |contest, peer| contest.target(*peer, 1.3));
+    peers(UNBOUNDED.iter().fold(contest, |contest, peer| contest.target(*peer, 1.0)), producers, consumers)
+}
+
+/// Those who take any number of producers and consumers.
+fn peers(contest: Contest<'static>, producers: usize, consumers: usize) -> Contest<'static> {
+    contest
+        .threaded::<Ours<false>>(producers, consumers, CAPACITY)
+        .threaded::<OldLockFree>(producers, consumers, CAPACITY)
+        .threaded::<crossbeam_queue::ArrayQueue<u64>>(producers, consumers, CAPACITY)
+        .threaded::<crossbeam_queue::SegQueue<u64>>(producers, consumers, CAPACITY)
+        .threaded::<Crossbeam<true>>(producers, consumers, CAPACITY)
+        .threaded::<Crossbeam<false>>(producers, consumers, CAPACITY)
+        .threaded::<Flume>(producers, consumers, CAPACITY)
+        .threaded::<Kanal>(producers, consumers, CAPACITY)
+        .threaded::<Concurrent<true>>(producers, consumers, CAPACITY)
+        .threaded::<Concurrent<false>>(producers, consumers, CAPACITY)
+        .threaded::<Crossfire>(producers, consumers, CAPACITY)
+        .threaded::<thingbuf::ThingBuf<u64>>(producers, consumers, CAPACITY)
 }

@@ -1,16 +1,18 @@
 //! This project's queues without locks.
 
 use crate::subject::{Pop, Push, Shared, Subject};
-use elasticq::lock_free::{Consumer, LockFreeMPSCQueue, Producer};
+use elasticq::lock_free::{Consumer, LockFreeMPMCQueue, LockFreeMPSCQueue, MpmcConsumer, MpmcProducer, Producer};
 use elasticq::{BufferResult, Config};
 
 /// The name of the handles of the queue of many producers in the tables.
 pub const MPSC: &str = "elasticq MPSC, handles";
 
+fn config(least: usize, capacity: usize) -> Config {
+    Config::default().with_initial_capacity(least).with_min_capacity(least).with_max_capacity(capacity)
+}
+
 fn queue(least: usize, capacity: usize) -> BufferResult<LockFreeMPSCQueue<u64>> {
-    LockFreeMPSCQueue::new(
-        Config::default().with_initial_capacity(least).with_min_capacity(least).with_max_capacity(capacity),
-    )
+    LockFreeMPSCQueue::new(config(least, capacity))
 }
 
 /// The queue of many producers through its handles, with all of its capacity from the start or elastic from 1,024.
@@ -54,6 +56,61 @@ impl Shared for SharedMpsc {
 
     fn open(capacity: usize) -> Self {
         Self(queue(capacity, capacity).expect("the bounds are in order"))
+    }
+
+    #[inline(always)]
+    fn try_push(&self, item: u64) -> bool {
+        self.0.try_enqueue(item).is_ok()
+    }
+
+    #[inline(always)]
+    fn try_pop(&self) -> Option<u64> {
+        self.0.try_dequeue().ok().flatten()
+    }
+}
+
+/// The queue of many producers and many consumers through its handles, with all of its capacity from the start or elastic
+/// from 1,024.
+#[derive(Debug)]
+pub struct Mpmc<const ELASTIC: bool>;
+
+impl<const ELASTIC: bool> Subject for Mpmc<ELASTIC> {
+    const NAME: &'static str =
+        if ELASTIC { "elasticq MPMC, handles, elastic from 1,024" } else { "elasticq MPMC, handles" };
+    type Producer = MpmcProducer<u64>;
+    type Consumer = MpmcConsumer<u64>;
+
+    fn open(capacity: usize, producers: usize, consumers: usize) -> (Vec<Self::Producer>, Vec<Self::Consumer>) {
+        let least = if ELASTIC { capacity.min(1_024) } else { capacity };
+        let queue = LockFreeMPMCQueue::new(config(least, capacity)).expect("the bounds are in order");
+        let (producer, consumer) = queue.split();
+        (vec![producer; producers], vec![consumer; consumers])
+    }
+}
+
+impl Push for MpmcProducer<u64> {
+    #[inline(always)]
+    fn try_push(&mut self, item: u64) -> bool {
+        self.try_enqueue(item).is_ok()
+    }
+}
+
+impl Pop for MpmcConsumer<u64> {
+    #[inline(always)]
+    fn try_pop(&mut self) -> Option<u64> {
+        self.try_dequeue().ok().flatten()
+    }
+}
+
+/// The same queue through shared references.
+#[derive(Debug)]
+pub struct SharedMpmc(LockFreeMPMCQueue<u64>);
+
+impl Shared for SharedMpmc {
+    const NAME: &'static str = "elasticq MPMC, shared";
+
+    fn open(capacity: usize) -> Self {
+        Self(LockFreeMPMCQueue::new(config(capacity, capacity)).expect("the bounds are in order"))
     }
 
     #[inline(always)]

@@ -25,6 +25,24 @@ mod machine {
     #[inline(always)]
     pub(crate) const fn order_seqcst() {}
 
+    /// Leaves a cache line that others want to them for a while, the longer the more often one `failed` to get it.
+    #[cfg(feature = "lock_free")]
+    #[cold]
+    pub(crate) fn stay_away(failed: u32) {
+        for _ in 0..128 << failed.min(3) {
+            std::hint::spin_loop();
+        }
+    }
+
+    /// A number that tells threads apart, mostly: small, and given in the order in which they ask first.
+    #[cfg(feature = "lock_free")]
+    #[inline(always)]
+    pub(crate) fn thread_number() -> usize {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        std::thread_local!(static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed));
+        NUMBER.try_with(|number| *number).unwrap_or(0) // 0 where the thread is ending
+    }
+
     /// `UnsafeCell` with loom's interface, which sees when an access begins and ends.
     #[cfg(feature = "lock_free")]
     #[derive(Debug)]
@@ -74,6 +92,18 @@ mod model {
         pub(crate) fn snooze(&self) {
             loom::thread::yield_now();
         }
+    }
+
+    /// Another thread's turn.
+    #[cfg(feature = "lock_free")]
+    pub(crate) fn stay_away(_: u32) {
+        loom::thread::yield_now();
+    }
+
+    /// The same for all: it is a matter of speed only.
+    #[cfg(feature = "lock_free")]
+    pub(crate) const fn thread_number() -> usize {
+        0
     }
 
     /// loom takes sequentially consistent accesses for acquire and release ones; only its fences give one order. To be

@@ -3,7 +3,14 @@
 //! All of them are chains of segments at absolute positions. Growing and shrinking link a segment of another size and
 //! nothing is ever copied, so a resize cannot lose anything.
 
+mod chain;
+mod handles;
+mod mpmc;
 mod mpsc;
+mod records;
+mod resize;
 mod segment;
+mod takers;
 
+pub use mpmc::{LockFreeMPMCQueue, MpmcConsumer, MpmcProducer};
 pub use mpsc::{Consumer, LockFreeMPSCQueue, Producer};

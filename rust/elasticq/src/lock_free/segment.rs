@@ -10,8 +10,9 @@
 //! long as its queue and is used again: a producer may look at the `limit` of a header that was retired meanwhile, and
 //! then fails to claim. So everything that can be read without protection is an atomic.
 //!
-//! Who is protected: a thread between its claim and its publishing store, since the consumer cannot pass a claimed slot;
-//! the consumer; and whoever holds a pin (see `mpsc`), since headers are not used again while there is one.
+//! Who is protected: a thread between its claim and its publishing store, since no consumer can pass a claimed slot; the
+//! one consumer, or one of many whose record names the segment (see `records`); and whoever holds a pin (see `chain`),
+//! since headers are not used again while there is one.
 
 use crate::error::{BufferError, BufferResult};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Cell, Ordering};
@@ -29,6 +30,22 @@ pub(super) struct Slot<T> {
     value: Cell<MaybeUninit<T>>,
 }
 
+impl<T> Slot<T> {
+    /// Moves the item out.
+    ///
+    /// # Safety
+    /// It was published, this thread alone may take it, and does so once.
+    #[inline(always)]
+    pub(super) unsafe fn read(&self) -> T {
+        self.value.with(|place| {
+            // SAFETY: published, so no producer writes here until this position counts as taken.
+            let place = unsafe { &*place };
+            // SAFETY: published, and read once (this function's own condition).
+            unsafe { place.assume_init_read() }
+        })
+    }
+}
+
 pub(super) struct Segment<T> {
     /// Positions below may be claimed. Read by every producer at every push; written by the consumer now and then.
     pub(super) limit: CachePadded<AtomicU64>,
@@ -42,6 +59,8 @@ pub(super) struct Segment<T> {
     /// The position at which the segment ended.
     pub(super) end: AtomicU64,
     pub(super) next: AtomicPtr<Segment<T>>,
+    /// The list of the retired, where several consumers share one; `next` may still be read then.
+    pub(super) link: AtomicPtr<Segment<T>>,
 }
 
 impl<T> Segment<T> {
@@ -57,6 +76,7 @@ impl<T> Segment<T> {
                 skipped: AtomicU64::new(UNSET),
                 end: AtomicU64::new(OPEN),
                 next: AtomicPtr::new(ptr::null_mut()),
+                link: AtomicPtr::new(ptr::null_mut()),
             })
         });
         // Nobody reads any of it with consequences before the segment is linked, which publishes it.
@@ -76,7 +96,8 @@ impl<T> Segment<T> {
     /// Takes the slots away, for the memory to be freed.
     ///
     /// # Safety
-    /// No claim in this segment is unpublished, every item was taken, and the caller is the consumer.
+    /// No claim in this segment is unpublished, every item was taken, and the caller is the one consumer, or no record of a
+    /// consumer names this segment, nor will.
     pub(super) unsafe fn retire(&self) {
         let slots = self.slots.with_mut(|place| {
             // SAFETY: producers look at the slots only between claim and publication; there is no such producer.
@@ -88,12 +109,12 @@ impl<T> Segment<T> {
     /// The slot of `position`.
     ///
     /// # Safety
-    /// The caller holds a claim on `position` in this segment that it has not published, or is the consumer.
+    /// The caller holds a claim on `position` in this segment that it has not published, or is a consumer that is protected.
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation)] // the mask keeps what is cut off out of the result
     unsafe fn slot(&self, position: u64) -> *const Slot<T> {
         self.slots.with(|place| {
-            // SAFETY: the slots are replaced only while there is neither claim nor consumer in the segment.
+            // SAFETY: the slots are replaced only while nobody is protected.
             let slots = unsafe { &**place };
             let index = position as usize & (slots.len() - 1);
             // SAFETY: a linked segment has slots, a power of two of them, so the masked index is inside.
@@ -120,26 +141,67 @@ impl<T> Segment<T> {
         slot.stamp.store(position + 1, Ordering::Release);
     }
 
+    /// The slot of `position` if its item was published. Positions are never used twice, so no other item passes for it.
+    ///
+    /// # Safety
+    /// The segment's slots cannot be freed meanwhile: the caller is the one consumer, or its record names this segment.
+    #[inline(always)]
+    pub(super) unsafe fn published(&self, position: u64) -> Option<&Slot<T>> {
+        // SAFETY: this function's own condition.
+        let slot = unsafe { self.slot(position) };
+        // SAFETY: as above.
+        let slot = unsafe { &*slot };
+        // Acquire: pairs with the publishing store.
+        (slot.stamp.load(Ordering::Acquire) == position + 1).then_some(slot)
+    }
+
     /// Takes the item of `position` if it was published.
     ///
     /// # Safety
-    /// The caller is the consumer, `position` is its head, and this is its front segment.
+    /// The caller is the one consumer, `position` is its head, and this is its front segment.
     #[inline(always)]
     pub(super) unsafe fn take(&self, position: u64) -> Option<T> {
-        // SAFETY: the consumer may (this function's own condition).
-        let slot = unsafe { self.slot(position) };
-        // SAFETY: the slots stay until the consumer itself retires the segment.
-        let slot = unsafe { &*slot };
-        // Acquire: pairs with the publishing store.
-        if slot.stamp.load(Ordering::Acquire) != position + 1 {
-            return None;
+        // SAFETY: this function's own condition.
+        let slot = unsafe { self.published(position) }?;
+        // SAFETY: published, and read once, since the one consumer's head moves on.
+        Some(unsafe { slot.read() })
+    }
+
+    /// The slots of a segment that was linked.
+    pub(super) fn slots(&self) -> u64 {
+        (self.capacity.load(Ordering::Relaxed) as u64).next_power_of_two()
+    }
+
+    /// Frees the segments from `front` on and drops the items from `head` on: the end of a queue.
+    ///
+    /// # Safety
+    /// Nobody else can find these segments any more, `front` is the one that `head` is in, and every claim was published.
+    pub(super) unsafe fn free_chain(front: *mut Self, head: u64) {
+        /// Goes on where the drop of an item has panicked.
+        struct Rest<T>(*mut Segment<T>, u64);
+        impl<T> Rest<T> {
+            fn free(&mut self) {
+                while !self.0.is_null() {
+                    // SAFETY: nobody else has it.
+                    let segment = unsafe { &*self.0 };
+                    // SAFETY: the caller is what was the consumer; an end carries no item, so the head stops there.
+                    while let Some(item) = unsafe { segment.take(self.1) } {
+                        self.1 += 1;
+                        drop(item);
+                    }
+                    let next = segment.next.load(Ordering::SeqCst);
+                    // SAFETY: drained, and nobody else has it.
+                    drop(unsafe { Box::from_raw(std::mem::replace(&mut self.0, next)) });
+                    self.1 += 1;
+                }
+            }
         }
-        Some(slot.value.with(|place| {
-            // SAFETY: published, so no producer writes here until the head has moved on and the limit was renewed.
-            let place = unsafe { &*place };
-            // SAFETY: published, and read once, since the head moves on.
-            unsafe { place.assume_init_read() }
-        }))
+        impl<T> Drop for Rest<T> {
+            fn drop(&mut self) {
+                self.free();
+            }
+        }
+        Rest(front, head).free();
     }
 }
 

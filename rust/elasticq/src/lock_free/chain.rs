@@ -1,0 +1,411 @@
+//! The producers' side of the queues of many producers, and what their two sides share.
+//!
+//! ```text
+//! tail     | position: 62 bits | SEALED | CLOSED |   the position to be claimed next
+//! current  the segment that the producers claim in
+//! ```
+//!
+//! **Push.** Read `tail`, then `current`, then that segment's `limit`; below it, claim with a CAS of `tail` from the very
+//! value that was read; write the item; publish it by its stamp. A position is never used twice, so the CAS succeeds only
+//! if `tail` stood still since it was read. It moves whenever a segment ends, so the segment is the right one, and **the
+//! claim protects it** until the publishing store: no consumer can pass a claimed slot.
+//!
+//! **Room.** `limit = popped + capacity + skipped` of the segment: the first position that would make it one item too
+//! many (and less where slots are still being read). The consumers renew it every capacity/8 items and whenever they find
+//! nothing; a producer at the limit computes it anew, so a push is refused only if there is no room, or if the consumers
+//! are moving and have made room for less than capacity/8 since.
+//!
+//! **Resize.** See `resize`: a sealed tail takes no claims, and is reopened one position further on.
+//!
+//! **Pins.** Who looks at segments without a claim (to grow, to help) counts itself in `cold`. A retired header is used
+//! again only after a moment with `cold = 0`: who comes later cannot find it any more.
+//!
+//! **Waiting.** A consumer registers and then looks at `tail`; a producer claims and then looks for sleepers. These four
+//! accesses are sequentially consistent, so one of the two sees the other, and a push pays no fence for it. What is
+//! claimed and not yet published is waited for by yielding: its producer may have looked before.
+
+use super::segment::Segment;
+use crate::config::Config;
+use crate::elasticity::Elasticity;
+use crate::error::{BufferError, BufferResult, Rejected};
+use crate::stats::QueueStats;
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, stay_away};
+use crate::wait::Signal;
+use crossbeam_utils::CachePadded;
+use std::marker::PhantomData;
+use std::ptr;
+use std::time::{Duration, Instant};
+
+pub(super) const CLOSED: u64 = 1;
+pub(super) const SEALED: u64 = 2;
+pub(super) const FLAGS: u64 = CLOSED | SEALED;
+pub(super) const ONE: u64 = 4;
+
+/// Much longer than a store takes to reach the other processors.
+const SETTLED: Duration = Duration::from_millis(1);
+
+pub(super) const fn position(tail: u64) -> u64 {
+    tail / ONE
+}
+
+/// How many items the consumers take between two renewals of the limit.
+pub(super) const fn renewal_interval(capacity: usize) -> u64 {
+    let eighth = capacity as u64 / 8;
+    if eighth == 0 { 1 } else { eighth }
+}
+
+/// The consumers' side, as far as the producers' side has to ask it.
+pub(super) trait Takers<T> {
+    /// Items ever taken. The caller is pinned or the one consumer.
+    fn popped(&self) -> u64;
+
+    /// The first position whose slot in `segment` may still be in use, where that is not what `popped` says. The caller is
+    /// pinned or the one consumer.
+    fn occupied(&self, _segment: &Segment<T>) -> u64 {
+        u64::MAX
+    }
+}
+
+/// What the handles of a queue share.
+pub(super) struct Chain<T, C> {
+    pub(super) tail: CachePadded<AtomicU64>,
+    pub(super) current: CachePadded<AtomicPtr<Segment<T>>>,
+    /// Threads that look at segments without a claim.
+    pub(super) cold: CachePadded<AtomicUsize>,
+    /// Headers to be used again, chained through `next`.
+    pub(super) spares: AtomicPtr<Segment<T>>,
+    pub(super) producers: AtomicUsize,
+    pub(super) items: Signal,
+    pub(super) room: Signal,
+    /// Whether the queue was closed, a moment later than `tail` says so: whoever looks in vain need not look at `tail` too,
+    /// which producers are busy with.
+    pub(super) closed: AtomicBool,
+    refused: AtomicU64,
+    pub(super) grown: AtomicU64,
+    pub(super) shrunk: AtomicU64,
+    pub(super) elasticity: Elasticity,
+    pub(super) push_timeout: Option<Duration>,
+    pub(super) pop_timeout: Option<Duration>,
+    /// The consumers' side.
+    pub(super) takers: C,
+    items_inside: PhantomData<*mut T>,
+}
+
+// SAFETY: items move from the producers' threads to the consumers'; no two threads ever share one. The pointers are to
+// segments, which the protocol above shares.
+unsafe impl<T: Send, C: Send> Send for Chain<T, C> {}
+// SAFETY: as above.
+unsafe impl<T: Send, C: Sync> Sync for Chain<T, C> {}
+
+/// Counts a thread in the cold path.
+pub(super) struct Pin<'a>(&'a AtomicUsize);
+
+impl Drop for Pin<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl<T, C: Takers<T>> Chain<T, C> {
+    /// A chain of one segment; `takers` makes the consumers' side, which is to begin at position 0 of that segment.
+    pub(super) fn new(config: &Config, takers: impl FnOnce(*mut Segment<T>) -> C) -> BufferResult<Self> {
+        config.validate()?;
+        let capacity = config.initial_capacity;
+        let first = Segment::prepare(None, capacity).map_err(|_| {
+            BufferError::InvalidConfiguration(format!(
+                "initial_capacity = {capacity}: must be small enough for its slots to be allocated"
+            ))
+        })?;
+        first.base.store(0, Ordering::Relaxed);
+        first.skipped.store(0, Ordering::Relaxed);
+        first.limit.store(capacity as u64, Ordering::Relaxed);
+        let first = Box::into_raw(first);
+        Ok(Self {
+            tail: CachePadded::new(AtomicU64::new(0)),
+            current: CachePadded::new(AtomicPtr::new(first)),
+            cold: CachePadded::new(AtomicUsize::new(0)),
+            spares: AtomicPtr::new(ptr::null_mut()),
+            producers: AtomicUsize::new(0),
+            items: Signal::new(),
+            room: Signal::new(),
+            closed: AtomicBool::new(false),
+            refused: AtomicU64::new(0),
+            grown: AtomicU64::new(0),
+            shrunk: AtomicU64::new(0),
+            elasticity: Elasticity::new(config),
+            push_timeout: config.push_timeout,
+            pop_timeout: config.pop_timeout,
+            takers: takers(first),
+            items_inside: PhantomData,
+        })
+    }
+
+    /// The segment that producers claim in. Only its `limit` may be relied on, and only by a claim that succeeds, unless the
+    /// caller is pinned or the one consumer.
+    #[inline(always)]
+    pub(super) fn current(&self) -> &Segment<T> {
+        // SAFETY: headers live as long as the queue. SeqCst: not before the pin, where there is one.
+        unsafe { &*self.current.load(Ordering::SeqCst) }
+    }
+
+    #[inline(always)]
+    pub(super) fn push(&self, item: T) -> Result<(), Rejected<T>> {
+        let mut failed = 0;
+        loop {
+            let tail = self.tail.load(Ordering::Acquire);
+            if tail & FLAGS != 0 {
+                break;
+            }
+            let segment = self.current();
+            // Acquire: what a consumer read before the limit was renewed, it has read before this claim.
+            if position(tail) >= segment.limit.load(Ordering::Acquire) {
+                break;
+            }
+            if self.claim(tail, 1) {
+                // SAFETY: claimed just now.
+                unsafe { segment.publish(position(tail), item) };
+                self.wake_consumers();
+                return Ok(());
+            }
+            failed += 1;
+            stay_away(failed);
+        }
+        self.push_with_care(item)
+    }
+
+    /// SeqCst: the first half of "claim, then look for sleepers".
+    #[inline(always)]
+    fn claim(&self, tail: u64, count: u64) -> bool {
+        self.tail.compare_exchange(tail, tail + count * ONE, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    #[inline(always)]
+    fn wake_consumers(&self) {
+        order_seqcst();
+        if self.items.has_sleepers() {
+            self.items.wake(1);
+        }
+    }
+
+    #[cold]
+    fn push_with_care(&self, item: T) -> Result<(), Rejected<T>> {
+        let pin = self.pin();
+        match self.claim_with_care(1) {
+            Ok((segment, position)) => {
+                // SAFETY: claimed just now.
+                unsafe { segment.publish(position, item) };
+                drop(pin);
+                self.wake_consumers();
+                Ok(())
+            }
+            Err(reason) => Err(Rejected::new(reason, item)),
+        }
+    }
+
+    /// Adds an item, waiting for room.
+    pub(super) fn push_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
+        let mut item = match self.push(item) {
+            Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
+            settled => return settled,
+        };
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            let mut waiter = self.room.waiter();
+            order_seqcst();
+            item = match self.push(item) {
+                Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
+                settled => return self.pass_room_on(settled),
+            };
+            // After each item a consumer looks for sleepers without a fence, so he may miss one who registers at that
+            // very moment, until his store has reached the other processors. Hence a second look soon after.
+            let soon = Instant::now() + SETTLED;
+            let until = deadline.map_or(soon, |deadline| deadline.min(soon));
+            if !cfg!(loom) && !waiter.wait_until(Some(until)) {
+                item = match self.push(item) {
+                    Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
+                    settled => return self.pass_room_on(settled),
+                };
+            }
+            if !waiter.wait_until(deadline) {
+                return Err(Rejected::new(BufferError::Timeout(timeout), item));
+            }
+        }
+    }
+
+    /// Several places that come free at once wake one producer; who found one and may have left more wakes the next.
+    fn pass_room_on(&self, settled: Result<(), Rejected<T>>) -> Result<(), Rejected<T>> {
+        if settled.is_ok() && self.room.has_sleepers() {
+            self.room.wake(1);
+        }
+        settled
+    }
+
+    #[cold]
+    pub(super) fn count_refused<I>(&self, items: usize, rejected: Rejected<I>) -> Rejected<I> {
+        self.refused.fetch_add(items as u64, Ordering::Relaxed);
+        rejected
+    }
+
+    /// Adds all of `items`, or none of them.
+    pub(super) fn push_all(&self, items: &mut std::vec::IntoIter<T>) -> BufferResult<()> {
+        let count = items.len() as u64;
+        if count == 0 {
+            return Ok(());
+        }
+        let tail = self.tail.load(Ordering::Acquire);
+        let mut claimed = None;
+        if tail & FLAGS == 0 {
+            let segment = self.current();
+            if position(tail) + count <= segment.limit.load(Ordering::Acquire) && self.claim(tail, count) {
+                claimed = Some((segment, position(tail)));
+            }
+        }
+        let _pin = claimed.is_none().then(|| self.pin());
+        let (segment, first) = match claimed {
+            Some(claimed) => claimed,
+            None => self.claim_with_care(count)?,
+        };
+        for position in first..first + count {
+            if let Some(item) = items.next() {
+                // SAFETY: claimed above; each position once.
+                unsafe { segment.publish(position, item) };
+            }
+        }
+        self.wake_consumers();
+        Ok(())
+    }
+
+    pub(super) fn pin(&self) -> Pin<'_> {
+        self.cold.fetch_add(1, Ordering::SeqCst);
+        order_seqcst();
+        Pin(&self.cold)
+    }
+
+    /// Claims `count` positions in a row, growing if need be. The caller is pinned.
+    fn claim_with_care(&self, count: u64) -> BufferResult<(&Segment<T>, u64)> {
+        let backoff = Backoff::new();
+        loop {
+            let tail = self.tail.load(Ordering::SeqCst);
+            if tail & CLOSED != 0 {
+                return Err(BufferError::Closed);
+            }
+            if tail & SEALED != 0 {
+                self.help(tail);
+                continue;
+            }
+            let segment = self.current();
+            let first = position(tail);
+            let capacity = segment.capacity.load(Ordering::SeqCst);
+            if segment.base.load(Ordering::SeqCst) > first {
+                continue; // the tail that was read is history
+            }
+            let skipped = segment.skipped.load(Ordering::SeqCst);
+            let popped = self.takers.popped();
+            let room = self.limit(popped, segment);
+            let fits = first + count <= room;
+            let full = capacity >= self.elasticity.max();
+            if fits && !(full && self.consumers_move(segment, room, capacity)) {
+                if self.claim(tail, count) {
+                    return Ok((segment, first));
+                }
+                backoff.spin();
+            } else if full {
+                let max = self.elasticity.max();
+                let empty_room = room.saturating_sub(first);
+                return Err(if empty_room == 0 || count > max as u64 || fits {
+                    BufferError::MaxCapacityReached(max)
+                } else {
+                    BufferError::Full
+                });
+            } else {
+                // There is none, or there is one but too small for the batch: growing makes some in any case.
+                let len = (first - skipped).saturating_sub(popped);
+                let needed = usize::try_from(len + count).unwrap_or(usize::MAX);
+                if needed > self.elasticity.max() {
+                    return Err(if count > self.elasticity.max() as u64 {
+                        BufferError::MaxCapacityReached(self.elasticity.max())
+                    } else {
+                        BufferError::Full
+                    });
+                }
+                self.prepare_next(segment, self.elasticity.grown(capacity, needed.max(capacity + 1)))?;
+                self.seal(tail);
+            }
+        }
+    }
+
+    /// The first position of `segment` that there is no room for. The caller is pinned or the one consumer.
+    pub(super) fn limit(&self, popped: u64, segment: &Segment<T>) -> u64 {
+        let capacity = segment.capacity.load(Ordering::SeqCst) as u64;
+        let skipped = segment.skipped.load(Ordering::SeqCst);
+        popped.saturating_add(capacity).saturating_add(skipped).min(self.takers.occupied(segment))
+    }
+
+    /// Whether the consumers have made `room` since they last renewed the limit and are making more. They will renew it
+    /// soon; fighting them for each single slot would slow everybody down.
+    fn consumers_move(&self, segment: &Segment<T>, room: u64, capacity: usize) -> bool {
+        let renewed = segment.limit.load(Ordering::SeqCst);
+        let lag = room.saturating_sub(renewed);
+        if lag == 0 || lag >= renewal_interval(capacity) {
+            return false;
+        }
+        for _ in 0..32 {
+            std::hint::spin_loop();
+        }
+        self.limit(self.takers.popped(), segment) != room
+    }
+
+    pub(super) fn close(&self) {
+        self.tail.fetch_or(CLOSED, Ordering::SeqCst);
+        self.closed.store(true, Ordering::SeqCst);
+        self.items.wake(usize::MAX);
+        self.room.wake(usize::MAX);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.tail.load(Ordering::SeqCst) & CLOSED != 0
+    }
+
+    /// Items ever accepted, items ever taken, and the capacity, of about one moment.
+    pub(super) fn counts(&self) -> (u64, u64, usize) {
+        let _pin = self.pin();
+        loop {
+            let popped = self.takers.popped();
+            let tail = self.tail.load(Ordering::SeqCst);
+            let segment = self.current();
+            let base = segment.base.load(Ordering::SeqCst);
+            // While sealed, the segment may be the one that begins right behind the tail.
+            let end = position(tail).max(base);
+            if base <= position(tail) + 1 {
+                let pushed = end - segment.skipped.load(Ordering::SeqCst);
+                return (pushed, popped.min(pushed), segment.capacity.load(Ordering::SeqCst));
+            }
+        }
+    }
+
+    pub(super) fn stats(&self) -> QueueStats {
+        let (pushed, popped, capacity) = self.counts();
+        let size = usize::try_from(pushed - popped).unwrap_or(usize::MAX);
+        QueueStats {
+            messages_enqueued: pushed,
+            messages_dequeued: popped,
+            messages_dropped: self.refused.load(Ordering::Relaxed),
+            current_size: size,
+            current_capacity: capacity,
+            peak_size: 0,
+            grown: self.grown.load(Ordering::Relaxed),
+            shrunk: self.shrunk.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl<T, C> Drop for Chain<T, C> {
+    fn drop(&mut self) {
+        let mut spare = self.spares.swap(ptr::null_mut(), Ordering::SeqCst);
+        while !spare.is_null() {
+            // SAFETY: each header is in one place, and no handle is left to look at it.
+            let header = unsafe { Box::from_raw(spare) };
+            spare = header.next.load(Ordering::SeqCst);
+        }
+    }
+}

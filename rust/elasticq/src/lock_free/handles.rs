@@ -1,0 +1,177 @@
+//! What the public handles of the queues have in common, as macros: each type has these methods itself, so that they
+//! stand in its own documentation.
+
+/// The methods that put in. `$queue` is the type that the examples speak of.
+macro_rules! producing {
+    ($queue:literal) => {
+        /// Adds `item` at the end without waiting. Lock-free.
+        ///
+        /// # Errors
+        /// - `MaxCapacityReached(max_capacity)`: there is no room, or, while items are being taken, less than an eighth of the
+        ///   capacity has come free since it last said so.
+        /// - `ResizeError`: there is no memory to grow.
+        /// - `Closed`: the queue was closed.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::{Config, ", $queue, "};")]
+        ///
+        #[doc = concat!("let queue = ", $queue, "::new(Config::default())?;")]
+        /// queue.try_enqueue(1)?;
+        /// # Ok::<(), elasticq::BufferError>(())
+        /// ```
+        #[inline(always)]
+        pub fn try_enqueue(&self, item: T) -> $crate::BufferResult<()> {
+            match self.core.push(item) {
+                Ok(()) => Ok(()),
+                Err(rejected) => Err(self.core.count_refused(1, rejected).into()),
+            }
+        }
+
+        /// [`try_enqueue`](Self::try_enqueue) that hands the item back when it is refused.
+        ///
+        /// # Errors
+        /// As [`try_enqueue`](Self::try_enqueue); the [`Rejected`](crate::Rejected) holds the item.
+        #[inline(always)]
+        pub fn offer(&self, item: T) -> Result<(), $crate::Rejected<T>> {
+            match self.core.push(item) {
+                Ok(()) => Ok(()),
+                Err(rejected) => Err(self.core.count_refused(1, rejected)),
+            }
+        }
+
+        /// Adds all of `items`, next to each other and with one claim, or none of them.
+        ///
+        /// # Errors
+        /// As [`try_enqueue`](Self::try_enqueue), and `Full` when there is room, but not for all; the [`Rejected`](crate::Rejected) holds the
+        /// items.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::{Config, ", $queue, "};")]
+        ///
+        #[doc = concat!("let queue = ", $queue, "::new(Config::default())?;")]
+        /// queue.offer_batch(vec![1, 2, 3])?;
+        /// assert_eq!(queue.dequeue_batch(2), Ok(vec![1, 2]));
+        /// # Ok::<(), elasticq::BufferError>(())
+        /// ```
+        pub fn offer_batch(&self, items: Vec<T>) -> Result<(), $crate::Rejected<Vec<T>>> {
+            let mut items = items.into_iter();
+            match self.core.push_all(&mut items) {
+                Ok(()) => Ok(()),
+                Err(reason) => {
+                    let count = items.len();
+                    Err(self.core.count_refused(count, $crate::Rejected::new(reason, items.collect())))
+                }
+            }
+        }
+
+        /// Adds `item` at the end, blocking up to `timeout` until there is room.
+        ///
+        /// # Errors
+        /// `Timeout(timeout)`, `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`](crate::Rejected) holds the item.
+        pub fn offer_within(&self, item: T, timeout: std::time::Duration) -> Result<(), $crate::Rejected<T>> {
+            self.core.push_within(item, timeout).map_err(|rejected| self.core.count_refused(1, rejected))
+        }
+    };
+}
+
+/// The methods that look, and closing.
+macro_rules! watching {
+    () => {
+        /// Items in the queue now, those claimed and not yet published included. Other threads may change it meanwhile.
+        #[must_use]
+        pub fn len(&self) -> usize {
+            self.core.stats().current_size
+        }
+
+        /// Whether the queue holds nothing now.
+        #[must_use]
+        pub fn is_empty(&self) -> bool {
+            self.len() == 0
+        }
+
+        /// The logical capacity now, in items.
+        #[must_use]
+        pub fn capacity(&self) -> usize {
+            self.core.stats().current_capacity
+        }
+
+        /// Counters and sizes, read one after the other; the peak is not kept.
+        #[must_use]
+        pub fn stats(&self) -> $crate::QueueStats {
+            self.core.stats()
+        }
+
+        /// Refuses all pushes from now on and wakes everybody who waits. What is inside can still be taken.
+        pub fn close(&self) {
+            self.core.close();
+        }
+
+        /// Whether the queue was closed.
+        #[must_use]
+        pub fn is_closed(&self) -> bool {
+            self.core.is_closed()
+        }
+    };
+}
+
+/// `Buffer` for the shared handle.
+macro_rules! buffer {
+    ($queue:ident) => {
+        impl<T> $crate::Buffer<T> for $queue<T> {
+            fn push(&self, item: T) -> $crate::BufferResult<()> {
+                match self.core.push_timeout {
+                    None => self.try_enqueue(item),
+                    Some(timeout) => Ok(self.offer_within(item, timeout)?),
+                }
+            }
+            fn offer(&self, item: T) -> Result<(), $crate::Rejected<T>> {
+                self.offer(item)
+            }
+            fn push_batch(&self, items: Vec<T>) -> $crate::BufferResult<()> {
+                Ok(self.offer_batch(items)?)
+            }
+            fn pop(&self) -> $crate::BufferResult<T> {
+                match self.core.pop_timeout {
+                    None => $crate::Buffer::try_pop(self),
+                    Some(timeout) => self.dequeue_within(timeout)?.ok_or($crate::BufferError::Timeout(timeout)),
+                }
+            }
+            fn try_pop(&self) -> $crate::BufferResult<T> {
+                self.try_dequeue()?.ok_or($crate::BufferError::Empty)
+            }
+            fn pop_batch(&self, max_items: usize) -> $crate::BufferResult<Vec<T>> {
+                self.dequeue_batch(max_items)
+            }
+            fn len(&self) -> usize {
+                self.len()
+            }
+            fn capacity(&self) -> usize {
+                self.capacity()
+            }
+            fn close(&self) {
+                self.close();
+            }
+            fn is_closed(&self) -> bool {
+                self.is_closed()
+            }
+            fn stats(&self) -> $crate::QueueStats {
+                self.stats()
+            }
+        }
+    };
+}
+
+/// `Debug` for handles: their counters.
+macro_rules! debug {
+    ($($handle:ident)*) => {
+        $(impl<T> std::fmt::Debug for $handle<T> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($handle)).field("stats", &self.stats()).finish_non_exhaustive()
+            }
+        })*
+    };
+}
+
+pub(super) use {buffer, debug, producing, watching};

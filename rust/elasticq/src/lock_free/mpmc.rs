@@ -1,0 +1,223 @@
+//! The elastic queue of many producers and many consumers: its public face. `chain` and `resize` are its producers' side,
+//! `takers` and `records` its consumers'.
+
+use super::handles::{buffer, debug, producing, watching};
+use super::records::Record;
+use super::takers::Core;
+use crate::config::Config;
+use crate::error::BufferResult;
+use crate::sync::Ordering;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An elastic queue of many producers and many consumers, without locks.
+///
+/// Pushing and taking are one claim each, and lock-free: some push and some take always succeed. Each item goes to exactly
+/// one consumer, in the order of the queue; what one consumer takes of one producer is in that producer's order. Capacity
+/// follows the use between `min_capacity` and `max_capacity` as in every queue of this crate; a burst that fits
+/// `max_capacity` is never refused, also while the consumers rest, and the memory goes back when it has been taken.
+///
+/// This handle is shared by reference: any thread may put in and take through it. [`split`](Self::split) gives handles,
+/// with which taking is cheaper.
+///
+/// **A stalled producer** that has claimed its place and not yet published its item holds back what came after it: until
+/// then consumers find nothing. **A stalled consumer** that has claimed an item and not yet moved it out holds back nobody
+/// but the producer that comes to the same place one lap later; a queue below `max_capacity` grows around it, one
+/// at `max_capacity` has so much less room until it goes on. No code of the caller runs at either place, so only
+/// the scheduler can stall a thread there.
+///
+/// # Examples
+/// ```
+/// use elasticq::{Config, LockFreeMPMCQueue};
+///
+/// let queue = LockFreeMPMCQueue::new(Config::default())?;
+/// queue.offer_batch((0..100).collect())?;
+/// let taken: usize = std::thread::scope(|scope| {
+///     let take = || queue.dequeue_batch(50).map(|items| items.len()).unwrap_or(0);
+///     let threads = [scope.spawn(take), scope.spawn(take)];
+///     threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+/// });
+/// assert_eq!((taken, queue.try_dequeue()), (100, Ok(None)));
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
+pub struct LockFreeMPMCQueue<T> {
+    core: Arc<Core<T>>,
+}
+
+/// The end of a [`LockFreeMPMCQueue`] that puts in; clone it for more. When the last one is dropped the queue is closed.
+pub struct MpmcProducer<T> {
+    core: Arc<Core<T>>,
+}
+
+/// The end of a [`LockFreeMPMCQueue`] that takes; clone it for more. When the last one is dropped the queue is closed.
+///
+/// The memory of the part of the queue that a handle took from last is kept until the handle is used again, waits, or is
+/// dropped.
+pub struct MpmcConsumer<T> {
+    record: NonNull<Record<T>>,
+    core: Arc<Core<T>>,
+}
+
+// SAFETY: the record is the handle's alone, and lives as long as the core; items may go to the handle's thread.
+unsafe impl<T: Send> Send for MpmcConsumer<T> {}
+// SAFETY: a shared handle can only look at the core.
+unsafe impl<T: Send> Sync for MpmcConsumer<T> {}
+
+impl<T> LockFreeMPMCQueue<T> {
+    /// Makes an empty queue and allocates its initial capacity.
+    ///
+    /// # Errors
+    /// `InvalidConfiguration`, naming the field, its value and the rule.
+    pub fn new(config: Config) -> BufferResult<Self> {
+        Ok(Self { core: Arc::new(Core::open(&config)?) })
+    }
+
+    /// Gives the two ends as handles that can be cloned.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, LockFreeMPMCQueue};
+    ///
+    /// let (producer, mut consumer) = LockFreeMPMCQueue::new(Config::default())?.split();
+    /// let mut other = consumer.clone();
+    /// producer.offer_batch(vec![1, 2])?;
+    /// drop(producer);
+    /// assert_eq!(consumer.try_dequeue(), Ok(Some(1)));
+    /// assert_eq!(other.try_dequeue(), Ok(Some(2)));
+    /// assert_eq!(consumer.try_dequeue(), Err(BufferError::Closed));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    #[must_use]
+    pub fn split(self) -> (MpmcProducer<T>, MpmcConsumer<T>) {
+        self.core.producers.store(1, Ordering::SeqCst);
+        (MpmcProducer { core: Arc::clone(&self.core) }, MpmcConsumer::new(self.core))
+    }
+
+    producing!("LockFreeMPMCQueue");
+    watching!();
+
+    /// Takes the oldest item; `None` when there is none, or when the next one is claimed and not yet published. Lock-free.
+    ///
+    /// # Errors
+    /// `Closed`: the queue was closed, and everything was taken.
+    #[inline(always)]
+    pub fn try_dequeue(&self) -> BufferResult<Option<T>> {
+        let turn = Turn::new(&self.core);
+        self.core.try_take(turn.0)
+    }
+
+    /// Takes up to `max_items`, oldest first; those next to each other in memory with one claim.
+    ///
+    /// # Errors
+    /// As [`try_dequeue`](Self::try_dequeue); `ResizeError` when there is no memory for the vector (nothing is taken).
+    pub fn dequeue_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        let turn = Turn::new(&self.core);
+        self.core.take_batch(turn.0, max_items)
+    }
+
+    /// Takes the oldest item, blocking up to `timeout` for one; `None` when none came.
+    ///
+    /// # Errors
+    /// As [`try_dequeue`](Self::try_dequeue).
+    pub fn dequeue_within(&self, timeout: Duration) -> BufferResult<Option<T>> {
+        let turn = Turn::new(&self.core);
+        self.core.take_until(turn.0, Instant::now().checked_add(timeout))
+    }
+}
+
+impl<T> MpmcProducer<T> {
+    producing!("LockFreeMPMCQueue");
+    watching!();
+}
+
+impl<T> MpmcConsumer<T> {
+    fn new(core: Arc<Core<T>>) -> Self {
+        core.takers.handles.fetch_add(1, Ordering::SeqCst);
+        Self { record: NonNull::from(core.record()), core }
+    }
+
+    #[inline(always)]
+    fn record(&self) -> &Record<T> {
+        // SAFETY: records live as long as the core, which this handle holds.
+        unsafe { self.record.as_ref() }
+    }
+
+    watching!();
+
+    /// Takes the oldest item; `None` when there is none, or when the next one is claimed and not yet published. Lock-free.
+    ///
+    /// # Errors
+    /// `Closed`: the queue was closed, and everything was taken.
+    #[inline(always)]
+    pub fn try_dequeue(&mut self) -> BufferResult<Option<T>> {
+        self.core.try_take(self.record())
+    }
+
+    /// Takes up to `max_items`, oldest first; those next to each other in memory with one claim.
+    ///
+    /// # Errors
+    /// As [`try_dequeue`](Self::try_dequeue); `ResizeError` when there is no memory for the vector (nothing is taken).
+    pub fn dequeue_batch(&mut self, max_items: usize) -> BufferResult<Vec<T>> {
+        self.core.take_batch(self.record(), max_items)
+    }
+
+    /// Takes the oldest item, blocking up to `timeout` for one; `None` when none came.
+    ///
+    /// # Errors
+    /// As [`try_dequeue`](Self::try_dequeue).
+    pub fn dequeue_within(&mut self, timeout: Duration) -> BufferResult<Option<T>> {
+        self.core.take_until(self.record(), Instant::now().checked_add(timeout))
+    }
+}
+
+impl<T> Clone for MpmcProducer<T> {
+    fn clone(&self) -> Self {
+        self.core.producers.fetch_add(1, Ordering::SeqCst);
+        Self { core: Arc::clone(&self.core) }
+    }
+}
+
+impl<T> Clone for MpmcConsumer<T> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.core))
+    }
+}
+
+impl<T> Drop for MpmcProducer<T> {
+    fn drop(&mut self) {
+        if self.core.producers.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.core.close();
+        }
+    }
+}
+
+impl<T> Drop for MpmcConsumer<T> {
+    fn drop(&mut self) {
+        self.core.let_go(self.record());
+        self.record().release();
+        if self.core.takers.handles.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.core.close();
+        }
+    }
+}
+
+/// A record for one call.
+struct Turn<'a, T>(&'a Record<T>);
+
+impl<'a, T> Turn<'a, T> {
+    #[inline(always)]
+    fn new(core: &'a Core<T>) -> Self {
+        Self(core.record())
+    }
+}
+
+impl<T> Drop for Turn<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+debug!(LockFreeMPMCQueue MpmcProducer MpmcConsumer);
+buffer!(LockFreeMPMCQueue);

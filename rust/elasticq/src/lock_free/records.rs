@@ -1,0 +1,183 @@
+//! What consumers that share a head tell each other: a record for each, in a list that only grows.
+//!
+//! ```text
+//! hazard    the segment that this consumer works in: its slots are not freed, its header is not used again
+//! working   no position from here on has been finished by this consumer; IDLE between two takes
+//! busy      somebody uses this record: a handle for as long as it lives, a call through a shared reference
+//! ```
+//!
+//! **hazard** is set once per segment: store it, then look whether the segment is still in front. A retirer first moves
+//! the front on and then looks at the records. These four accesses are sequentially consistent, so one of the two sees the
+//! other.
+//!
+//! **working** is stored before the claim (the CAS of the head) and taken back after the item was moved out. Whoever
+//! reads a head beyond a claim has therefore acquired that store, and finds in the record this position, an earlier one,
+//! or a later store, which tells that the item is out. So every position below *the head and all `working`, the head being
+//! read first*, is finished, and its slot may be written again. Neither side pays a fence for it, and no slot is
+//! written by a consumer.
+
+use super::segment::Segment;
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, order_seqcst, thread_number};
+use crossbeam_utils::CachePadded;
+use std::ptr;
+
+const IDLE: u64 = u64::MAX;
+
+pub(super) struct Record<T> {
+    hazard: AtomicPtr<Segment<T>>,
+    working: AtomicU64,
+    busy: AtomicBool,
+    /// The record that was there before.
+    next: AtomicPtr<CachePadded<Record<T>>>,
+}
+
+impl<T> Record<T> {
+    /// The segment that is protected, for who uses the record.
+    #[inline(always)]
+    pub(super) fn segment(&self) -> Option<&Segment<T>> {
+        // Relaxed: only the user changes it.
+        let hazard = self.hazard.load(Ordering::Relaxed);
+        // SAFETY: headers live as long as the queue, and the record does not outlive it.
+        unsafe { hazard.as_ref() }
+    }
+
+    /// Protects the segment that `front` shows, and tells whether that let go of another.
+    pub(super) fn protect(&self, front: &AtomicPtr<Segment<T>>) -> (*mut Segment<T>, bool) {
+        let before = self.hazard.load(Ordering::Relaxed);
+        let mut seen = front.load(Ordering::SeqCst);
+        if seen == before {
+            return (seen, false); // protected all the time, so it is the same use of that header
+        }
+        loop {
+            self.hazard.store(seen, Ordering::SeqCst);
+            order_seqcst();
+            let now = front.load(Ordering::SeqCst);
+            if now == seen {
+                return (seen, !before.is_null());
+            }
+            seen = now;
+        }
+    }
+
+    /// Protects nothing any more.
+    pub(super) fn let_go(&self) {
+        // Release: who sees it sees that this consumer is done with the slots.
+        self.hazard.store(ptr::null_mut(), Ordering::Release);
+    }
+
+    /// To be called before `position` is claimed. Release: later stores than the one that ended a take end it as well.
+    #[inline(always)]
+    pub(super) fn begin(&self, position: u64) {
+        self.working.store(position, Ordering::Release);
+    }
+
+    /// To be called after the items were moved out, or when the claim has failed. Release: who sees it may have the slots
+    /// written again.
+    #[inline(always)]
+    pub(super) fn finish(&self) {
+        self.working.store(IDLE, Ordering::Release);
+    }
+
+    #[inline(always)]
+    fn try_use(&self) -> bool {
+        // Acquire: pairs with `release`, so that this user knows what the one before has set.
+        !self.busy.load(Ordering::Relaxed)
+            && self.busy.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    #[inline(always)]
+    pub(super) fn release(&self) {
+        self.busy.store(false, Ordering::Release);
+    }
+}
+
+pub(super) struct Records<T> {
+    first: CachePadded<AtomicPtr<CachePadded<Record<T>>>>,
+    count: AtomicUsize,
+}
+
+impl<T> Records<T> {
+    pub(super) fn new() -> Self {
+        Self { first: CachePadded::new(AtomicPtr::new(ptr::null_mut())), count: AtomicUsize::new(0) }
+    }
+
+    /// A record for the caller alone until he releases it. Threads begin to look at different places.
+    #[inline(always)]
+    pub(super) fn obtain(&self) -> &Record<T> {
+        let count = self.count.load(Ordering::Relaxed);
+        if count > 0 {
+            if let Some(record) = self.iter().nth(thread_number() % count).filter(|record| record.try_use()) {
+                return record;
+            }
+        }
+        self.obtain_any()
+    }
+
+    #[cold]
+    fn obtain_any(&self) -> &Record<T> {
+        self.iter().find(|record| record.try_use()).unwrap_or_else(|| self.add())
+    }
+
+    fn add(&self) -> &Record<T> {
+        let mut before = self.first.load(Ordering::Acquire);
+        let record = Box::into_raw(Box::new(CachePadded::new(Record {
+            hazard: AtomicPtr::new(ptr::null_mut()),
+            working: AtomicU64::new(IDLE),
+            busy: AtomicBool::new(true),
+            next: AtomicPtr::new(before),
+        })));
+        // SAFETY: made above; freed only with the queue.
+        let added = unsafe { &*record };
+        // Release: who finds the record sees what is in it.
+        while let Err(now) = self.first.compare_exchange(before, record, Ordering::AcqRel, Ordering::Acquire) {
+            before = now;
+            added.next.store(before, Ordering::Relaxed);
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        added
+    }
+
+    #[inline(always)]
+    fn iter(&self) -> impl Iterator<Item = &Record<T>> {
+        let mut next = self.first.load(Ordering::Acquire);
+        std::iter::from_fn(move || {
+            // SAFETY: records live as long as the list.
+            let record: &Record<T> = unsafe { next.as_ref() }?;
+            next = record.next.load(Ordering::Relaxed);
+            Some(record)
+        })
+    }
+
+    /// The first position that may not be finished, given the head.
+    pub(super) fn finished(&self, head: &AtomicU64) -> u64 {
+        // Acquire, in this order: see above. A record that is not in the list yet has claimed nothing below this head.
+        let head = head.load(Ordering::Acquire);
+        self.iter().map(|record| record.working.load(Ordering::Acquire)).fold(head, u64::min)
+    }
+
+    /// Whether a consumer works in this segment, which is no longer in front. Records that nobody uses forget it.
+    pub(super) fn name(&self, segment: *mut Segment<T>) -> bool {
+        self.iter().any(|record| {
+            if record.hazard.load(Ordering::SeqCst) != segment {
+                return false;
+            }
+            if record.try_use() {
+                record.let_go();
+                record.release();
+                return false;
+            }
+            true
+        })
+    }
+}
+
+impl<T> Drop for Records<T> {
+    fn drop(&mut self) {
+        let mut next = self.first.swap(ptr::null_mut(), Ordering::Acquire);
+        while !next.is_null() {
+            // SAFETY: in this list and nowhere else; no handle is left.
+            let record = unsafe { Box::from_raw(next) };
+            next = record.next.load(Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Growing and shrinking: the next segment is linked, by whoever comes by.
+//!
+//! Prepare the next segment; mark `tail` SEALED; set the `end` of the old one, `base`, `skipped` and `limit` of the new one,
+//! make it `current`; reopen `tail` **one position further on**. Each step is a CAS from the exact old value and can be done
+//! by any thread that finds the mark, so a stalled thread holds up nobody.
+
+use super::chain::{CLOSED, Chain, FLAGS, ONE, SEALED, Takers, position};
+use super::segment::{OPEN, Segment, UNSET};
+use crate::error::BufferResult;
+use crate::sync::Ordering;
+use std::ptr;
+
+impl<T, C: Takers<T>> Chain<T, C> {
+    /// Links a segment to follow `segment`, unless there is one. The caller is pinned or the one consumer.
+    pub(super) fn prepare_next(&self, segment: &Segment<T>, capacity: usize) -> BufferResult<()> {
+        if !segment.next.load(Ordering::SeqCst).is_null() {
+            return Ok(());
+        }
+        let fresh = Box::into_raw(Segment::prepare(self.take_spare(), capacity)?);
+        if segment.next.compare_exchange(ptr::null_mut(), fresh, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            // Somebody was faster; nobody has seen this one.
+            // SAFETY: headers live as long as the queue.
+            let unused = unsafe { &*fresh };
+            // SAFETY: it was never linked, so nobody can have claimed in it.
+            unsafe { unused.retire() };
+            self.keep_spare(fresh);
+        }
+        Ok(())
+    }
+
+    /// Keeps a header without slots for a resize to come. Nobody may be able to find it, though a stale producer may still
+    /// look at its limit, which is why it is never freed before the queue.
+    pub(super) fn keep_spare(&self, header: *mut Segment<T>) {
+        // SAFETY: unlinked headers belong to whoever holds them, and live as long as the queue.
+        let link = unsafe { &(*header).next };
+        let mut first = self.spares.load(Ordering::SeqCst);
+        loop {
+            link.store(first, Ordering::SeqCst);
+            match self.spares.compare_exchange(first, header, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return,
+                Err(now) => first = now,
+            }
+        }
+    }
+
+    /// A header to use again. All are taken off at once and the rest is put back, so there is no ABA.
+    fn take_spare(&self) -> Option<Box<Segment<T>>> {
+        let header = self.spares.swap(ptr::null_mut(), Ordering::SeqCst);
+        if header.is_null() {
+            return None;
+        }
+        // SAFETY: headers that were taken off the list belong to this thread.
+        let header = unsafe { Box::from_raw(header) };
+        let mut rest = header.next.load(Ordering::SeqCst);
+        while !rest.is_null() {
+            // SAFETY: as above.
+            let after = unsafe { (*rest).next.load(Ordering::SeqCst) };
+            self.keep_spare(rest);
+            rest = after;
+        }
+        Some(header)
+    }
+
+    /// Marks the tail, so that the segment takes no more. The caller has prepared the next one.
+    pub(super) fn seal(&self, tail: u64) -> bool {
+        self.tail.compare_exchange(tail, tail | SEALED, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    /// Completes the resize that `tail`, which is sealed, speaks of. The caller is pinned or the one consumer.
+    pub(super) fn help(&self, tail: u64) {
+        let end = position(tail);
+        let old = self.current.load(Ordering::SeqCst);
+        // SAFETY: headers live as long as the queue; the pin keeps this one from being used again meanwhile.
+        let segment = unsafe { &*old };
+        let base = segment.base.load(Ordering::SeqCst);
+        if base <= end {
+            let _ = segment.end.compare_exchange(OPEN, end, Ordering::SeqCst, Ordering::SeqCst);
+            let next = segment.next.load(Ordering::SeqCst);
+            // SAFETY: prepared before the tail was sealed, and not retired while this thread is pinned: consumers
+            // get to `next` only through `segment`.
+            let fresh = unsafe { &*next };
+            let skipped = segment.skipped.load(Ordering::SeqCst) + 1;
+            let _ = fresh.base.compare_exchange(UNSET, end + 1, Ordering::SeqCst, Ordering::SeqCst);
+            let _ = fresh.skipped.compare_exchange(UNSET, skipped, Ordering::SeqCst, Ordering::SeqCst);
+            let capacity = fresh.capacity.load(Ordering::SeqCst);
+            let limit = self.limit(self.takers.popped(), fresh);
+            let _ = fresh.limit.compare_exchange(0, limit, Ordering::SeqCst, Ordering::SeqCst);
+            if self.current.compare_exchange(old, next, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                let before = segment.capacity.load(Ordering::SeqCst);
+                let resizes = if capacity > before { &self.grown } else { &self.shrunk };
+                resizes.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        // One position further on: no CAS from before can succeed.
+        let reopened = (end + 1) * ONE;
+        if self.tail.compare_exchange(tail, reopened | (tail & CLOSED), Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            // Closed since, or done by somebody else.
+            let closed = (end * ONE) | SEALED | CLOSED;
+            let _ = self.tail.compare_exchange(closed, reopened | CLOSED, Ordering::SeqCst, Ordering::Relaxed);
+        }
+    }
+
+    /// Shrinks a queue that is sparsely used after `popped` items were taken. The caller is pinned or the one consumer.
+    pub(super) fn shrink(&self, popped: u64) {
+        // In this order: if the tail is sealed from the value read here, it is this segment that ends.
+        let tail = self.tail.load(Ordering::SeqCst);
+        let segment = self.current();
+        let capacity = segment.capacity.load(Ordering::SeqCst);
+        let pushed = position(tail).saturating_sub(segment.skipped.load(Ordering::SeqCst));
+        let len = usize::try_from(pushed.saturating_sub(popped)).unwrap_or(usize::MAX);
+        let smaller = self.elasticity.shrunk(capacity, len);
+        if tail & FLAGS == 0 && smaller < capacity {
+            // Without memory, or where a producer was faster, the next time will do.
+            if self.prepare_next(segment, smaller).is_ok() && self.seal(tail) {
+                self.help(tail | SEALED);
+            }
+        }
+    }
+}

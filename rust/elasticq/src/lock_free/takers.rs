@@ -1,0 +1,381 @@
+//! The consumers' side of the queue of many consumers.
+//!
+//! ```text
+//! head     the position to be taken next
+//! front    the segment it is in (for a moment, when a segment was drained, the one that begins right behind it)
+//! retired  segments that were drained, to be freed when no record names them any more
+//! ```
+//!
+//! **Take.** Read `head`; look at its slot in the segment that the consumer's record protects. Its stamp can fit only if
+//! that is the right segment, since positions are never used twice. Note the position in the record, claim it with a CAS of
+//! `head`, move the item out, erase the note. `records` tells how producers know from the notes which slots they may
+//! write again: consumers write nothing to the slots.
+//!
+//! **End of a segment.** Where `head` is the `end` of the front, which carries no item, complete the resize, move `front`
+//! on to the next segment, then `head` on to its `base`. Each step is a CAS from the exact old value that anybody can do.
+//! Who moved the front retires the old segment.
+//!
+//! **A failed claim** means that others are taking. The loser stays away for a while instead of trying again at once, so
+//! that the cache line of `head` does not travel for each item.
+//!
+//! **A stalled consumer** between claim and moving out keeps its slot, and with it the room beyond the next lap, from
+//! being used; everybody else goes on, and a queue that may grow grows around it.
+
+use super::chain::{CLOSED, Chain, SEALED, Takers, position, renewal_interval};
+use super::records::{Record, Records};
+use super::segment::Segment;
+use crate::config::Config;
+use crate::error::{BufferError, BufferResult};
+use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, fence, order_seqcst, stay_away};
+use crossbeam_utils::CachePadded;
+use std::ptr;
+use std::time::Instant;
+
+/// What the consumers share.
+pub(super) struct Many<T> {
+    head: CachePadded<AtomicU64>,
+    front: CachePadded<AtomicPtr<Segment<T>>>,
+    records: Records<T>,
+    retired: AtomicPtr<Segment<T>>,
+    /// Handles of consumers.
+    pub(super) handles: AtomicUsize,
+}
+
+impl<T> Takers<T> for Many<T> {
+    fn popped(&self) -> u64 {
+        loop {
+            // The pin keeps this header from being used again, so all that is read of it belongs together.
+            // SAFETY: headers live as long as the queue.
+            let front = unsafe { &*self.front.load(Ordering::SeqCst) };
+            let head = self.head.load(Ordering::SeqCst);
+            if head <= front.end.load(Ordering::SeqCst) {
+                return head.max(front.base.load(Ordering::SeqCst)) - front.skipped.load(Ordering::SeqCst);
+            }
+        }
+    }
+
+    fn occupied(&self, segment: &Segment<T>) -> u64 {
+        // A reader in an earlier segment is in nobody's way.
+        let finished = self.records.finished(&self.head).max(segment.base.load(Ordering::SeqCst));
+        finished.saturating_add(segment.slots())
+    }
+}
+
+pub(super) type Core<T> = Chain<T, Many<T>>;
+
+impl<T> Core<T> {
+    pub(super) fn open(config: &Config) -> BufferResult<Self> {
+        Self::new(config, |first| Many {
+            head: CachePadded::new(AtomicU64::new(0)),
+            front: CachePadded::new(AtomicPtr::new(first)),
+            records: Records::new(),
+            retired: AtomicPtr::new(ptr::null_mut()),
+            handles: AtomicUsize::new(0),
+        })
+    }
+
+    /// A record for one call or one handle.
+    #[inline(always)]
+    pub(super) fn record(&self) -> &Record<T> {
+        self.takers.records.obtain()
+    }
+
+    /// Takes the next item, if it was published.
+    #[inline(always)]
+    fn pop(&self, record: &Record<T>) -> Option<T> {
+        let head = self.takers.head.load(Ordering::Acquire);
+        if let Some(segment) = record.segment() {
+            // SAFETY: the record names this segment.
+            if let Some(slot) = unsafe { segment.published(head) } {
+                if self.take_over(record, head, 1) {
+                    // SAFETY: published, and claimed just now.
+                    let item = unsafe { slot.read() };
+                    self.took(record, segment, head, 1);
+                    return Some(item);
+                }
+                stay_away(0);
+            }
+        }
+        self.pop_with_care(record)
+    }
+
+    /// Claims `count` positions from `head` on, which is noted in the record until `took`.
+    #[inline(always)]
+    fn take_over(&self, record: &Record<T>, head: u64, count: u64) -> bool {
+        record.begin(head);
+        // SeqCst: release, for the note; and the first half of "claim, then look for sleepers".
+        let claimed =
+            self.takers.head.compare_exchange(head, head + count, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        if !claimed {
+            record.finish();
+        }
+        claimed
+    }
+
+    #[inline(always)]
+    fn took(&self, record: &Record<T>, segment: &Segment<T>, head: u64, count: u64) {
+        record.finish();
+        order_seqcst();
+        // Whoever passes a multiple of about an eighth of the capacity renews the limit.
+        let interval = renewal_interval(segment.capacity.load(Ordering::Relaxed));
+        let due = (head ^ (head + count)) >> interval.ilog2() != 0;
+        if due || self.room.has_sleepers() {
+            self.renew();
+        }
+        if self.items.has_sleepers() {
+            self.pass_on();
+        }
+    }
+
+    /// A burst wakes one consumer; who takes something and sees more wakes the next.
+    #[cold]
+    fn pass_on(&self) {
+        if position(self.tail.load(Ordering::SeqCst)) > self.takers.head.load(Ordering::SeqCst) {
+            self.items.wake(1);
+        }
+    }
+
+    #[cold]
+    fn pop_with_care(&self, record: &Record<T>) -> Option<T> {
+        let mut failed = 0;
+        loop {
+            let (segment, head) = self.find_head(record)?;
+            // SAFETY: the record names this segment.
+            if let Some(slot) = unsafe { segment.published(head) } {
+                if self.take_over(record, head, 1) {
+                    // SAFETY: published, and claimed just now.
+                    let item = unsafe { slot.read() };
+                    self.took(record, segment, head, 1);
+                    return Some(item);
+                }
+                failed += 1;
+                stay_away(failed);
+            }
+        }
+    }
+
+    /// The segment that the head is in, protected by `record`, and the head; none if nothing is published there.
+    fn find_head<'a>(&'a self, record: &'a Record<T>) -> Option<(&'a Segment<T>, u64)> {
+        loop {
+            let (front, let_go) = record.protect(&self.takers.front);
+            if let_go {
+                self.reclaim();
+            }
+            // SAFETY: headers live as long as the queue; protected, so this one is not used again meanwhile.
+            let segment = unsafe { &*front };
+            let head = self.takers.head.load(Ordering::SeqCst);
+            let base = segment.base.load(Ordering::SeqCst);
+            let end = segment.end.load(Ordering::SeqCst);
+            if head < base {
+                // The end of the segment before.
+                let _ = self.takers.head.compare_exchange(head, base, Ordering::SeqCst, Ordering::SeqCst);
+            } else if head == end {
+                self.advance(front, segment);
+            } else if head < end {
+                // SAFETY: protected.
+                if unsafe { segment.published(head) }.is_some() {
+                    return Some((segment, head));
+                }
+                order_seqcst();
+                // If the head has not moved, its slot was not taken: it was not published, or not even claimed.
+                if self.takers.head.load(Ordering::SeqCst) == head {
+                    if segment.capacity.load(Ordering::Relaxed) > self.elasticity.min() {
+                        self.renew();
+                    }
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Moves the front on from a segment of which everything was claimed. The caller's record names it.
+    fn advance(&self, front: *mut Segment<T>, segment: &Segment<T>) {
+        {
+            // The end may be set and the next segment not yet have its base: then the resize is completed here.
+            let _pin = self.pin();
+            let tail = self.tail.load(Ordering::SeqCst);
+            if tail & SEALED != 0 && position(tail) == segment.end.load(Ordering::SeqCst) {
+                self.help(tail);
+            }
+        }
+        // Linked before the end was set.
+        let next = segment.next.load(Ordering::SeqCst);
+        // No ABA: the header is not used again while the record names it.
+        if self.takers.front.compare_exchange(front, next, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            self.retire(front);
+        }
+    }
+
+    fn retire(&self, segment: *mut Segment<T>) {
+        // SAFETY: headers live as long as the queue.
+        let link = unsafe { &(*segment).link };
+        let mut first = self.takers.retired.load(Ordering::SeqCst);
+        loop {
+            link.store(first, Ordering::SeqCst);
+            match self.takers.retired.compare_exchange(first, segment, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return,
+                Err(now) => first = now,
+            }
+        }
+    }
+
+    /// Frees the slots of retired segments that no record names. Their headers are used again after a moment without a
+    /// pin, as in `chain`. All are taken off the list at once, and what has to wait is put back.
+    #[cold]
+    fn reclaim(&self) {
+        if self.takers.retired.load(Ordering::SeqCst).is_null() {
+            return;
+        }
+        let mut header = self.takers.retired.swap(ptr::null_mut(), Ordering::SeqCst);
+        order_seqcst();
+        let unpinned = self.cold.load(Ordering::SeqCst) == 0;
+        while !header.is_null() {
+            // SAFETY: headers live as long as the queue, and what was taken off the list belongs to this thread.
+            let segment = unsafe { &*header };
+            let after = segment.link.load(Ordering::SeqCst);
+            let named = self.takers.records.name(header);
+            if !named {
+                // SAFETY: all of it was claimed by consumers, so published before; they moved their items out, or a record
+                // would name the segment; and none will, since it is no longer in front.
+                unsafe { segment.retire() };
+            }
+            if !named && unpinned {
+                self.keep_spare(header);
+            } else {
+                self.retire(header);
+            }
+            header = after;
+        }
+    }
+
+    /// Renews the limit, wakes producers who wait, and shrinks a queue that is sparsely used.
+    #[cold]
+    fn renew(&self) {
+        let pin = self.pin();
+        let segment = self.current();
+        let popped = self.takers.popped();
+        let limit = self.limit(popped, segment);
+        // Pinned, so the limit is this segment's; and each was right once, so the largest is. Release: who sees the limit
+        // sees that the slots below it were read.
+        if segment.limit.load(Ordering::Relaxed) < limit {
+            segment.limit.fetch_max(limit, Ordering::AcqRel);
+        }
+        // Between making room and looking for who waits for it.
+        fence(Ordering::SeqCst);
+        if self.room.has_sleepers() {
+            self.room.wake(1);
+        }
+        if segment.capacity.load(Ordering::SeqCst) > self.elasticity.min() {
+            self.shrink(popped);
+        }
+        drop(pin);
+        self.reclaim();
+    }
+
+    /// The next item; `Closed` when there will be none.
+    #[inline(always)]
+    pub(super) fn try_take(&self, record: &Record<T>) -> BufferResult<Option<T>> {
+        if let Some(item) = self.pop(record) {
+            return Ok(Some(item));
+        }
+        if self.closed.load(Ordering::SeqCst)
+            && position(self.tail.load(Ordering::SeqCst)) <= self.takers.head.load(Ordering::SeqCst)
+        {
+            return Err(BufferError::Closed);
+        }
+        Ok(None)
+    }
+
+    /// Up to `max_items`, with one claim for each stretch that is published in one segment.
+    pub(super) fn take_batch(&self, record: &Record<T>, max_items: usize) -> BufferResult<Vec<T>> {
+        let mut items = Vec::new();
+        let mut failed = 0;
+        while items.len() < max_items {
+            let Some((segment, head)) = self.find_head(record) else { break };
+            let wanted = segment.slots().min((max_items - items.len()) as u64);
+            // SAFETY: the record names this segment.
+            let published = |position: &u64| unsafe { segment.published(*position) }.is_some();
+            let count = (head..head + wanted).take_while(published).count();
+            if let Err(error) = items.try_reserve(count) {
+                let no_memory = BufferError::ResizeError(format!("no memory to take {count} items: {error}"));
+                return if items.is_empty() { Err(no_memory) } else { Ok(items) };
+            }
+            if self.take_over(record, head, count as u64) {
+                // SAFETY: as above.
+                let slots = (head..head + count as u64).filter_map(|position| unsafe { segment.published(position) });
+                // SAFETY: published, and claimed just now. There is room for them, so nothing here can panic.
+                items.extend(slots.map(|slot| unsafe { slot.read() }));
+                self.took(record, segment, head, count as u64);
+            } else {
+                failed += 1;
+                stay_away(failed);
+            }
+        }
+        if items.is_empty() && max_items > 0 {
+            // What came since may be taken along; an end that was reached is to be told.
+            return Ok(self.try_take(record)?.into_iter().collect());
+        }
+        Ok(items)
+    }
+
+    /// The next item, waiting for it until `deadline`; `None` waits for ever.
+    pub(super) fn take_until(&self, record: &Record<T>, deadline: Option<Instant>) -> BufferResult<Option<T>> {
+        let backoff = Backoff::new();
+        loop {
+            if let Some(item) = self.try_take(record)? {
+                return Ok(Some(item));
+            }
+            if self.is_on_its_way() {
+                // Its producer may have looked for sleepers already, so this one yields instead.
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    return Ok(None);
+                }
+                backoff.snooze();
+                continue;
+            }
+            let mut waiter = self.items.waiter();
+            order_seqcst();
+            if self.is_on_its_way() {
+                continue;
+            }
+            // A sleeper keeps no memory.
+            self.let_go(record);
+            if !waiter.wait_until(deadline) {
+                return self.try_take(record);
+            }
+            drop(waiter);
+            // A producer who counts on this wake-up has published before this look.
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// Whether an item was claimed that nobody has taken, or there is an end to be told. SeqCst: the second half of
+    /// "register, then look at the tail".
+    fn is_on_its_way(&self) -> bool {
+        let tail = self.tail.load(Ordering::SeqCst);
+        position(tail) > self.takers.head.load(Ordering::SeqCst) || tail & CLOSED != 0
+    }
+
+    /// Protects no segment any more.
+    pub(super) fn let_go(&self, record: &Record<T>) {
+        record.let_go();
+        self.reclaim();
+    }
+}
+
+impl<T> Drop for Many<T> {
+    fn drop(&mut self) {
+        let mut retired = self.retired.swap(ptr::null_mut(), Ordering::SeqCst);
+        while !retired.is_null() {
+            // SAFETY: a retired header is in this list and nowhere else, and nobody is left to look at it.
+            let header = unsafe { Box::from_raw(retired) };
+            retired = header.link.load(Ordering::SeqCst);
+        }
+        let front = self.front.load(Ordering::SeqCst);
+        // SAFETY: headers live as long as the queue.
+        let base = unsafe { (*front).base.load(Ordering::SeqCst) };
+        let head = self.head.load(Ordering::SeqCst).max(base);
+        // SAFETY: nobody else is left; the head is in the front or has yet to enter it.
+        unsafe { Segment::free_chain(front, head) };
+    }
+}

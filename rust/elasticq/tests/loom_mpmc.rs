@@ -1,0 +1,306 @@
+//! Models of the queue of many producers and many consumers: the real code in every interleaving of a few threads.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test -p elasticq --release --features lock_free --test loom_mpmc
+//! ```
+#![cfg(all(loom, feature = "lock_free"))]
+
+use elasticq::lock_free::MpmcConsumer;
+use elasticq::{BufferError, Config, LockFreeMPMCQueue};
+use loom::thread;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longer than any clock: the call waits for ever, so a lost wake-up is a deadlock.
+const FOREVER: Duration = Duration::MAX;
+
+fn between(min: usize, max: usize) -> Config {
+    Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
+}
+
+/// Up to this many preemptions per run; more with LOOM_MAX_PREEMPTIONS.
+fn model(body: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.max_branches = 10_000;
+    builder.check(body);
+}
+
+/// One preemption less, for three threads that do much.
+fn large_model(body: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3)).map(|bound| bound - 1);
+    builder.max_branches = 10_000;
+    builder.check(body);
+}
+
+/// One look: the item, or 0.
+fn look(consumer: &mut MpmcConsumer<Box<u32>>) -> u32 {
+    consumer.try_dequeue().unwrap_or(None).map_or(0, |item| *item)
+}
+
+/// All that is left, in its order.
+fn rest(consumer: &mut MpmcConsumer<Box<u32>>) -> Vec<u32> {
+    let mut taken = Vec::new();
+    while let Ok(Some(item)) = consumer.try_dequeue() {
+        taken.push(*item);
+    }
+    taken
+}
+
+#[test]
+fn two_consumers_take_each_item_once() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(2, 2)).unwrap().split();
+        producer.offer_batch(vec![Box::new(1), Box::new(2)]).unwrap();
+        let mut other = consumer.clone();
+        let thread = thread::spawn(move || look(&mut other));
+        let first = look(&mut consumer);
+        let second = thread.join().unwrap();
+        assert_eq!((first + second, first * second), (3, 2));
+        drop(producer);
+        assert_eq!(consumer.try_dequeue().unwrap_err(), BufferError::Closed);
+    });
+}
+
+#[test]
+fn a_place_is_written_again_only_after_its_item_was_moved_out() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 1)).unwrap().split();
+        producer.try_enqueue(Box::new(1)).unwrap();
+        let mut other = consumer.clone();
+        let thread = thread::spawn(move || look(&mut other));
+        let pushed = if producer.try_enqueue(Box::new(2)).is_ok() { 2 } else { 0 };
+        let mut sum = look(&mut consumer) + thread.join().unwrap();
+        sum += rest(&mut consumer).iter().sum::<u32>();
+        assert_eq!(sum, 1 + pushed);
+    });
+}
+
+#[test]
+fn a_limit_renewed_by_one_consumer_spares_the_place_of_another() {
+    large_model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(2, 2)).unwrap().split();
+        producer.offer_batch(vec![Box::new(1), Box::new(2)]).unwrap();
+        let mut other = consumer.clone();
+        let taker = thread::spawn(move || look(&mut other));
+        let pusher = thread::spawn(move || u32::from(producer.try_enqueue(Box::new(4)).is_ok()) * 4);
+        let mut sum = look(&mut consumer) + taker.join().unwrap();
+        let pushed = pusher.join().unwrap();
+        sum += rest(&mut consumer).iter().sum::<u32>();
+        assert_eq!(sum, 3 + pushed);
+    });
+}
+
+#[test]
+fn batches_of_two_consumers_share_no_item() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(2, 2)).unwrap().split();
+        producer.offer_batch(vec![Box::new(1), Box::new(2)]).unwrap();
+        let mut other = consumer.clone();
+        let thread = thread::spawn(move || other.dequeue_batch(2).unwrap_or_default());
+        let mut taken = consumer.dequeue_batch(2).unwrap();
+        taken.extend(thread.join().unwrap());
+        taken.sort();
+        assert_eq!(taken, [Box::new(1), Box::new(2)]);
+    });
+}
+
+#[test]
+fn two_producers_who_fill_it_grow_it_while_somebody_takes() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 2)).unwrap().split();
+        let other = producer.clone();
+        let thread = thread::spawn(move || other.try_enqueue(Box::new(1)).unwrap());
+        producer.try_enqueue(Box::new(2)).unwrap();
+        let mut sum = look(&mut consumer);
+        thread.join().unwrap();
+        sum += rest(&mut consumer).iter().sum::<u32>();
+        assert_eq!(sum, 3);
+    });
+}
+
+#[test]
+fn a_queue_that_may_grow_grows_around_a_consumer_who_stands_still() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 2)).unwrap().split();
+        producer.try_enqueue(Box::new(1)).unwrap();
+        let mut other = consumer.clone();
+        let thread = thread::spawn(move || look(&mut other));
+        // Wherever the other one stands, one more item fits.
+        producer.try_enqueue(Box::new(2)).unwrap();
+        let sum = thread.join().unwrap() + rest(&mut consumer).iter().sum::<u32>();
+        assert_eq!(sum, 3);
+    });
+}
+
+#[test]
+fn a_consumer_completes_the_resize_of_a_producer_who_stands_still() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 2)).unwrap().split();
+        producer.try_enqueue(Box::new(1)).unwrap();
+        let thread = thread::spawn(move || producer.try_enqueue(Box::new(2)).unwrap());
+        let mut taken = vec![look(&mut consumer), look(&mut consumer)];
+        thread.join().unwrap();
+        taken.extend(rest(&mut consumer));
+        taken.retain(|item| *item != 0);
+        assert_eq!(taken, [1, 2]);
+    });
+}
+
+#[test]
+fn consumers_at_the_end_of_a_segment_move_on_together() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 4)).unwrap().split();
+        producer.try_enqueue(Box::new(1)).unwrap();
+        producer.try_enqueue(Box::new(2)).unwrap(); // in a second segment
+        let mut other = consumer.clone();
+        let thread = thread::spawn(move || [look(&mut other), look(&mut other)]);
+        let mut taken = vec![look(&mut consumer), look(&mut consumer)];
+        taken.extend(thread.join().unwrap());
+        taken.retain(|item| *item != 0);
+        taken.sort();
+        assert_eq!(taken, [1, 2]);
+    });
+}
+
+#[test]
+fn a_segment_stays_while_one_consumer_reads_in_it_and_another_goes_on() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 4)).unwrap().split();
+        producer.try_enqueue(Box::new(1)).unwrap();
+        producer.try_enqueue(Box::new(2)).unwrap(); // in a second segment
+        let mut other = consumer.clone();
+        let thread = thread::spawn(move || look(&mut other));
+        let mut sum = look(&mut consumer);
+        sum += look(&mut consumer);
+        sum += thread.join().unwrap();
+        sum += rest(&mut consumer).iter().sum::<u32>();
+        assert_eq!(sum, 3);
+    });
+}
+
+#[test]
+fn consumers_who_shrink_and_a_producer_who_pushes_agree() {
+    large_model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 8)).unwrap().split();
+        producer.offer_batch(vec![Box::new(1), Box::new(2), Box::new(3)]).unwrap();
+        assert_eq!((look(&mut consumer), look(&mut consumer)), (1, 2));
+        let mut other = consumer.clone();
+        let taker = thread::spawn(move || look(&mut other));
+        let pusher = thread::spawn(move || producer.try_enqueue(Box::new(4)).unwrap());
+        let mut sum = look(&mut consumer) + taker.join().unwrap();
+        pusher.join().unwrap();
+        sum += rest(&mut consumer).iter().sum::<u32>();
+        assert_eq!(sum, 7);
+    });
+}
+
+#[test]
+fn two_items_reach_two_consumers_who_wait() {
+    large_model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::<Box<u32>>::new(between(2, 2)).unwrap().split();
+        let mut other = consumer.clone();
+        let waiter = thread::spawn(move || *other.dequeue_within(FOREVER).unwrap().unwrap());
+        let pusher = thread::spawn(move || {
+            producer.offer_batch(vec![Box::new(1), Box::new(2)]).unwrap();
+            producer
+        });
+        let sum = *consumer.dequeue_within(FOREVER).unwrap().unwrap() + waiter.join().unwrap();
+        drop(pusher.join().unwrap());
+        assert_eq!(sum, 3);
+    });
+}
+
+#[test]
+fn room_reaches_a_producer_who_waits() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 1)).unwrap().split();
+        let thread = thread::spawn(move || {
+            producer.offer_within(Box::new(1), FOREVER).unwrap();
+            producer.offer_within(Box::new(2), FOREVER).unwrap();
+        });
+        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(Box::new(1))));
+        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(Box::new(2))));
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn two_places_freed_at_once_reach_two_producers() {
+    large_model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(2, 2)).unwrap().split();
+        producer.offer_batch(vec![Box::new(1), Box::new(2)]).unwrap();
+        let producers: Vec<_> = (3..5)
+            .map(|n| {
+                let producer = producer.clone();
+                thread::spawn(move || producer.offer_within(Box::new(n), FOREVER).unwrap())
+            })
+            .collect();
+        assert_eq!(consumer.dequeue_batch(2), Ok(vec![Box::new(1), Box::new(2)]));
+        for producer in producers {
+            producer.join().unwrap();
+        }
+        assert_eq!(rest(&mut consumer).iter().sum::<u32>(), 7);
+    });
+}
+
+#[test]
+fn closing_wakes_a_consumer_who_waits() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::<Box<u32>>::new(between(1, 1)).unwrap().split();
+        let thread = thread::spawn(move || drop(producer));
+        assert_eq!(consumer.dequeue_within(FOREVER), Err(BufferError::Closed));
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn closing_while_a_producer_pushes_leaves_the_item_in_or_out() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 2)).unwrap().split();
+        producer.try_enqueue(Box::new(1)).unwrap();
+        let thread = thread::spawn(move || u32::from(producer.try_enqueue(Box::new(2)).is_ok()) * 2);
+        consumer.close();
+        let mut sum = look(&mut consumer);
+        let pushed = thread.join().unwrap();
+        sum += rest(&mut consumer).iter().sum::<u32>();
+        assert_eq!(sum, 1 + pushed);
+        assert_eq!(consumer.try_dequeue(), Err(BufferError::Closed));
+    });
+}
+
+#[test]
+fn shared_references_take_from_two_threads() {
+    model(|| {
+        let queue = Arc::new(LockFreeMPMCQueue::new(between(1, 4)).unwrap());
+        queue.try_enqueue(Box::new(1)).unwrap();
+        assert_eq!(queue.try_dequeue(), Ok(Some(Box::new(1)))); // a record that nobody uses names the first segment
+        queue.offer_batch(vec![Box::new(2), Box::new(3)]).unwrap(); // in a second segment
+        let thread = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.try_dequeue().unwrap())
+        };
+        let mut taken = vec![queue.try_dequeue().unwrap(), thread.join().unwrap()];
+        taken.sort();
+        assert_eq!(taken, [Some(Box::new(2)), Some(Box::new(3))]);
+    });
+}
+
+#[test]
+fn the_last_handle_drops_what_is_left_once() {
+    model(|| {
+        // Arcs of loom's own report a leak and a second drop.
+        let item = loom::sync::Arc::new(());
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 2)).unwrap().split();
+        producer.try_enqueue(item.clone()).unwrap();
+        let thread = {
+            let item = item.clone();
+            thread::spawn(move || drop(producer.try_enqueue(item)))
+        };
+        drop(consumer.try_dequeue());
+        drop(consumer);
+        thread.join().unwrap();
+        drop(item);
+    });
+}
