@@ -3,6 +3,7 @@
 //! - [`DynamicCircularBuffer`]: any number of producers and consumers around one lock; grows and shrinks within the
 //!   limits of a [`Config`], moves batches in slices, wakes who waits.
 //! - `LockFreeMPSCQueue` (feature `lock_free`): many producers and one consumer, without locks, as elastic.
+//! - `LockFreeSPSCQueue` (feature `lock_free`): one producer and one consumer, the fastest.
 //!
 //! Three rules hold for every queue of this crate:
 //! - **A refused item comes back.** [`offer`](DynamicCircularBuffer::offer) returns it in a [`Rejected`]; a batch goes
@@ -46,7 +47,7 @@ pub use buffer::Buffer;
 pub use config::Config;
 pub use error::{BufferError, BufferResult, Rejected};
 #[cfg(feature = "lock_free")]
-pub use lock_free::LockFreeMPSCQueue;
+pub use lock_free::{LockFreeMPSCQueue, LockFreeSPSCQueue};
 pub use locked::{DynamicCircularBuffer, ThreadSafeDynamicCircularBuffer};
 pub use stats::QueueStats;
 pub use wait::{Signal, Waiter};

@@ -5,5 +5,7 @@
 
 mod mpsc;
 mod segment;
+mod spsc;
 
 pub use mpsc::{Consumer, LockFreeMPSCQueue, Producer};
+pub use spsc::{LockFreeSPSCQueue, SpscConsumer, SpscProducer};
