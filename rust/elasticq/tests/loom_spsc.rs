@@ -154,7 +154,7 @@ fn an_item_reaches_a_consumer_who_waits() {
 }
 
 #[test]
-fn room_reaches_a_producer_who_waits() {
+fn freed_room_reaches_the_producer_who_waits() {
     model(|| {
         let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(1, 1)).unwrap().split();
         producer.try_enqueue(1).unwrap();

@@ -2,7 +2,7 @@
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 use elasticq::lock_free::{SpscConsumer, SpscProducer};
-use elasticq::{Buffer, BufferError, Config, LockFreeSPSCQueue};
+use elasticq::{Buffer, BufferError, Config, LockFreeSPSCQueue, QueueStats, Rejected};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -128,7 +128,7 @@ fn every_message_arrives_once_and_in_order_whatever_the_size_and_the_way() {
             for consume_way in ways {
                 let smallest = if let Way::Batches(size) = produce_way { size } else { 1 };
                 if max >= usize::try_from(smallest).unwrap() {
-                    conserve(between(min, max), produce_way, consume_way, 10_000);
+                    conserve(between(min, max), produce_way, consume_way, 5_000);
                 }
             }
         }
@@ -359,6 +359,7 @@ fn closing_in_the_middle_of_a_stream_loses_and_invents_nothing() {
                             if rejected.reason() == &BufferError::Closed {
                                 return (number, producer.stats().messages_enqueued);
                             }
+                            thread::yield_now();
                         }
                     }
                 }
@@ -367,9 +368,12 @@ fn closing_in_the_middle_of_a_stream_loses_and_invents_nothing() {
         start.wait();
         let mut next = 0;
         while next < round {
-            if let Some(item) = consumer.try_dequeue().unwrap() {
-                item.check(next);
-                next += 1;
+            match consumer.try_dequeue().unwrap() {
+                Some(item) => {
+                    item.check(next);
+                    next += 1;
+                }
+                None => thread::yield_now(),
             }
         }
         consumer.close();
@@ -544,8 +548,55 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..400)
 }
 
+/// Both ways to use a queue.
+enum Ends {
+    Shared(LockFreeSPSCQueue<Box<u32>>),
+    Split(SpscProducer<Box<u32>>, SpscConsumer<Box<u32>>),
+}
+
+impl Ends {
+    fn push(&mut self, item: Box<u32>) -> Result<(), (BufferError, Box<u32>)> {
+        match self {
+            Self::Shared(queue) => queue.offer(item),
+            Self::Split(producer, _) => producer.offer(item),
+        }
+        .map_err(Rejected::into_parts)
+    }
+
+    fn push_many(&mut self, items: Vec<Box<u32>>) -> Result<(), (BufferError, Vec<Box<u32>>)> {
+        match self {
+            Self::Shared(queue) => queue.offer_batch(items),
+            Self::Split(producer, _) => producer.offer_batch(items),
+        }
+        .map_err(Rejected::into_parts)
+    }
+
+    fn pop(&mut self) -> Option<Box<u32>> {
+        match self {
+            Self::Shared(queue) => queue.try_dequeue(),
+            Self::Split(_, consumer) => consumer.try_dequeue(),
+        }
+        .unwrap()
+    }
+
+    fn pop_many(&mut self, count: usize) -> Vec<Box<u32>> {
+        match self {
+            Self::Shared(queue) => queue.dequeue_batch(count),
+            Self::Split(_, consumer) => consumer.dequeue_batch(count),
+        }
+        .unwrap()
+    }
+
+    fn stats(&self) -> QueueStats {
+        match self {
+            Self::Shared(queue) => queue.stats(),
+            Self::Split(producer, _) => producer.stats(),
+        }
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn it_does_what_a_bounded_deque_does(
@@ -559,72 +610,52 @@ proptest! {
         let max = min + more;
         let config = between(min, max).with_growth_factor(growth).with_shrink_threshold(shrink);
         let queue = LockFreeSPSCQueue::new(config).unwrap();
-        let mut model = VecDeque::new();
-        let mut number = 0_u32;
-        let mut refused = 0;
-        let mut run = |push: &mut dyn FnMut(Vec<Box<u32>>) -> Option<(BufferError, Vec<Box<u32>>)>,
-                       pop: &mut dyn FnMut(Option<usize>) -> Vec<Box<u32>>,
-                       look: &dyn Fn() -> elasticq::QueueStats| {
-            for step in &steps {
-                match *step {
-                    Step::Push | Step::PushMany(_) => {
-                        let count = if let Step::PushMany(count) = *step { count } else { 1 };
-                        let items: Vec<_> = (number..).take(count).map(Box::new).collect();
-                        let rejected = push(items.clone());
-                        if model.len() + count <= max {
-                            prop_assert_eq!(rejected, None);
-                            model.extend(items);
-                        } else {
-                            let full = model.len() == max || count > max;
-                            let reason = if full { BufferError::MaxCapacityReached(max) } else { BufferError::Full };
-                            prop_assert_eq!(rejected, Some((reason, items)));
-                            refused += count as u64;
-                        }
-                        number += 1000;
-                    }
-                    Step::Pop => {
-                        let expected: Vec<_> = model.pop_front().into_iter().collect();
-                        prop_assert_eq!(pop(None), expected);
-                    }
-                    Step::PopMany(count) => {
-                        let expected: Vec<_> = model.drain(..count.min(model.len())).collect();
-                        prop_assert_eq!(pop(Some(count)), expected);
-                    }
-                }
-                let stats = look();
-                prop_assert_eq!(stats.current_size, model.len());
-                prop_assert!(stats.current_capacity >= model.len().max(min) && stats.current_capacity <= max);
-                prop_assert_eq!(stats.messages_enqueued - stats.messages_dequeued, model.len() as u64);
-                prop_assert_eq!(stats.messages_dropped, refused);
-            }
-            Ok(())
-        };
-        if shared {
-            run(
-                &mut |mut items| match items.len() {
-                    1 => queue.offer(items.remove(0)).err().map(|no| (no.reason().clone(), vec![no.into_inner()])),
-                    _ => queue.offer_batch(items).err().map(elasticq::Rejected::into_parts),
-                },
-                &mut |count| match count {
-                    None => queue.try_dequeue().unwrap().into_iter().collect(),
-                    Some(count) => queue.dequeue_batch(count).unwrap(),
-                },
-                &|| queue.stats(),
-            )?;
+        let mut ends = if shared {
+            Ends::Shared(queue)
         } else {
-            let (mut producer, consumer) = queue.split();
-            let consumer = std::cell::RefCell::new(consumer);
-            run(
-                &mut |mut items| match items.len() {
-                    1 => producer.offer(items.remove(0)).err().map(|no| (no.reason().clone(), vec![no.into_inner()])),
-                    _ => producer.offer_batch(items).err().map(elasticq::Rejected::into_parts),
-                },
-                &mut |count| match count {
-                    None => consumer.borrow_mut().try_dequeue().unwrap().into_iter().collect(),
-                    Some(count) => consumer.borrow_mut().dequeue_batch(count).unwrap(),
-                },
-                &|| consumer.borrow().stats(),
-            )?;
+            let (producer, consumer) = queue.split();
+            Ends::Split(producer, consumer)
+        };
+        let mut model = VecDeque::new();
+        let (mut number, mut refused) = (0_u32, 0);
+        for step in steps {
+            match step {
+                Step::Push => {
+                    let pushed = ends.push(Box::new(number));
+                    if model.len() < max {
+                        prop_assert_eq!(pushed, Ok(()));
+                        model.push_back(Box::new(number));
+                    } else {
+                        prop_assert_eq!(pushed, Err((BufferError::MaxCapacityReached(max), Box::new(number))));
+                        refused += 1;
+                    }
+                    number += 1;
+                }
+                Step::PushMany(count) => {
+                    let items: Vec<_> = (number..).take(count).map(Box::new).collect();
+                    let pushed = ends.push_many(items.clone());
+                    if count == 0 || model.len() + count <= max {
+                        prop_assert_eq!(pushed, Ok(()));
+                        model.extend(items);
+                    } else {
+                        let full = model.len() == max || count > max;
+                        let reason = if full { BufferError::MaxCapacityReached(max) } else { BufferError::Full };
+                        prop_assert_eq!(pushed, Err((reason, items)));
+                        refused += count as u64;
+                    }
+                    number += 40;
+                }
+                Step::Pop => prop_assert_eq!(ends.pop(), model.pop_front()),
+                Step::PopMany(count) => {
+                    let expected: Vec<_> = model.drain(..count.min(model.len())).collect();
+                    prop_assert_eq!(ends.pop_many(count), expected);
+                }
+            }
+            let stats = ends.stats();
+            prop_assert_eq!(stats.current_size, model.len());
+            prop_assert!(stats.current_capacity >= model.len().max(min) && stats.current_capacity <= max);
+            prop_assert_eq!(stats.messages_enqueued - stats.messages_dequeued, model.len() as u64);
+            prop_assert_eq!(stats.messages_dropped, refused);
         }
     }
 }

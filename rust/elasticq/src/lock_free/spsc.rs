@@ -21,7 +21,9 @@
 //! **Closing** is a note, too, so a push may be under way when the consumer finds it and nothing else. Then whoever is first
 //! settles where the queue ends (`last`): the push, and the item is in, or the consumer, and the push takes it back.
 
+mod consumer;
 mod core;
+mod producer;
 mod segment;
 
 use self::core::Core;
