@@ -550,12 +550,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// Both ways to use a queue.
 enum Ends {
-    Shared(LockFreeSPSCQueue<Box<u32>>),
-    Split(SpscProducer<Box<u32>>, SpscConsumer<Box<u32>>),
+    Shared(LockFreeSPSCQueue<String>),
+    Split(SpscProducer<String>, SpscConsumer<String>),
 }
 
 impl Ends {
-    fn push(&mut self, item: Box<u32>) -> Result<(), (BufferError, Box<u32>)> {
+    fn push(&mut self, item: String) -> Result<(), (BufferError, String)> {
         match self {
             Self::Shared(queue) => queue.offer(item),
             Self::Split(producer, _) => producer.offer(item),
@@ -563,7 +563,7 @@ impl Ends {
         .map_err(Rejected::into_parts)
     }
 
-    fn push_many(&mut self, items: Vec<Box<u32>>) -> Result<(), (BufferError, Vec<Box<u32>>)> {
+    fn push_many(&mut self, items: Vec<String>) -> Result<(), (BufferError, Vec<String>)> {
         match self {
             Self::Shared(queue) => queue.offer_batch(items),
             Self::Split(producer, _) => producer.offer_batch(items),
@@ -571,7 +571,7 @@ impl Ends {
         .map_err(Rejected::into_parts)
     }
 
-    fn pop(&mut self) -> Option<Box<u32>> {
+    fn pop(&mut self) -> Option<String> {
         match self {
             Self::Shared(queue) => queue.try_dequeue(),
             Self::Split(_, consumer) => consumer.try_dequeue(),
@@ -579,7 +579,7 @@ impl Ends {
         .unwrap()
     }
 
-    fn pop_many(&mut self, count: usize) -> Vec<Box<u32>> {
+    fn pop_many(&mut self, count: usize) -> Vec<String> {
         match self {
             Self::Shared(queue) => queue.dequeue_batch(count),
             Self::Split(_, consumer) => consumer.dequeue_batch(count),
@@ -621,18 +621,18 @@ proptest! {
         for step in steps {
             match step {
                 Step::Push => {
-                    let pushed = ends.push(Box::new(number));
+                    let pushed = ends.push(number.to_string());
                     if model.len() < max {
                         prop_assert_eq!(pushed, Ok(()));
-                        model.push_back(Box::new(number));
+                        model.push_back(number.to_string());
                     } else {
-                        prop_assert_eq!(pushed, Err((BufferError::MaxCapacityReached(max), Box::new(number))));
+                        prop_assert_eq!(pushed, Err((BufferError::MaxCapacityReached(max), number.to_string())));
                         refused += 1;
                     }
                     number += 1;
                 }
                 Step::PushMany(count) => {
-                    let items: Vec<_> = (number..).take(count).map(Box::new).collect();
+                    let items: Vec<_> = (number..).take(count).map(|n: u32| n.to_string()).collect();
                     let pushed = ends.push_many(items.clone());
                     if count == 0 || model.len() + count <= max {
                         prop_assert_eq!(pushed, Ok(()));
