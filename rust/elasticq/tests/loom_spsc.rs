@@ -58,6 +58,24 @@ fn items_come_out_in_order_while_a_full_queue_is_refilled() {
 }
 
 #[test]
+fn a_lap_that_begins_before_the_last_one_was_taken_overwrites_nothing() {
+    model(|| {
+        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(2, 2)).unwrap().split();
+        producer.offer_batch(vec![Box::new(1), Box::new(2)]).unwrap();
+        let thread = thread::spawn(move || {
+            let accepted = (3..=5).filter(|&item| producer.try_enqueue(Box::new(item)).is_ok()).collect::<Vec<_>>();
+            assert!(accepted.len() <= 2);
+            accepted
+        });
+        let mut taken: Vec<_> = (0..2).map(|_| consumer.try_dequeue().unwrap().unwrap()).collect();
+        let accepted = thread.join().unwrap();
+        taken.append(&mut drain(&mut consumer));
+        let expected: Vec<_> = [1, 2].into_iter().chain(accepted).collect();
+        assert_eq!(taken.iter().map(|item| **item).collect::<Vec<_>>(), expected);
+    });
+}
+
+#[test]
 fn a_queue_that_grows_under_the_consumer_loses_nothing() {
     model(|| {
         let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(1, 4)).unwrap().split();
@@ -101,21 +119,21 @@ fn a_batch_is_seen_whole_or_not_at_all() {
 #[test]
 fn the_producer_shrinks_a_queue_that_the_consumer_has_emptied() {
     model(|| {
-        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(1, 4)).unwrap().split();
-        producer.offer_batch((1..=4).map(Box::new).collect()).unwrap();
+        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(1, 8)).unwrap().split();
+        producer.offer_batch((1..=5).map(Box::new).collect()).unwrap();
         let thread = thread::spawn(move || {
-            let mut items = consumer.dequeue_batch(4).unwrap();
-            items.extend(consumer.try_dequeue().unwrap_or(None));
+            let mut items = consumer.dequeue_batch(5).unwrap();
+            items.extend(consumer.try_dequeue().unwrap());
             (items, consumer)
         });
-        let pushed = 4 + usize::from(producer.try_enqueue(Box::new(5)).is_ok());
+        producer.try_enqueue(Box::new(6)).unwrap();
         let (mut taken, mut consumer) = thread.join().unwrap();
         taken.append(&mut drain(&mut consumer));
-        assert_eq!(taken.iter().map(|item| **item).collect::<Vec<_>>(), (1..=pushed).collect::<Vec<_>>());
-        // Whatever happened above, the next push has seen that it is sparse.
-        producer.try_enqueue(Box::new(6)).unwrap();
+        assert_eq!(taken.iter().map(|item| **item).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+        // There is room left that it knows of, so it looks at the consumer's position only because it was asked to.
+        producer.try_enqueue(Box::new(7)).unwrap();
         assert_eq!(producer.capacity(), 1);
-        assert_eq!(consumer.try_dequeue().map(|item| item.map(|item| *item)), Ok(Some(6)));
+        assert_eq!(consumer.try_dequeue().map(|item| item.map(|item| *item)), Ok(Some(7)));
     });
 }
 
@@ -227,6 +245,28 @@ fn an_item_pushed_while_the_queue_is_closed_is_in_or_comes_back() {
         assert_eq!(taken.iter().map(|item| **item).collect::<Vec<_>>(), (1..=pushed).collect::<Vec<_>>());
         assert_eq!(consumer.try_dequeue(), Err(BufferError::Closed));
         assert_eq!(producer.stats().messages_enqueued, pushed as u64);
+    });
+}
+
+#[test]
+fn the_end_is_found_only_after_the_last_item_whoever_closes() {
+    model(|| {
+        let queue = Arc::new(LockFreeSPSCQueue::new(between(2, 2)).unwrap());
+        let producer = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || usize::from(queue.try_enqueue(Box::new(1)).is_ok()))
+        };
+        let closer = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.close())
+        };
+        let mut taken = usize::from(queue.try_dequeue().unwrap_or(None).is_some());
+        let pushed = producer.join().unwrap();
+        closer.join().unwrap();
+        while let Ok(Some(_)) = queue.try_dequeue() {
+            taken += 1;
+        }
+        assert_eq!(taken, pushed);
     });
 }
 

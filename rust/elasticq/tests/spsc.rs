@@ -128,7 +128,7 @@ fn every_message_arrives_once_and_in_order_whatever_the_size_and_the_way() {
             for consume_way in ways {
                 let smallest = if let Way::Batches(size) = produce_way { size } else { 1 };
                 if max >= usize::try_from(smallest).unwrap() {
-                    conserve(between(min, max), produce_way, consume_way, 5_000);
+                    conserve(between(min, max), produce_way, consume_way, 2_000);
                 }
             }
         }
@@ -545,7 +545,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => Just(Step::Pop),
         1 => (0..60_usize).prop_map(Step::PopMany),
     ];
-    prop::collection::vec(step, 0..400)
+    prop::collection::vec(step, 0..200)
 }
 
 /// Both ways to use a queue.
