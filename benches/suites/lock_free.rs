@@ -40,7 +40,6 @@ fn one_to_one() -> Contest<'static> {
 
 fn pairs() -> Contest<'static> {
     Contest::new(format!("SPSC, 1 thread, push+pop, capacity {}", grouped(CAPACITY as u64)))
-        .target("rtrb", 1.0)
         .alone::<Spsc<false>>(CAPACITY)
         .alone::<Spsc<true>>(CAPACITY)
         .alone::<Rtrb>(CAPACITY)

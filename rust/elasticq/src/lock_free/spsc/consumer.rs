@@ -50,17 +50,19 @@ impl<T> Core<T> {
 
     /// Up to `max_items`, oldest first.
     pub(super) fn pop_many(&self, taker: &mut Taker<T>, max_items: usize) -> BufferResult<Vec<T>> {
-        // Not more than there are now, or a fast producer could keep it busy for ever.
-        let there = to_usize(self.published(taker) - taker.cursor.position);
-        let max_items = max_items.min(there.max(1));
         let mut items = Vec::new();
-        while items.len() < max_items {
+        // How far to go at least: what is there at the first look. A fast producer could keep it busy for ever.
+        let mut end = OPEN;
+        while items.len() < max_items && taker.cursor.position < end {
             if taker.cursor.position >= taker.cursor.limit && !self.look(taker) {
                 match self.search(taker) {
                     Found::Items => {}
                     Found::End if items.is_empty() => return Err(BufferError::Closed),
                     Found::Nothing | Found::End => break,
                 }
+            }
+            if end == OPEN {
+                end = self.published(taker);
             }
             let count = to_usize(taker.cursor.limit - taker.cursor.position).min(max_items - items.len());
             if items.try_reserve(count).is_err() {
