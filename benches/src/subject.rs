@@ -40,6 +40,8 @@ pub trait Subject {
 pub trait Shared: Send + Sync + Sized {
     /// The name in the tables.
     const NAME: &'static str;
+    /// How many producers it serves at most.
+    const PRODUCERS: usize = usize::MAX;
     /// How many consumers it serves at most.
     const CONSUMERS: usize = usize::MAX;
 
@@ -53,6 +55,7 @@ pub trait Shared: Send + Sync + Sized {
 
 impl<Q: Shared> Subject for Q {
     const NAME: &'static str = Q::NAME;
+    const PRODUCERS: usize = Q::PRODUCERS;
     const CONSUMERS: usize = Q::CONSUMERS;
     type Producer = Arc<Q>;
     type Consumer = Arc<Q>;

@@ -4,10 +4,10 @@ use elasticq_benches::contest::Contest;
 use elasticq_benches::options::Options;
 use elasticq_benches::report::{Report, grouped};
 use elasticq_benches::subjects::channels::{Crossbeam, Crossfire, Flume, Kanal, Standard};
-use elasticq_benches::subjects::lock_free::{Mpmc, Mpsc, SharedMpmc, SharedMpsc};
+use elasticq_benches::subjects::lock_free::{Mpmc, Mpsc, SharedMpmc, SharedMpsc, SharedSpsc, Spsc};
 use elasticq_benches::subjects::ours::{self, Ours};
 use elasticq_benches::subjects::predecessor::OldLockFree;
-use elasticq_benches::subjects::queues::Concurrent;
+use elasticq_benches::subjects::queues::{Concurrent, Rtrb};
 
 /// Room for as many items in every contender that has a bound.
 const CAPACITY: usize = 65_536;
@@ -27,13 +27,37 @@ const UNBOUNDED: [&str; 2] = ["crossbeam SegQueue, unbounded", "concurrent-queue
 fn main() {
     let mut report = Report::new("lock_free", Options::from_process());
     println!("\"ours is\": how many times as fast, by the medians; then how the ratios of the single rounds scatter");
-    for contest in [alone(), shared(), threads(1), threads(4), threads(16), many(2, 2), many(4, 4)] {
+    for contest in
+        [one_to_one(), pairs(), alone(), shared(), threads(1), threads(4), threads(16), many(2, 2), many(4, 4)]
+    {
         if report.options().wants(contest.name()) {
             let outcome = contest.run(report.options());
             report.outcome(&outcome);
         }
     }
     report.finish();
+}
+
+fn one_to_one() -> Contest<'static> {
+    Contest::new(format!("SPSC, 1P/1C, capacity {}", grouped(CAPACITY as u64)))
+        .target("rtrb", 1.0)
+        .threaded::<Spsc<false>>(1, 1, CAPACITY)
+        .threaded::<Spsc<true>>(1, 1, CAPACITY)
+        .threaded::<Rtrb>(1, 1, CAPACITY)
+        .threaded::<SharedSpsc>(1, 1, CAPACITY)
+        .threaded::<Mpsc<false>>(1, 1, CAPACITY)
+        .threaded::<crossbeam_queue::ArrayQueue<u64>>(1, 1, CAPACITY)
+        .threaded::<Crossbeam<true>>(1, 1, CAPACITY)
+        .threaded::<Kanal>(1, 1, CAPACITY)
+}
+
+fn pairs() -> Contest<'static> {
+    Contest::new(format!("SPSC, 1 thread, push+pop, capacity {}", grouped(CAPACITY as u64)))
+        .alone::<Spsc<false>>(CAPACITY)
+        .alone::<Spsc<true>>(CAPACITY)
+        .alone::<Rtrb>(CAPACITY)
+        .alone::<SharedSpsc>(CAPACITY)
+        .alone::<Mpsc<false>>(CAPACITY)
 }
 
 fn alone() -> Contest<'static> {

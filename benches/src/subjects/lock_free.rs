@@ -1,18 +1,21 @@
 //! This project's queues without locks.
 
 use crate::subject::{Pop, Push, Shared, Subject};
-use elasticq::lock_free::{Consumer, LockFreeMPMCQueue, LockFreeMPSCQueue, MpmcConsumer, MpmcProducer, Producer};
+use elasticq::lock_free::{
+    Consumer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, MpmcConsumer, MpmcProducer, Producer,
+    SpscConsumer, SpscProducer,
+};
 use elasticq::{BufferResult, Config};
 
 /// The name of the handles of the queue of many producers in the tables.
 pub const MPSC: &str = "elasticq MPSC, handles";
 
-fn config(least: usize, capacity: usize) -> Config {
+fn between(least: usize, capacity: usize) -> Config {
     Config::default().with_initial_capacity(least).with_min_capacity(least).with_max_capacity(capacity)
 }
 
 fn queue(least: usize, capacity: usize) -> BufferResult<LockFreeMPSCQueue<u64>> {
-    LockFreeMPSCQueue::new(config(least, capacity))
+    LockFreeMPSCQueue::new(between(least, capacity))
 }
 
 /// The queue of many producers through its handles, with all of its capacity from the start or elastic from 1,024.
@@ -82,7 +85,7 @@ impl<const ELASTIC: bool> Subject for Mpmc<ELASTIC> {
 
     fn open(capacity: usize, producers: usize, consumers: usize) -> (Vec<Self::Producer>, Vec<Self::Consumer>) {
         let least = if ELASTIC { capacity.min(1_024) } else { capacity };
-        let queue = LockFreeMPMCQueue::new(config(least, capacity)).expect("the bounds are in order");
+        let queue = LockFreeMPMCQueue::new(between(least, capacity)).expect("the bounds are in order");
         let (producer, consumer) = queue.split();
         (vec![producer; producers], vec![consumer; consumers])
     }
@@ -110,7 +113,65 @@ impl Shared for SharedMpmc {
     const NAME: &'static str = "elasticq MPMC, shared";
 
     fn open(capacity: usize) -> Self {
-        Self(LockFreeMPMCQueue::new(config(capacity, capacity)).expect("the bounds are in order"))
+        Self(LockFreeMPMCQueue::new(between(capacity, capacity)).expect("the bounds are in order"))
+    }
+
+    #[inline(always)]
+    fn try_push(&self, item: u64) -> bool {
+        self.0.try_enqueue(item).is_ok()
+    }
+
+    #[inline(always)]
+    fn try_pop(&self) -> Option<u64> {
+        self.0.try_dequeue().ok().flatten()
+    }
+}
+
+/// The queue of one producer and one consumer through its handles, fixed or elastic as above.
+#[derive(Debug)]
+pub struct Spsc<const ELASTIC: bool>;
+
+impl<const ELASTIC: bool> Subject for Spsc<ELASTIC> {
+    const NAME: &'static str =
+        if ELASTIC { "elasticq SPSC, handles, elastic from 1,024" } else { "elasticq SPSC, handles" };
+    const PRODUCERS: usize = 1;
+    const CONSUMERS: usize = 1;
+    type Producer = SpscProducer<u64>;
+    type Consumer = SpscConsumer<u64>;
+
+    fn open(capacity: usize, _: usize, _: usize) -> (Vec<Self::Producer>, Vec<Self::Consumer>) {
+        let least = if ELASTIC { capacity.min(1_024) } else { capacity };
+        let queue = LockFreeSPSCQueue::new(between(least, capacity)).expect("the bounds are in order");
+        let (producer, consumer) = queue.split();
+        (vec![producer], vec![consumer])
+    }
+}
+
+impl Push for SpscProducer<u64> {
+    #[inline(always)]
+    fn try_push(&mut self, item: u64) -> bool {
+        self.try_enqueue(item).is_ok()
+    }
+}
+
+impl Pop for SpscConsumer<u64> {
+    #[inline(always)]
+    fn try_pop(&mut self) -> Option<u64> {
+        self.try_dequeue().ok().flatten()
+    }
+}
+
+/// The same queue through shared references.
+#[derive(Debug)]
+pub struct SharedSpsc(LockFreeSPSCQueue<u64>);
+
+impl Shared for SharedSpsc {
+    const NAME: &'static str = "elasticq SPSC, shared";
+    const PRODUCERS: usize = 1;
+    const CONSUMERS: usize = 1;
+
+    fn open(capacity: usize) -> Self {
+        Self(LockFreeSPSCQueue::new(between(capacity, capacity)).expect("the bounds are in order"))
     }
 
     #[inline(always)]

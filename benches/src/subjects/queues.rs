@@ -1,6 +1,6 @@
 //! Lock-free queues that never wait: crossbeam-queue, concurrent-queue, thingbuf.
 
-use crate::subject::Shared;
+use crate::subject::{Pop, Push, Shared, Subject};
 use concurrent_queue::ConcurrentQueue;
 use crossbeam_queue::{ArrayQueue, SegQueue};
 use thingbuf::ThingBuf;
@@ -79,5 +79,36 @@ impl Shared for ThingBuf<u64> {
     #[inline(always)]
     fn try_pop(&self) -> Option<u64> {
         self.pop()
+    }
+}
+
+/// rtrb: one producer and one consumer, of a fixed size, without waiting.
+#[derive(Debug)]
+pub struct Rtrb;
+
+impl Subject for Rtrb {
+    const NAME: &'static str = "rtrb";
+    const PRODUCERS: usize = 1;
+    const CONSUMERS: usize = 1;
+    type Producer = rtrb::Producer<u64>;
+    type Consumer = rtrb::Consumer<u64>;
+
+    fn open(capacity: usize, _: usize, _: usize) -> (Vec<Self::Producer>, Vec<Self::Consumer>) {
+        let (producer, consumer) = rtrb::RingBuffer::new(capacity);
+        (vec![producer], vec![consumer])
+    }
+}
+
+impl Push for rtrb::Producer<u64> {
+    #[inline(always)]
+    fn try_push(&mut self, item: u64) -> bool {
+        self.push(item).is_ok()
+    }
+}
+
+impl Pop for rtrb::Consumer<u64> {
+    #[inline(always)]
+    fn try_pop(&mut self) -> Option<u64> {
+        self.pop().ok()
     }
 }

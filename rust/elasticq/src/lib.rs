@@ -4,6 +4,7 @@
 //!   limits of a [`Config`], moves batches in slices, wakes who waits.
 //! - `LockFreeMPSCQueue` (feature `lock_free`): many producers and one consumer, without locks, as elastic.
 //! - `LockFreeMPMCQueue` (feature `lock_free`): the same for many consumers.
+//! - `LockFreeSPSCQueue` (feature `lock_free`): one producer and one consumer, the fastest.
 //!
 //! Three rules hold for every queue of this crate:
 //! - **A refused item comes back.** [`offer`](DynamicCircularBuffer::offer) returns it in a [`Rejected`]; a batch goes
@@ -47,7 +48,7 @@ pub use buffer::Buffer;
 pub use config::Config;
 pub use error::{BufferError, BufferResult, Rejected};
 #[cfg(feature = "lock_free")]
-pub use lock_free::{LockFreeMPMCQueue, LockFreeMPSCQueue};
+pub use lock_free::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
 pub use locked::{DynamicCircularBuffer, ThreadSafeDynamicCircularBuffer};
 pub use ring::PatientLock;
 pub use stats::QueueStats;

@@ -10,6 +10,9 @@ pub(crate) use machine::*;
 #[cfg(loom)]
 pub(crate) use model::*;
 
+#[cfg(all(feature = "lock_free", not(loom)))]
+pub(crate) mod barrier;
+
 #[cfg(not(loom))]
 mod machine {
     pub(crate) use parking_lot::lock_api::{Mutex, MutexGuard};
@@ -112,6 +115,21 @@ mod model {
     pub(crate) fn order_seqcst() {
         fence(Ordering::SeqCst);
     }
+
+    /// loom knows no process-wide barrier; what it stands for is a fence on either side.
+    #[cfg(feature = "lock_free")]
+    pub(crate) mod barrier {
+        use loom::sync::atomic::{Ordering, fence};
+
+        pub(crate) fn often() {
+            fence(Ordering::SeqCst);
+        }
+
+        pub(crate) fn rarely() {
+            fence(Ordering::SeqCst);
+        }
+    }
+
     use std::ops::{Deref, DerefMut};
 
     /// loom's lock with the interface of lock_api's: no poisoning, and the kind of lock as a parameter, which the model

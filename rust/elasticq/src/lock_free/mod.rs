@@ -10,7 +10,9 @@ mod mpsc;
 mod records;
 mod resize;
 mod segment;
+mod spsc;
 mod takers;
 
 pub use mpmc::{LockFreeMPMCQueue, MpmcConsumer, MpmcProducer};
 pub use mpsc::{Consumer, LockFreeMPSCQueue, Producer};
+pub use spsc::{LockFreeSPSCQueue, SpscConsumer, SpscProducer};

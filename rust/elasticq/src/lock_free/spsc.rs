@@ -1,0 +1,406 @@
+//! The elastic queue of one producer and one consumer.
+//!
+//! ```text
+//! head   items ever taken     written by the consumer     0 <= tail - head <= capacity, always
+//! tail   items ever put in    written by the producer     a position is an item's number and is never used twice
+//! notes  CLOSED | CONSUMER_SLEEPS | PRODUCER_SLEEPS | SPARSE     zero nearly always
+//! ```
+//!
+//! **Push and pop.** The producer owns the slots from `tail` on, the consumer those from `head` to `tail`; each hands slots
+//! over by storing its own position (release) and learns of the other's (acquire) only when it has used up what it knew of.
+//! So the plain way is a comparison, the item, a store and a look at the notes: no read-modify-write and no fence.
+//!
+//! **Resize.** The producer links a segment of another size and goes on there; the consumer follows when it has drained the
+//! old one, and frees it. Nothing is copied and nobody waits. The producer grows the queue when it is full, and shrinks it
+//! when it looks at `head` and finds little: at every lap, and when the consumer, who finds little earlier, has noted so.
+//! Where no producer is about, the consumer takes its turn and shrinks the queue itself.
+//!
+//! **Waiting.** Note that you sleep, barrier, look once more, sleep; against change, barrier, look at the notes, wake. The
+//! barrier is `sync::barrier`, whose half at each push and pop is free.
+//!
+//! **Closing** is a note, too, so a push may be under way when the consumer finds it and nothing else. Then whoever is first
+//! settles where the queue ends (`last`): the push, and the item is in, or the consumer, and the push takes it back.
+
+mod consumer;
+mod core;
+mod producer;
+mod segment;
+
+use self::core::Core;
+use crate::buffer::Buffer;
+use crate::config::Config;
+use crate::error::{BufferError, BufferResult, Rejected};
+use crate::stats::QueueStats;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An elastic queue of one producer and one consumer, without locks: the fastest of this crate.
+///
+/// Pushing and taking are wait-free, constant time but for the allocation of a larger or smaller segment now and then.
+/// Capacity follows the use between `min_capacity` and `max_capacity` as in every queue of this crate, and is exact: a burst
+/// that fits `max_capacity` is never refused, also while the consumer is stalled. The memory goes back when the burst
+/// was taken.
+///
+/// [`split`](Self::split) gives the two ends as handles, each for one thread. This handle is shared by reference instead: it
+/// checks that nobody else is putting in, or taking, at the moment, and answers `InvalidOperation` to a second one.
+///
+/// # Examples
+/// ```
+/// use elasticq::{Config, LockFreeSPSCQueue};
+///
+/// let queue = LockFreeSPSCQueue::new(Config::default())?;
+/// queue.try_enqueue("a")?;
+/// assert_eq!(queue.try_dequeue(), Ok(Some("a")));
+/// assert_eq!(queue.try_dequeue(), Ok(None));
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
+pub struct LockFreeSPSCQueue<T> {
+    core: Arc<Core<T>>,
+}
+
+/// The end of a [`LockFreeSPSCQueue`] that puts in. When it is dropped the queue is closed.
+///
+/// A producer that puts nothing in after a burst keeps the last segment of it, at most `max_capacity` slots: the queue
+/// shrinks at its next push.
+pub struct SpscProducer<T> {
+    core: Arc<Core<T>>,
+}
+
+/// The end of a [`LockFreeSPSCQueue`] that takes. When it is dropped the queue is closed.
+pub struct SpscConsumer<T> {
+    core: Arc<Core<T>>,
+}
+
+macro_rules! watching {
+    () => {
+        /// Items in the queue now. The other side may change it meanwhile.
+        #[must_use]
+        pub fn len(&self) -> usize {
+            self.core.stats().current_size
+        }
+
+        /// Whether the queue holds nothing now.
+        #[must_use]
+        pub fn is_empty(&self) -> bool {
+            self.len() == 0
+        }
+
+        /// The logical capacity now, in items.
+        #[must_use]
+        pub fn capacity(&self) -> usize {
+            self.core.stats().current_capacity
+        }
+
+        /// Counters and sizes, read one after the other; the peak is not kept.
+        #[must_use]
+        pub fn stats(&self) -> QueueStats {
+            self.core.stats()
+        }
+
+        /// Refuses all pushes from now on and wakes who waits. What is inside can still be taken.
+        pub fn close(&self) {
+            self.core.close();
+        }
+
+        /// Whether the queue was closed.
+        #[must_use]
+        pub fn is_closed(&self) -> bool {
+            self.core.is_closed()
+        }
+    };
+}
+
+impl<T> LockFreeSPSCQueue<T> {
+    /// Makes an empty queue and allocates its initial capacity.
+    ///
+    /// # Errors
+    /// `InvalidConfiguration`, naming the field, its value and the rule.
+    pub fn new(config: Config) -> BufferResult<Self> {
+        Ok(Self { core: Arc::new(Core::new(&config)?) })
+    }
+
+    /// Gives the two ends as handles, which need no checks.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, LockFreeSPSCQueue};
+    ///
+    /// let (mut producer, mut consumer) = LockFreeSPSCQueue::new(Config::default())?.split();
+    /// std::thread::spawn(move || producer.try_enqueue(1)).join().unwrap()?;
+    /// assert_eq!(consumer.try_dequeue(), Ok(Some(1)));
+    /// assert_eq!(consumer.try_dequeue(), Err(BufferError::Closed)); // the producer is gone
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    #[must_use]
+    pub fn split(self) -> (SpscProducer<T>, SpscConsumer<T>) {
+        self.core.give_turns_away();
+        (SpscProducer { core: Arc::clone(&self.core) }, SpscConsumer { core: self.core })
+    }
+
+    watching!();
+
+    /// Adds `item` at the end without waiting.
+    ///
+    /// # Errors
+    /// - `MaxCapacityReached(max_capacity)`: there is no room.
+    /// - `ResizeError`: there is no memory to grow.
+    /// - `Closed`: the queue was closed.
+    /// - `InvalidOperation`: another thread is putting in at this moment. Nothing happened.
+    #[inline(always)]
+    pub fn try_enqueue(&self, item: T) -> BufferResult<()> {
+        Ok(self.offer(item)?)
+    }
+
+    /// [`try_enqueue`](Self::try_enqueue) that hands the item back when it is refused.
+    ///
+    /// # Errors
+    /// As [`try_enqueue`](Self::try_enqueue); the [`Rejected`] holds the item.
+    #[inline(always)]
+    pub fn offer(&self, item: T) -> Result<(), Rejected<T>> {
+        match self.core.producer_turn() {
+            Ok(mut turn) => self.core.offer(turn.maker(), item),
+            Err(reason) => Err(Rejected::new(reason, item)),
+        }
+    }
+
+    /// Adds all of `items`, or none of them.
+    ///
+    /// # Errors
+    /// As [`try_enqueue`](Self::try_enqueue), and `Full` when there is room, but not for all; the [`Rejected`] holds the
+    /// items.
+    pub fn offer_batch(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        match self.core.producer_turn() {
+            Ok(mut turn) => self.core.offer_batch(turn.maker(), items),
+            Err(reason) => Err(Rejected::new(reason, items)),
+        }
+    }
+
+    /// Adds `item` at the end, blocking up to `timeout` until there is room; so long the caller is the producer.
+    ///
+    /// # Errors
+    /// `Timeout(timeout)`, or as [`try_enqueue`](Self::try_enqueue), `Closed` also when it is closed meanwhile; the
+    /// [`Rejected`] holds the item.
+    pub fn offer_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
+        match self.core.producer_turn() {
+            Ok(mut turn) => self.core.offer_within(turn.maker(), item, timeout),
+            Err(reason) => Err(Rejected::new(reason, item)),
+        }
+    }
+
+    /// Takes the oldest item; `None` when there is none.
+    ///
+    /// # Errors
+    /// - `Closed`: the queue was closed, and everything was taken.
+    /// - `InvalidOperation`: another thread is taking at this moment. Nothing happened.
+    #[inline(always)]
+    pub fn try_dequeue(&self) -> BufferResult<Option<T>> {
+        let mut turn = self.core.consumer_turn()?;
+        self.core.pop(turn.taker())
+    }
+
+    /// Takes up to `max_items`, oldest first; an empty queue gives an empty vector.
+    ///
+    /// # Errors
+    /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector. Nothing is taken then.
+    pub fn dequeue_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        let mut turn = self.core.consumer_turn()?;
+        self.core.pop_many(turn.taker(), max_items)
+    }
+
+    /// Takes the oldest item, blocking up to `timeout` for one; `None` when none came. So long the caller is the consumer.
+    ///
+    /// # Errors
+    /// As [`try_dequeue`](Self::try_dequeue).
+    pub fn dequeue_within(&self, timeout: Duration) -> BufferResult<Option<T>> {
+        let mut turn = self.core.consumer_turn()?;
+        self.core.pop_until(turn.taker(), Instant::now().checked_add(timeout))
+    }
+}
+
+impl<T> SpscProducer<T> {
+    watching!();
+
+    /// Adds `item` at the end without waiting. Wait-free.
+    ///
+    /// # Errors
+    /// - `MaxCapacityReached(max_capacity)`: there is no room.
+    /// - `ResizeError`: there is no memory to grow.
+    /// - `Closed`: the queue was closed, or the consumer dropped.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, LockFreeSPSCQueue};
+    ///
+    /// let (mut producer, consumer) = LockFreeSPSCQueue::new(Config::default())?.split();
+    /// producer.try_enqueue(1)?;
+    /// drop(consumer);
+    /// assert_eq!(producer.try_enqueue(2), Err(BufferError::Closed));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_enqueue(&mut self, item: T) -> BufferResult<()> {
+        Ok(self.offer(item)?)
+    }
+
+    /// [`try_enqueue`](Self::try_enqueue) that hands the item back when it is refused.
+    ///
+    /// # Errors
+    /// As [`try_enqueue`](Self::try_enqueue); the [`Rejected`] holds the item.
+    #[inline(always)]
+    pub fn offer(&mut self, item: T) -> Result<(), Rejected<T>> {
+        // SAFETY: there is one producer for a queue that was split, and it is borrowed exclusively.
+        let maker = unsafe { self.core.maker() };
+        self.core.offer(maker, item)
+    }
+
+    /// Adds all of `items`, or none of them. The consumer sees all at once.
+    ///
+    /// # Errors
+    /// As [`try_enqueue`](Self::try_enqueue), and `Full` when there is room, but not for all; the [`Rejected`] holds the
+    /// items.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeSPSCQueue};
+    ///
+    /// let (mut producer, mut consumer) = LockFreeSPSCQueue::new(Config::default())?.split();
+    /// producer.offer_batch(vec![1, 2, 3])?;
+    /// assert_eq!(consumer.dequeue_batch(2), Ok(vec![1, 2]));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn offer_batch(&mut self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        // SAFETY: as in `offer`.
+        let maker = unsafe { self.core.maker() };
+        self.core.offer_batch(maker, items)
+    }
+
+    /// Adds `item` at the end, blocking up to `timeout` until there is room.
+    ///
+    /// # Errors
+    /// `Timeout(timeout)`, `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`] holds the item.
+    pub fn offer_within(&mut self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
+        // SAFETY: as in `offer`.
+        let maker = unsafe { self.core.maker() };
+        self.core.offer_within(maker, item, timeout)
+    }
+}
+
+impl<T> SpscConsumer<T> {
+    watching!();
+
+    /// Takes the oldest item; `None` when there is none. Wait-free.
+    ///
+    /// # Errors
+    /// `Closed`: the queue was closed or the producer dropped, and everything was taken.
+    #[inline(always)]
+    pub fn try_dequeue(&mut self) -> BufferResult<Option<T>> {
+        // SAFETY: there is one consumer for a queue that was split, and it is borrowed exclusively.
+        let taker = unsafe { self.core.taker() };
+        self.core.pop(taker)
+    }
+
+    /// Takes up to `max_items`, oldest first; an empty queue gives an empty vector.
+    ///
+    /// # Errors
+    /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector. Nothing is taken then.
+    pub fn dequeue_batch(&mut self, max_items: usize) -> BufferResult<Vec<T>> {
+        // SAFETY: as in `try_dequeue`.
+        let taker = unsafe { self.core.taker() };
+        self.core.pop_many(taker, max_items)
+    }
+
+    /// Takes the oldest item, blocking up to `timeout` for one; `None` when none came.
+    ///
+    /// # Errors
+    /// As [`try_dequeue`](Self::try_dequeue).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeSPSCQueue};
+    /// use std::time::Duration;
+    ///
+    /// let (mut producer, mut consumer) = LockFreeSPSCQueue::new(Config::default())?.split();
+    /// let sender = std::thread::spawn(move || producer.try_enqueue("hello"));
+    /// assert_eq!(consumer.dequeue_within(Duration::from_secs(60)), Ok(Some("hello")));
+    /// sender.join().unwrap()?;
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn dequeue_within(&mut self, timeout: Duration) -> BufferResult<Option<T>> {
+        // SAFETY: as in `try_dequeue`.
+        let taker = unsafe { self.core.taker() };
+        self.core.pop_until(taker, Instant::now().checked_add(timeout))
+    }
+}
+
+impl<T> Drop for SpscProducer<T> {
+    fn drop(&mut self) {
+        self.core.close();
+    }
+}
+
+impl<T> Drop for SpscConsumer<T> {
+    fn drop(&mut self) {
+        self.core.close();
+    }
+}
+
+impl<T> fmt::Debug for LockFreeSPSCQueue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockFreeSPSCQueue").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for SpscProducer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpscProducer").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for SpscConsumer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpscConsumer").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl<T> Buffer<T> for LockFreeSPSCQueue<T> {
+    fn push(&self, item: T) -> BufferResult<()> {
+        match self.core.push_timeout {
+            None => self.try_enqueue(item),
+            Some(timeout) => Ok(self.offer_within(item, timeout)?),
+        }
+    }
+    fn offer(&self, item: T) -> Result<(), Rejected<T>> {
+        self.offer(item)
+    }
+    fn push_batch(&self, items: Vec<T>) -> BufferResult<()> {
+        Ok(self.offer_batch(items)?)
+    }
+    fn pop(&self) -> BufferResult<T> {
+        match self.core.pop_timeout {
+            None => Buffer::try_pop(self),
+            Some(timeout) => self.dequeue_within(timeout)?.ok_or(BufferError::Timeout(timeout)),
+        }
+    }
+    fn try_pop(&self) -> BufferResult<T> {
+        self.try_dequeue()?.ok_or(BufferError::Empty)
+    }
+    fn pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        self.dequeue_batch(max_items)
+    }
+    fn len(&self) -> usize {
+        self.len()
+    }
+    fn capacity(&self) -> usize {
+        self.capacity()
+    }
+    fn close(&self) {
+        self.close();
+    }
+    fn is_closed(&self) -> bool {
+        self.is_closed()
+    }
+    fn stats(&self) -> QueueStats {
+        self.stats()
+    }
+}

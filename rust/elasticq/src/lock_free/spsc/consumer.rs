@@ -1,0 +1,188 @@
+//! Taking, following the producer through the chain, and finding the end.
+
+use super::core::{CLOSED, CONSUMER, CONSUMER_SLEEPS, Core, NOBODY, OPEN, PRODUCER_SLEEPS, SPARSE, Sleeper, to_usize};
+use super::segment::{Cursor, Segment};
+use crate::error::{BufferError, BufferResult};
+use crate::sync::Ordering;
+use crate::sync::barrier::{often, rarely};
+use std::time::Instant;
+
+/// What only the consumer knows.
+pub(super) struct Taker<T> {
+    pub(super) cursor: Cursor<T>,
+    /// It has seen that the queue is closed, and passed a barrier since.
+    knows_closed: bool,
+    /// Where the queue ends, once that is settled: what may be written there is not for the consumer.
+    last: u64,
+}
+
+impl<T> Taker<T> {
+    /// At the beginning of the first segment.
+    pub(super) fn new(first: *mut Segment<T>) -> Self {
+        Self { cursor: Cursor::new(first), knows_closed: false, last: OPEN }
+    }
+}
+
+/// What the consumer finds where nothing more is known to be.
+#[derive(PartialEq)]
+enum Found {
+    Items,
+    Nothing,
+    End,
+}
+
+impl<T> Core<T> {
+    /// The next item; `Closed` when there will be none.
+    #[inline(always)]
+    pub(super) fn pop(&self, taker: &mut Taker<T>) -> BufferResult<Option<T>> {
+        if taker.cursor.position >= taker.cursor.limit && !self.look(taker) {
+            match self.search(taker) {
+                Found::Items => {}
+                Found::Nothing => return Ok(None),
+                Found::End => return Err(BufferError::Closed),
+            }
+        }
+        // SAFETY: published, and the caller is the consumer.
+        let item = unsafe { taker.cursor.take() };
+        self.release(taker);
+        Ok(Some(item))
+    }
+
+    /// Up to `max_items`, oldest first.
+    pub(super) fn pop_many(&self, taker: &mut Taker<T>, max_items: usize) -> BufferResult<Vec<T>> {
+        let mut items = Vec::new();
+        // How far to go at least: what is there at the first look. A fast producer could keep it busy for ever.
+        let mut end = OPEN;
+        while items.len() < max_items && taker.cursor.position < end {
+            if taker.cursor.position >= taker.cursor.limit && !self.look(taker) {
+                match self.search(taker) {
+                    Found::Items => {}
+                    Found::End if items.is_empty() => return Err(BufferError::Closed),
+                    Found::Nothing | Found::End => break,
+                }
+            }
+            if end == OPEN {
+                end = self.published(taker);
+            }
+            let count = to_usize(taker.cursor.limit - taker.cursor.position).min(max_items - items.len());
+            if items.try_reserve(count).is_err() {
+                if items.is_empty() {
+                    return Err(BufferError::ResizeError(format!("no memory for a batch of {count} items")));
+                }
+                break;
+            }
+            // SAFETY: published, and the caller is the consumer.
+            items.extend((0..count).map(|_| unsafe { taker.cursor.take() }));
+            self.release(taker);
+        }
+        Ok(items)
+    }
+
+    /// Shows the producer how far the consumer is, and wakes it if it sleeps.
+    #[inline(always)]
+    fn release(&self, taker: &Taker<T>) {
+        // Release: who sees the head sees that the slots below it were read.
+        self.head.store(taker.cursor.position, Ordering::Release);
+        // Between making room and looking at the notes. The other half: `rarely` in `push_within`.
+        often();
+        if self.notes.load(Ordering::Relaxed) & PRODUCER_SLEEPS != 0 {
+            self.wake_producer();
+        }
+    }
+
+    #[cold]
+    fn wake_producer(&self) {
+        self.notes.fetch_and(!PRODUCER_SLEEPS, Ordering::SeqCst);
+        self.room.wake(1);
+    }
+
+    /// How far the producer is, as far as that is the consumer's business.
+    #[inline(always)]
+    fn published(&self, taker: &Taker<T>) -> u64 {
+        // Acquire: pairs with `publish`. Links made before an item was published are seen with it, so what is below this tail,
+        // and not beyond the end of a segment that has one, is in that segment.
+        self.tail.load(Ordering::Acquire).min(taker.last)
+    }
+
+    /// Looks whether there is more in the segment; false: not as far as one can tell at a glance.
+    #[inline(always)]
+    fn look(&self, taker: &mut Taker<T>) -> bool {
+        let tail = self.published(taker);
+        let plain = tail != taker.cursor.position && taker.cursor.segment().next().is_none();
+        if plain {
+            taker.cursor.set_limit(tail);
+        }
+        plain
+    }
+
+    /// Looks through the chain for more, freeing what is drained.
+    #[cold]
+    fn search(&self, taker: &mut Taker<T>) -> Found {
+        loop {
+            let tail = self.published(taker);
+            let cursor = &mut taker.cursor;
+            let limit = match cursor.segment().next() {
+                Some((next, end)) if end == cursor.position => {
+                    // SAFETY: it is the consumer's, and has reached the end.
+                    drop(unsafe { cursor.leave_for(next) });
+                    continue;
+                }
+                Some((_, end)) => tail.min(end),
+                None => tail,
+            };
+            if cursor.position < limit {
+                cursor.set_limit(limit);
+                return Found::Items;
+            }
+            if cursor.segment().sparse > 0 && self.ask_to_shrink(cursor.position) {
+                continue;
+            }
+            if self.notes.load(Ordering::SeqCst) & CLOSED == 0 {
+                return Found::Nothing;
+            }
+            if taker.knows_closed {
+                // A push that was under way may have settled it, and then its item is here.
+                taker.last = self.settle(cursor.position);
+                if taker.last == cursor.position {
+                    return Found::End;
+                }
+            } else {
+                // After it, every push that has not seen the note is seen here; one that has seen it settles the end.
+                rarely();
+                taker.knows_closed = true;
+            }
+        }
+    }
+
+    /// Shrinks the queue if no producer is about, or else asks the producer to do it; whether it did.
+    #[cold]
+    fn ask_to_shrink(&self, head: u64) -> bool {
+        if self.producing.compare_exchange(NOBODY, CONSUMER, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            // SAFETY: the turn is taken.
+            let maker = unsafe { self.maker() };
+            let len = to_usize(maker.position - head);
+            let shrinks = self.shrink(maker, len, len);
+            self.producing.store(NOBODY, Ordering::Release);
+            return shrinks;
+        }
+        if self.notes.load(Ordering::Relaxed) & SPARSE == 0 {
+            self.notes.fetch_or(SPARSE, Ordering::SeqCst);
+        }
+        false
+    }
+
+    /// The next item, waiting for it until `deadline`; `None` waits for ever.
+    pub(super) fn pop_until(&self, taker: &mut Taker<T>, deadline: Option<Instant>) -> BufferResult<Option<T>> {
+        let (mut sleeper, mut expired) = (None, false);
+        loop {
+            if let Some(item) = self.pop(taker)? {
+                return Ok(Some(item));
+            }
+            match sleeper.take() {
+                None if expired => return Ok(None),
+                None => sleeper = Some(Sleeper::new(&self.items, &self.notes, CONSUMER_SLEEPS)),
+                Some(mut sleeper) => expired = !sleeper.waiter.wait_until(deadline),
+            }
+        }
+    }
+}

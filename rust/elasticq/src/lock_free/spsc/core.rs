@@ -1,0 +1,282 @@
+//! What the two sides share: positions, notes, the turns, and the end.
+
+use super::consumer::Taker;
+use super::segment::{Cursor, Segment};
+use crate::config::Config;
+use crate::elasticity::Elasticity;
+use crate::error::{BufferError, BufferResult};
+use crate::stats::QueueStats;
+use crate::sync::barrier::rarely;
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Backoff, Cell, Ordering};
+use crate::wait::{Signal, Waiter};
+use crossbeam_utils::CachePadded;
+use std::ptr;
+use std::time::Duration;
+
+/// The notes: what one side wants the other to know. Zero nearly always, so that one comparison tells that all is well.
+pub(super) const CLOSED: usize = 1;
+pub(super) const CONSUMER_SLEEPS: usize = 2;
+pub(super) const PRODUCER_SLEEPS: usize = 4;
+/// The consumer has found little in a large segment.
+pub(super) const SPARSE: usize = 8;
+
+/// Values of `producing`.
+pub(super) const NOBODY: usize = 0;
+const PRODUCER: usize = 1;
+/// The consumer is shrinking the queue in the absence of a producer.
+pub(super) const CONSUMER: usize = 2;
+
+/// `last` before it is settled.
+pub(super) const OPEN: u64 = u64::MAX;
+
+pub(super) struct Core<T> {
+    /// Items ever put in; written by the producer.
+    pub(super) tail: CachePadded<AtomicU64>,
+    /// Items ever taken; written by the consumer.
+    pub(super) head: CachePadded<AtomicU64>,
+    pub(super) notes: CachePadded<AtomicUsize>,
+    /// What only the producer knows: where it is.
+    maker: CachePadded<Cell<Cursor<T>>>,
+    taker: CachePadded<Cell<Taker<T>>>,
+    /// Whose the `maker` is.
+    pub(super) producing: CachePadded<AtomicUsize>,
+    /// Whether the `taker` is in use.
+    consuming: CachePadded<AtomicBool>,
+    /// Where a closed queue ends.
+    pub(super) last: AtomicU64,
+    pub(super) capacity: AtomicUsize,
+    pub(super) grown: AtomicU64,
+    pub(super) shrunk: AtomicU64,
+    pub(super) refused: CachePadded<AtomicU64>,
+    pub(super) items: Signal,
+    pub(super) room: Signal,
+    pub(super) elasticity: Elasticity,
+    pub(super) push_timeout: Option<Duration>,
+    pub(super) pop_timeout: Option<Duration>,
+}
+
+// SAFETY: items move from the producer's thread to the consumer's; the cells are used by one thread at a time, which
+// `producing` and `consuming` or the one handle of each kind see to; the pointers are to segments, shared as told above.
+unsafe impl<T: Send> Send for Core<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Core<T> {}
+
+impl<T> Core<T> {
+    pub(super) fn new(config: &Config) -> BufferResult<Self> {
+        config.validate()?;
+        let capacity = config.initial_capacity;
+        let elasticity = Elasticity::new(config);
+        let first = Segment::new(capacity, elasticity.shrinks_below(capacity), 0).map_err(|_| {
+            BufferError::InvalidConfiguration(format!(
+                "initial_capacity = {capacity}: must be small enough for its slots to be allocated"
+            ))
+        })?;
+        let first = Box::into_raw(first);
+        Ok(Self {
+            tail: CachePadded::new(AtomicU64::new(0)),
+            head: CachePadded::new(AtomicU64::new(0)),
+            notes: CachePadded::new(AtomicUsize::new(0)),
+            maker: CachePadded::new(Cell::new(Cursor::new(first))),
+            taker: CachePadded::new(Cell::new(Taker::new(first))),
+            producing: CachePadded::new(AtomicUsize::new(NOBODY)),
+            consuming: CachePadded::new(AtomicBool::new(false)),
+            last: AtomicU64::new(OPEN),
+            capacity: AtomicUsize::new(capacity),
+            grown: AtomicU64::new(0),
+            shrunk: AtomicU64::new(0),
+            refused: CachePadded::new(AtomicU64::new(0)),
+            items: Signal::new(),
+            room: Signal::new(),
+            elasticity,
+            push_timeout: config.push_timeout,
+            pop_timeout: config.pop_timeout,
+        })
+    }
+
+    // ---- the right to be one of the two
+
+    /// For one call.
+    #[inline(always)]
+    pub(super) fn producer_turn(&self) -> BufferResult<ProducerTurn<'_, T>> {
+        let backoff = Backoff::new();
+        // Acquire: pairs with the end of the last turn.
+        while let Err(owner) = self.producing.compare_exchange(NOBODY, PRODUCER, Ordering::Acquire, Ordering::Relaxed) {
+            if owner == PRODUCER {
+                return Err(BufferError::InvalidOperation(
+                    "the queue has one producer, and another thread is putting in".into(),
+                ));
+            }
+            backoff.snooze(); // the few steps of a shrink
+        }
+        Ok(ProducerTurn(self))
+    }
+
+    /// For one call.
+    #[inline(always)]
+    pub(super) fn consumer_turn(&self) -> BufferResult<ConsumerTurn<'_, T>> {
+        if self.consuming.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            return Err(BufferError::InvalidOperation(
+                "the queue has one consumer, and another thread is taking".into(),
+            ));
+        }
+        Ok(ConsumerTurn(self))
+    }
+
+    /// For good: the handles are the two sides from now on. No turn may be under way.
+    pub(super) fn give_turns_away(&self) {
+        self.producing.store(PRODUCER, Ordering::Release);
+        self.consuming.store(true, Ordering::Release);
+    }
+
+    /// # Safety
+    /// The caller is the producer, and holds no other reference to it.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    pub(super) unsafe fn maker(&self) -> &mut Cursor<T> {
+        let maker = self.maker.with_mut(|maker| maker);
+        // SAFETY: this function's own condition.
+        unsafe { &mut *maker }
+    }
+
+    /// # Safety
+    /// The caller is the consumer, and holds no other reference to it.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    pub(super) unsafe fn taker(&self) -> &mut Taker<T> {
+        let taker = self.taker.with_mut(|taker| taker);
+        // SAFETY: this function's own condition.
+        unsafe { &mut *taker }
+    }
+
+    // ---- closing and looking
+
+    /// Where the closed queue ends: at `at`, unless the other side has said otherwise before.
+    pub(super) fn settle(&self, at: u64) -> u64 {
+        match self.last.compare_exchange(OPEN, at, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => at,
+            Err(settled) => settled,
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.notes.fetch_or(CLOSED, Ordering::SeqCst);
+        self.items.wake(usize::MAX);
+        self.room.wake(usize::MAX);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.notes.load(Ordering::SeqCst) & CLOSED != 0
+    }
+
+    pub(super) fn stats(&self) -> QueueStats {
+        // In this order, since the tail never falls below the head.
+        let head = self.head.load(Ordering::SeqCst);
+        let tail = self.tail.load(Ordering::SeqCst).min(self.last.load(Ordering::SeqCst));
+        let capacity = self.capacity.load(Ordering::SeqCst);
+        QueueStats {
+            messages_enqueued: tail,
+            messages_dequeued: head,
+            messages_dropped: self.refused.load(Ordering::Relaxed),
+            // What went in and out between the two looks was never in it at once.
+            current_size: to_usize(tail - head).min(self.elasticity.max()),
+            current_capacity: capacity,
+            peak_size: 0,
+            grown: self.grown.load(Ordering::Relaxed),
+            shrunk: self.shrunk.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// A side that is about to sleep, and has said so. Look once more after making one, then wait.
+pub(super) struct Sleeper<'a> {
+    pub(super) waiter: Waiter<'a>,
+    notes: &'a AtomicUsize,
+    note: usize,
+}
+
+impl<'a> Sleeper<'a> {
+    pub(super) fn new(signal: &'a Signal, notes: &'a AtomicUsize, note: usize) -> Self {
+        let waiter = signal.waiter();
+        notes.fetch_or(note, Ordering::SeqCst);
+        // Between saying so and looking. The other half: `often` in `publish` and in `release`.
+        rarely();
+        Self { waiter, notes, note }
+    }
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        self.notes.fetch_and(!self.note, Ordering::SeqCst);
+    }
+}
+
+/// The right to be the producer, taken for one call.
+pub(super) struct ProducerTurn<'a, T>(&'a Core<T>);
+
+impl<T> ProducerTurn<'_, T> {
+    #[inline(always)]
+    pub(super) fn maker(&mut self) -> &mut Cursor<T> {
+        // SAFETY: `producing` gives it to one turn at a time.
+        unsafe { self.0.maker() }
+    }
+}
+
+impl<T> Drop for ProducerTurn<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // Release: the next to take the turn sees what this one did.
+        self.0.producing.store(NOBODY, Ordering::Release);
+    }
+}
+
+/// The right to be the consumer, taken for one call.
+pub(super) struct ConsumerTurn<'a, T>(&'a Core<T>);
+
+impl<T> ConsumerTurn<'_, T> {
+    #[inline(always)]
+    pub(super) fn taker(&mut self) -> &mut Taker<T> {
+        // SAFETY: `consuming` gives it to one turn at a time.
+        unsafe { self.0.taker() }
+    }
+}
+
+impl<T> Drop for ConsumerTurn<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // Release: as above.
+        self.0.consuming.store(false, Ordering::Release);
+    }
+}
+
+impl<T> Drop for Core<T> {
+    fn drop(&mut self) {
+        /// What is left. If the drop of an item panics, those after it are dropped all the same, as in a `Vec`.
+        struct Rest<'a, T>(&'a mut Taker<T>, &'a Core<T>);
+
+        impl<T> Rest<'_, T> {
+            fn drop_items(&mut self) {
+                while let Ok(Some(item)) = self.1.pop(self.0) {
+                    drop(item);
+                }
+            }
+        }
+
+        impl<T> Drop for Rest<'_, T> {
+            fn drop(&mut self) {
+                self.drop_items();
+                // SAFETY: nobody is left to look at the last segment; the others were freed on the way to it.
+                drop(unsafe { Box::from_raw(ptr::from_ref(self.0.cursor.segment()).cast_mut()) });
+            }
+        }
+
+        self.give_turns_away(); // nothing is to be resized any more
+        // SAFETY: no handle is left, so nobody else is the consumer.
+        let taker = unsafe { self.taker() };
+        Rest(taker, self).drop_items();
+    }
+}
+
+#[inline(always)]
+pub(super) fn to_usize(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,189 @@
+//! Putting in, growing and shrinking.
+
+use super::core::{CLOSED, CONSUMER_SLEEPS, Core, PRODUCER_SLEEPS, SPARSE, Sleeper, to_usize};
+use super::segment::{Cursor, Segment};
+use crate::error::{BufferError, BufferResult, Rejected};
+use crate::sync::Ordering;
+use crate::sync::barrier::often;
+use std::time::{Duration, Instant};
+
+impl<T> Core<T> {
+    #[inline(always)]
+    fn push(&self, maker: &mut Cursor<T>, item: T) -> Result<(), Rejected<T>> {
+        if self.notes.load(Ordering::Relaxed) != 0 || maker.position >= maker.limit {
+            return self.push_with_care(maker, item);
+        }
+        // SAFETY: there is room, and the caller is the producer.
+        unsafe { maker.write(item) };
+        if self.publish(maker) { Ok(()) } else { Err(self.take_back(maker)) }
+    }
+
+    #[cold]
+    fn push_with_care(&self, maker: &mut Cursor<T>, item: T) -> Result<(), Rejected<T>> {
+        if let Err(reason) = self.make_room(maker, 1) {
+            return Err(Rejected::new(reason, item));
+        }
+        // SAFETY: there is room, and the caller is the producer.
+        unsafe { maker.write(item) };
+        if self.publish(maker) { Ok(()) } else { Err(self.take_back(maker)) }
+    }
+
+    #[cold]
+    fn take_back(&self, maker: &mut Cursor<T>) -> Rejected<T> {
+        // SAFETY: written just now; the queue has ended before it.
+        let item = unsafe { maker.take_back() };
+        Rejected::new(BufferError::Closed, item)
+    }
+
+    /// Adds all of `items`, or none of them.
+    fn push_all(&self, maker: &mut Cursor<T>, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        let count = items.len();
+        if count == 0 {
+            return Ok(());
+        }
+        let end = maker.position.saturating_add(count as u64);
+        let plain = self.notes.load(Ordering::Relaxed) == 0 && end <= maker.limit;
+        if !plain {
+            if let Err(reason) = self.make_room(maker, count) {
+                return Err(Rejected::new(reason, items));
+            }
+        }
+        for item in items {
+            if maker.position == maker.limit {
+                maker.set_limit(end); // the lap has ended, the room has not
+            }
+            // SAFETY: there is room for all of them, and the caller is the producer.
+            unsafe { maker.write(item) };
+        }
+        if self.publish(maker) {
+            return Ok(());
+        }
+        // SAFETY: written just now, into one segment; the queue has ended before them.
+        let mut items: Vec<_> = (0..count).map(|_| unsafe { maker.take_back() }).collect();
+        items.reverse();
+        Err(Rejected::new(BufferError::Closed, items))
+    }
+
+    /// Shows the consumer what was written, and wakes it if it sleeps. False: the queue was closed before it got there, and
+    /// the consumer will not look at it.
+    #[inline(always)]
+    fn publish(&self, maker: &Cursor<T>) -> bool {
+        // Release: who sees the tail sees the items below it, and the links of segments that ended before it.
+        self.tail.store(maker.position, Ordering::Release);
+        // Between publishing and looking at the notes. The other half: `rarely` in `pop_until` and in `search`.
+        often();
+        self.notes.load(Ordering::Relaxed) == 0 || self.published_with_notes(maker.position)
+    }
+
+    #[cold]
+    fn published_with_notes(&self, tail: u64) -> bool {
+        let notes = self.notes.load(Ordering::SeqCst);
+        if notes & CONSUMER_SLEEPS != 0 {
+            self.notes.fetch_and(!CONSUMER_SLEEPS, Ordering::SeqCst);
+            self.items.wake(1);
+        }
+        // Closed meanwhile: the consumer may have found the end already. If not, it is here.
+        notes & CLOSED == 0 || self.settle(tail) >= tail
+    }
+
+    /// Sees to it that `count` more items fit: looks where the consumer is, shrinks or grows.
+    fn make_room(&self, maker: &mut Cursor<T>, count: usize) -> BufferResult<()> {
+        let notes = self.notes.load(Ordering::SeqCst);
+        if notes & CLOSED != 0 {
+            return Err(BufferError::Closed);
+        }
+        if notes & SPARSE != 0 {
+            self.notes.fetch_and(!SPARSE, Ordering::SeqCst);
+        }
+        // Acquire: what the consumer has taken may be written over.
+        let head = self.head.load(Ordering::Acquire);
+        let len = to_usize(maker.position - head);
+        let needed = len.saturating_add(count);
+        if needed > maker.segment().capacity {
+            self.grow(maker, len, needed)?;
+        } else if len < maker.segment().sparse {
+            self.shrink(maker, len, needed);
+        }
+        maker.set_limit(head.saturating_add(maker.segment().capacity as u64));
+        Ok(())
+    }
+
+    fn grow(&self, maker: &mut Cursor<T>, len: usize, needed: usize) -> BufferResult<()> {
+        let max = self.elasticity.max();
+        if needed > max {
+            let batch_could_fit = needed - len <= max && len < max;
+            return Err(if batch_could_fit { BufferError::Full } else { BufferError::MaxCapacityReached(max) });
+        }
+        // Where the memory for a whole step can't be had, what is needed will do.
+        let grown = self.elasticity.grown(maker.segment().capacity, needed);
+        self.move_on(maker, grown).or_else(|_| self.move_on(maker, needed))?;
+        self.grown.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Shrinks as far as a queue of `len` items that is to hold `needed` does; whether it did. Without memory for a smaller
+    /// segment it does not.
+    pub(super) fn shrink(&self, maker: &mut Cursor<T>, len: usize, needed: usize) -> bool {
+        let capacity = maker.segment().capacity;
+        let mut shrunk = self.elasticity.shrunk(capacity, len);
+        if shrunk < needed {
+            shrunk = self.elasticity.shrunk(capacity, needed);
+        }
+        let shrinks = shrunk < capacity && self.move_on(maker, shrunk).is_ok();
+        if shrinks {
+            self.shrunk.fetch_add(1, Ordering::Relaxed);
+        }
+        shrinks
+    }
+
+    /// Goes on in a new segment of `capacity`. The old one takes no more.
+    fn move_on(&self, maker: &mut Cursor<T>, capacity: usize) -> BufferResult<()> {
+        let fresh = Segment::new(capacity, self.elasticity.shrinks_below(capacity), maker.position)?;
+        let fresh = Box::into_raw(fresh);
+        maker.segment().link(fresh, maker.position);
+        maker.enter(fresh);
+        self.capacity.store(capacity, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Adds an item, waiting for room.
+    fn push_within(&self, maker: &mut Cursor<T>, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
+        let deadline = Instant::now().checked_add(timeout);
+        let (mut item, mut sleeper, mut expired) = (item, None, false);
+        loop {
+            item = match self.push(maker, item) {
+                Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
+                settled => return settled,
+            };
+            match sleeper.take() {
+                None if expired => return Err(Rejected::new(BufferError::Timeout(timeout), item)),
+                None => sleeper = Some(Sleeper::new(&self.room, &self.notes, PRODUCER_SLEEPS)),
+                Some(mut sleeper) => expired = !sleeper.waiter.wait_until(deadline),
+            }
+        }
+    }
+
+    // The same three, with what is refused counted.
+
+    #[inline(always)]
+    pub(super) fn offer(&self, maker: &mut Cursor<T>, item: T) -> Result<(), Rejected<T>> {
+        match self.push(maker, item) {
+            Ok(()) => Ok(()),
+            Err(rejected) => Err(self.count_refused(1, rejected)),
+        }
+    }
+
+    pub(super) fn offer_batch(&self, maker: &mut Cursor<T>, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        self.push_all(maker, items).map_err(|rejected| self.count_refused(rejected.item().len(), rejected))
+    }
+
+    pub(super) fn offer_within(&self, maker: &mut Cursor<T>, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
+        self.push_within(maker, item, timeout).map_err(|rejected| self.count_refused(1, rejected))
+    }
+
+    #[cold]
+    fn count_refused<I>(&self, items: usize, rejected: Rejected<I>) -> Rejected<I> {
+        self.refused.fetch_add(items as u64, Ordering::Relaxed);
+        rejected
+    }
+}

@@ -1,0 +1,188 @@
+//! `Segment<T>`: a circle of slots without stamps for a stretch of positions, and `Cursor<T>`: a place in the chain.
+//!
+//! ```text
+//!   segment            next segment
+//!   base ...... end =  base ......          positions: items ever put in before; never reused
+//!               |
+//!               the producer moved on here; set before `next`, which publishes it
+//! ```
+//!
+//! Both sides go through the chain with a cursor. Between two laps of the circle a slot is found by one addition: `origin`
+//! is where position 0 would be, were this lap's stretch of memory prolonged backwards. Whatever ends a stretch (the lap,
+//! the segment, what is known of the other side) is one comparison with `limit`.
+
+use crate::error::{BufferError, BufferResult};
+use crate::sync::{AtomicPtr, AtomicU64, Cell, Ordering};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+type Slot<T> = Cell<MaybeUninit<T>>;
+
+pub(super) struct Segment<T> {
+    /// The logical capacity of the queue from here on, and the length of a lap.
+    pub(super) capacity: usize,
+    /// A queue with fewer items than this should go on in a smaller segment.
+    pub(super) sparse: usize,
+    /// As many as the capacity, unless items have no size: then one does for all.
+    slots: Vec<Slot<T>>,
+    /// The first position.
+    base: u64,
+    /// The first position of the next segment, once there is one.
+    end: AtomicU64,
+    next: AtomicPtr<Segment<T>>,
+}
+
+impl<T> Segment<T> {
+    /// A segment of `capacity` slots that begins at `base`. The slots are not touched, so memory that is never used costs
+    /// nothing on most systems.
+    pub(super) fn new(capacity: usize, sparse: usize, base: u64) -> BufferResult<Box<Self>> {
+        let count = if size_of::<Slot<T>>() == 0 { 1 } else { capacity };
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(count).map_err(|_| {
+            BufferError::ResizeError(format!("no memory for {capacity} slots of {} bytes each", size_of::<Slot<T>>()))
+        })?;
+        slots.extend((0..count).map(|_| Cell::new(MaybeUninit::uninit())));
+        let (end, next) = (AtomicU64::new(0), AtomicPtr::new(ptr::null_mut()));
+        Ok(Box::new(Self { capacity, sparse, slots, base, end, next }))
+    }
+
+    /// Makes `next` follow. From now on the segment is the consumer's, who frees it when it is drained.
+    pub(super) fn link(&self, next: *mut Self, end: u64) {
+        self.end.store(end, Ordering::Relaxed);
+        // Release: who sees the link sees the end and the next segment.
+        self.next.store(next, Ordering::Release);
+    }
+
+    /// The next segment and the position at which it begins, if there is one.
+    #[inline(always)]
+    pub(super) fn next(&self) -> Option<(*mut Self, u64)> {
+        // Acquire: pairs with the link.
+        let next = self.next.load(Ordering::Acquire);
+        (!next.is_null()).then(|| (next, self.end.load(Ordering::Relaxed)))
+    }
+}
+
+/// Where one side is. Its owner alone touches it.
+pub(super) struct Cursor<T> {
+    /// The next position.
+    pub(super) position: u64,
+    /// Positions below it, from `position` on, may be used without a further look.
+    pub(super) limit: u64,
+    origin: *const Slot<T>,
+    lap_end: u64,
+    segment: *mut Segment<T>,
+}
+
+#[allow(clippy::cast_possible_truncation)] // what is cut off an address or an index comes back as it wraps around
+impl<T> Cursor<T> {
+    /// At the beginning of `segment`.
+    pub(super) fn new(segment: *mut Segment<T>) -> Self {
+        let mut cursor = Self { position: 0, limit: 0, origin: ptr::null(), lap_end: 0, segment };
+        cursor.enter(segment);
+        cursor
+    }
+
+    /// Goes to the beginning of `segment`, which starts where the cursor is.
+    pub(super) fn enter(&mut self, segment: *mut Segment<T>) {
+        self.segment = segment;
+        self.lap_end = self.position;
+        self.set_limit(self.position);
+    }
+
+    #[inline(always)]
+    pub(super) fn segment(&self) -> &Segment<T> {
+        // SAFETY: a cursor's segment lives until its side has moved on.
+        unsafe { &*self.segment }
+    }
+
+    /// Goes to the beginning of the next segment and gives the one behind it away.
+    ///
+    /// # Safety
+    /// The cursor is the consumer's, it has reached the end of its segment, and `next` follows.
+    pub(super) unsafe fn leave_for(&mut self, next: *mut Segment<T>) -> Box<Segment<T>> {
+        let drained = self.segment;
+        self.enter(next);
+        // SAFETY: the producer has let go of it before it linked the next one, and the consumer does so here.
+        unsafe { Box::from_raw(drained) }
+    }
+
+    /// Allows positions below `limit`, though not beyond this lap. Where the last lap has ended the next one begins.
+    #[inline(always)]
+    pub(super) fn set_limit(&mut self, limit: u64) {
+        if self.position == self.lap_end {
+            self.begin_lap();
+        }
+        self.limit = limit.min(self.lap_end);
+    }
+
+    #[cold]
+    fn begin_lap(&mut self) {
+        self.lap_end = self.position.saturating_add(self.segment().capacity as u64);
+        // Only within the lap the sum of the two is an address, and then it is one inside the slots.
+        self.origin = self.segment().slots.as_ptr().wrapping_sub(self.position as usize);
+    }
+
+    /// The slot at `position`.
+    ///
+    /// # Safety
+    /// `position` is in this lap.
+    #[inline(always)]
+    unsafe fn slot(&self, position: u64) -> &Slot<T> {
+        let slot = self.origin.wrapping_add(position as usize);
+        // SAFETY: inside the slots of the segment, which lives as long as the cursor stands in it.
+        unsafe { &*slot }
+    }
+
+    /// Writes an item and moves on, which publishes nothing yet.
+    ///
+    /// # Safety
+    /// The cursor is the producer's, and `position < limit`: what was in the slot has been taken.
+    #[inline(always)]
+    pub(super) unsafe fn write(&mut self, item: T) {
+        let position = self.position;
+        // SAFETY: below the limit, so in this lap.
+        let slot = unsafe { self.slot(position) };
+        slot.with_mut(|place| {
+            // SAFETY: the slot is the producer's until it publishes a tail beyond it (release), and has been since it saw a
+            // head beyond the item that was in it (acquire).
+            unsafe { (*place).write(item) };
+        });
+        self.position = position + 1;
+    }
+
+    /// Takes the item out and moves on.
+    ///
+    /// # Safety
+    /// The cursor is the consumer's, and `position < limit`: the item was published.
+    #[inline(always)]
+    pub(super) unsafe fn take(&mut self) -> T {
+        let position = self.position;
+        // SAFETY: below the limit, so in this lap.
+        let slot = unsafe { self.slot(position) };
+        let item = slot.with(|place| {
+            // SAFETY: published, and the producer comes here again only after it has seen a head beyond it.
+            let place = unsafe { &*place };
+            // SAFETY: it was written, and is read once, since the cursor moves on.
+            unsafe { place.assume_init_read() }
+        });
+        self.position = position + 1;
+        item
+    }
+
+    /// Takes back the item before the cursor and moves there.
+    ///
+    /// # Safety
+    /// The cursor is the producer's, it wrote that item in this segment, and the consumer will never look there.
+    pub(super) unsafe fn take_back(&mut self) -> T {
+        self.position -= 1;
+        let segment = self.segment();
+        let index = (self.position - segment.base) % segment.slots.len() as u64;
+        let slot = &segment.slots[index as usize];
+        slot.with(|place| {
+            // SAFETY: the producer's own, since the consumer will not look there.
+            let place = unsafe { &*place };
+            // SAFETY: it was written, and is read once, since the cursor stands before it now.
+            unsafe { place.assume_init_read() }
+        })
+    }
+}
