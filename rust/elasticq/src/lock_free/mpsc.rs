@@ -203,7 +203,14 @@ impl<T> Core<T> {
             order_seqcst();
             item = match self.push(item) {
                 Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
-                settled => return settled,
+                settled => {
+                    // The wake-up that brought this one here may stand for several places.
+                    drop(waiter);
+                    if self.room.has_sleepers() {
+                        self.room.wake(1);
+                    }
+                    return settled;
+                }
             };
             // After each item the consumer looks for sleepers without a fence, so he may miss one who registers at that
             // very moment, until his store has reached the other processors. Hence a second look soon after.
@@ -620,7 +627,9 @@ impl<T> Core<T> {
             let end = position(tail).max(base);
             if base <= position(tail) + 1 {
                 let pushed = end - segment.skipped.load(Ordering::SeqCst);
-                return (pushed, popped.min(pushed), segment.capacity.load(Ordering::SeqCst));
+                // Both may have moved on since `popped` was read, but never further apart than this.
+                let popped = popped.clamp(pushed.saturating_sub(self.elasticity.max() as u64), pushed);
+                return (pushed, popped, segment.capacity.load(Ordering::SeqCst));
             }
         }
     }
