@@ -46,6 +46,10 @@ const SEALED: u64 = 2;
 const FLAGS: u64 = CLOSED | SEALED;
 const ONE: u64 = 4;
 
+/// Headers that may wait for a moment without pins. At that many the consumer shrinks no more, so a thread that is stalled in
+/// the cold path keeps the capacity large for a while, but the headers few: without shrinking, growth soon ends at the maximum.
+const MAX_RETIRED: usize = 32;
+
 /// Much longer than a store takes to reach the other processors.
 const SETTLED: Duration = Duration::from_millis(1);
 
@@ -238,7 +242,7 @@ impl<T> Core<T> {
     fn push_all(&self, items: &mut std::vec::IntoIter<T>) -> BufferResult<()> {
         let count = items.len() as u64;
         if count == 0 {
-            return Ok(());
+            return if self.is_closed() { Err(BufferError::Closed) } else { Ok(()) };
         }
         let tail = self.tail.load(Ordering::Acquire);
         let mut claimed = None;
@@ -315,7 +319,12 @@ impl<T> Core<T> {
                         BufferError::Full
                     });
                 }
-                self.prepare_next(segment, self.elasticity.grown(capacity, needed.max(capacity + 1)))?;
+                let needed = needed.max(capacity + 1);
+                // Each step is a segment, so that steps of less than an eighth are taken several at a time.
+                let step = capacity.saturating_add(capacity / 8).clamp(needed, self.elasticity.max());
+                // Where there is no memory for whole steps, what is needed will do.
+                self.prepare_next(segment, self.elasticity.grown(capacity, step))
+                    .or_else(|_| self.prepare_next(segment, needed))?;
                 self.seal(tail);
             }
         }
@@ -519,7 +528,7 @@ impl<T> Core<T> {
             self.room.wake(1);
         }
         self.recycle(taker);
-        if capacity > self.elasticity.min() {
+        if capacity > self.elasticity.min() && taker.retired.len() < MAX_RETIRED {
             self.shrink(taker);
         }
     }
@@ -951,9 +960,26 @@ impl<T> Drop for Core<T> {
     fn drop(&mut self) {
         let taker = self.taker.with_mut(|taker| taker);
         // SAFETY: no handle is left, so nobody else is the consumer.
-        let taker = unsafe { &mut *taker };
-        while self.pop(taker).is_some() {}
-        let spares = self.spares.swap(ptr::null_mut(), Ordering::SeqCst);
+        let mut rest = Rest(self, unsafe { &mut *taker });
+        rest.drop_items();
+    }
+}
+
+/// What a queue leaves behind. If the drop of an item panics, the others are dropped all the same, as those of a `Vec`, and
+/// the segments are freed.
+struct Rest<'a, T>(&'a Core<T>, &'a mut Taker<T>);
+
+impl<T> Rest<'_, T> {
+    fn drop_items(&mut self) {
+        while self.0.pop(self.1).is_some() {}
+    }
+}
+
+impl<T> Drop for Rest<'_, T> {
+    fn drop(&mut self) {
+        self.drop_items();
+        let Self(core, taker) = self;
+        let spares = core.spares.swap(ptr::null_mut(), Ordering::SeqCst);
         let retired = std::mem::take(&mut taker.retired);
         for mut header in retired.into_iter().map(|header| (header, false)).chain([(taker.front, true), (spares, true)])
         {
