@@ -353,3 +353,26 @@ fn a_second_consumer_is_refused_and_nothing_breaks() {
         assert_eq!((sum + rest, queue.try_dequeue()), (3, Ok(None)));
     });
 }
+
+/// What the first consumer has read, the second one gives free; only the guard stands between the two. (With 16 places the
+/// limit is not renewed after every item.)
+#[test]
+fn the_guard_hands_over_what_was_read() {
+    model(|| {
+        let queue = Arc::new(queue(16, 16));
+        queue.offer_batch((0..16).collect()).unwrap();
+        assert_eq!(queue.try_dequeue(), Ok(Some(0)));
+        queue.try_enqueue(16).unwrap();
+        let consumers = [(), ()].map(|()| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || drop(queue.try_dequeue()))
+        });
+        drop(queue.try_enqueue(17)); // into the place of the item 1, if there is room
+        for consumer in consumers {
+            consumer.join().unwrap();
+        }
+        let taken = usize::try_from(queue.stats().messages_dequeued).unwrap();
+        let rest = queue.dequeue_batch(16).unwrap();
+        assert!((2..=3).contains(&taken) && rest.iter().copied().eq(taken..taken + rest.len()), "{taken} {rest:?}");
+    });
+}
