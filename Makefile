@@ -40,9 +40,12 @@ docs: ## build the crate's documentation, where a warning is an error
 bench: ## measure against peers, in Rust and on Python 3.13 with and without the GIL (some only: ARGS="rust")
 	scripts/bench $(ARGS)
 
-verify: ## check what `make test` has no time for: more interleavings, and that broken code is found
+verify: ## check what `make test` has no time for: more interleavings, that broken code is found, 100 million messages
 	LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-4} scripts/test loom
 	scripts/mutants
+	ELASTICQ_SOAK_MESSAGES=$${ELASTICQ_SOAK_MESSAGES:-100000000} cargo test --package elasticq --release \
+		--features lock_free --test soak -- --nocapture --test-threads 1
+	scripts/sanitize
 
 clean: ## delete everything that was built
 	rm -rf target dist .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

@@ -1,28 +1,17 @@
-//! Models of the real code: loom runs every interleaving of a few threads and finds a lost wake-up as a deadlock.
-//!
-//! ```text
-//! RUSTFLAGS="--cfg loom" cargo test -p elasticq --release --test loom
-//! ```
+//! Models of `DynamicCircularBuffer`, on the real code; `scripts/test loom` runs them.
 #![cfg(loom)]
+
+#[path = "support/model.rs"]
+mod support;
 
 use elasticq::{BufferError, Config, DynamicCircularBuffer};
 use loom::thread;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Longer than any clock: the call waits for ever, so a lost wake-up is a deadlock.
-const FOREVER: Duration = Duration::MAX;
+use support::{FOREVER, model};
 
 fn buffer(max: usize) -> Arc<DynamicCircularBuffer<u32>> {
     let config = Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(max);
     Arc::new(DynamicCircularBuffer::new(config).unwrap())
-}
-
-/// Up to this many preemptions per run, which is where loom's authors found nearly all bugs; more with LOOM_MAX_PREEMPTIONS.
-fn model(body: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(3));
-    builder.check(body);
 }
 
 #[test]
@@ -164,153 +153,6 @@ fn a_waiter_who_leaves_passes_his_wake_up_on() {
         assert_eq!(consumer.join().unwrap(), Ok(1));
         leaver.join().unwrap();
     });
-}
-
-#[cfg(feature = "lock_free")]
-mod mpsc {
-    use super::{Arc, Config, FOREVER, model, thread};
-    use elasticq::{BufferError, LockFreeMPSCQueue};
-
-    fn between(min: usize, max: usize) -> Config {
-        Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
-    }
-
-    #[test]
-    fn two_producers_and_a_consumer_lose_nothing() {
-        model(|| {
-            let (producer, mut consumer) = LockFreeMPSCQueue::new(between(2, 2)).unwrap().split();
-            let other = producer.clone();
-            let threads = [thread::spawn(move || producer.try_enqueue(1)), thread::spawn(move || other.try_enqueue(2))];
-            let mut sum = 0;
-            sum += consumer.try_dequeue().unwrap_or(None).unwrap_or(0);
-            for thread in threads {
-                thread.join().unwrap().unwrap();
-            }
-            while let Ok(Some(item)) = consumer.try_dequeue() {
-                sum += item;
-            }
-            assert_eq!(sum, 3);
-            assert_eq!(consumer.try_dequeue(), Err(BufferError::Closed));
-        });
-    }
-
-    #[test]
-    fn two_producers_who_fill_it_grow_it_together() {
-        model(|| {
-            let (producer, mut consumer) = LockFreeMPSCQueue::new(between(1, 2)).unwrap().split();
-            let other = producer.clone();
-            let threads = [
-                thread::spawn(move || producer.try_enqueue(Box::new(1)).unwrap()),
-                thread::spawn(move || other.try_enqueue(Box::new(2)).unwrap()),
-            ];
-            let first = consumer.try_dequeue().unwrap_or(None).map_or(0, |item| *item);
-            for thread in threads {
-                thread.join().unwrap();
-            }
-            let mut sum = first;
-            while let Ok(Some(item)) = consumer.try_dequeue() {
-                sum += *item;
-            }
-            assert_eq!(sum, 3);
-        });
-    }
-
-    #[test]
-    fn a_consumer_who_shrinks_and_a_producer_who_pushes_agree() {
-        model(|| {
-            let queue = LockFreeMPSCQueue::new(between(1, 8)).unwrap();
-            queue.offer_batch(vec![1, 2, 3]).unwrap();
-            let (producer, mut consumer) = queue.split();
-            let thread = thread::spawn(move || {
-                producer.try_enqueue(4).unwrap();
-                producer.try_enqueue(5).unwrap();
-            });
-            let mut taken = Vec::new();
-            for _ in 0..3 {
-                taken.extend(consumer.try_dequeue().unwrap());
-            }
-            thread.join().unwrap();
-            while let Ok(Some(item)) = consumer.try_dequeue() {
-                taken.push(item);
-            }
-            assert_eq!(taken, [1, 2, 3, 4, 5]);
-        });
-    }
-
-    #[test]
-    fn an_item_reaches_a_consumer_who_waits() {
-        model(|| {
-            let (producer, mut consumer) = LockFreeMPSCQueue::new(between(2, 2)).unwrap().split();
-            let thread = thread::spawn(move || {
-                producer.try_enqueue(7).unwrap();
-                producer
-            });
-            assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(7)));
-            drop(thread.join().unwrap());
-        });
-    }
-
-    #[test]
-    fn room_reaches_a_producer_who_waits() {
-        model(|| {
-            let (producer, mut consumer) = LockFreeMPSCQueue::new(between(1, 1)).unwrap().split();
-            let thread = thread::spawn(move || {
-                producer.offer_within(1, FOREVER).unwrap();
-                producer.offer_within(2, FOREVER).unwrap();
-            });
-            assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(1)));
-            assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(2)));
-            thread.join().unwrap();
-        });
-    }
-
-    #[test]
-    fn closing_while_a_producer_pushes_leaves_the_item_in_or_out() {
-        model(|| {
-            let queue = Arc::new(LockFreeMPSCQueue::new(between(1, 2)).unwrap());
-            let thread = {
-                let queue = Arc::clone(&queue);
-                thread::spawn(move || u32::from(queue.try_enqueue(Box::new(1)).is_ok()))
-            };
-            queue.close();
-            let pushed = thread.join().unwrap();
-            let mut taken = 0;
-            while let Ok(Some(item)) = queue.try_dequeue() {
-                taken += *item;
-            }
-            assert_eq!(taken, pushed);
-        });
-    }
-
-    #[test]
-    fn a_second_consumer_is_refused_and_nothing_breaks() {
-        model(|| {
-            let queue = Arc::new(LockFreeMPSCQueue::new(between(2, 2)).unwrap());
-            queue.offer_batch(vec![1, 2]).unwrap();
-            let take = |queue: &LockFreeMPSCQueue<u32>| match queue.try_dequeue() {
-                Ok(item) => item.unwrap(),
-                Err(error) => {
-                    assert!(matches!(error, BufferError::InvalidOperation(_)));
-                    0
-                }
-            };
-            let thread = {
-                let queue = Arc::clone(&queue);
-                thread::spawn(move || take(&queue))
-            };
-            let mut sum = take(&queue) + thread.join().unwrap();
-            loop {
-                match queue.try_dequeue() {
-                    Ok(Some(item)) => sum += item,
-                    other => {
-                        assert_eq!(other, Ok(None));
-                        break;
-                    }
-                }
-            }
-            assert_eq!(sum, 3);
-        });
-    }
 }
 
 mod lock {

@@ -24,13 +24,13 @@
 //! accesses are sequentially consistent, so one of the two sees the other, and a push pays no fence for it. What is
 //! claimed and not yet published is waited for by yielding: its producer may have looked before.
 
-use super::segment::Segment;
+use super::segment::{Segment, allocate};
 use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::stats::QueueStats;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, stay_away};
-use crate::wait::Signal;
+use crate::wait::{Signal, Waiter};
 use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
 use std::ptr;
@@ -40,6 +40,10 @@ pub(super) const CLOSED: u64 = 1;
 pub(super) const SEALED: u64 = 2;
 pub(super) const FLAGS: u64 = CLOSED | SEALED;
 pub(super) const ONE: u64 = 4;
+
+/// Headers that may wait for a moment without pins. At that many the consumers shrink no more, so a thread that is stalled in
+/// the cold path keeps the capacity large for a while, but the headers few: without shrinking, growth soon ends at the maximum.
+pub(super) const MAX_RETIRED: usize = 32;
 
 /// Much longer than a store takes to reach the other processors.
 const SETTLED: Duration = Duration::from_millis(1);
@@ -111,15 +115,17 @@ impl<T, C: Takers<T>> Chain<T, C> {
     pub(super) fn new(config: &Config, takers: impl FnOnce(*mut Segment<T>) -> C) -> BufferResult<Self> {
         config.validate()?;
         let capacity = config.initial_capacity;
-        let first = Segment::prepare(None, capacity).map_err(|_| {
+        let slots = allocate(capacity).map_err(|_| {
             BufferError::InvalidConfiguration(format!(
                 "initial_capacity = {capacity}: must be small enough for its slots to be allocated"
             ))
         })?;
-        first.base.store(0, Ordering::Relaxed);
-        first.skipped.store(0, Ordering::Relaxed);
-        first.limit.store(capacity as u64, Ordering::Relaxed);
-        let first = Box::into_raw(first);
+        let first = Segment::prepare(None, slots, capacity);
+        // SAFETY: headers live as long as the queue.
+        let segment = unsafe { &*first };
+        segment.base.store(0, Ordering::Relaxed);
+        segment.skipped.store(0, Ordering::Relaxed);
+        segment.limit.store(capacity as u64, Ordering::Relaxed);
         Ok(Self {
             tail: CachePadded::new(AtomicU64::new(0)),
             current: CachePadded::new(AtomicPtr::new(first)),
@@ -214,7 +220,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
             order_seqcst();
             item = match self.push(item) {
                 Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
-                settled => return self.pass_room_on(settled),
+                settled => return self.pass_room_on(waiter, settled),
             };
             // After each item a consumer looks for sleepers without a fence, so he may miss one who registers at that
             // very moment, until his store has reached the other processors. Hence a second look soon after.
@@ -223,7 +229,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
             if !cfg!(loom) && !waiter.wait_until(Some(until)) {
                 item = match self.push(item) {
                     Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
-                    settled => return self.pass_room_on(settled),
+                    settled => return self.pass_room_on(waiter, settled),
                 };
             }
             if !waiter.wait_until(deadline) {
@@ -233,7 +239,8 @@ impl<T, C: Takers<T>> Chain<T, C> {
     }
 
     /// Several places that come free at once wake one producer; who found one and may have left more wakes the next.
-    fn pass_room_on(&self, settled: Result<(), Rejected<T>>) -> Result<(), Rejected<T>> {
+    fn pass_room_on(&self, waiter: Waiter<'_>, settled: Result<(), Rejected<T>>) -> Result<(), Rejected<T>> {
+        drop(waiter);
         if settled.is_ok() && self.room.has_sleepers() {
             self.room.wake(1);
         }
@@ -250,7 +257,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
     pub(super) fn push_all(&self, items: &mut std::vec::IntoIter<T>) -> BufferResult<()> {
         let count = items.len() as u64;
         if count == 0 {
-            return Ok(());
+            return if self.is_closed() { Err(BufferError::Closed) } else { Ok(()) };
         }
         let tail = self.tail.load(Ordering::Acquire);
         let mut claimed = None;
@@ -328,7 +335,12 @@ impl<T, C: Takers<T>> Chain<T, C> {
                         BufferError::Full
                     });
                 }
-                self.prepare_next(segment, self.elasticity.grown(capacity, needed.max(capacity + 1)))?;
+                let needed = needed.max(capacity + 1);
+                // Each step is a segment, so that steps of less than an eighth are taken several at a time.
+                let step = capacity.saturating_add(capacity / 8).clamp(needed, self.elasticity.max());
+                // Where there is no memory for whole steps, what is needed will do.
+                self.prepare_next(segment, self.elasticity.grown(capacity, step))
+                    .or_else(|_| self.prepare_next(segment, needed))?;
                 self.seal(tail);
             }
         }
@@ -378,7 +390,9 @@ impl<T, C: Takers<T>> Chain<T, C> {
             let end = position(tail).max(base);
             if base <= position(tail) + 1 {
                 let pushed = end - segment.skipped.load(Ordering::SeqCst);
-                return (pushed, popped.min(pushed), segment.capacity.load(Ordering::SeqCst));
+                // Both may have moved on since `popped` was read, but never further apart than this.
+                let popped = popped.clamp(pushed.saturating_sub(self.elasticity.max() as u64), pushed);
+                return (pushed, popped, segment.capacity.load(Ordering::SeqCst));
             }
         }
     }

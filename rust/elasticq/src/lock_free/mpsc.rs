@@ -4,7 +4,7 @@
 //! goes from position to position, takes what was published, counts it in `popped`, and retires segments that it has
 //! drained. It is the only one that does, so all of its state but the count is in plain cells.
 
-use super::chain::{CLOSED, Chain, SEALED, Takers, position, renewal_interval};
+use super::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Takers, position, renewal_interval};
 use super::handles::{buffer, debug, producing, watching};
 use super::segment::Segment;
 use crate::config::Config;
@@ -146,7 +146,7 @@ impl<T> Core<T> {
             self.room.wake(1);
         }
         self.recycle(taker);
-        if capacity > self.elasticity.min() {
+        if capacity > self.elasticity.min() && taker.retired.len() < MAX_RETIRED {
             self.shrink(taker.popped);
         }
     }

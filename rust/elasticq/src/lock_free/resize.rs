@@ -5,7 +5,7 @@
 //! by any thread that finds the mark, so a stalled thread holds up nobody.
 
 use super::chain::{CLOSED, Chain, FLAGS, ONE, SEALED, Takers, position};
-use super::segment::{OPEN, Segment, UNSET};
+use super::segment::{OPEN, Segment, UNSET, allocate};
 use crate::error::BufferResult;
 use crate::sync::Ordering;
 use std::ptr;
@@ -16,7 +16,8 @@ impl<T, C: Takers<T>> Chain<T, C> {
         if !segment.next.load(Ordering::SeqCst).is_null() {
             return Ok(());
         }
-        let fresh = Box::into_raw(Segment::prepare(self.take_spare(), capacity)?);
+        let slots = allocate(capacity)?;
+        let fresh = Segment::prepare(self.take_spare(), slots, capacity);
         if segment.next.compare_exchange(ptr::null_mut(), fresh, Ordering::SeqCst, Ordering::SeqCst).is_err() {
             // Somebody was faster; nobody has seen this one.
             // SAFETY: headers live as long as the queue.
@@ -44,14 +45,13 @@ impl<T, C: Takers<T>> Chain<T, C> {
     }
 
     /// A header to use again. All are taken off at once and the rest is put back, so there is no ABA.
-    fn take_spare(&self) -> Option<Box<Segment<T>>> {
+    fn take_spare(&self) -> Option<*mut Segment<T>> {
         let header = self.spares.swap(ptr::null_mut(), Ordering::SeqCst);
         if header.is_null() {
             return None;
         }
-        // SAFETY: headers that were taken off the list belong to this thread.
-        let header = unsafe { Box::from_raw(header) };
-        let mut rest = header.next.load(Ordering::SeqCst);
+        // SAFETY: headers live as long as the queue, and those that were taken off the list belong to this thread.
+        let mut rest = unsafe { (*header).next.load(Ordering::SeqCst) };
         while !rest.is_null() {
             // SAFETY: as above.
             let after = unsafe { (*rest).next.load(Ordering::SeqCst) };

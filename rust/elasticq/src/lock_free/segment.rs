@@ -65,10 +65,11 @@ pub(super) struct Segment<T> {
 
 impl<T> Segment<T> {
     /// A new segment of `capacity`, in a header used before or in a new one. It belongs to the caller until it is linked.
-    pub(super) fn prepare(header: Option<Box<Self>>, capacity: usize) -> BufferResult<Box<Self>> {
-        let slots = allocate(capacity)?;
-        let header = header.unwrap_or_else(|| {
-            Box::new(Self {
+    /// The slots are [`allocate`]d before a used header is taken, since that one may not be freed where there is no memory;
+    /// nor may it become a `Box` before the end of the queue, since stale producers may look at its limit.
+    pub(super) fn prepare(used: Option<*mut Self>, slots: Box<[Slot<T>]>, capacity: usize) -> *mut Self {
+        let fresh = used.unwrap_or_else(|| {
+            Box::into_raw(Box::new(Self {
                 limit: CachePadded::new(AtomicU64::new(0)),
                 slots: Cell::new(Box::default()),
                 capacity: AtomicUsize::new(0),
@@ -77,8 +78,10 @@ impl<T> Segment<T> {
                 end: AtomicU64::new(OPEN),
                 next: AtomicPtr::new(ptr::null_mut()),
                 link: AtomicPtr::new(ptr::null_mut()),
-            })
+            }))
         });
+        // SAFETY: headers live as long as the queue.
+        let header = unsafe { &*fresh };
         // Nobody reads any of it with consequences before the segment is linked, which publishes it.
         header.limit.store(0, Ordering::Relaxed);
         header.capacity.store(capacity, Ordering::Relaxed);
@@ -90,7 +93,7 @@ impl<T> Segment<T> {
             // SAFETY: the header belongs to this call alone, and no stale reader looks at the slots.
             unsafe { *place = slots };
         });
-        Ok(header)
+        fresh
     }
 
     /// Takes the slots away, for the memory to be freed.
@@ -205,7 +208,8 @@ impl<T> Segment<T> {
     }
 }
 
-fn allocate<T>(capacity: usize) -> BufferResult<Box<[Slot<T>]>> {
+/// The slots for a segment of `capacity`.
+pub(super) fn allocate<T>(capacity: usize) -> BufferResult<Box<[Slot<T>]>> {
     let no_memory =
         || BufferError::ResizeError(format!("no memory for {capacity} slots of {} bytes each", size_of::<Slot<T>>()));
     let count = capacity.checked_next_power_of_two().ok_or_else(no_memory)?;

@@ -1,0 +1,378 @@
+//! Models of `LockFreeMPSCQueue`, on the real code with segments of one or two slots; `scripts/test loom` runs them.
+#![cfg(all(loom, feature = "lock_free"))]
+
+#[path = "support/model.rs"]
+mod support;
+
+use elasticq::lock_free::Consumer;
+use elasticq::{BufferError, Config, LockFreeMPSCQueue};
+use loom::thread;
+use std::sync::Arc;
+use support::{FOREVER, model};
+
+/// A queue that starts at `min` and may grow to `max`.
+fn queue<T>(min: usize, max: usize) -> LockFreeMPSCQueue<T> {
+    let config = Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max);
+    LockFreeMPSCQueue::new(config).unwrap()
+}
+
+/// Takes what is there.
+fn drain<T>(consumer: &mut Consumer<T>) -> Vec<T> {
+    std::iter::from_fn(|| consumer.try_dequeue().unwrap_or(None)).collect()
+}
+
+// ---- in and out
+
+#[test]
+fn two_producers_and_a_consumer_lose_nothing() {
+    model(|| {
+        let (producer, mut consumer) = queue(2, 2).split();
+        let other = producer.clone();
+        let threads = [
+            thread::spawn(move || producer.try_enqueue(Box::new(1)).unwrap()),
+            thread::spawn(move || other.try_enqueue(Box::new(2)).unwrap()),
+        ];
+        let first = consumer.try_dequeue().unwrap_or(None);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let mut taken: Vec<_> = first.into_iter().chain(drain(&mut consumer)).map(|item| *item).collect();
+        taken.sort_unstable();
+        assert_eq!(taken, [1, 2]);
+        assert_eq!(consumer.try_dequeue(), Err(BufferError::Closed));
+    });
+}
+
+#[test]
+fn a_batch_stays_together() {
+    model(|| {
+        let (producer, mut consumer) = queue(2, 4).split();
+        let other = producer.clone();
+        let threads = [
+            thread::spawn(move || producer.offer_batch(vec![1, 2]).unwrap()),
+            thread::spawn(move || other.try_enqueue(3).unwrap()),
+        ];
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let taken = drain(&mut consumer);
+        assert!(taken == [1, 2, 3] || taken == [3, 1, 2], "{taken:?}");
+    });
+}
+
+// ---- full
+
+#[test]
+fn a_full_queue_refuses_and_gives_the_item_back() {
+    model(|| {
+        let (producer, mut consumer) = queue(1, 1).split();
+        producer.try_enqueue(Box::new(0)).unwrap();
+        let thread = thread::spawn(move || {
+            let mut refused = Vec::new();
+            for n in 1..3 {
+                match producer.offer(Box::new(n)) {
+                    Ok(()) => {}
+                    Err(rejected) => {
+                        assert_eq!(rejected.reason(), &BufferError::MaxCapacityReached(1));
+                        refused.push(*rejected.into_inner());
+                    }
+                }
+            }
+            (refused, producer)
+        });
+        assert_eq!(consumer.try_dequeue().unwrap().as_deref(), Some(&0));
+        let (refused, _producer) = thread.join().unwrap();
+        let mut all: Vec<_> = drain(&mut consumer).into_iter().map(|item| *item).collect();
+        assert!(all.len() <= 1, "more than the capacity: {all:?}");
+        all.extend(refused);
+        all.sort_unstable();
+        assert_eq!(all, [1, 2]);
+    });
+}
+
+#[test]
+fn who_looks_never_sees_more_than_the_maximum() {
+    model(|| {
+        let (producer, mut consumer) = queue(1, 1).split();
+        producer.try_enqueue(1).unwrap();
+        let looker = producer.clone();
+        let thread = thread::spawn(move || {
+            let stats = looker.stats();
+            assert!(stats.current_size <= 1, "{stats:?}");
+            assert_eq!(stats.messages_enqueued - stats.messages_dequeued, stats.current_size as u64);
+        });
+        assert_eq!(consumer.try_dequeue(), Ok(Some(1)));
+        producer.try_enqueue(2).unwrap();
+        thread.join().unwrap();
+    });
+}
+
+// ---- grow and shrink
+
+#[test]
+fn two_producers_who_fill_it_grow_it_together() {
+    model(|| {
+        let (producer, mut consumer) = queue(1, 2).split();
+        let other = producer.clone();
+        let threads = [
+            thread::spawn(move || producer.try_enqueue(Box::new(1)).unwrap()),
+            thread::spawn(move || other.try_enqueue(Box::new(2)).unwrap()),
+        ];
+        let first = consumer.try_dequeue().unwrap_or(None);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let taken = first.into_iter().chain(drain(&mut consumer));
+        assert_eq!(taken.map(|item| *item).sum::<i32>(), 3);
+    });
+}
+
+/// Both find it full, both prepare a segment, one of them links his, both try every step of the resize.
+#[test]
+fn two_helpers_link_one_segment() {
+    model(|| {
+        let (producer, mut consumer) = queue(1, 4).split();
+        producer.try_enqueue(0).unwrap();
+        let other = producer.clone();
+        let threads = [
+            thread::spawn(move || producer.try_enqueue(1).unwrap()),
+            thread::spawn(move || other.try_enqueue(2).unwrap()),
+        ];
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let stats = consumer.stats();
+        assert_eq!((stats.current_size, stats.current_capacity, stats.grown), (3, 4, 2));
+        let mut taken = drain(&mut consumer);
+        taken.sort_unstable();
+        assert_eq!(taken, [0, 1, 2]);
+    });
+}
+
+/// The tail stands still while a push and a shrink both start from it.
+#[test]
+fn a_consumer_who_shrinks_and_a_producer_who_pushes_agree() {
+    model(|| {
+        let queue = queue(1, 8);
+        queue.offer_batch(vec![1, 2, 3]).unwrap();
+        let (producer, mut consumer) = queue.split();
+        let thread = thread::spawn(move || {
+            producer.try_enqueue(4).unwrap();
+            producer.try_enqueue(5).unwrap();
+        });
+        let mut taken = Vec::new();
+        for _ in 0..3 {
+            taken.extend(consumer.try_dequeue().unwrap());
+        }
+        thread.join().unwrap();
+        taken.extend(drain(&mut consumer));
+        assert_eq!(taken, [1, 2, 3, 4, 5]);
+    });
+}
+
+/// Between a growing producer's look at a segment and its last step, the others retire it and build the next ones.
+#[test]
+fn a_header_is_not_used_again_under_a_helper() {
+    model(|| {
+        let (producer, mut consumer) = queue(1, 2).split();
+        producer.try_enqueue(1).unwrap();
+        let other = producer.clone();
+        let thread = thread::spawn(move || u32::from(other.try_enqueue(10).is_ok()) * 10);
+        let mut sum = 0;
+        for n in 2..5 {
+            sum += consumer.try_dequeue().unwrap().unwrap_or(0);
+            sum += u32::from(producer.try_enqueue(n).is_err()) * n;
+        }
+        sum += thread.join().unwrap() ^ 10; // what was refused
+        let stats = consumer.stats();
+        sum += drain(&mut consumer).into_iter().sum::<u32>();
+        assert_eq!(sum, 1 + 10 + 2 + 3 + 4, "{stats:?}");
+        assert_eq!(consumer.capacity(), 1);
+    });
+}
+
+// ---- close and drop
+
+#[test]
+fn closing_while_a_producer_pushes_leaves_the_item_in_or_out() {
+    model(|| {
+        let queue = Arc::new(queue(1, 2));
+        let thread = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || u32::from(queue.try_enqueue(Box::new(1)).is_ok()))
+        };
+        queue.close();
+        let pushed = thread.join().unwrap();
+        let mut taken = 0;
+        while let Ok(Some(item)) = queue.try_dequeue() {
+            taken += *item;
+        }
+        assert_eq!(taken, pushed);
+        assert_eq!(queue.try_dequeue(), Err(BufferError::Closed));
+    });
+}
+
+#[test]
+fn a_queue_closed_while_it_grows_stays_closed_and_keeps_its_items() {
+    model(|| {
+        let queue = Arc::new(queue(1, 4));
+        queue.try_enqueue(1).unwrap();
+        let threads = [2, 4].map(|n| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || if queue.try_enqueue(n).is_ok() { n } else { 0 })
+        });
+        queue.close();
+        let pushed = threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u32>();
+        assert!(queue.is_closed());
+        assert_eq!(queue.try_enqueue(8), Err(BufferError::Closed));
+        assert_eq!(queue.dequeue_batch(9).unwrap().into_iter().sum::<u32>(), 1 + pushed);
+        assert_eq!(queue.try_dequeue(), Err(BufferError::Closed));
+    });
+}
+
+#[test]
+fn what_is_left_in_two_segments_is_dropped_once() {
+    model(|| {
+        let token = Arc::new(());
+        let (producer, consumer) = queue(1, 2).split();
+        let other = producer.clone();
+        let threads = [producer, other].map(|producer| {
+            let token = Arc::clone(&token);
+            thread::spawn(move || drop(producer.offer(token)))
+        });
+        drop(consumer);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(Arc::strong_count(&token), 1);
+    });
+}
+
+// ---- sleep and wake
+
+#[test]
+fn an_item_reaches_a_consumer_who_waits() {
+    model(|| {
+        let (producer, mut consumer) = queue(2, 2).split();
+        let thread = thread::spawn(move || {
+            producer.try_enqueue(7).unwrap();
+            producer
+        });
+        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(7)));
+        drop(thread.join().unwrap());
+    });
+}
+
+#[test]
+fn an_item_that_makes_it_grow_reaches_a_consumer_who_waits() {
+    model(|| {
+        let (producer, mut consumer) = queue(1, 2).split();
+        let thread = thread::spawn(move || {
+            producer.offer_batch(vec![7, 8]).unwrap();
+            producer
+        });
+        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(7)));
+        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(8)));
+        drop(thread.join().unwrap());
+    });
+}
+
+#[test]
+fn room_reaches_a_producer_who_waits() {
+    model(|| {
+        let (producer, mut consumer) = queue(1, 1).split();
+        let thread = thread::spawn(move || {
+            producer.offer_within(1, FOREVER).unwrap();
+            producer.offer_within(2, FOREVER).unwrap();
+        });
+        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(1)));
+        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(2)));
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn two_places_freed_at_once_reach_two_producers_who_wait() {
+    model(|| {
+        let (producer, mut consumer) = queue(2, 2).split();
+        producer.offer_batch(vec![1, 2]).unwrap();
+        let threads = [producer.clone(), producer.clone()]
+            .map(|producer| thread::spawn(move || producer.offer_within(3, FOREVER).unwrap()));
+        assert_eq!(consumer.dequeue_batch(2), Ok(vec![1, 2]));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(consumer.dequeue_batch(3), Ok(vec![3, 3]));
+    });
+}
+
+#[test]
+fn the_last_producer_to_go_wakes_a_consumer_who_waits() {
+    model(|| {
+        let (producer, mut consumer) = queue::<u32>(1, 1).split();
+        let threads = [producer.clone(), producer].map(|producer| thread::spawn(move || drop(producer)));
+        assert_eq!(consumer.dequeue_within(FOREVER), Err(BufferError::Closed));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_consumer_who_goes_wakes_a_producer_who_waits() {
+    model(|| {
+        let (producer, consumer) = queue(1, 1).split();
+        producer.try_enqueue(1).unwrap();
+        let thread = thread::spawn(move || producer.offer_within(2, FOREVER).unwrap_err().into_parts());
+        drop(consumer);
+        assert_eq!(thread.join().unwrap(), (BufferError::Closed, 2));
+    });
+}
+
+// ---- the guard
+
+#[test]
+fn a_second_consumer_is_refused_and_nothing_breaks() {
+    model(|| {
+        let queue = Arc::new(queue(2, 2));
+        queue.offer_batch(vec![1, 2]).unwrap();
+        let take = |queue: &LockFreeMPSCQueue<u32>| match queue.try_dequeue() {
+            Ok(item) => item.unwrap(),
+            Err(error) => {
+                assert!(matches!(error, BufferError::InvalidOperation(_)));
+                0
+            }
+        };
+        let thread = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || take(&queue))
+        };
+        let sum = take(&queue) + thread.join().unwrap();
+        assert!(sum > 0, "both were refused");
+        let rest = queue.dequeue_batch(2).unwrap().into_iter().sum::<u32>();
+        assert_eq!((sum + rest, queue.try_dequeue()), (3, Ok(None)));
+    });
+}
+
+/// What the first consumer has read, the second one gives free; only the guard stands between the two. (With 16 places the
+/// limit is not renewed after every item.)
+#[test]
+fn the_guard_hands_over_what_was_read() {
+    model(|| {
+        let queue = Arc::new(queue(16, 16));
+        queue.offer_batch((0..16).collect()).unwrap();
+        assert_eq!(queue.try_dequeue(), Ok(Some(0)));
+        queue.try_enqueue(16).unwrap();
+        let consumers = [(), ()].map(|()| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || drop(queue.try_dequeue()))
+        });
+        drop(queue.try_enqueue(17)); // into the place of the item 1, if there is room
+        for consumer in consumers {
+            consumer.join().unwrap();
+        }
+        let taken = usize::try_from(queue.stats().messages_dequeued).unwrap();
+        let rest = queue.dequeue_batch(16).unwrap();
+        assert!((2..=3).contains(&taken) && rest.iter().copied().eq(taken..taken + rest.len()), "{taken} {rest:?}");
+    });
+}

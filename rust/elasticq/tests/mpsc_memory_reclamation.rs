@@ -1,0 +1,199 @@
+//! `LockFreeMPSCQueue` drops every item exactly once, and gives back all memory.
+#![cfg(all(feature = "lock_free", not(loom)))]
+
+mod support;
+
+use cap::Cap;
+use elasticq::lock_free::Producer;
+use elasticq::{BufferError, LockFreeMPSCQueue};
+use std::alloc::System;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use support::{Drops, Ledger, Message, SCALE, between, receive, send};
+
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
+
+/// What the test harness itself may allocate meanwhile. A byte lost in every hundredth operation would be more.
+const NOISE: usize = 64 << 10;
+
+/// The tests of this file run one at a time, since they count the bytes of the whole process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn an_item_is_dropped_once_however_it_leaves() {
+    let _alone = alone();
+    let drops = Drops::new(1000);
+    let queue = LockFreeMPSCQueue::new(between(1, 900)).unwrap();
+    for number in 0..900 {
+        queue.offer(drops.item(number)).unwrap();
+    }
+    let refused = queue.offer_batch((900..1000).map(|number| drops.item(number)).collect()).unwrap_err();
+    assert_eq!(drops.counts(), [0; 1000]);
+    drop(refused);
+    drop(queue.try_dequeue().unwrap());
+    drop(queue.dequeue_batch(99).unwrap());
+    let mut half_taken = queue.dequeue_batch(200).unwrap().into_iter();
+    assert_eq!(half_taken.by_ref().take(50).map(|item| item.0).last(), Some(149));
+    drop(half_taken);
+    let mut expected = vec![1; 300];
+    expected.resize(900, 0);
+    expected.resize(1000, 1);
+    assert_eq!(drops.counts(), expected);
+    drop(queue);
+    assert_eq!(drops.counts(), [1; 1000]);
+}
+
+#[test]
+fn what_is_left_in_several_segments_is_dropped_with_the_queue() {
+    let _alone = alone();
+    for taken in [0, 1, 2, 3, 7, 50] {
+        let drops = Drops::new(100);
+        let queue = LockFreeMPSCQueue::new(between(1, 128)).unwrap();
+        for number in 0..100 {
+            queue.offer(drops.item(number)).unwrap();
+        }
+        assert_eq!(queue.stats().grown, 7);
+        let inside = queue.dequeue_batch(taken).unwrap();
+        let (producer, consumer) = queue.split();
+        drop(consumer);
+        assert_eq!(drops.counts(), [0; 100], "the producer could still be asked for the queue's length");
+        drop(producer);
+        drop(inside);
+        assert_eq!(drops.counts(), [1; 100]);
+    }
+}
+
+#[test]
+fn a_queue_abandoned_under_its_producers_drops_everything_once() {
+    let _alone = alone();
+    for round in 0..50 / SCALE {
+        let each = 2000;
+        let drops = Drops::new(4 * each);
+        let (first, mut consumer) = LockFreeMPSCQueue::new(between(1, 512)).unwrap().split();
+        let threads: Vec<_> = (0..4)
+            .map(|producer| {
+                let (queue, drops) = (first.clone(), drops.clone());
+                thread::spawn(move || {
+                    for number in 0..each {
+                        let mut item = drops.item(producer * each + number);
+                        // Full: again. Closed: the rest is dropped by this thread.
+                        while let Err(rejected) = queue.offer(item) {
+                            if *rejected.reason() == BufferError::Closed {
+                                break;
+                            }
+                            item = rejected.into_inner();
+                            thread::yield_now();
+                        }
+                    }
+                })
+            })
+            .collect();
+        drop(first);
+        for _ in 0..100 * round {
+            drop(consumer.try_dequeue());
+        }
+        drop(consumer);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(drops.counts(), vec![1; 4 * each]);
+    }
+}
+
+/// Pushes and takes 1000 items, from the smallest capacity to the largest and back, and gives the bytes at the peak.
+fn breathe(queue: &LockFreeMPSCQueue<u64>) -> usize {
+    for number in 0..500 {
+        queue.try_enqueue(number).unwrap();
+    }
+    queue.offer_batch((500..1000).collect()).unwrap();
+    let peak = ALLOCATOR.allocated();
+    for number in 0..700 {
+        assert_eq!(queue.try_dequeue(), Ok(Some(number)));
+    }
+    assert_eq!(queue.dequeue_batch(1000).unwrap().len(), 300);
+    assert_eq!((queue.try_dequeue(), queue.capacity()), (Ok(None), 4));
+    peak
+}
+
+#[test]
+fn ten_million_operations_leave_no_memory_behind() {
+    let _alone = alone();
+    let before = ALLOCATOR.allocated();
+    let queue = LockFreeMPSCQueue::new(between(4, 1024)).unwrap();
+    let first_peak = breathe(&queue);
+    let empty = ALLOCATOR.allocated();
+    // A round is 2000 operations, and grows and shrinks eight times.
+    for round in 1..5000 {
+        let peak = breathe(&queue);
+        let now = ALLOCATOR.allocated();
+        assert!(peak <= first_peak + NOISE && now <= empty + NOISE, "round {round}: {first_peak} {peak} {empty} {now}");
+    }
+    assert_eq!(queue.stats().messages_enqueued, 5_000_000);
+    assert!(queue.stats().grown >= 5000 * 8);
+    drop(queue);
+    assert!(ALLOCATOR.allocated() <= before + NOISE);
+}
+
+/// Headers go back only in a moment when nobody looks at the queue: here somebody nearly always does.
+#[test]
+fn many_producers_and_lookers_leave_no_memory_behind() {
+    let _alone = alone();
+    let before = ALLOCATOR.allocated();
+    let each = 500_000 / SCALE;
+    let (first, mut consumer) = LockFreeMPSCQueue::new(between(1, 64)).unwrap().split();
+    let threads: Vec<_> = (0..4).map(|producer| send(first.clone(), producer, each, 10)).collect();
+    let looker = look_until_closed(first.clone());
+    drop(first);
+    let mut ledger = Ledger::new(4);
+    while ledger.total() < 4 * each {
+        // All at once, so that the queue shrinks and the next ones make it grow.
+        while let Some(message) = consumer.try_dequeue().unwrap() {
+            ledger.enter(&message);
+        }
+        thread::yield_now();
+    }
+    let stats = consumer.stats();
+    consumer.close();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    looker.join().unwrap();
+    receive(&mut consumer, &mut ledger);
+    assert_eq!(ledger.next(), [each; 4]);
+    let growth = ALLOCATOR.allocated().saturating_sub(before);
+    println!("{growth} bytes more with the queue still there; {stats:?}");
+    assert!(stats.grown > each / 100, "{stats:?}");
+    assert!(growth <= NOISE, "{growth} bytes for {stats:?}");
+    drop(consumer);
+    assert!(ALLOCATOR.allocated() <= before + NOISE);
+}
+
+fn look_until_closed(queue: Producer<Box<Message>>) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        while !queue.is_closed() {
+            let stats = queue.stats();
+            assert!(stats.current_size <= 64, "{stats:?}");
+        }
+    })
+}
+
+/// Each growth step is a segment of its own; if there were one for each item, a burst would take its square in memory.
+#[test]
+fn a_burst_takes_little_more_than_its_size_whatever_the_factor() {
+    const MAX: usize = 4096;
+    let _alone = alone();
+    for factor in [1.0 + f64::EPSILON, 1.000_1, 1.05, 1.5, 2.0, 100.0] {
+        let before = ALLOCATOR.allocated();
+        let queue = LockFreeMPSCQueue::new(between(1, MAX).with_growth_factor(factor)).unwrap();
+        for number in 0..MAX {
+            queue.try_enqueue(number).unwrap();
+        }
+        // A slot is a stamp and an item, and the slots of a segment are up to twice its capacity.
+        let sizes = (ALLOCATOR.allocated() - before) / (2 * size_of::<usize>() * MAX);
+        assert!(sizes < 20, "factor {factor}: {sizes} times the maximum");
+    }
+}

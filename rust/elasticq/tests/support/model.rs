@@ -1,0 +1,13 @@
+//! What the models share. loom runs every interleaving of a few threads, and finds a lost wake-up as a deadlock.
+
+use std::time::Duration;
+
+/// Longer than any clock: the call waits for ever, so a lost wake-up is a deadlock.
+pub const FOREVER: Duration = Duration::MAX;
+
+/// Up to this many preemptions per run, which is where loom's authors found nearly all bugs; more with LOOM_MAX_PREEMPTIONS.
+pub fn model(body: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.check(body);
+}

@@ -1,0 +1,123 @@
+"""The queue of many producers and many consumers."""
+
+from __future__ import annotations
+
+from . import Mutant
+
+MUTANTS = [
+    Mutant(
+        "mpmc-claims-by-a-plain-store",
+        "rust/elasticq/src/lock_free/takers.rs",
+        """self.takers.head.compare_exchange(head, head + count, Ordering::SeqCst, Ordering::Relaxed).is_ok();""",
+        "{ self.takers.head.store(head + count, Ordering::SeqCst); true };",
+        "loom_mpmc::two_consumers_take_each_item_once",
+    ),
+    Mutant(
+        "mpmc-notes-nothing",
+        "rust/elasticq/src/lock_free/records.rs",
+        "self.working.store(position, Ordering::Release);",
+        "let _ = position;",
+        "loom_mpmc::a_place_is_written_again_only_after_its_item_was_moved_out",
+    ),
+    Mutant(
+        "mpmc-notes-after-the-claim",
+        "rust/elasticq/src/lock_free/takers.rs",
+        """        record.begin(head);
+        // SeqCst: release, for the note; and the first half of "claim, then look for sleepers".
+        let claimed =
+            self.takers.head.compare_exchange(head, head + count, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+""",
+        """        let claimed =
+            self.takers.head.compare_exchange(head, head + count, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        record.begin(head);
+""",
+        "loom_mpmc::a_place_is_written_again_only_after_its_item_was_moved_out",
+    ),
+    Mutant(
+        "mpmc-claim-does-not-release-the-note",
+        "rust/elasticq/src/lock_free/takers.rs",
+        "head + count, Ordering::SeqCst, Ordering::Relaxed)",
+        "head + count, Ordering::Relaxed, Ordering::Relaxed)",
+        "loom_mpmc::a_limit_renewed_by_one_consumer_spares_the_place_of_another",
+    ),
+    Mutant(
+        "mpmc-erases-the-note-relaxed",
+        "rust/elasticq/src/lock_free/records.rs",
+        "self.working.store(IDLE, Ordering::Release);",
+        "self.working.store(IDLE, Ordering::Relaxed);",
+        "loom_mpmc::a_place_is_written_again_only_after_its_item_was_moved_out",
+    ),
+    Mutant(
+        "mpmc-protects-without-a-second-look",
+        "rust/elasticq/src/lock_free/records.rs",
+        "if now == seen {",
+        "if true {",
+        "loom_mpmc::consumers_at_the_end_of_a_segment_move_on_together",
+    ),
+    Mutant(
+        "mpmc-frees-what-a-record-names",
+        "rust/elasticq/src/lock_free/takers.rs",
+        "let named = self.takers.records.name(header);",
+        "let named = false;",
+        "loom_mpmc::a_segment_stays_while_one_consumer_reads_in_it_and_another_goes_on",
+    ),
+    Mutant(
+        "mpmc-clears-a-record-in-use",
+        "rust/elasticq/src/lock_free/records.rs",
+        """            if record.try_use() {
+                record.let_go();
+                record.release();
+                return false;
+            }
+            true""",
+        """            record.let_go();
+            false""",
+        "loom_mpmc::a_segment_stays_while_one_consumer_reads_in_it_and_another_goes_on",
+    ),
+    Mutant(
+        "mpmc-moves-on-before-the-resize-is-complete",
+        "rust/elasticq/src/lock_free/takers.rs",
+        "if tail & SEALED != 0 && position(tail) == segment.end.load(Ordering::SeqCst) {",
+        "if false && tail & SEALED != 0 && position(tail) == segment.end.load(Ordering::SeqCst) {",
+        "loom_mpmc::a_consumer_completes_the_resize_of_a_producer_who_stands_still",
+    ),
+    Mutant(
+        "mpmc-taker-does-not-pass-on",
+        "rust/elasticq/src/lock_free/takers.rs",
+        "            self.pass_on();\n",
+        "",
+        "loom_mpmc::two_items_reach_two_consumers_who_wait",
+    ),
+    Mutant(
+        "mpmc-looks-before-it-registers",
+        "rust/elasticq/src/lock_free/takers.rs",
+        """            order_seqcst();
+            if self.is_on_its_way() {
+                continue;
+            }
+""",
+        "",
+        "loom_mpmc::closing_wakes_a_consumer_who_waits",
+    ),
+    Mutant(
+        "mpmc-renewal-wakes-nobody",
+        "rust/elasticq/src/lock_free/takers.rs",
+        "            self.room.wake(1);\n",
+        "",
+        "loom_mpmc::room_reaches_a_producer_who_waits",
+    ),
+    Mutant(
+        "mpmc-room-is-not-passed-on",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "            self.room.wake(1);\n",
+        "",
+        "loom_mpmc::two_places_freed_at_once_reach_two_producers",
+    ),
+    Mutant(
+        "mpmc-forgets-what-is-left",
+        "rust/elasticq/src/lock_free/takers.rs",
+        "        unsafe { Segment::free_chain(front, head) };\n",
+        "        let _ = head;\n",
+        "loom_mpmc::the_last_handle_drops_what_is_left_once",
+    ),
+]

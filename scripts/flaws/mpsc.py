@@ -1,0 +1,199 @@
+"""The queue of many producers and one consumer, and what it shares with that of many consumers."""
+
+from __future__ import annotations
+
+from . import Mutant
+
+MPSC = "rust/elasticq/src/lock_free/mpsc.rs"
+RESIZE = "rust/elasticq/src/lock_free/resize.rs"
+
+MUTANTS = [
+    Mutant(
+        "mpsc-publishes-before-it-writes",
+        "rust/elasticq/src/lock_free/segment.rs",
+        """        slot.value.with_mut(|place| {
+            // SAFETY: the claim""",
+        """        slot.stamp.store(position + 1, Ordering::Release);
+        slot.value.with_mut(|place| {
+            // SAFETY: the claim""",
+        "loom_mpsc::two_producers_and_a_consumer_lose_nothing",
+    ),
+    Mutant(
+        "mpsc-stamp-without-a-position",
+        "rust/elasticq/src/lock_free/segment.rs",
+        "(slot.stamp.load(Ordering::Acquire) == position + 1).then_some(slot)",
+        "(slot.stamp.load(Ordering::Acquire) != 0 || position == u64::MAX).then_some(slot)",
+        "loom_mpsc::room_reaches_a_producer_who_waits",
+    ),
+    Mutant(
+        "mpsc-reopens-at-the-same-position",
+        RESIZE,
+        "let reopened = (end + 1) * ONE;",
+        "let reopened = end * ONE;",
+        "loom_mpsc::a_consumer_who_shrinks_and_a_producer_who_pushes_agree",
+        also=(
+            (
+                RESIZE,
+                "if base <= end {",
+                "if base <= end && !segment.next.load(Ordering::SeqCst).is_null() {",
+            ),
+            (RESIZE, "let skipped = segment.skipped.load(Ordering::SeqCst) + 1;", "let skipped = 0;"),
+            (RESIZE, "compare_exchange(UNSET, end + 1,", "compare_exchange(UNSET, end,"),
+            (MPSC, "        taker.head += 1; // the end itself carries no item\n", ""),
+            (MPSC, "position(tail) + 1 == taker.head", "position(tail) == taker.head"),
+        ),
+    ),
+    Mutant(
+        "mpsc-resizes-without-sealing",
+        RESIZE,
+        "self.prepare_next(segment, smaller).is_ok() && self.seal(tail)",
+        "self.prepare_next(segment, smaller).is_ok()",
+        "loom_mpsc::a_consumer_who_shrinks_and_a_producer_who_pushes_agree",
+    ),
+    Mutant(
+        "mpsc-retires-before-the-last-claim-is-published",
+        MPSC,
+        "if front.end.load(Ordering::SeqCst) != taker.head {",
+        "if front.end.load(Ordering::SeqCst) == super::segment::OPEN {",
+        "loom_mpsc::two_producers_who_fill_it_grow_it_together",
+        also=(
+            (
+                MPSC,
+                "taker.head += 1; // the end itself carries no item",
+                "taker.head = front.end.load(Ordering::SeqCst) + 1;",
+            ),
+        ),
+    ),
+    Mutant(
+        "mpsc-header-used-again-under-a-pin",
+        MPSC,
+        "if !taker.retired.is_empty() && self.cold.load(Ordering::SeqCst) == 0 {",
+        "if !taker.retired.is_empty() {",
+        "loom_mpsc::a_header_is_not_used_again_under_a_helper",
+    ),
+    Mutant(
+        "mpsc-links-over-another-link",
+        RESIZE,
+        """if segment.next.compare_exchange(ptr::null_mut(), fresh, Ordering::SeqCst, Ordering::SeqCst).is_err() {""",
+        """segment.next.store(fresh, Ordering::SeqCst);
+        if false {""",
+        "loom_mpsc::two_helpers_link_one_segment",
+    ),
+    Mutant(
+        "mpsc-limit-renewed-too-far",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "        popped.saturating_add(capacity)",
+        "        (popped + 1).saturating_add(capacity)",
+        "loom_mpsc::a_full_queue_refuses_and_gives_the_item_back",
+    ),
+    Mutant(
+        "mpsc-reopens-a-closed-queue",
+        RESIZE,
+        "compare_exchange(closed, reopened | CLOSED,",
+        "compare_exchange(closed, reopened,",
+        "loom_mpsc::a_queue_closed_while_it_grows_stays_closed_and_keeps_its_items",
+    ),
+    Mutant(
+        "mpsc-shows-an-old-count",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "popped.clamp(pushed.saturating_sub(self.elasticity.max() as u64), pushed)",
+        "popped.min(pushed)",
+        "loom_mpsc::who_looks_never_sees_more_than_the_maximum",
+    ),
+    Mutant(
+        "mpsc-sleeps-without-a-second-look",
+        MPSC,
+        "if position(tail) > taker.head || tail & CLOSED != 0 {",
+        "if false {",
+        "loom_mpsc::an_item_reaches_a_consumer_who_waits",
+    ),
+    Mutant(
+        "mpsc-push-wakes-nobody",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "if self.items.has_sleepers() {",
+        "if false {",
+        "loom_mpsc::an_item_reaches_a_consumer_who_waits",
+    ),
+    Mutant(
+        "mpsc-looks-for-sleepers-in-no-order",
+        "rust/elasticq/src/lock_free/chain.rs",
+        """    fn wake_consumers(&self) {
+        order_seqcst();
+""",
+        "    fn wake_consumers(&self) {\n",
+        "loom_mpsc::an_item_reaches_a_consumer_who_waits",
+    ),
+    Mutant(
+        "mpsc-room-wakes-nobody",
+        MPSC,
+        """        fence(Ordering::SeqCst);
+        if self.room.has_sleepers() {""",
+        """        fence(Ordering::SeqCst);
+        if false {""",
+        "loom_mpsc::room_reaches_a_producer_who_waits",
+    ),
+    Mutant(
+        "mpsc-makes-room-without-a-fence",
+        MPSC,
+        """        fence(Ordering::SeqCst);
+        if self.room.has_sleepers() {""",
+        "        if self.room.has_sleepers() {",
+        "loom_mpsc::room_reaches_a_producer_who_waits",
+    ),
+    Mutant(
+        "mpsc-woken-producer-keeps-the-rest-of-the-room",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "        if settled.is_ok() && self.room.has_sleepers() {",
+        "        if false {",
+        "loom_mpsc::two_places_freed_at_once_reach_two_producers_who_wait",
+    ),
+    Mutant(
+        "mpsc-close-wakes-no-consumer",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "        self.items.wake(usize::MAX);\n",
+        "",
+        "loom_mpsc::the_last_producer_to_go_wakes_a_consumer_who_waits",
+    ),
+    Mutant(
+        "mpsc-close-wakes-no-producer",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "        self.room.wake(usize::MAX);\n",
+        "",
+        "loom_mpsc::a_consumer_who_goes_wakes_a_producer_who_waits",
+    ),
+    Mutant(
+        "mpsc-without-its-guard",
+        MPSC,
+        """if self.takers.consuming.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {""",
+        "if false {",
+        "loom_mpsc::a_second_consumer_is_refused_and_nothing_breaks",
+    ),
+    Mutant(
+        "mpsc-guard-hands-over-too-little",
+        MPSC,
+        "self.0.takers.consuming.store(false, Ordering::Release);",
+        "self.0.takers.consuming.store(false, Ordering::Relaxed);",
+        "loom_mpsc::the_guard_hands_over_what_was_read",
+    ),
+    Mutant(
+        "mpsc-publishes-in-no-order",
+        "rust/elasticq/src/lock_free/segment.rs",
+        "slot.stamp.store(position + 1, Ordering::Release);",
+        "slot.stamp.store(position + 1, Ordering::Relaxed);",
+        "loom_mpsc::two_producers_and_a_consumer_lose_nothing",
+    ),
+    Mutant(
+        "mpsc-gives-room-in-no-order",
+        MPSC,
+        "segment.limit.store(limit, Ordering::Release);",
+        "segment.limit.store(limit, Ordering::Relaxed);",
+        "loom_mpsc::the_guard_hands_over_what_was_read",
+        also=(
+            (
+                MPSC,
+                "self.takers.popped.store(taker.popped, Ordering::Release);",
+                "self.takers.popped.store(taker.popped, Ordering::Relaxed);",
+            ),
+        ),
+    ),
+]

@@ -1,0 +1,186 @@
+"""The queue of one producer and one consumer."""
+
+from __future__ import annotations
+
+from . import Mutant
+
+MUTANTS = [
+    Mutant(
+        "spsc-publishes-relaxed",
+        "rust/elasticq/src/lock_free/spsc/producer.rs",
+        "self.tail.store(maker.position, Ordering::Release);",
+        "self.tail.store(maker.position, Ordering::Relaxed);",
+        "loom_spsc::items_come_out_in_order_while_a_full_queue_is_refilled",
+    ),
+    Mutant(
+        "spsc-releases-relaxed",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        "self.head.store(taker.cursor.position, Ordering::Release);",
+        "self.head.store(taker.cursor.position, Ordering::Relaxed);",
+        "loom_spsc::items_come_out_in_order_while_a_full_queue_is_refilled",
+    ),
+    Mutant(
+        "spsc-forgets-what-the-consumer-holds",
+        "rust/elasticq/src/lock_free/spsc/producer.rs",
+        "maker.set_limit(head.saturating_add(maker.segment().capacity as u64));",
+        "maker.set_limit(u64::MAX);",
+        "loom_spsc::a_lap_that_begins_before_the_last_one_was_taken_overwrites_nothing",
+    ),
+    Mutant(
+        "spsc-links-relaxed",
+        "rust/elasticq/src/lock_free/spsc/segment.rs",
+        "self.next.store(next, Ordering::Release);",
+        "self.next.store(next, Ordering::Relaxed);",
+        "loom_spsc::a_queue_that_grows_under_the_consumer_loses_nothing",
+    ),
+    Mutant(
+        "spsc-looks-past-the-end",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        " && taker.cursor.segment().next().is_none();",
+        ";",
+        "loom_spsc::a_queue_that_grows_under_the_consumer_loses_nothing",
+    ),
+    Mutant(
+        "spsc-searches-past-the-end",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        "Some((_, end)) => tail.min(end),",
+        "Some(_) => tail,",
+        "loom_spsc::a_queue_that_grows_under_the_consumer_loses_nothing",
+    ),
+    Mutant(
+        "spsc-links-after-publishing",
+        "rust/elasticq/src/lock_free/spsc/producer.rs",
+        "        maker.segment().link(fresh, maker.position);\n",
+        """        let old = std::ptr::from_ref(maker.segment());
+        self.tail.store(maker.position + 1, Ordering::Release);
+        unsafe { &*old }.link(fresh, maker.position);
+""",
+        "loom_spsc::a_queue_that_grows_under_the_consumer_loses_nothing",
+    ),
+    Mutant(
+        "spsc-shrinks-without-the-turn",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        """if self.producing.compare_exchange(NOBODY, CONSUMER, Ordering::Acquire, Ordering::Relaxed).is_ok() {""",
+        "if self.producing.load(Ordering::Relaxed) < 3 {",
+        "loom_spsc::a_consumer_who_shrinks_the_queue_and_a_producer_agree",
+    ),
+    Mutant(
+        "spsc-never-asks-to-shrink",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        "self.notes.fetch_or(SPARSE, Ordering::SeqCst);",
+        "",
+        "loom_spsc::the_producer_shrinks_a_queue_that_the_consumer_has_emptied",
+    ),
+    Mutant(
+        "spsc-publish-wakes-nobody",
+        "rust/elasticq/src/lock_free/spsc/producer.rs",
+        "            self.items.wake(1);\n",
+        "",
+        "loom_spsc::an_item_reaches_a_consumer_who_waits",
+    ),
+    Mutant(
+        "spsc-publishes-without-barrier",
+        "rust/elasticq/src/lock_free/spsc/producer.rs",
+        """        often();
+        self.notes.load(Ordering::Relaxed) == 0 ||""",
+        "        self.notes.load(Ordering::Relaxed) == 0 ||",
+        "loom_spsc::an_item_reaches_a_consumer_who_waits",
+    ),
+    Mutant(
+        "spsc-releases-without-barrier",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        """        often();
+        if self.notes""",
+        "        if self.notes",
+        "loom_spsc::freed_room_reaches_the_producer_who_waits",
+    ),
+    Mutant(
+        "spsc-release-wakes-nobody",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        "        self.room.wake(1);\n",
+        "",
+        "loom_spsc::freed_room_reaches_the_producer_who_waits",
+    ),
+    Mutant(
+        "spsc-sleeps-without-barrier",
+        "rust/elasticq/src/lock_free/spsc/core.rs",
+        """        rarely();
+        Self { waiter""",
+        "        Self { waiter",
+        "loom_spsc::an_item_reaches_a_consumer_who_waits",
+    ),
+    Mutant(
+        "spsc-sleeps-without-a-second-look",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        """                None => sleeper = Some(Sleeper::new(&self.items, &self.notes, CONSUMER_SLEEPS)),
+                Some(mut sleeper) => expired""",
+        """                None => {
+                    sleeper = None::<Sleeper<'_>>;
+                    let mut sleeper = Sleeper::new(&self.items, &self.notes, CONSUMER_SLEEPS);
+                    expired = !sleeper.waiter.wait_until(deadline);
+                }
+                Some(mut sleeper) => expired""",
+        "loom_spsc::an_item_reaches_a_consumer_who_waits",
+    ),
+    Mutant(
+        "spsc-closing-wakes-no-consumer",
+        "rust/elasticq/src/lock_free/spsc/core.rs",
+        "        self.items.wake(usize::MAX);\n",
+        "",
+        "loom_spsc::closing_wakes_a_consumer_and_a_producer_who_wait",
+    ),
+    Mutant(
+        "spsc-closing-wakes-no-producer",
+        "rust/elasticq/src/lock_free/spsc/core.rs",
+        "        self.room.wake(usize::MAX);\n",
+        "",
+        "loom_spsc::closing_wakes_a_consumer_and_a_producer_who_wait",
+    ),
+    Mutant(
+        "spsc-push-overlooks-the-closing",
+        "rust/elasticq/src/lock_free/spsc/producer.rs",
+        "notes & CLOSED == 0 || self.settle(tail) >= tail",
+        "true",
+        "loom_spsc::an_item_pushed_while_the_queue_is_closed_is_in_or_comes_back",
+    ),
+    Mutant(
+        "spsc-ends-without-settling",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        "taker.last = self.settle(cursor.position);",
+        "taker.last = cursor.position;",
+        "loom_spsc::an_item_pushed_while_the_queue_is_closed_is_in_or_comes_back",
+    ),
+    Mutant(
+        "spsc-ends-without-barrier",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        """                rarely();
+                taker.knows_closed""",
+        "                taker.knows_closed",
+        "loom_spsc::the_end_is_found_only_after_the_last_item_whoever_closes",
+    ),
+    Mutant(
+        "spsc-looks-beyond-the-end-of-a-closed-queue",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        "self.tail.load(Ordering::Acquire).min(taker.last)",
+        "self.tail.load(Ordering::Acquire)",
+        "loom_spsc::an_item_pushed_while_the_queue_is_closed_is_in_or_comes_back",
+    ),
+    Mutant(
+        "spsc-two-consumers",
+        "rust/elasticq/src/lock_free/spsc/core.rs",
+        """if self.consuming.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {""",
+        """if self.consuming.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed) == Err(false) {""",
+        "loom_spsc::a_second_producer_or_consumer_is_refused_and_nothing_breaks",
+    ),
+    Mutant(
+        "spsc-two-producers",
+        "rust/elasticq/src/lock_free/spsc/core.rs",
+        "            if owner == PRODUCER {\n",
+        """            if owner == PRODUCER {
+                return Ok(ProducerTurn(self));
+            }
+            if owner == PRODUCER {
+""",
+        "loom_spsc::a_second_producer_or_consumer_is_refused_and_nothing_breaks",
+    ),
+]
