@@ -361,10 +361,10 @@ impl<T, C: Takers<T>> Chain<T, C> {
         if lag == 0 || lag >= renewal_interval(capacity) {
             return false;
         }
-        for _ in 0..32 {
+        (0..8).any(|_| {
             std::hint::spin_loop();
-        }
-        self.limit(self.takers.popped(), segment) != room
+            self.limit(self.takers.popped(), segment) != room
+        })
     }
 
     pub(super) fn close(&self) {

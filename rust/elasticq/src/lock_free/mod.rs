@@ -7,6 +7,7 @@ mod chain;
 mod handles;
 mod mpmc;
 mod mpsc;
+mod pace;
 mod records;
 mod resize;
 mod segment;

@@ -6,6 +6,7 @@
 
 use super::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Takers, position, renewal_interval};
 use super::handles::{buffer, debug, producing, watching};
+use super::pace::Pace;
 use super::segment::Segment;
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
@@ -28,6 +29,9 @@ struct Taker<T> {
     popped: u64,
     /// The `popped` at which the limit is to be renewed.
     renew_at: u64,
+    pace: Pace,
+    /// The nearer of the two.
+    due_at: u64,
     front: *mut Segment<T>,
     /// Headers retired, which a pinned thread may still look at.
     retired: Vec<*mut Segment<T>>,
@@ -50,7 +54,15 @@ type Core<T> = Chain<T, Single<T>>;
 impl<T> Core<T> {
     fn open(config: &Config) -> BufferResult<Self> {
         Self::new(config, |first| {
-            let taker = Taker { head: 0, popped: 0, renew_at: 0, front: first, retired: Vec::new() };
+            let taker = Taker {
+                head: 0,
+                popped: 0,
+                renew_at: 0,
+                pace: Pace::new(),
+                due_at: 0,
+                front: first,
+                retired: Vec::new(),
+            };
             Single {
                 popped: CachePadded::new(AtomicU64::new(0)),
                 taker: CachePadded::new(Cell::new(taker)),
@@ -76,9 +88,24 @@ impl<T> Core<T> {
         taker.popped += 1;
         // Release: who sees this count sees that the slot was read.
         self.takers.popped.store(taker.popped, Ordering::Release);
+        if taker.popped >= taker.due_at || self.room.has_sleepers() {
+            self.look_up(taker);
+        }
+    }
+
+    /// Does what is due now and then.
+    #[cold]
+    fn look_up(&self, taker: &mut Taker<T>) {
         if taker.popped >= taker.renew_at || self.room.has_sleepers() {
             self.renew(taker);
         }
+        if taker.popped >= taker.pace.look_at {
+            // Of the current segment only the capacity matters; the head may still be in an earlier one.
+            let capacity = self.current().capacity.load(Ordering::Relaxed);
+            let (popped, head) = (taker.popped, taker.head);
+            taker.pace.keep(popped, capacity, || position(self.tail.load(Ordering::Relaxed)).saturating_sub(head));
+        }
+        taker.due_at = taker.renew_at.min(taker.pace.look_at);
     }
 
     #[cold]
@@ -87,8 +114,11 @@ impl<T> Core<T> {
             // SAFETY: the front segment is the consumer's until it retires it.
             let front = unsafe { &*taker.front };
             if front.end.load(Ordering::SeqCst) != taker.head {
-                // Nothing there, or claimed and not yet published. It may be a while, so the producers get what is due.
-                self.renew(taker);
+                // Nothing there, or claimed and not yet published. A queue that is as small as it may be is left alone: a
+                // producer at the limit looks at `popped` itself, and other looks would only slow the producers down.
+                if self.room.has_sleepers() || self.current().capacity.load(Ordering::Relaxed) > self.elasticity.min() {
+                    self.renew(taker);
+                }
                 return None;
             }
             self.advance(taker, front);
@@ -185,7 +215,7 @@ impl<T> Core<T> {
         if let Some(item) = self.pop(taker) {
             return Ok(Some(item));
         }
-        if self.tail.load(Ordering::SeqCst) & CLOSED != 0 && self.is_drained(taker) {
+        if self.closed.load(Ordering::Acquire) && self.is_drained(taker) {
             return Err(BufferError::Closed);
         }
         Ok(None)
