@@ -27,7 +27,7 @@
 //! accesses are sequentially consistent, so one of the two sees the other, and a push pays no fence for it. What is
 //! claimed and not yet published is waited for by yielding: its producer may have looked before.
 
-use super::segment::{OPEN, Segment, UNSET};
+use super::segment::{OPEN, Segment, UNSET, allocate};
 use crate::buffer::Buffer;
 use crate::config::Config;
 use crate::elasticity::Elasticity;
@@ -106,11 +106,12 @@ impl<T> Core<T> {
     fn new(config: &Config) -> BufferResult<Self> {
         config.validate()?;
         let capacity = config.initial_capacity;
-        let first = Segment::prepare(None, capacity).map_err(|_| {
+        let slots = allocate(capacity).map_err(|_| {
             BufferError::InvalidConfiguration(format!(
                 "initial_capacity = {capacity}: must be small enough for its slots to be allocated"
             ))
         })?;
+        let first = Segment::prepare(None, slots, capacity);
         first.base.store(0, Ordering::Relaxed);
         first.skipped.store(0, Ordering::Relaxed);
         first.limit.store(capacity as u64, Ordering::Relaxed);
@@ -335,7 +336,8 @@ impl<T> Core<T> {
         if !segment.next.load(Ordering::SeqCst).is_null() {
             return Ok(());
         }
-        let fresh = Box::into_raw(Segment::prepare(self.take_spare(), capacity)?);
+        let slots = allocate(capacity)?;
+        let fresh = Box::into_raw(Segment::prepare(self.take_spare(), slots, capacity));
         if segment.next.compare_exchange(ptr::null_mut(), fresh, Ordering::SeqCst, Ordering::SeqCst).is_err() {
             // Somebody was faster; nobody has seen this one.
             // SAFETY: headers live as long as the queue.

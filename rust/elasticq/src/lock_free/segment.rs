@@ -46,8 +46,8 @@ pub(super) struct Segment<T> {
 
 impl<T> Segment<T> {
     /// A new segment of `capacity`, in a header used before or in a new one. It belongs to the caller until it is linked.
-    pub(super) fn prepare(header: Option<Box<Self>>, capacity: usize) -> BufferResult<Box<Self>> {
-        let slots = allocate(capacity)?;
+    /// The slots are [`allocate`]d before a used header is taken, since that one may not be freed where there is no memory.
+    pub(super) fn prepare(header: Option<Box<Self>>, slots: Box<[Slot<T>]>, capacity: usize) -> Box<Self> {
         let header = header.unwrap_or_else(|| {
             Box::new(Self {
                 limit: CachePadded::new(AtomicU64::new(0)),
@@ -70,7 +70,7 @@ impl<T> Segment<T> {
             // SAFETY: the header belongs to this call alone, and no stale reader looks at the slots.
             unsafe { *place = slots };
         });
-        Ok(header)
+        header
     }
 
     /// Takes the slots away, for the memory to be freed.
@@ -143,7 +143,8 @@ impl<T> Segment<T> {
     }
 }
 
-fn allocate<T>(capacity: usize) -> BufferResult<Box<[Slot<T>]>> {
+/// The slots for a segment of `capacity`.
+pub(super) fn allocate<T>(capacity: usize) -> BufferResult<Box<[Slot<T>]>> {
     let no_memory =
         || BufferError::ResizeError(format!("no memory for {capacity} slots of {} bytes each", size_of::<Slot<T>>()));
     let count = capacity.checked_next_power_of_two().ok_or_else(no_memory)?;
