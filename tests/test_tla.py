@@ -1,7 +1,8 @@
 """The models in tla+ hold, and each mistake made in them on purpose is found.
 
-What is modelled, and which mistake which property finds: docs/verification.md. An ordinary run of pytest leaves
-this file out, since it has nothing to do with the Python under it: `scripts/test tla` runs it, or `pytest -m tla`.
+What is modelled, and which mistake which property finds: docs/verification.md. An ordinary run of pytest
+leaves this file out, since it has nothing to do with the Python under it: `scripts/test tla` runs it, or
+`pytest -m tla`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,13 @@ def tlc(config: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     "config",
-    ["LockFreeMPSCQueue", "LockFreeMPSCQueueClosing", "LockFreeMPSCQueueLiveness", "LockFreeMPMCQueue"],
+    [
+        "LockFreeMPSCQueue",
+        "LockFreeMPSCQueueClosing",
+        "LockFreeMPSCQueueLiveness",
+        "LockFreeMPMCQueue",
+        "LockFreeMPMCQueueLiveness",
+    ],
 )
 def test_the_model_holds(config: str) -> None:
     """All properties hold in all reachable states, and the checker leaves nothing behind."""
@@ -75,7 +82,7 @@ MISTAKES: list[tuple[str, str, str, dict[str, object]]] = [
     ("LockFreeMPMCQueue", "use a header again under a pin", "NoStaleHeader", {}),
     ("LockFreeMPMCQueue", "retire the current segment", "NoRetiredCurrent", {}),
     ("LockFreeMPMCQueue", "nothing without a second look", "NothingOnlyWhenEmpty", {}),
-    ("LockFreeMPMCQueue", "wait for who moves on", "SomebodyTakes", {}),
+    ("LockFreeMPMCQueueLiveness", "wait for who moves on", "SomebodyTakes", {}),
 ]
 
 
@@ -106,7 +113,7 @@ def test_without_java_the_reason_is_told(tmp_path: Path) -> None:
     """The message names what is missing and the package that has it."""
     run = subprocess.run(
         ["/bin/bash", ROOT / "scripts" / "tlc"],
-        env={"PATH": str(tmp_path)},
+        env={"PATH": str(tmp_path), "HOME": str(tmp_path)},
         check=False,
         capture_output=True,
         text=True,
