@@ -224,7 +224,8 @@ C0(x) == \* pin
 C1(x) == \* load tail
     /\ At(x, "C1")
     /\ CASE tail.closed -> Go(x, "U0") /\ UNCHANGED my
-         [] tail.sealed /\ ~tail.closed -> Go(x, "H1") /\ LoadTail(x)
+         [] tail.sealed /\ ~tail.closed ->
+                IF Mutant = "only who sealed helps" THEN UNCHANGED <<pc, my>> ELSE Go(x, "H1") /\ LoadTail(x)
          [] OTHER -> Go(x, "C2") /\ LoadTail(x)
     /\ UNCHANGED <<shared, sent, taker, proof>>
 
@@ -304,7 +305,7 @@ C6(x) == \* CAS tail: seal it. A consumer then helps at once; a producer looks a
        THEN /\ tail' = [tail EXCEPT !.sealed = TRUE]
             /\ era' = era + 1
             /\ Check(<<SameEra(x)>>)
-            /\ IF x \in Producers
+            /\ IF x \in Producers /\ Mutant # "only who sealed helps"
                THEN Go(x, "C1") /\ my' = [my EXCEPT ![x] = Cleared(x)]
                ELSE Go(x, "H1") /\ my' = [my EXCEPT ![x] = [Cleared(x) EXCEPT !.tail = tail', !.era = era']]
        ELSE /\ Go(x, IF x \in Producers THEN "C1" ELSE Renewed)
@@ -451,8 +452,10 @@ D1c(x) == \* store popped. Whether it is time to renew the limit is left open
 D2(x) == \* load end: has the segment ended here?
     /\ At(x, "D2")
     /\ LET end == header[taker.front].end
-       IN Go(x, IF end = taker.head \/ (Mutant = "retire before the last claim is published" /\ end # Infinity)
-                THEN "D3" ELSE "P1")
+       IN IF (end = taker.head /\ (Mutant = "move on without pins only" => Pinned = {}))
+             \/ (Mutant = "retire before the last claim is published" /\ end # Infinity)
+          THEN Go(x, "D3")
+          ELSE Go(x, "P1") \/ Go(x, "N1")     \* whether the limit is renewed where nothing is found is left open
     /\ UNCHANGED <<shared, my, sent, taker, proof>>
 
 D3(x) == \* load next, which is fixed since the segment was sealed, and move on
@@ -466,7 +469,7 @@ D3(x) == \* load next, which is fixed since the segment was sealed, and move on
 D4(x) == \* load tail: while the resize is not complete, producers find the old segment; then complete it
     /\ At(x, "D4")
     /\ IF tail.sealed /\ Reopened(tail.pos) = taker.head
-       THEN Go(x, "H1") /\ LoadTail(x)
+       THEN IF Mutant = "the consumer waits for the resize" THEN UNCHANGED <<pc, my>> ELSE Go(x, "H1") /\ LoadTail(x)
        ELSE Go(x, "D5") /\ UNCHANGED my
     /\ UNCHANGED <<shared, sent, taker, proof>>
 
@@ -528,11 +531,13 @@ P5(x) == \* load current, with its capacity
        ELSE my' = [my EXCEPT ![x] = Cleared(x)] /\ Go(x, Renewed)
     /\ UNCHANGED <<shared, sent, taker, queue, era>>
 
-N1(x) == \* load tail. Answer "closed", or "nothing yet", or go to sleep
+N1(x) == \* load closed and, if it is set, tail. Answer "closed", or "nothing yet", or go to sleep. Who closes the queue sets
+         \* closed a moment later, in the step in which he wakes those who sleep
     /\ At(x, "N1")
-    /\ IF tail.closed /\ tail.pos <= taker.head
-       THEN Go(x, "DE") /\ Check(<< <<queue = <<>>, "closed with items inside">> >>)
-       ELSE (Go(x, "DE") \/ Go(x, "S1")) /\ UNCHANGED fault
+    /\ \/ /\ tail.closed /\ tail.pos <= taker.head
+          /\ Go(x, "DE") /\ Check(<< <<queue = <<>>, "closed with items inside">> >>)
+       \/ /\ ~(tail.closed /\ tail.pos <= taker.head) \/ At(Closer, "X2")
+          /\ (Go(x, "DE") \/ Go(x, "S1")) /\ UNCHANGED fault
     /\ UNCHANGED <<shared, my, sent, taker, queue, era>>
 
 S1(x) == \* sleepers += 1
@@ -710,6 +715,9 @@ TakerTakes ==
     \A c \in Consumers :
         GoesOn(c) => \A n \in 0 .. Messages + Cardinality(Producers) * OthersMessages :
             (popped = n /\ NextIsPublished /\ pc[c] # "S4") ~> popped > n
+
+\* Taking is wait-free: a consumer who goes on finds an answer, or that it may sleep, whatever the producers do.
+TakerAnswers == \A c \in Consumers : GoesOn(c) => (pc[c] = "D1" ~> pc[c] \in {"DE", "S1"})
 
 \* When all go on, everything accepted is taken in the end, the consumer's sleep included.
 AllIsTaken ==

@@ -13,13 +13,23 @@
 
 mod support;
 
-use elasticq::{Buffer, BufferError, Config, LockFreeMPSCQueue};
+use elasticq::{Buffer, BufferError, Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 use support::{FOREVER, Message, SCALE, between};
 
 /// A queue of another kind is one line more.
+#[test]
+fn spsc() {
+    soak("SPSC", &LockFreeSPSCQueue::new(config()).unwrap(), 1, 1);
+}
+
+#[test]
+fn mpmc() {
+    soak("MPMC", &LockFreeMPMCQueue::new(config()).unwrap(), 4, 4);
+}
+
 #[test]
 fn mpsc() {
     soak("MPSC", &LockFreeMPSCQueue::new(config()).unwrap(), 4, 1);
