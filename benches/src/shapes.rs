@@ -108,6 +108,7 @@ pub fn contended<S: Subject>(producers: usize, consumers: usize, capacity: usize
                 }
                 patience.reset();
             }
+            while !source.flush() && patience.wait() {}
             sending.fetch_sub(1, Ordering::Release);
             // The end lives until the sample is over: a channel whose last sender is gone behaves differently.
             (started, Instant::now(), source)

@@ -11,6 +11,11 @@ use std::sync::Arc;
 pub trait Push: Send {
     /// Puts one item in, or answers `false` when there is no room now.
     fn try_push(&mut self, item: u64) -> bool;
+
+    /// Puts in what it has kept back to make a batch of it, or answers `false` when there is no room for that now.
+    fn flush(&mut self) -> bool {
+        true
+    }
 }
 
 /// The end that takes out.

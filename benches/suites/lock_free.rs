@@ -4,7 +4,7 @@ use elasticq_benches::contest::Contest;
 use elasticq_benches::options::Options;
 use elasticq_benches::report::{Report, grouped};
 use elasticq_benches::subjects::channels::{Crossbeam, Crossfire, Flume, Kanal, Standard};
-use elasticq_benches::subjects::lock_free::{Mpmc, Mpsc, SharedMpmc, SharedMpsc, SharedSpsc, Spsc};
+use elasticq_benches::subjects::lock_free::{MPSC, Mpmc, Mpsc, MpscBatches, SharedMpmc, SharedMpsc, SharedSpsc, Spsc};
 use elasticq_benches::subjects::ours::{self, Ours};
 use elasticq_benches::subjects::predecessor::OldLockFree;
 use elasticq_benches::subjects::queues::{Concurrent, Rtrb};
@@ -22,14 +22,26 @@ const BOUNDED: [&str; 7] = [
     "crossfire mpmc, bounded",
     "thingbuf",
 ];
+/// It has a bound too, but takes one consumer only.
+const STANDARD: &str = "std sync_channel";
 const UNBOUNDED: [&str; 2] = ["crossbeam SegQueue, unbounded", "concurrent-queue, unbounded"];
 
 fn main() {
     let mut report = Report::new("lock_free", Options::from_process());
     println!("\"ours is\": how many times as fast, by the medians; then how the ratios of the single rounds scatter");
-    for contest in
-        [one_to_one(), pairs(), alone(), shared(), threads(1), threads(4), threads(16), many(2, 2), many(4, 4)]
-    {
+    let contests = [
+        one_to_one(),
+        pairs(),
+        alone(),
+        shared(),
+        threads(1, 1.2, 1.2),
+        threads(4, 1.5, 1.0),
+        threads(16, 1.5, 1.0),
+        batches(),
+        many(2, 2),
+        many(4, 4),
+    ];
+    for contest in contests {
         if report.options().wants(contest.name()) {
             let outcome = contest.run(report.options());
             report.outcome(&outcome);
@@ -82,11 +94,21 @@ fn shared() -> Contest<'static> {
         .alone::<crossbeam_queue::ArrayQueue<u64>>(CAPACITY)
 }
 
-fn threads(producers: usize) -> Contest<'static> {
+/// With how many times as fast as the peers with a bound, and as those without, it should be.
+fn threads(producers: usize, bounded: f64, unbounded: f64) -> Contest<'static> {
     let contest = Contest::new(format!("MPSC, {producers}P/1C, capacity {}", grouped(CAPACITY as u64)))
         .threaded::<Mpsc<false>>(producers, 1, CAPACITY)
         .threaded::<Mpsc<true>>(producers, 1, CAPACITY);
+    let contest = BOUNDED.iter().chain([&STANDARD]).fold(contest, |contest, peer| contest.target(*peer, bounded));
+    let contest = UNBOUNDED.iter().fold(contest, |contest, peer| contest.target(*peer, unbounded));
     peers(contest, producers, 1).threaded::<Standard>(producers, 1, CAPACITY)
+}
+
+fn batches() -> Contest<'static> {
+    Contest::new(format!("MPSC, 4P/1C, batches of 100, capacity {}", grouped(CAPACITY as u64)))
+        .target(MPSC, 3.0)
+        .threaded::<MpscBatches>(4, 1, CAPACITY)
+        .threaded::<Mpsc<false>>(4, 1, CAPACITY)
 }
 
 fn many(producers: usize, consumers: usize) -> Contest<'static> {

@@ -49,6 +49,68 @@ impl Pop for Consumer<u64> {
     }
 }
 
+/// How many items the batches hold.
+const BATCH: usize = 100;
+
+/// The same queue through its handles, in batches: one claim for each.
+#[derive(Debug)]
+pub struct MpscBatches;
+
+/// Keeps items until they are a batch.
+#[derive(Debug)]
+pub struct Collector(Producer<u64>, Vec<u64>);
+
+/// Takes a batch and gives it out item by item.
+#[derive(Debug)]
+pub struct Distributor(Consumer<u64>, std::vec::IntoIter<u64>);
+
+impl Subject for MpscBatches {
+    const NAME: &'static str = "elasticq MPSC, handles, batches of 100";
+    const CONSUMERS: usize = 1;
+    type Producer = Collector;
+    type Consumer = Distributor;
+
+    fn open(capacity: usize, producers: usize, _: usize) -> (Vec<Self::Producer>, Vec<Self::Consumer>) {
+        let (producer, consumer) = queue(capacity, capacity).expect("the bounds are in order").split();
+        let collectors = (0..producers).map(|_| Collector(producer.clone(), Vec::with_capacity(BATCH))).collect();
+        (collectors, vec![Distributor(consumer, Vec::new().into_iter())])
+    }
+}
+
+impl Push for Collector {
+    #[inline(always)]
+    fn try_push(&mut self, item: u64) -> bool {
+        if self.1.len() == BATCH && !self.flush() {
+            return false;
+        }
+        self.1.push(item);
+        true
+    }
+
+    fn flush(&mut self) -> bool {
+        match self.0.offer_batch(std::mem::take(&mut self.1)) {
+            Ok(()) => {
+                self.1.reserve(BATCH);
+                true
+            }
+            Err(rejected) => {
+                self.1 = rejected.into_inner();
+                false
+            }
+        }
+    }
+}
+
+impl Pop for Distributor {
+    #[inline(always)]
+    fn try_pop(&mut self) -> Option<u64> {
+        self.1.next().or_else(|| {
+            self.1 = self.0.dequeue_batch(BATCH).ok()?.into_iter();
+            self.1.next()
+        })
+    }
+}
+
 /// The same queue through shared references.
 #[derive(Debug)]
 pub struct SharedMpsc(LockFreeMPSCQueue<u64>);

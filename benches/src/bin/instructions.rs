@@ -1,0 +1,64 @@
+//! Puts items through one queue in one way, for an instruction counter to watch: `scripts/instructions` does.
+//!
+//! ```text
+//! instructions QUEUE SHAPE ITEMS
+//! ```
+//!
+//! QUEUE: a name below. SHAPE: `pairs` (each item is taken at once) or `waves` (60,000 go in, then come out, again and again: an
+//! elastic queue grows and shrinks each time). Needs the feature `lock_free`.
+
+use elasticq_benches::subject::{Pop, Push, Subject};
+use elasticq_benches::subjects::lock_free::{Mpmc, Mpsc, Spsc};
+use elasticq_benches::subjects::ours::Ours;
+use elasticq_benches::subjects::queues::Rtrb;
+use std::hint::black_box;
+use std::process::exit;
+
+const CAPACITY: usize = 65_536;
+const WAVE: u64 = 60_000;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [queue, shape, items] = arguments.as_slice() else { usage() };
+    let Ok(items) = items.parse() else { usage() };
+    let wave = match shape.as_str() {
+        "pairs" => 1,
+        "waves" => WAVE,
+        _ => usage(),
+    };
+    match queue.as_str() {
+        "spsc" => put_through::<Spsc<false>>(wave, items),
+        "spsc-elastic" => put_through::<Spsc<true>>(wave, items),
+        "mpsc" => put_through::<Mpsc<false>>(wave, items),
+        "mpsc-elastic" => put_through::<Mpsc<true>>(wave, items),
+        "mpmc" => put_through::<Mpmc<false>>(wave, items),
+        "mpmc-elastic" => put_through::<Mpmc<true>>(wave, items),
+        "locked" => put_through::<Ours<false>>(wave, items),
+        "locked-elastic" => put_through::<Ours<true>>(wave, items),
+        "array-queue" => put_through::<crossbeam_queue::ArrayQueue<u64>>(wave, items),
+        "rtrb" => put_through::<Rtrb>(wave, items),
+        _ => usage(),
+    }
+}
+
+fn usage() -> ! {
+    eprintln!("usage: instructions QUEUE pairs|waves ITEMS");
+    exit(2)
+}
+
+fn put_through<S: Subject>(wave: u64, items: u64) {
+    let (mut producers, mut consumers) = S::open(CAPACITY, 1, 1);
+    let (producer, consumer) = (&mut producers[0], &mut consumers[0]);
+    let (mut sent, mut sum) = (0, 0_u64);
+    while sent < items {
+        let count = wave.min(items - sent);
+        for item in 0..count {
+            assert!(producer.try_push(black_box(item)), "there is room for a wave");
+        }
+        for _ in 0..count {
+            sum = sum.wrapping_add(black_box(consumer.try_pop()).expect("what went in comes out"));
+        }
+        sent += count;
+    }
+    black_box(sum);
+}
