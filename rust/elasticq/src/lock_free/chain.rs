@@ -156,27 +156,33 @@ impl<T, C: Takers<T>> Chain<T, C> {
 
     #[inline(always)]
     pub(super) fn push(&self, item: T) -> Result<(), Rejected<T>> {
+        let Some((segment, position)) = self.claim_plain(1) else { return self.push_with_care(item) };
+        // SAFETY: claimed just now.
+        unsafe { segment.publish(position, item) };
+        self.wake_consumers();
+        Ok(())
+    }
+
+    /// Claims `count` positions in a row if that is plain sailing. Who is overtaken stays away for a while and tries again.
+    #[inline(always)]
+    fn claim_plain(&self, count: u64) -> Option<(&Segment<T>, u64)> {
         let mut failed = 0;
         loop {
             let tail = self.tail.load(Ordering::Acquire);
             if tail & FLAGS != 0 {
-                break;
+                return None;
             }
             let segment = self.current();
             // Acquire: what a consumer read before the limit was renewed, it has read before this claim.
-            if position(tail) >= segment.limit.load(Ordering::Acquire) {
-                break;
+            if position(tail) + count > segment.limit.load(Ordering::Acquire) {
+                return None;
             }
-            if self.claim(tail, 1) {
-                // SAFETY: claimed just now.
-                unsafe { segment.publish(position(tail), item) };
-                self.wake_consumers();
-                return Ok(());
+            if self.claim(tail, count) {
+                return Some((segment, position(tail)));
             }
             failed += 1;
             stay_away(failed);
         }
-        self.push_with_care(item)
     }
 
     /// SeqCst: the first half of "claim, then look for sleepers".
@@ -259,14 +265,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
         if count == 0 {
             return if self.is_closed() { Err(BufferError::Closed) } else { Ok(()) };
         }
-        let tail = self.tail.load(Ordering::Acquire);
-        let mut claimed = None;
-        if tail & FLAGS == 0 {
-            let segment = self.current();
-            if position(tail) + count <= segment.limit.load(Ordering::Acquire) && self.claim(tail, count) {
-                claimed = Some((segment, position(tail)));
-            }
-        }
+        let claimed = self.claim_plain(count);
         let _pin = claimed.is_none().then(|| self.pin());
         let (segment, first) = match claimed {
             Some(claimed) => claimed,

@@ -86,7 +86,13 @@ impl<T> Core<T> {
     fn took(&self, taker: &mut Taker<T>) {
         taker.head += 1;
         taker.popped += 1;
-        // Release: who sees this count sees that the slot was read.
+        self.settle(taker);
+    }
+
+    /// Says what was taken.
+    #[inline(always)]
+    fn settle(&self, taker: &mut Taker<T>) {
+        // Release: who sees this count sees that the slots were read.
         self.takers.popped.store(taker.popped, Ordering::Release);
         if taker.popped >= taker.due_at || self.room.has_sleepers() {
             self.look_up(taker);
@@ -198,15 +204,38 @@ impl<T> Core<T> {
 
     fn take_batch(&self, taker: &mut Taker<T>, max_items: usize) -> BufferResult<Vec<T>> {
         let mut items = Vec::new();
-        while items.len() < max_items {
+        let there = position(self.tail.load(Ordering::Acquire)).saturating_sub(taker.head);
+        let wanted = max_items.min(usize::try_from(there.max(1)).unwrap_or(usize::MAX));
+        items.try_reserve_exact(wanted).map_err(|_| {
+            BufferError::ResizeError(format!(
+                "no memory for a batch of {wanted} items of {} bytes each",
+                size_of::<T>()
+            ))
+        })?;
+        while items.len() < wanted {
             match self.try_take(taker) {
                 Ok(Some(item)) => items.push(item),
                 Ok(None) => break,
                 Err(_) if !items.is_empty() => break,
                 Err(error) => return Err(error),
             }
+            self.take_run(taker, &mut items, wanted);
         }
         Ok(items)
+    }
+
+    /// Takes what is published in the front segment until there are `wanted` items or something else is due, and says so once.
+    fn take_run(&self, taker: &mut Taker<T>, items: &mut Vec<T>, wanted: usize) {
+        // SAFETY: the front segment is the consumer's until it retires it.
+        let front = unsafe { &*taker.front };
+        while items.len() < wanted && taker.popped < taker.due_at {
+            // SAFETY: as in `pop`.
+            let Some(item) = (unsafe { front.take(taker.head) }) else { break };
+            taker.head += 1;
+            taker.popped += 1;
+            items.push(item);
+        }
+        self.settle(taker);
     }
 
     /// The next item; `Closed` when there will be none.
@@ -325,10 +354,11 @@ impl<T> LockFreeMPSCQueue<T> {
         self.core.try_take(turn.taker())
     }
 
-    /// Takes up to `max_items`, oldest first.
+    /// Takes up to `max_items`, oldest first, of those that were there at its first look. The counters and the producers are
+    /// told once for many items, so it costs much less than as many calls for one.
     ///
     /// # Errors
-    /// As [`try_dequeue`](Self::try_dequeue).
+    /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector; nothing was taken then.
     pub fn dequeue_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
         let mut turn = self.core.turn()?;
         self.core.take_batch(turn.taker(), max_items)
@@ -369,10 +399,11 @@ impl<T> Consumer<T> {
         core.try_take(taker)
     }
 
-    /// Takes up to `max_items`, oldest first.
+    /// Takes up to `max_items`, oldest first, of those that were there at its first look. The counters and the producers are
+    /// told once for many items, so it costs much less than as many calls for one.
     ///
     /// # Errors
-    /// As [`try_dequeue`](Self::try_dequeue).
+    /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector; nothing was taken then.
     pub fn dequeue_batch(&mut self, max_items: usize) -> BufferResult<Vec<T>> {
         let (core, taker) = self.taker();
         core.take_batch(taker, max_items)
