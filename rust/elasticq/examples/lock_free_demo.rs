@@ -97,13 +97,13 @@ fn many_to_one() -> Result<(), Box<dyn Error + Send + Sync>> {
             thread::spawn(move || publish(&producer, publisher, BURST..BURST + LIVE))
         })
         .collect();
-    for publisher in publishers {
-        publisher.join().expect("a publisher does not panic")?;
-    }
+    let published: Result<(), BufferError> =
+        publishers.into_iter().try_for_each(|publisher| publisher.join().expect("a publisher does not panic"));
 
     // Closing: what is inside is still processed, what comes later is handed back.
     producer.close();
     let (ledger, stats) = processor.join().expect("the processor does not panic")?;
+    published?; // after the processor: where it fails, this only says that the queue was closed
     let rejected = producer.offer(Message::new(0, BURST + LIVE)).unwrap_err();
     ensure(rejected.reason() == &BufferError::Closed, "a closed queue says so")?;
     println!("  after closing, message {} came back: {rejected}", rejected.item().number);
