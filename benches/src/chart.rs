@@ -3,18 +3,18 @@
 use crate::curves::{Curve, Curves};
 use plotters::chart::ChartContext;
 use plotters::coord::Shift;
-use plotters::coord::combinators::LogCoord;
+use plotters::coord::combinators::{BindKeyPoints, LogCoord, WithKeyPoints};
 use plotters::coord::types::RangedCoordf64;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::error::Error;
 
-const SIZE: (u32, u32) = (1_280, 780);
+const SIZE: (u32, u32) = (1_310, 800);
 /// What is left free around the axes. The labels stand at the right.
 const TOP: u32 = 52;
-const RIGHT: u32 = 400;
-const BOTTOM: u32 = 62;
+const RIGHT: u32 = 424;
+const BOTTOM: u32 = 72;
 /// From one label to the next.
 const LINE: i32 = 24;
 const FONT: &str = "sans-serif";
@@ -35,7 +35,7 @@ const PEERS: [RGBColor; 11] = [
 ];
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Axes<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, LogCoord<f64>>>;
+type Axes<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, WithKeyPoints<LogCoord<f64>>>>;
 type Drawn<T> = Result<T, Box<dyn Error>>;
 
 /// What the chart says beside the curves.
@@ -90,7 +90,8 @@ fn draw_axes<'a, 'b>(root: &'a Area<'b>, curves: &[Curve]) -> Drawn<Axes<'a, 'b>
     let (first, last) = producers().min().zip(producers().max()).ok_or("there is no point to draw")?;
     let lowest = points().map(|point| point.rate.lower_quartile).fold(f64::MAX, f64::min);
     let highest = points().map(|point| point.rate.upper_quartile).fold(0.0, f64::max);
-    let rates = decade_below(lowest)..step_above(highest);
+    let steps = steps(lowest, highest);
+    let rates = (steps[0]..steps[steps.len() - 1]).log_scale().with_key_points(steps);
 
     let mut axes = ChartBuilder::on(root)
         .margin_left(12)
@@ -99,14 +100,13 @@ fn draw_axes<'a, 'b>(root: &'a Area<'b>, curves: &[Curve]) -> Drawn<Axes<'a, 'b>
         .margin_bottom(BOTTOM)
         .x_label_area_size(50)
         .y_label_area_size(66)
-        .build_cartesian_2d(first as f64 - 0.5..last as f64 + 0.5, rates.log_scale())?;
+        .build_cartesian_2d(first as f64 - 0.5..last as f64 + 0.5, rates)?;
     axes.configure_mesh()
         .bold_line_style(RGBColor(225, 225, 225))
         .light_line_style(TRANSPARENT)
         .x_labels(24)
-        .y_labels(24)
-        .x_label_formatter(&|x| if x.fract() == 0.0 { format!("{x:.0}") } else { String::new() })
-        .y_label_formatter(&|y| if is_step(*y) { format!("{}", (y * 1e3).round() / 1e3) } else { String::new() })
+        .x_label_formatter(&|count| if count.fract() == 0.0 { format!("{count}") } else { String::new() })
+        .y_label_formatter(&|rate| format!("{rate}"))
         .x_desc("producers, a thread each, to 1 consumer")
         .y_desc("million messages per second")
         .label_style((FONT, 18))
@@ -126,7 +126,10 @@ fn draw_curve(axes: &mut Axes<'_, '_>, curve: &Curve, look: &Look) -> Drawn<()> 
     }
     axes.draw_series(curve.points.iter().map(|point| {
         let at = |rate| (point.producers as f64, rate);
-        PathElement::new(vec![at(point.rate.lower_quartile), at(point.rate.upper_quartile)], look.color.mix(0.6))
+        PathElement::new(
+            vec![at(point.rate.lower_quartile), at(point.rate.upper_quartile)],
+            look.color.mix(0.45).stroke_width(2),
+        )
     }))?;
     axes.draw_series(medians().map(|median| Circle::new(median, if look.ours { 5 } else { 3 }, look.color.filled())))?;
     Ok(())
@@ -157,7 +160,7 @@ fn draw_words(root: &Area<'_>, words: &Words) -> Drawn<()> {
     let style = |size: u32| (FONT, size).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
     root.draw_text(&words.title, &style(26), (24, TOP as i32 / 2))?;
     for (line, sentence) in (0..).zip(words.caption.lines()) {
-        root.draw_text(sentence, &style(17), (24, (SIZE.1 - BOTTOM) as i32 + 16 + 24 * line))?;
+        root.draw_text(sentence, &style(17), (24, (SIZE.1 - BOTTOM) as i32 + 24 + 24 * line))?;
     }
     Ok(())
 }
@@ -188,20 +191,24 @@ fn spread(heights: &[i32], top: i32, bottom: i32) -> Vec<i32> {
     places
 }
 
-/// The power of ten at or below `rate`.
-fn decade_below(rate: f64) -> f64 {
-    10_f64.powf(rate.log10().floor())
+/// The steps 1, 2, 5, 10, 20, ... from the last at or below `lowest` to the first at or above `highest`; two at least.
+fn steps(lowest: f64, highest: f64) -> Vec<f64> {
+    let all = (-9..=9).flat_map(|power| [1.0, 2.0, 5.0].map(|step| decimal(step, power)));
+    let above = all.clone().filter(|&step| step > lowest);
+    let below = all.rev().find(|&step| step <= lowest);
+    let mut steps: Vec<f64> = below.into_iter().collect();
+    for step in above {
+        steps.push(step);
+        if step >= highest {
+            break;
+        }
+    }
+    steps
 }
 
-/// The first of 1, 2, 5, 10, 20, ... (or 0.5, 0.2, ...) at or above `rate`.
-fn step_above(rate: f64) -> f64 {
-    let decade = decade_below(rate);
-    [1.0, 2.0, 5.0].map(|step| step * decade).into_iter().find(|&step| step >= rate).unwrap_or(10.0 * decade)
-}
-
-/// Whether `rate` is one of those steps.
-fn is_step(rate: f64) -> bool {
-    (step_above(rate * (1.0 - 1e-9)) / rate - 1.0).abs() < 1e-6
+/// `digit` times ten to the `power`, the nearest number there is.
+fn decimal(digit: f64, power: i32) -> f64 {
+    if power < 0 { digit / 10_f64.powi(-power) } else { digit * 10_f64.powi(power) }
 }
 
 #[cfg(test)]
@@ -256,8 +263,8 @@ mod tests {
 
     #[test]
     fn the_scale_has_steps_of_one_two_and_five() {
-        assert_eq!([0.3, 1.0, 3.0, 72.0, 500.0].map(step_above), [0.5, 1.0, 5.0, 100.0, 500.0]);
-        assert_eq!([0.3, 1.0, 3.0, 72.0].map(decade_below), [0.1, 1.0, 1.0, 10.0]);
-        assert_eq!([0.5, 3.0, 20.000_000_000_001, 100.0].map(is_step), [true, false, true, true]);
+        assert_eq!(steps(3.0, 72.0), [2.0, 5.0, 10.0, 20.0, 50.0, 100.0]);
+        assert_eq!(steps(0.05, 0.2), [0.05, 0.1, 0.2]);
+        assert_eq!(steps(100.0, 100.0), [100.0, 200.0]);
     }
 }
