@@ -10,6 +10,8 @@ FILTER               run only what contains one of these words
 --rounds N           rounds per contest (default 21; ELASTICQ_BENCH_ROUNDS)
 --sample-ms N        length of one sample in milliseconds (default 20; ELASTICQ_BENCH_SAMPLE_MS)
 --json FILE          add the results to FILE, relative to benches/ (ELASTICQ_BENCH_JSON)
+--out FOLDER         where to write the curves, relative to benches/ (default ../docs unless there is a FILTER;
+                     suite `scalability`; ELASTICQ_BENCH_OUT)
 --save-baseline NAME keep Criterion's results under NAME (suite `operations`)
 --baseline NAME      compare with what is kept under NAME (suite `operations`)";
 
@@ -22,6 +24,8 @@ pub struct Options {
     pub sample: Duration,
     /// Where to write the results for machines.
     pub json: Option<PathBuf>,
+    /// The folder for curves and plots.
+    pub out: Option<PathBuf>,
     /// Words of which one has to occur in a name; empty means everything.
     pub filters: Vec<String>,
     /// The name under which Criterion keeps these results.
@@ -58,6 +62,7 @@ impl Options {
         let mut rounds = environment("ELASTICQ_BENCH_ROUNDS");
         let mut sample = environment("ELASTICQ_BENCH_SAMPLE_MS");
         let mut json = environment("ELASTICQ_BENCH_JSON");
+        let mut out = environment("ELASTICQ_BENCH_OUT");
         let (mut save_baseline, mut baseline) = (None, None);
         let mut filters = Vec::new();
         let mut smoke = true;
@@ -76,6 +81,7 @@ impl Options {
                 "--rounds" => &mut rounds,
                 "--sample-ms" => &mut sample,
                 "--json" => &mut json,
+                "--out" => &mut out,
                 "--save-baseline" => &mut save_baseline,
                 "--baseline" => &mut baseline,
                 _ if argument.starts_with('-') => {
@@ -97,6 +103,7 @@ impl Options {
             rounds: count("rounds", rounds, 21)?,
             sample: Duration::from_millis(count("sample-ms", sample, 20)? as u64),
             json: json.filter(|path| !path.is_empty()).map(PathBuf::from),
+            out: out.filter(|path| !path.is_empty()).map(PathBuf::from),
             filters,
             save_baseline,
             baseline,
@@ -149,8 +156,9 @@ mod tests {
 
     #[test]
     fn filters_and_values_are_read_in_both_spellings() {
-        let options = parse("--bench --rounds=7 1P/1C --json out.json").unwrap();
+        let options = parse("--bench --rounds=7 1P/1C --json out.json --out=plots").unwrap();
         assert_eq!(options.rounds, 7);
+        assert_eq!(options.out.as_deref(), Some(std::path::Path::new("plots")));
         assert_eq!(options.json.as_deref(), Some(std::path::Path::new("out.json")));
         assert!(options.wants("1P/1C") && !options.wants("4P/1C"));
     }

@@ -222,10 +222,9 @@ impl Report {
                 })
             })
             .collect();
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let suite = json!({
             "machine": machine(),
-            "unix_time": seconds,
+            "unix_time": seconds_since_1970(),
             "rounds": self.options.rounds,
             "results": self.results,
             "targets": targets,
@@ -245,6 +244,35 @@ pub fn machine() -> String {
         .map_or(std::env::consts::ARCH, |(_, model)| model.trim());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     format!("{model}, {threads} hardware threads")
+}
+
+/// Today's date (UTC), as 2026-01-31.
+#[must_use]
+pub fn today() -> String {
+    date(seconds_since_1970() / 86_400)
+}
+
+fn seconds_since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The date that many days after 1970-01-01.
+fn date(mut days: u64) -> String {
+    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let mut year = 1970;
+    while days >= 365 + u64::from(leap(year)) {
+        days -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let mut month = 1;
+    for length in [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    format!("{year}-{month:02}-{:02}", days + 1)
 }
 
 /// Shows on standard error what is being run; on a terminal in one line that is wiped at the end.
@@ -297,6 +325,16 @@ mod tests {
     #[test]
     fn digits_are_grouped_by_three() {
         assert_eq!([0, 999, 1_000, 65_536, 1_234_567].map(grouped), ["0", "999", "1,000", "65,536", "1,234,567"]);
+    }
+
+    #[test]
+    fn dates_know_leap_years_and_the_ends_of_months() {
+        assert_eq!(
+            [0, 30, 31, 58, 59].map(date),
+            ["1970-01-01", "1970-01-31", "1970-02-01", "1970-02-28", "1970-03-01"]
+        );
+        assert_eq!([364, 365, 11_016, 11_017].map(date), ["1970-12-31", "1971-01-01", "2000-02-29", "2000-03-01"]);
+        assert_eq!([20_819, 47_540, 47_541].map(date), ["2027-01-01", "2100-02-28", "2100-03-01"]);
     }
 
     #[test]

@@ -1,0 +1,93 @@
+//! 1 to 20 producers to one consumer: the queue of many producers beside its peers, in interleaved rounds for each number.
+//! Writes the curves as `scalability.csv` and `scalability.svg`. Needs the feature `lock_free`.
+
+use elasticq_benches::chart::{self, Words};
+use elasticq_benches::contest::Contest;
+use elasticq_benches::curves::Curves;
+use elasticq_benches::options::Options;
+use elasticq_benches::report::{Report, grouped, machine, today};
+use elasticq_benches::subjects::channels::{Crossbeam, Crossfire, Flume, Kanal, Standard};
+use elasticq_benches::subjects::lock_free::Mpsc;
+use elasticq_benches::subjects::predecessor::OldLockFree;
+use elasticq_benches::subjects::queues::Concurrent;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+/// Room for as many items in every contender that has a bound.
+const CAPACITY: usize = 65_536;
+const MOST_PRODUCERS: usize = 20;
+/// How many of the contenders are ours; they come first.
+const OURS: usize = 2;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::from_process();
+    let folder = folder(&options);
+    if let Some(folder) = folder.as_deref().filter(|folder| !folder.is_dir()) {
+        return Err(format!("{}: there is no such folder for the curves", folder.display()).into());
+    }
+    let counts = if options.smoke { vec![1, MOST_PRODUCERS] } else { (1..=MOST_PRODUCERS).collect() };
+    let mut report = Report::new("scalability", options.clone());
+    let mut curves = Curves::default();
+    for producers in counts {
+        let contest = contest(producers);
+        if options.wants(contest.name()) {
+            let outcome = contest.run(&options);
+            report.outcome(&outcome);
+            curves.enter(producers, &outcome);
+        }
+    }
+    report.finish();
+    if curves.all().is_empty() {
+        return Ok(());
+    }
+    let picture = chart::svg(&curves, OURS, &words(&options))?; // in a smoke run, too, to see that it can be drawn
+    if let Some(folder) = folder {
+        write(&folder.join("scalability.csv"), &curves.csv())?;
+        write(&folder.join("scalability.svg"), &picture)?;
+    }
+    Ok(())
+}
+
+/// Where the curves go: where the user says, else to the documentation if they are complete.
+fn folder(options: &Options) -> Option<PathBuf> {
+    let complete = options.filters.is_empty();
+    let docs = || complete.then(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs"));
+    if options.smoke { None } else { options.out.clone().or_else(docs) }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    eprintln!("scalability: written to {}", path.display());
+    Ok(())
+}
+
+fn words(options: &Options) -> Words {
+    Words {
+        title: format!("Many producers, one consumer: u64 through a queue with room for {}", grouped(CAPACITY as u64)),
+        caption: format!(
+            "{}, {}. Medians and quartiles of {} interleaved rounds of about {} ms; dashed: no bound, never waits for room.\n\
+             A thread that finds the queue full or empty looks 64 times and then yields. Every message is checked.",
+            machine(),
+            today(),
+            options.rounds,
+            options.sample.as_millis()
+        ),
+    }
+}
+
+fn contest(producers: usize) -> Contest<'static> {
+    Contest::new(format!("MPSC, {producers}P/1C, capacity {}", grouped(CAPACITY as u64)))
+        .threaded::<Mpsc<false>>(producers, 1, CAPACITY)
+        .threaded::<Mpsc<true>>(producers, 1, CAPACITY)
+        .threaded::<crossbeam_queue::ArrayQueue<u64>>(producers, 1, CAPACITY)
+        .threaded::<crossbeam_queue::SegQueue<u64>>(producers, 1, CAPACITY)
+        .threaded::<Crossbeam<true>>(producers, 1, CAPACITY)
+        .threaded::<Flume>(producers, 1, CAPACITY)
+        .threaded::<Kanal>(producers, 1, CAPACITY)
+        .threaded::<Concurrent<true>>(producers, 1, CAPACITY)
+        .threaded::<Concurrent<false>>(producers, 1, CAPACITY)
+        .threaded::<Crossfire>(producers, 1, CAPACITY)
+        .threaded::<thingbuf::ThingBuf<u64>>(producers, 1, CAPACITY)
+        .threaded::<Standard>(producers, 1, CAPACITY)
+        .threaded::<OldLockFree>(producers, 1, CAPACITY)
+}
