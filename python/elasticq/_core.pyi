@@ -170,7 +170,6 @@ class DynamicCircularBuffer(Elastic[_T]):
     def clear(self) -> int: ...
     def close(self) -> None: ...
 
-@disjoint_base
 class LockFree(Elastic[_T]):
     @property
     def max_capacity(self) -> int: ...
@@ -188,7 +187,6 @@ class LockFree(Elastic[_T]):
     def clear(self) -> int: ...
     def close(self) -> None: ...
 
-@disjoint_base
 class LockFreeMPSCQueue(LockFree[_T]):
     def __new__(
         cls,
@@ -201,7 +199,6 @@ class LockFreeMPSCQueue(LockFree[_T]):
         shrink_threshold: float | None = None,
     ) -> LockFreeMPSCQueue[_T]: ...
 
-@disjoint_base
 class LockFreeMPMCQueue(LockFree[_T]):
     def __new__(
         cls,
@@ -214,7 +211,6 @@ class LockFreeMPMCQueue(LockFree[_T]):
         shrink_threshold: float | None = None,
     ) -> LockFreeMPMCQueue[_T]: ...
 
-@disjoint_base
 class LockFreeSPSCQueue(LockFree[_T]):
     def __new__(
         cls,

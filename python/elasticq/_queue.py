@@ -70,12 +70,12 @@ class LockFreeMPSCQueue(_core.LockFreeMPSCQueue[T], Tasks[T]):
     """A first-in, first-out queue without locks, of many producers and one consumer.
 
     Any thread may put in. One thread at a time may take: a second one that takes at the same moment gets
-    InvalidOperation, and nothing has happened. That can only be on a Python without a GIL. A queue is false when
-    it is empty.
+    InvalidOperation, and nothing has happened. That can only be on a Python without a GIL. A queue is false
+    when it is empty.
 
     Args:
-        config: The settings; keyword arguments of the same names as those of Config go before it. Its timeouts
-            are not looked at: `put` and `get` take one.
+        config: The settings; keyword arguments of the same names as those of Config go before it. Its
+            timeouts are not looked at: `put` and `get` take one.
 
     Raises:
         InvalidConfiguration: A setting breaks its rule; also a ValueError.
@@ -97,8 +97,8 @@ class LockFreeMPMCQueue(_core.LockFreeMPMCQueue[T], Tasks[T]):
     Any thread may put in and take, and each item goes to one of them. A queue is false when it is empty.
 
     Args:
-        config: The settings; keyword arguments of the same names as those of Config go before it. Its timeouts
-            are not looked at: `put` and `get` take one.
+        config: The settings; keyword arguments of the same names as those of Config go before it. Its
+            timeouts are not looked at: `put` and `get` take one.
 
     Raises:
         InvalidConfiguration: A setting breaks its rule; also a ValueError.
@@ -118,12 +118,12 @@ class LockFreeSPSCQueue(_core.LockFreeSPSCQueue[T], Tasks[T]):
     """A first-in, first-out queue without locks, of one producer and one consumer.
 
     One thread at a time may put in, and one may take: a second one that does the same at the same moment gets
-    InvalidOperation, and nothing has happened. That can only be on a Python without a GIL. A queue is false when
-    it is empty.
+    InvalidOperation, and nothing has happened. That can only be on a Python without a GIL. A queue is false
+    when it is empty.
 
     Args:
-        config: The settings; keyword arguments of the same names as those of Config go before it. Its timeouts
-            are not looked at: `put` and `get` take one.
+        config: The settings; keyword arguments of the same names as those of Config go before it. Its
+            timeouts are not looked at: `put` and `get` take one.
 
     Raises:
         InvalidConfiguration: A setting breaks its rule; also a ValueError.

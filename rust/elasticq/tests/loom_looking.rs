@@ -59,6 +59,19 @@ macro_rules! models {
             }
 
             #[test]
+            fn who_may_not_look_leaves_the_consumer_its_turn() {
+                model(|| {
+                    let queue = Arc::new(Queue::new(between(2, 2)).unwrap());
+                    queue.offer_batch(vec![Box::new(1), Box::new(2)]).unwrap();
+                    let other = Arc::clone(&queue);
+                    let taker = thread::spawn(move || taken(&other));
+                    look(&queue);
+                    look(&queue);
+                    assert_eq!(taken(&queue) + taker.join().unwrap() + taken(&queue), 3);
+                });
+            }
+
+            #[test]
             fn looking_beside_a_producer_that_grows_the_queue() {
                 model(|| {
                     let queue = Arc::new(Queue::new(between(1, 4)).unwrap());
