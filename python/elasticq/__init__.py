@@ -1,7 +1,8 @@
 """Elastic, thread-safe queues with a Rust core: they grow on demand, shrink after a burst, and lose nothing.
 
 `Queue` stands where `queue.Queue` stands and serves threads and event loops at once; `DynamicCircularBuffer`
-has the names of the Rust crate. One rule for reading: **`iter()` looks, `async for` and `.consume()` take.**
+has the names of the Rust crate, and so have the queues without locks, `LockFreeMPSCQueue`, `LockFreeMPMCQueue`
+and `LockFreeSPSCQueue`. One rule for reading: **`iter()` looks, `async for` and `.consume()` take.**
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ from ._errors import (
     StorageError,
     Timeout,
 )
-from ._queue import DynamicCircularBuffer, Queue, ThreadSafeDynamicCircularBuffer
+from ._queue import (
+    DynamicCircularBuffer,
+    LockFreeMPMCQueue,
+    LockFreeMPSCQueue,
+    LockFreeSPSCQueue,
+    Queue,
+    ThreadSafeDynamicCircularBuffer,
+)
 
 __all__ = [
     "AlreadyOpen",
@@ -34,6 +42,9 @@ __all__ = [
     "Full",
     "InvalidConfiguration",
     "InvalidOperation",
+    "LockFreeMPMCQueue",
+    "LockFreeMPSCQueue",
+    "LockFreeSPSCQueue",
     "MaxCapacityReached",
     "Queue",
     "QueueError",

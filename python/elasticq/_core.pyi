@@ -1,14 +1,26 @@
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from types import GenericAlias
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, TypeVar, final, overload
 
 from typing_extensions import disjoint_base
 
 _T = TypeVar("_T")
 _D = TypeVar("_D")
 
-__all__ = ["Config", "Consumer", "DynamicCircularBuffer", "Elastic", "Queue", "QueueStats", "__version__"]
+__all__ = [
+    "Config",
+    "Consumer",
+    "DynamicCircularBuffer",
+    "Elastic",
+    "LockFree",
+    "LockFreeMPMCQueue",
+    "LockFreeMPSCQueue",
+    "LockFreeSPSCQueue",
+    "Queue",
+    "QueueStats",
+    "__version__",
+]
 
 __version__: str
 
@@ -157,3 +169,56 @@ class DynamicCircularBuffer(Elastic[_T]):
     def iter(self) -> Iterator[_T]: ...
     def clear(self) -> int: ...
     def close(self) -> None: ...
+
+class LockFree(Elastic[_T]):
+    @property
+    def max_capacity(self) -> int: ...
+    @property
+    def is_closed(self) -> bool: ...
+    def try_enqueue(self, item: _T) -> None: ...
+    @overload
+    def try_dequeue(self, default: None = None) -> _T | None: ...
+    @overload
+    def try_dequeue(self, default: _D) -> _T | _D: ...
+    def put(self, item: _T, block: bool = True, timeout: float | None = None) -> None: ...
+    def get(self, block: bool = True, timeout: float | None = None) -> _T: ...
+    def enqueue_batch(self, items: Iterable[_T]) -> None: ...
+    def dequeue_batch(self, max_items: int) -> list[_T]: ...
+    def clear(self) -> int: ...
+    def close(self) -> None: ...
+
+class LockFreeMPSCQueue(LockFree[_T]):
+    def __new__(
+        cls,
+        config: Config | None = None,
+        *,
+        initial_capacity: int | None = None,
+        min_capacity: int | None = None,
+        max_capacity: int | None = None,
+        growth_factor: float | None = None,
+        shrink_threshold: float | None = None,
+    ) -> LockFreeMPSCQueue[_T]: ...
+
+class LockFreeMPMCQueue(LockFree[_T]):
+    def __new__(
+        cls,
+        config: Config | None = None,
+        *,
+        initial_capacity: int | None = None,
+        min_capacity: int | None = None,
+        max_capacity: int | None = None,
+        growth_factor: float | None = None,
+        shrink_threshold: float | None = None,
+    ) -> LockFreeMPMCQueue[_T]: ...
+
+class LockFreeSPSCQueue(LockFree[_T]):
+    def __new__(
+        cls,
+        config: Config | None = None,
+        *,
+        initial_capacity: int | None = None,
+        min_capacity: int | None = None,
+        max_capacity: int | None = None,
+        growth_factor: float | None = None,
+        shrink_threshold: float | None = None,
+    ) -> LockFreeSPSCQueue[_T]: ...

@@ -65,5 +65,85 @@ class DynamicCircularBuffer(_core.DynamicCircularBuffer[T], Tasks[T]):
 ThreadSafeDynamicCircularBuffer = DynamicCircularBuffer
 """The same class: a Python object is shared between threads as it is."""
 
-for _class in (Queue, DynamicCircularBuffer):
+
+class LockFreeMPSCQueue(_core.LockFreeMPSCQueue[T], Tasks[T]):
+    """A first-in, first-out queue without locks, of many producers and one consumer.
+
+    Any thread may put in. One thread at a time may take: a second one that takes at the same moment gets
+    InvalidOperation, and nothing has happened. That can only be on a Python without a GIL. A queue is false
+    when it is empty.
+
+    Args:
+        config: The settings; keyword arguments of the same names as those of Config go before it. Its
+            timeouts are not looked at: `put` and `get` take one.
+
+    Raises:
+        InvalidConfiguration: A setting breaks its rule; also a ValueError.
+
+    Example:
+        >>> queue = LockFreeMPSCQueue(max_capacity=2048)
+        >>> queue.put("a")
+        >>> queue.enqueue_batch(["b", "c"])
+        >>> queue.get(), queue.dequeue_batch(10), queue.try_dequeue("nothing")
+        ('a', ['b', 'c'], 'nothing')
+    """
+
+    __slots__ = ()
+
+
+class LockFreeMPMCQueue(_core.LockFreeMPMCQueue[T], Tasks[T]):
+    """A first-in, first-out queue without locks, of many producers and many consumers.
+
+    Any thread may put in and take, and each item goes to one of them. A queue is false when it is empty.
+
+    Args:
+        config: The settings; keyword arguments of the same names as those of Config go before it. Its
+            timeouts are not looked at: `put` and `get` take one.
+
+    Raises:
+        InvalidConfiguration: A setting breaks its rule; also a ValueError.
+
+    Example:
+        >>> queue = LockFreeMPMCQueue(max_capacity=2048)
+        >>> queue.put("a")
+        >>> queue.enqueue_batch(["b", "c"])
+        >>> queue.get(), queue.dequeue_batch(10), queue.try_dequeue("nothing")
+        ('a', ['b', 'c'], 'nothing')
+    """
+
+    __slots__ = ()
+
+
+class LockFreeSPSCQueue(_core.LockFreeSPSCQueue[T], Tasks[T]):
+    """A first-in, first-out queue without locks, of one producer and one consumer.
+
+    One thread at a time may put in, and one may take: a second one that does the same at the same moment gets
+    InvalidOperation, and nothing has happened. That can only be on a Python without a GIL. A queue is false
+    when it is empty.
+
+    Args:
+        config: The settings; keyword arguments of the same names as those of Config go before it. Its
+            timeouts are not looked at: `put` and `get` take one.
+
+    Raises:
+        InvalidConfiguration: A setting breaks its rule; also a ValueError.
+
+    Example:
+        >>> queue = LockFreeSPSCQueue(max_capacity=2048)
+        >>> queue.put("a")
+        >>> queue.enqueue_batch(["b", "c"])
+        >>> queue.get(), queue.dequeue_batch(10), queue.try_dequeue("nothing")
+        ('a', ['b', 'c'], 'nothing')
+    """
+
+    __slots__ = ()
+
+
+for _class in (
+    Queue,
+    DynamicCircularBuffer,
+    LockFreeMPSCQueue,
+    LockFreeMPMCQueue,
+    LockFreeSPSCQueue,
+):
     _class.__module__ = "elasticq"  # where users find it

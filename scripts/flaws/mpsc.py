@@ -164,15 +164,16 @@ MUTANTS = [
     Mutant(
         "mpsc-without-its-guard",
         MPSC,
-        """if self.takers.consuming.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {""",
-        "if false {",
+        """        self.takers.consuming.take("the queue has one consumer, and another thread is taking")?;
+""",
+        "",
         "loom_mpsc::a_second_consumer_is_refused_and_nothing_breaks",
     ),
     Mutant(
         "mpsc-guard-hands-over-too-little",
-        MPSC,
-        "self.0.takers.consuming.store(false, Ordering::Release);",
-        "self.0.takers.consuming.store(false, Ordering::Relaxed);",
+        "rust/elasticq/src/lock_free/turns.rs",
+        "self.0.store(NOBODY, Ordering::Release);",
+        "self.0.store(NOBODY, Ordering::Relaxed);",
         "loom_mpsc::the_guard_hands_over_what_was_read",
     ),
     Mutant(

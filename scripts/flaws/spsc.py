@@ -168,8 +168,9 @@ MUTANTS = [
     Mutant(
         "spsc-two-consumers",
         "rust/elasticq/src/lock_free/spsc/core.rs",
-        """if self.consuming.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {""",
-        """if self.consuming.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed) == Err(false) {""",
+        """        self.consuming.take("the queue has one consumer, and another thread is taking")?;
+""",
+        "",
         "loom_spsc::a_second_producer_or_consumer_is_refused_and_nothing_breaks",
     ),
     Mutant(

@@ -7,7 +7,8 @@
 //! cancelled passes the hint on.
 //!
 //! No wake-up is missed: a task enters (`count` is raised) *before* it looks at the buffer once more, a waker changes
-//! the buffer *before* it reads `count`, and both go through the buffer's lock in between (see `wait` in the crate).
+//! the buffer *before* it reads `count`, and both go through the buffer's lock in between (see `wait` in the crate), or
+//! through a fence where it has none (see `items`).
 //!
 //! Locks: `state`, then a delivery's `futures`. Python is called, and references are dropped, under neither.
 
@@ -73,10 +74,16 @@ impl Tasks {
         entry.is_some()
     }
 
+    /// Whether there are any.
+    #[inline]
+    pub fn are_there(&self) -> bool {
+        self.count.load(Ordering::Relaxed) != 0
+    }
+
     /// Wakes up to `tasks` tasks.
     #[inline]
     pub fn wake(&self, py: Python<'_>, tasks: usize) {
-        if self.count.load(Ordering::Relaxed) != 0 {
+        if self.are_there() {
             self.wake_waiting(py, tasks);
         }
     }

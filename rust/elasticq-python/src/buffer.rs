@@ -3,6 +3,7 @@
 use crate::config::{Config, Settings, overlay};
 use crate::elastic::Elastic;
 use crate::errors;
+use crate::items::Items;
 use crate::numbers::{self, Patience};
 use crate::raw::Item;
 use elasticq::BufferError;
@@ -46,7 +47,7 @@ impl DynamicCircularBuffer {
         let base = config.map_or_else(elasticq::Config::default, |config| config.get().config.clone());
         let config = overlay(base, &settings)?;
         let buffer = Self { push_timeout: config.push_timeout, pop_timeout: config.pop_timeout };
-        Ok((buffer, Elastic::new(py, config)?))
+        Ok((buffer, Elastic::new(py, elasticq::DynamicCircularBuffer::with_lock(config).map(Items::Locked))?))
     }
 
     /// Add an item at the end, waiting for room as long as `push_timeout` says; if that is not set, not at all.
@@ -166,8 +167,8 @@ impl DynamicCircularBuffer {
     ///     >>> buffer.push_batch("abc")
     ///     >>> buffer.clear()
     ///     3
-    fn clear(slf: &Bound<'_, Self>) -> usize {
-        slf.as_super().get().store.drain(slf.py()).len()
+    fn clear(slf: &Bound<'_, Self>) -> PyResult<usize> {
+        Ok(slf.as_super().get().store.drain(slf.py())?.len())
     }
 
     /// Refuse items from now on and wake everybody who waits. What is inside can still be taken.

@@ -2,11 +2,12 @@
 //! that their coroutines (`elasticq._asyncio`) are made of.
 
 use crate::errors;
+use crate::items::Items;
 use crate::numbers::Patience;
 use crate::raw::Item;
 use crate::stats::QueueStats;
 use crate::store::{Store, Waiting};
-use elasticq::BufferError;
+use elasticq::{BufferError, BufferResult};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
@@ -20,8 +21,8 @@ pub struct Elastic {
 }
 
 impl Elastic {
-    pub fn new(py: Python<'_>, config: elasticq::Config) -> PyResult<Self> {
-        Ok(Self { store: Box::new(Store::new(py, config)?) })
+    pub fn new(py: Python<'_>, items: BufferResult<Items>) -> PyResult<Self> {
+        Ok(Self { store: Box::new(Store::new(py, items)?) })
     }
 }
 
@@ -33,8 +34,8 @@ impl Elastic {
 
     /// Look at the items, oldest first, as they stand at this moment; none is taken.
     ///
-    /// Linear in the number of items, whose references are copied at once; later changes of the queue don't show. Does
-    /// not block; safe from any thread and task.
+    /// Linear in the number of items, whose references are copied at once; later changes of the queue don't show. Safe
+    /// from any thread and task. Does not block; in the queues without locks those who take wait meanwhile.
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
         self.store.snapshot(py)?.try_iter()
     }
@@ -73,13 +74,16 @@ impl Elastic {
     /// Linear in the number of items; does not block; safe from any thread and task. For `join`, each item counts as
     /// taken and wants its `task_done`.
     ///
+    /// Raises:
+    ///     InvalidOperation: The queue is for one consumer, and another thread is taking.
+    ///
     /// Example:
     ///     >>> queue = Queue()
     ///     >>> queue.put_many("abc")
     ///     >>> queue.drain()
     ///     ['a', 'b', 'c']
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.store.drain(py))
+        PyList::new(py, self.store.drain(py)?)
     }
 
     /// Give counters and sizes, all of this moment, as a QueueStats. Constant time; does not block.
@@ -123,7 +127,7 @@ impl Elastic {
             Ok(()) => Ok(true),
             Err(rejected) if rejected.reason().is_capacity_error() => Ok(false),
             Err(rejected) => {
-                self.store.buffer.note_refused(1);
+                self.store.buffer.refused(rejected.reason(), 1);
                 Err(errors::to_python(py, rejected.reason()))
             }
         }

@@ -21,6 +21,8 @@ mod buffer;
 mod config;
 mod elastic;
 mod errors;
+mod items;
+mod lock_free;
 mod numbers;
 mod queue;
 mod raw;
@@ -42,6 +44,14 @@ mod _core {
     use crate::elastic::Consumer;
     #[pymodule_export]
     use crate::elastic::Elastic;
+    #[pymodule_export]
+    use crate::lock_free::LockFree;
+    #[pymodule_export]
+    use crate::lock_free::LockFreeMPMCQueue;
+    #[pymodule_export]
+    use crate::lock_free::LockFreeMPSCQueue;
+    #[pymodule_export]
+    use crate::lock_free::LockFreeSPSCQueue;
     #[pymodule_export]
     use crate::queue::Queue;
     #[pymodule_export]

@@ -7,11 +7,11 @@
 use crate::config::{Settings, overlay};
 use crate::elastic::Elastic;
 use crate::errors;
+use crate::items::Items;
 use crate::numbers::{self, Patience, Truth};
 use crate::raw::Item;
-use crate::store::Refused;
 use crate::waiting;
-use elasticq::{Rejected, Signal};
+use elasticq::{DynamicCircularBuffer, Rejected, Signal};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -63,7 +63,7 @@ impl Queue {
             done: AtomicU64::new(0),
             all_done: Box::new(Signal::new()),
         };
-        Ok((queue, Elastic::new(py, config)?))
+        Ok((queue, Elastic::new(py, DynamicCircularBuffer::with_lock(config).map(Items::Locked))?))
     }
 
     /// The most items the queue may hold (int); zero or below: no limit.
@@ -191,7 +191,7 @@ impl Queue {
         let patience = slf.get().patience_to_put(block, timeout)?;
         match slf.as_super().get().store.put_many(slf.py(), items, patience)? {
             Ok(()) => Ok(()),
-            Err(refused) => Err(with_remaining(slf.py(), refused)),
+            Err(refused) => Err(refused.into_exception(slf.py())),
         }
     }
 
@@ -253,10 +253,10 @@ impl Queue {
     ///     >>> queue.put_many("abc")
     ///     >>> queue.clear(), len(queue)
     ///     (3, 0)
-    fn clear(slf: &Bound<'_, Self>) -> usize {
-        let items = slf.as_super().get().store.drain(slf.py());
+    fn clear(slf: &Bound<'_, Self>) -> PyResult<usize> {
+        let items = slf.as_super().get().store.drain(slf.py())?;
         slf.get().finish(slf, items.len());
-        items.len()
+        Ok(items.len())
     }
 
     /// Say that an item which was taken has been dealt with. Constant time; does not block.
@@ -318,11 +318,12 @@ impl Queue {
     ///     Traceback (most recent call last):
     ///     elasticq.ShutDown: the buffer is closed
     #[pyo3(signature = (immediate=Truth(false)), text_signature = "($self, immediate=False)")]
-    fn shutdown(slf: &Bound<'_, Self>, immediate: Truth) {
+    fn shutdown(slf: &Bound<'_, Self>, immediate: Truth) -> PyResult<()> {
         slf.as_super().get().store.close(slf.py());
         if immediate.0 {
-            Self::clear(slf);
+            Self::clear(slf)?;
         }
+        Ok(())
     }
 
     /// Refuse items from now on and wake everybody who waits: `shutdown()`.
@@ -389,12 +390,4 @@ fn get(slf: &Bound<'_, Queue>, patience: Patience) -> PyResult<Item> {
         Ok(item) => Ok(item),
         Err(_) => waiting(slf, patience),
     }
-}
-
-/// The exception for a cut-short `put_many`, with the items that were not added.
-#[cold]
-fn with_remaining(py: Python<'_>, refused: Refused) -> PyErr {
-    let error = refused.raised.unwrap_or_else(|| errors::to_python(py, &refused.reason));
-    let attached = PyList::new(py, refused.items).and_then(|items| error.value(py).setattr("remaining", items));
-    attached.map_or_else(|failed| failed, |()| error)
 }

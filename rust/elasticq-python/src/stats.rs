@@ -16,7 +16,7 @@ pub struct QueueStats {
     current_size: usize,
     /// How many items fit before the queue grows.
     current_capacity: usize,
-    /// The most items the queue has held at once.
+    /// The most items the queue has held at once; 0 where that is not kept, in the queues without locks.
     peak_size: usize,
     /// How often the capacity grew.
     grown: u64,

@@ -6,8 +6,9 @@
 
 use crate::asyncio::Tasks;
 use crate::errors;
+use crate::items::{Items, settle};
 use crate::numbers::Patience;
-use crate::raw::{Item, Items, lists};
+use crate::raw::{Item, lists};
 use crate::waiting;
 use elasticq::{BufferError, BufferResult, Rejected, Waiter};
 use pyo3::PyTraverseError;
@@ -30,15 +31,20 @@ pub enum Waiting {
 }
 
 impl Store {
-    pub fn new(py: Python<'_>, config: elasticq::Config) -> PyResult<Self> {
-        let buffer = Items::with_lock(config).map_err(|error| errors::to_python(py, &error))?;
+    pub fn new(py: Python<'_>, buffer: BufferResult<Items>) -> PyResult<Self> {
+        let buffer = buffer.map_err(|error| errors::to_python(py, &error))?;
         Ok(Self { buffer, getters: Tasks::default(), putters: Tasks::default() })
     }
 
     /// One attempt to add an item; not counted when refused.
     #[inline(always)]
     pub fn offer(&self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
-        self.buffer.offer_again(item)?;
+        if let Err(rejected) = self.buffer.offer_again(item) {
+            if self.buffer.is_lock_free() {
+                self.give_up(py, rejected.reason());
+            }
+            return Err(rejected);
+        }
         self.getters.wake(py, 1);
         Ok(())
     }
@@ -46,9 +52,43 @@ impl Store {
     /// One attempt to take an item.
     #[inline(always)]
     pub fn take(&self, py: Python<'_>) -> BufferResult<Item> {
-        let item = self.buffer.try_pop()?;
-        self.putters.wake(py, 1);
-        Ok(item)
+        match self.buffer.try_pop() {
+            Ok(item) => {
+                self.wake_after_taking(py, 1);
+                Ok(item)
+            }
+            Err(error) => {
+                if self.buffer.is_lock_free() {
+                    self.give_up(py, &error);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Wakes tasks for `count` places that came free. Without a lock an item may be seen a moment after its producer has
+    /// woken somebody for it, so whoever takes one and sees more wakes the next, and all at the end.
+    #[inline(always)]
+    fn wake_after_taking(&self, py: Python<'_>, count: usize) {
+        self.putters.wake(py, count);
+        if self.buffer.is_lock_free() && self.getters.are_there() {
+            if self.buffer.is_closed() {
+                self.getters.wake(py, usize::MAX);
+            } else if !self.buffer.is_empty() {
+                self.getters.wake(py, 1);
+            }
+        }
+    }
+
+    /// Who is turned away because another thread is at his end of the queue may have been woken for something that is still
+    /// there: others are woken in his place.
+    #[cold]
+    fn give_up(&self, py: Python<'_>, reason: &BufferError) {
+        if matches!(reason, BufferError::InvalidOperation(_)) {
+            self.buffer.wake_others();
+            self.getters.wake(py, 1);
+            self.putters.wake(py, 1);
+        }
     }
 
     /// Adds an item, waiting for room as long as `patience` says. The reason of a refusal is `Closed`, `ResizeError` or
@@ -87,7 +127,7 @@ impl Store {
         match refused {
             None => outcome.map(|_| Ok(())),
             Some(rejected) => {
-                self.buffer.note_refused(1);
+                self.buffer.refused(rejected.reason(), 1);
                 outcome.map(|_| Err(rejected.into()))
             }
         }
@@ -131,11 +171,14 @@ impl Store {
     ) -> PyResult<BufferResult<Bound<'py, PyList>>> {
         let take = || match lists::take(py, &self.buffer, max) {
             Ok(Ok(Some(list))) => {
-                self.putters.wake(py, list.len());
+                self.wake_after_taking(py, list.len());
                 Ok(Ok(list))
             }
             Ok(Ok(None)) => Err(BufferError::Empty),
-            Ok(Err(error)) => Err(error),
+            Ok(Err(error)) => {
+                self.give_up(py, &error);
+                Err(error)
+            }
             Err(raised) => Ok(Err(raised)),
         };
         let taken = match take() {
@@ -160,7 +203,7 @@ impl Store {
                     return Ok(Ok(()));
                 }
                 Err(reason) if !matches!(patience, Patience::Until(_)) || !reason.is_capacity_error() => {
-                    self.buffer.note_refused(count);
+                    self.buffer.refused(&reason, count);
                     return Ok(Err(Refused { reason, items: collect(iterable)?, raised: None }));
                 }
                 Err(_) => {}
@@ -207,9 +250,9 @@ impl Store {
         };
         let outcome =
             if attempt() { Ok(true) } else { retry(py, patience, || self.buffer.wait_for_bulk_room(), attempt) };
-        match added {
+        match &added {
             Ok(()) => self.getters.wake(py, count),
-            Err(_) => self.buffer.note_refused(count),
+            Err(reason) => self.buffer.refused(reason, count),
         }
         outcome.map(|_| (may_fit, added))
     }
@@ -246,7 +289,7 @@ impl Store {
         if items.len() == 0 {
             return Ok(());
         }
-        self.buffer.note_refused(items.len());
+        self.buffer.refused(&reason, items.len());
         Err(Refused { reason, items: items.collect(), raised: outcome.err() })
     }
 
@@ -258,24 +301,28 @@ impl Store {
     }
 
     /// Takes everything.
-    pub fn drain(&self, py: Python<'_>) -> Vec<Item> {
-        let items = self.buffer.drain();
-        self.putters.wake(py, items.len());
-        items
+    pub fn drain(&self, py: Python<'_>) -> PyResult<Vec<Item>> {
+        let items = self.buffer.drain().map_err(|error| errors::to_python(py, &error))?;
+        if !items.is_empty() {
+            self.wake_after_taking(py, items.len());
+        }
+        Ok(items)
     }
 
     /// References to all items, as they stand now.
     pub fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.buffer.iter_with(|item| item.clone_ref(py)))
+        let items = self.buffer.iter_with(py, |item| item.clone_ref(py));
+        PyList::new(py, items.map_err(|error| errors::to_python(py, &error))?)
     }
 
     pub fn peek(&self, py: Python<'_>) -> BufferResult<Item> {
-        self.buffer.peek_with(|item| item.clone_ref(py))
+        self.buffer.peek_with(py, |item| item.clone_ref(py))
     }
 
     /// Lets a task wait; it must try once more after this and before it suspends.
     pub fn enter(&self, which: Waiting, event_loop: Py<PyAny>, future: Py<PyAny>, front: bool) {
         self.tasks(which).enter(event_loop, future, front);
+        settle();
     }
 
     /// Ends a task's waiting. If it was woken and there is still something to be had, the next one is woken in its place:
@@ -312,7 +359,7 @@ impl Store {
 
     /// For the garbage collector: drops everything.
     pub fn clear_references(&self) {
-        self.buffer.clear();
+        drop(self.buffer.drain());
         self.getters.clear();
         self.putters.clear();
     }
@@ -324,6 +371,16 @@ pub struct Refused {
     pub items: Vec<Item>,
     /// What a signal handler raised, if that was it.
     pub raised: Option<PyErr>,
+}
+
+impl Refused {
+    /// The exception, with the items that were not added.
+    #[cold]
+    pub fn into_exception(self, py: Python<'_>) -> PyErr {
+        let error = self.raised.unwrap_or_else(|| errors::to_python(py, &self.reason));
+        let attached = PyList::new(py, self.items).and_then(|items| error.value(py).setattr("remaining", items));
+        attached.map_or_else(|failed| failed, |()| error)
+    }
 }
 
 /// Tries until it succeeds or `patience` ends; in the one order that misses no wake-up: try, register, try again, sleep.

@@ -1,6 +1,6 @@
 //! Moving items between a buffer and Python lists without a vector in between.
 
-use super::Items;
+use crate::items::Items;
 use elasticq::{BufferError, BufferResult};
 use pyo3::ffi;
 use pyo3::prelude::*;

@@ -84,7 +84,7 @@ pub(super) struct Chain<T, C> {
     /// Whether the queue was closed, a moment later than `tail` says so: whoever looks in vain need not look at `tail` too,
     /// which producers are busy with.
     pub(super) closed: AtomicBool,
-    refused: AtomicU64,
+    pub(super) refused: AtomicU64,
     pub(super) grown: AtomicU64,
     pub(super) shrunk: AtomicU64,
     pub(super) elasticity: Elasticity,

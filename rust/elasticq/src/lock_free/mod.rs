@@ -3,8 +3,10 @@
 //! All of them are chains of segments at absolute positions. Growing and shrinking link a segment of another size and
 //! nothing is ever copied, so a resize cannot lose anything.
 
+mod blocks;
 mod chain;
 mod handles;
+mod looking;
 mod mpmc;
 mod mpsc;
 mod pace;
@@ -13,6 +15,7 @@ mod resize;
 mod segment;
 mod spsc;
 mod takers;
+mod turns;
 
 pub use mpmc::{LockFreeMPMCQueue, MpmcConsumer, MpmcProducer};
 pub use mpsc::{Consumer, LockFreeMPSCQueue, Producer};

@@ -42,7 +42,7 @@ use std::time::{Duration, Instant};
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
 pub struct LockFreeMPMCQueue<T> {
-    core: Arc<Core<T>>,
+    pub(super) core: Arc<Core<T>>,
 }
 
 /// The end of a [`LockFreeMPMCQueue`] that puts in; clone it for more. When the last one is dropped the queue is closed.

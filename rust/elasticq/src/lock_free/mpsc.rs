@@ -8,31 +8,32 @@ use super::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Takers, position, renewal
 use super::handles::{buffer, debug, producing, watching};
 use super::pace::Pace;
 use super::segment::Segment;
+use super::turns::Turns;
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
-use crate::sync::{AtomicBool, AtomicU64, Backoff, Cell, Ordering, fence, order_seqcst};
+use crate::sync::{AtomicU64, Backoff, Cell, Ordering, fence, order_seqcst};
 use crossbeam_utils::CachePadded;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The consumer's side.
-struct Single<T> {
+pub(super) struct Single<T> {
     popped: CachePadded<AtomicU64>,
-    taker: CachePadded<Cell<Taker<T>>>,
+    pub(super) taker: CachePadded<Cell<Taker<T>>>,
     /// Whether somebody is the consumer at the moment; his is the `taker`.
-    consuming: AtomicBool,
+    pub(super) consuming: Turns,
 }
 
 /// What only the consumer knows.
-struct Taker<T> {
-    head: u64,
+pub(super) struct Taker<T> {
+    pub(super) head: u64,
     popped: u64,
     /// The `popped` at which the limit is to be renewed.
     renew_at: u64,
     pace: Pace,
     /// The nearer of the two.
     due_at: u64,
-    front: *mut Segment<T>,
+    pub(super) front: *mut Segment<T>,
     /// Headers retired, which a pinned thread may still look at.
     retired: Vec<*mut Segment<T>>,
 }
@@ -49,7 +50,7 @@ impl<T> Takers<T> for Single<T> {
     }
 }
 
-type Core<T> = Chain<T, Single<T>>;
+pub(super) type Core<T> = Chain<T, Single<T>>;
 
 impl<T> Core<T> {
     fn open(config: &Config) -> BufferResult<Self> {
@@ -66,7 +67,7 @@ impl<T> Core<T> {
             Single {
                 popped: CachePadded::new(AtomicU64::new(0)),
                 taker: CachePadded::new(Cell::new(taker)),
-                consuming: AtomicBool::new(false),
+                consuming: Turns::new(),
             }
         })
     }
@@ -194,11 +195,7 @@ impl<T> Core<T> {
 
     #[inline(always)]
     fn turn(&self) -> BufferResult<Turn<'_, T>> {
-        if self.takers.consuming.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            return Err(BufferError::InvalidOperation(
-                "the queue has one consumer, and another thread is taking".into(),
-            ));
-        }
+        self.takers.consuming.take("the queue has one consumer, and another thread is taking")?;
         Ok(Turn(self))
     }
 
@@ -298,7 +295,7 @@ impl<T> Core<T> {
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
 pub struct LockFreeMPSCQueue<T> {
-    core: Arc<Core<T>>,
+    pub(super) core: Arc<Core<T>>,
 }
 
 /// The end of a [`LockFreeMPSCQueue`] that puts in; clone it for more. When the last one is dropped the queue is closed.
@@ -455,8 +452,7 @@ impl<T> Turn<'_, T> {
 impl<T> Drop for Turn<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        // Release: the next one to take the turn sees what this one did.
-        self.0.takers.consuming.store(false, Ordering::Release);
+        self.0.takers.consuming.end();
     }
 }
 

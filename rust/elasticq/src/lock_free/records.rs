@@ -15,9 +15,12 @@
 //! or a later store, which tells that the item is out. So every position below *the head and all `working`, the head being
 //! read first*, is finished, and its slot may be written again. Neither side pays a fence for it, and no slot is
 //! written by a consumer.
+//!
+//! **Looking** at items needs that nobody takes: who looks uses all records (`use_all`). Consumers find none free then and
+//! wait, and one that adds a record first sees whether somebody looks. The plain way to a record is the same as ever.
 
 use super::segment::Segment;
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, order_seqcst, thread_number};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, thread_number};
 use crossbeam_utils::CachePadded;
 use std::ptr;
 
@@ -94,11 +97,17 @@ impl<T> Record<T> {
 pub(super) struct Records<T> {
     first: CachePadded<AtomicPtr<CachePadded<Record<T>>>>,
     count: AtomicUsize,
+    /// Somebody uses all records, or is about to.
+    looking: AtomicBool,
 }
 
 impl<T> Records<T> {
     pub(super) fn new() -> Self {
-        Self { first: CachePadded::new(AtomicPtr::new(ptr::null_mut())), count: AtomicUsize::new(0) }
+        Self {
+            first: CachePadded::new(AtomicPtr::new(ptr::null_mut())),
+            count: AtomicUsize::new(0),
+            looking: AtomicBool::new(false),
+        }
     }
 
     /// A record for the caller alone until he releases it. Threads begin to look at different places.
@@ -115,7 +124,44 @@ impl<T> Records<T> {
 
     #[cold]
     fn obtain_any(&self) -> &Record<T> {
-        self.iter().find(|record| record.try_use()).unwrap_or_else(|| self.add())
+        let backoff = Backoff::new();
+        loop {
+            if let Some(record) = self.iter().find(|record| record.try_use()) {
+                return record;
+            }
+            if !self.looking.load(Ordering::SeqCst) {
+                break;
+            }
+            backoff.snooze();
+        }
+        let record = self.add();
+        order_seqcst();
+        // Either this sees that somebody looks, or who looks sees the new record.
+        while self.looking.load(Ordering::SeqCst) {
+            backoff.snooze();
+        }
+        record
+    }
+
+    /// Uses all records, until what it gives is dropped: so long nobody takes. None where a record stays in use.
+    pub(super) fn use_all(&self) -> Option<UseOfAll<'_, T>> {
+        if self.looking.swap(true, Ordering::SeqCst) {
+            return None;
+        }
+        order_seqcst();
+        let newest = self.first.load(Ordering::SeqCst);
+        let mut used = UseOfAll { records: self, newest, count: 0 };
+        let backoff = Backoff::new();
+        for record in self.iter_from(newest) {
+            while !record.try_use() {
+                if backoff.is_completed() {
+                    return None;
+                }
+                backoff.snooze();
+            }
+            used.count += 1;
+        }
+        Some(used)
     }
 
     fn add(&self) -> &Record<T> {
@@ -128,8 +174,8 @@ impl<T> Records<T> {
         })));
         // SAFETY: made above; freed only with the queue.
         let added = unsafe { &*record };
-        // Release: who finds the record sees what is in it.
-        while let Err(now) = self.first.compare_exchange(before, record, Ordering::AcqRel, Ordering::Acquire) {
+        // Release: who finds the record sees what is in it. SeqCst: see `obtain_any`.
+        while let Err(now) = self.first.compare_exchange(before, record, Ordering::SeqCst, Ordering::Acquire) {
             before = now;
             added.next.store(before, Ordering::Relaxed);
         }
@@ -139,7 +185,13 @@ impl<T> Records<T> {
 
     #[inline(always)]
     fn iter(&self) -> impl Iterator<Item = &Record<T>> {
-        let mut next = self.first.load(Ordering::Acquire);
+        self.iter_from(self.first.load(Ordering::Acquire))
+    }
+
+    /// `first` and those that were there before.
+    #[inline(always)]
+    fn iter_from(&self, first: *mut CachePadded<Record<T>>) -> impl Iterator<Item = &Record<T>> {
+        let mut next = first;
         std::iter::from_fn(move || {
             // SAFETY: records live as long as the list.
             let record: &Record<T> = unsafe { next.as_ref() }?;
@@ -168,6 +220,21 @@ impl<T> Records<T> {
             }
             true
         })
+    }
+}
+
+/// The use of all records: the newest `count` of those that `newest` leads to.
+pub(super) struct UseOfAll<'a, T> {
+    records: &'a Records<T>,
+    newest: *mut CachePadded<Record<T>>,
+    count: usize,
+}
+
+impl<T> Drop for UseOfAll<'_, T> {
+    fn drop(&mut self) {
+        self.records.iter_from(self.newest).take(self.count).for_each(Record::release);
+        // Release: who waited for it sees that the items have been left alone since.
+        self.records.looking.store(false, Ordering::SeqCst);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::error::{BufferError, BufferResult};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Cell, Ordering};
 use crossbeam_utils::CachePadded;
 use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
 use std::ptr;
 
 /// `base` and `skipped` before the predecessor has ended.
@@ -31,6 +32,19 @@ pub(super) struct Slot<T> {
 }
 
 impl<T> Slot<T> {
+    /// Shows the item.
+    ///
+    /// # Safety
+    /// It was published, and nobody takes meanwhile.
+    pub(super) unsafe fn look<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        self.value.with(|place| {
+            // SAFETY: published, so no producer writes here until this position counts as taken.
+            let place = unsafe { &*place };
+            // SAFETY: published, and still there.
+            look(unsafe { place.assume_init_ref() })
+        })
+    }
+
     /// Moves the item out.
     ///
     /// # Safety
@@ -173,6 +187,34 @@ impl<T> Segment<T> {
     /// The slots of a segment that was linked.
     pub(super) fn slots(&self) -> u64 {
         (self.capacity.load(Ordering::Relaxed) as u64).next_power_of_two()
+    }
+
+    /// Shows the items published from `head` on and below `tail`, until `visit` breaks.
+    ///
+    /// # Safety
+    /// Nobody takes or retires meanwhile, and `head`, the position to be taken next, is in `front` or at its end.
+    pub(super) unsafe fn visit_chain<B>(
+        front: *mut Self,
+        head: u64,
+        tail: u64,
+        mut visit: impl FnMut(&T) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let (mut segment, mut position) = (front, head);
+        while position < tail {
+            // SAFETY: headers live as long as the queue.
+            let here = unsafe { &*segment };
+            // SAFETY: segments from the front on keep their slots as long as nobody retires any.
+            if let Some(slot) = unsafe { here.published(position) } {
+                // SAFETY: published, and nobody takes.
+                unsafe { slot.look(&mut visit) }?;
+            } else if here.end.load(Ordering::SeqCst) == position {
+                segment = here.next.load(Ordering::SeqCst); // linked before the end was set
+            } else {
+                break;
+            }
+            position += 1; // an end carries no item
+        }
+        ControlFlow::Continue(())
     }
 
     /// Frees the segments from `front` on and drops the items from `head` on: the end of a queue.

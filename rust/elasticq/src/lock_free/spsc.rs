@@ -26,7 +26,7 @@ mod core;
 mod producer;
 mod segment;
 
-use self::core::Core;
+pub(super) use self::core::Core;
 use crate::buffer::Buffer;
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult, Rejected};
@@ -56,7 +56,7 @@ use std::time::{Duration, Instant};
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
 pub struct LockFreeSPSCQueue<T> {
-    core: Arc<Core<T>>,
+    pub(super) core: Arc<Core<T>>,
 }
 
 /// The end of a [`LockFreeSPSCQueue`] that puts in. When it is dropped the queue is closed.

@@ -35,7 +35,7 @@ use std::time::Instant;
 pub(super) struct Many<T> {
     head: CachePadded<AtomicU64>,
     front: CachePadded<AtomicPtr<Segment<T>>>,
-    records: Records<T>,
+    pub(super) records: Records<T>,
     retired: AtomicPtr<Segment<T>>,
     /// Handles of consumers.
     pub(super) handles: AtomicUsize,
@@ -58,6 +58,16 @@ impl<T> Takers<T> for Many<T> {
         // A reader in an earlier segment is in nobody's way.
         let finished = self.records.finished(&self.head).max(segment.base.load(Ordering::SeqCst));
         finished.saturating_add(segment.slots())
+    }
+}
+
+impl<T> Many<T> {
+    /// The segment in front and the position to be taken next, while nobody takes.
+    pub(super) fn place(&self) -> (*mut Segment<T>, u64) {
+        let front = self.front.load(Ordering::SeqCst);
+        // SAFETY: headers live as long as the queue.
+        let base = unsafe { (*front).base.load(Ordering::SeqCst) };
+        (front, self.head.load(Ordering::SeqCst).max(base))
     }
 }
 
@@ -371,10 +381,7 @@ impl<T> Drop for Many<T> {
             let header = unsafe { Box::from_raw(retired) };
             retired = header.link.load(Ordering::SeqCst);
         }
-        let front = self.front.load(Ordering::SeqCst);
-        // SAFETY: headers live as long as the queue.
-        let base = unsafe { (*front).base.load(Ordering::SeqCst) };
-        let head = self.head.load(Ordering::SeqCst).max(base);
+        let (front, head) = self.place();
         // SAFETY: nobody else is left; the head is in the front or has yet to enter it.
         unsafe { Segment::free_chain(front, head) };
     }

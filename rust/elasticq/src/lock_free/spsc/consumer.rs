@@ -8,8 +8,8 @@ use crate::sync::barrier::{often, rarely};
 use std::time::Instant;
 
 /// What only the consumer knows.
-pub(super) struct Taker<T> {
-    pub(super) cursor: Cursor<T>,
+pub(in crate::lock_free) struct Taker<T> {
+    pub(in crate::lock_free) cursor: Cursor<T>,
     /// It has seen that the queue is closed, and passed a barrier since.
     knows_closed: bool,
     /// Where the queue ends, once that is settled: what may be written there is not for the consumer.
@@ -98,7 +98,7 @@ impl<T> Core<T> {
 
     /// How far the producer is, as far as that is the consumer's business.
     #[inline(always)]
-    fn published(&self, taker: &Taker<T>) -> u64 {
+    pub(in crate::lock_free) fn published(&self, taker: &Taker<T>) -> u64 {
         // Acquire: pairs with `publish`. Links made before an item was published are seen with it, so what is below this tail,
         // and not beyond the end of a segment that has one, is in that segment.
         self.tail.load(Ordering::Acquire).min(taker.last)

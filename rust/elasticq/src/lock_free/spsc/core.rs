@@ -5,9 +5,10 @@ use super::segment::{Cursor, Segment};
 use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult};
+use crate::lock_free::turns::Turns;
 use crate::stats::QueueStats;
 use crate::sync::barrier::rarely;
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Backoff, Cell, Ordering};
+use crate::sync::{AtomicU64, AtomicUsize, Backoff, Cell, Ordering};
 use crate::wait::{Signal, Waiter};
 use crossbeam_utils::CachePadded;
 use std::ptr;
@@ -29,7 +30,7 @@ pub(super) const CONSUMER: usize = 2;
 /// `last` before it is settled.
 pub(super) const OPEN: u64 = u64::MAX;
 
-pub(super) struct Core<T> {
+pub(in crate::lock_free) struct Core<T> {
     /// Items ever put in; written by the producer.
     pub(super) tail: CachePadded<AtomicU64>,
     /// Items ever taken; written by the consumer.
@@ -41,16 +42,16 @@ pub(super) struct Core<T> {
     /// Whose the `maker` is.
     pub(super) producing: CachePadded<AtomicUsize>,
     /// Whether the `taker` is in use.
-    consuming: CachePadded<AtomicBool>,
+    pub(in crate::lock_free) consuming: CachePadded<Turns>,
     /// Where a closed queue ends.
     pub(super) last: AtomicU64,
     pub(super) capacity: AtomicUsize,
     pub(super) grown: AtomicU64,
     pub(super) shrunk: AtomicU64,
-    pub(super) refused: CachePadded<AtomicU64>,
-    pub(super) items: Signal,
-    pub(super) room: Signal,
-    pub(super) elasticity: Elasticity,
+    pub(in crate::lock_free) refused: CachePadded<AtomicU64>,
+    pub(in crate::lock_free) items: Signal,
+    pub(in crate::lock_free) room: Signal,
+    pub(in crate::lock_free) elasticity: Elasticity,
     pub(super) push_timeout: Option<Duration>,
     pub(super) pop_timeout: Option<Duration>,
 }
@@ -79,7 +80,7 @@ impl<T> Core<T> {
             maker: CachePadded::new(Cell::new(Cursor::new(first))),
             taker: CachePadded::new(Cell::new(Taker::new(first))),
             producing: CachePadded::new(AtomicUsize::new(NOBODY)),
-            consuming: CachePadded::new(AtomicBool::new(false)),
+            consuming: CachePadded::new(Turns::new()),
             last: AtomicU64::new(OPEN),
             capacity: AtomicUsize::new(capacity),
             grown: AtomicU64::new(0),
@@ -97,7 +98,7 @@ impl<T> Core<T> {
 
     /// For one call.
     #[inline(always)]
-    pub(super) fn producer_turn(&self) -> BufferResult<ProducerTurn<'_, T>> {
+    pub(in crate::lock_free) fn producer_turn(&self) -> BufferResult<ProducerTurn<'_, T>> {
         let backoff = Backoff::new();
         // Acquire: pairs with the end of the last turn.
         while let Err(owner) = self.producing.compare_exchange(NOBODY, PRODUCER, Ordering::Acquire, Ordering::Relaxed) {
@@ -114,18 +115,14 @@ impl<T> Core<T> {
     /// For one call.
     #[inline(always)]
     pub(super) fn consumer_turn(&self) -> BufferResult<ConsumerTurn<'_, T>> {
-        if self.consuming.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            return Err(BufferError::InvalidOperation(
-                "the queue has one consumer, and another thread is taking".into(),
-            ));
-        }
+        self.consuming.take("the queue has one consumer, and another thread is taking")?;
         Ok(ConsumerTurn(self))
     }
 
     /// For good: the handles are the two sides from now on. No turn may be under way.
     pub(super) fn give_turns_away(&self) {
         self.producing.store(PRODUCER, Ordering::Release);
-        self.consuming.store(true, Ordering::Release);
+        self.consuming.give_away();
     }
 
     /// # Safety
@@ -142,7 +139,7 @@ impl<T> Core<T> {
     /// The caller is the consumer, and holds no other reference to it.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
-    pub(super) unsafe fn taker(&self) -> &mut Taker<T> {
+    pub(in crate::lock_free) unsafe fn taker(&self) -> &mut Taker<T> {
         let taker = self.taker.with_mut(|taker| taker);
         // SAFETY: this function's own condition.
         unsafe { &mut *taker }
@@ -211,11 +208,11 @@ impl Drop for Sleeper<'_> {
 }
 
 /// The right to be the producer, taken for one call.
-pub(super) struct ProducerTurn<'a, T>(&'a Core<T>);
+pub(in crate::lock_free) struct ProducerTurn<'a, T>(&'a Core<T>);
 
 impl<T> ProducerTurn<'_, T> {
     #[inline(always)]
-    pub(super) fn maker(&mut self) -> &mut Cursor<T> {
+    pub(in crate::lock_free) fn maker(&mut self) -> &mut Cursor<T> {
         // SAFETY: `producing` gives it to one turn at a time.
         unsafe { self.0.maker() }
     }
@@ -243,8 +240,7 @@ impl<T> ConsumerTurn<'_, T> {
 impl<T> Drop for ConsumerTurn<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        // Release: as above.
-        self.0.consuming.store(false, Ordering::Release);
+        self.0.consuming.end();
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 impl<T> Core<T> {
     #[inline(always)]
-    fn push(&self, maker: &mut Cursor<T>, item: T) -> Result<(), Rejected<T>> {
+    pub(in crate::lock_free) fn push(&self, maker: &mut Cursor<T>, item: T) -> Result<(), Rejected<T>> {
         if self.notes.load(Ordering::Relaxed) != 0 || maker.position >= maker.limit {
             return self.push_with_care(maker, item);
         }
@@ -36,7 +36,7 @@ impl<T> Core<T> {
     }
 
     /// Adds all of `items`, or none of them.
-    fn push_all(&self, maker: &mut Cursor<T>, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+    pub(in crate::lock_free) fn push_all(&self, maker: &mut Cursor<T>, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         let count = items.len();
         if count == 0 {
             return Ok(());

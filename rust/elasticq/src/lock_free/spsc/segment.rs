@@ -14,6 +14,7 @@
 use crate::error::{BufferError, BufferResult};
 use crate::sync::{AtomicPtr, AtomicU64, Cell, Ordering};
 use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
 use std::ptr;
 
 type Slot<T> = Cell<MaybeUninit<T>>;
@@ -46,6 +47,12 @@ impl<T> Segment<T> {
         Ok(Box::new(Self { capacity, sparse, slots, base, end, next }))
     }
 
+    /// The slot of a position that is in this segment.
+    #[allow(clippy::cast_possible_truncation)] // below the number of slots
+    fn slot(&self, position: u64) -> &Slot<T> {
+        &self.slots[((position - self.base) % self.slots.len() as u64) as usize]
+    }
+
     /// Makes `next` follow. From now on the segment is the consumer's, who frees it when it is drained.
     pub(super) fn link(&self, next: *mut Self, end: u64) {
         self.end.store(end, Ordering::Relaxed);
@@ -63,7 +70,7 @@ impl<T> Segment<T> {
 }
 
 /// Where one side is. Its owner alone touches it.
-pub(super) struct Cursor<T> {
+pub(in crate::lock_free) struct Cursor<T> {
     /// The next position.
     pub(super) position: u64,
     /// Positions below it, from `position` on, may be used without a further look.
@@ -169,16 +176,40 @@ impl<T> Cursor<T> {
         item
     }
 
+    /// Shows the items from the cursor on and below `tail`, until `visit` breaks.
+    ///
+    /// # Safety
+    /// The cursor is the consumer's, and everything below `tail` was published.
+    pub(in crate::lock_free) unsafe fn visit<B>(
+        &self,
+        tail: u64,
+        mut visit: impl FnMut(&T) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let (mut segment, mut position) = (self.segment(), self.position);
+        while position < tail {
+            if let Some((next, _)) = segment.next().filter(|(_, end)| *end == position) {
+                // SAFETY: segments from the consumer's on live until it has moved on.
+                segment = unsafe { &*next };
+                continue;
+            }
+            segment.slot(position).with(|place| {
+                // SAFETY: published, and not to be written again before the consumer has taken it.
+                let place = unsafe { &*place };
+                // SAFETY: it was written, and is still there.
+                visit(unsafe { place.assume_init_ref() })
+            })?;
+            position += 1;
+        }
+        ControlFlow::Continue(())
+    }
+
     /// Takes back the item before the cursor and moves there.
     ///
     /// # Safety
     /// The cursor is the producer's, it wrote that item in this segment, and the consumer will never look there.
     pub(super) unsafe fn take_back(&mut self) -> T {
         self.position -= 1;
-        let segment = self.segment();
-        let index = (self.position - segment.base) % segment.slots.len() as u64;
-        let slot = &segment.slots[index as usize];
-        slot.with(|place| {
+        self.segment().slot(self.position).with(|place| {
             // SAFETY: the producer's own, since the consumer will not look there.
             let place = unsafe { &*place };
             // SAFETY: it was written, and is read once, since the cursor stands before it now.

@@ -1,0 +1,269 @@
+//! `Items`: the items of a queue, in the buffer with a lock or in one of the queues without, behind one set of methods.
+//!
+//! The buffer with a lock is the plain case: each method is its own one, behind one comparison. The queues without get here
+//! what they leave to whoever waits in a way of his own: after each change a fence and a look for who waits, so that a
+//! thread or task that registered before and saw nothing of the change is woken.
+
+use crate::raw::Item;
+use crate::raw::detach::detached;
+use crate::raw::lock::RingLock;
+use elasticq::{
+    Buffer, BufferError, BufferResult, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue,
+    QueueStats, Rejected, Waiter,
+};
+use pyo3::Python;
+use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
+use std::sync::atomic::{Ordering, fence};
+use std::{thread, vec};
+
+#[allow(clippy::large_enum_variant)] // boxed with the store, one per queue
+pub enum Items {
+    Locked(DynamicCircularBuffer<Item, RingLock>),
+    Mpsc(LockFreeMPSCQueue<Item>),
+    Mpmc(LockFreeMPMCQueue<Item>),
+    Spsc(LockFreeSPSCQueue<Item>),
+}
+
+use Items::{Locked, Mpmc, Mpsc, Spsc};
+
+/// The same call for all of them.
+macro_rules! each {
+    ($items:expr, $queue:ident => $call:expr) => {
+        match $items {
+            Locked($queue) => $call,
+            Mpsc($queue) => $call,
+            Mpmc($queue) => $call,
+            Spsc($queue) => $call,
+        }
+    };
+}
+
+/// A call for the buffer with a lock, and another one for those without.
+macro_rules! either {
+    ($items:expr, $buffer:ident => $locked:expr, $queue:ident => $lock_free:expr) => {
+        match $items {
+            Locked($buffer) => $locked,
+            Mpsc($queue) => $lock_free,
+            Mpmc($queue) => $lock_free,
+            Spsc($queue) => $lock_free,
+        }
+    };
+}
+
+/// Between a change and a look for who waits, or the other way round. With an interpreter lock, which every thread holds at
+/// either place, there is an order already.
+#[inline(always)]
+pub fn settle() {
+    if cfg!(Py_GIL_DISABLED) {
+        fence(Ordering::SeqCst);
+    }
+}
+
+/// After `count` items were added.
+macro_rules! added {
+    ($queue:expr, $count:expr) => {{
+        settle();
+        if $queue.waiting_consumers() != 0 {
+            $queue.wake_consumers($count);
+        }
+    }};
+}
+
+/// After `count` items were taken. A thread that was woken for several items, or for the end, passes it on.
+macro_rules! taken {
+    ($queue:expr, $count:expr) => {{
+        settle();
+        if $queue.waiting_producers() != 0 {
+            $queue.wake_producers($count);
+        }
+        if $queue.waiting_consumers() != 0 {
+            $queue.wake_consumers(left_for_others($queue));
+        }
+    }};
+}
+
+/// How many consumers should look again after an item was taken: one if there are more items, all if there will be none.
+fn left_for_others(queue: &impl Buffer<Item>) -> usize {
+    if queue.is_closed() { usize::MAX } else { usize::from(!queue.is_empty()) }
+}
+
+impl Items {
+    /// Whether it is one of the queues without a lock.
+    #[inline(always)]
+    pub const fn is_lock_free(&self) -> bool {
+        !matches!(self, Locked(_))
+    }
+
+    #[inline(always)]
+    pub fn offer_again(&self, item: Item) -> Result<(), Rejected<Item>> {
+        either!(self, buffer => buffer.offer_again(item), queue => {
+            queue.offer_again(item)?;
+            added!(queue, 1);
+            Ok(())
+        })
+    }
+
+    pub fn offer_batch_again(&self, items: Vec<Item>) -> Result<(), Rejected<Vec<Item>>> {
+        let count = items.len();
+        either!(self, buffer => buffer.offer_batch_again(items), queue => {
+            queue.offer_batch_again(items)?;
+            added!(queue, count);
+            Ok(())
+        })
+    }
+
+    pub fn offer_batch(&self, items: Vec<Item>) -> Result<(), Rejected<Vec<Item>>> {
+        self.offer_batch_again(items).inspect_err(|rejected| self.refused(rejected.reason(), rejected.item().len()))
+    }
+
+    /// As many as there is room for.
+    pub fn offer_some(&self, items: &mut vec::IntoIter<Item>) -> BufferResult<usize> {
+        if let Locked(buffer) = self {
+            return buffer.offer_some(items);
+        }
+        let mut rest = std::mem::take(items);
+        let mut count = 0;
+        while let Some(item) = rest.next() {
+            if let Err(rejected) = self.offer_again(item) {
+                let (reason, item) = rejected.into_parts();
+                *items = std::iter::once(item).chain(rest).collect::<Vec<_>>().into_iter();
+                return if count > 0 || reason.is_capacity_error() { Ok(count) } else { Err(reason) };
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// `count` items made by `make`, or none.
+    pub fn offer_with(&self, count: usize, make: impl FnMut(usize) -> Item) -> BufferResult<()> {
+        match self {
+            Locked(buffer) => buffer.offer_with(count, make),
+            _ => Ok(self.offer_batch_again((0..count).map(make).collect())?),
+        }
+    }
+
+    /// Counts what was refused for good. Who wasn't let in because of another producer may come again, and is not counted.
+    #[cold]
+    pub fn refused(&self, reason: &BufferError, count: usize) {
+        if !matches!(reason, BufferError::InvalidOperation(_)) {
+            each!(self, queue => queue.note_refused(count));
+        }
+    }
+
+    #[inline(always)]
+    pub fn try_pop(&self) -> BufferResult<Item> {
+        either!(self, buffer => buffer.try_pop(), queue => match queue.try_dequeue() {
+            Ok(Some(item)) => {
+                taken!(queue, 1);
+                Ok(item)
+            }
+            Ok(None) => Err(BufferError::Empty),
+            Err(error) => Err(error),
+        })
+    }
+
+    pub fn pop_into(&self, target: &mut [MaybeUninit<Item>]) -> BufferResult<usize> {
+        either!(self, buffer => buffer.pop_into(target), queue => {
+            let items = queue.dequeue_batch(target.len())?;
+            let count = items.len();
+            for (place, item) in target.iter_mut().zip(items) {
+                place.write(item);
+            }
+            if count > 0 {
+                taken!(queue, count);
+            }
+            Ok(count)
+        })
+    }
+
+    /// Everything that is there now.
+    pub fn drain(&self) -> BufferResult<Vec<Item>> {
+        either!(self, buffer => Ok(buffer.drain()), queue => match queue.dequeue_batch(queue.len()) {
+            Ok(items) => {
+                if !items.is_empty() {
+                    taken!(queue, items.len());
+                }
+                Ok(items)
+            }
+            Err(BufferError::Closed) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// What `look` makes of each item. It creates references, so this needs an attached thread.
+    pub fn iter_with(&self, py: Python<'_>, mut look: impl FnMut(&Item) -> Item) -> BufferResult<Vec<Item>> {
+        patiently(py, || either!(self, buffer => Ok(buffer.iter_with(&mut look)), queue => queue.iter_with(&mut look)))
+    }
+
+    pub fn peek_with(&self, py: Python<'_>, mut look: impl FnMut(&Item) -> Item) -> BufferResult<Item> {
+        patiently(py, || each!(self, queue => queue.peek_with(&mut look)))
+    }
+
+    pub fn try_visit<B>(&self, visit: impl FnMut(&Item) -> ControlFlow<B>) -> ControlFlow<B> {
+        each!(self, queue => queue.try_visit(visit))
+    }
+
+    pub fn wait_for_item(&self) -> Waiter<'_> {
+        each!(self, queue => queue.wait_for_item())
+    }
+
+    pub fn wait_for_room(&self) -> Waiter<'_> {
+        each!(self, queue => queue.wait_for_room())
+    }
+
+    pub fn wait_for_bulk_room(&self) -> Waiter<'_> {
+        each!(self, queue => queue.wait_for_bulk_room())
+    }
+
+    /// Wakes one of each kind of threads: somebody who might have been woken in its place had to give up.
+    pub fn wake_others(&self) {
+        either!(self, _buffer => {}, queue => {
+            queue.wake_consumers(1);
+            queue.wake_producers(1);
+        });
+    }
+
+    pub fn len(&self) -> usize {
+        each!(self, queue => queue.len())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        each!(self, queue => queue.is_empty())
+    }
+
+    pub fn capacity(&self) -> usize {
+        each!(self, queue => queue.capacity())
+    }
+
+    pub fn max_capacity(&self) -> usize {
+        each!(self, queue => queue.max_capacity())
+    }
+
+    pub fn pushed(&self) -> u64 {
+        either!(self, buffer => buffer.pushed(), queue => queue.stats().messages_enqueued)
+    }
+
+    pub fn stats(&self) -> QueueStats {
+        each!(self, queue => queue.stats())
+    }
+
+    pub fn close(&self) {
+        each!(self, queue => queue.close());
+        settle();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        each!(self, queue => queue.is_closed())
+    }
+}
+
+/// Looks again where a thread was taking, which is over in a moment: threads that wait for an item take nothing meanwhile.
+fn patiently<T>(py: Python<'_>, mut look: impl FnMut() -> BufferResult<T>) -> BufferResult<T> {
+    loop {
+        match look() {
+            Err(BufferError::InvalidOperation(_)) => detached(py, thread::yield_now),
+            settled => return settled,
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The queues without locks. Their methods are the same, so they stand in one base class, `LockFree`.
+
+use crate::config::{Config, Settings, overlay};
+use crate::elastic::Elastic;
+use crate::errors;
+use crate::items::Items;
+use crate::numbers::{self, Patience, Truth};
+use crate::raw::Item;
+use crate::store::Store;
+use elasticq::BufferError;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+/// What the queues without locks have in common. Not made by itself: make a LockFreeMPSCQueue or one of the others.
+#[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
+pub struct LockFree;
+
+macro_rules! queue {
+    ($queue:ident, $kind:ident, $doc:literal) => {
+        #[doc = $doc]
+        #[pyclass(frozen, subclass, extends = LockFree, module = "elasticq._core")]
+        pub struct $queue;
+
+        #[pymethods]
+        impl $queue {
+            #[new]
+            #[pyo3(signature = (config=None, *, initial_capacity=None, min_capacity=None, max_capacity=None,
+                                                                        growth_factor=None, shrink_threshold=None))]
+            #[allow(clippy::too_many_arguments)] // keyword arguments
+            fn new(
+                py: Python<'_>,
+                config: Option<&Bound<'_, Config>>,
+                initial_capacity: Option<&Bound<'_, PyAny>>,
+                min_capacity: Option<&Bound<'_, PyAny>>,
+                max_capacity: Option<&Bound<'_, PyAny>>,
+                growth_factor: Option<&Bound<'_, PyAny>>,
+                shrink_threshold: Option<&Bound<'_, PyAny>>,
+            ) -> PyResult<PyClassInitializer<Self>> {
+                let settings = Settings {
+                    initial_capacity,
+                    min_capacity,
+                    max_capacity,
+                    growth_factor,
+                    shrink_threshold,
+                    ..Settings::default()
+                };
+                let base = config.map_or_else(elasticq::Config::default, |config| config.get().config.clone());
+                let items = elasticq::$queue::new(overlay(base, &settings)?).map(Items::$kind);
+                let elastic = PyClassInitializer::from(Elastic::new(py, items)?);
+                Ok(elastic.add_subclass(LockFree).add_subclass(Self))
+            }
+        }
+    };
+}
+
+queue!(LockFreeMPSCQueue, Mpsc, "A queue of many producers and one consumer, without locks.");
+queue!(LockFreeMPMCQueue, Mpmc, "A queue of many producers and many consumers, without locks.");
+queue!(LockFreeSPSCQueue, Spsc, "A queue of one producer and one consumer, without locks.");
+
+fn store<'a>(slf: &'a Bound<'_, LockFree>) -> &'a Store {
+    &slf.as_super().get().store
+}
+
+#[pymethods]
+impl LockFree {
+    /// Add an item at the end if there is room; does not block.
+    ///
+    /// Constant time (amortised, where the queue grows).
+    ///
+    /// Raises:
+    ///     MaxCapacityReached: There is no room; also a Full. While another thread is taking, also if it has made room for
+    ///         less than an eighth of the capacity.
+    ///     ShutDown: The queue was closed.
+    ///     ResizeError: There is no memory to grow; also a MemoryError.
+    ///     InvalidOperation: The queue is for one producer, and another thread is putting in. Nothing happened.
+    ///
+    /// Example:
+    ///     >>> queue = LockFreeMPSCQueue()
+    ///     >>> queue.try_enqueue("a")
+    ///     >>> len(queue)
+    ///     1
+    fn try_enqueue(slf: &Bound<'_, Self>, item: Item) -> PyResult<()> {
+        put(slf, item, Patience::None)
+    }
+
+    /// Take the oldest item, or give `default` if there is none; does not block.
+    ///
+    /// Constant time.
+    ///
+    /// Raises:
+    ///     ShutDown: There is none, and the queue was closed.
+    ///     InvalidOperation: The queue is for one consumer, and another thread is taking. Nothing happened.
+    ///
+    /// Example:
+    ///     >>> queue = LockFreeMPSCQueue()
+    ///     >>> queue.try_enqueue("a")
+    ///     >>> queue.try_dequeue(), queue.try_dequeue(), queue.try_dequeue("nothing")
+    ///     ('a', None, 'nothing')
+    #[pyo3(signature = (default=None))]
+    fn try_dequeue(slf: &Bound<'_, Self>, default: Option<Item>) -> PyResult<Option<Item>> {
+        match store(slf).take(slf.py()) {
+            Ok(item) => Ok(Some(item)),
+            Err(BufferError::Empty) => Ok(default),
+            Err(error) => Err(errors::to_python(slf.py(), &error)),
+        }
+    }
+
+    /// Add an item, waiting for room if need be.
+    ///
+    /// Waiting releases the interpreter, takes no processor time and is ended by signals (Ctrl-C) in the main thread. In a
+    /// coroutine use `aput`.
+    ///
+    /// Args:
+    ///     item: Anything.
+    ///     block: Whether to wait for room.
+    ///     timeout: Seconds to wait at the most, not negative; None: for ever. Not looked at without `block`.
+    ///
+    /// Raises:
+    ///     Full: There is no room, or none in time.
+    ///     ShutDown: The queue was closed, before or meanwhile.
+    ///     ResizeError: There is no memory to grow.
+    ///     InvalidOperation: The queue is for one producer, and another thread is putting in.
+    ///     ValueError: `timeout` is negative.
+    ///
+    /// Example:
+    ///     >>> queue = LockFreeMPSCQueue(initial_capacity=1, min_capacity=1, max_capacity=1)
+    ///     >>> queue.put("a")
+    ///     >>> queue.put("b", timeout=0.01)
+    ///     Traceback (most recent call last):
+    ///     elasticq.MaxCapacityReached: the buffer has reached its max_capacity of 1 items
+    #[pyo3(signature = (item, block=Truth(true), timeout=None), text_signature = "($self, item, block=True, timeout=None)")]
+    fn put(slf: &Bound<'_, Self>, item: Item, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        put(slf, item, Patience::new(block, timeout)?)
+    }
+
+    /// Take the oldest item, waiting for one if need be.
+    ///
+    /// Waits as `put` does; in a coroutine use `aget`. A thread that waits is not yet taking: several may wait at a queue
+    /// for one consumer, and each item goes to one of them. Only two that take at the same moment are in each other's way.
+    ///
+    /// Args:
+    ///     block: Whether to wait for an item.
+    ///     timeout: Seconds to wait at the most, not negative; None: for ever. Not looked at without `block`.
+    ///
+    /// Raises:
+    ///     Empty: There is none, or none in time.
+    ///     ShutDown: There is none, and the queue was closed, before or meanwhile.
+    ///     InvalidOperation: The queue is for one consumer, and another thread is taking.
+    ///     ValueError: `timeout` is negative.
+    ///
+    /// Example:
+    ///     >>> queue = LockFreeMPSCQueue()
+    ///     >>> queue.put("a")
+    ///     >>> queue.get()
+    ///     'a'
+    #[pyo3(signature = (block=Truth(true), timeout=None), text_signature = "($self, block=True, timeout=None)")]
+    fn get(slf: &Bound<'_, Self>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Item> {
+        let patience = Patience::new(block, timeout)?;
+        store(slf).get(slf.py(), patience)?.map_err(|error| errors::to_python(slf.py(), &error))
+    }
+
+    /// Add all items of an iterable next to each other, or none; does not block.
+    ///
+    /// An iterable is run to its end first; if it raises, nothing is added.
+    ///
+    /// Raises:
+    ///     MaxCapacityReached: The queue is full, or the items are more than it can ever hold; also a Full. As with the other
+    ///         exceptions here, `remaining` is the list of the items.
+    ///     Full: There is room, but not for all.
+    ///     ShutDown: The queue was closed.
+    ///     ResizeError: There is no memory to grow.
+    ///     InvalidOperation: The queue is for one producer, and another thread is putting in.
+    ///
+    /// Example:
+    ///     >>> queue = LockFreeMPSCQueue()
+    ///     >>> queue.enqueue_batch(["a", "b", "c"])
+    ///     >>> list(queue)
+    ///     ['a', 'b', 'c']
+    fn enqueue_batch(slf: &Bound<'_, Self>, items: &Bound<'_, PyAny>) -> PyResult<()> {
+        let added = store(slf).put_many(slf.py(), items, Patience::None)?;
+        added.map_err(|refused| refused.into_exception(slf.py()))
+    }
+
+    /// Take up to `max_items` (not negative), oldest first: a list, which is empty if there are none. Does not block.
+    ///
+    /// Raises:
+    ///     ShutDown: There are none, and the queue was closed.
+    ///     InvalidOperation: The queue is for one consumer, and another thread is taking.
+    ///     ValueError: `max_items` is negative.
+    ///
+    /// Example:
+    ///     >>> queue = LockFreeMPSCQueue()
+    ///     >>> queue.enqueue_batch("abc")
+    ///     >>> queue.dequeue_batch(2), queue.dequeue_batch(2), queue.dequeue_batch(2)
+    ///     (['a', 'b'], ['c'], [])
+    fn dequeue_batch<'py>(slf: &Bound<'py, Self>, max_items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let py = slf.py();
+        let max = numbers::count("max_items", max_items, 0)?;
+        if max == 0 {
+            return Ok(PyList::empty(py));
+        }
+        match store(slf).get_many(py, max, Patience::None)? {
+            Ok(items) => Ok(items),
+            Err(BufferError::Empty) => Ok(PyList::empty(py)),
+            Err(error) => Err(errors::to_python(py, &error)),
+        }
+    }
+
+    /// Drop what is inside; give the number of items dropped (int). Linear in it; does not block.
+    ///
+    /// Raises:
+    ///     InvalidOperation: The queue is for one consumer, and another thread is taking.
+    ///
+    /// Example:
+    ///     >>> queue = LockFreeMPSCQueue()
+    ///     >>> queue.enqueue_batch("abc")
+    ///     >>> queue.clear()
+    ///     3
+    fn clear(slf: &Bound<'_, Self>) -> PyResult<usize> {
+        Ok(store(slf).drain(slf.py())?.len())
+    }
+
+    /// Refuse items from now on and wake everybody who waits. What is inside can still be taken.
+    ///
+    /// Example:
+    ///     >>> queue = LockFreeMPSCQueue()
+    ///     >>> queue.close()
+    ///     >>> queue.try_enqueue("late")
+    ///     Traceback (most recent call last):
+    ///     elasticq.ShutDown: the buffer is closed
+    fn close(slf: &Bound<'_, Self>) {
+        store(slf).close(slf.py());
+    }
+
+    /// Whether the queue was closed (bool).
+    #[getter]
+    fn is_closed(slf: &Bound<'_, Self>) -> bool {
+        store(slf).buffer.is_closed()
+    }
+
+    /// The capacity that the queue never grows beyond (int).
+    #[getter]
+    fn max_capacity(slf: &Bound<'_, Self>) -> usize {
+        store(slf).buffer.max_capacity()
+    }
+}
+
+fn put(slf: &Bound<'_, LockFree>, item: Item, patience: Patience) -> PyResult<()> {
+    store(slf).put(slf.py(), item, patience)?.map_err(|error| errors::to_python(slf.py(), &error))
+}

@@ -1,0 +1,67 @@
+//! Whose turn it is at an end of a queue that belongs to one thread at a time.
+//!
+//! A second thread that wants to work there is told so. Looking is a turn of its own: whoever finds somebody looking waits,
+//! since that is nobody's mistake and over soon.
+
+use crate::error::{BufferError, BufferResult};
+use crate::sync::{AtomicU8, Backoff, Ordering};
+
+const NOBODY: u8 = 0;
+const WORKING: u8 = 1;
+const LOOKING: u8 = 2;
+
+pub(super) struct Turns(AtomicU8);
+
+impl Turns {
+    pub(super) fn new() -> Self {
+        Self(AtomicU8::new(NOBODY))
+    }
+
+    /// Takes the turn, until [`end`](Self::end); an error with the text `taken` where another thread has it.
+    #[inline(always)]
+    pub(super) fn take(&self, taken: &str) -> BufferResult<()> {
+        // Acquire: pairs with the end of the last turn.
+        match self.0.compare_exchange(NOBODY, WORKING, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => Ok(()),
+            Err(_) => self.take_after_a_look(taken),
+        }
+    }
+
+    #[cold]
+    fn take_after_a_look(&self, taken: &str) -> BufferResult<()> {
+        let backoff = Backoff::new();
+        while let Err(now) = self.0.compare_exchange(NOBODY, WORKING, Ordering::Acquire, Ordering::Relaxed) {
+            if now == WORKING {
+                return Err(BufferError::InvalidOperation(taken.into()));
+            }
+            backoff.snooze();
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(super) fn end(&self) {
+        // Release: the next to take the turn sees what this one did.
+        self.0.store(NOBODY, Ordering::Release);
+    }
+
+    /// The turn to look, until it is dropped; none where another thread has a turn.
+    pub(super) fn look(&self) -> Option<Look<'_>> {
+        // Acquire: as above.
+        let free = self.0.compare_exchange(NOBODY, LOOKING, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        free.then(|| Look(self)) // not `then_some`: dropping one ends the turn
+    }
+
+    /// For good: handles that need no turns have this end from now on.
+    pub(super) fn give_away(&self) {
+        self.0.store(WORKING, Ordering::Release);
+    }
+}
+
+pub(super) struct Look<'a>(&'a Turns);
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}

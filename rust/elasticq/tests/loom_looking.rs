@@ -1,0 +1,160 @@
+//! Models of looking at the items of the queues without locks, and of waiting with their building blocks.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test -p elasticq --release --features lock_free --test loom_looking
+//! ```
+#![cfg(all(loom, feature = "lock_free"))]
+
+use elasticq::{BufferError, Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
+use loom::sync::atomic::{Ordering, fence};
+use loom::thread;
+use std::sync::Arc;
+
+fn between(min: usize, max: usize) -> Config {
+    Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
+}
+
+/// Up to this many preemptions per run; more with LOOM_MAX_PREEMPTIONS.
+fn model(body: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.max_branches = 10_000;
+    builder.check(body);
+}
+
+macro_rules! models {
+    ($name:ident, $queue:ident) => {
+        mod $name {
+            use super::*;
+
+            type Queue = $queue<Box<u32>>;
+
+            fn taken(queue: &Queue) -> u32 {
+                queue.try_dequeue().unwrap_or(None).map_or(0, |item| *item)
+            }
+
+            /// What one look shows is a run of the items, none of which is being moved out meanwhile.
+            fn look(queue: &Queue) {
+                match queue.iter_with(|item| **item) {
+                    Ok(seen) => {
+                        let first = seen.first().copied().unwrap_or(0);
+                        assert!(seen.iter().copied().eq(first..first + u32::try_from(seen.len()).unwrap()), "{seen:?}");
+                    }
+                    Err(error) => assert!(matches!(error, BufferError::InvalidOperation(_))),
+                }
+            }
+
+            #[test]
+            fn looking_beside_a_consumer_sees_whole_items_and_takes_none() {
+                model(|| {
+                    let queue = Arc::new(Queue::new(between(2, 2)).unwrap());
+                    queue.offer_batch(vec![Box::new(1), Box::new(2)]).unwrap();
+                    let other = Arc::clone(&queue);
+                    let taker = thread::spawn(move || taken(&other));
+                    look(&queue);
+                    // It waits for who looks, so it never fails.
+                    assert_eq!(taker.join().unwrap(), 1);
+                    assert_eq!(taken(&queue), 2);
+                });
+            }
+
+            #[test]
+            fn who_may_not_look_leaves_the_consumer_its_turn() {
+                model(|| {
+                    let queue = Arc::new(Queue::new(between(2, 2)).unwrap());
+                    queue.offer_batch(vec![Box::new(1), Box::new(2)]).unwrap();
+                    let other = Arc::clone(&queue);
+                    let taker = thread::spawn(move || taken(&other));
+                    look(&queue);
+                    look(&queue);
+                    assert_eq!(taken(&queue) + taker.join().unwrap() + taken(&queue), 3);
+                });
+            }
+
+            #[test]
+            fn looking_beside_a_producer_that_grows_the_queue() {
+                model(|| {
+                    let queue = Arc::new(Queue::new(between(1, 4)).unwrap());
+                    queue.try_enqueue(Box::new(1)).unwrap();
+                    let other = Arc::clone(&queue);
+                    let producer = thread::spawn(move || {
+                        other.try_enqueue(Box::new(2)).unwrap();
+                        other.try_enqueue(Box::new(3)).unwrap();
+                    });
+                    look(&queue);
+                    assert_eq!(taken(&queue), 1);
+                    look(&queue);
+                    producer.join().unwrap();
+                    assert_eq!(queue.iter_with(|item| **item).unwrap(), [2, 3]);
+                });
+            }
+
+            #[test]
+            fn no_wake_up_of_who_waits_for_an_item_is_lost() {
+                model(|| {
+                    let queue = Arc::new(Queue::new(between(2, 2)).unwrap());
+                    let other = Arc::clone(&queue);
+                    let producer = thread::spawn(move || {
+                        other.try_enqueue(Box::new(1)).unwrap();
+                        fence(Ordering::SeqCst);
+                        if other.waiting_consumers() != 0 {
+                            other.wake_consumers(1);
+                        }
+                    });
+                    loop {
+                        let mut waiter = queue.wait_for_item();
+                        if taken(&queue) == 1 {
+                            break;
+                        }
+                        assert!(waiter.wait_until(None));
+                    }
+                    producer.join().unwrap();
+                });
+            }
+
+            #[test]
+            fn no_wake_up_of_who_waits_for_room_is_lost() {
+                model(|| {
+                    let queue = Arc::new(Queue::new(between(1, 1)).unwrap());
+                    queue.try_enqueue(Box::new(1)).unwrap();
+                    let other = Arc::clone(&queue);
+                    let consumer = thread::spawn(move || {
+                        assert_eq!(taken(&other), 1);
+                        fence(Ordering::SeqCst);
+                        if other.waiting_producers() != 0 {
+                            other.wake_producers(1);
+                        }
+                    });
+                    loop {
+                        let mut waiter = queue.wait_for_room();
+                        if queue.offer_again(Box::new(2)).is_ok() {
+                            break;
+                        }
+                        assert!(waiter.wait_until(None));
+                    }
+                    consumer.join().unwrap();
+                    assert_eq!(taken(&queue), 2);
+                });
+            }
+        }
+    };
+}
+
+models!(mpsc, LockFreeMPSCQueue);
+models!(mpmc, LockFreeMPMCQueue);
+models!(spsc, LockFreeSPSCQueue);
+
+/// The one record there is may be in use by who looks; the consumer waits or adds another.
+#[test]
+fn a_consumer_that_finds_all_records_in_use_waits_for_who_looks() {
+    model(|| {
+        let queue = Arc::new(LockFreeMPMCQueue::new(between(2, 2)).unwrap());
+        assert_eq!(queue.try_dequeue(), Ok(None)); // makes the record
+        queue.offer_batch(vec![Box::new(1), Box::new(2)]).unwrap();
+        let other = Arc::clone(&queue);
+        let taker = thread::spawn(move || *other.try_dequeue().unwrap().unwrap());
+        let seen = queue.iter_with(|item| **item);
+        assert!(seen.is_err() || seen == Ok(vec![2]) || seen == Ok(vec![1, 2]));
+        assert_eq!(taker.join().unwrap(), 1);
+    });
+}

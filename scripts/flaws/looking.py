@@ -1,0 +1,64 @@
+"""Looking at the queues without locks, and the turns at their ends."""
+
+from __future__ import annotations
+
+from . import Mutant
+
+RECORDS = "rust/elasticq/src/lock_free/records.rs"
+TURNS = "rust/elasticq/src/lock_free/turns.rs"
+
+MUTANTS = [
+    Mutant(
+        "looks-without-the-turn",
+        TURNS,
+        "self.0.compare_exchange(NOBODY, LOOKING, Ordering::Acquire, Ordering::Relaxed).is_ok()",
+        "self.0.load(Ordering::Acquire) != 3",
+        "loom_looking::mpsc::looking_beside_a_consumer_sees_whole_items_and_takes_none",
+    ),
+    Mutant(
+        "who-may-not-look-ends-the-turn",
+        TURNS,
+        "free.then(|| Look(self))",
+        "free.then_some(Look(self))",
+        "loom_looking::mpsc::who_may_not_look_leaves_the_consumer_its_turn",
+    ),
+    Mutant(
+        "a-look-is-another-consumers-turn",
+        TURNS,
+        "if now == WORKING {",
+        "if now != NOBODY {",
+        "loom_looking::spsc::looking_beside_a_consumer_sees_whole_items_and_takes_none",
+    ),
+    Mutant(
+        "a-look-ends-relaxed",
+        TURNS,
+        "self.0.store(NOBODY, Ordering::Release);",
+        "self.0.store(NOBODY, Ordering::Relaxed);",
+        "loom_looking::mpsc::looking_beside_a_consumer_sees_whole_items_and_takes_none",
+    ),
+    Mutant(
+        "mpmc-adds-a-record-under-a-look",
+        RECORDS,
+        """        while self.looking.load(Ordering::SeqCst) {
+            backoff.snooze();
+        }
+        record
+""",
+        "        record\n",
+        "loom_looking::mpmc::looking_beside_a_consumer_sees_whole_items_and_takes_none",
+    ),
+    Mutant(
+        "mpmc-looks-beside-a-record-in-use",
+        RECORDS,
+        "            while !record.try_use() {\n                if backoff",
+        "            while !record.try_use() && false {\n                if backoff",
+        "loom_looking::a_consumer_that_finds_all_records_in_use_waits_for_who_looks",
+    ),
+    Mutant(
+        "registered-without-a-fence",
+        "rust/elasticq/src/lock_free/blocks.rs",
+        "    fence(Ordering::SeqCst);\n    waiter",
+        "    waiter",
+        "loom_looking::spsc::no_wake_up_of_who_waits_for_an_item_is_lost",
+    ),
+]
