@@ -12,6 +12,7 @@ use elasticq_benches::subjects::predecessor::OldLockFree;
 use elasticq_benches::subjects::queues::Concurrent;
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// Room for as many items in every contender that has a bound.
 const CAPACITY: usize = 65_536;
@@ -19,7 +20,17 @@ const MOST_PRODUCERS: usize = 20;
 /// How many of the contenders are ours; they come first.
 const OURS: usize = 2;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("scalability: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::from_process();
     let folder = folder(&options);
     if let Some(folder) = folder.as_deref().filter(|folder| !folder.is_dir()) {
