@@ -25,7 +25,7 @@ macro_rules! queue {
         impl $queue {
             #[new]
             #[pyo3(signature = (config=None, *, initial_capacity=None, min_capacity=None, max_capacity=None,
-                                                                growth_factor=None, shrink_threshold=None))]
+                                                                        growth_factor=None, shrink_threshold=None))]
             #[allow(clippy::too_many_arguments)] // keyword arguments
             fn new(
                 py: Python<'_>,
