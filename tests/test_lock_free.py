@@ -213,6 +213,28 @@ def test_several_may_wait_for_items_and_each_item_wakes_one(make: Make, threads:
     assert taken == [0, 1, 2]
 
 
+@pytest.mark.parametrize("make", [LockFreeMPSCQueue, LockFreeMPMCQueue])
+def test_two_places_that_come_free_in_a_row_reach_two_who_wait(make: Make, threads: Threads) -> None:
+    q = small(make, 2)
+    for _ in range(20):
+        q.enqueue_batch([1, 2])
+        for putter in [threads.start(q.put, 3), threads.start(q.put, 4)]:
+            wait_until_asleep(putter)
+        assert (q.get(), q.get()) == (1, 2)
+        threads.join()
+        assert sorted(q.drain()) == [3, 4]
+
+
+def test_two_items_that_come_in_a_row_reach_two_who_wait(threads: Threads) -> None:
+    q: Any = LockFreeMPMCQueue()
+    for _ in range(20):
+        for getter in [threads.start(q.get), threads.start(q.get)]:
+            wait_until_asleep(getter)
+        q.put(1)
+        q.put(2)
+        threads.join()
+
+
 @each
 def test_tasks_wait_for_items_and_for_room(make: Make) -> None:
     async def main() -> None:

@@ -1,8 +1,8 @@
 """Elastic, thread-safe queues with a Rust core: they grow on demand, shrink after a burst, and lose nothing.
 
 `Queue` stands where `queue.Queue` stands and serves threads and event loops at once; `DynamicCircularBuffer`
-has the names of the Rust crate, and so have the queues without locks, `LockFreeMPSCQueue`, `LockFreeMPMCQueue`
-and `LockFreeSPSCQueue`. One rule for reading: **`iter()` looks, `async for` and `.consume()` take.**
+has the names of the Rust crate, and so have `LockFreeMPSCQueue`, `LockFreeMPMCQueue` and `LockFreeSPSCQueue`,
+the queues without locks. One rule for reading: **`iter()` looks, `async for` and `.consume()` take.**
 """
 
 from __future__ import annotations

@@ -60,12 +60,15 @@ pub fn settle() {
     }
 }
 
-/// After `count` items were added.
+/// After `count` items were added. A thread that was woken for several places passes it on.
 macro_rules! added {
     ($queue:expr, $count:expr) => {{
         settle();
         if $queue.waiting_consumers() != 0 {
             $queue.wake_consumers($count);
+        }
+        if $queue.waiting_producers() != 0 {
+            $queue.wake_producers(usize::from($queue.len() < $queue.max_capacity()));
         }
     }};
 }
