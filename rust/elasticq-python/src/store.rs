@@ -39,31 +39,44 @@ impl Store {
     /// One attempt to add an item; not counted when refused.
     #[inline(always)]
     pub fn offer(&self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
-        if let Err(rejected) = self.buffer.offer_again(item) {
-            if self.buffer.is_lock_free() {
-                self.give_up(py, rejected.reason());
-            }
-            return Err(rejected);
+        if let Items::Locked(buffer) = &self.buffer {
+            buffer.offer_again(item)?;
+            self.getters.wake(py, 1);
+            return Ok(());
         }
-        self.getters.wake(py, 1);
-        Ok(())
+        self.offer_lock_free(py, item)
+    }
+
+    // Out of line, so that the plain way of the buffer with a lock stays short.
+    #[inline(never)]
+    fn offer_lock_free(&self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
+        let offered = self.buffer.offer_again(item);
+        match &offered {
+            Ok(()) => self.getters.wake(py, 1),
+            Err(rejected) => self.give_up(py, rejected.reason()),
+        }
+        offered
     }
 
     /// One attempt to take an item.
     #[inline(always)]
     pub fn take(&self, py: Python<'_>) -> BufferResult<Item> {
-        match self.buffer.try_pop() {
-            Ok(item) => {
-                self.wake_after_taking(py, 1);
-                Ok(item)
-            }
-            Err(error) => {
-                if self.buffer.is_lock_free() {
-                    self.give_up(py, &error);
-                }
-                Err(error)
-            }
+        if let Items::Locked(buffer) = &self.buffer {
+            let item = buffer.try_pop()?;
+            self.putters.wake(py, 1);
+            return Ok(item);
         }
+        self.take_lock_free(py)
+    }
+
+    #[inline(never)]
+    fn take_lock_free(&self, py: Python<'_>) -> BufferResult<Item> {
+        let taken = self.buffer.try_pop();
+        match &taken {
+            Ok(_) => self.wake_after_taking(py, 1),
+            Err(error) => self.give_up(py, error),
+        }
+        taken
     }
 
     /// Wakes tasks for `count` places that came free. Without a lock an item may be seen a moment after its producer has
