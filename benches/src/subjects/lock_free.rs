@@ -104,10 +104,16 @@ impl Push for Collector {
 impl Pop for Distributor {
     #[inline(always)]
     fn try_pop(&mut self) -> Option<u64> {
-        self.1.next().or_else(|| {
-            self.1 = self.0.dequeue_batch(BATCH).ok()?.into_iter();
-            self.1.next()
-        })
+        let item = self.1.next();
+        if item.is_some() { item } else { self.refill() }
+    }
+}
+
+impl Distributor {
+    #[inline(never)]
+    fn refill(&mut self) -> Option<u64> {
+        self.1 = self.0.dequeue_batch(BATCH).ok()?.into_iter();
+        self.1.next()
     }
 }
 

@@ -260,23 +260,20 @@ impl<T, C: Takers<T>> Chain<T, C> {
     }
 
     /// Adds all of `items`, or none of them.
-    pub(super) fn push_all(&self, items: &mut std::vec::IntoIter<T>) -> BufferResult<()> {
+    pub(super) fn push_all(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         let count = items.len() as u64;
         if count == 0 {
-            return if self.is_closed() { Err(BufferError::Closed) } else { Ok(()) };
+            return if self.is_closed() { Err(Rejected::new(BufferError::Closed, items)) } else { Ok(()) };
         }
         let claimed = self.claim_plain(count);
         let _pin = claimed.is_none().then(|| self.pin());
+        let claimed = claimed.map_or_else(|| self.claim_with_care(count), Ok);
         let (segment, first) = match claimed {
-            Some(claimed) => claimed,
-            None => self.claim_with_care(count)?,
+            Ok(claimed) => claimed,
+            Err(reason) => return Err(Rejected::new(reason, items)),
         };
-        for position in first..first + count {
-            if let Some(item) = items.next() {
-                // SAFETY: claimed above; each position once.
-                unsafe { segment.publish(position, item) };
-            }
-        }
+        // SAFETY: claimed just now.
+        unsafe { segment.publish_all(first, items) };
         self.wake_consumers();
         Ok(())
     }

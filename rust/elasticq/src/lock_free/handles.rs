@@ -56,14 +56,7 @@ macro_rules! producing {
         /// # Ok::<(), elasticq::BufferError>(())
         /// ```
         pub fn offer_batch(&self, items: Vec<T>) -> Result<(), $crate::Rejected<Vec<T>>> {
-            let mut items = items.into_iter();
-            match self.core.push_all(&mut items) {
-                Ok(()) => Ok(()),
-                Err(reason) => {
-                    let count = items.len();
-                    Err(self.core.count_refused(count, $crate::Rejected::new(reason, items.collect())))
-                }
-            }
+            self.core.push_all(items).map_err(|rejected| self.core.count_refused(rejected.item().len(), rejected))
         }
 
         /// Adds `item` at the end, blocking up to `timeout` until there is room.

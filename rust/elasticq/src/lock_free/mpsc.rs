@@ -225,13 +225,11 @@ impl<T> Core<T> {
     fn take_run(&self, taker: &mut Taker<T>, items: &mut Vec<T>, wanted: usize) {
         // SAFETY: the front segment is the consumer's until it retires it.
         let front = unsafe { &*taker.front };
-        while items.len() < wanted && taker.popped < taker.due_at {
-            // SAFETY: as in `pop`.
-            let Some(item) = (unsafe { front.take(taker.head) }) else { break };
-            taker.head += 1;
-            taker.popped += 1;
-            items.push(item);
-        }
+        let most = ((wanted - items.len()) as u64).min(taker.due_at.saturating_sub(taker.popped));
+        // SAFETY: the caller is the consumer, and these are its head and front.
+        let taken = unsafe { front.take_all(taker.head, most, items) };
+        taker.head += taken;
+        taker.popped += taken;
         self.settle(taker);
     }
 

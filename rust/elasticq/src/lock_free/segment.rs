@@ -32,6 +32,12 @@ pub(super) struct Slot<T> {
 }
 
 impl<T> Slot<T> {
+    #[inline(always)]
+    fn is_published(&self, position: u64) -> bool {
+        // Acquire: pairs with the publishing store.
+        self.stamp.load(Ordering::Acquire) == position + 1
+    }
+
     /// Shows the item.
     ///
     /// # Safety
@@ -57,6 +63,40 @@ impl<T> Slot<T> {
             // SAFETY: published, and read once (this function's own condition).
             unsafe { place.assume_init_read() }
         })
+    }
+}
+
+/// The slots of a segment. They do not move while the segment is linked.
+struct Circle<T>(*const [Slot<T>]);
+
+impl<T> Circle<T> {
+    /// The slot of `position`.
+    ///
+    /// # Safety
+    /// That of [`Segment::circle`].
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation)] // the mask keeps what is cut off out of the result
+    unsafe fn slot(&self, position: u64) -> *const Slot<T> {
+        let index = position as usize & (self.0.len() - 1);
+        // SAFETY: a linked segment has slots, a power of two of them, so the masked index is inside.
+        unsafe { self.0.cast::<Slot<T>>().add(index) }
+    }
+
+    /// # Safety
+    /// That of [`Segment::publish`].
+    #[inline(always)]
+    unsafe fn publish(&self, position: u64, item: T) {
+        // SAFETY: the claim.
+        let slot = unsafe { self.slot(position) };
+        // SAFETY: the slots stay until the claim is published.
+        let slot = unsafe { &*slot };
+        slot.value.with_mut(|place| {
+            // SAFETY: the claim gives this slot to this thread: the limit has kept the producer from claiming it before
+            // the consumer had read what was in it one lap ago (limit: release by the consumer, acquire before the claim).
+            unsafe { (*place).write(item) };
+        });
+        // Release: whoever sees the stamp sees the item.
+        slot.stamp.store(position + 1, Ordering::Release);
     }
 }
 
@@ -123,20 +163,15 @@ impl<T> Segment<T> {
         drop(slots); // `MaybeUninit` drops no item
     }
 
-    /// The slot of `position`.
+    /// The slots, to look at several without looking for them each time.
     ///
     /// # Safety
-    /// The caller holds a claim on `position` in this segment that it has not published, or is a consumer that is protected.
+    /// The caller holds a claim in this segment that it has not published, or is a consumer that is protected; and so it
+    /// stays as long as the circle is used.
     #[inline(always)]
-    #[allow(clippy::cast_possible_truncation)] // the mask keeps what is cut off out of the result
-    unsafe fn slot(&self, position: u64) -> *const Slot<T> {
-        self.slots.with(|place| {
-            // SAFETY: the slots are replaced only while nobody is protected.
-            let slots = unsafe { &**place };
-            let index = position as usize & (slots.len() - 1);
-            // SAFETY: a linked segment has slots, a power of two of them, so the masked index is inside.
-            ptr::from_ref(unsafe { slots.get_unchecked(index) })
-        })
+    unsafe fn circle(&self) -> Circle<T> {
+        // SAFETY: the slots are replaced only while nobody is protected.
+        Circle(self.slots.with(|place| ptr::from_ref(unsafe { &**place })))
     }
 
     /// Writes and publishes the item of a claimed position. The publishing store is the last access to the segment.
@@ -145,17 +180,23 @@ impl<T> Segment<T> {
     /// The caller claimed `position` in this segment and publishes it once.
     #[inline(always)]
     pub(super) unsafe fn publish(&self, position: u64, item: T) {
-        // SAFETY: the claim (this function's own condition).
-        let slot = unsafe { self.slot(position) };
-        // SAFETY: the slots stay until the claim is published.
-        let slot = unsafe { &*slot };
-        slot.value.with_mut(|place| {
-            // SAFETY: the claim gives this slot to this thread: the limit has kept the producer from claiming it before
-            // the consumer had read what was in it one lap ago (limit: release by the consumer, acquire before the claim).
-            unsafe { (*place).write(item) };
-        });
-        // Release: whoever sees the stamp sees the item.
-        slot.stamp.store(position + 1, Ordering::Release);
+        // SAFETY: the claim.
+        let circle = unsafe { self.circle() };
+        // SAFETY: the claim.
+        unsafe { circle.publish(position, item) };
+    }
+
+    /// [`publish`](Self::publish) for `items` at the positions from `first` on, one after the other.
+    ///
+    /// # Safety
+    /// The caller claimed as many positions in this segment and publishes them once.
+    pub(super) unsafe fn publish_all(&self, first: u64, items: Vec<T>) {
+        // SAFETY: the claim of the last position.
+        let circle = unsafe { self.circle() };
+        for (position, item) in (first..).zip(items) {
+            // SAFETY: the claim.
+            unsafe { circle.publish(position, item) };
+        }
     }
 
     /// The slot of `position` if its item was published. Positions are never used twice, so no other item passes for it.
@@ -165,11 +206,21 @@ impl<T> Segment<T> {
     #[inline(always)]
     pub(super) unsafe fn published(&self, position: u64) -> Option<&Slot<T>> {
         // SAFETY: this function's own condition.
-        let slot = unsafe { self.slot(position) };
+        let circle = unsafe { self.circle() };
         // SAFETY: as above.
-        let slot = unsafe { &*slot };
-        // Acquire: pairs with the publishing store.
-        (slot.stamp.load(Ordering::Acquire) == position + 1).then_some(slot)
+        let slot = unsafe { &*circle.slot(position) };
+        slot.is_published(position).then_some(slot)
+    }
+
+    /// How many items were published from `first` on, without a gap; `most` at the most.
+    ///
+    /// # Safety
+    /// As for [`published`](Self::published).
+    pub(super) unsafe fn count_published(&self, first: u64, most: u64) -> usize {
+        // SAFETY: this function's own condition.
+        let circle = unsafe { self.circle() };
+        // SAFETY: as above.
+        (first..first + most).take_while(|position| unsafe { &*circle.slot(*position) }.is_published(*position)).count()
     }
 
     /// Takes the item of `position` if it was published.
@@ -182,6 +233,30 @@ impl<T> Segment<T> {
         let slot = unsafe { self.published(position) }?;
         // SAFETY: published, and read once, since the one consumer's head moves on.
         Some(unsafe { slot.read() })
+    }
+
+    /// Moves the published items from `head` on to the end of `items`, until they are `most` or `items` has no more room;
+    /// tells how many that were.
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take); or the caller is one of many consumers, and has claimed as many as `most`.
+    pub(super) unsafe fn take_all(&self, head: u64, most: u64, items: &mut Vec<T>) -> u64 {
+        // SAFETY: this function's own condition.
+        let circle = unsafe { self.circle() };
+        let mut taken = 0;
+        for (place, position) in items.spare_capacity_mut().iter_mut().zip(head..head + most) {
+            // SAFETY: as above.
+            let slot = unsafe { &*circle.slot(position) };
+            if !slot.is_published(position) {
+                break;
+            }
+            // SAFETY: published, and read once, since the caller alone goes on from `head` to what follows.
+            place.write(unsafe { slot.read() });
+            taken += 1;
+        }
+        // SAFETY: as many were written behind those that were there.
+        unsafe { items.set_len(items.len() + taken) };
+        taken as u64
     }
 
     /// The slots of a segment that was linked.

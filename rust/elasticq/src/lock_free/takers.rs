@@ -304,17 +304,14 @@ impl<T> Core<T> {
             let Some((segment, head)) = self.find_head(record) else { break };
             let wanted = segment.slots().min((max_items - items.len()) as u64);
             // SAFETY: the record names this segment.
-            let published = |position: &u64| unsafe { segment.published(*position) }.is_some();
-            let count = (head..head + wanted).take_while(published).count();
+            let count = unsafe { segment.count_published(head, wanted) };
             if let Err(error) = items.try_reserve(count) {
                 let no_memory = BufferError::ResizeError(format!("no memory to take {count} items: {error}"));
                 return if items.is_empty() { Err(no_memory) } else { Ok(items) };
             }
             if self.take_over(record, head, count as u64) {
-                // SAFETY: as above.
-                let slots = (head..head + count as u64).filter_map(|position| unsafe { segment.published(position) });
-                // SAFETY: published, and claimed just now. There is room for them, so nothing here can panic.
-                items.extend(slots.map(|slot| unsafe { slot.read() }));
+                // SAFETY: the record names this segment, and these were claimed just now.
+                unsafe { segment.take_all(head, count as u64, &mut items) };
                 self.took(record, segment, head, count as u64);
             } else {
                 failed += 1;
