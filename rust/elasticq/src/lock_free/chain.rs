@@ -308,6 +308,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
             let fits = first + count <= room;
             let full = capacity >= self.elasticity.max();
             if fits && !(full && self.consumers_move(segment, room, capacity)) {
+                self.raise_limit(segment, room);
                 if self.claim(tail, count) {
                     return Ok((segment, first));
                 }
@@ -361,6 +362,15 @@ impl<T, C: Takers<T>> Chain<T, C> {
             std::hint::spin_loop();
             self.limit(self.takers.popped(), segment) != room
         })
+    }
+
+    /// Renews the limit of a segment. The caller is pinned.
+    pub(super) fn raise_limit(&self, segment: &Segment<T>, limit: u64) {
+        // Pinned, so the limit is this segment's; and each was right once, so the largest is. Release: who sees the limit
+        // sees that the slots below it were read.
+        if segment.limit.load(Ordering::Relaxed) < limit {
+            segment.limit.fetch_max(limit, Ordering::AcqRel);
+        }
     }
 
     pub(super) fn close(&self) {

@@ -265,11 +265,7 @@ impl<T> Core<T> {
         let segment = self.current();
         let popped = self.takers.popped();
         let limit = self.limit(popped, segment);
-        // Pinned, so the limit is this segment's; and each was right once, so the largest is. Release: who sees the limit
-        // sees that the slots below it were read.
-        if segment.limit.load(Ordering::Relaxed) < limit {
-            segment.limit.fetch_max(limit, Ordering::AcqRel);
-        }
+        self.raise_limit(segment, limit);
         // Between making room and looking for who waits for it.
         fence(Ordering::SeqCst);
         if self.room.has_sleepers() {
