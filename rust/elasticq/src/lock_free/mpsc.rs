@@ -283,8 +283,8 @@ impl<T> Core<T> {
 /// then the consumer finds nothing. No code of the caller runs between the two, so only the scheduler can stall it there.
 ///
 /// **A fast consumer keeps its distance.** In a queue of capacity 1,024 and more, one that takes items as fast as producers add
-/// them lets these gain a lead of 256 items now and then, which takes some microseconds: throughput before latency, and only
-/// while the producers go on at full speed.
+/// them lets these gain a lead of up to 1,024 items (a quarter of the capacity, where that is less) now and then, for 30
+/// microseconds at the most: throughput before latency, and only while the producers go on at full speed.
 ///
 /// # Examples
 /// ```

@@ -5,21 +5,25 @@
 //! consumer therefore looks how far the producers are ahead. If that is little **and they are moving fast**, it lets
 //! them go on for some microseconds, and then takes a stretch at full speed.
 //!
-//! Who takes items slower than they come is never near the tail, and who waits for slow producers finds that the tail
-//! stands still: neither is held up but for the first short look.
+//! Who takes items slower than they come is never near the tail, and who waits for slow producers sees at a glance that
+//! the tail hardly moves: neither is held up for longer than that glance.
 
 use std::hint::spin_loop;
 
-/// A consumer fewer items behind than this is near.
-const NEAR: u64 = 256;
+/// A consumer fewer items behind than this is near, or than a quarter of the capacity where that is less.
+const NEAR: u64 = 1024;
 /// Queues smaller than this are left alone.
-const LEAST_CAPACITY: usize = 4 * NEAR as usize;
+const LEAST_CAPACITY: u64 = 1024;
 /// Items from one look to the next, at the least, and after one that found the producers resting.
 const STRETCH: u64 = 64;
 const REST: u64 = 4096;
-/// How often it looks again while it stays behind, and how many pauses of the processor lie between.
-const LOOKS: u32 = 8;
-const PAUSES: u32 = 64;
+/// How many pauses of the processor the first look takes, and how many items come meanwhile from producers that are fast.
+const GLANCE: u32 = 32;
+const FAST: u64 = 8;
+/// How often it looks again while it stays behind, and how many pauses lie between. Each look costs the producers a cache
+/// line, so they are few.
+const LOOKS: u32 = 4;
+const PAUSES: u32 = 128;
 
 /// When the consumer looks next.
 pub(super) struct Pace {
@@ -35,26 +39,38 @@ impl Pace {
     /// Looks at how many items the producers are `ahead`, and lets them gain a lead if need be. `taken`: items ever taken.
     #[cold]
     pub(super) fn keep(&mut self, taken: u64, capacity: usize, ahead: impl Fn() -> u64) {
-        if capacity < LEAST_CAPACITY {
-            self.look_at = taken + REST;
-            return;
-        }
-        let mut lead = ahead();
-        for look in 0..LOOKS {
-            if lead >= NEAR {
-                break;
-            }
-            (0..PAUSES).for_each(|_| spin_loop());
-            let now = ahead();
-            if now == lead {
-                if look == 0 {
-                    self.look_at = taken + REST;
-                    return;
-                }
-                break;
-            }
-            lead = now;
-        }
-        self.look_at = taken + (lead / 2).max(STRETCH);
+        let lead = lead(capacity as u64, ahead);
+        self.look_at = taken + lead.map_or(REST, |lead| (lead / 2).max(STRETCH));
     }
+}
+
+/// The lead that the producers have now, having been let to gain some; none if they are to be left alone.
+fn lead(capacity: u64, ahead: impl Fn() -> u64) -> Option<u64> {
+    if capacity < LEAST_CAPACITY {
+        return None;
+    }
+    let near = NEAR.min(capacity / 4);
+    let mut lead = ahead();
+    if lead < near {
+        pause(GLANCE);
+        let before = std::mem::replace(&mut lead, ahead());
+        if lead < before + FAST {
+            return None;
+        }
+    }
+    for _ in 0..LOOKS {
+        if lead >= near {
+            break;
+        }
+        pause(PAUSES);
+        let before = std::mem::replace(&mut lead, ahead());
+        if lead == before {
+            break;
+        }
+    }
+    Some(lead)
+}
+
+fn pause(times: u32) {
+    (0..times).for_each(|_| spin_loop());
 }
