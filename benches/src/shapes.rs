@@ -100,7 +100,7 @@ pub fn contended<S: Subject>(producers: usize, consumers: usize, capacity: usize
             barrier.wait();
             let started = Instant::now();
             let mut patience = Patience::new(started, given_up);
-            'all: for place in 1..=each {
+            'all: for place in 1..each + 1 {
                 while !source.try_push(black_box(message(index, place))) {
                     if !patience.wait() {
                         break 'all;
