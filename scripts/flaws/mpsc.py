@@ -72,6 +72,13 @@ MUTANTS = [
         "loom_mpsc::a_header_is_not_used_again_under_a_helper",
     ),
     Mutant(
+        "mpsc-header-given-back-under-a-pin",
+        RESIZE,
+        "            self.retire(fresh);\n",
+        "            self.keep_spare(fresh);\n",
+        "loom_mpsc::a_header_given_back_meanwhile_leads_nobody_to_one_in_use",
+    ),
+    Mutant(
         "mpsc-links-over-another-link",
         RESIZE,
         """if segment.next.compare_exchange(ptr::null_mut(), fresh, Ordering::SeqCst, Ordering::SeqCst).is_err() {""",

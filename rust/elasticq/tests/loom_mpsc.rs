@@ -8,7 +8,7 @@ use elasticq::lock_free::Consumer;
 use elasticq::{BufferError, Config, LockFreeMPSCQueue};
 use loom::thread;
 use std::sync::Arc;
-use support::{FOREVER, model};
+use support::{FOREVER, large_model, model};
 
 /// A queue that starts at `min` and may grow to `max`.
 fn queue<T>(min: usize, max: usize) -> LockFreeMPSCQueue<T> {
@@ -188,6 +188,27 @@ fn a_header_is_not_used_again_under_a_helper() {
         sum += drain(&mut consumer).into_iter().sum::<u32>();
         assert_eq!(sum, 1 + 10 + 2 + 3 + 4, "{stats:?}");
         assert_eq!(consumer.capacity(), 1);
+    });
+}
+
+/// One who takes a header is overtaken by others who take the next two: one links his, one comes too late and gives his back.
+#[test]
+fn a_header_given_back_meanwhile_leads_nobody_to_one_in_use() {
+    large_model(|| {
+        let config = Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(8);
+        let (producer, mut consumer) = LockFreeMPSCQueue::new(config.with_growth_factor(4.0)).unwrap().split();
+        producer.offer_batch(vec![0; 4]).unwrap();
+        producer.try_enqueue(0).unwrap();
+        assert_eq!(drain(&mut consumer), [0; 5]);
+        assert_eq!((producer.try_enqueue(1), producer.capacity()), (Ok(()), 1)); // two headers spare, the next push grows it
+        let threads = [producer.clone(), producer.clone(), producer.clone()]
+            .map(|producer| thread::spawn(move || producer.try_enqueue(1).unwrap()));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        producer.offer_batch(vec![1; 3]).unwrap(); // with one header more
+        assert_eq!(drain(&mut consumer), [1; 7]);
+        assert_eq!(producer.stats().current_size, 0);
     });
 }
 

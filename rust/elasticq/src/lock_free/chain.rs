@@ -78,6 +78,8 @@ pub(super) struct Chain<T, C> {
     pub(super) cold: CachePadded<AtomicUsize>,
     /// Headers to be used again, chained through `next`.
     pub(super) spares: AtomicPtr<Segment<T>>,
+    /// Headers that have to wait for a moment without pins first, chained through `link`.
+    pub(super) retired: AtomicPtr<Segment<T>>,
     pub(super) producers: AtomicUsize,
     pub(super) items: Signal,
     pub(super) room: Signal,
@@ -131,6 +133,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
             current: CachePadded::new(AtomicPtr::new(first)),
             cold: CachePadded::new(AtomicUsize::new(0)),
             spares: AtomicPtr::new(ptr::null_mut()),
+            retired: AtomicPtr::new(ptr::null_mut()),
             producers: AtomicUsize::new(0),
             items: Signal::new(),
             room: Signal::new(),
@@ -419,6 +422,12 @@ impl<T, C> Drop for Chain<T, C> {
             // SAFETY: each header is in one place, and no handle is left to look at it.
             let header = unsafe { Box::from_raw(spare) };
             spare = header.next.load(Ordering::SeqCst);
+        }
+        let mut retired = self.retired.swap(ptr::null_mut(), Ordering::SeqCst);
+        while !retired.is_null() {
+            // SAFETY: as above.
+            let header = unsafe { Box::from_raw(retired) };
+            retired = header.link.load(Ordering::SeqCst);
         }
     }
 }

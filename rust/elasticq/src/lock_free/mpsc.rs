@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
 use crate::sync::{AtomicU64, Backoff, Cell, Ordering, fence, order_seqcst};
 use crossbeam_utils::CachePadded;
+use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -159,6 +160,16 @@ impl<T> Core<T> {
     /// Gives retired headers back for use. A pinned thread may have found them before they were retired, so only after a
     /// moment without any; whoever is pinned later finds the current segment, which is none of them.
     fn recycle(&self, taker: &mut Taker<T>) {
+        if !self.retired.load(Ordering::Relaxed).is_null() {
+            // Prepared by producers and never linked.
+            let mut header = self.retired.swap(ptr::null_mut(), Ordering::SeqCst);
+            while !header.is_null() {
+                taker.retired.push(header);
+                // SAFETY: headers live as long as the queue, and what was taken off the list belongs to this thread.
+                header = unsafe { (*header).link.load(Ordering::SeqCst) };
+            }
+        }
+        order_seqcst();
         if !taker.retired.is_empty() && self.cold.load(Ordering::SeqCst) == 0 {
             for header in taker.retired.drain(..) {
                 self.keep_spare(header);

@@ -73,7 +73,7 @@ pub(super) struct Segment<T> {
     /// The position at which the segment ended.
     pub(super) end: AtomicU64,
     pub(super) next: AtomicPtr<Segment<T>>,
-    /// The list of the retired, where several consumers share one; `next` may still be read then.
+    /// The list of the retired; `next` may still be read then.
     pub(super) link: AtomicPtr<Segment<T>>,
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! head     the position to be taken next
 //! front    the segment it is in (for a moment, when a segment was drained, the one that begins right behind it)
-//! retired  segments that were drained, to be freed when no record names them any more
+//! retired  segments that were drained, to be freed when no record names them any more (a list in `chain`)
 //! ```
 //!
 //! **Take.** Read `head`; look at its slot in the segment that the consumer's record protects. Its stamp can fit only if
@@ -36,7 +36,6 @@ pub(super) struct Many<T> {
     head: CachePadded<AtomicU64>,
     front: CachePadded<AtomicPtr<Segment<T>>>,
     pub(super) records: Records<T>,
-    retired: AtomicPtr<Segment<T>>,
     /// Handles of consumers.
     pub(super) handles: AtomicUsize,
 }
@@ -79,7 +78,6 @@ impl<T> Core<T> {
             head: CachePadded::new(AtomicU64::new(0)),
             front: CachePadded::new(AtomicPtr::new(first)),
             records: Records::new(),
-            retired: AtomicPtr::new(ptr::null_mut()),
             handles: AtomicUsize::new(0),
         })
     }
@@ -216,27 +214,14 @@ impl<T> Core<T> {
         }
     }
 
-    fn retire(&self, segment: *mut Segment<T>) {
-        // SAFETY: headers live as long as the queue.
-        let link = unsafe { &(*segment).link };
-        let mut first = self.takers.retired.load(Ordering::SeqCst);
-        loop {
-            link.store(first, Ordering::SeqCst);
-            match self.takers.retired.compare_exchange(first, segment, Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) => return,
-                Err(now) => first = now,
-            }
-        }
-    }
-
     /// Frees the slots of retired segments that no record names. Their headers are used again after a moment without a
     /// pin, as in `chain`. All are taken off the list at once, and what has to wait is put back.
     #[cold]
     fn reclaim(&self) {
-        if self.takers.retired.load(Ordering::SeqCst).is_null() {
+        if self.retired.load(Ordering::SeqCst).is_null() {
             return;
         }
-        let mut header = self.takers.retired.swap(ptr::null_mut(), Ordering::SeqCst);
+        let mut header = self.retired.swap(ptr::null_mut(), Ordering::SeqCst);
         order_seqcst();
         let unpinned = self.cold.load(Ordering::SeqCst) == 0;
         while !header.is_null() {
@@ -375,12 +360,6 @@ impl<T> Core<T> {
 
 impl<T> Drop for Many<T> {
     fn drop(&mut self) {
-        let mut retired = self.retired.swap(ptr::null_mut(), Ordering::SeqCst);
-        while !retired.is_null() {
-            // SAFETY: a retired header is in this list and nowhere else, and nobody is left to look at it.
-            let header = unsafe { Box::from_raw(retired) };
-            retired = header.link.load(Ordering::SeqCst);
-        }
         let (front, head) = self.place();
         // SAFETY: nobody else is left; the head is in the front or has yet to enter it.
         unsafe { Segment::free_chain(front, head) };
