@@ -187,8 +187,7 @@ macro_rules! offer_again {
             /// # Errors
             /// As [`offer_batch`](Self::offer_batch).
             pub fn offer_batch_again(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
-                let mut items = items.into_iter();
-                self.core.push_all(&mut items).map_err(|reason| Rejected::new(reason, items.collect()))
+                self.core.push_all(items)
             }
         }
     )*};

@@ -56,14 +56,8 @@ macro_rules! producing {
         /// # Ok::<(), elasticq::BufferError>(())
         /// ```
         pub fn offer_batch(&self, items: Vec<T>) -> Result<(), $crate::Rejected<Vec<T>>> {
-            let mut items = items.into_iter();
-            match self.core.push_all(&mut items) {
-                Ok(()) => Ok(()),
-                Err(reason) => {
-                    let count = items.len();
-                    Err(self.core.count_refused(count, $crate::Rejected::new(reason, items.collect())))
-                }
-            }
+            let count = items.len();
+            self.core.push_all(items).map_err(|rejected| self.core.count_refused(count, rejected))
         }
 
         /// Adds `item` at the end, blocking up to `timeout` until there is room.
@@ -72,6 +66,35 @@ macro_rules! producing {
         /// `Timeout(timeout)`, `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`](crate::Rejected) holds the item.
         pub fn offer_within(&self, item: T, timeout: std::time::Duration) -> Result<(), $crate::Rejected<T>> {
             self.core.push_within(item, timeout).map_err(|rejected| self.core.count_refused(1, rejected))
+        }
+
+        /// Adds all of `items`, next to each other and with one claim, or none of them, blocking up to `timeout` until there is
+        /// room for all. Whoever needs less room may be served before. A batch larger than `max_capacity` is refused at once.
+        ///
+        /// # Errors
+        /// As [`offer_within`](Self::offer_within), and `MaxCapacityReached(max_capacity)` for a batch that never fits; the
+        /// [`Rejected`](crate::Rejected) holds the items.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::{BufferError, Config, ", $queue, "};")]
+        /// use std::time::Duration;
+        ///
+        /// let four = Config::default().with_initial_capacity(4).with_min_capacity(4).with_max_capacity(4);
+        #[doc = concat!("let queue = ", $queue, "::new(four)?;")]
+        /// queue.offer_batch_within(vec![1, 2, 3], Duration::from_secs(1))?;
+        /// let brief = Duration::from_millis(1);
+        /// let (reason, items) = queue.offer_batch_within(vec![4, 5], brief).unwrap_err().into_parts();
+        /// assert_eq!((reason, items), (BufferError::Timeout(brief), vec![4, 5]));
+        /// # Ok::<(), BufferError>(())
+        /// ```
+        pub fn offer_batch_within(
+            &self,
+            items: Vec<T>,
+            timeout: std::time::Duration,
+        ) -> Result<(), $crate::Rejected<Vec<T>>> {
+            let count = items.len();
+            self.core.push_all_within(items, timeout).map_err(|rejected| self.core.count_refused(count, rejected))
         }
     };
 }
@@ -130,7 +153,10 @@ macro_rules! buffer {
                 self.offer(item)
             }
             fn push_batch(&self, items: Vec<T>) -> $crate::BufferResult<()> {
-                Ok(self.offer_batch(items)?)
+                match self.core.push_timeout {
+                    None => Ok(self.offer_batch(items)?),
+                    Some(timeout) => Ok(self.offer_batch_within(items, timeout)?),
+                }
             }
             fn pop(&self) -> $crate::BufferResult<T> {
                 match self.core.pop_timeout {
@@ -142,7 +168,10 @@ macro_rules! buffer {
                 self.try_dequeue()?.ok_or($crate::BufferError::Empty)
             }
             fn pop_batch(&self, max_items: usize) -> $crate::BufferResult<Vec<T>> {
-                self.dequeue_batch(max_items)
+                match self.core.pop_timeout {
+                    None => self.dequeue_batch(max_items),
+                    Some(timeout) => self.dequeue_batch_within(max_items, timeout),
+                }
             }
             fn len(&self) -> usize {
                 self.len()

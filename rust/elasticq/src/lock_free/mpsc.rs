@@ -4,6 +4,7 @@
 //! goes from position to position, takes what was published, counts it in `popped`, and retires segments that it has
 //! drained. It is the only one that does, so all of its state but the count is in plain cells.
 
+use super::batch::{reserve, take_within};
 use super::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Takers, position, renewal_interval};
 use super::handles::{buffer, debug, producing, watching};
 use super::pace::Pace;
@@ -212,14 +213,27 @@ impl<T> Core<T> {
 
     fn take_batch(&self, taker: &mut Taker<T>, max_items: usize) -> BufferResult<Vec<T>> {
         let mut items = Vec::new();
+        self.take_more(taker, &mut items, max_items)?;
+        Ok(items)
+    }
+
+    /// Up to `max_items`, waiting for the first until `deadline`.
+    fn take_batch_until(
+        &self,
+        mut taker: &mut Taker<T>,
+        max_items: usize,
+        deadline: Option<Instant>,
+    ) -> BufferResult<Vec<T>> {
+        let take_more = |taker: &mut &mut Taker<T>, items: &mut Vec<T>, max| self.take_more(taker, items, max);
+        take_within(&mut taker, max_items, take_more, |taker| self.take_until(taker, deadline))
+    }
+
+    /// Takes up to `max_items` more. Fails only where `items` stays empty, or there is no memory for more.
+    fn take_more(&self, taker: &mut Taker<T>, items: &mut Vec<T>, max_items: usize) -> BufferResult<()> {
         let there = position(self.tail.load(Ordering::Acquire)).saturating_sub(taker.head);
         let wanted = max_items.min(usize::try_from(there.max(1)).unwrap_or(usize::MAX));
-        items.try_reserve_exact(wanted).map_err(|_| {
-            BufferError::ResizeError(format!(
-                "no memory for a batch of {wanted} items of {} bytes each",
-                size_of::<T>()
-            ))
-        })?;
+        reserve(items, wanted)?;
+        let wanted = items.len() + wanted;
         while items.len() < wanted {
             match self.try_take(taker) {
                 Ok(Some(item)) => items.push(item),
@@ -227,9 +241,9 @@ impl<T> Core<T> {
                 Err(_) if !items.is_empty() => break,
                 Err(error) => return Err(error),
             }
-            self.take_run(taker, &mut items, wanted);
+            self.take_run(taker, items, wanted);
         }
-        Ok(items)
+        Ok(())
     }
 
     /// Takes what is published in the front segment until there are `wanted` items or something else is due, and says so once.
@@ -287,7 +301,8 @@ impl<T> Core<T> {
 /// Pushing and taking are one claim and one stamp each: a push is lock-free (some push always succeeds), taking is
 /// wait-free. Capacity follows the use between `min_capacity` and `max_capacity` as in every queue of this crate; a burst
 /// that fits `max_capacity` is never refused, also while the consumer is stalled, and the memory goes back when it has
-/// been taken. Items of one producer come out in their order.
+/// been taken. (Once the queue is closed, too, but for the segment in use, which goes with the last handle.) Items of one
+/// producer come out in their order.
 ///
 /// This handle is shared by reference; taking through it checks that nobody else is taking at the moment.
 /// [`split`](Self::split) gives handles for which the types do that.
@@ -384,6 +399,27 @@ impl<T> LockFreeMPSCQueue<T> {
         let mut turn = self.core.turn()?;
         self.core.take_until(turn.taker(), Instant::now().checked_add(timeout))
     }
+
+    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    ///
+    /// # Errors
+    /// As [`dequeue_batch`](Self::dequeue_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeMPSCQueue};
+    /// use std::time::Duration;
+    ///
+    /// let queue = LockFreeMPSCQueue::new(Config::default())?;
+    /// assert_eq!(queue.dequeue_batch_within(2, Duration::from_millis(1)), Ok(vec![]));
+    /// queue.offer_batch(vec![1, 2, 3])?;
+    /// assert_eq!(queue.dequeue_batch_within(2, Duration::from_millis(1)), Ok(vec![1, 2]));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn dequeue_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
+        let mut turn = self.core.turn()?;
+        self.core.take_batch_until(turn.taker(), max_items, Instant::now().checked_add(timeout))
+    }
 }
 
 impl<T> Producer<T> {
@@ -428,6 +464,27 @@ impl<T> Consumer<T> {
     pub fn dequeue_within(&mut self, timeout: Duration) -> BufferResult<Option<T>> {
         let (core, taker) = self.taker();
         core.take_until(taker, Instant::now().checked_add(timeout))
+    }
+
+    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    ///
+    /// # Errors
+    /// As [`dequeue_batch`](Self::dequeue_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeMPSCQueue};
+    /// use std::time::Duration;
+    ///
+    /// let (producer, mut consumer) = LockFreeMPSCQueue::new(Config::default())?.split();
+    /// let sender = std::thread::spawn(move || producer.offer_batch(vec![1, 2, 3]));
+    /// assert_eq!(consumer.dequeue_batch_within(3, Duration::from_secs(60)), Ok(vec![1, 2, 3]));
+    /// sender.join().unwrap()?;
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn dequeue_batch_within(&mut self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
+        let (core, taker) = self.taker();
+        core.take_batch_until(taker, max_items, Instant::now().checked_add(timeout))
     }
 }
 

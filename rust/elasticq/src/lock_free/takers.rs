@@ -21,6 +21,7 @@
 //! **A stalled consumer** between claim and moving out keeps its slot, and with it the room beyond the next lap, from
 //! being used; everybody else goes on, and a queue that may grow grows around it.
 
+use super::batch::{reserve, take_within};
 use super::chain::{CLOSED, Chain, SEALED, Takers, position, renewal_interval};
 use super::records::{Record, Records};
 use super::segment::Segment;
@@ -284,16 +285,33 @@ impl<T> Core<T> {
     /// Up to `max_items`, with one claim for each stretch that is published in one segment.
     pub(super) fn take_batch(&self, record: &Record<T>, max_items: usize) -> BufferResult<Vec<T>> {
         let mut items = Vec::new();
+        self.take_more(record, &mut items, max_items)?;
+        Ok(items)
+    }
+
+    /// Up to `max_items`, waiting for the first until `deadline`.
+    pub(super) fn take_batch_until(
+        &self,
+        mut record: &Record<T>,
+        max_items: usize,
+        deadline: Option<Instant>,
+    ) -> BufferResult<Vec<T>> {
+        let take_more = |record: &mut &Record<T>, items: &mut Vec<T>, max| self.take_more(record, items, max);
+        take_within(&mut record, max_items, take_more, |record| self.take_until(record, deadline))
+    }
+
+    /// Takes up to `max_items` more. Fails only where `items` stays empty.
+    fn take_more(&self, record: &Record<T>, items: &mut Vec<T>, max_items: usize) -> BufferResult<()> {
+        let wanted_in_all = items.len().saturating_add(max_items);
         let mut failed = 0;
-        while items.len() < max_items {
+        while items.len() < wanted_in_all {
             let Some((segment, head)) = self.find_head(record) else { break };
-            let wanted = segment.slots().min((max_items - items.len()) as u64);
+            let wanted = segment.slots().min((wanted_in_all - items.len()) as u64);
             // SAFETY: the record names this segment.
             let published = |position: &u64| unsafe { segment.published(*position) }.is_some();
             let count = (head..head + wanted).take_while(published).count();
-            if let Err(error) = items.try_reserve(count) {
-                let no_memory = BufferError::ResizeError(format!("no memory to take {count} items: {error}"));
-                return if items.is_empty() { Err(no_memory) } else { Ok(items) };
+            if let Err(no_memory) = reserve(items, count) {
+                return if items.is_empty() { Err(no_memory) } else { Ok(()) };
             }
             if self.take_over(record, head, count as u64) {
                 // SAFETY: as above.
@@ -308,9 +326,10 @@ impl<T> Core<T> {
         }
         if items.is_empty() && max_items > 0 {
             // What came since may be taken along; an end that was reached is to be told.
-            return Ok(self.try_take(record)?.into_iter().collect());
+            reserve(items, 1)?;
+            items.extend(self.try_take(record)?);
         }
-        Ok(items)
+        Ok(())
     }
 
     /// The next item, waiting for it until `deadline`; `None` waits for ever.
