@@ -118,6 +118,9 @@ impl<T, C: Takers<T>> Chain<T, C> {
     }
 
     /// Shrinks a queue that is sparsely used after `popped` items were taken. The caller is pinned or the one consumer.
+    ///
+    /// Not a closed one: its items stay in the segments that they are in, so until the last was taken a smaller segment behind
+    /// them would only be memory more; and then the handles go, and with them the queue.
     pub(super) fn shrink(&self, popped: u64) {
         // In this order: if the tail is sealed from the value read here, it is this segment that ends.
         let tail = self.tail.load(Ordering::SeqCst);
