@@ -72,6 +72,13 @@ MUTANTS = [
         "loom_mpsc::a_header_is_not_used_again_under_a_helper",
     ),
     Mutant(
+        "mpsc-header-given-back-under-a-pin",
+        RESIZE,
+        "            self.retire(fresh);\n",
+        "            self.keep_spare(fresh);\n",
+        "loom_mpsc::a_header_given_back_meanwhile_leads_nobody_to_one_in_use",
+    ),
+    Mutant(
         "mpsc-links-over-another-link",
         RESIZE,
         """if segment.next.compare_exchange(ptr::null_mut(), fresh, Ordering::SeqCst, Ordering::SeqCst).is_err() {""",
@@ -146,6 +153,25 @@ MUTANTS = [
         "        if settled.is_ok() && self.room.has_sleepers() {",
         "        if false {",
         "loom_mpsc::two_places_freed_at_once_reach_two_producers_who_wait",
+    ),
+    Mutant(
+        "mpsc-batch-waits-as-if-for-one-place",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "self.put_within(items, timeout, Signal::bulk_waiter,",
+        "self.put_within(items, timeout, Signal::waiter,",
+        "loom_mpsc::a_place_that_is_too_little_for_a_batch_reaches_who_waits_behind_it",
+    ),
+    Mutant(
+        "mpsc-batch-sleeps-without-a-second-look",
+        "rust/elasticq/src/lock_free/chain.rs",
+        """            order_seqcst();
+            item = match put(item) {
+                Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
+                settled => return self.pass_room_on(waiter, settled),
+            };
+""",
+        "",
+        "loom_mpsc::room_for_all_reaches_a_batch_that_waits",
     ),
     Mutant(
         "mpsc-close-wakes-no-consumer",

@@ -95,6 +95,17 @@ MUTANTS = [
         "loom_spsc::freed_room_reaches_the_producer_who_waits",
     ),
     Mutant(
+        "spsc-batch-sleeps-without-a-second-look",
+        "rust/elasticq/src/lock_free/spsc/producer.rs",
+        "                None => sleeper = Some(Sleeper::new(&self.room, &self.notes, PRODUCER_SLEEPS)),",
+        """                None => {
+                    sleeper = None::<Sleeper<'_>>;
+                    let mut sleeper = Sleeper::new(&self.room, &self.notes, PRODUCER_SLEEPS);
+                    expired = !sleeper.waiter.wait_until(deadline);
+                }""",
+        "loom_spsc::room_for_all_reaches_a_batch_that_waits",
+    ),
+    Mutant(
         "spsc-release-wakes-nobody",
         "rust/elasticq/src/lock_free/spsc/consumer.rs",
         "        self.room.wake(1);\n",

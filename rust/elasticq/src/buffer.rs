@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 /// The operations that all buffers share; wrappers, conformance tests and benchmarks are written once against it.
 ///
-/// All methods take `&self` and may be called from any thread. Whether `push` and `pop` wait is the buffer's
-/// configuration; [`offer`](Self::offer) and [`try_pop`](Self::try_pop) never do.
+/// All methods take `&self` and may be called from any thread. Whether [`push`](Self::push) and
+/// [`push_batch`](Self::push_batch), [`pop`](Self::pop) and [`pop_batch`](Self::pop_batch) wait is the buffer's
+/// configuration (`push_timeout`, `pop_timeout`); [`offer`](Self::offer) and [`try_pop`](Self::try_pop) never do.
 ///
 /// # Examples
 /// ```
@@ -36,7 +37,8 @@ pub trait Buffer<T> {
     /// As [`push`](Self::push), with the item handed back.
     fn offer(&self, item: T) -> Result<(), Rejected<T>>;
 
-    /// Adds all of `items` or, on an error, none.
+    /// Adds all of `items` or, on an error, none; waits for room for all if the buffer is configured to. A batch larger than
+    /// the buffer can ever be is refused at once.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -54,7 +56,7 @@ pub trait Buffer<T> {
     /// `Empty`, or `Closed` once a closed buffer is empty.
     fn try_pop(&self) -> BufferResult<T>;
 
-    /// Takes up to `max_items`; an empty buffer gives an empty vector.
+    /// Takes up to `max_items`; waits for the first if the buffer is configured to. An empty vector when there is none.
     ///
     /// # Errors
     /// `Closed` once a closed buffer is empty, `ResizeError` when there is no memory for the vector.

@@ -28,7 +28,8 @@ pub struct QueueStats {
     pub current_size: usize,
     /// The logical capacity now, in items.
     pub current_capacity: usize,
-    /// The most items the queue has held at once.
+    /// The most items the queue has held at once. The queues without locks do not keep it, since no side of theirs sees every
+    /// length; there it is 0.
     pub peak_size: usize,
     /// How often the capacity grew.
     pub grown: u64,

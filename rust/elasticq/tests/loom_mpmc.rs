@@ -246,6 +246,57 @@ fn two_places_freed_at_once_reach_two_producers() {
 }
 
 #[test]
+fn room_for_all_reaches_a_batch_that_waits() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(2, 2)).unwrap().split();
+        producer.offer_batch(vec![1, 2]).unwrap();
+        let thread = thread::spawn(move || {
+            producer.offer_batch_within(vec![3, 4], FOREVER).unwrap();
+            producer
+        });
+        assert_eq!(consumer.try_dequeue(), Ok(Some(1)));
+        assert_eq!(consumer.try_dequeue(), Ok(Some(2)));
+        drop(thread.join().unwrap());
+        assert_eq!(consumer.dequeue_batch(3), Ok(vec![3, 4]));
+    });
+}
+
+#[test]
+fn the_first_of_a_batch_wakes_who_waits_for_it() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(2, 2)).unwrap().split();
+        let thread = thread::spawn(move || {
+            producer.try_enqueue(1).unwrap();
+            producer.try_enqueue(2).unwrap();
+            producer
+        });
+        let mut taken = consumer.dequeue_batch_within(2, FOREVER).unwrap();
+        assert!(taken == [1] || taken == [1, 2], "{taken:?}");
+        drop(thread.join().unwrap());
+        taken.extend(consumer.dequeue_batch(2).unwrap_or_default());
+        assert_eq!(taken, [1, 2]);
+    });
+}
+
+/// One place wakes the batch, which can't use it, and so must not keep it from who can.
+#[test]
+fn a_place_that_is_too_little_for_a_batch_reaches_who_waits_behind_it() {
+    large_model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(2, 2)).unwrap().split();
+        producer.offer_batch(vec![1, 2]).unwrap();
+        let other = producer.clone();
+        let batch = thread::spawn(move || drop(other.offer_batch_within(vec![3, 4], FOREVER)));
+        let single = producer.clone();
+        let single = thread::spawn(move || single.offer_within(5, FOREVER).unwrap());
+        assert_eq!(consumer.try_dequeue(), Ok(Some(1)));
+        single.join().unwrap();
+        drop(consumer); // the batch is still waiting
+        batch.join().unwrap();
+        drop(producer);
+    });
+}
+
+#[test]
 fn closing_wakes_a_consumer_who_waits() {
     model(|| {
         let (producer, mut consumer) = LockFreeMPMCQueue::<Box<u32>>::new(between(1, 1)).unwrap().split();

@@ -8,7 +8,7 @@ use elasticq::lock_free::Consumer;
 use elasticq::{BufferError, Config, LockFreeMPSCQueue};
 use loom::thread;
 use std::sync::Arc;
-use support::{FOREVER, model};
+use support::{FOREVER, large_model, model};
 
 /// A queue that starts at `min` and may grow to `max`.
 fn queue<T>(min: usize, max: usize) -> LockFreeMPSCQueue<T> {
@@ -191,6 +191,27 @@ fn a_header_is_not_used_again_under_a_helper() {
     });
 }
 
+/// One who takes a header is overtaken by others who take the next two: one links his, one comes too late and gives his back.
+#[test]
+fn a_header_given_back_meanwhile_leads_nobody_to_one_in_use() {
+    large_model(|| {
+        let config = Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(8);
+        let (producer, mut consumer) = LockFreeMPSCQueue::new(config.with_growth_factor(4.0)).unwrap().split();
+        producer.offer_batch(vec![0; 4]).unwrap();
+        producer.try_enqueue(0).unwrap();
+        assert_eq!(drain(&mut consumer), [0; 5]);
+        assert_eq!((producer.try_enqueue(1), producer.capacity()), (Ok(()), 1)); // two headers spare, the next push grows it
+        let threads = [producer.clone(), producer.clone(), producer.clone()]
+            .map(|producer| thread::spawn(move || producer.try_enqueue(1).unwrap()));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        producer.offer_batch(vec![1; 3]).unwrap(); // with one header more
+        assert_eq!(drain(&mut consumer), [1; 7]);
+        assert_eq!(producer.stats().current_size, 0);
+    });
+}
+
 // ---- close and drop
 
 #[test]
@@ -303,6 +324,57 @@ fn two_places_freed_at_once_reach_two_producers_who_wait() {
             thread.join().unwrap();
         }
         assert_eq!(consumer.dequeue_batch(3), Ok(vec![3, 3]));
+    });
+}
+
+#[test]
+fn room_for_all_reaches_a_batch_that_waits() {
+    model(|| {
+        let (producer, mut consumer) = queue(2, 2).split();
+        producer.offer_batch(vec![1, 2]).unwrap();
+        let thread = thread::spawn(move || {
+            producer.offer_batch_within(vec![3, 4], FOREVER).unwrap();
+            producer
+        });
+        assert_eq!(consumer.try_dequeue(), Ok(Some(1)));
+        assert_eq!(consumer.try_dequeue(), Ok(Some(2)));
+        drop(thread.join().unwrap());
+        assert_eq!(consumer.dequeue_batch(3), Ok(vec![3, 4]));
+    });
+}
+
+#[test]
+fn the_first_of_a_batch_wakes_who_waits_for_it() {
+    model(|| {
+        let (producer, mut consumer) = queue(2, 2).split();
+        let thread = thread::spawn(move || {
+            producer.try_enqueue(1).unwrap();
+            producer.try_enqueue(2).unwrap();
+            producer
+        });
+        let mut taken = consumer.dequeue_batch_within(2, FOREVER).unwrap();
+        assert!(taken == [1] || taken == [1, 2], "{taken:?}");
+        drop(thread.join().unwrap());
+        taken.extend(consumer.dequeue_batch(2).unwrap_or_default());
+        assert_eq!(taken, [1, 2]);
+    });
+}
+
+/// One place wakes the batch, which can't use it, and so must not keep it from who can.
+#[test]
+fn a_place_that_is_too_little_for_a_batch_reaches_who_waits_behind_it() {
+    model(|| {
+        let (producer, mut consumer) = queue(2, 2).split();
+        producer.offer_batch(vec![1, 2]).unwrap();
+        let other = producer.clone();
+        let batch = thread::spawn(move || drop(other.offer_batch_within(vec![3, 4], FOREVER)));
+        let single = producer.clone();
+        let single = thread::spawn(move || single.offer_within(5, FOREVER).unwrap());
+        assert_eq!(consumer.try_dequeue(), Ok(Some(1)));
+        single.join().unwrap();
+        drop(consumer); // the batch is still waiting
+        batch.join().unwrap();
+        drop(producer);
     });
 }
 

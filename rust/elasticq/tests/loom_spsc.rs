@@ -203,6 +203,39 @@ fn two_sides_who_both_wait_serve_each_other() {
 }
 
 #[test]
+fn room_for_all_reaches_a_batch_that_waits() {
+    model(|| {
+        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(2, 2)).unwrap().split();
+        producer.offer_batch(vec![1, 2]).unwrap();
+        let thread = thread::spawn(move || {
+            producer.offer_batch_within(vec![3, 4], FOREVER).unwrap();
+            producer
+        });
+        assert_eq!(consumer.try_dequeue(), Ok(Some(1)));
+        assert_eq!(consumer.try_dequeue(), Ok(Some(2)));
+        drop(thread.join().unwrap());
+        assert_eq!(consumer.dequeue_batch(3), Ok(vec![3, 4]));
+    });
+}
+
+#[test]
+fn the_first_of_a_batch_wakes_who_waits_for_it() {
+    model(|| {
+        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(2, 2)).unwrap().split();
+        let thread = thread::spawn(move || {
+            producer.try_enqueue(1).unwrap();
+            producer.try_enqueue(2).unwrap();
+            producer
+        });
+        let mut taken = consumer.dequeue_batch_within(2, FOREVER).unwrap();
+        assert!(taken == [1] || taken == [1, 2], "{taken:?}");
+        drop(thread.join().unwrap());
+        taken.extend(consumer.dequeue_batch(2).unwrap_or_default());
+        assert_eq!(taken, [1, 2]);
+    });
+}
+
+#[test]
 fn closing_wakes_a_consumer_and_a_producer_who_wait() {
     model(|| {
         let (producer, mut consumer) = LockFreeSPSCQueue::<u32>::new(between(1, 1)).unwrap().split();

@@ -181,6 +181,30 @@ fn look_until_closed(queue: Producer<Box<Message>>) -> thread::JoinHandle<()> {
     })
 }
 
+/// What was drained is freed, nothing is allocated for it, and the last segment goes with the last handle.
+#[test]
+fn a_closed_queue_gives_its_memory_back_as_it_is_drained() {
+    const MAX: usize = 65_536;
+    let _alone = alone();
+    let before = ALLOCATOR.allocated();
+    let queue = LockFreeMPSCQueue::new(between(1, MAX)).unwrap();
+    for number in 0..MAX {
+        queue.try_enqueue(number).unwrap();
+    }
+    queue.close();
+    let full = ALLOCATOR.allocated();
+    for number in 0..MAX {
+        assert_eq!(queue.try_dequeue(), Ok(Some(number)));
+        assert!(ALLOCATOR.allocated() <= full + NOISE);
+    }
+    assert_eq!((queue.try_dequeue(), queue.capacity()), (Err(BufferError::Closed), MAX));
+    // The last step of the growth was half of all.
+    let freed = full - ALLOCATOR.allocated();
+    assert!(freed >= (full - before) / 2 - NOISE, "{freed} of {full}");
+    drop(queue);
+    assert!(ALLOCATOR.allocated() <= before + NOISE);
+}
+
 /// Each growth step is a segment of its own; if there were one for each item, a burst would take its square in memory.
 #[test]
 fn a_burst_takes_little_more_than_its_size_whatever_the_factor() {

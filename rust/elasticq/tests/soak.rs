@@ -134,21 +134,18 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// Takes until the queue is closed: what is there in a batch, and where there is nothing, waits for one.
+/// Takes until the queue is closed: batches, and after one that was not full a single item. It waits for either.
 fn receive(queue: &impl Buffer<Box<Message>>, producers: usize, marks: &Marks, count: impl Fn(u64)) {
     let _closing = Closing(queue);
     let mut next = vec![0; producers];
+    let mut single = false;
     loop {
-        let mut messages = match queue.pop_batch(100) {
+        let taken = if single { queue.pop().map(|message| vec![message]) } else { queue.pop_batch(100) };
+        let messages = match taken {
             Ok(messages) => messages,
             Err(error) => return assert_eq!(error, BufferError::Closed),
         };
-        if messages.is_empty() {
-            match queue.pop() {
-                Ok(message) => messages.push(message),
-                Err(error) => return assert_eq!(error, BufferError::Closed),
-            }
-        }
+        single = !single && messages.len() < 100;
         for message in &messages {
             assert!(message.is_whole(), "damaged: {message:?}");
             assert!(marks.mark(message), "doubled: {message:?}");

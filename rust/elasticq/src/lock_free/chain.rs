@@ -78,6 +78,8 @@ pub(super) struct Chain<T, C> {
     pub(super) cold: CachePadded<AtomicUsize>,
     /// Headers to be used again, chained through `next`.
     pub(super) spares: AtomicPtr<Segment<T>>,
+    /// Headers that have to wait for a moment without pins first, chained through `link`.
+    pub(super) retired: AtomicPtr<Segment<T>>,
     pub(super) producers: AtomicUsize,
     pub(super) items: Signal,
     pub(super) room: Signal,
@@ -131,6 +133,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
             current: CachePadded::new(AtomicPtr::new(first)),
             cold: CachePadded::new(AtomicUsize::new(0)),
             spares: AtomicPtr::new(ptr::null_mut()),
+            retired: AtomicPtr::new(ptr::null_mut()),
             producers: AtomicUsize::new(0),
             items: Signal::new(),
             room: Signal::new(),
@@ -216,15 +219,34 @@ impl<T, C: Takers<T>> Chain<T, C> {
 
     /// Adds an item, waiting for room.
     pub(super) fn push_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
-        let mut item = match self.push(item) {
+        self.put_within(item, timeout, Signal::waiter, |item| self.push(item))
+    }
+
+    /// Adds all of `items` or none, waiting for room for all. A batch that can never fit is refused at once.
+    pub(super) fn push_all_within(&self, items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
+        if items.len() > self.elasticity.max() {
+            return self.push_all(items);
+        }
+        self.put_within(items, timeout, Signal::bulk_waiter, |items| self.push_all(items))
+    }
+
+    /// Tries `put` until there is room; `register` says what kind of waiter it is that waits for it.
+    fn put_within<I>(
+        &self,
+        item: I,
+        timeout: Duration,
+        register: impl Fn(&Signal) -> Waiter<'_>,
+        put: impl Fn(I) -> Result<(), Rejected<I>>,
+    ) -> Result<(), Rejected<I>> {
+        let mut item = match put(item) {
             Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
             settled => return settled,
         };
         let deadline = Instant::now().checked_add(timeout);
         loop {
-            let mut waiter = self.room.waiter();
+            let mut waiter = register(&self.room);
             order_seqcst();
-            item = match self.push(item) {
+            item = match put(item) {
                 Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
                 settled => return self.pass_room_on(waiter, settled),
             };
@@ -233,7 +255,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
             let soon = Instant::now() + SETTLED;
             let until = deadline.map_or(soon, |deadline| deadline.min(soon));
             if !cfg!(loom) && !waiter.wait_until(Some(until)) {
-                item = match self.push(item) {
+                item = match put(item) {
                     Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
                     settled => return self.pass_room_on(waiter, settled),
                 };
@@ -245,7 +267,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
     }
 
     /// Several places that come free at once wake one producer; who found one and may have left more wakes the next.
-    fn pass_room_on(&self, waiter: Waiter<'_>, settled: Result<(), Rejected<T>>) -> Result<(), Rejected<T>> {
+    fn pass_room_on<I>(&self, waiter: Waiter<'_>, settled: Result<(), Rejected<I>>) -> Result<(), Rejected<I>> {
         drop(waiter);
         if settled.is_ok() && self.room.has_sleepers() {
             self.room.wake(1);
@@ -265,10 +287,9 @@ impl<T, C: Takers<T>> Chain<T, C> {
         if count == 0 {
             return if self.is_closed() { Err(Rejected::new(BufferError::Closed, items)) } else { Ok(()) };
         }
-        let claimed = self.claim_plain(count);
-        let _pin = claimed.is_none().then(|| self.pin());
-        let claimed = claimed.map_or_else(|| self.claim_with_care(count), Ok);
-        let (segment, first) = match claimed {
+        let plain = self.claim_plain(count);
+        let _pin = plain.is_none().then(|| self.pin());
+        let (segment, first) = match plain.map_or_else(|| self.claim_with_care(count), Ok) {
             Ok(claimed) => claimed,
             Err(reason) => return Err(Rejected::new(reason, items)),
         };
@@ -426,6 +447,12 @@ impl<T, C> Drop for Chain<T, C> {
             // SAFETY: each header is in one place, and no handle is left to look at it.
             let header = unsafe { Box::from_raw(spare) };
             spare = header.next.load(Ordering::SeqCst);
+        }
+        let mut retired = self.retired.swap(ptr::null_mut(), Ordering::SeqCst);
+        while !retired.is_null() {
+            // SAFETY: as above.
+            let header = unsafe { Box::from_raw(retired) };
+            retired = header.link.load(Ordering::SeqCst);
         }
     }
 }

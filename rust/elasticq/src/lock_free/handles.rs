@@ -66,6 +66,35 @@ macro_rules! producing {
         pub fn offer_within(&self, item: T, timeout: std::time::Duration) -> Result<(), $crate::Rejected<T>> {
             self.core.push_within(item, timeout).map_err(|rejected| self.core.count_refused(1, rejected))
         }
+
+        /// Adds all of `items`, next to each other and with one claim, or none of them, blocking up to `timeout` until there is
+        /// room for all. Whoever needs less room may be served before. A batch larger than `max_capacity` is refused at once.
+        ///
+        /// # Errors
+        /// As [`offer_within`](Self::offer_within), and `MaxCapacityReached(max_capacity)` for a batch that never fits; the
+        /// [`Rejected`](crate::Rejected) holds the items.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::{BufferError, Config, ", $queue, "};")]
+        /// use std::time::Duration;
+        ///
+        /// let four = Config::default().with_initial_capacity(4).with_min_capacity(4).with_max_capacity(4);
+        #[doc = concat!("let queue = ", $queue, "::new(four)?;")]
+        /// queue.offer_batch_within(vec![1, 2, 3], Duration::from_secs(1))?;
+        /// let brief = Duration::from_millis(1);
+        /// let (reason, items) = queue.offer_batch_within(vec![4, 5], brief).unwrap_err().into_parts();
+        /// assert_eq!((reason, items), (BufferError::Timeout(brief), vec![4, 5]));
+        /// # Ok::<(), BufferError>(())
+        /// ```
+        pub fn offer_batch_within(
+            &self,
+            items: Vec<T>,
+            timeout: std::time::Duration,
+        ) -> Result<(), $crate::Rejected<Vec<T>>> {
+            let count = items.len();
+            self.core.push_all_within(items, timeout).map_err(|rejected| self.core.count_refused(count, rejected))
+        }
     };
 }
 
@@ -123,7 +152,10 @@ macro_rules! buffer {
                 self.offer(item)
             }
             fn push_batch(&self, items: Vec<T>) -> $crate::BufferResult<()> {
-                Ok(self.offer_batch(items)?)
+                match self.core.push_timeout {
+                    None => Ok(self.offer_batch(items)?),
+                    Some(timeout) => Ok(self.offer_batch_within(items, timeout)?),
+                }
             }
             fn pop(&self) -> $crate::BufferResult<T> {
                 match self.core.pop_timeout {
@@ -135,7 +167,10 @@ macro_rules! buffer {
                 self.try_dequeue()?.ok_or($crate::BufferError::Empty)
             }
             fn pop_batch(&self, max_items: usize) -> $crate::BufferResult<Vec<T>> {
-                self.dequeue_batch(max_items)
+                match self.core.pop_timeout {
+                    None => self.dequeue_batch(max_items),
+                    Some(timeout) => self.dequeue_batch_within(max_items, timeout),
+                }
             }
             fn len(&self) -> usize {
                 self.len()

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 /// Pushing and taking are one claim each, and lock-free: some push and some take always succeed. Each item goes to exactly
 /// one consumer, in the order of the queue; what one consumer takes of one producer is in that producer's order. Capacity
 /// follows the use between `min_capacity` and `max_capacity` as in every queue of this crate; a burst that fits
-/// `max_capacity` is never refused, also while the consumers rest, and the memory goes back when it has been taken.
+/// `max_capacity` is never refused, also while the consumers rest, and the memory goes back when it has been taken. (Once
+/// the queue is closed, too, but for the segment in use, which goes with the last handle.)
 ///
 /// This handle is shared by reference: any thread may put in and take through it. [`split`](Self::split) gives handles,
 /// with which taking is cheaper.
@@ -124,6 +125,27 @@ impl<T> LockFreeMPMCQueue<T> {
         let turn = Turn::new(&self.core);
         self.core.take_until(turn.0, Instant::now().checked_add(timeout))
     }
+
+    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    ///
+    /// # Errors
+    /// As [`dequeue_batch`](Self::dequeue_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeMPMCQueue};
+    /// use std::time::Duration;
+    ///
+    /// let queue = LockFreeMPMCQueue::new(Config::default())?;
+    /// assert_eq!(queue.dequeue_batch_within(2, Duration::from_millis(1)), Ok(vec![]));
+    /// queue.offer_batch(vec![1, 2, 3])?;
+    /// assert_eq!(queue.dequeue_batch_within(2, Duration::from_millis(1)), Ok(vec![1, 2]));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn dequeue_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
+        let turn = Turn::new(&self.core);
+        self.core.take_batch_until(turn.0, max_items, Instant::now().checked_add(timeout))
+    }
 }
 
 impl<T> MpmcProducer<T> {
@@ -168,6 +190,26 @@ impl<T> MpmcConsumer<T> {
     /// As [`try_dequeue`](Self::try_dequeue).
     pub fn dequeue_within(&mut self, timeout: Duration) -> BufferResult<Option<T>> {
         self.core.take_until(self.record(), Instant::now().checked_add(timeout))
+    }
+
+    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    ///
+    /// # Errors
+    /// As [`dequeue_batch`](Self::dequeue_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeMPMCQueue};
+    /// use std::time::Duration;
+    ///
+    /// let (producer, mut consumer) = LockFreeMPMCQueue::new(Config::default())?.split();
+    /// let sender = std::thread::spawn(move || producer.offer_batch(vec![1, 2, 3]));
+    /// assert_eq!(consumer.dequeue_batch_within(3, Duration::from_secs(60)), Ok(vec![1, 2, 3]));
+    /// sender.join().unwrap()?;
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn dequeue_batch_within(&mut self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
+        self.core.take_batch_until(self.record(), max_items, Instant::now().checked_add(timeout))
     }
 }
 

@@ -4,6 +4,7 @@
 //! goes from position to position, takes what was published, counts it in `popped`, and retires segments that it has
 //! drained. It is the only one that does, so all of its state but the count is in plain cells.
 
+use super::batch::{reserve, take_within};
 use super::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Takers, position, renewal_interval};
 use super::handles::{buffer, debug, producing, watching};
 use super::pace::Pace;
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
 use crate::sync::{AtomicU64, Backoff, Cell, Ordering, fence, order_seqcst};
 use crossbeam_utils::CachePadded;
+use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -159,6 +161,16 @@ impl<T> Core<T> {
     /// Gives retired headers back for use. A pinned thread may have found them before they were retired, so only after a
     /// moment without any; whoever is pinned later finds the current segment, which is none of them.
     fn recycle(&self, taker: &mut Taker<T>) {
+        if !self.retired.load(Ordering::Relaxed).is_null() {
+            // Prepared by producers and never linked.
+            let mut header = self.retired.swap(ptr::null_mut(), Ordering::SeqCst);
+            while !header.is_null() {
+                taker.retired.push(header);
+                // SAFETY: headers live as long as the queue, and what was taken off the list belongs to this thread.
+                header = unsafe { (*header).link.load(Ordering::SeqCst) };
+            }
+        }
+        order_seqcst();
         if !taker.retired.is_empty() && self.cold.load(Ordering::SeqCst) == 0 {
             for header in taker.retired.drain(..) {
                 self.keep_spare(header);
@@ -201,14 +213,27 @@ impl<T> Core<T> {
 
     fn take_batch(&self, taker: &mut Taker<T>, max_items: usize) -> BufferResult<Vec<T>> {
         let mut items = Vec::new();
+        self.take_more(taker, &mut items, max_items)?;
+        Ok(items)
+    }
+
+    /// Up to `max_items`, waiting for the first until `deadline`.
+    fn take_batch_until(
+        &self,
+        mut taker: &mut Taker<T>,
+        max_items: usize,
+        deadline: Option<Instant>,
+    ) -> BufferResult<Vec<T>> {
+        let take_more = |taker: &mut &mut Taker<T>, items: &mut Vec<T>, max| self.take_more(taker, items, max);
+        take_within(&mut taker, max_items, take_more, |taker| self.take_until(taker, deadline))
+    }
+
+    /// Takes up to `max_items` more. Fails only where `items` stays empty, or there is no memory for more.
+    fn take_more(&self, taker: &mut Taker<T>, items: &mut Vec<T>, max_items: usize) -> BufferResult<()> {
         let there = position(self.tail.load(Ordering::Acquire)).saturating_sub(taker.head);
         let wanted = max_items.min(usize::try_from(there.max(1)).unwrap_or(usize::MAX));
-        items.try_reserve_exact(wanted).map_err(|_| {
-            BufferError::ResizeError(format!(
-                "no memory for a batch of {wanted} items of {} bytes each",
-                size_of::<T>()
-            ))
-        })?;
+        reserve(items, wanted)?;
+        let wanted = items.len() + wanted;
         while items.len() < wanted {
             match self.try_take(taker) {
                 Ok(Some(item)) => items.push(item),
@@ -216,9 +241,9 @@ impl<T> Core<T> {
                 Err(_) if !items.is_empty() => break,
                 Err(error) => return Err(error),
             }
-            self.take_run(taker, &mut items, wanted);
+            self.take_run(taker, items, wanted);
         }
-        Ok(items)
+        Ok(())
     }
 
     /// Takes what is published in the front segment until there are `wanted` items or something else is due, and says so once.
@@ -274,7 +299,8 @@ impl<T> Core<T> {
 /// Pushing and taking are one claim and one stamp each: a push is lock-free (some push always succeeds), taking is
 /// wait-free. Capacity follows the use between `min_capacity` and `max_capacity` as in every queue of this crate; a burst
 /// that fits `max_capacity` is never refused, also while the consumer is stalled, and the memory goes back when it has
-/// been taken. Items of one producer come out in their order.
+/// been taken. (Once the queue is closed, too, but for the segment in use, which goes with the last handle.) Items of one
+/// producer come out in their order.
 ///
 /// This handle is shared by reference; taking through it checks that nobody else is taking at the moment.
 /// [`split`](Self::split) gives handles for which the types do that.
@@ -371,6 +397,27 @@ impl<T> LockFreeMPSCQueue<T> {
         let mut turn = self.core.turn()?;
         self.core.take_until(turn.taker(), Instant::now().checked_add(timeout))
     }
+
+    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    ///
+    /// # Errors
+    /// As [`dequeue_batch`](Self::dequeue_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeMPSCQueue};
+    /// use std::time::Duration;
+    ///
+    /// let queue = LockFreeMPSCQueue::new(Config::default())?;
+    /// assert_eq!(queue.dequeue_batch_within(2, Duration::from_millis(1)), Ok(vec![]));
+    /// queue.offer_batch(vec![1, 2, 3])?;
+    /// assert_eq!(queue.dequeue_batch_within(2, Duration::from_millis(1)), Ok(vec![1, 2]));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn dequeue_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
+        let mut turn = self.core.turn()?;
+        self.core.take_batch_until(turn.taker(), max_items, Instant::now().checked_add(timeout))
+    }
 }
 
 impl<T> Producer<T> {
@@ -415,6 +462,27 @@ impl<T> Consumer<T> {
     pub fn dequeue_within(&mut self, timeout: Duration) -> BufferResult<Option<T>> {
         let (core, taker) = self.taker();
         core.take_until(taker, Instant::now().checked_add(timeout))
+    }
+
+    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    ///
+    /// # Errors
+    /// As [`dequeue_batch`](Self::dequeue_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeMPSCQueue};
+    /// use std::time::Duration;
+    ///
+    /// let (producer, mut consumer) = LockFreeMPSCQueue::new(Config::default())?.split();
+    /// let sender = std::thread::spawn(move || producer.offer_batch(vec![1, 2, 3]));
+    /// assert_eq!(consumer.dequeue_batch_within(3, Duration::from_secs(60)), Ok(vec![1, 2, 3]));
+    /// sender.join().unwrap()?;
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn dequeue_batch_within(&mut self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
+        let (core, taker) = self.taker();
+        core.take_batch_until(taker, max_items, Instant::now().checked_add(timeout))
     }
 }
 

@@ -24,13 +24,29 @@ impl<T, C: Takers<T>> Chain<T, C> {
             let unused = unsafe { &*fresh };
             // SAFETY: it was never linked, so nobody can have claimed in it.
             unsafe { unused.retire() };
-            self.keep_spare(fresh);
+            // Not to the spares at once: see `take_spare`.
+            self.retire(fresh);
         }
         Ok(())
     }
 
+    /// Puts a header on the list of those that wait for a moment without pins.
+    pub(super) fn retire(&self, header: *mut Segment<T>) {
+        // SAFETY: headers live as long as the queue, and who retires one has it for itself.
+        let link = unsafe { &(*header).link };
+        let mut first = self.retired.load(Ordering::SeqCst);
+        loop {
+            link.store(first, Ordering::SeqCst);
+            match self.retired.compare_exchange(first, header, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return,
+                Err(now) => first = now,
+            }
+        }
+    }
+
     /// Keeps a header without slots for a resize to come. Nobody may be able to find it, though a stale producer may still
-    /// look at its limit, which is why it is never freed before the queue.
+    /// look at its limit, which is why it is never freed before the queue. Since it was retired there was a moment without
+    /// pins.
     pub(super) fn keep_spare(&self, header: *mut Segment<T>) {
         // SAFETY: unlinked headers belong to whoever holds them, and live as long as the queue.
         let link = unsafe { &(*header).next };
@@ -44,21 +60,22 @@ impl<T, C: Takers<T>> Chain<T, C> {
         }
     }
 
-    /// A header to use again. All are taken off at once and the rest is put back, so there is no ABA.
+    /// A header to use again. The caller is pinned or the one consumer.
+    ///
+    /// No ABA: what somebody else takes off the list meanwhile comes back only after a moment without pins, and then by the one
+    /// consumer where there is one. (Taking all off and putting the rest back would need no such rule, but whoever is stalled
+    /// with all of them makes the others allocate more, each time, without end.)
     fn take_spare(&self) -> Option<*mut Segment<T>> {
-        let header = self.spares.swap(ptr::null_mut(), Ordering::SeqCst);
-        if header.is_null() {
-            return None;
+        let mut first = self.spares.load(Ordering::SeqCst);
+        while !first.is_null() {
+            // SAFETY: headers live as long as the queue.
+            let after = unsafe { (*first).next.load(Ordering::SeqCst) };
+            match self.spares.compare_exchange(first, after, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return Some(first),
+                Err(now) => first = now,
+            }
         }
-        // SAFETY: headers live as long as the queue, and those that were taken off the list belong to this thread.
-        let mut rest = unsafe { (*header).next.load(Ordering::SeqCst) };
-        while !rest.is_null() {
-            // SAFETY: as above.
-            let after = unsafe { (*rest).next.load(Ordering::SeqCst) };
-            self.keep_spare(rest);
-            rest = after;
-        }
-        Some(header)
+        None
     }
 
     /// Marks the tail, so that the segment takes no more. The caller has prepared the next one.
@@ -101,6 +118,9 @@ impl<T, C: Takers<T>> Chain<T, C> {
     }
 
     /// Shrinks a queue that is sparsely used after `popped` items were taken. The caller is pinned or the one consumer.
+    ///
+    /// Not a closed one: its items stay in the segments that they are in, so until the last was taken a smaller segment behind
+    /// them would only be memory more; and then the handles go, and with them the queue.
     pub(super) fn shrink(&self, popped: u64) {
         // In this order: if the tail is sealed from the value read here, it is this segment that ends.
         let tail = self.tail.load(Ordering::SeqCst);

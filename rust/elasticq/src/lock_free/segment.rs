@@ -76,20 +76,20 @@ impl<T> Circle<T> {
     /// That of [`Segment::circle`].
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation)] // the mask keeps what is cut off out of the result
-    unsafe fn slot(&self, position: u64) -> *const Slot<T> {
+    unsafe fn slot<'a>(&self, position: u64) -> &'a Slot<T> {
         let index = position as usize & (self.0.len() - 1);
         // SAFETY: a linked segment has slots, a power of two of them, so the masked index is inside.
-        unsafe { self.0.cast::<Slot<T>>().add(index) }
+        let slot = unsafe { self.0.cast::<Slot<T>>().add(index) };
+        // SAFETY: this function's own condition.
+        unsafe { &*slot }
     }
 
     /// # Safety
     /// That of [`Segment::publish`].
     #[inline(always)]
     unsafe fn publish(&self, position: u64, item: T) {
-        // SAFETY: the claim.
-        let slot = unsafe { self.slot(position) };
         // SAFETY: the slots stay until the claim is published.
-        let slot = unsafe { &*slot };
+        let slot = unsafe { self.slot(position) };
         slot.value.with_mut(|place| {
             // SAFETY: the claim gives this slot to this thread: the limit has kept the producer from claiming it before
             // the consumer had read what was in it one lap ago (limit: release by the consumer, acquire before the claim).
@@ -113,7 +113,7 @@ pub(super) struct Segment<T> {
     /// The position at which the segment ended.
     pub(super) end: AtomicU64,
     pub(super) next: AtomicPtr<Segment<T>>,
-    /// The list of the retired, where several consumers share one; `next` may still be read then.
+    /// The list of the retired; `next` may still be read then.
     pub(super) link: AtomicPtr<Segment<T>>,
 }
 
@@ -208,7 +208,7 @@ impl<T> Segment<T> {
         // SAFETY: this function's own condition.
         let circle = unsafe { self.circle() };
         // SAFETY: as above.
-        let slot = unsafe { &*circle.slot(position) };
+        let slot = unsafe { circle.slot(position) };
         slot.is_published(position).then_some(slot)
     }
 
@@ -220,7 +220,7 @@ impl<T> Segment<T> {
         // SAFETY: this function's own condition.
         let circle = unsafe { self.circle() };
         // SAFETY: as above.
-        (first..first + most).take_while(|position| unsafe { &*circle.slot(*position) }.is_published(*position)).count()
+        (first..first + most).take_while(|position| unsafe { circle.slot(*position) }.is_published(*position)).count()
     }
 
     /// Takes the item of `position` if it was published.
@@ -246,7 +246,7 @@ impl<T> Segment<T> {
         let mut taken = 0;
         for (place, position) in items.spare_capacity_mut().iter_mut().zip(head..head + most) {
             // SAFETY: as above.
-            let slot = unsafe { &*circle.slot(position) };
+            let slot = unsafe { circle.slot(position) };
             if !slot.is_published(position) {
                 break;
             }

@@ -27,11 +27,10 @@ mod producer;
 mod segment;
 
 pub(super) use self::core::Core;
-use crate::buffer::Buffer;
+use super::handles::{buffer, debug};
 use crate::config::Config;
-use crate::error::{BufferError, BufferResult, Rejected};
+use crate::error::{BufferResult, Rejected};
 use crate::stats::QueueStats;
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -188,6 +187,34 @@ impl<T> LockFreeSPSCQueue<T> {
         }
     }
 
+    /// Adds all of `items` or none of them, blocking up to `timeout` until there is room for all. So long the
+    /// caller is the producer. A batch larger than
+    /// `max_capacity` is refused at once.
+    ///
+    /// # Errors
+    /// As [`offer_within`](Self::offer_within), and `MaxCapacityReached(max_capacity)` for a batch that never fits; the
+    /// [`Rejected`] holds the items.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, LockFreeSPSCQueue};
+    /// use std::time::Duration;
+    ///
+    /// let four = Config::default().with_initial_capacity(4).with_min_capacity(4).with_max_capacity(4);
+    /// let queue = LockFreeSPSCQueue::new(four)?;
+    /// queue.offer_batch_within(vec![1, 2, 3], Duration::from_secs(1))?;
+    /// let brief = Duration::from_millis(1);
+    /// let (reason, items) = queue.offer_batch_within(vec![4, 5], brief).unwrap_err().into_parts();
+    /// assert_eq!((reason, items), (BufferError::Timeout(brief), vec![4, 5]));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub fn offer_batch_within(&self, items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
+        match self.core.producer_turn() {
+            Ok(mut turn) => self.core.offer_batch_within(turn.maker(), items, timeout),
+            Err(reason) => Err(Rejected::new(reason, items)),
+        }
+    }
+
     /// Takes the oldest item; `None` when there is none.
     ///
     /// # Errors
@@ -215,6 +242,28 @@ impl<T> LockFreeSPSCQueue<T> {
     pub fn dequeue_within(&self, timeout: Duration) -> BufferResult<Option<T>> {
         let mut turn = self.core.consumer_turn()?;
         self.core.pop_until(turn.taker(), Instant::now().checked_add(timeout))
+    }
+
+    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    /// So long the caller is the consumer.
+    ///
+    /// # Errors
+    /// As [`dequeue_batch`](Self::dequeue_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeSPSCQueue};
+    /// use std::time::Duration;
+    ///
+    /// let queue = LockFreeSPSCQueue::new(Config::default())?;
+    /// assert_eq!(queue.dequeue_batch_within(2, Duration::from_millis(1)), Ok(vec![]));
+    /// queue.offer_batch(vec![1, 2, 3])?;
+    /// assert_eq!(queue.dequeue_batch_within(2, Duration::from_millis(1)), Ok(vec![1, 2]));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn dequeue_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
+        let mut turn = self.core.consumer_turn()?;
+        self.core.pop_many_until(turn.taker(), max_items, Instant::now().checked_add(timeout))
     }
 }
 
@@ -284,6 +333,32 @@ impl<T> SpscProducer<T> {
         let maker = unsafe { self.core.maker() };
         self.core.offer_within(maker, item, timeout)
     }
+
+    /// Adds all of `items` or none of them, blocking up to `timeout` until there is room for all. A batch larger than
+    /// `max_capacity` is refused at once.
+    ///
+    /// # Errors
+    /// As [`offer_within`](Self::offer_within), and `MaxCapacityReached(max_capacity)` for a batch that never fits; the
+    /// [`Rejected`] holds the items.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, LockFreeSPSCQueue};
+    /// use std::time::Duration;
+    ///
+    /// let four = Config::default().with_initial_capacity(4).with_min_capacity(4).with_max_capacity(4);
+    /// let (mut producer, consumer) = LockFreeSPSCQueue::new(four)?.split();
+    /// producer.offer_batch_within(vec![1, 2, 3], Duration::from_secs(1))?;
+    /// let brief = Duration::from_millis(1);
+    /// let (reason, items) = producer.offer_batch_within(vec![4, 5], brief).unwrap_err().into_parts();
+    /// assert_eq!((reason, items), (BufferError::Timeout(brief), vec![4, 5]));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub fn offer_batch_within(&mut self, items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
+        // SAFETY: as in `offer`.
+        let maker = unsafe { self.core.maker() };
+        self.core.offer_batch_within(maker, items, timeout)
+    }
 }
 
 impl<T> SpscConsumer<T> {
@@ -331,6 +406,28 @@ impl<T> SpscConsumer<T> {
         let taker = unsafe { self.core.taker() };
         self.core.pop_until(taker, Instant::now().checked_add(timeout))
     }
+
+    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    ///
+    /// # Errors
+    /// As [`dequeue_batch`](Self::dequeue_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeSPSCQueue};
+    /// use std::time::Duration;
+    ///
+    /// let (mut producer, mut consumer) = LockFreeSPSCQueue::new(Config::default())?.split();
+    /// let sender = std::thread::spawn(move || producer.offer_batch(vec![1, 2, 3]));
+    /// assert_eq!(consumer.dequeue_batch_within(3, Duration::from_secs(60)), Ok(vec![1, 2, 3]));
+    /// sender.join().unwrap()?;
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn dequeue_batch_within(&mut self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
+        // SAFETY: as in `try_dequeue`.
+        let taker = unsafe { self.core.taker() };
+        self.core.pop_many_until(taker, max_items, Instant::now().checked_add(timeout))
+    }
 }
 
 impl<T> Drop for SpscProducer<T> {
@@ -345,62 +442,5 @@ impl<T> Drop for SpscConsumer<T> {
     }
 }
 
-impl<T> fmt::Debug for LockFreeSPSCQueue<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LockFreeSPSCQueue").field("stats", &self.stats()).finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Debug for SpscProducer<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpscProducer").field("stats", &self.stats()).finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Debug for SpscConsumer<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpscConsumer").field("stats", &self.stats()).finish_non_exhaustive()
-    }
-}
-
-impl<T> Buffer<T> for LockFreeSPSCQueue<T> {
-    fn push(&self, item: T) -> BufferResult<()> {
-        match self.core.push_timeout {
-            None => self.try_enqueue(item),
-            Some(timeout) => Ok(self.offer_within(item, timeout)?),
-        }
-    }
-    fn offer(&self, item: T) -> Result<(), Rejected<T>> {
-        self.offer(item)
-    }
-    fn push_batch(&self, items: Vec<T>) -> BufferResult<()> {
-        Ok(self.offer_batch(items)?)
-    }
-    fn pop(&self) -> BufferResult<T> {
-        match self.core.pop_timeout {
-            None => Buffer::try_pop(self),
-            Some(timeout) => self.dequeue_within(timeout)?.ok_or(BufferError::Timeout(timeout)),
-        }
-    }
-    fn try_pop(&self) -> BufferResult<T> {
-        self.try_dequeue()?.ok_or(BufferError::Empty)
-    }
-    fn pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
-        self.dequeue_batch(max_items)
-    }
-    fn len(&self) -> usize {
-        self.len()
-    }
-    fn capacity(&self) -> usize {
-        self.capacity()
-    }
-    fn close(&self) {
-        self.close();
-    }
-    fn is_closed(&self) -> bool {
-        self.is_closed()
-    }
-    fn stats(&self) -> QueueStats {
-        self.stats()
-    }
-}
+debug!(LockFreeSPSCQueue SpscProducer SpscConsumer);
+buffer!(LockFreeSPSCQueue);

@@ -3,7 +3,7 @@
 //! ```text
 //! head     the position to be taken next
 //! front    the segment it is in (for a moment, when a segment was drained, the one that begins right behind it)
-//! retired  segments that were drained, to be freed when no record names them any more
+//! retired  segments that were drained, to be freed when no record names them any more (a list in `chain`)
 //! ```
 //!
 //! **Take.** Read `head`; look at its slot in the segment that the consumer's record protects. Its stamp can fit only if
@@ -21,6 +21,7 @@
 //! **A stalled consumer** between claim and moving out keeps its slot, and with it the room beyond the next lap, from
 //! being used; everybody else goes on, and a queue that may grow grows around it.
 
+use super::batch::{reserve, take_within};
 use super::chain::{CLOSED, Chain, SEALED, Takers, position, renewal_interval};
 use super::records::{Record, Records};
 use super::segment::Segment;
@@ -36,7 +37,6 @@ pub(super) struct Many<T> {
     head: CachePadded<AtomicU64>,
     front: CachePadded<AtomicPtr<Segment<T>>>,
     pub(super) records: Records<T>,
-    retired: AtomicPtr<Segment<T>>,
     /// Handles of consumers.
     pub(super) handles: AtomicUsize,
 }
@@ -79,7 +79,6 @@ impl<T> Core<T> {
             head: CachePadded::new(AtomicU64::new(0)),
             front: CachePadded::new(AtomicPtr::new(first)),
             records: Records::new(),
-            retired: AtomicPtr::new(ptr::null_mut()),
             handles: AtomicUsize::new(0),
         })
     }
@@ -216,27 +215,14 @@ impl<T> Core<T> {
         }
     }
 
-    fn retire(&self, segment: *mut Segment<T>) {
-        // SAFETY: headers live as long as the queue.
-        let link = unsafe { &(*segment).link };
-        let mut first = self.takers.retired.load(Ordering::SeqCst);
-        loop {
-            link.store(first, Ordering::SeqCst);
-            match self.takers.retired.compare_exchange(first, segment, Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) => return,
-                Err(now) => first = now,
-            }
-        }
-    }
-
     /// Frees the slots of retired segments that no record names. Their headers are used again after a moment without a
     /// pin, as in `chain`. All are taken off the list at once, and what has to wait is put back.
     #[cold]
     fn reclaim(&self) {
-        if self.takers.retired.load(Ordering::SeqCst).is_null() {
+        if self.retired.load(Ordering::SeqCst).is_null() {
             return;
         }
-        let mut header = self.takers.retired.swap(ptr::null_mut(), Ordering::SeqCst);
+        let mut header = self.retired.swap(ptr::null_mut(), Ordering::SeqCst);
         order_seqcst();
         let unpinned = self.cold.load(Ordering::SeqCst) == 0;
         while !header.is_null() {
@@ -295,19 +281,36 @@ impl<T> Core<T> {
     /// Up to `max_items`, with one claim for each stretch that is published in one segment.
     pub(super) fn take_batch(&self, record: &Record<T>, max_items: usize) -> BufferResult<Vec<T>> {
         let mut items = Vec::new();
+        self.take_more(record, &mut items, max_items)?;
+        Ok(items)
+    }
+
+    /// Up to `max_items`, waiting for the first until `deadline`.
+    pub(super) fn take_batch_until(
+        &self,
+        mut record: &Record<T>,
+        max_items: usize,
+        deadline: Option<Instant>,
+    ) -> BufferResult<Vec<T>> {
+        let take_more = |record: &mut &Record<T>, items: &mut Vec<T>, max| self.take_more(record, items, max);
+        take_within(&mut record, max_items, take_more, |record| self.take_until(record, deadline))
+    }
+
+    /// Takes up to `max_items` more. Fails only where `items` stays empty.
+    fn take_more(&self, record: &Record<T>, items: &mut Vec<T>, max_items: usize) -> BufferResult<()> {
+        let wanted_in_all = items.len().saturating_add(max_items);
         let mut failed = 0;
-        while items.len() < max_items {
+        while items.len() < wanted_in_all {
             let Some((segment, head)) = self.find_head(record) else { break };
-            let wanted = segment.slots().min((max_items - items.len()) as u64);
+            let wanted = segment.slots().min((wanted_in_all - items.len()) as u64);
             // SAFETY: the record names this segment.
             let count = unsafe { segment.count_published(head, wanted) };
-            if let Err(error) = items.try_reserve(count) {
-                let no_memory = BufferError::ResizeError(format!("no memory to take {count} items: {error}"));
-                return if items.is_empty() { Err(no_memory) } else { Ok(items) };
+            if let Err(no_memory) = reserve(items, count) {
+                return if items.is_empty() { Err(no_memory) } else { Ok(()) };
             }
             if self.take_over(record, head, count as u64) {
                 // SAFETY: the record names this segment, and these were claimed just now.
-                unsafe { segment.take_all(head, count as u64, &mut items) };
+                unsafe { segment.take_all(head, count as u64, items) };
                 self.took(record, segment, head, count as u64);
             } else {
                 failed += 1;
@@ -316,9 +319,10 @@ impl<T> Core<T> {
         }
         if items.is_empty() && max_items > 0 {
             // What came since may be taken along; an end that was reached is to be told.
-            return Ok(self.try_take(record)?.into_iter().collect());
+            reserve(items, 1)?;
+            items.extend(self.try_take(record)?);
         }
-        Ok(items)
+        Ok(())
     }
 
     /// The next item, waiting for it until `deadline`; `None` waits for ever.
@@ -368,12 +372,6 @@ impl<T> Core<T> {
 
 impl<T> Drop for Many<T> {
     fn drop(&mut self) {
-        let mut retired = self.retired.swap(ptr::null_mut(), Ordering::SeqCst);
-        while !retired.is_null() {
-            // SAFETY: a retired header is in this list and nowhere else, and nobody is left to look at it.
-            let header = unsafe { Box::from_raw(retired) };
-            retired = header.link.load(Ordering::SeqCst);
-        }
         let (front, head) = self.place();
         // SAFETY: nobody else is left; the head is in the front or has yet to enter it.
         unsafe { Segment::free_chain(front, head) };

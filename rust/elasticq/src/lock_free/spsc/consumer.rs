@@ -3,6 +3,7 @@
 use super::core::{CLOSED, CONSUMER, CONSUMER_SLEEPS, Core, NOBODY, OPEN, PRODUCER_SLEEPS, SPARSE, Sleeper, to_usize};
 use super::segment::{Cursor, Segment};
 use crate::error::{BufferError, BufferResult};
+use crate::lock_free::batch::{reserve, take_within};
 use crate::sync::Ordering;
 use crate::sync::barrier::{often, rarely};
 use std::time::Instant;
@@ -51,9 +52,27 @@ impl<T> Core<T> {
     /// Up to `max_items`, oldest first.
     pub(super) fn pop_many(&self, taker: &mut Taker<T>, max_items: usize) -> BufferResult<Vec<T>> {
         let mut items = Vec::new();
+        self.pop_more(taker, &mut items, max_items)?;
+        Ok(items)
+    }
+
+    /// Up to `max_items`, waiting for the first until `deadline`.
+    pub(super) fn pop_many_until(
+        &self,
+        mut taker: &mut Taker<T>,
+        max_items: usize,
+        deadline: Option<Instant>,
+    ) -> BufferResult<Vec<T>> {
+        let pop_more = |taker: &mut &mut Taker<T>, items: &mut Vec<T>, max| self.pop_more(taker, items, max);
+        take_within(&mut taker, max_items, pop_more, |taker| self.pop_until(taker, deadline))
+    }
+
+    /// Takes up to `max_items` more. Fails only where `items` stays empty.
+    fn pop_more(&self, taker: &mut Taker<T>, items: &mut Vec<T>, max_items: usize) -> BufferResult<()> {
+        let wanted = items.len().saturating_add(max_items);
         // How far to go at least: what is there at the first look. A fast producer could keep it busy for ever.
         let mut end = OPEN;
-        while items.len() < max_items && taker.cursor.position < end {
+        while items.len() < wanted && taker.cursor.position < end {
             if taker.cursor.position >= taker.cursor.limit && !self.look(taker) {
                 match self.search(taker) {
                     Found::Items => {}
@@ -64,10 +83,10 @@ impl<T> Core<T> {
             if end == OPEN {
                 end = self.published(taker);
             }
-            let count = to_usize(taker.cursor.limit - taker.cursor.position).min(max_items - items.len());
-            if items.try_reserve(count).is_err() {
+            let count = to_usize(taker.cursor.limit - taker.cursor.position).min(wanted - items.len());
+            if let Err(no_memory) = reserve(items, count) {
                 if items.is_empty() {
-                    return Err(BufferError::ResizeError(format!("no memory for a batch of {count} items")));
+                    return Err(no_memory);
                 }
                 break;
             }
@@ -75,7 +94,7 @@ impl<T> Core<T> {
             items.extend((0..count).map(|_| unsafe { taker.cursor.take() }));
             self.release(taker);
         }
-        Ok(items)
+        Ok(())
     }
 
     /// Shows the producer how far the consumer is, and wakes it if it sleeps.

@@ -39,7 +39,7 @@ impl<T> Core<T> {
     pub(in crate::lock_free) fn push_all(&self, maker: &mut Cursor<T>, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         let count = items.len();
         if count == 0 {
-            return Ok(());
+            return if self.is_closed() { Err(Rejected::new(BufferError::Closed, items)) } else { Ok(()) };
         }
         let end = maker.position.saturating_add(count as u64);
         let plain = self.notes.load(Ordering::Relaxed) == 0 && end <= maker.limit;
@@ -146,12 +146,18 @@ impl<T> Core<T> {
         Ok(())
     }
 
-    /// Adds an item, waiting for room.
-    fn push_within(&self, maker: &mut Cursor<T>, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
+    /// Tries `put` until there is room. There is one producer, so a batch need not wait as one that may need more than others.
+    fn put_within<I>(
+        &self,
+        maker: &mut Cursor<T>,
+        item: I,
+        timeout: Duration,
+        put: impl Fn(&Self, &mut Cursor<T>, I) -> Result<(), Rejected<I>>,
+    ) -> Result<(), Rejected<I>> {
         let deadline = Instant::now().checked_add(timeout);
         let (mut item, mut sleeper, mut expired) = (item, None, false);
         loop {
-            item = match self.push(maker, item) {
+            item = match put(self, maker, item) {
                 Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
                 settled => return settled,
             };
@@ -163,7 +169,7 @@ impl<T> Core<T> {
         }
     }
 
-    // The same three, with what is refused counted.
+    // Putting in one or all, waiting or not, with what is refused counted.
 
     #[inline(always)]
     pub(super) fn offer(&self, maker: &mut Cursor<T>, item: T) -> Result<(), Rejected<T>> {
@@ -178,7 +184,21 @@ impl<T> Core<T> {
     }
 
     pub(super) fn offer_within(&self, maker: &mut Cursor<T>, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
-        self.push_within(maker, item, timeout).map_err(|rejected| self.count_refused(1, rejected))
+        self.put_within(maker, item, timeout, Self::push).map_err(|rejected| self.count_refused(1, rejected))
+    }
+
+    /// A batch that can never fit is refused at once.
+    pub(super) fn offer_batch_within(
+        &self,
+        maker: &mut Cursor<T>,
+        items: Vec<T>,
+        timeout: Duration,
+    ) -> Result<(), Rejected<Vec<T>>> {
+        if items.len() > self.elasticity.max() {
+            return self.offer_batch(maker, items);
+        }
+        let count = items.len();
+        self.put_within(maker, items, timeout, Self::push_all).map_err(|rejected| self.count_refused(count, rejected))
     }
 
     #[cold]
