@@ -67,6 +67,12 @@ MISTAKES: list[tuple[str, str, str, dict[str, object]]] = [
         "Bounded",
         {"Producers": "{1}", "Messages": 5, "InitialCapacity": 3, "MaxCapacity": 4},
     ),
+    (
+        "LockFreeMPSCQueue",
+        "limit raised in the current segment",
+        "Bounded",
+        {"Producers": "{1, 2}", "Messages": 4, "OthersMessages": 1, "InitialCapacity": 3, "MaxCapacity": 4},
+    ),
     ("LockFreeMPSCQueue", "sleep without looking", "NoLostWakeUp", {}),
     ("LockFreeMPSCQueueClosing", "no guard", "SingleConsumer", {}),
     ("LockFreeMPSCQueueLiveness", "only who sealed helps", "PusherFinishes", {}),

@@ -140,15 +140,15 @@ Reopen ==
 -----------------------------------------------------------------------------
 (* The limit, by a producer who finds no room below it and by a consumer who renews it, both pinned *)
 
-\* Where each goes on: a producer claims, a consumer stores the limit.
-LimitKnown(x) == IF x \in Producers THEN "A1" ELSE "N1"
+\* Where each goes on: a producer claims, or first raises the limit for others (when is left open), a consumer raises it.
+GoOn(x) == IF x \in Producers THEN Go(x, "A1") \/ Go(x, "A0") ELSE Go(x, "N1")
 
 L1(x) == \* load head, for popped. Front, base and end are read with it, again until they fit each other
     /\ At(x, "L1")
     /\ Check(<<Guarded(my[x].seg)>>)
     /\ my' = [my EXCEPT ![x].room = Popped + Capacity(my[x].seg) + Skipped(my[x].seg), ![x].rec = FirstRecord,
                         ![x].num = Idle]
-    /\ Go(x, IF Mutant = "limit from the head" THEN LimitKnown(x) ELSE "L2")
+    /\ IF Mutant = "limit from the head" THEN GoOn(x) ELSE Go(x, "L2")
     /\ UNCHANGED <<shared, sent, claimed>>
 
 L2(x) == \* load head, for finished
@@ -160,7 +160,7 @@ L2(x) == \* load head, for finished
 L3(x) == \* load one record's working
     /\ At(x, "L3")
     /\ my' = [my EXCEPT ![x].num = Minimum(@, working[my[x].rec]), ![x].rec = IF @ = LastRecord THEN 0 ELSE @ + 1]
-    /\ Go(x, IF my[x].rec # LastRecord THEN "L3" ELSE LimitKnown(x))
+    /\ IF my[x].rec # LastRecord THEN Go(x, "L3") ELSE GoOn(x)
     /\ UNCHANGED <<shared, sent, claimed, fault>>
 
 \* A reader in an earlier segment is in nobody's way.
@@ -186,6 +186,15 @@ P1(p) == \* claim; or complete a resize; or pin and see to the limit
                 /\ Go(p, "L1")
                 /\ UNCHANGED <<tail, current, claimed, fault>>
     /\ UNCHANGED <<head, front, segment, hazard, working, sent>>
+
+Raised(x) == [segment EXCEPT ![my[x].seg].limit = Maximum(@, Limit(x))]
+
+A0(p) == \* raise the limit
+    /\ At(p, "A0")
+    /\ Check(<<Guarded(my[p].seg)>>)
+    /\ segment' = Raised(p)
+    /\ Go(p, "A1")
+    /\ UNCHANGED <<tail, current, head, front, hazard, working, my, sent, claimed>>
 
 A1(p) == \* CAS tail: the claim. Or there is no room
     /\ At(p, "A1")
@@ -382,7 +391,7 @@ N0(c) == \* pin, and load current
 N1(c) == \* raise the limit, and unpin
     /\ At(c, "N1")
     /\ Check(<<Guarded(my[c].seg)>>)
-    /\ segment' = [segment EXCEPT ![my[c].seg].limit = Maximum(@, Limit(c))]
+    /\ segment' = Raised(c)
     /\ my' = [my EXCEPT ![c] = Blank]
     /\ Go(c, "R1")
     /\ UNCHANGED <<tail, current, head, front, hazard, working, sent, claimed>>
@@ -434,7 +443,7 @@ R4(c) == \* free the slots, and give the header back for use or, where somebody 
 
 -----------------------------------------------------------------------------
 FindLimit(x) == L1(x) \/ L2(x) \/ L3(x)
-Push(p) == P1(p) \/ P2(p) \/ P3(p) \/ A1(p) \/ FindLimit(p)
+Push(p) == P1(p) \/ P2(p) \/ P3(p) \/ A0(p) \/ A1(p) \/ FindLimit(p)
 
 Take(c) ==
     \/ /\ \/ K1(c) \/ K2(c) \/ K3(c) \/ K4(c) \/ K4b(c) \/ K5(c) \/ K6(c)

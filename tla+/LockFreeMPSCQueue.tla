@@ -242,13 +242,25 @@ C3(x) == \* load popped, and decide
     /\ LET s == header[my[x].seg]
            full == my[x].tail.pos >= popped + s.capacity + s.skipped
            inside == Len(queue) + (taker.taken - popped) \* claimed, and not yet counted as taken
-       IN CASE ~full -> Go(x, "E4") /\ UNCHANGED <<my, fault>>
-            [] full /\ s.capacity >= MaxCapacity ->         \* C4: refused
+       IN CASE ~full ->
+                /\ \/ Go(x, "E4") /\ UNCHANGED my
+                   \/ Go(x, "C4") /\ my' = [my EXCEPT ![x].num = popped + s.capacity + s.skipped]
+                /\ UNCHANGED fault
+            [] full /\ s.capacity >= MaxCapacity ->         \* refused
                 /\ Go(x, "U0")
                 /\ my' = [my EXCEPT ![x] = Cleared(x)]
                 /\ Check(<< <<inside >= MaxCapacity, "refused with room">> >>)
             [] OTHER -> Go(x, "C5") /\ UNCHANGED <<my, fault>>
     /\ UNCHANGED <<shared, sent, taker, queue, era>>
+
+C4(x) == \* raise the limit, for others. Whether it is worth it is left open
+    /\ At(x, "C4")
+    /\ Check(<<Guarded(my[x].seg)>>)
+    /\ LET target == IF Mutant = "limit raised in the current segment" THEN current ELSE my[x].seg
+       IN header' = [header EXCEPT ![target].limit = IF @ < my[x].num THEN my[x].num ELSE @]
+    /\ my' = [my EXCEPT ![x].num = 0]
+    /\ Go(x, "E4")
+    /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, queue, era>>
 
 U0(x) == \* unpin and say that it was refused
     /\ At(x, "U0")
@@ -599,7 +611,7 @@ Resize(x) ==
 
 Push(x) ==
     \/ E1(x) \/ E2(x) \/ E3(x) \/ E4(x) \/ E5(x) \/ E6(x) \/ E7(x) \/ W1(x)
-    \/ C0(x) \/ C1(x) \/ C2(x) \/ C3(x) \/ U0(x) \/ U1(x) \/ Resize(x)
+    \/ C0(x) \/ C1(x) \/ C2(x) \/ C3(x) \/ C4(x) \/ U0(x) \/ U1(x) \/ Resize(x)
 
 Take(x) ==
     \/ D0(x) \/ D1(x) \/ D1b(x) \/ D1c(x) \/ D2(x) \/ D3(x) \/ D4(x) \/ D5(x) \/ R1(x) \/ R2(x)

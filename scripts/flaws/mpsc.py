@@ -94,6 +94,13 @@ MUTANTS = [
         "loom_mpsc::a_full_queue_refuses_and_gives_the_item_back",
     ),
     Mutant(
+        "mpsc-producer-raises-the-limit-in-no-order",
+        "rust/elasticq/src/lock_free/segment.rs",
+        "self.limit.fetch_max(limit, Ordering::AcqRel);",
+        "self.limit.fetch_max(limit, Ordering::Relaxed);",
+        "loom_mpsc::room_that_one_producer_finds_serves_another",
+    ),
+    Mutant(
         "mpsc-reopens-a-closed-queue",
         RESIZE,
         "compare_exchange(closed, reopened | CLOSED,",

@@ -90,6 +90,28 @@ fn a_full_queue_refuses_and_gives_the_item_back() {
     });
 }
 
+/// The room that one producer finds where the consumer has not renewed the limit yet is room for another producer, too. (With
+/// 16 places the limit is not renewed after every item.)
+#[test]
+fn room_that_one_producer_finds_serves_another() {
+    model(|| {
+        let (producer, mut consumer) = queue(16, 16).split();
+        producer.offer_batch((0..16).collect()).unwrap();
+        assert_eq!(consumer.try_dequeue(), Ok(Some(0)));
+        producer.try_enqueue(16).unwrap();
+        let other = producer.clone();
+        let threads = [
+            thread::spawn(move || u32::from(producer.try_enqueue(17).is_ok())),
+            thread::spawn(move || u32::from(other.try_enqueue(17).is_ok())),
+        ];
+        let taken = [(), ()].map(|()| consumer.try_dequeue().unwrap());
+        assert_eq!(taken, [Some(1), Some(2)]);
+        let pushed: u32 = threads.map(|thread| thread.join().unwrap()).into_iter().sum();
+        let rest = drain(&mut consumer);
+        assert!(rest.iter().copied().eq((3..17).chain((0..pushed).map(|_| 17))), "{rest:?}");
+    });
+}
+
 #[test]
 fn who_looks_never_sees_more_than_the_maximum() {
     model(|| {

@@ -12,10 +12,11 @@
 //!
 //! **Room.** `limit = popped + capacity + skipped` of the segment: the first position that would make it one item too
 //! many (and less where slots are still being read). The consumers renew it every capacity/8 items and whenever they find
-//! nothing; a producer at the limit computes it anew, so a push is refused only if there is no room, or if the consumers
-//! are moving and have made room for less than capacity/8 since.
+//! nothing; a producer at the limit computes it anew and raises it where there is room for others too. So a push is refused
+//! only if there is no room, or if the consumers are moving and have made room for less than capacity/8 since.
 //!
-//! **Resize.** See `resize`: a sealed tail takes no claims, and is reopened one position further on.
+//! **Resize.** See `resize`: a sealed tail takes no claims, and is reopened one position further on. Producers grow the queue;
+//! consumers look whether it may shrink about every capacity/4 items and whenever they find nothing.
 //!
 //! **Pins.** Who looks at segments without a claim (to grow, to help) counts itself in `cold`. A retired header is used
 //! again only after a moment with `cold = 0`: who comes later cannot find it any more.
@@ -56,6 +57,13 @@ pub(super) const fn position(tail: u64) -> u64 {
 pub(super) const fn renewal_interval(capacity: usize) -> u64 {
     let eighth = capacity as u64 / 8;
     if eighth == 0 { 1 } else { eighth }
+}
+
+/// How many items they take between two looks at whether a smaller queue would do, unless they find it empty before. Each
+/// size is a segment to be allocated and filled in, so a queue that is being emptied takes its steps several at a time.
+pub(super) const fn shrink_interval(capacity: usize) -> u64 {
+    let quarter = capacity as u64 / 4;
+    if quarter == 0 { 1 } else { quarter }
 }
 
 /// The consumers' side, as far as the producers' side has to ask it.
@@ -329,7 +337,10 @@ impl<T, C: Takers<T>> Chain<T, C> {
             let fits = first + count <= room;
             let full = capacity >= self.elasticity.max();
             if fits && !(full && self.consumers_move(segment, room, capacity)) {
-                self.raise_limit(segment, room);
+                // The claims to come need no care then. Where this one takes all the room, it would help nobody.
+                if room > first + count {
+                    segment.raise_limit(room);
+                }
                 if self.claim(tail, count) {
                     return Ok((segment, first));
                 }
@@ -383,15 +394,6 @@ impl<T, C: Takers<T>> Chain<T, C> {
             std::hint::spin_loop();
             self.limit(self.takers.popped(), segment) != room
         })
-    }
-
-    /// Renews the limit of a segment. The caller is pinned.
-    pub(super) fn raise_limit(&self, segment: &Segment<T>, limit: u64) {
-        // Pinned, so the limit is this segment's; and each was right once, so the largest is. Release: who sees the limit
-        // sees that the slots below it were read.
-        if segment.limit.load(Ordering::Relaxed) < limit {
-            segment.limit.fetch_max(limit, Ordering::AcqRel);
-        }
     }
 
     pub(super) fn close(&self) {

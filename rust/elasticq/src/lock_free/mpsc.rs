@@ -5,7 +5,7 @@
 //! drained. It is the only one that does, so all of its state but the count is in plain cells.
 
 use super::batch::{reserve, take_within};
-use super::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Takers, position, renewal_interval};
+use super::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Takers, position, renewal_interval, shrink_interval};
 use super::handles::{buffer, debug, producing, watching};
 use super::pace::Pace;
 use super::segment::Segment;
@@ -32,8 +32,10 @@ pub(super) struct Taker<T> {
     popped: u64,
     /// The `popped` at which the limit is to be renewed.
     renew_at: u64,
+    /// From which `popped` on a renewal looks whether a smaller queue would do.
+    shrink_at: u64,
     pace: Pace,
-    /// The nearer of the two.
+    /// The nearer of `renew_at` and when `pace` is to be kept.
     due_at: u64,
     pub(super) front: *mut Segment<T>,
     /// Headers retired, which a pinned thread may still look at.
@@ -61,6 +63,7 @@ impl<T> Core<T> {
                 head: 0,
                 popped: 0,
                 renew_at: 0,
+                shrink_at: 0,
                 pace: Pace::new(),
                 due_at: 0,
                 front: first,
@@ -126,6 +129,7 @@ impl<T> Core<T> {
                 // Nothing there, or claimed and not yet published. A queue that is as small as it may be is left alone: a
                 // producer at the limit looks at `popped` itself, and other looks would only slow the producers down.
                 if self.room.has_sleepers() || self.current().capacity.load(Ordering::Relaxed) > self.elasticity.min() {
+                    taker.shrink_at = taker.popped;
                     self.renew(taker);
                 }
                 return None;
@@ -178,14 +182,15 @@ impl<T> Core<T> {
         }
     }
 
-    /// Renews the limit, wakes producers who wait, and shrinks a queue that is sparsely used.
+    /// Renews the limit, wakes producers who wait, and shrinks a queue that is sparsely used, if it is time to look.
     #[cold]
     fn renew(&self, taker: &mut Taker<T>) {
         let segment = self.current();
         let capacity = segment.capacity.load(Ordering::SeqCst);
         let limit = self.limit(taker.popped, segment);
         if segment.limit.load(Ordering::Relaxed) != limit {
-            // Release: who sees the limit sees that the slots below it were read.
+            // Release: who sees the limit sees that the slots below it were read. A producer may have raised it meanwhile, but
+            // not further: nobody else counts what was taken.
             segment.limit.store(limit, Ordering::Release);
         }
         taker.renew_at = taker.popped + renewal_interval(capacity);
@@ -195,7 +200,8 @@ impl<T> Core<T> {
             self.room.wake(1);
         }
         self.recycle(taker);
-        if capacity > self.elasticity.min() && taker.retired.len() < MAX_RETIRED {
+        if taker.popped >= taker.shrink_at && capacity > self.elasticity.min() && taker.retired.len() < MAX_RETIRED {
+            taker.shrink_at = taker.popped + shrink_interval(capacity);
             self.shrink(taker.popped);
         }
     }

@@ -150,6 +150,15 @@ impl<T> Segment<T> {
         fresh
     }
 
+    /// Lets positions below `limit` be claimed. The caller is pinned, so this is the segment that it took the limit for; each
+    /// limit was right once, so the largest is.
+    pub(super) fn raise_limit(&self, limit: u64) {
+        if self.limit.load(Ordering::Relaxed) < limit {
+            // Release: who sees the limit sees that the slots below it were read, as the caller has.
+            self.limit.fetch_max(limit, Ordering::AcqRel);
+        }
+    }
+
     /// Takes the slots away, for the memory to be freed.
     ///
     /// # Safety

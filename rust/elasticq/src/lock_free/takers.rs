@@ -22,7 +22,7 @@
 //! being used; everybody else goes on, and a queue that may grow grows around it.
 
 use super::batch::{reserve, take_within};
-use super::chain::{CLOSED, Chain, SEALED, Takers, position, renewal_interval};
+use super::chain::{CLOSED, Chain, SEALED, Takers, position, renewal_interval, shrink_interval};
 use super::records::{Record, Records};
 use super::segment::Segment;
 use crate::config::Config;
@@ -129,7 +129,7 @@ impl<T> Core<T> {
         let interval = renewal_interval(segment.capacity.load(Ordering::Relaxed));
         let due = (head ^ (head + count)) >> interval.ilog2() != 0;
         if due || self.room.has_sleepers() {
-            self.renew();
+            self.renew(Some(segment));
         }
         if self.items.has_sleepers() {
             self.pass_on();
@@ -189,7 +189,7 @@ impl<T> Core<T> {
                 // If the head has not moved, its slot was not taken: it was not published, or not even claimed.
                 if self.takers.head.load(Ordering::SeqCst) == head {
                     if segment.capacity.load(Ordering::Relaxed) > self.elasticity.min() {
-                        self.renew();
+                        self.renew(None);
                     }
                     return None;
                 }
@@ -244,24 +244,33 @@ impl<T> Core<T> {
         }
     }
 
-    /// Renews the limit, wakes producers who wait, and shrinks a queue that is sparsely used.
+    /// Renews the limit, wakes producers who wait, and shrinks a queue that is sparsely used: at every other renewal after an
+    /// item was taken, from the segment given, and always where nothing was found.
     #[cold]
-    fn renew(&self) {
+    fn renew(&self, taken_from: Option<&Segment<T>>) {
         let pin = self.pin();
         let segment = self.current();
         let popped = self.takers.popped();
         let limit = self.limit(popped, segment);
-        self.raise_limit(segment, limit);
+        segment.raise_limit(limit);
         // Between making room and looking for who waits for it.
         fence(Ordering::SeqCst);
         if self.room.has_sleepers() {
             self.room.wake(1);
         }
-        if segment.capacity.load(Ordering::SeqCst) > self.elasticity.min() {
+        if segment.capacity.load(Ordering::SeqCst) > self.elasticity.min()
+            && taken_from.is_none_or(|segment| self.begins_an_interval(segment))
+        {
             self.shrink(popped);
         }
         drop(pin);
         self.reclaim();
+    }
+
+    /// Whether this renewal, while items are taken from `segment`, is the first since the last look for a smaller size was due.
+    fn begins_an_interval(&self, segment: &Segment<T>) -> bool {
+        let capacity = segment.capacity.load(Ordering::Relaxed);
+        self.takers.head.load(Ordering::SeqCst) % shrink_interval(capacity) < renewal_interval(capacity)
     }
 
     /// The next item; `Closed` when there will be none.
