@@ -1,8 +1,9 @@
 //! Putting in, growing and shrinking.
 
-use super::core::{CLOSED, CONSUMER_SLEEPS, Core, PRODUCER_SLEEPS, SPARSE, Sleeper, to_usize};
+use super::core::{CLOSED, CONSUMER_SLEEPS, Core, PRODUCER_SLEEPS, SPARSE, to_usize};
 use super::segment::{Cursor, Segment};
 use crate::error::{BufferError, BufferResult, Rejected};
+use crate::lock_free::waiting::{Attempt, block, complete};
 use crate::sync::Ordering;
 use crate::sync::barrier::often;
 use std::time::{Duration, Instant};
@@ -70,7 +71,7 @@ impl<T> Core<T> {
     fn publish(&self, maker: &Cursor<T>) -> bool {
         // Release: who sees the tail sees the items below it, and the links of segments that ended before it.
         self.tail.store(maker.position, Ordering::Release);
-        // Between publishing and looking at the notes. The other half: `rarely` in `pop_until` and in `search`.
+        // Between publishing and looking at the notes. The other half: `rarely` in `register` and in `search`.
         often();
         self.notes.load(Ordering::Relaxed) == 0 || self.published_with_notes(maker.position)
     }
@@ -146,24 +147,20 @@ impl<T> Core<T> {
         Ok(())
     }
 
-    /// Adds an item, waiting for room.
-    fn push_within(&self, maker: &mut Cursor<T>, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
-        let deadline = Instant::now().checked_add(timeout);
-        let (mut item, mut sleeper, mut expired) = (item, None, false);
-        loop {
-            item = match self.push(maker, item) {
-                Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
-                settled => return settled,
-            };
-            match sleeper.take() {
-                None if expired => return Err(Rejected::new(BufferError::Timeout(timeout), item)),
-                None => sleeper = Some(Sleeper::new(&self.room, &self.notes, PRODUCER_SLEEPS)),
-                Some(mut sleeper) => expired = !sleeper.waiter.wait_until(deadline),
-            }
+    /// Adds the item or, where there is no room, registers for some and gives it back.
+    fn attempt_to_push(&self, maker: &mut Cursor<T>, item: T) -> Attempt<'_, T, Result<(), Rejected<T>>> {
+        let item = match self.push(maker, item) {
+            Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
+            settled => return Attempt::Settled(settled),
+        };
+        let waiter = self.register(&self.room, PRODUCER_SLEEPS);
+        match self.push(maker, item) {
+            Err(rejected) if rejected.reason().is_capacity_error() => Attempt::Sleep(rejected.into_inner(), waiter),
+            settled => Attempt::Settled(settled),
         }
     }
 
-    // The same three, with what is refused counted.
+    // Adding, with what is refused counted.
 
     #[inline(always)]
     pub(super) fn offer(&self, maker: &mut Cursor<T>, item: T) -> Result<(), Rejected<T>> {
@@ -178,7 +175,22 @@ impl<T> Core<T> {
     }
 
     pub(super) fn offer_within(&self, maker: &mut Cursor<T>, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
-        self.push_within(maker, item, timeout).map_err(|rejected| self.count_refused(1, rejected))
+        let deadline = Instant::now().checked_add(timeout);
+        block(item, deadline, |item| self.attempt_to_push(maker, item))
+            .unwrap_or_else(|item| Err(Rejected::new(BufferError::Timeout(timeout), item)))
+            .map_err(|rejected| self.count_refused(1, rejected))
+    }
+
+    /// Adds an item, waiting for room as a task.
+    ///
+    /// # Safety
+    /// The caller is the producer until the future is done or dropped.
+    pub(super) async unsafe fn send(&self, item: T) -> Result<(), Rejected<T>> {
+        let sent = complete(item, |item| {
+            // SAFETY: this function's own condition.
+            self.attempt_to_push(unsafe { self.maker() }, item)
+        });
+        sent.await.map_err(|rejected| self.count_refused(1, rejected))
     }
 
     #[cold]
