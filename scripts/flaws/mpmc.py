@@ -91,10 +91,10 @@ MUTANTS = [
     Mutant(
         "mpmc-looks-before-it-registers",
         "rust/elasticq/src/lock_free/takers.rs",
-        """            order_seqcst();
-            if self.is_on_its_way() {
-                continue;
-            }
+        """        order_seqcst();
+        if self.is_on_its_way() {
+            return Attempt::Soon(());
+        }
 """,
         "",
         "loom_mpmc::closing_wakes_a_consumer_who_waits",

@@ -116,21 +116,18 @@ MUTANTS = [
         "spsc-sleeps-without-barrier",
         "rust/elasticq/src/lock_free/spsc/core.rs",
         """        rarely();
-        Self { waiter""",
-        "        Self { waiter",
+        waiter
+""",
+        "        waiter\n",
         "loom_spsc::an_item_reaches_a_consumer_who_waits",
     ),
     Mutant(
         "spsc-sleeps-without-a-second-look",
         "rust/elasticq/src/lock_free/spsc/consumer.rs",
-        """                None => sleeper = Some(Sleeper::new(&self.items, &self.notes, CONSUMER_SLEEPS)),
-                Some(mut sleeper) => expired""",
-        """                None => {
-                    sleeper = None::<Sleeper<'_>>;
-                    let mut sleeper = Sleeper::new(&self.items, &self.notes, CONSUMER_SLEEPS);
-                    expired = !sleeper.waiter.wait_until(deadline);
-                }
-                Some(mut sleeper) => expired""",
+        """        match self.pop(taker).transpose() {
+            Some(settled)""",
+        """        match None {
+            Some(settled)""",
         "loom_spsc::an_item_reaches_a_consumer_who_waits",
     ),
     Mutant(

@@ -6,6 +6,9 @@
 //! - `LockFreeMPMCQueue` (feature `lock_free`): the same for many consumers.
 //! - `LockFreeSPSCQueue` (feature `lock_free`): one producer and one consumer, the fastest.
 //!
+//! The queues without locks serve threads and tasks: `offer_within` and `dequeue_within` block, `send` and `recv` are futures
+//! of no runtime in particular, and cancelling one loses nothing.
+//!
 //! Three rules hold for every queue of this crate:
 //! - **A refused item comes back.** [`offer`](DynamicCircularBuffer::offer) returns it in a [`Rejected`]; a batch goes
 //!   in whole or not at all; a failed call leaves the queue as it was.

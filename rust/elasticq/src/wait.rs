@@ -23,7 +23,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
@@ -31,8 +31,8 @@ use std::time::Instant;
 ///
 /// It carries no state of its own. The state that it speaks of must be changed and looked at under a lock; the waker
 /// changes the state, unlocks and then calls [`wake`](Self::wake), the waiter makes a [`waiter`](Self::waiter), then
-/// looks at the state, then waits. In that order no wake-up is missed. Any thread may call any method; only
-/// [`Waiter::wait_until`] blocks.
+/// looks at the state, then waits, as a thread ([`Waiter::wait_until`]) or as a task (`await`). In that order no wake-up is
+/// missed. Any thread may call any method; only [`Waiter::wait_until`] blocks.
 ///
 /// # Examples
 /// ```
@@ -127,6 +127,9 @@ impl fmt::Debug for Signal {
 /// waiter first, then look at the buffer, then wait; in that order no wake-up is missed. A waiter that is
 /// dropped leaves the queue, and if it was woken already the next one is woken in its place.
 ///
+/// A thread waits with [`wait_until`](Self::wait_until). A task awaits the waiter: it is a future of no runtime in
+/// particular, ready once woken.
+///
 /// # Examples
 /// ```
 /// use elasticq::{BufferError, Config, DynamicCircularBuffer};
@@ -136,6 +139,10 @@ impl fmt::Debug for Signal {
 /// let mut waiter = buffer.wait_for_item();
 /// assert!(buffer.is_empty());
 /// assert!(!waiter.wait_until(Some(Instant::now() + Duration::from_millis(1))));
+///
+/// buffer.push(7)?;
+/// pollster::block_on(waiter); // or `waiter.await`, in a task
+/// assert_eq!(buffer.pop(), Ok(7));
 /// # Ok::<(), BufferError>(())
 /// ```
 #[must_use = "a waiter does nothing until it waits"]
@@ -164,6 +171,18 @@ impl Waiter<'_> {
                 woken
             }
         }
+    }
+}
+
+impl Future for Waiter<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(listener) = &mut self.listener {
+            ready!(Pin::new(listener).poll(context));
+            self.listener = None;
+        }
+        Poll::Ready(())
     }
 }
 

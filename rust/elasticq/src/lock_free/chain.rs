@@ -21,15 +21,22 @@
 //! **Pins.** Who looks at segments without a claim (to grow, to help) counts itself in `cold`. A retired header is used
 //! again only after a moment with `cold = 0`: who comes later cannot find it any more.
 //!
-//! **Waiting.** A consumer registers and then looks at `tail`; a producer claims and then looks for sleepers. These four
-//! accesses are sequentially consistent, so one of the two sees the other, and a push pays no fence for it. What is
-//! claimed and not yet published is waited for by yielding: its producer may have looked before.
+//! **Waiting for an item.** A consumer registers and then looks at `tail`; a producer claims and then looks for sleepers.
+//! These four accesses are sequentially consistent, so one of the two sees the other, and a push pays no fence for it. What
+//! is claimed and not yet published is waited for by yielding: its producer may have looked before.
+//!
+//! **Waiting for room.** A producer registers and then looks at the consumers' counts; a consumer stores what it has taken
+//! and then looks for sleepers. Here a store comes before a load, which takes a barrier: `sync::barrier`, whose half at each
+//! item taken is free. A push may also be refused because consumers are moving. Then their counts have changed after the
+//! producer's barrier, so who changed them looks for sleepers later still, and finds the producer.
 
 use super::segment::{Segment, allocate};
+use super::waiting::{Attempt, block, complete};
 use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::stats::QueueStats;
+use crate::sync::barrier::rarely;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, stay_away};
 use crate::wait::{Signal, Waiter};
 use crossbeam_utils::CachePadded;
@@ -45,9 +52,6 @@ pub(super) const ONE: u64 = 4;
 /// Headers that may wait for a moment without pins. At that many the consumers shrink no more, so a thread that is stalled in
 /// the cold path keeps the capacity large for a while, but the headers few: without shrinking, growth soon ends at the maximum.
 pub(super) const MAX_RETIRED: usize = 32;
-
-/// Much longer than a store takes to reach the other processors.
-const SETTLED: Duration = Duration::from_millis(1);
 
 pub(super) const fn position(tail: u64) -> u64 {
     tail / ONE
@@ -199,12 +203,13 @@ impl<T, C: Takers<T>> Chain<T, C> {
     /// SeqCst: the first half of "claim, then look for sleepers".
     #[inline(always)]
     fn claim(&self, tail: u64, count: u64) -> bool {
-        self.tail.compare_exchange(tail, tail + count * ONE, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+        let claimed = self.tail.compare_exchange(tail, tail + count * ONE, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        order_seqcst(); // not in `wake_consumers`: publishing, which comes in between, is in no such order
+        claimed
     }
 
     #[inline(always)]
     fn wake_consumers(&self) {
-        order_seqcst();
         if self.items.has_sleepers() {
             self.items.wake(1);
         }
@@ -225,12 +230,12 @@ impl<T, C: Takers<T>> Chain<T, C> {
         }
     }
 
-    /// Adds an item, waiting for room.
+    /// Adds an item, blocking until there is room.
     pub(super) fn push_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
         self.put_within(item, timeout, Signal::waiter, |item| self.push(item))
     }
 
-    /// Adds all of `items` or none, waiting for room for all. A batch that can never fit is refused at once.
+    /// Adds all of `items` or none, blocking until there is room for all. A batch that can never fit is refused at once.
     pub(super) fn push_all_within(&self, items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
         if items.len() > self.elasticity.max() {
             return self.push_all(items);
@@ -238,49 +243,62 @@ impl<T, C: Takers<T>> Chain<T, C> {
         self.put_within(items, timeout, Signal::bulk_waiter, |items| self.push_all(items))
     }
 
-    /// Tries `put` until there is room; `register` says what kind of waiter it is that waits for it.
     fn put_within<I>(
         &self,
-        item: I,
+        items: I,
         timeout: Duration,
         register: impl Fn(&Signal) -> Waiter<'_>,
         put: impl Fn(I) -> Result<(), Rejected<I>>,
     ) -> Result<(), Rejected<I>> {
-        let mut item = match put(item) {
-            Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
-            settled => return settled,
-        };
         let deadline = Instant::now().checked_add(timeout);
-        loop {
-            let mut waiter = register(&self.room);
-            order_seqcst();
-            item = match put(item) {
-                Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
-                settled => return self.pass_room_on(waiter, settled),
-            };
-            // After each item a consumer looks for sleepers without a fence, so he may miss one who registers at that
-            // very moment, until his store has reached the other processors. Hence a second look soon after.
-            let soon = Instant::now() + SETTLED;
-            let until = deadline.map_or(soon, |deadline| deadline.min(soon));
-            if !cfg!(loom) && !waiter.wait_until(Some(until)) {
-                item = match put(item) {
-                    Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
-                    settled => return self.pass_room_on(waiter, settled),
-                };
+        match block((items, false), deadline, |state| self.attempt_to_put(state, &register, &put)) {
+            Ok(settled) => settled,
+            Err((items, _)) => Err(Rejected::new(BufferError::Timeout(timeout), items)),
+        }
+    }
+
+    /// Adds an item, waiting for room as a task.
+    pub(super) async fn send(&self, item: T) -> Result<(), Rejected<T>> {
+        complete((item, false), |state| self.attempt_to_put(state, Signal::waiter, |item| self.push(item))).await
+    }
+
+    /// Puts `items` in or, where there is no room for them, gives them back with a waiter, of the kind that `register` makes;
+    /// `waited`: not for the first time.
+    fn attempt_to_put<'a, I>(
+        &'a self,
+        (items, waited): (I, bool),
+        register: impl Fn(&'a Signal) -> Waiter<'a>,
+        put: impl Fn(I) -> Result<(), Rejected<I>>,
+    ) -> Attempt<'a, (I, bool), Result<(), Rejected<I>>> {
+        let items = match put(items) {
+            Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
+            settled => {
+                if waited {
+                    self.pass_room_on();
+                }
+                return Attempt::Settled(settled);
             }
-            if !waiter.wait_until(deadline) {
-                return Err(Rejected::new(BufferError::Timeout(timeout), item));
+        };
+        let waiter = register(&self.room);
+        // Between registering and looking again. The other half: `often`, where the consumers say what they have taken.
+        rarely();
+        match put(items) {
+            Err(rejected) if rejected.reason().is_capacity_error() => {
+                Attempt::Sleep((rejected.into_inner(), true), waiter)
+            }
+            settled => {
+                drop(waiter);
+                self.pass_room_on();
+                Attempt::Settled(settled)
             }
         }
     }
 
-    /// Several places that come free at once wake one producer; who found one and may have left more wakes the next.
-    fn pass_room_on<I>(&self, waiter: Waiter<'_>, settled: Result<(), Rejected<I>>) -> Result<(), Rejected<I>> {
-        drop(waiter);
-        if settled.is_ok() && self.room.has_sleepers() {
+    /// Several places that come free at once wake one producer; who was woken for one and may have left more wakes the next.
+    fn pass_room_on(&self) {
+        if self.room.has_sleepers() {
             self.room.wake(1);
         }
-        settled
     }
 
     #[cold]

@@ -95,6 +95,33 @@ macro_rules! producing {
             let count = items.len();
             self.core.push_all_within(items, timeout).map_err(|rejected| self.core.count_refused(count, rejected))
         }
+
+        /// Adds `item` at the end, waiting as a task until there is room.
+        ///
+        /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in, and drops the item.
+        ///
+        /// # Errors
+        /// `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`](crate::Rejected) holds the item.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::{Config, ", $queue, "};")]
+        ///
+        /// let one = Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
+        #[doc = concat!("let queue = ", $queue, "::new(one)?;")]
+        /// std::thread::scope(|scope| {
+        ///     scope.spawn(|| pollster::block_on(async {
+        ///         queue.send(1).await?;
+        ///         queue.send(2).await // when the first was taken
+        ///     }));
+        ///     assert_eq!(pollster::block_on(queue.recv()), Ok(1));
+        ///     assert_eq!(pollster::block_on(queue.recv()), Ok(2));
+        /// });
+        /// # Ok::<(), elasticq::BufferError>(())
+        /// ```
+        pub async fn send(&self, item: T) -> Result<(), $crate::Rejected<T>> {
+            self.core.send(item).await.map_err(|rejected| self.core.count_refused(1, rejected))
+        }
     };
 }
 

@@ -17,6 +17,7 @@ mod segment;
 mod spsc;
 mod takers;
 mod turns;
+mod waiting;
 
 pub use mpmc::{LockFreeMPMCQueue, MpmcConsumer, MpmcProducer};
 pub use mpsc::{Consumer, LockFreeMPSCQueue, Producer};

@@ -1,9 +1,11 @@
 //! The elastic queue of many producers and many consumers: its public face. `chain` and `resize` are its producers' side,
 //! `takers` and `records` its consumers'.
 
+use super::batch::take_within;
 use super::handles::{buffer, debug, producing, watching};
 use super::records::Record;
 use super::takers::Core;
+use super::waiting::{block, complete};
 use crate::config::Config;
 use crate::error::BufferResult;
 use crate::sync::Ordering;
@@ -122,8 +124,31 @@ impl<T> LockFreeMPMCQueue<T> {
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue).
     pub fn dequeue_within(&self, timeout: Duration) -> BufferResult<Option<T>> {
-        let turn = Turn::new(&self.core);
-        self.core.take_until(turn.0, Instant::now().checked_add(timeout))
+        let deadline = Instant::now().checked_add(timeout);
+        block((), deadline, |()| self.core.attempt_to_take(Turn::new(&self.core).0)).ok().transpose()
+    }
+
+    /// Takes the oldest item, waiting for one as a task. Any number of tasks may.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing. It keeps no memory of
+    /// the queue while it waits.
+    ///
+    /// # Errors
+    /// As [`try_dequeue`](Self::try_dequeue).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeMPMCQueue};
+    ///
+    /// let queue = LockFreeMPMCQueue::new(Config::default())?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| pollster::block_on(queue.send("hello")));
+    ///     assert_eq!(pollster::block_on(queue.recv()), Ok("hello"));
+    /// });
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub async fn recv(&self) -> BufferResult<T> {
+        complete((), |()| self.core.attempt_to_take(Turn::new(&self.core).0)).await
     }
 
     /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
@@ -143,8 +168,12 @@ impl<T> LockFreeMPMCQueue<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn dequeue_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
-        let turn = Turn::new(&self.core);
-        self.core.take_batch_until(turn.0, max_items, Instant::now().checked_add(timeout))
+        take_within(
+            &mut &*self.core,
+            max_items,
+            |core, items, max| core.take_more(Turn::new(core).0, items, max),
+            |_| self.dequeue_within(timeout),
+        )
     }
 }
 
@@ -189,7 +218,33 @@ impl<T> MpmcConsumer<T> {
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue).
     pub fn dequeue_within(&mut self, timeout: Duration) -> BufferResult<Option<T>> {
-        self.core.take_until(self.record(), Instant::now().checked_add(timeout))
+        let deadline = Instant::now().checked_add(timeout);
+        block((), deadline, |()| self.core.attempt_to_take(self.record())).ok().transpose()
+    }
+
+    /// Takes the oldest item, waiting for one as a task.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing, so `recv` may stand in
+    /// a `select!`.
+    ///
+    /// # Errors
+    /// As [`try_dequeue`](Self::try_dequeue).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, LockFreeMPMCQueue};
+    ///
+    /// let (producer, mut consumer) = LockFreeMPMCQueue::new(Config::default())?.split();
+    /// let sender = std::thread::spawn(move || producer.try_enqueue("hello"));
+    /// pollster::block_on(async {
+    ///     assert_eq!(consumer.recv().await, Ok("hello"));
+    ///     assert_eq!(consumer.recv().await, Err(BufferError::Closed)); // the producer is gone
+    /// });
+    /// sender.join().unwrap()?;
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub async fn recv(&mut self) -> BufferResult<T> {
+        complete((), |()| self.core.attempt_to_take(self.record())).await
     }
 
     /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
@@ -209,7 +264,12 @@ impl<T> MpmcConsumer<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn dequeue_batch_within(&mut self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
-        self.core.take_batch_until(self.record(), max_items, Instant::now().checked_add(timeout))
+        take_within(
+            self,
+            max_items,
+            |consumer, items, max| consumer.core.take_more(consumer.record(), items, max),
+            |consumer| consumer.dequeue_within(timeout),
+        )
     }
 }
 

@@ -10,9 +10,11 @@ use super::handles::{buffer, debug, producing, watching};
 use super::pace::Pace;
 use super::segment::Segment;
 use super::turns::Turns;
+use super::waiting::{Attempt, block, complete};
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
-use crate::sync::{AtomicU64, Backoff, Cell, Ordering, fence, order_seqcst};
+use crate::sync::barrier::often;
+use crate::sync::{AtomicU64, Cell, Ordering, order_seqcst};
 use crossbeam_utils::CachePadded;
 use std::ptr;
 use std::sync::Arc;
@@ -98,9 +100,12 @@ impl<T> Core<T> {
     /// Says what was taken.
     #[inline(always)]
     fn settle(&self, taker: &mut Taker<T>) {
+        let due = taker.popped >= taker.due_at;
         // Release: who sees this count sees that the slots were read.
         self.takers.popped.store(taker.popped, Ordering::Release);
-        if taker.popped >= taker.due_at || self.room.has_sleepers() {
+        // Between making room and looking for who waits for it. The other half: `rarely` in `attempt_to_put`.
+        often();
+        if due || self.room.has_sleepers() {
             self.look_up(taker);
         }
     }
@@ -194,8 +199,6 @@ impl<T> Core<T> {
             segment.limit.store(limit, Ordering::Release);
         }
         taker.renew_at = taker.popped + renewal_interval(capacity);
-        // Between making room and looking for who waits for it.
-        fence(Ordering::SeqCst);
         if self.room.has_sleepers() {
             self.room.wake(1);
         }
@@ -215,6 +218,16 @@ impl<T> Core<T> {
     fn turn(&self) -> BufferResult<Turn<'_, T>> {
         self.takers.consuming.take("the queue has one consumer, and another thread is taking")?;
         Ok(Turn(self))
+    }
+
+    /// # Safety
+    /// The caller is the consumer, and holds no other reference to its side.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn taker(&self) -> &mut Taker<T> {
+        let taker = self.takers.taker.with_mut(|taker| taker);
+        // SAFETY: this function's own condition.
+        unsafe { &mut *taker }
     }
 
     fn take_batch(&self, taker: &mut Taker<T>, max_items: usize) -> BufferResult<Vec<T>> {
@@ -276,26 +289,35 @@ impl<T> Core<T> {
         Ok(None)
     }
 
-    /// The next item, waiting for it until `deadline`; `None` waits for ever.
+    /// The next item, blocking for it until `deadline`; `None` waits for ever.
     fn take_until(&self, taker: &mut Taker<T>, deadline: Option<Instant>) -> BufferResult<Option<T>> {
-        let backoff = Backoff::new();
-        loop {
-            if let Some(item) = self.try_take(taker)? {
-                return Ok(Some(item));
-            }
-            let mut waiter = self.items.waiter();
-            order_seqcst();
-            let tail = self.tail.load(Ordering::SeqCst);
-            if position(tail) > taker.head || tail & CLOSED != 0 {
-                // On its way: its producer may have looked for sleepers before this one registered.
-                drop(waiter);
-                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    return Ok(None);
-                }
-                backoff.snooze();
-            } else if !waiter.wait_until(deadline) {
-                return self.try_take(taker);
-            }
+        block((), deadline, |()| self.attempt_to_take(taker)).ok().transpose()
+    }
+
+    /// The next item, waiting for it as a task.
+    ///
+    /// # Safety
+    /// The caller is the consumer until the future is done or dropped.
+    async unsafe fn receive(&self) -> BufferResult<T> {
+        complete((), |()| {
+            // SAFETY: this function's own condition.
+            self.attempt_to_take(unsafe { self.taker() })
+        })
+        .await
+    }
+
+    /// Takes the next item, or registers for it.
+    fn attempt_to_take(&self, taker: &mut Taker<T>) -> Attempt<'_, (), BufferResult<T>> {
+        if let Some(settled) = self.try_take(taker).transpose() {
+            return Attempt::Settled(settled);
+        }
+        let waiter = self.items.waiter();
+        order_seqcst();
+        let tail = self.tail.load(Ordering::SeqCst);
+        if position(tail) > taker.head || tail & CLOSED != 0 {
+            Attempt::Soon(()) // its producer may have looked for sleepers before this one registered
+        } else {
+            Attempt::Sleep((), waiter)
         }
     }
 }
@@ -424,6 +446,31 @@ impl<T> LockFreeMPSCQueue<T> {
         let mut turn = self.core.turn()?;
         self.core.take_batch_until(turn.taker(), max_items, Instant::now().checked_add(timeout))
     }
+
+    /// Takes the oldest item, waiting for one as a task. The caller is the consumer from the first poll of the future until it is
+    /// done or dropped.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing.
+    ///
+    /// # Errors
+    /// As [`try_dequeue`](Self::try_dequeue).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeMPSCQueue};
+    ///
+    /// let queue = LockFreeMPSCQueue::new(Config::default())?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| pollster::block_on(queue.send("hello")));
+    ///     assert_eq!(pollster::block_on(queue.recv()), Ok("hello"));
+    /// });
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub async fn recv(&self) -> BufferResult<T> {
+        let _turn = self.core.turn()?;
+        // SAFETY: the turn makes the caller the consumer, and outlives the future awaited here.
+        unsafe { self.core.receive() }.await
+    }
 }
 
 impl<T> Producer<T> {
@@ -435,10 +482,9 @@ impl<T> Consumer<T> {
     watching!();
 
     fn taker(&mut self) -> (&Core<T>, &mut Taker<T>) {
-        let taker = self.core.takers.taker.with_mut(|taker| taker);
         // SAFETY: there is one `Consumer` for a queue that was split, it is borrowed exclusively, and the shared handle with
         // its other way to the taker is gone.
-        (&self.core, unsafe { &mut *taker })
+        (&self.core, unsafe { self.core.taker() })
     }
 
     /// Takes the oldest item; `None` when there is none, or when the next one is claimed and not yet published. Wait-free.
@@ -490,6 +536,32 @@ impl<T> Consumer<T> {
         let (core, taker) = self.taker();
         core.take_batch_until(taker, max_items, Instant::now().checked_add(timeout))
     }
+
+    /// Takes the oldest item, waiting for one as a task.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing, so `recv` may stand in
+    /// a `select!`.
+    ///
+    /// # Errors
+    /// As [`try_dequeue`](Self::try_dequeue).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, LockFreeMPSCQueue};
+    ///
+    /// let (producer, mut consumer) = LockFreeMPSCQueue::new(Config::default())?.split();
+    /// let sender = std::thread::spawn(move || producer.try_enqueue("hello"));
+    /// pollster::block_on(async {
+    ///     assert_eq!(consumer.recv().await, Ok("hello"));
+    ///     assert_eq!(consumer.recv().await, Err(BufferError::Closed)); // the producer is gone
+    /// });
+    /// sender.join().unwrap()?;
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub async fn recv(&mut self) -> BufferResult<T> {
+        // SAFETY: as in `taker`; the future awaited here ends before the borrow.
+        unsafe { self.core.receive() }.await
+    }
 }
 
 impl<T> Clone for Producer<T> {
@@ -519,9 +591,8 @@ struct Turn<'a, T>(&'a Core<T>);
 impl<T> Turn<'_, T> {
     #[inline(always)]
     fn taker(&mut self) -> &mut Taker<T> {
-        let taker = self.0.takers.taker.with_mut(|taker| taker);
         // SAFETY: `consuming` gives the taker to one turn at a time.
-        unsafe { &mut *taker }
+        unsafe { self.0.taker() }
     }
 }
 

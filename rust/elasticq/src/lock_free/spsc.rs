@@ -15,7 +15,7 @@
 //! when it looks at `head` and finds little: at every lap, and when the consumer, who finds little earlier, has noted so.
 //! Where no producer is about, the consumer takes its turn and shrinks the queue itself.
 //!
-//! **Waiting.** Note that you sleep, barrier, look once more, sleep; against change, barrier, look at the notes, wake. The
+//! **Waiting.** Register and note it, barrier, look once more, sleep; against change, barrier, look at the notes, wake. The
 //! barrier is `sync::barrier`, whose half at each push and pop is free.
 //!
 //! **Closing** is a note, too, so a push may be under way when the consumer finds it and nothing else. Then whoever is first
@@ -187,9 +187,8 @@ impl<T> LockFreeSPSCQueue<T> {
         }
     }
 
-    /// Adds all of `items` or none of them, blocking up to `timeout` until there is room for all. So long the
-    /// caller is the producer. A batch larger than
-    /// `max_capacity` is refused at once.
+    /// Adds all of `items` or none of them, blocking up to `timeout` until there is room for all. So long the caller is the
+    /// producer. A batch larger than `max_capacity` is refused at once.
     ///
     /// # Errors
     /// As [`offer_within`](Self::offer_within), and `MaxCapacityReached(max_capacity)` for a batch that never fits; the
@@ -212,6 +211,22 @@ impl<T> LockFreeSPSCQueue<T> {
         match self.core.producer_turn() {
             Ok(mut turn) => self.core.offer_batch_within(turn.maker(), items, timeout),
             Err(reason) => Err(Rejected::new(reason, items)),
+        }
+    }
+
+    /// Adds `item` at the end, waiting as a task until there is room. The caller is the producer from the first poll of the
+    /// future until it is done or dropped.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in, and drops the item.
+    ///
+    /// # Errors
+    /// As [`try_enqueue`](Self::try_enqueue) except for `MaxCapacityReached`, `Closed` also when it is closed meanwhile; the
+    /// [`Rejected`] holds the item.
+    pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
+        match self.core.producer_turn() {
+            // SAFETY: the turn makes the caller the producer, and outlives the future awaited here.
+            Ok(_turn) => unsafe { self.core.send(item) }.await,
+            Err(reason) => Err(Rejected::new(reason, item)),
         }
     }
 
@@ -244,8 +259,8 @@ impl<T> LockFreeSPSCQueue<T> {
         self.core.pop_until(turn.taker(), Instant::now().checked_add(timeout))
     }
 
-    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
-    /// So long the caller is the consumer.
+    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came. So long the
+    /// caller is the consumer.
     ///
     /// # Errors
     /// As [`dequeue_batch`](Self::dequeue_batch).
@@ -264,6 +279,31 @@ impl<T> LockFreeSPSCQueue<T> {
     pub fn dequeue_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
         let mut turn = self.core.consumer_turn()?;
         self.core.pop_many_until(turn.taker(), max_items, Instant::now().checked_add(timeout))
+    }
+
+    /// Takes the oldest item, waiting for one as a task. The caller is the consumer from the first poll of the future until it is
+    /// done or dropped.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing.
+    ///
+    /// # Errors
+    /// As [`try_dequeue`](Self::try_dequeue).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeSPSCQueue};
+    ///
+    /// let queue = LockFreeSPSCQueue::new(Config::default())?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| pollster::block_on(queue.send("hello")));
+    ///     assert_eq!(pollster::block_on(queue.recv()), Ok("hello"));
+    /// });
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub async fn recv(&self) -> BufferResult<T> {
+        let _turn = self.core.consumer_turn()?;
+        // SAFETY: the turn makes the caller the consumer, and outlives the future awaited here.
+        unsafe { self.core.receive() }.await
     }
 }
 
@@ -359,6 +399,35 @@ impl<T> SpscProducer<T> {
         let maker = unsafe { self.core.maker() };
         self.core.offer_batch_within(maker, items, timeout)
     }
+
+    /// Adds `item` at the end, waiting as a task until there is room.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in, and drops the item.
+    ///
+    /// # Errors
+    /// `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`] holds the item.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, LockFreeSPSCQueue};
+    ///
+    /// let one = Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
+    /// let (mut producer, mut consumer) = LockFreeSPSCQueue::new(one)?.split();
+    /// let sender = std::thread::spawn(move || {
+    ///     pollster::block_on(async {
+    ///         producer.send(1).await?;
+    ///         producer.send(2).await // when the first was taken
+    ///     })
+    /// });
+    /// assert_eq!(pollster::block_on(consumer.recv()), Ok(1));
+    /// assert_eq!(pollster::block_on(consumer.recv()), Ok(2));
+    /// sender.join().unwrap()?;
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub async fn send(&mut self, item: T) -> Result<(), Rejected<T>> {
+        // SAFETY: as in `offer`; the future awaited here ends before the borrow.
+        unsafe { self.core.send(item) }.await
+    }
 }
 
 impl<T> SpscConsumer<T> {
@@ -427,6 +496,32 @@ impl<T> SpscConsumer<T> {
         // SAFETY: as in `try_dequeue`.
         let taker = unsafe { self.core.taker() };
         self.core.pop_many_until(taker, max_items, Instant::now().checked_add(timeout))
+    }
+
+    /// Takes the oldest item, waiting for one as a task.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing, so `recv` may stand in
+    /// a `select!`.
+    ///
+    /// # Errors
+    /// As [`try_dequeue`](Self::try_dequeue).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, LockFreeSPSCQueue};
+    ///
+    /// let (mut producer, mut consumer) = LockFreeSPSCQueue::new(Config::default())?.split();
+    /// let sender = std::thread::spawn(move || producer.try_enqueue("hello"));
+    /// pollster::block_on(async {
+    ///     assert_eq!(consumer.recv().await, Ok("hello"));
+    ///     assert_eq!(consumer.recv().await, Err(BufferError::Closed)); // the producer is gone
+    /// });
+    /// sender.join().unwrap()?;
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub async fn recv(&mut self) -> BufferResult<T> {
+        // SAFETY: as in `try_dequeue`; the future awaited here ends before the borrow.
+        unsafe { self.core.receive() }.await
     }
 }
 

@@ -16,21 +16,23 @@
 //! Who moved the front retires the old segment.
 //!
 //! **A failed claim** means that others are taking. The loser stays away for a while instead of trying again at once, so
-//! that the cache line of `head` does not travel for each item.
+//! that the cache line of `head` does not travel for each item. Until he erased his note, it held producers up at a place that
+//! was free, so he looks whether one sleeps.
 //!
 //! **A stalled consumer** between claim and moving out keeps its slot, and with it the room beyond the next lap, from
 //! being used; everybody else goes on, and a queue that may grow grows around it.
 
-use super::batch::{reserve, take_within};
+use super::batch::reserve;
 use super::chain::{CLOSED, Chain, SEALED, Takers, position, renewal_interval, shrink_interval};
 use super::records::{Record, Records};
 use super::segment::Segment;
+use super::waiting::Attempt;
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
-use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, fence, order_seqcst, stay_away};
+use crate::sync::barrier::often;
+use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence, order_seqcst, stay_away};
 use crossbeam_utils::CachePadded;
 use std::ptr;
-use std::time::Instant;
 
 /// What the consumers share.
 pub(super) struct Many<T> {
@@ -102,7 +104,7 @@ impl<T> Core<T> {
                     self.took(record, segment, head, 1);
                     return Some(item);
                 }
-                stay_away(0);
+                self.give_way(0);
             }
         }
         self.pop_with_care(record)
@@ -121,10 +123,21 @@ impl<T> Core<T> {
         claimed
     }
 
+    /// To be called after a claim has failed. Its note may have kept a producer from room that was there, who sleeps by now.
+    #[cold]
+    fn give_way(&self, failed: u32) {
+        fence(Ordering::SeqCst); // for the parts for layers above, too, whose waiters pass no more than a fence
+        if self.room.has_sleepers() {
+            self.renew(None);
+        }
+        stay_away(failed);
+    }
+
     #[inline(always)]
     fn took(&self, record: &Record<T>, segment: &Segment<T>, head: u64, count: u64) {
         record.finish();
-        order_seqcst();
+        // Between making room and looking for who waits for it. The other half: `rarely` in `attempt_to_put`.
+        often();
         // Whoever passes a multiple of about an eighth of the capacity renews the limit.
         let interval = renewal_interval(segment.capacity.load(Ordering::Relaxed));
         let due = (head ^ (head + count)) >> interval.ilog2() != 0;
@@ -158,7 +171,7 @@ impl<T> Core<T> {
                     return Some(item);
                 }
                 failed += 1;
-                stay_away(failed);
+                self.give_way(failed);
             }
         }
     }
@@ -253,8 +266,6 @@ impl<T> Core<T> {
         let popped = self.takers.popped();
         let limit = self.limit(popped, segment);
         segment.raise_limit(limit);
-        // Between making room and looking for who waits for it.
-        fence(Ordering::SeqCst);
         if self.room.has_sleepers() {
             self.room.wake(1);
         }
@@ -294,19 +305,8 @@ impl<T> Core<T> {
         Ok(items)
     }
 
-    /// Up to `max_items`, waiting for the first until `deadline`.
-    pub(super) fn take_batch_until(
-        &self,
-        mut record: &Record<T>,
-        max_items: usize,
-        deadline: Option<Instant>,
-    ) -> BufferResult<Vec<T>> {
-        let take_more = |record: &mut &Record<T>, items: &mut Vec<T>, max| self.take_more(record, items, max);
-        take_within(&mut record, max_items, take_more, |record| self.take_until(record, deadline))
-    }
-
     /// Takes up to `max_items` more. Fails only where `items` stays empty.
-    fn take_more(&self, record: &Record<T>, items: &mut Vec<T>, max_items: usize) -> BufferResult<()> {
+    pub(super) fn take_more(&self, record: &Record<T>, items: &mut Vec<T>, max_items: usize) -> BufferResult<()> {
         let wanted_in_all = items.len().saturating_add(max_items);
         let mut failed = 0;
         while items.len() < wanted_in_all {
@@ -323,7 +323,7 @@ impl<T> Core<T> {
                 self.took(record, segment, head, count as u64);
             } else {
                 failed += 1;
-                stay_away(failed);
+                self.give_way(failed);
             }
         }
         if items.is_empty() && max_items > 0 {
@@ -334,35 +334,21 @@ impl<T> Core<T> {
         Ok(())
     }
 
-    /// The next item, waiting for it until `deadline`; `None` waits for ever.
-    pub(super) fn take_until(&self, record: &Record<T>, deadline: Option<Instant>) -> BufferResult<Option<T>> {
-        let backoff = Backoff::new();
-        loop {
-            if let Some(item) = self.try_take(record)? {
-                return Ok(Some(item));
-            }
-            if self.is_on_its_way() {
-                // Its producer may have looked for sleepers already, so this one yields instead.
-                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    return Ok(None);
-                }
-                backoff.snooze();
-                continue;
-            }
-            let mut waiter = self.items.waiter();
-            order_seqcst();
-            if self.is_on_its_way() {
-                continue;
-            }
-            // A sleeper keeps no memory.
-            self.let_go(record);
-            if !waiter.wait_until(deadline) {
-                return self.try_take(record);
-            }
-            drop(waiter);
-            // A producer who counts on this wake-up has published before this look.
-            fence(Ordering::SeqCst);
+    /// Takes the next item, or registers for it.
+    pub(super) fn attempt_to_take(&self, record: &Record<T>) -> Attempt<'_, (), BufferResult<T>> {
+        if let Some(settled) = self.try_take(record).transpose() {
+            return Attempt::Settled(settled);
         }
+        if self.is_on_its_way() {
+            return Attempt::Soon(()); // its producer may have looked for sleepers already
+        }
+        let waiter = self.items.waiter();
+        order_seqcst();
+        if self.is_on_its_way() {
+            return Attempt::Soon(());
+        }
+        self.let_go(record); // a sleeper keeps no memory
+        Attempt::Sleep((), waiter)
     }
 
     /// Whether an item was claimed that nobody has taken, or there is an end to be told. SeqCst: the second half of

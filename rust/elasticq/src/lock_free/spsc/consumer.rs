@@ -1,9 +1,10 @@
 //! Taking, following the producer through the chain, and finding the end.
 
-use super::core::{CLOSED, CONSUMER, CONSUMER_SLEEPS, Core, NOBODY, OPEN, PRODUCER_SLEEPS, SPARSE, Sleeper, to_usize};
+use super::core::{CLOSED, CONSUMER, CONSUMER_SLEEPS, Core, NOBODY, OPEN, PRODUCER_SLEEPS, SPARSE, to_usize};
 use super::segment::{Cursor, Segment};
 use crate::error::{BufferError, BufferResult};
 use crate::lock_free::batch::{reserve, take_within};
+use crate::lock_free::waiting::{Attempt, block, complete};
 use crate::sync::Ordering;
 use crate::sync::barrier::{often, rarely};
 use std::time::Instant;
@@ -102,7 +103,7 @@ impl<T> Core<T> {
     fn release(&self, taker: &Taker<T>) {
         // Release: who sees the head sees that the slots below it were read.
         self.head.store(taker.cursor.position, Ordering::Release);
-        // Between making room and looking at the notes. The other half: `rarely` in `push_within`.
+        // Between making room and looking at the notes. The other half: `rarely` in `register`.
         often();
         if self.notes.load(Ordering::Relaxed) & PRODUCER_SLEEPS != 0 {
             self.wake_producer();
@@ -190,18 +191,32 @@ impl<T> Core<T> {
         false
     }
 
-    /// The next item, waiting for it until `deadline`; `None` waits for ever.
+    /// The next item, blocking for it until `deadline`; `None` waits for ever.
     pub(super) fn pop_until(&self, taker: &mut Taker<T>, deadline: Option<Instant>) -> BufferResult<Option<T>> {
-        let (mut sleeper, mut expired) = (None, false);
-        loop {
-            if let Some(item) = self.pop(taker)? {
-                return Ok(Some(item));
-            }
-            match sleeper.take() {
-                None if expired => return Ok(None),
-                None => sleeper = Some(Sleeper::new(&self.items, &self.notes, CONSUMER_SLEEPS)),
-                Some(mut sleeper) => expired = !sleeper.waiter.wait_until(deadline),
-            }
+        block((), deadline, |()| self.attempt_to_pop(taker)).ok().transpose()
+    }
+
+    /// The next item, waiting for it as a task.
+    ///
+    /// # Safety
+    /// The caller is the consumer until the future is done or dropped.
+    pub(super) async unsafe fn receive(&self) -> BufferResult<T> {
+        complete((), |()| {
+            // SAFETY: this function's own condition.
+            self.attempt_to_pop(unsafe { self.taker() })
+        })
+        .await
+    }
+
+    /// Takes the next item, or registers for it.
+    fn attempt_to_pop(&self, taker: &mut Taker<T>) -> Attempt<'_, (), BufferResult<T>> {
+        if let Some(settled) = self.pop(taker).transpose() {
+            return Attempt::Settled(settled);
+        }
+        let waiter = self.register(&self.items, CONSUMER_SLEEPS);
+        match self.pop(taker).transpose() {
+            Some(settled) => Attempt::Settled(settled),
+            None => Attempt::Sleep((), waiter),
         }
     }
 }

@@ -145,6 +145,18 @@ impl<T> Core<T> {
         unsafe { &mut *taker }
     }
 
+    // ---- waiting
+
+    /// Registers a side that is about to sleep, and notes it. Look once more after it, then wait. Who does not wait leaves
+    /// the note there: it costs the other side a look, and is gone then.
+    pub(super) fn register<'a>(&'a self, signal: &'a Signal, note: usize) -> Waiter<'a> {
+        let waiter = signal.waiter();
+        self.notes.fetch_or(note, Ordering::SeqCst);
+        // Between noting it and looking. The other half: `often` in `publish` and in `release`.
+        rarely();
+        waiter
+    }
+
     // ---- closing and looking
 
     /// Where the closed queue ends: at `at`, unless the other side has said otherwise before.
@@ -181,29 +193,6 @@ impl<T> Core<T> {
             grown: self.grown.load(Ordering::Relaxed),
             shrunk: self.shrunk.load(Ordering::Relaxed),
         }
-    }
-}
-
-/// A side that is about to sleep, and has said so. Look once more after making one, then wait.
-pub(super) struct Sleeper<'a> {
-    pub(super) waiter: Waiter<'a>,
-    notes: &'a AtomicUsize,
-    note: usize,
-}
-
-impl<'a> Sleeper<'a> {
-    pub(super) fn new(signal: &'a Signal, notes: &'a AtomicUsize, note: usize) -> Self {
-        let waiter = signal.waiter();
-        notes.fetch_or(note, Ordering::SeqCst);
-        // Between saying so and looking. The other half: `often` in `publish` and in `release`.
-        rarely();
-        Self { waiter, notes, note }
-    }
-}
-
-impl Drop for Sleeper<'_> {
-    fn drop(&mut self) {
-        self.notes.fetch_and(!self.note, Ordering::SeqCst);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Putting in, growing and shrinking.
 
-use super::core::{CLOSED, CONSUMER_SLEEPS, Core, PRODUCER_SLEEPS, SPARSE, Sleeper, to_usize};
+use super::core::{CLOSED, CONSUMER_SLEEPS, Core, PRODUCER_SLEEPS, SPARSE, to_usize};
 use super::segment::{Cursor, Segment};
 use crate::error::{BufferError, BufferResult, Rejected};
+use crate::lock_free::waiting::{Attempt, block, complete};
 use crate::sync::Ordering;
 use crate::sync::barrier::often;
 use std::time::{Duration, Instant};
@@ -70,7 +71,7 @@ impl<T> Core<T> {
     fn publish(&self, maker: &Cursor<T>) -> bool {
         // Release: who sees the tail sees the items below it, and the links of segments that ended before it.
         self.tail.store(maker.position, Ordering::Release);
-        // Between publishing and looking at the notes. The other half: `rarely` in `pop_until` and in `search`.
+        // Between publishing and looking at the notes. The other half: `rarely` in `register` and in `search`.
         often();
         self.notes.load(Ordering::Relaxed) == 0 || self.published_with_notes(maker.position)
     }
@@ -146,27 +147,35 @@ impl<T> Core<T> {
         Ok(())
     }
 
-    /// Tries `put` until there is room. There is one producer, so a batch need not wait as one that may need more than others.
+    /// Puts `items` in or, where there is no room, registers for some and gives them back. There is one producer, so a batch need
+    /// not wait as one that may need more than others.
+    fn attempt_to_put<I>(
+        &self,
+        maker: &mut Cursor<T>,
+        items: I,
+        put: impl Fn(&Self, &mut Cursor<T>, I) -> Result<(), Rejected<I>>,
+    ) -> Attempt<'_, I, Result<(), Rejected<I>>> {
+        let items = match put(self, maker, items) {
+            Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
+            settled => return Attempt::Settled(settled),
+        };
+        let waiter = self.register(&self.room, PRODUCER_SLEEPS);
+        match put(self, maker, items) {
+            Err(rejected) if rejected.reason().is_capacity_error() => Attempt::Sleep(rejected.into_inner(), waiter),
+            settled => Attempt::Settled(settled),
+        }
+    }
+
     fn put_within<I>(
         &self,
         maker: &mut Cursor<T>,
-        item: I,
+        items: I,
         timeout: Duration,
         put: impl Fn(&Self, &mut Cursor<T>, I) -> Result<(), Rejected<I>>,
     ) -> Result<(), Rejected<I>> {
         let deadline = Instant::now().checked_add(timeout);
-        let (mut item, mut sleeper, mut expired) = (item, None, false);
-        loop {
-            item = match put(self, maker, item) {
-                Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
-                settled => return settled,
-            };
-            match sleeper.take() {
-                None if expired => return Err(Rejected::new(BufferError::Timeout(timeout), item)),
-                None => sleeper = Some(Sleeper::new(&self.room, &self.notes, PRODUCER_SLEEPS)),
-                Some(mut sleeper) => expired = !sleeper.waiter.wait_until(deadline),
-            }
-        }
+        block(items, deadline, |items| self.attempt_to_put(maker, items, &put))
+            .unwrap_or_else(|items| Err(Rejected::new(BufferError::Timeout(timeout), items)))
     }
 
     // Putting in one or all, waiting or not, with what is refused counted.
@@ -199,6 +208,18 @@ impl<T> Core<T> {
         }
         let count = items.len();
         self.put_within(maker, items, timeout, Self::push_all).map_err(|rejected| self.count_refused(count, rejected))
+    }
+
+    /// Adds an item, waiting for room as a task.
+    ///
+    /// # Safety
+    /// The caller is the producer until the future is done or dropped.
+    pub(super) async unsafe fn send(&self, item: T) -> Result<(), Rejected<T>> {
+        let sent = complete(item, |item| {
+            // SAFETY: this function's own condition.
+            self.attempt_to_put(unsafe { self.maker() }, item, Self::push)
+        });
+        sent.await.map_err(|rejected| self.count_refused(1, rejected))
     }
 
     #[cold]

@@ -1,0 +1,116 @@
+"""Waiting as a task."""
+
+from __future__ import annotations
+
+from . import Mutant
+
+CHAIN = "rust/elasticq/src/lock_free/chain.rs"
+WAIT = "rust/elasticq/src/wait.rs"
+WAITING = "rust/elasticq/src/lock_free/waiting.rs"
+
+MUTANTS = [
+    Mutant(
+        "task-sleeps-beside-a-claim",
+        "rust/elasticq/src/lock_free/mpsc.rs",
+        "if position(tail) > taker.head || tail & CLOSED != 0 {",
+        "if unsafe { (*taker.front).published(taker.head) }.is_some() || tail & CLOSED != 0 {",
+        "loom_tasks::mpsc::an_item_reaches_a_task_that_waits",
+    ),
+    Mutant(
+        "task-among-many-sleeps-beside-a-claim",
+        "rust/elasticq/src/lock_free/takers.rs",
+        """        order_seqcst();
+        if self.is_on_its_way() {
+            return Attempt::Soon(());
+        }
+""",
+        """        order_seqcst();
+        if let Some(settled) = self.try_take(record).transpose() {
+            return Attempt::Settled(settled);
+        }
+""",
+        "loom_tasks::mpmc::an_item_reaches_a_task_that_waits",
+    ),
+    Mutant(
+        "task-yields-and-is-never-polled-again",
+        WAITING,
+        "        context.waker().wake_by_ref();\n",
+        "        let _ = context;\n",
+        "loom_tasks::mpsc::an_item_reaches_a_task_that_waits",
+    ),
+    Mutant(
+        "waiter-forgets-its-task",
+        WAIT,
+        "            ready!(Pin::new(listener).poll(context));\n",
+        "            ready!(Pin::new(listener).poll(&mut Context::from_waker(Waker::noop())));\n",
+        "loom_tasks::mpsc::an_item_reaches_a_task_that_waits",
+    ),
+    Mutant(
+        "task-that-stops-keeps-its-wake-up",
+        WAIT,
+        "        self.signal.sleepers.fetch_sub(1, Ordering::SeqCst);\n",
+        """        self.signal.sleepers.fetch_sub(1, Ordering::SeqCst);
+        if let Some(listener) = self.listener.take() {
+            listener.discard();
+        }
+""",
+        "loom_tasks::a_task_that_stops_waiting_passes_its_wake_up_on",
+    ),
+    Mutant(
+        "sender-that-stops-keeps-its-wake-up",
+        WAIT,
+        "        self.signal.sleepers.fetch_sub(1, Ordering::SeqCst);\n",
+        """        self.signal.sleepers.fetch_sub(1, Ordering::SeqCst);
+        if let Some(listener) = self.listener.take() {
+            listener.discard();
+        }
+""",
+        "loom_tasks::a_task_that_stops_sending_passes_its_wake_up_on",
+    ),
+    Mutant(
+        "sender-sleeps-without-a-second-look",
+        CHAIN,
+        """        rarely();
+        match self.push(item) {""",
+        """        rarely();
+        match Err(Rejected::new(BufferError::Full, item)) {""",
+        "loom_tasks::mpsc::room_reaches_a_task_that_waits",
+    ),
+    Mutant(
+        "one-consumer-makes-room-without-a-barrier",
+        "rust/elasticq/src/lock_free/mpsc.rs",
+        "        often();\n",
+        "",
+        "loom_tasks::mpsc::one_place_of_many_reaches_a_task_that_waits",
+    ),
+    Mutant(
+        "many-consumers-make-room-without-a-barrier",
+        "rust/elasticq/src/lock_free/takers.rs",
+        "        often();\n",
+        "",
+        "loom_tasks::mpmc::one_place_of_many_reaches_a_task_that_waits",
+    ),
+    Mutant(
+        "overtaken-consumer-looks-for-nobody",
+        "rust/elasticq/src/lock_free/takers.rs",
+        """whose waiters pass no more than a fence
+        if self.room.has_sleepers() {""",
+        """whose waiters pass no more than a fence
+        if false {""",
+        "loom_tasks::a_consumer_who_is_overtaken_leaves_no_producer_asleep",
+    ),
+    Mutant(
+        "sender-keeps-the-rest-of-the-room",
+        CHAIN,
+        "                if waited {\n",
+        "                if false {\n",
+        "loom_tasks::two_places_freed_at_once_reach_two_tasks_that_wait",
+    ),
+    Mutant(
+        "task-waits-without-the-turn",
+        "rust/elasticq/src/lock_free/mpsc.rs",
+        "        let _turn = self.core.turn()?;\n",
+        "        let _ = self.core.turn()?;\n",
+        "loom_tasks::a_second_consumer_is_refused_while_a_task_waits",
+    ),
+]
