@@ -101,6 +101,21 @@ MUTANTS = [
         "loom_mpsc::room_that_one_producer_finds_serves_another",
     ),
     Mutant(
+        "mpsc-guesses-beyond-the-limit",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "if first + count <= segment.limit.load(Ordering::Acquire) && self.claim(first * ONE, count) {",
+        "if self.claim(first * ONE, count) {",
+        "loom_mpsc::a_full_queue_refuses_and_gives_the_item_back",
+    ),
+    Mutant(
+        "mpsc-claims-a-guess-without-looking",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "if first + count <= segment.limit.load(Ordering::Acquire) && self.claim(first * ONE, count) {",
+        """if first + count <= segment.limit.load(Ordering::Acquire) {
+                self.tail.store((first + count) * ONE, Ordering::SeqCst);""",
+        "loom_mpsc::who_guesses_where_the_tail_is_claims_nothing_twice",
+    ),
+    Mutant(
         "mpsc-reopens-a-closed-queue",
         RESIZE,
         "compare_exchange(closed, reopened | CLOSED,",

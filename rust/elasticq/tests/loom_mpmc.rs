@@ -63,6 +63,23 @@ fn two_consumers_take_each_item_once() {
     });
 }
 
+/// A consumer that has taken twice, undisturbed, guesses where the head is. Here another one may have taken since.
+#[test]
+fn who_guesses_where_the_head_is_takes_nothing_twice() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(4, 4)).unwrap().split();
+        producer.offer_batch((1..5).map(Box::new).collect()).unwrap();
+        assert_eq!((look(&mut consumer), look(&mut consumer)), (1, 2));
+        let mut other = consumer.clone();
+        let thread = thread::spawn(move || look(&mut other));
+        let mut taken = vec![look(&mut consumer), look(&mut consumer), thread.join().unwrap()];
+        taken.extend(rest(&mut consumer));
+        taken.retain(|item| *item != 0);
+        taken.sort_unstable();
+        assert_eq!(taken, [3, 4]);
+    });
+}
+
 #[test]
 fn a_place_is_written_again_only_after_its_item_was_moved_out() {
     model(|| {

@@ -60,6 +60,25 @@ fn a_batch_stays_together() {
     });
 }
 
+/// A handle that has put in twice, undisturbed, guesses where its next claim begins. Here another one may have claimed since.
+#[test]
+fn who_guesses_where_the_tail_is_claims_nothing_twice() {
+    model(|| {
+        let (producer, mut consumer) = queue(8, 8).split();
+        let other = producer.clone();
+        producer.offer_batch(vec![1]).unwrap();
+        producer.try_enqueue(2).unwrap();
+        let thread = thread::spawn(move || other.try_enqueue(5).unwrap());
+        producer.try_enqueue(3).unwrap();
+        producer.try_enqueue(4).unwrap();
+        thread.join().unwrap();
+        let mut taken = drain(&mut consumer);
+        assert_eq!(taken.iter().copied().filter(|item| *item < 5).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        taken.sort_unstable();
+        assert_eq!(taken, [1, 2, 3, 4, 5]);
+    });
+}
+
 // ---- full
 
 #[test]

@@ -179,7 +179,7 @@ macro_rules! offer_again {
             /// As [`offer`](Self::offer).
             #[inline(always)]
             pub fn offer_again(&self, item: T) -> Result<(), Rejected<T>> {
-                self.core.push(item)
+                self.core.push(None, item)
             }
 
             /// [`offer_batch`](Self::offer_batch) for callers who will try again: a refusal is not counted.
@@ -187,7 +187,7 @@ macro_rules! offer_again {
             /// # Errors
             /// As [`offer_batch`](Self::offer_batch).
             pub fn offer_batch_again(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
-                self.core.push_all(items)
+                self.core.push_all(None, items)
             }
         }
     )*};

@@ -5,10 +5,10 @@
 //! current  the segment that the producers claim in
 //! ```
 //!
-//! **Push.** Read `tail`, then `current`, then that segment's `limit`; below it, claim with a CAS of `tail` from the very
-//! value that was read; write the item; publish it by its stamp. A position is never used twice, so the CAS succeeds only
-//! if `tail` stood still since it was read. It moves whenever a segment ends, so the segment is the right one, and **the
-//! claim protects it** until the publishing store: no consumer can pass a claimed slot.
+//! **Push.** Read `tail` (or guess it, see `guess`), then `current`, then that segment's `limit`; below it, claim with a CAS of
+//! `tail` from the very value that was read; write the item; publish it by its stamp. A position is never used twice, so the
+//! CAS succeeds only if `tail` stood still since it was read. It moves whenever a segment ends, so the segment is the right
+//! one, and **the claim protects it** until the publishing store: no consumer can pass a claimed slot.
 //!
 //! **Room.** `limit = popped + capacity + skipped` of the segment: the first position that would make it one item too
 //! many (and less where slots are still being read). The consumers renew it every capacity/8 items and whenever they find
@@ -30,6 +30,7 @@
 //! item taken is free. A push may also be refused because consumers are moving. Then their counts have changed after the
 //! producer's barrier, so who changed them looks for sleepers later still, and finds the producer.
 
+use super::guess::Guess;
 use super::segment::{Segment, allocate};
 use super::waiting::{Attempt, block, complete};
 use crate::config::Config;
@@ -169,18 +170,44 @@ impl<T, C: Takers<T>> Chain<T, C> {
         unsafe { &*self.current.load(Ordering::SeqCst) }
     }
 
+    /// Adds an item; `guess` is the handle's, if it is one.
     #[inline(always)]
-    pub(super) fn push(&self, item: T) -> Result<(), Rejected<T>> {
-        let Some((segment, position)) = self.claim_plain(1) else { return self.push_with_care(item) };
+    pub(super) fn push(&self, guess: Option<&Guess>, item: T) -> Result<(), Rejected<T>> {
+        let Some((segment, position)) = self.claim_plain(guess, 1) else { return self.push_with_care(item) };
         // SAFETY: claimed just now.
         unsafe { segment.publish(position, item) };
         self.wake_consumers();
         Ok(())
     }
 
-    /// Claims `count` positions in a row if that is plain sailing. Who is overtaken stays away for a while and tries again.
+    /// Claims `count` positions in a row if that is plain sailing.
     #[inline(always)]
-    fn claim_plain(&self, count: u64) -> Option<(&Segment<T>, u64)> {
+    fn claim_plain(&self, guess: Option<&Guess>, count: u64) -> Option<(&Segment<T>, u64)> {
+        let Some(guess) = guess else { return self.look_and_claim(count) };
+        if let Some(first) = guess.position() {
+            let segment = self.current();
+            // Acquire: as in `look_and_claim`.
+            if first + count <= segment.limit.load(Ordering::Acquire) && self.claim(first * ONE, count) {
+                guess.claimed(first, first + count);
+                return Some((segment, first));
+            }
+        }
+        self.look_claim_and_note(guess, count)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_claim_and_note(&self, guess: &Guess, count: u64) -> Option<(&Segment<T>, u64)> {
+        let claimed = self.look_and_claim(count);
+        if let Some((_, first)) = claimed {
+            guess.claimed(first, first + count);
+        }
+        claimed
+    }
+
+    /// Claims from the tail that it sees. Who is overtaken stays away for a while and tries again.
+    #[inline(always)]
+    fn look_and_claim(&self, count: u64) -> Option<(&Segment<T>, u64)> {
         let mut failed = 0;
         loop {
             let tail = self.tail.load(Ordering::Acquire);
@@ -232,15 +259,15 @@ impl<T, C: Takers<T>> Chain<T, C> {
 
     /// Adds an item, blocking until there is room.
     pub(super) fn push_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
-        self.put_within(item, timeout, Signal::waiter, |item| self.push(item))
+        self.put_within(item, timeout, Signal::waiter, |item| self.push(None, item))
     }
 
     /// Adds all of `items` or none, blocking until there is room for all. A batch that can never fit is refused at once.
     pub(super) fn push_all_within(&self, items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
         if items.len() > self.elasticity.max() {
-            return self.push_all(items);
+            return self.push_all(None, items);
         }
-        self.put_within(items, timeout, Signal::bulk_waiter, |items| self.push_all(items))
+        self.put_within(items, timeout, Signal::bulk_waiter, |items| self.push_all(None, items))
     }
 
     fn put_within<I>(
@@ -259,7 +286,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
 
     /// Adds an item, waiting for room as a task.
     pub(super) async fn send(&self, item: T) -> Result<(), Rejected<T>> {
-        complete((item, false), |state| self.attempt_to_put(state, Signal::waiter, |item| self.push(item))).await
+        complete((item, false), |state| self.attempt_to_put(state, Signal::waiter, |item| self.push(None, item))).await
     }
 
     /// Puts `items` in or, where there is no room for them, gives them back with a waiter, of the kind that `register` makes;
@@ -308,12 +335,12 @@ impl<T, C: Takers<T>> Chain<T, C> {
     }
 
     /// Adds all of `items`, or none of them.
-    pub(super) fn push_all(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+    pub(super) fn push_all(&self, guess: Option<&Guess>, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         let count = items.len() as u64;
         if count == 0 {
             return if self.is_closed() { Err(Rejected::new(BufferError::Closed, items)) } else { Ok(()) };
         }
-        let plain = self.claim_plain(count);
+        let plain = self.claim_plain(guess, count);
         let _pin = plain.is_none().then(|| self.pin());
         let (segment, first) = match plain.map_or_else(|| self.claim_with_care(count), Ok) {
             Ok(claimed) => claimed,

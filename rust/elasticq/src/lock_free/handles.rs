@@ -22,7 +22,7 @@ macro_rules! producing {
         /// ```
         #[inline(always)]
         pub fn try_enqueue(&self, item: T) -> $crate::BufferResult<()> {
-            match self.core.push(item) {
+            match self.core.push(self.guess(), item) {
                 Ok(()) => Ok(()),
                 Err(rejected) => Err(self.core.count_refused(1, rejected).into()),
             }
@@ -34,7 +34,7 @@ macro_rules! producing {
         /// As [`try_enqueue`](Self::try_enqueue); the [`Rejected`](crate::Rejected) holds the item.
         #[inline(always)]
         pub fn offer(&self, item: T) -> Result<(), $crate::Rejected<T>> {
-            match self.core.push(item) {
+            match self.core.push(self.guess(), item) {
                 Ok(()) => Ok(()),
                 Err(rejected) => Err(self.core.count_refused(1, rejected)),
             }
@@ -56,7 +56,9 @@ macro_rules! producing {
         /// # Ok::<(), elasticq::BufferError>(())
         /// ```
         pub fn offer_batch(&self, items: Vec<T>) -> Result<(), $crate::Rejected<Vec<T>>> {
-            self.core.push_all(items).map_err(|rejected| self.core.count_refused(rejected.item().len(), rejected))
+            self.core
+                .push_all(self.guess(), items)
+                .map_err(|rejected| self.core.count_refused(rejected.item().len(), rejected))
         }
 
         /// Adds `item` at the end, blocking up to `timeout` until there is room.

@@ -6,6 +6,7 @@
 mod batch;
 mod blocks;
 mod chain;
+mod guess;
 mod handles;
 mod looking;
 mod mpmc;

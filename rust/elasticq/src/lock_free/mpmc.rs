@@ -2,6 +2,7 @@
 //! `takers` and `records` its consumers'.
 
 use super::batch::take_within;
+use super::guess::Guess;
 use super::handles::{buffer, debug, producing, watching};
 use super::records::Record;
 use super::takers::Core;
@@ -49,7 +50,9 @@ pub struct LockFreeMPMCQueue<T> {
 }
 
 /// The end of a [`LockFreeMPMCQueue`] that puts in; clone it for more. When the last one is dropped the queue is closed.
+#[repr(align(128))] // neighbours in a vector of handles don't share cache lines
 pub struct MpmcProducer<T> {
+    guess: Guess,
     core: Arc<Core<T>>,
 }
 
@@ -68,6 +71,12 @@ unsafe impl<T: Send> Send for MpmcConsumer<T> {}
 unsafe impl<T: Send> Sync for MpmcConsumer<T> {}
 
 impl<T> LockFreeMPMCQueue<T> {
+    /// It is shared by threads, so none of them knows where the last claim was.
+    #[allow(clippy::unused_self)]
+    const fn guess(&self) -> Option<&Guess> {
+        None
+    }
+
     /// Makes an empty queue and allocates its initial capacity.
     ///
     /// # Errors
@@ -94,7 +103,7 @@ impl<T> LockFreeMPMCQueue<T> {
     #[must_use]
     pub fn split(self) -> (MpmcProducer<T>, MpmcConsumer<T>) {
         self.core.producers.store(1, Ordering::SeqCst);
-        (MpmcProducer { core: Arc::clone(&self.core) }, MpmcConsumer::new(self.core))
+        (MpmcProducer::new(Arc::clone(&self.core)), MpmcConsumer::new(self.core))
     }
 
     producing!("LockFreeMPMCQueue");
@@ -178,6 +187,14 @@ impl<T> LockFreeMPMCQueue<T> {
 }
 
 impl<T> MpmcProducer<T> {
+    fn new(core: Arc<Core<T>>) -> Self {
+        Self { guess: Guess::new(), core }
+    }
+
+    const fn guess(&self) -> Option<&Guess> {
+        Some(&self.guess)
+    }
+
     producing!("LockFreeMPMCQueue");
     watching!();
 }
@@ -276,7 +293,7 @@ impl<T> MpmcConsumer<T> {
 impl<T> Clone for MpmcProducer<T> {
     fn clone(&self) -> Self {
         self.core.producers.fetch_add(1, Ordering::SeqCst);
-        Self { core: Arc::clone(&self.core) }
+        Self::new(Arc::clone(&self.core))
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::batch::{reserve, take_within};
 use super::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Takers, position, renewal_interval, shrink_interval};
+use super::guess::Guess;
 use super::handles::{buffer, debug, producing, watching};
 use super::pace::Pace;
 use super::segment::Segment;
@@ -355,7 +356,9 @@ pub struct LockFreeMPSCQueue<T> {
 }
 
 /// The end of a [`LockFreeMPSCQueue`] that puts in; clone it for more. When the last one is dropped the queue is closed.
+#[repr(align(128))] // neighbours in a vector of handles don't share cache lines
 pub struct Producer<T> {
+    guess: Guess,
     core: Arc<Core<T>>,
 }
 
@@ -365,6 +368,12 @@ pub struct Consumer<T> {
 }
 
 impl<T> LockFreeMPSCQueue<T> {
+    /// It is shared by threads, so none of them knows where the last claim was.
+    #[allow(clippy::unused_self)]
+    const fn guess(&self) -> Option<&Guess> {
+        None
+    }
+
     /// Makes an empty queue and allocates its initial capacity.
     ///
     /// # Errors
@@ -390,7 +399,7 @@ impl<T> LockFreeMPSCQueue<T> {
     #[must_use]
     pub fn split(self) -> (Producer<T>, Consumer<T>) {
         self.core.producers.store(1, Ordering::SeqCst);
-        (Producer { core: Arc::clone(&self.core) }, Consumer { core: self.core })
+        (Producer::new(Arc::clone(&self.core)), Consumer { core: self.core })
     }
 
     producing!("LockFreeMPSCQueue");
@@ -474,6 +483,14 @@ impl<T> LockFreeMPSCQueue<T> {
 }
 
 impl<T> Producer<T> {
+    fn new(core: Arc<Core<T>>) -> Self {
+        Self { guess: Guess::new(), core }
+    }
+
+    const fn guess(&self) -> Option<&Guess> {
+        Some(&self.guess)
+    }
+
     producing!("LockFreeMPSCQueue");
     watching!();
 }
@@ -567,7 +584,7 @@ impl<T> Consumer<T> {
 impl<T> Clone for Producer<T> {
     fn clone(&self) -> Self {
         self.core.producers.fetch_add(1, Ordering::SeqCst);
-        Self { core: Arc::clone(&self.core) }
+        Self::new(Arc::clone(&self.core))
     }
 }
 

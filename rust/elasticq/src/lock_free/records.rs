@@ -19,6 +19,7 @@
 //! **Looking** at items needs that nobody takes: who looks uses all records (`use_all`). Consumers find none free then and
 //! wait, and one that adds a record first sees whether somebody looks. The plain way to a record is the same as ever.
 
+use super::guess::Guess;
 use super::segment::Segment;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, thread_number};
 use crossbeam_utils::CachePadded;
@@ -29,6 +30,8 @@ const IDLE: u64 = u64::MAX;
 pub(super) struct Record<T> {
     hazard: AtomicPtr<Segment<T>>,
     working: AtomicU64,
+    /// Where the head is if nobody else has taken since.
+    pub(super) guess: Guess,
     busy: AtomicBool,
     /// The record that was there before.
     next: AtomicPtr<CachePadded<Record<T>>>,
@@ -169,6 +172,7 @@ impl<T> Records<T> {
         let record = Box::into_raw(Box::new(CachePadded::new(Record {
             hazard: AtomicPtr::new(ptr::null_mut()),
             working: AtomicU64::new(IDLE),
+            guess: Guess::new(),
             busy: AtomicBool::new(true),
             next: AtomicPtr::new(before),
         })));

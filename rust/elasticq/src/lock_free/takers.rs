@@ -6,7 +6,7 @@
 //! retired  segments that were drained, to be freed when no record names them any more (a list in `chain`)
 //! ```
 //!
-//! **Take.** Read `head`; look at its slot in the segment that the consumer's record protects. Its stamp can fit only if
+//! **Take.** Read `head`, or guess it (see `guess`); look at its slot in the segment that the consumer's record protects. Its stamp can fit only if
 //! that is the right segment, since positions are never used twice. Note the position in the record, claim it with a CAS of
 //! `head`, move the item out, erase the note. `records` tells how producers know from the notes which slots they may
 //! write again: consumers write nothing to the slots.
@@ -73,6 +73,12 @@ impl<T> Many<T> {
     }
 }
 
+/// Why an item was not taken.
+enum Missed {
+    NotThere,
+    Overtaken,
+}
+
 pub(super) type Core<T> = Chain<T, Many<T>>;
 
 impl<T> Core<T> {
@@ -94,20 +100,34 @@ impl<T> Core<T> {
     /// Takes the next item, if it was published.
     #[inline(always)]
     fn pop(&self, record: &Record<T>) -> Option<T> {
-        let head = self.takers.head.load(Ordering::Acquire);
-        if let Some(segment) = record.segment() {
-            // SAFETY: the record names this segment.
-            if let Some(slot) = unsafe { segment.published(head) } {
-                if self.take_over(record, head, 1) {
-                    // SAFETY: published, and claimed just now.
-                    let item = unsafe { slot.read() };
-                    self.took(record, segment, head, 1);
-                    return Some(item);
-                }
-                self.give_way(0);
-            }
+        let Some(segment) = record.segment() else { return self.pop_with_care(record) };
+        let guessed = record.guess.position().and_then(|head| self.take_at(record, segment, head).ok());
+        if guessed.is_some() { guessed } else { self.look_and_pop(record, segment) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_and_pop(&self, record: &Record<T>, segment: &Segment<T>) -> Option<T> {
+        match self.take_at(record, segment, self.takers.head.load(Ordering::Acquire)) {
+            Ok(item) => return Some(item),
+            Err(Missed::Overtaken) => self.give_way(0),
+            Err(Missed::NotThere) => {}
         }
         self.pop_with_care(record)
+    }
+
+    /// Takes the item at `head`, if it was published in `segment` and nobody was faster. The record names the segment.
+    #[inline(always)]
+    fn take_at(&self, record: &Record<T>, segment: &Segment<T>, head: u64) -> Result<T, Missed> {
+        // SAFETY: the record names this segment.
+        let slot = unsafe { segment.published(head) }.ok_or(Missed::NotThere)?;
+        if !self.take_over(record, head, 1) {
+            return Err(Missed::Overtaken);
+        }
+        // SAFETY: published, and claimed just now.
+        let item = unsafe { slot.read() };
+        self.took(record, segment, head, 1);
+        Ok(item)
     }
 
     /// Claims `count` positions from `head` on, which is noted in the record until `took`.
@@ -135,6 +155,7 @@ impl<T> Core<T> {
 
     #[inline(always)]
     fn took(&self, record: &Record<T>, segment: &Segment<T>, head: u64, count: u64) {
+        record.guess.claimed(head, head + count);
         record.finish();
         // Between making room and looking for who waits for it. The other half: `rarely` in `attempt_to_put`.
         often();
@@ -162,16 +183,13 @@ impl<T> Core<T> {
         let mut failed = 0;
         loop {
             let (segment, head) = self.find_head(record)?;
-            // SAFETY: the record names this segment.
-            if let Some(slot) = unsafe { segment.published(head) } {
-                if self.take_over(record, head, 1) {
-                    // SAFETY: published, and claimed just now.
-                    let item = unsafe { slot.read() };
-                    self.took(record, segment, head, 1);
-                    return Some(item);
+            match self.take_at(record, segment, head) {
+                Ok(item) => return Some(item),
+                Err(Missed::Overtaken) => {
+                    failed += 1;
+                    self.give_way(failed);
                 }
-                failed += 1;
-                self.give_way(failed);
+                Err(Missed::NotThere) => {}
             }
         }
     }
