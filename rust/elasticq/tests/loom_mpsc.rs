@@ -192,6 +192,31 @@ fn a_consumer_who_shrinks_and_a_producer_who_pushes_agree() {
     });
 }
 
+/// The room that a producer found in a segment is no room in the smaller one that follows it meanwhile.
+#[test]
+fn room_found_in_a_segment_is_raised_in_no_other() {
+    large_model(|| {
+        let config = Config::default().with_min_capacity(1).with_initial_capacity(32).with_max_capacity(64);
+        let (producer, mut consumer) = LockFreeMPSCQueue::new(config.with_growth_factor(32.0)).unwrap().split();
+        producer.offer_batch((0..32).collect()).unwrap();
+        assert_eq!(consumer.try_dequeue(), Ok(Some(0)));
+        producer.try_enqueue(32).unwrap(); // up to the limit, and three places more before the consumer renews it
+        assert_eq!([(), (), ()].map(|()| consumer.try_dequeue()), [1, 2, 3].map(|n| Ok(Some(n))));
+        let thread = thread::spawn(move || {
+            let mut taken = consumer.dequeue_batch(29).unwrap();
+            taken.extend(consumer.try_dequeue().unwrap()); // nothing, and it shrinks; or what was pushed
+            (taken, consumer)
+        });
+        producer.try_enqueue(33).unwrap();
+        producer.try_enqueue(34).unwrap();
+        let stats = producer.stats();
+        assert!(stats.current_size <= stats.current_capacity, "{stats:?}");
+        let (mut taken, mut consumer) = thread.join().unwrap();
+        taken.extend(drain(&mut consumer));
+        assert!(taken.iter().copied().eq(4..35), "{taken:?}");
+    });
+}
+
 /// Between a growing producer's look at a segment and its last step, the others retire it and build the next ones.
 #[test]
 fn a_header_is_not_used_again_under_a_helper() {
