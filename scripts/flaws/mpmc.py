@@ -59,7 +59,7 @@ MUTANTS = [
         "rust/elasticq/src/lock_free/chain.rs",
         "segment.raise_limit(room);",
         "segment.raise_limit(popped + capacity as u64 + skipped);",
-        "loom_mpmc::room_that_one_producer_finds_serves_another",
+        "loom_mpmc::a_limit_raised_by_a_producer_spares_the_place_of_a_consumer",
     ),
     Mutant(
         "mpmc-producer-raises-the-limit-of-another-segment",

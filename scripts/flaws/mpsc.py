@@ -166,7 +166,7 @@ MUTANTS = [
         """        fence(Ordering::SeqCst);
         if self.room.has_sleepers() {""",
         "        if self.room.has_sleepers() {",
-        "loom_mpsc::room_reaches_a_producer_who_waits",
+        "loom_mpsc::room_for_all_reaches_a_batch_that_waits",
     ),
     Mutant(
         "mpsc-woken-producer-keeps-the-rest-of-the-room",

@@ -108,6 +108,24 @@ fn room_that_one_producer_finds_serves_another() {
     });
 }
 
+/// The place of a consumer who has claimed and not yet read is no room for anybody. (With 32 places the limit is renewed after
+/// every fourth item.)
+#[test]
+fn a_limit_raised_by_a_producer_spares_the_place_of_a_consumer() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(32, 32)).unwrap().split();
+        producer.offer_batch((1..33).map(Box::new).collect()).unwrap();
+        assert_eq!([(), ()].map(|()| look(&mut consumer)), [1, 2]);
+        let thread = thread::spawn(move || (look(&mut consumer), consumer));
+        let pushed: u32 =
+            [(), (), ()].map(|()| u32::from(producer.try_enqueue(Box::new(33)).is_ok())).into_iter().sum();
+        let (third, mut consumer) = thread.join().unwrap();
+        let rest = rest(&mut consumer);
+        assert_eq!(third, 3);
+        assert!(rest.iter().copied().eq((4..33).chain((0..pushed).map(|_| 33))), "{rest:?}");
+    });
+}
+
 /// The room that a producer found in a segment is no room in the smaller one that follows it meanwhile.
 #[test]
 fn room_found_in_a_segment_is_raised_in_no_other() {
