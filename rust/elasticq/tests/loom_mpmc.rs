@@ -116,12 +116,11 @@ fn a_limit_raised_by_a_producer_spares_the_place_of_a_consumer() {
         let (producer, mut consumer) = LockFreeMPMCQueue::new(between(32, 32)).unwrap().split();
         producer.offer_batch((1..33).map(Box::new).collect()).unwrap();
         assert_eq!([(), ()].map(|()| look(&mut consumer)), [1, 2]);
-        let thread = thread::spawn(move || (look(&mut consumer), consumer));
-        let pushed: u32 =
-            [(), (), ()].map(|()| u32::from(producer.try_enqueue(Box::new(33)).is_ok())).into_iter().sum();
-        let (third, mut consumer) = thread.join().unwrap();
+        let push = move || u32::from(producer.try_enqueue(Box::new(33)).is_ok());
+        let thread = thread::spawn(move || push() + push() + push());
+        assert_eq!(look(&mut consumer), 3);
+        let pushed = thread.join().unwrap();
         let rest = rest(&mut consumer);
-        assert_eq!(third, 3);
         assert!(rest.iter().copied().eq((4..33).chain((0..pushed).map(|_| 33))), "{rest:?}");
     });
 }
