@@ -159,7 +159,8 @@ L2(x) == \* load head, for finished
 
 L3(x) == \* load one record's working
     /\ At(x, "L3")
-    /\ my' = [my EXCEPT ![x].num = Minimum(@, working[my[x].rec]), ![x].rec = IF @ = LastRecord THEN 0 ELSE @ + 1]
+    /\ my' = [my EXCEPT ![x].num = Minimum(@, working[my[x].rec]), ![x].rec = IF @ = LastRecord THEN 0 ELSE @ + 1,
+                        ![x].pinned = Mutant # "limit raised without a pin"]
     /\ IF my[x].rec # LastRecord THEN Go(x, "L3") ELSE GoOn(x)
     /\ UNCHANGED <<shared, sent, claimed, fault>>
 

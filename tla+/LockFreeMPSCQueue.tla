@@ -14,7 +14,8 @@
 (*   guard     whether somebody is the consumer                            *)
 (*   bell      [sleepers, listener]: how the consumer sleeps               *)
 (* The number of pinned threads is not a variable: it is how many there    *)
-(* are. So is the list of spare headers: those whose status says so.       *)
+(* are. So are the lists of spare headers and of those that were to be     *)
+(* linked too late: those whose status says so.                            *)
 (*                                                                         *)
 (* Words of one thread: pc, the action it takes next, my, its registers,   *)
 (* and sent, how many pushes it has finished. taker is the consumer's.     *)
@@ -244,7 +245,9 @@ C3(x) == \* load popped, and decide
            inside == Len(queue) + (taker.taken - popped) \* claimed, and not yet counted as taken
        IN CASE ~full ->
                 /\ \/ Go(x, "E4") /\ UNCHANGED my
-                   \/ Go(x, "C4") /\ my' = [my EXCEPT ![x].num = popped + s.capacity + s.skipped]
+                   \/ /\ Go(x, "C4")
+                      /\ my' = [my EXCEPT ![x].num = popped + s.capacity + s.skipped,
+                                          ![x].pinned = Mutant # "limit raised without a pin"]
                 /\ UNCHANGED fault
             [] full /\ s.capacity >= MaxCapacity ->         \* refused
                 /\ Go(x, "U0")
@@ -297,14 +300,15 @@ C5a(x) == \* take a header, a used one if there is any, and prepare it. Until it
                   /\ Go(x, "C5b")
     /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, proof>>
 
-C5b(x) == \* CAS next: link it, or give it back
+C5b(x) == \* CAS next: link it, or put it on the list of those that came too late. Once it is set, next stays, so who fails may
+          \* as well do so in the step of the latter
     /\ At(x, "C5b")
     /\ LET s == my[x].seg
            h == my[x].next
        IN /\ Check(<<Guarded(s)>>)
           /\ header' = IF header[s].next = Null
                        THEN [header EXCEPT ![s].next = h, ![h].status = "linked"]
-                       ELSE [header EXCEPT ![h].status = "spare", ![h].slots = Freed]
+                       ELSE [header EXCEPT ![h].status = "late", ![h].slots = Freed]
     /\ my' = [my EXCEPT ![x].next = Null]
     /\ Go(x, "C6")
     /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, queue, era>>
@@ -489,11 +493,18 @@ D5(x) == \* retire the old segment: free its slots, keep its header in limbo
     /\ At(x, "D5")
     /\ header' = [header EXCEPT ![taker.old].slots = Freed, ![taker.old].status = "limbo"]
     /\ Check(<< <<current # taker.old, "retired the current segment">> >>)
-    /\ Go(x, "R1")
+    /\ Go(x, "R0")
     /\ UNCHANGED <<tail, current, popped, guard, bell, my, sent, taker, queue, era>>
 
-Limbo == {h \in DOMAIN header : header[h].status = "limbo"}
+Limbo == {h \in DOMAIN header : header[h].status \in {"limbo", "kept"}}
 AfterRecycle == IF taker.old # Null THEN "D1" ELSE "P4"
+
+R0(x) == \* swap the list: keep those that came too late
+    /\ At(x, "R0")
+    /\ header' = [h \in DOMAIN header |->
+                    IF header[h].status = "late" THEN [header[h] EXCEPT !.status = "kept"] ELSE header[h]]
+    /\ Go(x, "R1")
+    /\ UNCHANGED <<tail, current, popped, guard, bell, my, sent, taker, proof>>
 
 R1(x) == \* load the number of pinned threads
     /\ At(x, "R1")
@@ -502,7 +513,7 @@ R1(x) == \* load the number of pinned threads
        ELSE Go(x, AfterRecycle) /\ taker' = [taker EXCEPT !.old = Null]
     /\ UNCHANGED <<shared, my, sent, proof>>
 
-R2(x) == \* give the headers in limbo back for use
+R2(x) == \* give the headers in limbo, and those kept, back for use
     /\ At(x, "R2")
     /\ header' = [h \in DOMAIN header |->
                     IF h \in Limbo THEN [header[h] EXCEPT !.status = "spare"] ELSE header[h]]
@@ -521,10 +532,12 @@ P2(x) == \* store its limit
     /\ At(x, "P2")
     /\ LET s == my[x].seg
            target == IF Mutant = "limit not tied to the segment" THEN current ELSE s
-       IN header' = [header EXCEPT ![target].limit = taker.taken + header[s].capacity + header[s].skipped]
+           limit == taker.taken + header[s].capacity + header[s].skipped
+       IN /\ Check(<< <<header[target].limit <= limit, "limit lowered">> >>)
+          /\ header' = [header EXCEPT ![target].limit = limit]
     /\ my' = [my EXCEPT ![x].seg = Null]
-    /\ Go(x, "R1")
-    /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, proof>>
+    /\ Go(x, "R0")
+    /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, queue, era>>
 
 P4(x) == \* load tail, to shrink; or don't. When to shrink is left open
     /\ At(x, "P4")
@@ -614,7 +627,7 @@ Push(x) ==
     \/ C0(x) \/ C1(x) \/ C2(x) \/ C3(x) \/ C4(x) \/ U0(x) \/ U1(x) \/ Resize(x)
 
 Take(x) ==
-    \/ D0(x) \/ D1(x) \/ D1b(x) \/ D1c(x) \/ D2(x) \/ D3(x) \/ D4(x) \/ D5(x) \/ R1(x) \/ R2(x)
+    \/ D0(x) \/ D1(x) \/ D1b(x) \/ D1c(x) \/ D2(x) \/ D3(x) \/ D4(x) \/ D5(x) \/ R0(x) \/ R1(x) \/ R2(x)
     \/ P1(x) \/ P2(x) \/ P4(x) \/ P5(x) \/ N1(x)
     \/ S1(x) \/ S2(x) \/ S3(x) \/ S4(x) \/ S5(x) \/ DE(x) \/ Resize(x)
 
@@ -638,7 +651,8 @@ TypeOK ==
     /\ tail \in [pos : Nat, sealed : BOOLEAN, closed : BOOLEAN]
     /\ current \in DOMAIN header
     /\ popped \in Nat
-    /\ \A h \in DOMAIN header : header[h].status \in {"new", "private", "linked", "limbo", "spare", "deallocated"}
+    /\ \A h \in DOMAIN header : header[h].status \in {"new", "private", "linked", "limbo", "late", "kept", "spare",
+                                                 "deallocated"}
     /\ guard \in BOOLEAN
     /\ bell.listener \in {"none", "waiting", "notified"}
     /\ DOMAIN pc = Threads /\ DOMAIN my = Threads
@@ -674,6 +688,9 @@ ClaimsInCurrent == fault \notin {"claim in another segment", "claim in a sealed 
 \* A claim never makes more items than the capacity of its segment. (After a shrink there may be more for a while; then
 \* there is no claim.) So there are never more than the largest capacity.
 Bounded == fault # "over capacity" /\ Len(queue) <= MaxCapacity
+
+\* No limit ever goes down, though the consumer stores it: he has counted at least what any producer saw who raised it.
+LimitOnlyRises == fault # "limit lowered"
 
 \* A push is refused as full only if there were as many items as the largest capacity at the moment it looked. An item
 \* counts until the consumer has stored that it was taken.

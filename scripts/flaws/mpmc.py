@@ -48,6 +48,27 @@ MUTANTS = [
         "loom_mpmc::a_place_is_written_again_only_after_its_item_was_moved_out",
     ),
     Mutant(
+        "mpmc-producer-raises-the-limit-in-no-order",
+        "rust/elasticq/src/lock_free/segment.rs",
+        "self.limit.fetch_max(limit, Ordering::AcqRel);",
+        "self.limit.fetch_max(limit, Ordering::Relaxed);",
+        "loom_mpmc::room_that_one_producer_finds_serves_another",
+    ),
+    Mutant(
+        "mpmc-producer-raises-the-limit-over-a-place-in-use",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "segment.raise_limit(room);",
+        "segment.raise_limit(popped + capacity as u64 + skipped);",
+        "loom_mpmc::a_limit_raised_by_a_producer_spares_the_place_of_a_consumer",
+    ),
+    Mutant(
+        "mpmc-producer-raises-the-limit-of-another-segment",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "segment.raise_limit(room);",
+        "self.current().raise_limit(room);",
+        "loom_mpmc::room_found_in_a_segment_is_raised_in_no_other",
+    ),
+    Mutant(
         "mpmc-protects-without-a-second-look",
         "rust/elasticq/src/lock_free/records.rs",
         "if now == seen {",

@@ -21,8 +21,8 @@ MUTANTS = [
     Mutant(
         "mpsc-stamp-without-a-position",
         "rust/elasticq/src/lock_free/segment.rs",
-        "(slot.stamp.load(Ordering::Acquire) == position + 1).then_some(slot)",
-        "(slot.stamp.load(Ordering::Acquire) != 0 || position == u64::MAX).then_some(slot)",
+        "self.stamp.load(Ordering::Acquire) == position + 1",
+        "self.stamp.load(Ordering::Acquire) != 0 || position == u64::MAX",
         "loom_mpsc::room_reaches_a_producer_who_waits",
     ),
     Mutant(
@@ -114,6 +114,20 @@ MUTANTS = [
         """if first + count <= segment.limit.load(Ordering::Acquire) {
                 self.tail.store((first + count) * ONE, Ordering::SeqCst);""",
         "loom_mpsc::who_guesses_where_the_tail_is_claims_nothing_twice",
+    ),
+    Mutant(
+        "mpsc-producer-raises-the-limit-too-far",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "segment.raise_limit(room);",
+        "segment.raise_limit(room + 1);",
+        "loom_mpsc::room_that_one_producer_finds_serves_another",
+    ),
+    Mutant(
+        "mpsc-producer-raises-the-limit-of-another-segment",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "segment.raise_limit(room);",
+        "self.current().raise_limit(room);",
+        "loom_mpsc::room_found_in_a_segment_is_raised_in_no_other",
     ),
     Mutant(
         "mpsc-reopens-a-closed-queue",

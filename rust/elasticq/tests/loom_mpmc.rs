@@ -109,6 +109,62 @@ fn a_limit_renewed_by_one_consumer_spares_the_place_of_another() {
     });
 }
 
+/// The room that one producer finds before the consumer renews the limit is room for another producer, too. (With 16 places
+/// the limit is renewed after every other item.)
+#[test]
+fn room_that_one_producer_finds_serves_another() {
+    large_model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(16, 16)).unwrap().split();
+        producer.offer_batch((1..17).map(Box::new).collect()).unwrap();
+        let producers = [producer.clone(), producer]
+            .map(|producer| thread::spawn(move || u32::from(producer.try_enqueue(Box::new(17)).is_ok())));
+        assert_eq!([(), ()].map(|()| look(&mut consumer)), [1, 2]);
+        let pushed: u32 = producers.map(|thread| thread.join().unwrap()).into_iter().sum();
+        let rest = rest(&mut consumer);
+        assert!(rest.iter().copied().eq((3..17).chain((0..pushed).map(|_| 17))), "{rest:?}");
+    });
+}
+
+/// The place of a consumer who has claimed and not yet read is no room for anybody. (With 32 places the limit is renewed after
+/// every fourth item.)
+#[test]
+fn a_limit_raised_by_a_producer_spares_the_place_of_a_consumer() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(32, 32)).unwrap().split();
+        producer.offer_batch((1..33).map(Box::new).collect()).unwrap();
+        assert_eq!([(), ()].map(|()| look(&mut consumer)), [1, 2]);
+        let push = move || u32::from(producer.try_enqueue(Box::new(33)).is_ok());
+        let thread = thread::spawn(move || push() + push() + push());
+        assert_eq!(look(&mut consumer), 3);
+        let pushed = thread.join().unwrap();
+        let rest = rest(&mut consumer);
+        assert!(rest.iter().copied().eq((4..33).chain((0..pushed).map(|_| 33))), "{rest:?}");
+    });
+}
+
+/// The room that a producer found in a segment is no room in the smaller one that follows it meanwhile.
+#[test]
+fn room_found_in_a_segment_is_raised_in_no_other() {
+    large_model(|| {
+        let config = Config::default().with_min_capacity(1).with_initial_capacity(32).with_max_capacity(64);
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(config.with_growth_factor(32.0)).unwrap().split();
+        producer.offer_batch((1..33).map(Box::new).collect()).unwrap();
+        assert_eq!([(), (), ()].map(|()| look(&mut consumer)), [1, 2, 3]); // the next one would renew the limit
+        let thread = thread::spawn(move || {
+            let mut taken: Vec<_> = consumer.dequeue_batch(29).unwrap().into_iter().map(|item| *item).collect();
+            taken.extend(Some(look(&mut consumer)).filter(|item| *item != 0)); // nothing, and it shrinks; or what was pushed
+            (taken, consumer)
+        });
+        producer.try_enqueue(Box::new(33)).unwrap();
+        producer.try_enqueue(Box::new(34)).unwrap();
+        let stats = producer.stats();
+        assert!(stats.current_size <= stats.current_capacity, "{stats:?}");
+        let (mut taken, mut consumer) = thread.join().unwrap();
+        taken.extend(rest(&mut consumer));
+        assert!(taken.iter().copied().eq(4..35), "{taken:?}");
+    });
+}
+
 #[test]
 fn batches_of_two_consumers_share_no_item() {
     model(|| {

@@ -4,7 +4,7 @@
 #[path = "support/model.rs"]
 mod support;
 
-use elasticq::lock_free::Consumer;
+use elasticq::lock_free::{Consumer, Producer};
 use elasticq::{BufferError, Config, LockFreeMPSCQueue};
 use loom::thread;
 use std::sync::Arc;
@@ -118,14 +118,12 @@ fn room_that_one_producer_finds_serves_another() {
         producer.offer_batch((0..16).collect()).unwrap();
         assert_eq!(consumer.try_dequeue(), Ok(Some(0)));
         producer.try_enqueue(16).unwrap();
-        let other = producer.clone();
-        let threads = [
-            thread::spawn(move || u32::from(producer.try_enqueue(17).is_ok())),
-            thread::spawn(move || u32::from(other.try_enqueue(17).is_ok())),
-        ];
+        let push = |producer: &Producer<u32>| u32::from(producer.try_enqueue(17).is_ok());
+        let threads = [producer.clone(), producer.clone()].map(|producer| thread::spawn(move || push(&producer)));
         let taken = [(), ()].map(|()| consumer.try_dequeue().unwrap());
         assert_eq!(taken, [Some(1), Some(2)]);
-        let pushed: u32 = threads.map(|thread| thread.join().unwrap()).into_iter().sum();
+        let mut pushed: u32 = threads.map(|thread| thread.join().unwrap()).into_iter().sum();
+        pushed += push(&producer); // no room where both found some
         let rest = drain(&mut consumer);
         assert!(rest.iter().copied().eq((3..17).chain((0..pushed).map(|_| 17))), "{rest:?}");
     });
@@ -208,6 +206,31 @@ fn a_consumer_who_shrinks_and_a_producer_who_pushes_agree() {
         thread.join().unwrap();
         taken.extend(drain(&mut consumer));
         assert_eq!(taken, [1, 2, 3, 4, 5]);
+    });
+}
+
+/// The room that a producer found in a segment is no room in the smaller one that follows it meanwhile.
+#[test]
+fn room_found_in_a_segment_is_raised_in_no_other() {
+    large_model(|| {
+        let config = Config::default().with_min_capacity(1).with_initial_capacity(32).with_max_capacity(64);
+        let (producer, mut consumer) = LockFreeMPSCQueue::new(config.with_growth_factor(32.0)).unwrap().split();
+        producer.offer_batch((0..32).collect()).unwrap();
+        assert_eq!(consumer.try_dequeue(), Ok(Some(0)));
+        producer.try_enqueue(32).unwrap(); // up to the limit, and three places more before the consumer renews it
+        assert_eq!([(), (), ()].map(|()| consumer.try_dequeue()), [1, 2, 3].map(|n| Ok(Some(n))));
+        let thread = thread::spawn(move || {
+            let mut taken = consumer.dequeue_batch(29).unwrap();
+            taken.extend(consumer.try_dequeue().unwrap()); // nothing, and it shrinks; or what was pushed
+            (taken, consumer)
+        });
+        producer.try_enqueue(33).unwrap();
+        producer.try_enqueue(34).unwrap();
+        let stats = producer.stats();
+        assert!(stats.current_size <= stats.current_capacity, "{stats:?}");
+        let (mut taken, mut consumer) = thread.join().unwrap();
+        taken.extend(drain(&mut consumer));
+        assert!(taken.iter().copied().eq(4..35), "{taken:?}");
     });
 }
 

@@ -14,6 +14,9 @@
 //! many (and less where slots are still being read). The consumers renew it every capacity/8 items and whenever they find
 //! nothing; a producer at the limit computes it anew and raises it where there is room for others too. So a push is refused
 //! only if there is no room, or if the consumers are moving and have made room for less than capacity/8 since.
+//! A limit that was right stays right, however late it is stored: `popped` only grows, the rest is fixed, and a slot that was
+//! read stays so. So the largest holds, as long as a pin keeps the header from becoming another segment's meanwhile. Whoever
+//! raises it has acquired the consumers' reads of the slots below and releases them; whoever claims below it acquires it.
 //!
 //! **Resize.** See `resize`: a sealed tail takes no claims, and is reopened one position further on. Producers grow the queue;
 //! consumers look whether it may shrink about every capacity/4 items and whenever they find nothing.

@@ -196,7 +196,7 @@ impl<T> Core<T> {
         let limit = self.limit(taker.popped, segment);
         if segment.limit.load(Ordering::Relaxed) != limit {
             // Release: who sees the limit sees that the slots below it were read. A producer may have raised it meanwhile, but
-            // not further: nobody else counts what was taken.
+            // not further, so a plain store lowers nothing: who has seen a later count comes after this store.
             segment.limit.store(limit, Ordering::Release);
         }
         taker.renew_at = taker.popped + renewal_interval(capacity);

@@ -92,7 +92,8 @@ impl<T> Circle<T> {
         let slot = unsafe { self.slot(position) };
         slot.value.with_mut(|place| {
             // SAFETY: the claim gives this slot to this thread: the limit has kept the producer from claiming it before
-            // the consumer had read what was in it one lap ago (limit: release by the consumer, acquire before the claim).
+            // the consumer had read what was in it one lap ago (limit: release by the consumer, or by a producer who has
+            // acquired the consumer's count; acquire before the claim).
             unsafe { (*place).write(item) };
         });
         // Release: whoever sees the stamp sees the item.
