@@ -176,7 +176,7 @@ MUTANTS = [
         MPSC,
         "        often();\n",
         "",
-        "loom_mpsc::room_reaches_a_producer_who_waits",
+        "loom_mpsc::room_for_all_reaches_a_batch_that_waits",
     ),
     Mutant(
         "mpsc-woken-producer-keeps-the-rest-of-the-room",
