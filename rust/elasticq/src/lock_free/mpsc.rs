@@ -205,8 +205,9 @@ impl<T> Core<T> {
         }
         self.recycle(taker);
         if taker.popped >= taker.shrink_at && capacity > self.elasticity.min() && taker.retired.len() < MAX_RETIRED {
-            taker.shrink_at = taker.popped + shrink_interval(capacity);
             self.shrink(taker.popped);
+            let capacity = self.current().capacity.load(Ordering::Relaxed);
+            taker.shrink_at = taker.popped + shrink_interval(capacity);
         }
     }
 

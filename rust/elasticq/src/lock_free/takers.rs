@@ -148,7 +148,7 @@ impl<T> Core<T> {
     fn give_way(&self, failed: u32) {
         fence(Ordering::SeqCst); // for the parts for layers above, too, whose waiters pass no more than a fence
         if self.room.has_sleepers() {
-            self.renew(None);
+            self.renew(true);
         }
         stay_away(failed);
     }
@@ -163,7 +163,7 @@ impl<T> Core<T> {
         let interval = renewal_interval(segment.capacity.load(Ordering::Relaxed));
         let due = (head ^ (head + count)) >> interval.ilog2() != 0;
         if due || self.room.has_sleepers() {
-            self.renew(Some(segment));
+            self.renew(false);
         }
         if self.items.has_sleepers() {
             self.pass_on();
@@ -220,7 +220,7 @@ impl<T> Core<T> {
                 // If the head has not moved, its slot was not taken: it was not published, or not even claimed.
                 if self.takers.head.load(Ordering::SeqCst) == head {
                     if segment.capacity.load(Ordering::Relaxed) > self.elasticity.min() {
-                        self.renew(None);
+                        self.renew(true);
                     }
                     return None;
                 }
@@ -276,9 +276,9 @@ impl<T> Core<T> {
     }
 
     /// Renews the limit, wakes producers who wait, and shrinks a queue that is sparsely used: at every other renewal after an
-    /// item was taken, from the segment given, and always where nothing was found.
+    /// item was taken, and always where nothing was found.
     #[cold]
-    fn renew(&self, taken_from: Option<&Segment<T>>) {
+    fn renew(&self, found_nothing: bool) {
         let pin = self.pin();
         let segment = self.current();
         let popped = self.takers.popped();
@@ -288,7 +288,7 @@ impl<T> Core<T> {
             self.room.wake(1);
         }
         if segment.capacity.load(Ordering::SeqCst) > self.elasticity.min()
-            && taken_from.is_none_or(|segment| self.begins_an_interval(segment))
+            && (found_nothing || self.begins_an_interval(segment))
         {
             self.shrink(popped);
         }
@@ -296,7 +296,7 @@ impl<T> Core<T> {
         self.reclaim();
     }
 
-    /// Whether this renewal, while items are taken from `segment`, is the first since the last look for a smaller size was due.
+    /// Whether this renewal, while items are taken, is the first since the last look for a size below that of `segment` was due.
     fn begins_an_interval(&self, segment: &Segment<T>) -> bool {
         let capacity = segment.capacity.load(Ordering::Relaxed);
         self.takers.head.load(Ordering::SeqCst) % shrink_interval(capacity) < renewal_interval(capacity)
