@@ -108,7 +108,7 @@ def test_it_grows_and_shrinks(make: Make) -> None:
         q.put(number)
     assert q.capacity == 1000
     assert [q.get() for _ in range(1000)] == list(range(1000))
-    for _ in range(10):
+    for _ in range(50):
         q.put(0)
         q.get()
     assert q.capacity <= 4
