@@ -50,6 +50,8 @@ pub struct LockFreeMPMCQueue<T> {
 }
 
 /// The end of a [`LockFreeMPMCQueue`] that puts in; clone it for more. When the last one is dropped the queue is closed.
+///
+/// Any thread may use it, but a clone for each is faster: a handle remembers where it was.
 #[repr(align(128))] // neighbours in a vector of handles don't share cache lines
 pub struct MpmcProducer<T> {
     guess: Guess,

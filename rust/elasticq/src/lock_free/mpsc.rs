@@ -357,6 +357,8 @@ pub struct LockFreeMPSCQueue<T> {
 }
 
 /// The end of a [`LockFreeMPSCQueue`] that puts in; clone it for more. When the last one is dropped the queue is closed.
+///
+/// Any thread may use it, but a clone for each is faster: a handle remembers where it was.
 #[repr(align(128))] // neighbours in a vector of handles don't share cache lines
 pub struct Producer<T> {
     guess: Guess,
