@@ -48,13 +48,6 @@ MUTANTS = [
         "loom_mpmc::a_place_is_written_again_only_after_its_item_was_moved_out",
     ),
     Mutant(
-        "mpmc-producer-raises-the-limit-in-no-order",
-        "rust/elasticq/src/lock_free/segment.rs",
-        "self.limit.fetch_max(limit, Ordering::AcqRel);",
-        "self.limit.fetch_max(limit, Ordering::Relaxed);",
-        "loom_mpmc::room_that_one_producer_finds_serves_another",
-    ),
-    Mutant(
         "mpmc-producer-raises-the-limit-over-a-place-in-use",
         "rust/elasticq/src/lock_free/chain.rs",
         "segment.raise_limit(room);",

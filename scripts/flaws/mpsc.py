@@ -94,13 +94,6 @@ MUTANTS = [
         "loom_mpsc::a_full_queue_refuses_and_gives_the_item_back",
     ),
     Mutant(
-        "mpsc-producer-raises-the-limit-in-no-order",
-        "rust/elasticq/src/lock_free/segment.rs",
-        "self.limit.fetch_max(limit, Ordering::AcqRel);",
-        "self.limit.fetch_max(limit, Ordering::Relaxed);",
-        "loom_mpsc::room_that_one_producer_finds_serves_another",
-    ),
-    Mutant(
         "mpsc-guesses-beyond-the-limit",
         "rust/elasticq/src/lock_free/chain.rs",
         "if first + count <= segment.limit.load(Ordering::Acquire) && self.claim(first * ONE, count) {",
