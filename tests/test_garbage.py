@@ -30,13 +30,17 @@ class Item:
         self.ledger.append(self.number)
 
 
+def take_one(q: Any) -> Any:
+    return q.get_nowait() if isinstance(q, Queue) else q.pop()
+
+
 def filled(make: Callable[[], Any], ledger: list[int], count: int = 200) -> Any:
     """A queue of such items, whose ring has grown and gone round."""
     q = make()
     add = q.put_many if isinstance(q, Queue) else q.push_batch
     add([None] * 40)
     for _ in range(40):
-        q._poll(None)
+        take_one(q)
     add([Item(number, ledger) for number in range(count)])
     return q
 
@@ -48,7 +52,7 @@ def drop_the_queue(_: Any) -> None:
 EMPTYING: dict[str, Callable[[Any], Any]] = {
     "clear": lambda q: q.clear(),
     "drain": lambda q: q.drain(),
-    "one by one": lambda q: [q._poll(None) for _ in range(200)],
+    "one by one": lambda q: [take_one(q) for _ in range(200)],
     "shutdown": lambda q: q.shutdown(immediate=True) if isinstance(q, Queue) else (q.close(), q.clear()),
     "the end of the queue": drop_the_queue,
 }

@@ -17,6 +17,7 @@ compile_error!(
 );
 
 mod asyncio;
+mod awaitable;
 mod buffer;
 mod config;
 mod elastic;
@@ -36,6 +37,10 @@ mod _core {
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's name for it
     const __version__: &str = env!("CARGO_PKG_VERSION");
+    #[pymodule_export]
+    use crate::awaitable::AsyncConsumer;
+    #[pymodule_export]
+    use crate::awaitable::Awaitable;
     #[pymodule_export]
     use crate::buffer::DynamicCircularBuffer;
     #[pymodule_export]
