@@ -30,6 +30,10 @@ class Item:
         self.ledger.append(self.number)
 
 
+def put_one(q: Any, item: object) -> None:
+    (q.put_nowait if isinstance(q, Queue) else q.push)(item)
+
+
 def take_one(q: Any) -> Any:
     return q.get_nowait() if isinstance(q, Queue) else q.pop()
 
@@ -112,7 +116,7 @@ def test_refused_items_are_given_up() -> None:
 @either
 def test_a_cycle_through_the_items_is_collected(make: Callable[[], Any]) -> None:
     q: Any = make()
-    q._offer(q)
+    put_one(q, q)
     for _ in range(100):
         q._offer([{"queue": q}])
     gone = weakref.ref(q)

@@ -1,8 +1,8 @@
-//! What the queues' coroutines return: an object that is awaited like a coroutine, and does its work when it is.
+//! `Operation`: what is awaited, as a state machine in place of a coroutine.
 //!
-//! A coroutine of Python's own around a call that doesn't block costs more than the call. This one is a state in Rust: it
-//! **does nothing until it is awaited**, so that one which is dropped has left nothing behind, and then tries at once; who
-//! finds what it wants never suspends. Otherwise it looks again in the next turn of its event loop, for in that time other
+//! A coroutine of Python's own around a call that doesn't block costs more than the call. This one **does nothing until it
+//! is awaited**, so that one which is dropped has left nothing behind, and then tries at once; who finds what it wants
+//! never suspends. (For single items that much is done by `raw::coroutine` already.) Otherwise it looks again in the next turn of its event loop, for in that time other
 //! tasks and threads get to run and mostly bring it: that costs no future and needs nobody to wake it. Only then it enters
 //! the list of those who wait, tries once more, and suspends with a future.
 //!
@@ -11,12 +11,12 @@
 use crate::elastic::Elastic;
 use crate::errors;
 use crate::queue::Queue;
-use crate::raw::coroutine::stop_iteration;
+use crate::raw::coroutine;
 use crate::raw::Item;
 use crate::store::{Store, Waiting};
 use elasticq::BufferError;
 use pyo3::PyTraverseError;
-use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration};
+use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration};
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -60,15 +60,15 @@ enum Stage {
 }
 
 /// What comes of a step.
-enum Step {
+pub enum Step {
     /// To be handed to the event loop's task: None, or a future to wait for.
     Suspend(Item),
     Return(Item),
 }
 
 /// A queue's answer that may take a while. Await it, once; it does nothing before.
-#[pyclass(generic, weakref, module = "elasticq._core")]
-pub struct Awaitable {
+#[pyclass(module = "elasticq._core")]
+pub struct Operation {
     queue: Py<Elastic>,
     aim: Aim,
     stage: Stage,
@@ -76,9 +76,14 @@ pub struct Awaitable {
     translate: Option<Item>,
 }
 
-impl Awaitable {
+impl Operation {
     pub const fn new(queue: Py<Elastic>, aim: Aim, translate: Option<Item>) -> Self {
         Self { queue, aim, stage: Stage::New, translate }
+    }
+
+    /// It has tried in an earlier turn of its event loop already.
+    pub fn has_given_way(&mut self) {
+        self.stage = Stage::GaveWay;
     }
 
     fn store(&self) -> &Store {
@@ -86,7 +91,7 @@ impl Awaitable {
     }
 
     #[inline]
-    fn resume(&mut self, py: Python<'_>) -> PyResult<Step> {
+    pub fn resume(&mut self, py: Python<'_>) -> PyResult<Step> {
         let stage = std::mem::replace(&mut self.stage, Stage::Ended);
         if let Stage::New = stage {
             if let Some(result) = self.attempt(py)? {
@@ -197,7 +202,7 @@ impl Awaitable {
 }
 
 #[pymethods]
-impl Awaitable {
+impl Operation {
     const fn __await__(slf: Py<Self>) -> Py<Self> {
         slf
     }
@@ -211,7 +216,7 @@ impl Awaitable {
             Step::Suspend(future) => Ok(Some(future)),
             // An iterator that ends without an exception stands for None, and is cheaper.
             Step::Return(value) if value.is_none(py) => Ok(None),
-            Step::Return(value) => Err(stop_iteration(py, value)),
+            Step::Return(value) => Err(PyStopIteration::new_err((value,))),
         }
     }
 
@@ -220,7 +225,7 @@ impl Awaitable {
         drop(value);
         match self.resume(py)? {
             Step::Suspend(future) => Ok(future),
-            Step::Return(value) => Err(stop_iteration(py, value)),
+            Step::Return(value) => Err(PyStopIteration::new_err((value,))),
         }
     }
 
@@ -265,7 +270,7 @@ impl Awaitable {
     }
 }
 
-impl Drop for Awaitable {
+impl Drop for Operation {
     fn drop(&mut self) {
         if let Stage::Waiting(_) = self.stage {
             Python::attach(|py| {
@@ -298,8 +303,8 @@ impl AsyncConsumer {
         slf
     }
 
-    fn __anext__(&self, py: Python<'_>) -> Awaitable {
-        Awaitable::new(self.queue.clone_ref(py), Aim::Next, None)
+    fn __anext__(&self, py: Python<'_>) -> PyResult<Item> {
+        coroutine::awaitable(py, self.queue.clone_ref(py), None, None, true)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -1,11 +1,11 @@
 //! `Elastic`: what all queues share in Python, whatever their face: sizes, looking, taking everything, and the
 //! methods for coroutines.
 
-use crate::awaitable::{Aim, AsyncConsumer, Awaitable};
+use crate::awaitable::{Aim, AsyncConsumer, Operation};
 use crate::errors;
 use crate::items::Items;
 use crate::numbers::{self, Patience};
-use crate::raw::Item;
+use crate::raw::{Item, coroutine};
 use crate::stats::QueueStats;
 use crate::store::{self, Store};
 use elasticq::{BufferError, BufferResult};
@@ -135,8 +135,8 @@ impl Elastic {
     ///     ...     return await getter
     ///     >>> asyncio.run(main())
     ///     'a'
-    fn aget(slf: Py<Self>) -> Awaitable {
-        Awaitable::new(slf, Aim::Get, None)
+    fn aget(slf: Py<Self>, py: Python<'_>) -> PyResult<Item> {
+        coroutine::awaitable(py, slf, None, None, false)
     }
 
     /// Add an item in a coroutine, waiting for room if need be.
@@ -156,8 +156,8 @@ impl Elastic {
     ///     >>> asyncio.run(main())
     ///     >>> queue.get()
     ///     'a'
-    fn aput(slf: Py<Self>, item: Item) -> Awaitable {
-        Awaitable::new(slf, Aim::Put(Some(item)), None)
+    fn aput(slf: Py<Self>, py: Python<'_>, item: Item) -> PyResult<Item> {
+        coroutine::awaitable(py, slf, Some(item), None, false)
     }
 
     /// Take up to `n` items in a coroutine, oldest first: a list of at least one.
@@ -182,9 +182,9 @@ impl Elastic {
     ///     >>> asyncio.run(main())
     ///     (['a', 'b'], ['c'])
     #[pyo3(signature = (n=None))]
-    fn aget_many(slf: Py<Self>, n: Option<&Bound<'_, PyAny>>) -> PyResult<Awaitable> {
+    fn aget_many(slf: Py<Self>, n: Option<&Bound<'_, PyAny>>) -> PyResult<Operation> {
         let max = n.map_or(Ok(usize::MAX), |n| numbers::count("n", n, 1))?;
-        Ok(Awaitable::new(slf, Aim::GetMany(max), None))
+        Ok(Operation::new(slf, Aim::GetMany(max), None))
     }
 
     /// Add all items of an iterable in a coroutine, in order, waiting for room if need be.
@@ -216,8 +216,8 @@ impl Elastic {
     ///     ...         return list(queue), shut_down.remaining
     ///     >>> asyncio.run(main())
     ///     ([1, 2], [3])
-    fn aput_many(slf: Py<Self>, items: &Bound<'_, PyAny>) -> PyResult<Awaitable> {
-        Ok(Awaitable::new(slf, Aim::PutMany(store::collect(items)?.into_iter()), None))
+    fn aput_many(slf: Py<Self>, items: &Bound<'_, PyAny>) -> PyResult<Operation> {
+        Ok(Operation::new(slf, Aim::PutMany(store::collect(items)?.into_iter()), None))
     }
 
     /// Take item by item, waiting for each, until the queue was shut down and is empty.
@@ -225,13 +225,13 @@ impl Elastic {
         AsyncConsumer::new(slf)
     }
 
-    /// `aget`, `aput` and `ajoin` for the views, whose errors are made from ours by `translate`.
-    fn _aget(slf: Py<Self>, translate: Item) -> Awaitable {
-        Awaitable::new(slf, Aim::Get, Some(translate))
+    /// `aget` and `aput` for the views, whose errors are made from ours by `translate`.
+    fn _aget(slf: Py<Self>, py: Python<'_>, translate: Item) -> PyResult<Item> {
+        coroutine::awaitable(py, slf, None, Some(translate), false)
     }
 
-    fn _aput(slf: Py<Self>, item: Item, translate: Item) -> Awaitable {
-        Awaitable::new(slf, Aim::Put(Some(item)), Some(translate))
+    fn _aput(slf: Py<Self>, py: Python<'_>, item: Item, translate: Item) -> PyResult<Item> {
+        coroutine::awaitable(py, slf, Some(item), Some(translate), false)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

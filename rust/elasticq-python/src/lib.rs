@@ -40,7 +40,7 @@ mod _core {
     #[pymodule_export]
     use crate::awaitable::AsyncConsumer;
     #[pymodule_export]
-    use crate::awaitable::Awaitable;
+    use crate::awaitable::Operation;
     #[pymodule_export]
     use crate::buffer::DynamicCircularBuffer;
     #[pymodule_export]
@@ -61,4 +61,10 @@ mod _core {
     use crate::queue::Queue;
     #[pymodule_export]
     use crate::stats::QueueStats;
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("Awaitable", crate::raw::coroutine::class(module.py())?)
+    }
 }

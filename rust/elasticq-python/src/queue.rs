@@ -4,7 +4,7 @@
 //! the buffer's own position. `done` never passes it, and both only grow, so reading `done` first and the position
 //! second tells the truth: if they are equal, everything was done at the moment the position was read.
 
-use crate::awaitable::{Aim, Awaitable};
+use crate::awaitable::{Aim, Operation};
 use crate::config::{Settings, overlay};
 use crate::elastic::Elastic;
 use crate::errors;
@@ -308,8 +308,8 @@ impl Queue {
     ///     ...     queue.task_done()
     ///     ...     await queue.ajoin()
     ///     >>> asyncio.run(main())
-    fn ajoin(slf: &Bound<'_, Self>) -> Awaitable {
-        Awaitable::new(slf.as_super().clone().unbind(), Aim::Join, None)
+    fn ajoin(slf: &Bound<'_, Self>) -> Operation {
+        Operation::new(slf.as_super().clone().unbind(), Aim::Join, None)
     }
 
     /// Items that were put and not yet reported as done (int).

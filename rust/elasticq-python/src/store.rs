@@ -83,6 +83,29 @@ impl Store {
         taken
     }
 
+    /// An attempt to add an item to the buffer with a lock, for callers of whom PyO3 does not know that they are attached:
+    /// drops no reference. What was not added comes back.
+    #[inline(always)]
+    pub fn offer_quickly(&self, item: Item) -> Result<(), Item> {
+        let Items::Locked(buffer) = &self.buffer else { return Err(item) };
+        buffer.offer_again(item).map_err(Rejected::into_inner)?;
+        if self.getters.are_there() {
+            Python::attach(|py| self.getters.wake(py, 1));
+        }
+        Ok(())
+    }
+
+    /// The same for taking an item.
+    #[inline(always)]
+    pub fn take_quickly(&self) -> Option<Item> {
+        let Items::Locked(buffer) = &self.buffer else { return None };
+        let item = buffer.try_pop().ok()?;
+        if self.putters.are_there() {
+            Python::attach(|py| self.putters.wake(py, 1));
+        }
+        Some(item)
+    }
+
     /// Wakes tasks for `count` places that came free. Without a lock an item may be seen a moment after its producer has
     /// woken somebody for it, so whoever takes one and sees more wakes the next, and all at the end.
     #[inline(always)]
