@@ -1,8 +1,7 @@
 """CPython's own tests of `asyncio.Queue`, run over `Queue.async_q` in its place.
 
-Left out are those that look at the insides (`_getters`, `_putters`, `_format`, and `repr`, which shows them), and
-those of the queues in other orders. A Python that comes without its test suite, or whose suite knows no `shutdown`
-yet, has nothing to run.
+Left out are those that look at the insides (`_getters`, `_putters`, `_format`, and `repr`, which shows them),
+and those of the queues in other orders. A Python may come without its test suite.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ INSIDES = {
 
 
 def queue(maxsize: float = 0) -> elasticq.AsyncQueue[Any]:
-    """What the tests take for `asyncio.Queue`. A limit between two integers lets one more in than the lower one."""
+    """What the tests take for `asyncio.Queue`. One of them gives a limit between two integers."""
     limit = int(maxsize) if maxsize == int(maxsize) else int(maxsize) + 1
     return elasticq.Queue[Any](limit).async_q
 

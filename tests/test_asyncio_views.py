@@ -80,15 +80,17 @@ def test_a_view_shows_what_the_queue_is() -> None:
 
 def test_errors_are_of_all_families_without_a_loop() -> None:
     view = Queue[int](1).async_q
-    for family in (asyncio.QueueEmpty, queue.Empty, elasticq.Empty):
+    families: list[type[Any]] = [asyncio.QueueEmpty, queue.Empty, elasticq.Empty]
+    for family in families:
         with pytest.raises(family):
             view.get_nowait()
     view.put_nowait(1)
-    for family in (asyncio.QueueFull, queue.Full, elasticq.Full):
+    families = [asyncio.QueueFull, queue.Full, elasticq.Full]
+    for family in families:
         with pytest.raises(family):
             view.put_nowait(2)
     view.close()
-    families: list[type[Any]] = [elasticq.ShutDown]
+    families = [elasticq.ShutDown]
     for module, name in ((asyncio, "QueueShutDown"), (queue, "ShutDown")):
         families += [getattr(module, name)] if hasattr(module, name) else []
     for family in families:

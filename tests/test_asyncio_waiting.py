@@ -49,7 +49,7 @@ async def test_many_are_taken_at_once_and_the_first_is_waited_for() -> None:
     assert await consumer == [1, 2]
     assert await q.aget_many() == [3]
     with pytest.raises(ValueError, match="'n' must be at least 1"):
-        q.aget_many(0)
+        await q.aget_many(0)
 
 
 async def test_a_batch_cut_short_says_what_remains() -> None:
@@ -135,7 +135,14 @@ async def test_a_cancelled_ajoin_leaves_nothing_behind() -> None:
 
 def calls(q: Queue[Any]) -> list[Callable[[], Any]]:
     """Everything that gives something to be awaited."""
-    return [q.aget, lambda: q.aput(1), q.aget_many, lambda: q.aput_many([1]), q.ajoin, q.__aiter__().__anext__]
+    return [
+        q.aget,
+        lambda: q.aput(1),
+        q.aget_many,
+        lambda: q.aput_many([1]),
+        q.ajoin,
+        q.__aiter__().__anext__,
+    ]
 
 
 @pytest.mark.parametrize("which", range(6))
@@ -210,15 +217,17 @@ def test_cycles_through_what_is_awaited_are_collected() -> None:
 async def test_ten_thousand_tasks_wait_in_order_and_take_little_memory(make: Callable[[], Any]) -> None:
     q = make()
     count = 10_000
-    order: list[int] = []
+    order: list[tuple[int, int]] = []
 
     async def sleep(_: int) -> None:
         await asyncio.get_running_loop().create_future()
 
     async def take(number: int) -> None:
-        order.append((number, await q.aget()))  # type: ignore[arg-type]
+        order.append((number, await q.aget()))
 
-    async def measure(wait: Callable[[int], Coroutine[Any, Any, None]]) -> tuple[int, list[asyncio.Task[None]]]:
+    async def measure(
+        wait: Callable[[int], Coroutine[Any, Any, None]],
+    ) -> tuple[int, list[asyncio.Task[None]]]:
         gc.collect()
         before = tracemalloc.get_traced_memory()[0]
         tasks = [asyncio.create_task(wait(number)) for number in range(count)]

@@ -30,21 +30,13 @@ class Item:
         self.ledger.append(self.number)
 
 
-def put_one(q: Any, item: object) -> None:
-    (q.put_nowait if isinstance(q, Queue) else q.push)(item)
-
-
-def take_one(q: Any) -> Any:
-    return q.get_nowait() if isinstance(q, Queue) else q.pop()
-
-
 def filled(make: Callable[[], Any], ledger: list[int], count: int = 200) -> Any:
     """A queue of such items, whose ring has grown and gone round."""
     q = make()
     add = q.put_many if isinstance(q, Queue) else q.push_batch
     add([None] * 40)
     for _ in range(40):
-        take_one(q)
+        q._poll(None)
     add([Item(number, ledger) for number in range(count)])
     return q
 
@@ -56,7 +48,7 @@ def drop_the_queue(_: Any) -> None:
 EMPTYING: dict[str, Callable[[Any], Any]] = {
     "clear": lambda q: q.clear(),
     "drain": lambda q: q.drain(),
-    "one by one": lambda q: [take_one(q) for _ in range(200)],
+    "one by one": lambda q: [q._poll(None) for _ in range(200)],
     "shutdown": lambda q: q.shutdown(immediate=True) if isinstance(q, Queue) else (q.close(), q.clear()),
     "the end of the queue": drop_the_queue,
 }
@@ -116,7 +108,7 @@ def test_refused_items_are_given_up() -> None:
 @either
 def test_a_cycle_through_the_items_is_collected(make: Callable[[], Any]) -> None:
     q: Any = make()
-    put_one(q, q)
+    q._offer(q)
     for _ in range(100):
         q._offer([{"queue": q}])
     gone = weakref.ref(q)
@@ -156,11 +148,17 @@ def test_a_cycle_through_a_waiting_task_is_collected(make: Callable[[], Any]) ->
     assert [reference() for reference in gone] == [None] * 3
 
 
+async def come_to_wait() -> None:
+    """Lets other tasks run until they wait: before that each of them looks twice."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 def test_a_delivery_to_a_loop_that_never_runs_again_does_not_keep_it() -> None:
     q: Queue[int] = Queue()
     loop = asyncio.new_event_loop()
     task = loop.create_task(q.aget())
-    loop.run_until_complete(asyncio.sleep(0))
+    loop.run_until_complete(come_to_wait())
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     q.put(1)  # the loop does not run: a delivery is on its way
     loop.close()
@@ -170,7 +168,7 @@ def test_a_delivery_to_a_loop_that_never_runs_again_does_not_keep_it() -> None:
 
     async def wait_and_be_woken() -> None:
         waiting = asyncio.ensure_future(q.aget())
-        await asyncio.sleep(0)
+        await come_to_wait()
         await asyncio.get_running_loop().run_in_executor(None, q.put, 3)
         await waiting
 

@@ -76,7 +76,8 @@ class Queue(_core.Queue[T]):
     async def aclose(self) -> None:
         """Do `close()`, then `wait_closed()`.
 
-        Unlike janus, closing keeps what is inside for those who still take; `shutdown(immediate=True)` drops it.
+        Unlike that of janus, closing keeps what is inside for those who still take;
+        `shutdown(immediate=True)` drops it.
         """
         self.close()
         await wait_closed(self)

@@ -1,12 +1,11 @@
-"""`Queue.async_q`: a queue as asyncio knows it. (`Queue.sync_q` needs no class: the queue is what `queue` knows.)
+"""`Queue.async_q`: a queue as asyncio knows it. (`Queue.sync_q` needs no class: it is the queue itself.)
 
-Its errors belong to three families, ours, the module queue's and asyncio's. They are made when the first one is
-needed, since `import elasticq` does not import asyncio.
+Its errors belong to three families, ours, the module queue's and asyncio's. They are made when the first one
+is needed, since `import elasticq` does not import asyncio.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ._errors import Empty, Full, QueueError, ShutDown
@@ -22,11 +21,11 @@ T = TypeVar("T")
 class AsyncQueue(Generic[T]):
     """A queue with the interface of `asyncio.Queue`, as `Queue.async_q` gives it.
 
-    Unlike asyncio's own it serves any number of event loops and threads at once, and what it adds in Python 3.13
-    (`shutdown`) is there on every Python. It holds nothing itself: any two views of one queue are equal.
+    Unlike asyncio's own it serves any number of event loops and threads at once, and `shutdown`, which came
+    with Python 3.13, is there on every Python. It holds nothing itself: any two views of one queue are equal.
 
-    Its errors are ours as well as asyncio's: `except asyncio.QueueEmpty` and `except elasticq.Empty` both catch
-    what `get_nowait` raises.
+    Its errors are ours as well as asyncio's: `except asyncio.QueueEmpty` and `except elasticq.Empty` both
+    catch what `get_nowait` raises. ShutDown is also an asyncio.QueueShutDown, where Python has that.
 
     Args:
         queue: The queue to be seen.
@@ -53,7 +52,7 @@ class AsyncQueue(Generic[T]):
         """Add an item, waiting for room if need be: `Queue.aput`.
 
         Raises:
-            ShutDown: The queue was shut down; also an asyncio.QueueShutDown, where there is that.
+            ShutDown: The queue was shut down.
         """
         return self._queue._aput(item, _as_asyncio)
 
@@ -62,7 +61,7 @@ class AsyncQueue(Generic[T]):
 
         Raises:
             Full: There is no room; also an asyncio.QueueFull.
-            ShutDown: The queue was shut down; also an asyncio.QueueShutDown, where there is that.
+            ShutDown: The queue was shut down.
         """
         try:
             self._queue.put_nowait(item)
@@ -73,7 +72,7 @@ class AsyncQueue(Generic[T]):
         """Take the oldest item, waiting for one if need be: `Queue.aget`.
 
         Raises:
-            ShutDown: There is none, and the queue was shut down; also an asyncio.QueueShutDown, where there is that.
+            ShutDown: There is none, and the queue was shut down.
         """
         return self._queue._aget(_as_asyncio)
 
@@ -82,7 +81,7 @@ class AsyncQueue(Generic[T]):
 
         Raises:
             Empty: There is none; also an asyncio.QueueEmpty.
-            ShutDown: There is none, and the queue was shut down; also an asyncio.QueueShutDown, where there is that.
+            ShutDown: There is none, and the queue was shut down.
         """
         try:
             return self._queue.get_nowait()
@@ -176,11 +175,16 @@ async def wait_closed(queue: Queue[Any]) -> None:
 
 def _as_asyncio(error: QueueError) -> QueueError:
     """The same error as one that is also asyncio's."""
-    return _of_both_families(type(error))(*error.args)
+    ours = type(error)
+    if ours not in _OF_BOTH:
+        _OF_BOTH[ours] = _of_both(ours)
+    return _OF_BOTH[ours](*error.args)
 
 
-@cache
-def _of_both_families(ours: type[QueueError]) -> type[QueueError]:
+_OF_BOTH: dict[type[QueueError], type[QueueError]] = {}
+
+
+def _of_both(ours: type[QueueError]) -> type[QueueError]:
     import asyncio
 
     for base, name in ((Empty, "QueueEmpty"), (Full, "QueueFull"), (ShutDown, "QueueShutDown")):

@@ -231,20 +231,20 @@ impl Operation {
 
     /// End with an exception, as a coroutine does. Nothing has been taken; what a batch had not yet added is in the
     /// exception's `remaining`.
-    #[pyo3(signature = (r#type, value=None, traceback=None, /))]
+    #[pyo3(signature = (kind, value=None, traceback=None, /))]
     fn throw(
         &mut self,
         py: Python<'_>,
-        r#type: Bound<'_, PyAny>,
+        kind: Bound<'_, PyAny>,
         value: Option<Bound<'_, PyAny>>,
         traceback: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Item> {
         drop(traceback);
         self.end(py);
         let raised = PyErr::from_value(match value {
-            Some(value) if value.is_instance(&r#type).unwrap_or(false) => value,
-            Some(value) => r#type.call1((value,))?,
-            None => r#type,
+            Some(value) if value.is_instance(&kind).unwrap_or(false) => value,
+            Some(value) => kind.call1((value,))?,
+            None => kind,
         });
         Err(self.with_remaining(py, raised))
     }

@@ -225,6 +225,27 @@ impl Elastic {
         AsyncConsumer::new(slf)
     }
 
+    /// Takes the oldest item, or gives `default` if there is none. Raises ShutDown at the end.
+    fn _poll(&self, py: Python<'_>, default: Item) -> PyResult<Item> {
+        match self.store.take(py) {
+            Ok(item) => Ok(item),
+            Err(BufferError::Empty) => Ok(default),
+            Err(error) => Err(errors::to_python(py, &error)),
+        }
+    }
+
+    /// Adds an item if there is room: true. Raises ShutDown.
+    fn _offer(&self, py: Python<'_>, item: Item) -> PyResult<bool> {
+        match self.store.offer(py, item) {
+            Ok(()) => Ok(true),
+            Err(rejected) if rejected.reason().is_capacity_error() => Ok(false),
+            Err(rejected) => {
+                self.store.buffer.refused(rejected.reason(), 1);
+                Err(errors::to_python(py, rejected.reason()))
+            }
+        }
+    }
+
     /// `aget` and `aput` for the views, whose errors are made from ours by `translate`.
     fn _aget(slf: Py<Self>, py: Python<'_>, translate: Item) -> PyResult<Item> {
         coroutine::awaitable(py, slf, None, Some(translate), false)
