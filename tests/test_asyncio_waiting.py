@@ -190,6 +190,47 @@ def test_who_waits_outside_of_a_loop_is_told_so() -> None:
         call.send(None)
 
 
+async def test_awaiting_leaves_no_references_behind() -> None:
+    q: Queue[object] = Queue(1)
+    item = object()
+
+    async def use() -> None:
+        await q.aput(item)
+        assert await q.aget() is item
+        await q.async_q.put(item)
+        full = asyncio.create_task(q.aput(item))
+        closed, forgotten = q.aput(item), q.aput(item)
+        await settle()
+        closed.close()
+        del forgotten
+        assert await q.async_q.get() is item
+        await full
+        assert await q.aget_many() == [item]
+        await q.aput_many([item])
+        assert await q.__aiter__().__anext__() is item
+
+    await use()
+    before = sys.getrefcount(item), sys.getrefcount(q)
+    for _ in range(200):
+        await use()
+    gc.collect()
+    assert (sys.getrefcount(item), sys.getrefcount(q)) == before
+
+
+def test_who_keeps_what_carries_an_item_keeps_the_item() -> None:
+    """On builds with a GIL the exception is used again, but not while somebody holds it."""
+    q: Queue[int] = Queue()
+    q.put_many([1000, 2000, 3000])
+    kept = []
+    for _ in range(3):
+        call = q.aget()
+        with pytest.raises(StopIteration) as stop:
+            call.send(None)
+        kept.append(stop.value)
+        del call, stop
+    assert [stop.value for stop in kept] == [1000, 2000, 3000]
+
+
 class Item:
     """Something that can be watched."""
 

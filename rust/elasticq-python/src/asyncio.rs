@@ -187,7 +187,11 @@ impl Tasks {
             let delivery = Py::new(py, Delivery { event_loop: entry.event_loop.clone_ref(py), futures })?;
             if let Err(error) = event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (&delivery,)) {
                 // Closed since we asked.
-                return if event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy()? { Ok(Wake::Gone) } else { Err(error) };
+                return if event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy()? {
+                    Ok(Wake::Gone)
+                } else {
+                    Err(error)
+                };
             }
             self.remember(py, delivery);
         }

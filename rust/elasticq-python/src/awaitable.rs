@@ -11,8 +11,8 @@
 use crate::elastic::Elastic;
 use crate::errors;
 use crate::queue::Queue;
-use crate::raw::coroutine;
 use crate::raw::Item;
+use crate::raw::coroutine;
 use crate::store::{Store, Waiting};
 use elasticq::BufferError;
 use pyo3::PyTraverseError;
@@ -43,9 +43,9 @@ pub enum Aim {
 impl Aim {
     const fn waiting(&self) -> Waiting {
         match self {
-            Self::Get | Self::Next | Self::GetMany(_) => Waiting::ForItem,
-            Self::Put(_) | Self::PutMany(_) => Waiting::ForRoom,
-            Self::Join => Waiting::ForTasksDone,
+            Self::Get | Self::Next | Self::GetMany(_) => Waiting::Item,
+            Self::Put(_) | Self::PutMany(_) => Waiting::Room,
+            Self::Join => Waiting::TasksDone,
         }
     }
 }

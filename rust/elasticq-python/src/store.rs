@@ -28,10 +28,10 @@ pub struct Store {
 /// What tasks wait for.
 #[derive(Clone, Copy)]
 pub enum Waiting {
-    ForItem,
-    ForRoom,
+    Item,
+    Room,
     /// That all items which were put are done.
-    ForTasksDone,
+    TasksDone,
 }
 
 impl Store {
@@ -393,9 +393,9 @@ impl Store {
     pub fn abandon(&self, py: Python<'_>, which: Waiting, place: u64) {
         let woken = !self.leave(which, place);
         let reason_to_wake = match which {
-            Waiting::ForItem => !self.buffer.is_empty(),
-            Waiting::ForRoom => self.buffer.len() < self.buffer.max_capacity(),
-            Waiting::ForTasksDone => false, // all of them are woken
+            Waiting::Item => !self.buffer.is_empty(),
+            Waiting::Room => self.buffer.len() < self.buffer.max_capacity(),
+            Waiting::TasksDone => false, // all of them are woken
         };
         if woken && reason_to_wake {
             self.tasks(which).wake(py, 1);
@@ -410,9 +410,9 @@ impl Store {
 
     const fn tasks(&self, which: Waiting) -> &Tasks {
         match which {
-            Waiting::ForItem => &self.getters,
-            Waiting::ForRoom => &self.putters,
-            Waiting::ForTasksDone => &self.joiners,
+            Waiting::Item => &self.getters,
+            Waiting::Room => &self.putters,
+            Waiting::TasksDone => &self.joiners,
         }
     }
 

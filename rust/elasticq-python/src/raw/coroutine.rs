@@ -6,18 +6,20 @@
 //! then passed on.
 //!
 //! This is a type made by hand because PyO3's own objects cost more to make and to drop than the item to take. PyO3 does
-//! not know that these functions run attached, so they drop references by hand, or within `Python::attach`.
+//! not know that these functions run attached, so they hold references as `Bound`, whose drop does not ask, and do what may
+//! drop others within `Python::attach`.
 
 use super::Item;
 use crate::awaitable::{Aim, Operation, Step};
 use crate::elastic::Elastic;
 use crate::store::Waiting;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_int, c_uint, c_void};
+use std::mem::offset_of;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
@@ -25,18 +27,24 @@ use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 #[repr(C)]
 struct Awaitable {
     head: PyObject,
+    contents: Contents,
+}
+
+/// Taken apart by `dealloc`, and never dropped.
+struct Contents {
     /// One of the constants below.
     stage: AtomicU8,
+    /// For `async for`.
     next: bool,
     queue: Py<Elastic>,
-    /// To be put; null for taking. It belongs to whoever has made the stage `BUSY`.
-    item: AtomicPtr<PyObject>,
-    /// See `Operation`; may be null.
-    translate: *mut PyObject,
-    /// Null, or an `Operation`, for good.
-    operation: AtomicPtr<PyObject>,
-    /// Null, or the `StopIteration` that has handed over the item, to be used again.
-    stop: AtomicPtr<PyObject>,
+    /// What is to be put; nothing for taking. It belongs to whoever has made the stage `BUSY`.
+    item: Slot,
+    /// See `Operation`.
+    translate: Slot,
+    /// The `Operation`, for good.
+    operation: Slot,
+    /// The `StopIteration` that has handed over the item, to be used again.
+    stop: Slot,
 }
 
 const NEW: u8 = 0;
@@ -47,6 +55,41 @@ const BUSY: u8 = 2;
 /// `operation` does it.
 const PASSED_ON: u8 = 3;
 
+/// A place for a reference. Its users see to it that no two of them change it at once.
+struct Slot(AtomicPtr<PyObject>);
+
+impl Slot {
+    fn new(object: Option<Item>) -> Self {
+        Self(AtomicPtr::new(object.map_or(ptr::null_mut(), Py::into_ptr)))
+    }
+
+    fn pointer(&self) -> *mut PyObject {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, object: Bound<'_, PyAny>) {
+        self.0.store(object.into_ptr(), Ordering::Relaxed);
+    }
+
+    /// A second reference.
+    fn get<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        // SAFETY: null, or an object to which this place holds a reference.
+        unsafe { Bound::from_borrowed_ptr_or_opt(py, self.pointer()) }
+    }
+
+    fn take<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let object = self.pointer();
+        self.0.store(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: null, or a reference which was that of this place.
+        unsafe { Bound::from_owned_ptr_or_opt(py, object) }
+    }
+}
+
+/// Where the contents of an object are.
+const fn place(object: *mut PyObject) -> *mut Contents {
+    object.wrapping_byte_add(offset_of!(Awaitable, contents)).cast()
+}
+
 /// Makes one that takes an item, or puts one. `next`: for `async for`.
 #[inline]
 pub fn awaitable(
@@ -56,24 +99,32 @@ pub fn awaitable(
     translate: Option<Item>,
     next: bool,
 ) -> PyResult<Item> {
-    let class = class(py)?.as_ptr().cast::<ffi::PyTypeObject>();
-    // SAFETY: attached; the type is the one of this layout.
-    let object = unsafe { spare::take(class).unwrap_or_else(|| ffi::PyObject_GC_New::<PyObject>(class)) };
-    // SAFETY: null with the exception set, or an object without contents that nobody else knows; all fields but the head
-    // are written before the collector or anybody else gets to see it.
-    unsafe {
-        let Some(object) = NonNull::new(object) else { return Err(PyErr::fetch(py)) };
-        let this = object.as_ptr().cast::<Awaitable>();
-        (&raw mut (*this).stage).write(AtomicU8::new(NEW));
-        (&raw mut (*this).next).write(next);
-        (&raw mut (*this).queue).write(queue);
-        (&raw mut (*this).item).write(AtomicPtr::new(item.map_or(ptr::null_mut(), Py::into_ptr)));
-        (&raw mut (*this).translate).write(translate.map_or(ptr::null_mut(), Py::into_ptr));
-        (&raw mut (*this).operation).write(AtomicPtr::new(ptr::null_mut()));
-        (&raw mut (*this).stop).write(AtomicPtr::new(ptr::null_mut()));
-        ffi::PyObject_GC_Track(this.cast());
-        Ok(Bound::from_owned_ptr(py, this.cast()).unbind())
+    let object = match spare::take_object(py)? {
+        Some(object) => object,
+        None => {
+            let class = class(py)?.as_ptr().cast::<ffi::PyTypeObject>();
+            // SAFETY: attached; a type of objects with this layout that the collector looks at.
+            unsafe { ffi::PyObject_GC_New::<PyObject>(class) }
+        }
+    };
+    if object.is_null() {
+        return Err(PyErr::fetch(py));
     }
+    let contents = Contents {
+        stage: AtomicU8::new(NEW),
+        next,
+        queue,
+        item: Slot::new(item),
+        translate: Slot::new(translate),
+        operation: Slot::new(None),
+        stop: Slot::new(None),
+    };
+    // SAFETY: an object that nobody else knows, without contents.
+    unsafe { place(object).write(contents) };
+    // SAFETY: all of it is there now.
+    unsafe { ffi::PyObject_GC_Track(object.cast()) };
+    // SAFETY: a new reference.
+    Ok(unsafe { Bound::from_owned_ptr(py, object) }.unbind())
 }
 
 /// The type.
@@ -83,7 +134,7 @@ pub fn class(py: Python<'_>) -> PyResult<&Py<PyType>> {
     CLASS.get_or_try_init(py, || make_class(py))
 }
 
-impl Awaitable {
+impl Contents {
     /// Makes it ours if nobody else is at it, and it has not ended. Gives the stage it was in.
     #[inline]
     fn begin(&self) -> Option<u8> {
@@ -100,21 +151,15 @@ impl Awaitable {
 
     /// The quick way, after `begin`: null without an exception (it gave None) or with `StopIteration`. `None`: not this way.
     #[inline]
-    fn attempt(&self) -> Option<*mut PyObject> {
+    fn attempt(&self, py: Python<'_>) -> Option<*mut PyObject> {
         let store = &self.queue.get().store;
-        let item = self.item.load(Ordering::Relaxed);
-        // SAFETY: all of this runs attached, and nothing in it drops a reference.
-        let py = unsafe { Python::assume_attached() };
-        let Some(item) = NonNull::new(item) else {
-            return store.take_quickly().map(|item| stop_iteration(item.into_ptr(), Some(&self.stop)));
+        let Some(item) = self.item.take(py) else {
+            return store.take_quickly().map(|item| stop_iteration(item.into_bound(py), Some(&self.stop)));
         };
-        self.item.store(ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: a reference that was ours, which is taken out of its place.
-        let item = unsafe { Bound::from_owned_ptr(py, item.as_ptr()) }.unbind();
-        match store.offer_quickly(item) {
+        match store.offer_quickly(item.unbind()) {
             Ok(()) => Some(ptr::null_mut()),
             Err(item) => {
-                self.item.store(item.into_ptr(), Ordering::Relaxed);
+                self.item.set(item.into_bound(py));
                 None
             }
         }
@@ -124,7 +169,7 @@ impl Awaitable {
     #[inline]
     fn gives_way(&self) -> bool {
         let store = &self.queue.get().store;
-        let which = if self.item.load(Ordering::Relaxed).is_null() { Waiting::ForItem } else { Waiting::ForRoom };
+        let which = if self.item.pointer().is_null() { Waiting::Item } else { Waiting::Room };
         !store.buffer.is_lock_free() && !store.buffer.is_closed() && !store.is_anybody_waiting(which)
     }
 
@@ -132,124 +177,113 @@ impl Awaitable {
     #[cold]
     fn operation<'py>(&self, py: Python<'py>, begun: Option<u8>) -> PyResult<Bound<'py, Operation>> {
         if let Some(stage) = begun.or_else(|| self.begin()) {
-            let item = self.item.swap(ptr::null_mut(), Ordering::Relaxed);
-            // SAFETY: references of ours, one of them taken out of its place; the other stays.
-            let (item, translate) = unsafe {
-                (Bound::from_owned_ptr_or_opt(py, item), Bound::from_borrowed_ptr_or_opt(py, self.translate))
-            };
-            let aim = match item {
+            let aim = match self.item.take(py) {
                 Some(item) => Aim::Put(Some(item.unbind())),
                 None if self.next => Aim::Next,
                 None => Aim::Get,
             };
-            let mut operation = Operation::new(self.queue.clone_ref(py), aim, translate.map(Bound::unbind));
+            let translate = self.translate.get(py).map(Bound::unbind);
+            let mut operation = Operation::new(self.queue.clone_ref(py), aim, translate);
             if stage == GAVE_WAY {
                 operation.has_given_way();
             }
             let operation = Bound::new(py, operation)?;
-            self.operation.store(operation.clone().into_ptr(), Ordering::Relaxed);
+            self.operation.set(operation.clone().into_any());
             self.stage.store(PASSED_ON, Ordering::Release);
             return Ok(operation);
         }
-        if self.stage.load(Ordering::Acquire) == PASSED_ON {
-            // SAFETY: it was set before the stage and stays until this object goes.
-            let operation = unsafe { Bound::from_borrowed_ptr(py, self.operation.load(Ordering::Relaxed)) };
-            return Ok(operation.cast_into::<Operation>()?);
+        // Acquire: what is passed on was set before.
+        let passed_on = self.stage.load(Ordering::Acquire) == PASSED_ON;
+        match self.operation.get(py).filter(|_| passed_on) {
+            Some(operation) => Ok(operation.cast_into::<Operation>()?),
+            None => Err(PyRuntimeError::new_err("cannot reuse what was already awaited")),
         }
-        Err(PyRuntimeError::new_err("cannot reuse what was already awaited"))
     }
 }
 
-/// Sets `StopIteration` with this value, which moves in; gives null. Nothing needs to be said for None. `keep`: where to
-/// leave a second reference to it, so that it can be used again.
+/// Sets `StopIteration` with this value; gives null. Nothing needs to be said for None. `keep`: where to leave a second
+/// reference to it, so that it can be used again.
 #[inline]
-fn stop_iteration(value: *mut PyObject, keep: Option<&AtomicPtr<PyObject>>) -> *mut PyObject {
-    // SAFETY: attached.
-    unsafe {
-        if value == ffi::Py_None() {
-            ffi::Py_DECREF(value);
-            return ptr::null_mut();
-        }
-        let stop = spare::take_stop().unwrap_or_else(|| new_stop());
-        if stop.is_null() {
-            ffi::Py_DECREF(value);
-            return stop;
-        }
-        // SAFETY: an instance of `StopIteration` that nobody else knows.
-        let place = &raw mut (*stop.cast::<ffi::PyStopIterationObject>()).value;
-        ffi::Py_XDECREF(place.replace(value));
-        if let (Some(keep), false) = (keep, cfg!(Py_GIL_DISABLED)) {
-            keep.store(ffi::Py_NewRef(stop), Ordering::Relaxed);
-        }
-        #[cfg(Py_3_12)]
-        ffi::PyErr_SetRaisedException(stop);
-        #[cfg(not(Py_3_12))]
-        {
-            ffi::PyErr_SetObject(ffi::PyExc_StopIteration, stop);
-            ffi::Py_DECREF(stop);
-        }
-        ptr::null_mut()
+fn stop_iteration(value: Bound<'_, PyAny>, keep: Option<&Slot>) -> *mut PyObject {
+    if value.is_none() {
+        return ptr::null_mut();
     }
+    let Some(stop) = spare::take_stop(value.py()).or_else(|| new_stop(value.py())) else { return ptr::null_mut() };
+    // SAFETY: an instance of `StopIteration` of which nobody else knows.
+    let fields = unsafe { &mut *stop.as_ptr().cast::<ffi::PyStopIterationObject>() };
+    // A new one has None there or nothing, and None never goes.
+    fields.value = value.into_ptr();
+    if let (Some(keep), false) = (keep, cfg!(Py_GIL_DISABLED)) {
+        keep.set(stop.clone());
+    }
+    #[cfg(Py_3_12)]
+    // SAFETY: attached; takes over the reference.
+    unsafe {
+        ffi::PyErr_SetRaisedException(stop.into_ptr());
+    };
+    #[cfg(not(Py_3_12))]
+    // SAFETY: attached, an exception and its class.
+    unsafe {
+        ffi::PyErr_SetObject(stop.get_type().as_ptr(), stop.as_ptr());
+    };
+    ptr::null_mut()
 }
 
-/// A new `StopIteration`, or null with the exception set. Calling the class would take twice as long: it makes a tuple of
+/// A new `StopIteration`, or `None` with the exception set. Calling the class would take twice as long: it makes a tuple of
 /// the arguments and goes through `__init__`.
-unsafe fn new_stop() -> *mut PyObject {
-    // SAFETY: attached. `StopIteration` is a static type whose `tp_new` gets an empty tuple and no keywords.
-    unsafe {
-        let class = ffi::PyExc_StopIteration.cast::<ffi::PyTypeObject>();
-        let arguments = ffi::PyTuple_New(0);
-        let made = (*class).tp_new.map(|new| new(class, arguments, ptr::null_mut()));
-        ffi::Py_XDECREF(arguments);
-        made.unwrap_or(ptr::null_mut())
-    }
+fn new_stop(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+    let class = py.get_type::<PyStopIteration>().as_type_ptr();
+    let arguments = PyTuple::empty(py);
+    // SAFETY: a static type.
+    let new = unsafe { (*class).tp_new }?;
+    // SAFETY: attached; it gets its own class, a tuple and no keywords.
+    let made = unsafe { new(class, arguments.as_ptr(), ptr::null_mut()) };
+    // SAFETY: a new reference, or null.
+    unsafe { Bound::from_owned_ptr_or_opt(py, made) }
 }
 
 /// Ends the use of a `StopIteration`: who awaited has taken the value and dropped it. If nobody has kept it and it was not
 /// raised anywhere, it is as good as new without its value.
-unsafe fn recycle(stop: *mut PyObject) {
-    // SAFETY: attached, and a reference of ours to an instance of `StopIteration`.
-    unsafe {
-        let fields = stop.cast::<ffi::PyStopIterationObject>();
-        let untouched = ffi::Py_REFCNT(stop) == 1
-            && (*fields).dict.is_null()
-            && (*fields).traceback.is_null()
-            && (*fields).context.is_null()
-            && (*fields).cause.is_null();
-        #[cfg(Py_3_11)]
-        let untouched = untouched && (*fields).notes.is_null();
-        if untouched {
-            let value = (&raw mut (*fields).value).replace(ptr::null_mut());
-            // The value is dropped last: that may run anything.
-            spare::put_stop(stop);
-            ffi::Py_XDECREF(value);
-        } else {
-            ffi::Py_DECREF(stop);
-        }
+fn recycle(stop: Bound<'_, PyAny>) {
+    if stop.get_refcnt() != 1 {
+        return;
     }
+    // SAFETY: an instance of `StopIteration`, to which nobody else has a reference.
+    let fields = unsafe { &mut *stop.as_ptr().cast::<ffi::PyStopIterationObject>() };
+    #[cfg(Py_3_11)]
+    let noted = !fields.notes.is_null();
+    #[cfg(not(Py_3_11))]
+    let noted = false;
+    let changed = [fields.dict, fields.traceback, fields.context, fields.cause];
+    if noted || changed.iter().any(|field| !field.is_null()) {
+        return;
+    }
+    let value = std::mem::replace(&mut fields.value, ptr::null_mut());
+    // SAFETY: null, or a reference that was the exception's. It is dropped last, since that may run anything.
+    let _value = unsafe { Bound::from_owned_ptr_or_opt(stop.py(), value) };
+    spare::put_stop(stop);
 }
 
 /// Does something through PyO3 and gives a new reference, or null with the exception set.
 #[cold]
 fn patiently(
-    object: *mut PyObject,
-    call: impl FnOnce(Python<'_>, &Awaitable) -> PyResult<*mut PyObject>,
+    contents: &Contents,
+    call: impl FnOnce(Python<'_>, &Contents) -> PyResult<*mut PyObject>,
 ) -> *mut PyObject {
     Python::attach(|py| {
-        // SAFETY: one of ours, to which the caller holds a reference.
-        let this = unsafe { &*object.cast::<Awaitable>() };
-        call(py, this).unwrap_or_else(|error| {
+        call(py, contents).unwrap_or_else(|error| {
             error.restore(py);
             ptr::null_mut()
         })
     })
 }
 
-fn resume(py: Python<'_>, operation: &Bound<'_, Operation>) -> PyResult<*mut PyObject> {
+fn resume(operation: &Bound<'_, Operation>) -> PyResult<*mut PyObject> {
+    let py = operation.py();
     let mut operation = operation.try_borrow_mut().map_err(|_| PyRuntimeError::new_err("it is running already"))?;
     Ok(match operation.resume(py)? {
         Step::Suspend(future) => future.into_ptr(),
-        Step::Return(value) => stop_iteration(value.into_ptr(), None),
+        Step::Return(value) => stop_iteration(value.into_bound(py), None),
     })
 }
 
@@ -259,46 +293,52 @@ unsafe extern "C" fn itself(object: *mut PyObject) -> *mut PyObject {
 }
 
 unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
-    // SAFETY: one of ours, to which the caller holds a reference.
-    let this = unsafe { &*object.cast::<Awaitable>() };
-    let begun = this.begin();
+    // SAFETY: the interpreter calls this while attached.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: with one of ours, to which it holds a reference.
+    let contents = unsafe { &*place(object) };
+    let begun = contents.begin();
     if let Some(stage) = begun {
-        if let Some(result) = this.attempt() {
+        if let Some(result) = contents.attempt(py) {
             return result;
         }
-        if stage == NEW && this.gives_way() {
-            this.stage.store(GAVE_WAY, Ordering::Release);
-            // SAFETY: attached.
-            return unsafe { ffi::Py_NewRef(ffi::Py_None()) };
+        if stage == NEW && contents.gives_way() {
+            contents.stage.store(GAVE_WAY, Ordering::Release);
+            return py.None().into_ptr();
         }
     }
-    patiently(object, |py, this| resume(py, &this.operation(py, begun)?))
+    patiently(contents, |py, contents| resume(&contents.operation(py, begun)?))
 }
 
 unsafe extern "C" fn send(object: *mut PyObject, _value: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as for `next`.
+    // SAFETY: as it is called itself.
     let result = unsafe { next(object) };
-    // SAFETY: attached. Without an exception an iterator ended with None, which `send` has to say.
-    unsafe {
-        if result.is_null() && ffi::PyErr_Occurred().is_null() {
-            ffi::PyErr_SetNone(ffi::PyExc_StopIteration);
-        }
+    // SAFETY: attached.
+    let py = unsafe { Python::assume_attached() };
+    if result.is_null() && !PyErr::occurred(py) {
+        // An iterator that ends without an exception stands for None; this is the one who has to say it.
+        // SAFETY: attached, and an exception's class.
+        unsafe { ffi::PyErr_SetNone(py.get_type::<PyStopIteration>().as_ptr()) };
     }
     result
 }
 
 unsafe extern "C" fn throw(object: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
-    patiently(object, |py, this| {
-        // SAFETY: METH_VARARGS gives a tuple.
+    // SAFETY: the interpreter calls this with one of ours, to which it holds a reference.
+    let contents = unsafe { &*place(object) };
+    patiently(contents, |py, contents| {
+        // SAFETY: with METH_VARARGS that is a tuple.
         let arguments = unsafe { Bound::from_borrowed_ptr(py, arguments) }.cast_into::<PyTuple>()?;
-        Ok(this.operation(py, None)?.call_method1("throw", arguments)?.into_ptr())
+        Ok(contents.operation(py, None)?.call_method1("throw", arguments)?.into_ptr())
     })
 }
 
 unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    patiently(object, |py, this| {
+    // SAFETY: as for `throw`.
+    let contents = unsafe { &*place(object) };
+    patiently(contents, |py, contents| {
         // Nothing to do for one that has ended.
-        if let Ok(operation) = this.operation(py, None) {
+        if let Ok(operation) = contents.operation(py, None) {
             operation.call_method0("close")?;
         }
         Ok(py.None().into_ptr())
@@ -306,147 +346,130 @@ unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyOb
 }
 
 unsafe extern "C" fn traverse(object: *mut PyObject, visit: ffi::visitproc, argument: *mut c_void) -> c_int {
-    // SAFETY: called by the collector for one of ours, all fields of which are valid as long as it is tracked.
-    unsafe {
-        let this = &*object.cast::<Awaitable>();
-        let held = [
-            ffi::Py_TYPE(object).cast(),
-            this.queue.as_ptr(),
-            this.item.load(Ordering::Relaxed),
-            this.translate,
-            this.operation.load(Ordering::Relaxed),
-            this.stop.load(Ordering::Relaxed),
-        ];
-        for object in held.into_iter().filter(|object| !object.is_null()) {
-            let stop = visit(object, argument);
-            if stop != 0 {
-                return stop;
-            }
+    // SAFETY: the collector calls this for one of ours, whose contents are there as long as it is tracked.
+    let contents = unsafe { &*place(object) };
+    // SAFETY: a valid object.
+    let class = unsafe { ffi::Py_TYPE(object) };
+    let slots = [&contents.item, &contents.translate, &contents.operation, &contents.stop];
+    let held = [class.cast(), contents.queue.as_ptr()].into_iter().chain(slots.map(Slot::pointer));
+    for object in held.filter(|object| !object.is_null()) {
+        // SAFETY: what the collector gave, for an object that is held.
+        let stop = unsafe { visit(object, argument) };
+        if stop != 0 {
+            return stop;
         }
     }
     0
 }
 
+/// The queue and the operation break their part of a cycle themselves.
 unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
-    // SAFETY: called by the collector for one of ours. Each reference is taken out of its place before it is dropped. The
-    // queue and the operation break their part of a cycle themselves.
-    unsafe {
-        let this = &*object.cast::<Awaitable>();
-        ffi::Py_XDECREF(this.item.swap(ptr::null_mut(), Ordering::Relaxed));
-        ffi::Py_XDECREF(this.stop.swap(ptr::null_mut(), Ordering::Relaxed));
-    }
+    // SAFETY: the collector calls this while attached.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: for one of ours.
+    let contents = unsafe { &*place(object) };
+    drop(contents.item.take(py));
+    drop(contents.stop.take(py));
     0
 }
 
 unsafe extern "C" fn dealloc(object: *mut PyObject) {
+    // SAFETY: the interpreter calls this while attached.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: the collector knows it.
+    unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
     // SAFETY: the last reference is gone, so all is ours.
-    unsafe {
-        ffi::PyObject_GC_UnTrack(object.cast());
-        let this = object.cast::<Awaitable>();
-        let stop = (*this).stop.load(Ordering::Relaxed);
-        if !stop.is_null() {
-            recycle(stop);
-        }
-        ffi::Py_XDECREF((*this).operation.load(Ordering::Relaxed));
-        ffi::Py_XDECREF((*this).item.load(Ordering::Relaxed));
-        ffi::Py_XDECREF((*this).translate);
-        ffi::Py_DECREF((*this).queue.as_ptr());
-        let class = ffi::Py_TYPE(object);
-        spare::put(object);
-        ffi::Py_DECREF(class.cast());
+    let contents = unsafe { place(object).read() };
+    if let Some(stop) = contents.stop.take(py) {
+        recycle(stop);
     }
+    drop(contents.operation.take(py));
+    drop(contents.item.take(py));
+    drop(contents.translate.take(py));
+    drop(contents.queue.into_bound(py));
+    // SAFETY: a valid object still.
+    let class = unsafe { ffi::Py_TYPE(object) };
+    spare::put_object(py, object);
+    // SAFETY: the reference that each object holds to its type.
+    unsafe { ffi::Py_DECREF(class.cast()) };
 }
 
 /// Objects kept for the next ones, where the interpreter lock guards them.
 mod spare {
-    use super::{PyObject, ffi};
-    #[cfg(not(Py_GIL_DISABLED))]
-    use std::{cell::UnsafeCell, ptr};
+    use super::{Bound, NonNull, PyAny, PyObject, PyResult, Python, class, ffi};
+    use std::cell::UnsafeCell;
+    use std::ptr;
 
-    #[cfg(not(Py_GIL_DISABLED))]
-    struct Spare(UnsafeCell<([*mut PyObject; 64], usize)>);
+    struct Spare {
+        objects: [*mut PyObject; 64],
+        count: usize,
+        stop: *mut PyObject,
+    }
 
-    #[cfg(not(Py_GIL_DISABLED))]
-    struct SpareStop(UnsafeCell<*mut PyObject>);
+    struct Guarded(UnsafeCell<Spare>);
 
-    // SAFETY: as for `Spare`.
-    #[cfg(not(Py_GIL_DISABLED))]
-    unsafe impl Sync for SpareStop {}
+    // SAFETY: used only where there is an interpreter lock, by who holds it, and nothing in between lets go of it.
+    unsafe impl Sync for Guarded {}
 
-    #[cfg(not(Py_GIL_DISABLED))]
-    static SPARE_STOP: SpareStop = SpareStop(UnsafeCell::new(ptr::null_mut()));
+    static SPARE: Guarded =
+        Guarded(UnsafeCell::new(Spare { objects: [ptr::null_mut(); 64], count: 0, stop: ptr::null_mut() }));
+
+    /// `None` on free-threaded builds.
+    #[inline]
+    #[allow(clippy::mut_from_ref)] // one at a time: each use ends before another one can begin
+    fn spare(_: Python<'_>) -> Option<&mut Spare> {
+        // SAFETY: see `Guarded`.
+        (!cfg!(Py_GIL_DISABLED)).then(|| unsafe { &mut *SPARE.0.get() })
+    }
+
+    /// An object without contents, not known to the collector.
+    #[inline]
+    pub fn take_object(py: Python<'_>) -> PyResult<Option<*mut PyObject>> {
+        let Some(spare) = spare(py).filter(|spare| spare.count > 0) else { return Ok(None) };
+        spare.count -= 1;
+        let object = spare.objects[spare.count];
+        let class = class(py)?.as_ptr().cast();
+        // SAFETY: the memory of an object of this type, which is nobody's.
+        Ok(Some(unsafe { ffi::PyObject_Init(object, class) }))
+    }
+
+    /// Keeps an object whose contents are gone and that the collector does not know, or frees it.
+    #[inline]
+    pub fn put_object(py: Python<'_>, object: *mut PyObject) {
+        match spare(py).filter(|spare| spare.count < spare.objects.len()) {
+            Some(spare) => {
+                spare.objects[spare.count] = object;
+                spare.count += 1;
+            }
+            // SAFETY: made by `PyObject_GC_New`.
+            None => unsafe { ffi::PyObject_GC_Del(object.cast()) },
+        }
+    }
 
     /// A `StopIteration` without a value.
     #[inline]
-    pub unsafe fn take_stop() -> Option<*mut PyObject> {
-        #[cfg(not(Py_GIL_DISABLED))]
-        // SAFETY: see `Spare`.
-        let stop = unsafe { SPARE_STOP.0.get().replace(ptr::null_mut()) };
-        #[cfg(Py_GIL_DISABLED)]
-        let stop: *mut PyObject = std::ptr::null_mut();
-        (!stop.is_null()).then_some(stop)
+    pub fn take_stop(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+        let stop = std::mem::replace(&mut spare(py)?.stop, ptr::null_mut());
+        // SAFETY: null, or the reference that was put here.
+        unsafe { Bound::from_owned_ptr_or_opt(py, stop) }
     }
 
     /// Keeps a `StopIteration`, or drops it.
     #[inline]
-    pub unsafe fn put_stop(stop: *mut PyObject) {
-        // SAFETY: see `Spare`; a reference of the caller's.
-        unsafe {
-            #[cfg(not(Py_GIL_DISABLED))]
-            let stop = SPARE_STOP.0.get().replace(stop);
-            ffi::Py_XDECREF(stop);
+    pub fn put_stop(stop: Bound<'_, PyAny>) {
+        if let Some(spare) = spare(stop.py()).filter(|spare| NonNull::new(spare.stop).is_none()) {
+            spare.stop = stop.into_ptr();
         }
-    }
-
-    // SAFETY: used only by who holds the interpreter lock, and nothing in between lets go of it.
-    #[cfg(not(Py_GIL_DISABLED))]
-    unsafe impl Sync for Spare {}
-
-    #[cfg(not(Py_GIL_DISABLED))]
-    static SPARE: Spare = Spare(UnsafeCell::new(([ptr::null_mut(); 64], 0)));
-
-    /// An object of this type without contents, not known to the collector.
-    #[inline]
-    pub unsafe fn take(class: *mut ffi::PyTypeObject) -> Option<*mut PyObject> {
-        #[cfg(not(Py_GIL_DISABLED))]
-        // SAFETY: see `Spare`. The memory was that of an object of the same type, and is nobody's.
-        unsafe {
-            let (objects, count) = &mut *SPARE.0.get();
-            *count = count.checked_sub(1)?;
-            return Some(ffi::PyObject_Init(objects[*count], class));
-        }
-        #[cfg(Py_GIL_DISABLED)]
-        {
-            let _ = class;
-            None
-        }
-    }
-
-    /// Keeps an object whose contents are gone, or frees it.
-    #[inline]
-    pub unsafe fn put(object: *mut PyObject) {
-        #[cfg(not(Py_GIL_DISABLED))]
-        // SAFETY: see `Spare`.
-        unsafe {
-            let (objects, count) = &mut *SPARE.0.get();
-            if *count < objects.len() {
-                objects[*count] = object;
-                *count += 1;
-                return;
-            }
-        }
-        // SAFETY: made by `PyObject_GC_New`, and untracked.
-        unsafe { ffi::PyObject_GC_Del(object.cast()) };
     }
 }
 
 #[cold]
 fn make_class(py: Python<'_>) -> PyResult<Py<PyType>> {
     const fn method(
-        name: &'static std::ffi::CStr,
+        name: &'static CStr,
         function: ffi::PyCFunction,
         flags: c_int,
-        doc: &'static std::ffi::CStr,
+        doc: &'static CStr,
     ) -> ffi::PyMethodDef {
         ffi::PyMethodDef {
             ml_name: name.as_ptr(),
@@ -455,12 +478,22 @@ fn make_class(py: Python<'_>) -> PyResult<Py<PyType>> {
             ml_doc: doc.as_ptr(),
         }
     }
-    const DOC: &std::ffi::CStr = c"A queue's answer that may take a while. Await it, once; it does nothing before.";
+    const DOC: &CStr = c"A queue's answer that may take a while. Await it, once; it does nothing before.";
     // The type keeps a pointer to the methods, so they stay for good.
     let methods = Box::leak(Box::new([
         method(c"send", send, ffi::METH_O, c"send($self, value, /)\n--\n\nGo on, as a coroutine does."),
-        method(c"throw", throw, ffi::METH_VARARGS, c"End with an exception, as a coroutine does. Nothing has been taken or put."),
-        method(c"close", close, ffi::METH_NOARGS, c"close($self, /)\n--\n\nEnd, as a coroutine does. Nothing has been taken or put."),
+        method(
+            c"throw",
+            throw,
+            ffi::METH_VARARGS,
+            c"End with an exception, as a coroutine does. Nothing has been taken or put.",
+        ),
+        method(
+            c"close",
+            close,
+            ffi::METH_NOARGS,
+            c"close($self, /)\n--\n\nEnd, as a coroutine does. Nothing has been taken or put.",
+        ),
         ffi::PyMethodDef::zeroed(),
     ]));
     let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
@@ -472,7 +505,7 @@ fn make_class(py: Python<'_>) -> PyResult<Py<PyType>> {
         slot(ffi::Py_tp_traverse, traverse as *mut c_void),
         slot(ffi::Py_tp_clear, clear as *mut c_void),
         slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
-        slot(ffi::Py_tp_doc, DOC.as_ptr().cast_mut().cast::<c_char>().cast()),
+        slot(ffi::Py_tp_doc, DOC.as_ptr().cast_mut().cast()),
         slot(0, ptr::null_mut()),
     ];
     #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // small numbers
@@ -483,10 +516,12 @@ fn make_class(py: Python<'_>) -> PyResult<Py<PyType>> {
         flags: (ffi::Py_TPFLAGS_DEFAULT
             | ffi::Py_TPFLAGS_HAVE_GC
             | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
-            | ffi::Py_TPFLAGS_IMMUTABLETYPE) as std::ffi::c_uint,
+            | ffi::Py_TPFLAGS_IMMUTABLETYPE) as c_uint,
         slots: slots.as_mut_ptr(),
     };
     // SAFETY: attached; the functions have the types that their slots want.
-    let class = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyType_FromSpec(&raw mut spec)) }?;
+    let class = unsafe { ffi::PyType_FromSpec(&raw mut spec) };
+    // SAFETY: a new reference, or null with the exception set.
+    let class = unsafe { Bound::from_owned_ptr_or_err(py, class) }?;
     Ok(class.cast_into::<PyType>()?.unbind())
 }
