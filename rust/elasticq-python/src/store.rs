@@ -104,6 +104,22 @@ impl Store {
         }
     }
 
+    /// Adds an item where that is plain sailing, see `raw::calls`; gives it back otherwise. Never calls Python. A task that waits is
+    /// looked for under the lock: it enters its list first and then looks at the buffer, through the same lock, so one that
+    /// doesn't see this item is seen here.
+    #[inline(always)]
+    pub fn offer_plain(&self, item: Item) -> Result<(), Item> {
+        let Items::Locked(buffer) = &self.buffer else { return Err(item) };
+        buffer.offer_plain(item, || !self.getters.are_there())
+    }
+
+    /// Takes an item where that is plain sailing; `None` otherwise. As [`offer_plain`](Self::offer_plain).
+    #[inline(always)]
+    pub fn take_plain(&self) -> Option<Item> {
+        let Items::Locked(buffer) = &self.buffer else { return None };
+        buffer.take_plain(|| !self.putters.are_there())
+    }
+
     /// Adds an item, waiting for room as long as `patience` says. The reason of a refusal is `Closed`, `ResizeError` or
     /// a capacity error, also where it waited in vain.
     pub fn put(&self, py: Python<'_>, item: Item, patience: Patience) -> PyResult<BufferResult<()>> {
