@@ -8,6 +8,7 @@ use crate::asyncio::Tasks;
 use crate::errors;
 use crate::items::{Items, settle};
 use crate::numbers::Patience;
+use crate::raw::detach::detached;
 use crate::raw::{Item, lists};
 use crate::waiting;
 use elasticq::{BufferError, BufferResult, Rejected, Waiter};
@@ -16,6 +17,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use std::ops::ControlFlow;
+use std::thread;
 
 pub struct Store {
     pub buffer: Items,
@@ -413,6 +415,9 @@ impl Refused {
 }
 
 /// Tries until it succeeds or `patience` ends; in the one order that misses no wake-up: try, register, try again, sleep.
+///
+/// Before all that it lets the others go on for a moment: often they bring what is wanted, and more of it, and a put that wakes
+/// nobody costs a fraction of one that does.
 fn retry<'a>(
     py: Python<'_>,
     patience: Patience,
@@ -421,6 +426,7 @@ fn retry<'a>(
 ) -> PyResult<bool> {
     let Patience::Until(deadline) = patience else { return Ok(false) };
     let mut waiter = None;
+    detached(py, thread::yield_now);
     loop {
         if attempt() {
             return Ok(true);
