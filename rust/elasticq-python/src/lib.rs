@@ -34,6 +34,8 @@ mod waiting;
 /// The compiled half of `elasticq`.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's name for it
     const __version__: &str = env!("CARGO_PKG_VERSION");
@@ -61,10 +63,10 @@ mod _core {
     use crate::queue::Queue;
     #[pymodule_export]
     use crate::stats::QueueStats;
-    use pyo3::prelude::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("Awaitable", crate::raw::coroutine::class(module.py())?)
+        module.add("Awaitable", crate::raw::coroutine::class(module.py())?)?;
+        crate::raw::calls::install(module.py())
     }
 }

@@ -8,6 +8,7 @@ use crate::asyncio::Tasks;
 use crate::errors;
 use crate::items::{Items, settle};
 use crate::numbers::Patience;
+use crate::raw::detach::detached;
 use crate::raw::{Item, lists};
 use crate::waiting;
 use elasticq::{BufferError, BufferResult, Rejected, Waiter};
@@ -16,7 +17,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use std::ops::ControlFlow;
-use std::vec;
+use std::{thread, vec};
 
 pub struct Store {
     pub buffer: Items,
@@ -129,6 +130,22 @@ impl Store {
             self.getters.wake(py, 1);
             self.putters.wake(py, 1);
         }
+    }
+
+    /// Adds an item where that is plain sailing, see `raw::calls`; gives it back otherwise. Never calls Python. A task that waits is
+    /// looked for under the lock: it enters its list first and then looks at the buffer, through the same lock, so one that
+    /// doesn't see this item is seen here.
+    #[inline(always)]
+    pub fn offer_plain(&self, item: Item) -> Result<(), Item> {
+        let Items::Locked(buffer) = &self.buffer else { return Err(item) };
+        buffer.offer_plain(item, || !self.getters.are_there())
+    }
+
+    /// Takes an item where that is plain sailing; `None` otherwise. As [`offer_plain`](Self::offer_plain).
+    #[inline(always)]
+    pub fn take_plain(&self) -> Option<Item> {
+        let Items::Locked(buffer) = &self.buffer else { return None };
+        buffer.take_plain(|| !self.putters.are_there())
     }
 
     /// Adds an item, waiting for room as long as `patience` says. The reason of a refusal is `Closed`, `ResizeError` or
@@ -457,6 +474,9 @@ impl Refused {
 }
 
 /// Tries until it succeeds or `patience` ends; in the one order that misses no wake-up: try, register, try again, sleep.
+///
+/// Before all that it lets the others go on for a moment: often they bring what is wanted, and more of it, and a put that wakes
+/// nobody costs a fraction of one that does.
 fn retry<'a>(
     py: Python<'_>,
     patience: Patience,
@@ -465,6 +485,7 @@ fn retry<'a>(
 ) -> PyResult<bool> {
     let Patience::Until(deadline) = patience else { return Ok(false) };
     let mut waiter = None;
+    detached(py, thread::yield_now);
     loop {
         if attempt() {
             return Ok(true);
