@@ -148,11 +148,17 @@ def test_a_cycle_through_a_waiting_task_is_collected(make: Callable[[], Any]) ->
     assert [reference() for reference in gone] == [None] * 3
 
 
+async def come_to_wait() -> None:
+    """Lets other tasks run until they wait: before that each of them looks twice."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 def test_a_delivery_to_a_loop_that_never_runs_again_does_not_keep_it() -> None:
     q: Queue[int] = Queue()
     loop = asyncio.new_event_loop()
     task = loop.create_task(q.aget())
-    loop.run_until_complete(asyncio.sleep(0))
+    loop.run_until_complete(come_to_wait())
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     q.put(1)  # the loop does not run: a delivery is on its way
     loop.close()
@@ -162,7 +168,7 @@ def test_a_delivery_to_a_loop_that_never_runs_again_does_not_keep_it() -> None:
 
     async def wait_and_be_woken() -> None:
         waiting = asyncio.ensure_future(q.aget())
-        await asyncio.sleep(0)
+        await come_to_wait()
         await asyncio.get_running_loop().run_in_executor(None, q.put, 3)
         await waiting
 

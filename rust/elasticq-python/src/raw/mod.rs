@@ -2,6 +2,8 @@
 
 use pyo3::prelude::*;
 
+pub mod calls;
+pub mod coroutine;
 pub mod detach;
 pub mod lists;
 pub mod lock;
