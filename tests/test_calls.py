@@ -84,11 +84,11 @@ def test_wrong_arguments_are_refused_and_leave_no_trace() -> None:
     references = sys.getrefcount(item)
     call: Any = q
     wrong: list[Callable[[], object]] = [
-        lambda: call.put(),
+        call.put,
         lambda: call.put(item, True, None, 1),
         lambda: call.put(item, thing=1),
         lambda: call.put(item, item=item),
-        lambda: call.put_nowait(),
+        call.put_nowait,
         lambda: call.put_nowait(item, item),
         lambda: call.get(item, item, item),
         lambda: call.get(thing=item),

@@ -17,7 +17,6 @@ use pyo3::PyTypeInfo;
 use pyo3::exceptions::PySystemError;
 use pyo3::ffi::{self, METH_FASTCALL, METH_KEYWORDS, METH_NOARGS, Py_ssize_t, PyObject};
 use pyo3::prelude::*;
-use pyo3::types::PyType;
 use std::ffi::c_int;
 use std::ptr;
 use std::sync::OnceLock;
@@ -263,9 +262,7 @@ fn give_entry<M: Method>(py: Python<'_>) -> PyResult<()> {
     let unexpected = |what: &str| PySystemError::new_err(format!("{}: {what}", M::NAME));
     let class = py.get_type::<M::Class>();
     let method = class.getattr(M::NAME)?;
-    // SAFETY: a static object of the interpreter.
-    let descriptors = unsafe { PyType::from_borrowed_type_ptr(py, ptr::addr_of_mut!(ffi::PyMethodDescr_Type)) };
-    if !method.is_exact_instance(&descriptors) {
+    if method.get_type_ptr() != ptr::addr_of_mut!(ffi::PyMethodDescr_Type) {
         return Err(unexpected("not a method"));
     }
     // SAFETY: that type's objects have this layout.
