@@ -1,4 +1,4 @@
-"""A forked child has the items and none of the waiters: its queues work as if nobody had ever waited on them."""
+"""A forked child has the items and none of the waiters: its queues work as if nobody had waited on them."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@
 //! only while attached, so a process is never forked while another thread holds one. The tasks that wait at a fork are the
 //! parent's: no thread of the child runs their event loops.
 
+use crate::raw::detach::stopping_here;
 use elasticq::forks;
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::PyTraverseError;
@@ -103,7 +104,7 @@ impl Tasks {
     #[inline]
     pub fn wake(&self, py: Python<'_>, tasks: usize) {
         if self.are_there() {
-            self.wake_waiting(py, tasks);
+            stopping_here(|| self.wake_waiting(py, tasks));
         }
     }
 

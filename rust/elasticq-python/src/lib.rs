@@ -22,6 +22,7 @@ mod config;
 mod elastic;
 mod errors;
 mod items;
+mod lifecycle;
 mod lock_free;
 mod numbers;
 mod queue;
@@ -30,29 +31,14 @@ mod stats;
 mod store;
 mod waiting;
 
-/// Called in a forked child.
-#[pyo3::pyfunction]
-fn forget_the_parent() {
-    elasticq::after_fork_in_child();
-}
-
 /// The compiled half of `elasticq`.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
     use pyo3::prelude::*;
 
-    /// Forgets, in a forked child, whoever waited in the parent. Python forks only while every other thread stands at a
-    /// safe point (it holds the interpreter lock, or stops the world), that is, outside of any ring and any lock of ours.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        let os = module.py().import("os")?;
-        if os.hasattr("register_at_fork")? {
-            let forget = pyo3::wrap_pyfunction!(super::forget_the_parent, module)?;
-            let settings = pyo3::types::PyDict::new(module.py());
-            settings.set_item("after_in_child", forget)?;
-            os.call_method("register_at_fork", (), Some(&settings))?;
-        }
-        Ok(())
+        super::lifecycle::init(module)
     }
 
     #[pymodule_export]

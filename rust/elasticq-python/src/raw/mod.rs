@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 pub mod detach;
+pub mod interpreter;
 pub mod lists;
 pub mod lock;
 
