@@ -116,7 +116,8 @@ pub fn forks() -> usize {
 }
 
 impl Crowd {
-    const fn new(process: usize) -> Self {
+    #[allow(clippy::missing_const_for_fn)] // loom's atomics are made at run time
+    fn new(process: usize) -> Self {
         Self { process, bulk: AtomicUsize::new(0), event: Event::new(), next: OnceLock::new() }
     }
 }
