@@ -73,8 +73,8 @@ del empty, full, free
 """,
     "items that use the queue at the very end": """
 class Last:
-    def __del__(self):
-        for queue in (empty, *free):
+    def __del__(self, queues=(empty, *free)):
+        for queue in queues:
             queue._offer(1)
             queue.drain()
 
