@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import gc
-import pickle
 import sys
 import weakref
 from collections.abc import Callable
@@ -296,12 +294,3 @@ def test_the_memory_of_a_burst_goes_back() -> None:
     """
     )
     assert int(output) < 4_000_000
-
-
-@either
-@pytest.mark.parametrize("copier", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_a_queue_cannot_be_copied_or_pickled(make: Callable[[], Any], copier: Callable[[Any], Any]) -> None:
-    """Like those of the standard library: a copy would share nothing with the original but its looks."""
-    q = make()
-    with pytest.raises(TypeError, match=f"cannot pickle '{type(q).__name__}' object"):
-        copier(q)

@@ -10,15 +10,20 @@
 //! the buffer *before* it reads `count`, and both go through the buffer's lock in between (see `wait` in the crate), or
 //! through a fence where it has none (see `items`).
 //!
-//! Locks: `state`, then a delivery's `futures`. Python is called, and references are dropped, under neither.
+//! Locks: `state`, then a delivery's `futures`. Python is called, and references are dropped, under neither. They are taken
+//! only while attached, so a process is never forked while another thread holds one. The tasks that wait at a fork are the
+//! parent's: no thread of the child runs their event loops.
 
-use parking_lot::Mutex;
+use crate::raw::detach::stopping_here;
+use elasticq::forks;
+use parking_lot::{Mutex, MutexGuard};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 struct Entry {
@@ -28,6 +33,8 @@ struct Entry {
 
 #[derive(Default)]
 struct State {
+    /// The process that they wait in, by `elasticq::forks`.
+    process: usize,
     line: Line,
     /// Sent to their event loops; those that have run or never will are weeded out when the next one is sent.
     deliveries: Vec<Py<Delivery>>,
@@ -119,9 +126,22 @@ enum Wake {
 }
 
 impl Tasks {
+    /// The state, without what was inherited from another process.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock();
+        while state.process != forks() {
+            let inherited = mem::replace(&mut *state, State { process: forks(), ..State::default() });
+            self.count.store(0, Ordering::Relaxed);
+            drop(state);
+            drop(inherited); // runs Python code, so without the lock
+            state = self.state.lock();
+        }
+        state
+    }
+
     /// Adds a task, at the place it had before if it was overtaken. Gives its place.
     pub fn enter(&self, event_loop: Py<PyAny>, future: Py<PyAny>, place: Option<u64>) -> u64 {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let place = state.line.enter(Entry { event_loop, future }, place);
         self.count.store(state.line.len(), Ordering::Relaxed);
         place
@@ -130,7 +150,7 @@ impl Tasks {
     /// Removes a task; false if it was not there any more, that is, if it was woken.
     pub fn leave(&self, place: u64) -> bool {
         let entry = {
-            let mut state = self.state.lock();
+            let mut state = self.lock();
             let entry = state.line.leave(place);
             self.count.store(state.line.len(), Ordering::Relaxed);
             entry
@@ -148,7 +168,7 @@ impl Tasks {
     #[inline]
     pub fn wake(&self, py: Python<'_>, tasks: usize) {
         if self.are_there() {
-            self.wake_waiting(py, tasks);
+            stopping_here(|| self.wake_waiting(py, tasks));
         }
     }
 
@@ -167,7 +187,7 @@ impl Tasks {
     }
 
     fn first(&self) -> Option<Entry> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let entry = state.line.pop();
         self.count.store(state.line.len(), Ordering::Relaxed);
         entry
@@ -201,7 +221,7 @@ impl Tasks {
     /// Adds the entry's future to a delivery that is on its way to its event loop, if there is one.
     fn join_delivery(&self, py: Python<'_>, entry: &Entry) -> bool {
         let mut future = Some(entry.future.clone_ref(py));
-        let state = self.state.lock();
+        let state = self.lock();
         for delivery in state.deliveries.iter().map(Py::get) {
             if delivery.event_loop.is(&entry.event_loop) {
                 if let Some(futures) = delivery.futures.lock().as_mut() {
@@ -215,10 +235,10 @@ impl Tasks {
     }
 
     fn remember(&self, py: Python<'_>, delivery: Py<Delivery>) {
-        let mut deliveries = std::mem::take(&mut self.state.lock().deliveries);
+        let mut deliveries = mem::take(&mut self.lock().deliveries);
         deliveries.retain(|delivery| delivery.get().is_on_its_way(py));
         deliveries.push(delivery);
-        self.state.lock().deliveries.append(&mut deliveries);
+        self.lock().deliveries.append(&mut deliveries);
     }
 
     /// For the garbage collector.
@@ -233,7 +253,7 @@ impl Tasks {
 
     /// For the garbage collector: gives up everything.
     pub fn clear(&self) {
-        let state = std::mem::take(&mut *self.state.lock());
+        let state = mem::take(&mut *self.state.lock());
         self.count.store(0, Ordering::Relaxed);
         drop(state);
     }

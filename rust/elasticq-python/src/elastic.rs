@@ -10,6 +10,7 @@ use crate::stats::QueueStats;
 use crate::store::{self, Store};
 use elasticq::{BufferError, BufferResult};
 use pyo3::PyTraverseError;
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
@@ -253,6 +254,21 @@ impl Elastic {
 
     fn _aput(slf: Py<Self>, py: Python<'_>, item: Item, translate: Item) -> PyResult<Item> {
         coroutine::awaitable(py, slf, Some(item), Some(translate), false)
+    }
+
+    /// What `copy` and `pickle` ask for. A subclass that knows what its copies should be gives its own.
+    fn __getstate__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Err(PyTypeError::new_err(format!(
+            "cannot pickle '{}' object, nor copy it: it is where threads and tasks of one process meet, and a copy \
+             would be another place; share the queue itself, copy its items with list(queue), or use \
+             multiprocessing.Queue between processes",
+            slf.get_type().name()?
+        )))
+    }
+
+    /// The oldest two protocols don't ask for a state first, so they are treated as the third.
+    fn __reduce_ex__<'py>(slf: &Bound<'py, Self>, protocol: i32) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().get_type::<PyAny>().call_method1("__reduce_ex__", (slf, protocol.max(2)))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

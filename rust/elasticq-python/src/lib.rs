@@ -23,6 +23,7 @@ mod config;
 mod elastic;
 mod errors;
 mod items;
+mod lifecycle;
 mod lock_free;
 mod numbers;
 mod queue;
@@ -66,6 +67,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::lifecycle::init(module)?;
         module.add("Awaitable", crate::raw::coroutine::class(module.py())?)?;
         crate::raw::calls::install(module.py())
     }
