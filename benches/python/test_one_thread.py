@@ -79,7 +79,7 @@ def test_put_and_get(compete: Callable[[Contest], None]) -> None:
                 Contender("the bare loop", partial(Pairs, nothing, plain_deque)),
             ],
             [
-                Target("queue.Queue", 15),
+                Target("queue.Queue", 20),
                 Target("queue.SimpleQueue", 1 / 1.5 if with_gil() else 1 / 1.1),
             ],
         )

@@ -31,9 +31,11 @@ from ._queue import (
     Queue,
     ThreadSafeDynamicCircularBuffer,
 )
+from ._views import AsyncQueue
 
 __all__ = [
     "AlreadyOpen",
+    "AsyncQueue",
     "BufferError",
     "Config",
     "Corrupted",

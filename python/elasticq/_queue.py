@@ -1,16 +1,19 @@
-"""The public classes: the compiled ones, and what their coroutines add."""
+"""The public classes: the compiled ones, with the views of `Queue`."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from . import _core
-from ._asyncio import Tasks
+from ._views import AsyncQueue, wait_closed
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 T = TypeVar("T")
 
 
-class Queue(_core.Queue[T], Tasks[T]):
+class Queue(_core.Queue[T]):
     """A first-in, first-out queue for threads and tasks alike, with the interface of `queue.Queue`.
 
     It grows as items come and gives the memory back when they are gone. Every method may be called from any
@@ -37,8 +40,50 @@ class Queue(_core.Queue[T], Tasks[T]):
 
     __slots__ = ()
 
+    @property
+    def async_q(self) -> AsyncQueue[T]:
+        """The queue with the interface of `asyncio.Queue` (AsyncQueue).
 
-class DynamicCircularBuffer(_core.DynamicCircularBuffer[T], Tasks[T]):
+        Example:
+            >>> import asyncio
+            >>> queue = Queue()
+            >>> async def main():
+            ...     queue.sync_q.put("from a thread")
+            ...     return await queue.async_q.get()
+            >>> asyncio.run(main())
+            'from a thread'
+        """
+        return AsyncQueue(self)
+
+    @property
+    def sync_q(self) -> Self:
+        """The queue with the interface of `queue.Queue`: itself."""
+        return self
+
+    @property
+    def closed(self) -> bool:
+        """Whether the queue was shut down (bool): the name that janus has for `is_shutdown`."""
+        return self.is_shutdown
+
+    async def wait_closed(self) -> None:
+        """Wait until whoever was woken by closing has had a turn in this event loop.
+
+        Raises:
+            RuntimeError: The queue was not shut down.
+        """
+        await wait_closed(self)
+
+    async def aclose(self) -> None:
+        """Do `close()`, then `wait_closed()`.
+
+        Unlike that of janus, closing keeps what is inside for those who still take;
+        `shutdown(immediate=True)` drops it.
+        """
+        self.close()
+        await wait_closed(self)
+
+
+class DynamicCircularBuffer(_core.DynamicCircularBuffer[T]):
     """A first-in, first-out buffer with the names of the Rust crate.
 
     Its plain calls answer at once unless `push_timeout` or `pop_timeout` is set. A buffer is false when it is
@@ -66,7 +111,7 @@ ThreadSafeDynamicCircularBuffer = DynamicCircularBuffer
 """The same class: a Python object is shared between threads as it is."""
 
 
-class LockFreeMPSCQueue(_core.LockFreeMPSCQueue[T], Tasks[T]):
+class LockFreeMPSCQueue(_core.LockFreeMPSCQueue[T]):
     """A first-in, first-out queue without locks, of many producers and one consumer.
 
     Any thread may put in. One thread at a time may take: a second one that takes at the same moment gets
@@ -91,7 +136,7 @@ class LockFreeMPSCQueue(_core.LockFreeMPSCQueue[T], Tasks[T]):
     __slots__ = ()
 
 
-class LockFreeMPMCQueue(_core.LockFreeMPMCQueue[T], Tasks[T]):
+class LockFreeMPMCQueue(_core.LockFreeMPMCQueue[T]):
     """A first-in, first-out queue without locks, of many producers and many consumers.
 
     Any thread may put in and take, and each item goes to one of them. A queue is false when it is empty.
@@ -114,7 +159,7 @@ class LockFreeMPMCQueue(_core.LockFreeMPMCQueue[T], Tasks[T]):
     __slots__ = ()
 
 
-class LockFreeSPSCQueue(_core.LockFreeSPSCQueue[T], Tasks[T]):
+class LockFreeSPSCQueue(_core.LockFreeSPSCQueue[T]):
     """A first-in, first-out queue without locks, of one producer and one consumer.
 
     One thread at a time may put in, and one may take: a second one that does the same at the same moment gets

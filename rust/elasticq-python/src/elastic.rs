@@ -1,14 +1,16 @@
-//! `Elastic`: what all queues share in Python, whatever their face: sizes, looking, taking everything, and the steps
-//! that their coroutines (`elasticq._asyncio`) are made of.
+//! `Elastic`: what all queues share in Python, whatever their face: sizes, looking, taking everything, and the
+//! methods for coroutines.
 
+use crate::awaitable::{Aim, AsyncConsumer, Operation};
 use crate::errors;
 use crate::items::Items;
-use crate::numbers::Patience;
-use crate::raw::Item;
+use crate::numbers::{self, Patience};
+use crate::raw::{Item, coroutine};
 use crate::stats::QueueStats;
-use crate::store::{Store, Waiting};
+use crate::store::{self, Store};
 use elasticq::{BufferError, BufferResult};
 use pyo3::PyTraverseError;
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
@@ -112,6 +114,118 @@ impl Elastic {
         Consumer { queue: slf }
     }
 
+    /// Take the oldest item in a coroutine, waiting for one if need be.
+    ///
+    /// Does nothing before it is awaited. Then it takes what is there without suspending; else it waits, and nothing blocks.
+    /// Tasks are woken in the order in which they began to wait, in whatever event loops and threads they are. A task that
+    /// is cancelled has taken nothing.
+    ///
+    /// Returns:
+    ///     An awaitable with the methods of a coroutine, good for `asyncio.create_task` and `asyncio.wait_for` as well.
+    ///
+    /// Raises:
+    ///     ShutDown: There is none, and the queue was shut down, before or meanwhile.
+    ///     InvalidOperation: The queue is for one consumer, and another thread is taking.
+    ///
+    /// Example:
+    ///     >>> import asyncio
+    ///     >>> async def main():
+    ///     ...     queue = Queue()
+    ///     ...     getter = asyncio.create_task(queue.aget())
+    ///     ...     await queue.aput("a")
+    ///     ...     return await getter
+    ///     >>> asyncio.run(main())
+    ///     'a'
+    fn aget(slf: Py<Self>, py: Python<'_>) -> PyResult<Item> {
+        coroutine::awaitable(py, slf, None, None, false)
+    }
+
+    /// Add an item in a coroutine, waiting for room if need be.
+    ///
+    /// As `aget`: a task that is cancelled has added nothing.
+    ///
+    /// Raises:
+    ///     ShutDown: The queue was shut down, before or meanwhile.
+    ///     ResizeError: There is no memory to grow.
+    ///     InvalidOperation: The queue is for one producer, and another thread is adding.
+    ///
+    /// Example:
+    ///     >>> import asyncio
+    ///     >>> queue = Queue()
+    ///     >>> async def main():
+    ///     ...     await queue.aput("a")
+    ///     >>> asyncio.run(main())
+    ///     >>> queue.get()
+    ///     'a'
+    fn aput(slf: Py<Self>, py: Python<'_>, item: Item) -> PyResult<Item> {
+        coroutine::awaitable(py, slf, Some(item), None, false)
+    }
+
+    /// Take up to `n` items in a coroutine, oldest first: a list of at least one.
+    ///
+    /// Waits for the first if need be, then takes what is there. Much cheaper than as many `aget`. A task that is cancelled
+    /// has taken nothing.
+    ///
+    /// Args:
+    ///     n: The most items to take, at least 1; None: all that there are.
+    ///
+    /// Raises:
+    ///     ShutDown: There is none, and the queue was shut down, before or meanwhile.
+    ///     InvalidOperation: The queue is for one consumer, and another thread is taking.
+    ///     ValueError: `n` is below 1. At the call.
+    ///
+    /// Example:
+    ///     >>> import asyncio
+    ///     >>> async def main():
+    ///     ...     queue = Queue()
+    ///     ...     await queue.aput_many("abc")
+    ///     ...     return await queue.aget_many(2), await queue.aget_many()
+    ///     >>> asyncio.run(main())
+    ///     (['a', 'b'], ['c'])
+    #[pyo3(signature = (n=None))]
+    fn aget_many(slf: Py<Self>, n: Option<&Bound<'_, PyAny>>) -> PyResult<Operation> {
+        let max = n.map_or(Ok(usize::MAX), |n| numbers::count("n", n, 1))?;
+        Ok(Operation::new(slf, Aim::GetMany(max), None))
+    }
+
+    /// Add all items of an iterable in a coroutine, in order, waiting for room if need be.
+    ///
+    /// They go in piece by piece as room comes, so that also more than fit at a time can be added; where there is room for
+    /// all, they go in at once. The iterable is run to its end at the call; if it raises, nothing is added.
+    ///
+    /// **What is in stays in** when it is cut short. Each exception that does so, CancelledError included, has the list of
+    /// the items that were not added as `remaining`. That is the exception as the coroutine sees it that awaits this: who
+    /// awaits a task that was cancelled gets another CancelledError, and from `asyncio.timeout` and `wait_for` it is the
+    /// `__cause__` of the TimeoutError.
+    ///
+    /// Args:
+    ///     items: The items.
+    ///
+    /// Raises:
+    ///     ShutDown: The queue was shut down, before or meanwhile.
+    ///     ResizeError: There is no memory to grow.
+    ///     InvalidOperation: The queue is for one producer, and another thread is adding.
+    ///
+    /// Example:
+    ///     >>> import asyncio
+    ///     >>> async def main():
+    ///     ...     queue = Queue(maxsize=2)
+    ///     ...     asyncio.get_running_loop().call_soon(queue.shutdown)
+    ///     ...     try:
+    ///     ...         await queue.aput_many([1, 2, 3])
+    ///     ...     except ShutDown as shut_down:
+    ///     ...         return list(queue), shut_down.remaining
+    ///     >>> asyncio.run(main())
+    ///     ([1, 2], [3])
+    fn aput_many(slf: Py<Self>, items: &Bound<'_, PyAny>) -> PyResult<Operation> {
+        Ok(Operation::new(slf, Aim::PutMany(store::collect(items)?.into_iter()), None))
+    }
+
+    /// Take item by item, waiting for each, until the queue was shut down and is empty.
+    const fn __aiter__(slf: Py<Self>) -> AsyncConsumer {
+        AsyncConsumer::new(slf)
+    }
+
     /// Takes the oldest item, or gives `default` if there is none. Raises ShutDown at the end.
     fn _poll(&self, py: Python<'_>, default: Item) -> PyResult<Item> {
         match self.store.take(py) {
@@ -133,24 +247,28 @@ impl Elastic {
         }
     }
 
-    /// Lets a task wait for an item, at the front if it was there before.
-    fn _enter_getters(&self, event_loop: Py<PyAny>, future: Py<PyAny>, front: bool) {
-        self.store.enter(Waiting::ForItem, event_loop, future, front);
+    /// `aget` and `aput` for the views, whose errors are made from ours by `translate`.
+    fn _aget(slf: Py<Self>, py: Python<'_>, translate: Item) -> PyResult<Item> {
+        coroutine::awaitable(py, slf, None, Some(translate), false)
     }
 
-    /// Ends a task's waiting for an item.
-    fn _leave_getters(&self, py: Python<'_>, future: &Bound<'_, PyAny>) {
-        self.store.leave(py, Waiting::ForItem, future);
+    fn _aput(slf: Py<Self>, py: Python<'_>, item: Item, translate: Item) -> PyResult<Item> {
+        coroutine::awaitable(py, slf, Some(item), Some(translate), false)
     }
 
-    /// Lets a task wait for room, at the front if it was there before.
-    fn _enter_putters(&self, event_loop: Py<PyAny>, future: Py<PyAny>, front: bool) {
-        self.store.enter(Waiting::ForRoom, event_loop, future, front);
+    /// What `copy` and `pickle` ask for. A subclass that knows what its copies should be gives its own.
+    fn __getstate__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Err(PyTypeError::new_err(format!(
+            "cannot pickle '{}' object, nor copy it: it is where threads and tasks of one process meet, and a copy \
+             would be another place; share the queue itself, copy its items with list(queue), or use \
+             multiprocessing.Queue between processes",
+            slf.get_type().name()?
+        )))
     }
 
-    /// Ends a task's waiting for room.
-    fn _leave_putters(&self, py: Python<'_>, future: &Bound<'_, PyAny>) {
-        self.store.leave(py, Waiting::ForRoom, future);
+    /// The oldest two protocols don't ask for a state first, so they are treated as the third.
+    fn __reduce_ex__<'py>(slf: &Bound<'py, Self>, protocol: i32) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().get_type::<PyAny>().call_method1("__reduce_ex__", (slf, protocol.max(2)))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

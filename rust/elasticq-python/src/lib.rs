@@ -17,11 +17,13 @@ compile_error!(
 );
 
 mod asyncio;
+mod awaitable;
 mod buffer;
 mod config;
 mod elastic;
 mod errors;
 mod items;
+mod lifecycle;
 mod lock_free;
 mod numbers;
 mod queue;
@@ -33,9 +35,15 @@ mod waiting;
 /// The compiled half of `elasticq`.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's name for it
     const __version__: &str = env!("CARGO_PKG_VERSION");
+    #[pymodule_export]
+    use crate::awaitable::AsyncConsumer;
+    #[pymodule_export]
+    use crate::awaitable::Operation;
     #[pymodule_export]
     use crate::buffer::DynamicCircularBuffer;
     #[pymodule_export]
@@ -56,4 +64,11 @@ mod _core {
     use crate::queue::Queue;
     #[pymodule_export]
     use crate::stats::QueueStats;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::lifecycle::init(module)?;
+        module.add("Awaitable", crate::raw::coroutine::class(module.py())?)?;
+        crate::raw::calls::install(module.py())
+    }
 }

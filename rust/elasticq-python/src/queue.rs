@@ -4,6 +4,7 @@
 //! the buffer's own position. `done` never passes it, and both only grow, so reading `done` first and the position
 //! second tells the truth: if they are equal, everything was done at the moment the position was read.
 
+use crate::awaitable::{Aim, Operation};
 use crate::config::{Settings, overlay};
 use crate::elastic::Elastic;
 use crate::errors;
@@ -294,6 +295,23 @@ impl Queue {
         Ok(())
     }
 
+    /// Wait in a coroutine until every item that was put has been taken and reported with `task_done`.
+    ///
+    /// Nothing blocks; any thread or task may report the last one. Nothing is left behind where it is cancelled.
+    ///
+    /// Example:
+    ///     >>> import asyncio
+    ///     >>> async def main():
+    ///     ...     queue = Queue()
+    ///     ...     await queue.aput("a")
+    ///     ...     await queue.aget()
+    ///     ...     queue.task_done()
+    ///     ...     await queue.ajoin()
+    ///     >>> asyncio.run(main())
+    fn ajoin(slf: &Bound<'_, Self>) -> Operation {
+        Operation::new(slf.as_super().clone().unbind(), Aim::Join, None)
+    }
+
     /// Items that were put and not yet reported as done (int).
     #[getter]
     fn unfinished_tasks(slf: &Bound<'_, Self>) -> u64 {
@@ -344,7 +362,7 @@ impl Queue {
         if self.maxsize > 0 { Patience::new(block, timeout) } else { Ok(Patience::Until(None)) }
     }
 
-    fn unfinished(&self, slf: &Bound<'_, Self>) -> u64 {
+    pub fn unfinished(&self, slf: &Bound<'_, Self>) -> u64 {
         let done = self.done.load(Ordering::SeqCst);
         slf.as_super().get().store.buffer.pushed() - done
     }
@@ -358,8 +376,11 @@ impl Queue {
     }
 
     fn wake_if_all_done(&self, slf: &Bound<'_, Self>) {
-        if self.unfinished(slf) == 0 && self.all_done.has_sleepers() {
-            self.all_done.wake(usize::MAX);
+        if self.unfinished(slf) == 0 {
+            if self.all_done.has_sleepers() {
+                self.all_done.wake(usize::MAX);
+            }
+            slf.as_super().get().store.all_done(slf.py());
         }
     }
 }

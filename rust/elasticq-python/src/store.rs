@@ -8,6 +8,7 @@ use crate::asyncio::Tasks;
 use crate::errors;
 use crate::items::{Items, settle};
 use crate::numbers::Patience;
+use crate::raw::detach::detached;
 use crate::raw::{Item, lists};
 use crate::waiting;
 use elasticq::{BufferError, BufferResult, Rejected, Waiter};
@@ -16,24 +17,28 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use std::ops::ControlFlow;
+use std::{thread, vec};
 
 pub struct Store {
     pub buffer: Items,
     getters: Tasks,
     putters: Tasks,
+    joiners: Tasks,
 }
 
-/// Which tasks: those that wait for an item, or those that wait for room.
+/// What tasks wait for.
 #[derive(Clone, Copy)]
 pub enum Waiting {
-    ForItem,
-    ForRoom,
+    Item,
+    Room,
+    /// That all items which were put are done.
+    TasksDone,
 }
 
 impl Store {
     pub fn new(py: Python<'_>, buffer: BufferResult<Items>) -> PyResult<Self> {
         let buffer = buffer.map_err(|error| errors::to_python(py, &error))?;
-        Ok(Self { buffer, getters: Tasks::default(), putters: Tasks::default() })
+        Ok(Self { buffer, getters: Tasks::default(), putters: Tasks::default(), joiners: Tasks::default() })
     }
 
     /// One attempt to add an item; not counted when refused.
@@ -79,6 +84,29 @@ impl Store {
         taken
     }
 
+    /// An attempt to add an item to the buffer with a lock, for callers of whom PyO3 does not know that they are attached:
+    /// drops no reference. What was not added comes back.
+    #[inline(always)]
+    pub fn offer_quickly(&self, item: Item) -> Result<(), Item> {
+        let Items::Locked(buffer) = &self.buffer else { return Err(item) };
+        buffer.offer_again(item).map_err(Rejected::into_inner)?;
+        if self.getters.are_there() {
+            Python::attach(|py| self.getters.wake(py, 1));
+        }
+        Ok(())
+    }
+
+    /// The same for taking an item.
+    #[inline(always)]
+    pub fn take_quickly(&self) -> Option<Item> {
+        let Items::Locked(buffer) = &self.buffer else { return None };
+        let item = buffer.try_pop().ok()?;
+        if self.putters.are_there() {
+            Python::attach(|py| self.putters.wake(py, 1));
+        }
+        Some(item)
+    }
+
     /// Wakes tasks for `count` places that came free. Without a lock an item may be seen a moment after its producer has
     /// woken somebody for it, so whoever takes one and sees more wakes the next, and all at the end.
     #[inline(always)]
@@ -102,6 +130,22 @@ impl Store {
             self.getters.wake(py, 1);
             self.putters.wake(py, 1);
         }
+    }
+
+    /// Adds an item where that is plain sailing, see `raw::calls`; gives it back otherwise. Never calls Python. A task that waits is
+    /// looked for under the lock: it enters its list first and then looks at the buffer, through the same lock, so one that
+    /// doesn't see this item is seen here.
+    #[inline(always)]
+    pub fn offer_plain(&self, item: Item) -> Result<(), Item> {
+        let Items::Locked(buffer) = &self.buffer else { return Err(item) };
+        buffer.offer_plain(item, || !self.getters.are_there())
+    }
+
+    /// Takes an item where that is plain sailing; `None` otherwise. As [`offer_plain`](Self::offer_plain).
+    #[inline(always)]
+    pub fn take_plain(&self) -> Option<Item> {
+        let Items::Locked(buffer) = &self.buffer else { return None };
+        buffer.take_plain(|| !self.putters.are_there())
     }
 
     /// Adds an item, waiting for room as long as `patience` says. The reason of a refusal is `Closed`, `ResizeError` or
@@ -175,6 +219,21 @@ impl Store {
         Ok(result)
     }
 
+    /// One attempt to take from 1 to `max` items.
+    pub fn take_many<'py>(&self, py: Python<'py>, max: usize) -> PyResult<BufferResult<Bound<'py, PyList>>> {
+        Ok(match lists::take(py, &self.buffer, max)? {
+            Ok(Some(list)) => {
+                self.wake_after_taking(py, list.len());
+                Ok(list)
+            }
+            Ok(None) => Err(BufferError::Empty),
+            Err(error) => {
+                self.give_up(py, &error);
+                Err(error)
+            }
+        })
+    }
+
     /// Takes from 1 to `max` items, waiting for the first as long as `patience` says. `Empty` where none came.
     pub fn get_many<'py>(
         &self,
@@ -182,16 +241,8 @@ impl Store {
         max: usize,
         patience: Patience,
     ) -> PyResult<BufferResult<Bound<'py, PyList>>> {
-        let take = || match lists::take(py, &self.buffer, max) {
-            Ok(Ok(Some(list))) => {
-                self.wake_after_taking(py, list.len());
-                Ok(Ok(list))
-            }
-            Ok(Ok(None)) => Err(BufferError::Empty),
-            Ok(Err(error)) => {
-                self.give_up(py, &error);
-                Err(error)
-            }
+        let take = || match self.take_many(py, max) {
+            Ok(taken) => taken.map(Ok),
             Err(raised) => Ok(Err(raised)),
         };
         let taken = match take() {
@@ -281,6 +332,13 @@ impl Store {
         }
     }
 
+    /// One attempt to add as many items as there is room for.
+    pub fn offer_some(&self, py: Python<'_>, items: &mut vec::IntoIter<Item>) -> BufferResult<()> {
+        let count = self.buffer.offer_some(items)?;
+        self.getters.wake(py, count);
+        Ok(())
+    }
+
     fn put_in_pieces(&self, py: Python<'_>, items: Vec<Item>, patience: Patience) -> Result<(), Refused> {
         let mut items = items.into_iter();
         let mut reason = BufferError::Full;
@@ -288,11 +346,8 @@ impl Store {
             py,
             patience,
             || self.buffer.wait_for_room(),
-            || match self.buffer.offer_some(&mut items) {
-                Ok(count) => {
-                    self.getters.wake(py, count);
-                    items.len() == 0
-                }
+            || match self.offer_some(py, &mut items) {
+                Ok(()) => items.len() == 0,
                 Err(error) => {
                     reason = error;
                     true
@@ -332,29 +387,49 @@ impl Store {
         self.buffer.peek_with(py, |item| item.clone_ref(py))
     }
 
-    /// Lets a task wait; it must try once more after this and before it suspends.
-    pub fn enter(&self, which: Waiting, event_loop: Py<PyAny>, future: Py<PyAny>, front: bool) {
-        self.tasks(which).enter(event_loop, future, front);
-        settle();
+    /// Whether a task waits.
+    pub fn is_anybody_waiting(&self, which: Waiting) -> bool {
+        self.tasks(which).are_there()
     }
 
-    /// Ends a task's waiting. If it was woken and there is still something to be had, the next one is woken in its place:
-    /// the hint may have been for that.
-    pub fn leave(&self, py: Python<'_>, which: Waiting, future: &Bound<'_, PyAny>) {
-        let woken = !self.tasks(which).leave(future);
+    /// Lets a task wait, at the place it had before if it had one; it must try once more after this and before it
+    /// suspends. Gives its place.
+    pub fn enter(&self, which: Waiting, event_loop: Py<PyAny>, future: Py<PyAny>, place: Option<u64>) -> u64 {
+        let place = self.tasks(which).enter(event_loop, future, place);
+        settle();
+        place
+    }
+
+    /// Ends the waiting of a task that goes on to try; false if it was woken.
+    pub fn leave(&self, which: Waiting, place: u64) -> bool {
+        self.tasks(which).leave(place)
+    }
+
+    /// Ends the waiting of a task that gives up. If it was woken and there is still something to be had, the next one is
+    /// woken in its place: the hint may have been for that.
+    pub fn abandon(&self, py: Python<'_>, which: Waiting, place: u64) {
+        let woken = !self.leave(which, place);
         let reason_to_wake = match which {
-            Waiting::ForItem => !self.buffer.is_empty(),
-            Waiting::ForRoom => self.buffer.len() < self.buffer.max_capacity(),
+            Waiting::Item => !self.buffer.is_empty(),
+            Waiting::Room => self.buffer.len() < self.buffer.max_capacity(),
+            Waiting::TasksDone => false, // all of them are woken
         };
         if woken && reason_to_wake {
             self.tasks(which).wake(py, 1);
         }
     }
 
+    /// Wakes all tasks that wait until everything is done.
+    pub fn all_done(&self, py: Python<'_>) {
+        settle();
+        self.joiners.wake(py, usize::MAX);
+    }
+
     const fn tasks(&self, which: Waiting) -> &Tasks {
         match which {
-            Waiting::ForItem => &self.getters,
-            Waiting::ForRoom => &self.putters,
+            Waiting::Item => &self.getters,
+            Waiting::Room => &self.putters,
+            Waiting::TasksDone => &self.joiners,
         }
     }
 
@@ -367,7 +442,8 @@ impl Store {
             return Err(stop);
         }
         self.getters.traverse(visit)?;
-        self.putters.traverse(visit)
+        self.putters.traverse(visit)?;
+        self.joiners.traverse(visit)
     }
 
     /// For the garbage collector: drops everything.
@@ -375,6 +451,7 @@ impl Store {
         drop(self.buffer.drain());
         self.getters.clear();
         self.putters.clear();
+        self.joiners.clear();
     }
 }
 
@@ -397,6 +474,9 @@ impl Refused {
 }
 
 /// Tries until it succeeds or `patience` ends; in the one order that misses no wake-up: try, register, try again, sleep.
+///
+/// Before all that it lets the others go on for a moment: often they bring what is wanted, and more of it, and a put that wakes
+/// nobody costs a fraction of one that does.
 fn retry<'a>(
     py: Python<'_>,
     patience: Patience,
@@ -405,6 +485,7 @@ fn retry<'a>(
 ) -> PyResult<bool> {
     let Patience::Until(deadline) = patience else { return Ok(false) };
     let mut waiter = None;
+    detached(py, thread::yield_now);
     loop {
         if attempt() {
             return Ok(true);
@@ -420,6 +501,7 @@ fn retry<'a>(
     }
 }
 
-fn collect(iterable: &Bound<'_, PyAny>) -> PyResult<Vec<Item>> {
+/// All items of an iterable.
+pub fn collect(iterable: &Bound<'_, PyAny>) -> PyResult<Vec<Item>> {
     iterable.try_iter()?.map(|item| item.map(Bound::unbind)).collect()
 }

@@ -4,7 +4,7 @@ use crate::raw::detach::detached;
 use elasticq::Waiter;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Signals reach only the main thread, and a native wait doesn't notice them, so there it is cut into slices this long.
@@ -32,23 +32,30 @@ pub fn sleep(py: Python<'_>, waiter: &mut Waiter<'_>, deadline: Option<Instant>)
     }
 }
 
-fn in_main_thread(py: Python<'_>) -> PyResult<bool> {
-    static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let current = CURRENT.import(py, "threading", "get_ident")?.call0()?.extract::<u64>()?;
-    Ok(current == main_thread(py)?)
+/// The main thread's identity: that of the interpreter's, and in a forked child that of the thread which forked.
+static MAIN_THREAD: AtomicU64 = AtomicU64::new(0);
+
+/// Learns which thread is the main one. Not to be left to the first wait: it runs Python code, and a daemon thread that
+/// waits while the interpreter ends must run none under Rust's frames; see `detached`.
+pub fn note_main_thread(py: Python<'_>) -> PyResult<()> {
+    current_thread(py)?;
+    let main = py.import("threading")?.call_method0("main_thread")?.getattr("ident")?.extract()?;
+    MAIN_THREAD.store(main, Ordering::Relaxed);
+    Ok(())
 }
 
-/// The main thread's identity, which changes only where a process forks. Asked for once, because asking runs Python
-/// code, and a daemon thread must run none here: see `detached`.
-fn main_thread(py: Python<'_>) -> PyResult<u64> {
-    // Written in this order and read in the other, so whoever sees its own process sees the identity too.
-    static IDENTITY: AtomicU64 = AtomicU64::new(0);
-    static PROCESS: AtomicU32 = AtomicU32::new(0);
-    let process = std::process::id();
-    if PROCESS.load(Ordering::Acquire) != process {
-        let main = py.import("threading")?.call_method0("main_thread")?.getattr("ident")?.extract()?;
-        IDENTITY.store(main, Ordering::Relaxed);
-        PROCESS.store(process, Ordering::Release);
-    }
-    Ok(IDENTITY.load(Ordering::Relaxed))
+/// The same in a forked child, by the one thread that it has.
+pub fn note_this_as_main_thread(py: Python<'_>) -> PyResult<()> {
+    MAIN_THREAD.store(current_thread(py)?, Ordering::Relaxed);
+    Ok(())
+}
+
+fn in_main_thread(py: Python<'_>) -> PyResult<bool> {
+    Ok(current_thread(py)? == MAIN_THREAD.load(Ordering::Relaxed))
+}
+
+/// Calls a function written in C.
+fn current_thread(py: Python<'_>) -> PyResult<u64> {
+    static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    CURRENT.import(py, "threading", "get_ident")?.call0()?.extract()
 }

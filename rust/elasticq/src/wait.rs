@@ -15,14 +15,20 @@
 //! `wake(n)` sees to it that at least `n` sleepers are on their way, counting those already woken. A burst therefore
 //! pays for one wake-up; in return **whoever takes something and sees more of it wakes the next** (the buffer does that),
 //! and a waiter that was woken and is dropped without having waited it out passes the wake-up on.
+//!
+//! In a forked child those who waited in the parent do not exist, but their entries do: a wake-up spent on one of them
+//! would be lost, and the list's own lock may have been held by one. So each process has a [`Crowd`] of its own, looked
+//! up only by who waits or wakes; see [`after_fork_in_child`].
 
 use crate::sync::{AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 use event_listener::{Event, EventListener, Listener};
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::AtomicUsize as Counter; // the machine's in models, too: nothing forks there
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::thread::{self, Thread};
 use std::time::Instant;
@@ -59,29 +65,96 @@ use std::time::Instant;
 pub struct Signal {
     /// Read at every push and pop, written only by those who wait: a cache line of its own keeps it shared.
     sleepers: CachePadded<AtomicUsize>,
+    /// Of the process that made it. It leads to those of later ones.
+    first: Crowd,
+}
+
+/// Those who wait in one process.
+struct Crowd {
+    /// Which process.
+    process: usize,
     /// Those among them that one place or one item may not help.
     bulk: AtomicUsize,
     event: Event,
+    /// That of a process forked from this one.
+    next: OnceLock<Box<Self>>,
+}
+
+/// How many forks lie between this process and the one that the crate was first used in.
+static PROCESS: Counter = Counter::new(0);
+
+/// Says that this process was forked from another one, of whose threads only the calling one is left.
+///
+/// For programs that fork and go on in the child with queues made before, as Python's do; call it first thing in the
+/// child. Whoever waited for a queue in the parent is then forgotten, so that wake-ups go to those who wait in the child;
+/// the items stay. At the moment of the fork no other thread may have been inside a call of a queue, except asleep in
+/// [`Waiter::wait_until`]: it may have held the queue's lock. It does not block, and takes no more than an addition, so it may
+/// be called where a child may do little.
+///
+/// # Examples
+/// ```
+/// // In the child:
+/// elasticq::after_fork_in_child();
+/// ```
+pub fn after_fork_in_child() {
+    PROCESS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Which process this is, counted in forks since the first. Whoever keeps a list of those who wait, as the layers above
+/// do, can tell by it whether they exist.
+///
+/// # Examples
+/// ```
+/// let before = elasticq::forks();
+/// elasticq::after_fork_in_child();
+/// assert_ne!(elasticq::forks(), before);
+/// ```
+#[must_use]
+pub fn forks() -> usize {
+    // It changes only while there is one thread.
+    PROCESS.load(Ordering::Relaxed)
+}
+
+impl Crowd {
+    #[allow(clippy::missing_const_for_fn)] // loom's atomics are made at run time
+    fn new(process: usize) -> Self {
+        Self { process, bulk: AtomicUsize::new(0), event: Event::new(), next: OnceLock::new() }
+    }
 }
 
 impl Signal {
     /// A signal that nobody waits for.
     #[must_use]
     pub fn new() -> Self {
-        Self { sleepers: CachePadded::new(AtomicUsize::new(0)), bulk: AtomicUsize::new(0), event: Event::new() }
+        Self { sleepers: CachePadded::new(AtomicUsize::new(0)), first: Crowd::new(forks()) }
     }
 
     /// Registers a waiter. What it waits for must be looked at *after* this call and before the wait.
     pub fn waiter(&self) -> Waiter<'_> {
+        let crowd = self.crowd();
         self.sleepers.fetch_add(1, Ordering::SeqCst);
-        Waiter { listener: Some(self.event.listen()), signal: self, bulk: false }
+        Waiter { listener: Some(crowd.event.listen()), signal: self, crowd, bulk: false }
+    }
+
+    /// Those who wait in this process.
+    fn crowd(&self) -> &Crowd {
+        let process = forks();
+        let mut crowd = &self.first;
+        while crowd.process != process {
+            crowd = crowd.next.get_or_init(|| {
+                // Nobody of this process is among the sleepers yet, since whoever registers comes here first.
+                self.sleepers.store(0, Ordering::SeqCst);
+                Box::new(Crowd::new(process))
+            });
+        }
+        crowd
     }
 
     /// [`waiter`](Self::waiter) for one that may need more than what it is woken for. While there is such a waiter, each
     /// [`wake`](Self::wake) wakes all: a free place offered to somebody who needs ten would otherwise be lost on him,
     /// and the one behind him who needs one would sleep on.
     pub fn bulk_waiter(&self) -> Waiter<'_> {
-        self.bulk.fetch_add(1, Ordering::SeqCst);
+        self.crowd().bulk.fetch_add(1, Ordering::SeqCst);
         let mut waiter = self.waiter();
         waiter.bulk = true;
         waiter
@@ -104,8 +177,9 @@ impl Signal {
     /// wakes all. Costs little when nobody sleeps.
     #[cold]
     pub fn wake(&self, count: usize) {
-        let bulk = self.bulk.load(Ordering::SeqCst) != 0;
-        self.event.notify(if bulk { usize::MAX } else { count });
+        let crowd = self.crowd();
+        let bulk = crowd.bulk.load(Ordering::SeqCst) != 0;
+        crowd.event.notify(if bulk { usize::MAX } else { count });
     }
 }
 
@@ -150,15 +224,18 @@ pub struct Waiter<'a> {
     /// Present until it was woken.
     listener: Option<EventListener>,
     signal: &'a Signal,
+    crowd: &'a Crowd,
     bulk: bool,
 }
 
 impl Waiter<'_> {
     /// Blocks until it is woken (true) or `deadline` has passed (false); `None` waits for ever.
     ///
-    /// After false it still has its place in the queue and can wait on; once woken, it answers true at once.
+    /// After false it still has its place in the queue and can wait on; once woken, it answers true at once. So it does
+    /// in a forked child, where the place that it had in the parent is worth nothing.
     #[must_use = "false means that the deadline has passed"]
     pub fn wait_until(&mut self, deadline: Option<Instant>) -> bool {
+        self.leave_if_inherited();
         match (self.listener.take(), deadline) {
             (None, _) => true,
             (Some(listener), None) => {
@@ -172,12 +249,23 @@ impl Waiter<'_> {
             }
         }
     }
+
+    /// Gives up a place in the list of another process; true if it was one. Its list must not be touched: one who is not
+    /// there any more may hold its lock.
+    fn leave_if_inherited(&mut self) -> bool {
+        let inherited = self.crowd.process != forks();
+        if inherited {
+            mem::forget(self.listener.take());
+        }
+        inherited
+    }
 }
 
 impl Future for Waiter<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.leave_if_inherited();
         if let Some(listener) = &mut self.listener {
             ready!(Pin::new(listener).poll(context));
             self.listener = None;
@@ -210,9 +298,12 @@ fn sleep_until(listener: &mut EventListener, deadline: Instant) -> bool {
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
+        if self.leave_if_inherited() {
+            return; // it counts no more: see `Signal::crowd`
+        }
         self.signal.sleepers.fetch_sub(1, Ordering::SeqCst);
         if self.bulk {
-            self.signal.bulk.fetch_sub(1, Ordering::SeqCst);
+            self.crowd.bulk.fetch_sub(1, Ordering::SeqCst);
         }
     }
 }

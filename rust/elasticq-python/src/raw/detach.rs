@@ -8,6 +8,14 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use std::thread;
 
+/// Runs what may run Python code, and so may come to a point at which the interpreter takes this thread off.
+pub fn stopping_here<T>(run: impl FnOnce() -> T) -> T {
+    let stop = StopThisThread;
+    let result = run();
+    std::mem::forget(stop);
+    result
+}
+
 /// `Python::detach` that survives the interpreter. `wait` must touch nothing of Python.
 pub fn detached<T>(_: Python<'_>, wait: impl FnOnce() -> T) -> T {
     // SAFETY: attached.
@@ -29,12 +37,12 @@ impl Drop for Detached {
     }
 }
 
-/// Dropped only by the unwinding of `pthread_exit`.
+/// Dropped only by unwinding: that of `pthread_exit`, or of a panic, which may go on.
 struct StopThisThread;
 
 impl Drop for StopThisThread {
     fn drop(&mut self) {
-        loop {
+        while !thread::panicking() {
             thread::park();
         }
     }

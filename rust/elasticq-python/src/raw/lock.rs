@@ -3,10 +3,11 @@
 //! The ring is touched only while attached to the interpreter, and nothing under its lock can let go of the interpreter
 //! (see `lib`). So where there is an interpreter lock, whoever touches a ring holds that already, and the ring's own lock
 //! need only see to it that the rule is kept: a flag, without the four locked instructions that a put and a get through
-//! a full lock spend most of their time on. Free-threaded builds have no such lock and take a full one.
+//! a full lock spend most of their time on. Free-threaded builds have no such lock and take a full one: the crate's own,
+//! made for such short sections under heavy use.
 
 #[cfg(Py_GIL_DISABLED)]
-pub use parking_lot::RawMutex as RingLock;
+pub use elasticq::PatientLock as RingLock;
 
 #[cfg(not(Py_GIL_DISABLED))]
 pub use flag::RingLock;

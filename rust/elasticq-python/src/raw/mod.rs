@@ -2,7 +2,10 @@
 
 use pyo3::prelude::*;
 
+pub mod calls;
+pub mod coroutine;
 pub mod detach;
+pub mod interpreter;
 pub mod lists;
 pub mod lock;
 

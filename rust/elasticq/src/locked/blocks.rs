@@ -23,6 +23,60 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         self.put(item)
     }
 
+    /// Adds `item` only where that is plain sailing: the lock is free, the ring has room as it is, no thread waits, and
+    /// `may`, which is asked **under the lock**, says yes. Otherwise nothing has happened and the item comes back; it may
+    /// still go in by [`offer_again`](Self::offer_again).
+    ///
+    /// Never blocks, allocates or wakes anybody; does not panic unless `may` does.
+    ///
+    /// # Errors
+    /// The item, where more would have to be done or asked.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let one = Config::default().with_initial_capacity(1).with_min_capacity(1);
+    /// let buffer = DynamicCircularBuffer::new(one)?;
+    /// assert_eq!(buffer.offer_plain('a', || false), Err('a'));
+    /// assert_eq!(buffer.offer_plain('a', || true), Ok(()));
+    /// assert_eq!(buffer.offer_plain('b', || true), Err('b')); // it would have to grow
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    #[inline(always)]
+    pub fn offer_plain(&self, item: T, may: impl FnOnce() -> bool) -> Result<(), T> {
+        let Some(mut ring) = self.ring.try_lock() else { return Err(item) };
+        if !may() {
+            return Err(item);
+        }
+        ring.push_plain(item)
+    }
+
+    /// Takes the oldest item only where that is plain sailing: as [`offer_plain`](Self::offer_plain), with nothing that
+    /// the ring would shrink after. `None` otherwise, also where there is no item; [`try_pop`](Self::try_pop) then tells.
+    ///
+    /// Never blocks, frees memory or wakes anybody; does not panic unless `may` does.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push_batch(vec![1, 2])?;
+    /// assert_eq!(buffer.take_plain(|| true), Some(1));
+    /// assert_eq!(buffer.take_plain(|| false), None);
+    /// assert_eq!(buffer.try_pop(), Ok(2));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    #[inline(always)]
+    pub fn take_plain(&self, may: impl FnOnce() -> bool) -> Option<T> {
+        let mut ring = self.ring.try_lock()?;
+        if !may() {
+            return None;
+        }
+        ring.pop_plain()
+    }
+
     /// [`offer_batch`](Self::offer_batch) for callers who will try again: a refusal is not counted.
     ///
     /// # Errors

@@ -1,0 +1,199 @@
+"""`Queue.async_q`: a queue as asyncio knows it. (`Queue.sync_q` needs no class: it is the queue itself.)
+
+Its errors belong to three families, ours, the module queue's and asyncio's. They are made when the first one
+is needed, since `import elasticq` does not import asyncio.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ._errors import Empty, Full, QueueError, ShutDown
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from ._queue import Queue
+
+T = TypeVar("T")
+
+
+class AsyncQueue(Generic[T]):
+    """A queue with the interface of `asyncio.Queue`, as `Queue.async_q` gives it.
+
+    Unlike asyncio's own it serves any number of event loops and threads at once, and `shutdown`, which came
+    with Python 3.13, is there on every Python. It holds nothing itself: any two views of one queue are equal.
+
+    Its errors are ours as well as asyncio's: `except asyncio.QueueEmpty` and `except elasticq.Empty` both
+    catch what `get_nowait` raises. ShutDown is also an asyncio.QueueShutDown, where Python has that.
+
+    Args:
+        queue: The queue to be seen.
+
+    Example:
+        >>> import asyncio
+        >>> async def main():
+        ...     queue = Queue(maxsize=1).async_q
+        ...     await queue.put("a")
+        ...     try:
+        ...         queue.put_nowait("b")
+        ...     except asyncio.QueueFull:
+        ...         return await queue.get()
+        >>> asyncio.run(main())
+        'a'
+    """
+
+    __slots__ = ("_queue",)
+
+    def __init__(self, queue: Queue[T]) -> None:
+        self._queue = queue
+
+    def put(self, item: T) -> Coroutine[Any, Any, None]:
+        """Add an item, waiting for room if need be: `Queue.aput`.
+
+        Raises:
+            ShutDown: The queue was shut down.
+        """
+        return self._queue._aput(item, _as_asyncio)
+
+    def put_nowait(self, item: T) -> None:
+        """Add an item if there is room at once. Needs no event loop.
+
+        Raises:
+            Full: There is no room; also an asyncio.QueueFull.
+            ShutDown: The queue was shut down.
+        """
+        try:
+            self._queue.put_nowait(item)
+        except QueueError as error:
+            raise _as_asyncio(error) from None
+
+    def get(self) -> Coroutine[Any, Any, T]:
+        """Take the oldest item, waiting for one if need be: `Queue.aget`.
+
+        Raises:
+            ShutDown: There is none, and the queue was shut down.
+        """
+        return self._queue._aget(_as_asyncio)
+
+    def get_nowait(self) -> T:
+        """Take the oldest item if there is one. Needs no event loop.
+
+        Raises:
+            Empty: There is none; also an asyncio.QueueEmpty.
+            ShutDown: There is none, and the queue was shut down.
+        """
+        try:
+            return self._queue.get_nowait()
+        except QueueError as error:
+            raise _as_asyncio(error) from None
+
+    def qsize(self) -> int:
+        """Give the number of items now (int)."""
+        return self._queue.qsize()
+
+    def empty(self) -> bool:
+        """Tell whether there is no item now."""
+        return self._queue.empty()
+
+    def full(self) -> bool:
+        """Tell whether there is no room now; never, where there is no limit."""
+        return self._queue.full()
+
+    @property
+    def maxsize(self) -> int:
+        """The most items the queue may hold (int); zero or below: no limit."""
+        return self._queue.maxsize
+
+    def task_done(self) -> None:
+        """Say that an item which was taken has been dealt with.
+
+        Raises:
+            ValueError: It was called more often than items were put.
+        """
+        self._queue.task_done()
+
+    def join(self) -> Coroutine[Any, Any, None]:
+        """Wait until every item that was put has been taken and reported with `task_done`: `Queue.ajoin`."""
+        return self._queue.ajoin()
+
+    @property
+    def unfinished_tasks(self) -> int:
+        """Items that were put and not yet reported as done (int)."""
+        return self._queue.unfinished_tasks
+
+    def shutdown(self, immediate: bool = False) -> None:
+        """Refuse items from now on and wake everybody who waits: `Queue.shutdown`.
+
+        Args:
+            immediate: Whether to drop what is inside, too; for `join` it then counts as done.
+        """
+        self._queue.shutdown(immediate)
+
+    def close(self) -> None:
+        """Refuse items from now on and wake everybody who waits: `shutdown()`."""
+        self._queue.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the queue was shut down (bool)."""
+        return self._queue.is_shutdown
+
+    async def wait_closed(self) -> None:
+        """Wait until whoever was woken by closing has had a turn in this event loop.
+
+        Raises:
+            RuntimeError: The queue was not shut down.
+        """
+        await wait_closed(self._queue)
+
+    async def aclose(self) -> None:
+        """Do `close()`, then `wait_closed()`."""
+        self.close()
+        await wait_closed(self._queue)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, AsyncQueue):
+            return self._queue is other._queue
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((AsyncQueue, id(self._queue)))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at {id(self):#x} of {self._queue!r}>"
+
+
+async def wait_closed(queue: Queue[Any]) -> None:
+    """What `wait_closed` does, for a queue and for its view."""
+    from asyncio import sleep
+
+    if not queue.is_shutdown:
+        raise RuntimeError("waiting for a queue to be closed that was not shut down")
+    await sleep(0)
+
+
+def _as_asyncio(error: QueueError) -> QueueError:
+    """The same error as one that is also asyncio's."""
+    ours = type(error)
+    if ours not in _OF_BOTH:
+        _OF_BOTH[ours] = _of_both(ours)
+    return _OF_BOTH[ours](*error.args)
+
+
+_OF_BOTH: dict[type[QueueError], type[QueueError]] = {}
+
+
+def _of_both(ours: type[QueueError]) -> type[QueueError]:
+    import asyncio
+
+    for base, name in ((Empty, "QueueEmpty"), (Full, "QueueFull"), (ShutDown, "QueueShutDown")):
+        theirs = getattr(asyncio, name, None)  # QueueShutDown came with Python 3.13
+        if issubclass(ours, base) and theirs is not None:
+            names: dict[str, Any] = {
+                "__doc__": ours.__doc__,
+                "__module__": ours.__module__,
+                "__reduce__": lambda error: (ours, error.args),  # pickled as what another process knows
+            }
+            return type(ours.__name__, (ours, theirs), names)
+    return ours

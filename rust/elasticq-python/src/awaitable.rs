@@ -1,0 +1,322 @@
+//! `Operation`: what is awaited, as a state machine in place of a coroutine.
+//!
+//! A coroutine of Python's own around a call that doesn't block costs more than the call. This one **does nothing until it
+//! is awaited**, so that one which is dropped has left nothing behind, and then tries at once; who finds what it wants
+//! never suspends. (For single items that much is done by `raw::coroutine` already.) Otherwise it looks again in the next turn of its event loop, for in that time other
+//! tasks and threads get to run and mostly bring it: that costs no future and needs nobody to wake it. Only then it enters
+//! the list of those who wait, tries once more, and suspends with a future.
+//!
+//! A wake-up is only a hint and the item is taken on resumption, so a task that is cancelled at any moment has taken nothing.
+
+use crate::elastic::Elastic;
+use crate::errors;
+use crate::queue::Queue;
+use crate::raw::Item;
+use crate::raw::coroutine;
+use crate::store::{Store, Waiting};
+use elasticq::BufferError;
+use pyo3::PyTraverseError;
+use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration};
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyList;
+use pyo3::{IntoPyObjectExt, intern};
+use std::vec;
+
+/// What is to be done.
+pub enum Aim {
+    /// Taking an item.
+    Get,
+    /// Taking an item in `async for`.
+    Next,
+    /// Taking up to so many items.
+    GetMany(usize),
+    /// Adding an item.
+    Put(Option<Item>),
+    /// Adding these items, piece by piece.
+    PutMany(vec::IntoIter<Item>),
+    /// Waiting until all tasks are done.
+    Join,
+}
+
+impl Aim {
+    const fn waiting(&self) -> Waiting {
+        match self {
+            Self::Get | Self::Next | Self::GetMany(_) => Waiting::Item,
+            Self::Put(_) | Self::PutMany(_) => Waiting::Room,
+            Self::Join => Waiting::TasksDone,
+        }
+    }
+}
+
+enum Stage {
+    New,
+    /// It has given way to others once.
+    GaveWay,
+    /// In the list of those who wait, at this place, or taken from there by whoever woke it.
+    Waiting(u64),
+    Ended,
+}
+
+/// What comes of a step.
+pub enum Step {
+    /// To be handed to the event loop's task: None, or a future to wait for.
+    Suspend(Item),
+    Return(Item),
+}
+
+/// A queue's answer that may take a while. Await it, once; it does nothing before.
+#[pyclass(module = "elasticq._core")]
+pub struct Operation {
+    queue: Py<Elastic>,
+    aim: Aim,
+    stage: Stage,
+    /// Makes of an exception the one to be raised.
+    translate: Option<Item>,
+}
+
+impl Operation {
+    pub const fn new(queue: Py<Elastic>, aim: Aim, translate: Option<Item>) -> Self {
+        Self { queue, aim, stage: Stage::New, translate }
+    }
+
+    /// It has tried in an earlier turn of its event loop already.
+    pub fn has_given_way(&mut self) {
+        self.stage = Stage::GaveWay;
+    }
+
+    fn store(&self) -> &Store {
+        &self.queue.get().store
+    }
+
+    #[inline]
+    pub fn resume(&mut self, py: Python<'_>) -> PyResult<Step> {
+        let stage = std::mem::replace(&mut self.stage, Stage::Ended);
+        if let Stage::New = stage {
+            if let Some(result) = self.attempt(py)? {
+                return Ok(Step::Return(result));
+            }
+        }
+        self.resume_waiting(py, stage)
+    }
+
+    #[cold]
+    fn resume_waiting(&mut self, py: Python<'_>, stage: Stage) -> PyResult<Step> {
+        let which = self.aim.waiting();
+        let place = match stage {
+            // Not before those who wait already.
+            Stage::New if self.store().is_anybody_waiting(which) => None,
+            Stage::New => {
+                self.stage = Stage::GaveWay;
+                return Ok(Step::Suspend(py.None()));
+            }
+            Stage::GaveWay => None,
+            Stage::Waiting(place) => {
+                self.store().leave(which, place);
+                Some(place)
+            }
+            Stage::Ended => return Err(PyRuntimeError::new_err("cannot reuse what was already awaited")),
+        };
+        if let Some(result) = self.attempt(py)? {
+            return Ok(Step::Return(result));
+        }
+        let (event_loop, future) = new_future(py)?;
+        let place = self.store().enter(which, event_loop, future.clone().unbind(), place);
+        self.stage = Stage::Waiting(place);
+        // Whoever changed the queue before we entered did not see us.
+        match self.attempt(py) {
+            Ok(None) => Ok(Step::Suspend(future.unbind())),
+            settled => {
+                self.end(py);
+                settled.map(|result| Step::Return(result.unwrap_or_else(|| py.None())))
+            }
+        }
+    }
+
+    /// Tries it once. `None`: not yet.
+    #[inline]
+    fn attempt(&mut self, py: Python<'_>) -> PyResult<Option<Item>> {
+        let store = &self.queue.get().store;
+        let failed = match &mut self.aim {
+            Aim::Get | Aim::Next => match store.take(py) {
+                Ok(item) => return Ok(Some(item)),
+                Err(error) => error,
+            },
+            Aim::Put(item) => match store.offer(py, item.take().unwrap_or_else(|| py.None())) {
+                Ok(()) => return Ok(Some(py.None())),
+                Err(rejected) => {
+                    let (reason, refused) = rejected.into_parts();
+                    *item = Some(refused);
+                    reason
+                }
+            },
+            Aim::GetMany(max) => match store.take_many(py, *max)? {
+                Ok(list) => return Ok(Some(list.into_any().unbind())),
+                Err(error) => error,
+            },
+            Aim::PutMany(items) => match store.offer_some(py, items) {
+                Ok(()) if items.len() == 0 => return Ok(Some(py.None())),
+                Ok(()) => return Ok(None),
+                Err(error) => error,
+            },
+            Aim::Join => {
+                let queue = self.queue.bind(py).cast::<Queue>()?;
+                return Ok((queue.get().unfinished(queue) == 0).then(|| py.None()));
+            }
+        };
+        self.failed(py, &failed)
+    }
+
+    #[cold]
+    fn failed(&mut self, py: Python<'_>, error: &BufferError) -> PyResult<Option<Item>> {
+        match (&self.aim, error) {
+            (Aim::Get | Aim::Next | Aim::GetMany(_), BufferError::Empty) => return Ok(None),
+            (Aim::Put(_) | Aim::PutMany(_), error) if error.is_capacity_error() => return Ok(None),
+            (Aim::Next, BufferError::Closed) => return Err(PyStopAsyncIteration::new_err(())),
+            (Aim::Put(_), _) => self.store().buffer.refused(error, 1),
+            (Aim::PutMany(items), _) => self.store().buffer.refused(error, items.len()),
+            _ => {}
+        }
+        let mut raised = errors::to_python(py, error);
+        if let Some(translate) = &self.translate {
+            raised = translate.bind(py).call1((raised,)).map_or_else(|failed| failed, PyErr::from_value);
+        }
+        Err(self.with_remaining(py, raised))
+    }
+
+    /// Gives an exception that cuts a batch short the list of what was not added.
+    fn with_remaining(&mut self, py: Python<'_>, raised: PyErr) -> PyErr {
+        let Aim::PutMany(items) = &mut self.aim else { return raised };
+        let attached = PyList::new(py, std::mem::take(items))
+            .and_then(|items| raised.value(py).setattr(intern!(py, "remaining"), items));
+        attached.map_or_else(|failed| failed, |()| raised)
+    }
+
+    /// Ends the waiting before it has come to its aim.
+    fn end(&mut self, py: Python<'_>) {
+        if let Stage::Waiting(place) = std::mem::replace(&mut self.stage, Stage::Ended) {
+            self.store().abandon(py, self.aim.waiting(), place);
+        }
+    }
+}
+
+#[pymethods]
+impl Operation {
+    const fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    const fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<Item>> {
+        match self.resume(py)? {
+            Step::Suspend(future) => Ok(Some(future)),
+            // An iterator that ends without an exception stands for None, and is cheaper.
+            Step::Return(value) if value.is_none(py) => Ok(None),
+            Step::Return(value) => Err(PyStopIteration::new_err((value,))),
+        }
+    }
+
+    /// Go on, as a coroutine does.
+    fn send(&mut self, py: Python<'_>, value: Item) -> PyResult<Item> {
+        drop(value);
+        match self.resume(py)? {
+            Step::Suspend(future) => Ok(future),
+            Step::Return(value) => Err(PyStopIteration::new_err((value,))),
+        }
+    }
+
+    /// End with an exception, as a coroutine does. Nothing has been taken; what a batch had not yet added is in the
+    /// exception's `remaining`.
+    #[pyo3(signature = (kind, value=None, traceback=None, /))]
+    fn throw(
+        &mut self,
+        py: Python<'_>,
+        kind: Bound<'_, PyAny>,
+        value: Option<Bound<'_, PyAny>>,
+        traceback: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Item> {
+        drop(traceback);
+        self.end(py);
+        let raised = PyErr::from_value(match value {
+            Some(value) if value.is_instance(&kind).unwrap_or(false) => value,
+            Some(value) => kind.call1((value,))?,
+            None => kind,
+        });
+        Err(self.with_remaining(py, raised))
+    }
+
+    /// End, as a coroutine does. Nothing has been taken.
+    fn close(&mut self, py: Python<'_>) {
+        self.end(py);
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.queue)?;
+        visit.call(&self.translate)?;
+        match &self.aim {
+            Aim::Put(item) => visit.call(item),
+            Aim::PutMany(items) => items.as_slice().iter().try_for_each(|item| visit.call(item)),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&mut self, py: Python<'_>) {
+        self.end(py);
+        self.aim = Aim::Join;
+    }
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        if let Stage::Waiting(_) = self.stage {
+            Python::attach(|py| {
+                // It may be dropped while an exception is on its way.
+                let raised = PyErr::take(py);
+                self.end(py);
+                if let Some(raised) = raised {
+                    raised.restore(py);
+                }
+            });
+        }
+    }
+}
+
+/// Takes item by item, waiting for each, until the queue was shut down and is empty.
+#[pyclass(frozen, generic, module = "elasticq._core")]
+pub struct AsyncConsumer {
+    queue: Py<Elastic>,
+}
+
+impl AsyncConsumer {
+    pub const fn new(queue: Py<Elastic>) -> Self {
+        Self { queue }
+    }
+}
+
+#[pymethods]
+impl AsyncConsumer {
+    const fn __aiter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __anext__(&self, py: Python<'_>) -> PyResult<Item> {
+        coroutine::awaitable(py, self.queue.clone_ref(py), None, None, true)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.queue)
+    }
+}
+
+/// The event loop that runs in this thread, and a future of it that says it is awaited.
+fn new_future(py: Python<'_>) -> PyResult<(Py<PyAny>, Bound<'_, PyAny>)> {
+    static RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let event_loop = RUNNING_LOOP.import(py, "asyncio", "get_running_loop")?.call0()?;
+    let future = event_loop.call_method0(intern!(py, "create_future"))?;
+    future.setattr(intern!(py, "_asyncio_future_blocking"), true.into_bound_py_any(py)?)?;
+    Ok((event_loop.unbind(), future))
+}

@@ -1,0 +1,291 @@
+//! Entries of the innermost calls: a put or a get that is plain sailing doesn't go through PyO3.
+//!
+//! A method of PyO3's notes that the thread is attached, catches panics, takes the arguments apart and returns its result
+//! through memory. Around a put of a few nanoseconds that is a third of the call. So these methods get an entry that makes
+//! one **attempt**: it adds or takes an item where the buffer has nothing else to do (`Store::offer_plain`, `take_plain`).
+//! If that fails, nothing has happened, and the entry goes on into the method as PyO3 made it, with the same arguments:
+//! whatever waits, grows, wakes, raises or may panic stands there, once.
+//!
+//! An attempt runs without what PyO3 sets up around a call. So it does not panic, drops no `Py`, and calls nothing of
+//! Python but the counting of references.
+
+use crate::buffer::DynamicCircularBuffer;
+use crate::elastic::Elastic;
+use crate::queue::Queue;
+use crate::raw::{Item, coroutine};
+use pyo3::PyTypeInfo;
+use pyo3::exceptions::PySystemError;
+use pyo3::ffi::{self, METH_FASTCALL, METH_KEYWORDS, METH_NOARGS, Py_ssize_t, PyObject};
+use pyo3::prelude::*;
+use std::ffi::c_int;
+use std::ptr;
+use std::sync::OnceLock;
+
+/// A method that gets an entry.
+trait Method {
+    type Class: PyTypeInfo;
+    const NAME: &'static str;
+
+    /// A new reference to the result; null: nothing has happened. There are `count` arguments.
+    ///
+    /// # Safety
+    /// `count` objects, which the caller holds, are at `arguments`.
+    unsafe fn attempt(
+        py: Python<'_>,
+        queue: Borrowed<'_, '_, Elastic>,
+        arguments: *const *mut PyObject,
+        count: Py_ssize_t,
+    ) -> *mut PyObject;
+
+    /// The method as PyO3 made it.
+    fn made() -> &'static OnceLock<Made>;
+}
+
+const WITH_ARGUMENTS: c_int = METH_FASTCALL | METH_KEYWORDS;
+
+/// The two ways in which PyO3 makes these methods.
+enum Made {
+    WithArguments(ffi::PyCFunctionFastWithKeywords),
+    WithoutArguments(ffi::PyCFunction),
+}
+
+macro_rules! methods {
+    ($($method:ident = $class:ty, $name:literal, $attempt:path;)*) => {
+        $(
+            struct $method;
+
+            impl Method for $method {
+                type Class = $class;
+                const NAME: &'static str = $name;
+
+                #[inline(always)]
+                unsafe fn attempt(
+                    py: Python<'_>,
+                    queue: Borrowed<'_, '_, Elastic>,
+                    arguments: *const *mut PyObject,
+                    count: Py_ssize_t,
+                ) -> *mut PyObject {
+                    // SAFETY: the caller's promise.
+                    unsafe { $attempt(py, queue, arguments, count) }
+                }
+
+                fn made() -> &'static OnceLock<Made> {
+                    static MADE: OnceLock<Made> = OnceLock::new();
+                    &MADE
+                }
+            }
+        )*
+
+        /// Gives the methods their entries. Names, docstrings and signatures stay.
+        pub fn install(py: Python<'_>) -> PyResult<()> {
+            $(give_entry::<$method>(py)?;)*
+            Ok(())
+        }
+    };
+}
+
+methods! {
+    Put = Queue, "put", add;
+    PutNowait = Queue, "put_nowait", add;
+    Get = Queue, "get", take;
+    GetNowait = Queue, "get_nowait", take;
+    Push = DynamicCircularBuffer, "push", add;
+    Pop = DynamicCircularBuffer, "pop", take;
+    Poll = Elastic, "_poll", take_or;
+    Aget = Elastic, "aget", later_take;
+    Aput = Elastic, "aput", later_add;
+}
+
+/// With the item alone: adds it, gives None.
+///
+/// # Safety
+/// As [`Method::attempt`].
+#[inline(always)]
+unsafe fn add(
+    py: Python<'_>,
+    queue: Borrowed<'_, '_, Elastic>,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+) -> *mut PyObject {
+    if count != 1 {
+        return ptr::null_mut();
+    }
+    // SAFETY: there is one.
+    let object = unsafe { *arguments };
+    // SAFETY: an object that the caller holds. The reference is counted before anybody else can see the item.
+    let Some(item) = (unsafe { Bound::from_borrowed_ptr_or_opt(py, object) }) else { return ptr::null_mut() };
+    match queue.get().store.offer_plain(item.unbind()) {
+        Ok(()) => py.None().into_ptr(),
+        Err(item) => {
+            // SAFETY: the reference counted above; the caller holds another one, so nothing is freed.
+            unsafe { ffi::Py_DECREF(item.into_ptr()) };
+            ptr::null_mut()
+        }
+    }
+}
+
+/// Without arguments: takes an item, gives it.
+///
+/// # Safety
+/// As [`Method::attempt`].
+#[inline(always)]
+unsafe fn take(
+    _: Python<'_>,
+    queue: Borrowed<'_, '_, Elastic>,
+    _: *const *mut PyObject,
+    count: Py_ssize_t,
+) -> *mut PyObject {
+    if count == 0 { taken(queue) } else { ptr::null_mut() }
+}
+
+/// With what to give where there is no item alone: takes an item, gives it.
+///
+/// # Safety
+/// As [`Method::attempt`].
+#[inline(always)]
+unsafe fn take_or(
+    _: Python<'_>,
+    queue: Borrowed<'_, '_, Elastic>,
+    _: *const *mut PyObject,
+    count: Py_ssize_t,
+) -> *mut PyObject {
+    if count == 1 { taken(queue) } else { ptr::null_mut() }
+}
+
+/// Without arguments: gives what takes an item when it is awaited.
+///
+/// # Safety
+/// As [`Method::attempt`].
+#[inline(always)]
+unsafe fn later_take(
+    py: Python<'_>,
+    queue: Borrowed<'_, '_, Elastic>,
+    _: *const *mut PyObject,
+    count: Py_ssize_t,
+) -> *mut PyObject {
+    if count == 0 { later(py, queue, None) } else { ptr::null_mut() }
+}
+
+/// With the item alone: gives what adds it when it is awaited.
+///
+/// # Safety
+/// As [`Method::attempt`].
+#[inline(always)]
+unsafe fn later_add(
+    py: Python<'_>,
+    queue: Borrowed<'_, '_, Elastic>,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+) -> *mut PyObject {
+    if count != 1 {
+        return ptr::null_mut();
+    }
+    // SAFETY: there is one.
+    let object = unsafe { *arguments };
+    // SAFETY: an object that the caller holds.
+    match unsafe { Bound::from_borrowed_ptr_or_opt(py, object) } {
+        Some(item) => later(py, queue, Some(item.unbind())),
+        None => ptr::null_mut(),
+    }
+}
+
+#[inline(always)]
+fn later(py: Python<'_>, queue: Borrowed<'_, '_, Elastic>, item: Option<Item>) -> *mut PyObject {
+    match coroutine::awaitable(py, queue.to_owned().unbind(), item, None, false) {
+        Ok(awaitable) => awaitable.into_ptr(),
+        Err(no_memory) => {
+            std::mem::forget(no_memory); // the method as PyO3 made it finds the same, and raises it
+            ptr::null_mut()
+        }
+    }
+}
+
+#[inline(always)]
+fn taken(queue: Borrowed<'_, '_, Elastic>) -> *mut PyObject {
+    queue.get().store.take_plain().map_or(ptr::null_mut(), Item::into_ptr)
+}
+
+/// The attempt on the object whose method was called.
+///
+/// # Safety
+/// As [`Method::attempt`], and `slf` is an `M::Class`.
+#[inline(always)]
+unsafe fn attempt<M: Method>(slf: *mut PyObject, arguments: *const *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
+    // SAFETY: attached.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: an object, which the caller holds.
+    let Some(object) = (unsafe { Borrowed::from_ptr_or_opt(py, slf) }) else { return ptr::null_mut() };
+    // SAFETY: `M::Class` is `Elastic` or derives from it.
+    let queue = unsafe { object.cast_unchecked::<Elastic>() };
+    // SAFETY: the caller's promise.
+    unsafe { M::attempt(py, queue, arguments, count) }
+}
+
+unsafe extern "C" fn with_arguments<M: Method>(
+    slf: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    keywords: *mut PyObject,
+) -> *mut PyObject {
+    if keywords.is_null() {
+        // SAFETY: the interpreter calls a method while attached, with an object of its class and the arguments it says.
+        let result = unsafe { attempt::<M>(slf, arguments, count) };
+        if !result.is_null() {
+            return result;
+        }
+    }
+    match M::made().get() {
+        // SAFETY: the method, with its own arguments.
+        Some(Made::WithArguments(method)) => unsafe { method(slf, arguments, count, keywords) },
+        _ => ptr::null_mut(), // never: `give_entry` has set it before the entry is called
+    }
+}
+
+unsafe extern "C" fn without_arguments<M: Method>(slf: *mut PyObject, nothing: *mut PyObject) -> *mut PyObject {
+    // SAFETY: the interpreter calls a method while attached, with an object of its class; there are no arguments.
+    let result = unsafe { attempt::<M>(slf, ptr::null(), 0) };
+    if !result.is_null() {
+        return result;
+    }
+    match M::made().get() {
+        // SAFETY: the method, with its own arguments.
+        Some(Made::WithoutArguments(method)) => unsafe { method(slf, nothing) },
+        _ => ptr::null_mut(), // never: `give_entry` has set it before the entry is called
+    }
+}
+
+/// Puts a method with the entry into the class in place of the method without.
+fn give_entry<M: Method>(py: Python<'_>) -> PyResult<()> {
+    if M::made().get().is_some() {
+        return Ok(()); // the module was loaded before
+    }
+    let unexpected = |what: &str| PySystemError::new_err(format!("{}: {what}", M::NAME));
+    let class = py.get_type::<M::Class>();
+    let method = class.getattr(M::NAME)?;
+    if method.get_type_ptr() != ptr::addr_of_mut!(ffi::PyMethodDescr_Type) {
+        return Err(unexpected("not a method"));
+    }
+    // SAFETY: that type's objects have this layout.
+    let definition = unsafe { (*method.as_ptr().cast::<ffi::PyMethodDescrObject>()).d_method };
+    // SAFETY: the definition lives as long as the class.
+    let mut definition = unsafe { *definition };
+    let made = match definition.ml_flags {
+        // SAFETY: what the flags say.
+        WITH_ARGUMENTS => Made::WithArguments(unsafe { definition.ml_meth.PyCFunctionFastWithKeywords }),
+        // SAFETY: what the flags say.
+        METH_NOARGS => Made::WithoutArguments(unsafe { definition.ml_meth.PyCFunction }),
+        _ => return Err(unexpected("of a kind that gets no entry")),
+    };
+    definition.ml_meth = match made {
+        Made::WithArguments(_) => ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: with_arguments::<M> },
+        Made::WithoutArguments(_) => ffi::PyMethodDefPointer { PyCFunction: without_arguments::<M> },
+    };
+    M::made().get_or_init(|| made);
+    // A definition lives as long as the methods made of it: for good.
+    let definition = Box::leak(Box::new(definition));
+    // SAFETY: attached, a class and a complete definition.
+    let entered = unsafe { ffi::PyDescr_NewMethod(class.as_type_ptr(), definition) };
+    // SAFETY: a new reference, or null with the exception set.
+    let entered = unsafe { Bound::from_owned_ptr_or_err(py, entered) }?;
+    class.setattr(M::NAME, entered)
+}

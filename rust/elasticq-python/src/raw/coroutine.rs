@@ -1,0 +1,527 @@
+//! `Awaitable`: what `aget` and `aput` return, as thin as the interpreter allows.
+//!
+//! Awaiting asks an object for an iterator and that for its first value; an iterator that ends at once has not suspended.
+//! So the quick way is one call that takes the item and says that there is no more. All else (suspending, exceptions,
+//! `send`, `throw`, `close`) is done by an [`Operation`], which is made when it is first needed and to which everything is
+//! then passed on.
+//!
+//! This is a type made by hand because PyO3's own objects cost more to make and to drop than the item to take. PyO3 does
+//! not know that these functions run attached, so they hold references as `Bound`, whose drop does not ask, and do what may
+//! drop others within `Python::attach`.
+
+use super::Item;
+use crate::awaitable::{Aim, Operation, Step};
+use crate::elastic::Elastic;
+use crate::store::Waiting;
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::ffi::{self, PyObject};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyTuple, PyType};
+use std::ffi::{CStr, c_int, c_uint, c_void};
+use std::mem::offset_of;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+
+/// The layout of the objects.
+#[repr(C)]
+struct Awaitable {
+    head: PyObject,
+    contents: Contents,
+}
+
+/// Taken apart by `dealloc`, and never dropped.
+struct Contents {
+    /// One of the constants below.
+    stage: AtomicU8,
+    /// For `async for`.
+    next: bool,
+    queue: Py<Elastic>,
+    /// What is to be put; nothing for taking. It belongs to whoever has made the stage `BUSY`.
+    item: Slot,
+    /// See `Operation`.
+    translate: Slot,
+    /// The `Operation`, for good.
+    operation: Slot,
+    /// The `StopIteration` that has handed over the item, to be used again.
+    stop: Slot,
+}
+
+const NEW: u8 = 0;
+/// It has given way to others once.
+const GAVE_WAY: u8 = 1;
+/// Somebody is at it, or it has ended.
+const BUSY: u8 = 2;
+/// `operation` does it.
+const PASSED_ON: u8 = 3;
+
+/// A place for a reference. Its users see to it that no two of them change it at once.
+struct Slot(AtomicPtr<PyObject>);
+
+impl Slot {
+    fn new(object: Option<Item>) -> Self {
+        Self(AtomicPtr::new(object.map_or(ptr::null_mut(), Py::into_ptr)))
+    }
+
+    fn pointer(&self) -> *mut PyObject {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, object: Bound<'_, PyAny>) {
+        self.0.store(object.into_ptr(), Ordering::Relaxed);
+    }
+
+    /// A second reference.
+    fn get<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        // SAFETY: null, or an object to which this place holds a reference.
+        unsafe { Bound::from_borrowed_ptr_or_opt(py, self.pointer()) }
+    }
+
+    fn take<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let object = self.pointer();
+        self.0.store(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: null, or a reference which was that of this place.
+        unsafe { Bound::from_owned_ptr_or_opt(py, object) }
+    }
+}
+
+/// Where the contents of an object are.
+const fn place(object: *mut PyObject) -> *mut Contents {
+    object.wrapping_byte_add(offset_of!(Awaitable, contents)).cast()
+}
+
+/// Makes one that takes an item, or puts one. `next`: for `async for`.
+#[inline]
+pub fn awaitable(
+    py: Python<'_>,
+    queue: Py<Elastic>,
+    item: Option<Item>,
+    translate: Option<Item>,
+    next: bool,
+) -> PyResult<Item> {
+    let object = match spare::take_object(py)? {
+        Some(object) => object,
+        None => {
+            let class = class(py)?.as_ptr().cast::<ffi::PyTypeObject>();
+            // SAFETY: attached; a type of objects with this layout that the collector looks at.
+            unsafe { ffi::PyObject_GC_New::<PyObject>(class) }
+        }
+    };
+    if object.is_null() {
+        return Err(PyErr::fetch(py));
+    }
+    let contents = Contents {
+        stage: AtomicU8::new(NEW),
+        next,
+        queue,
+        item: Slot::new(item),
+        translate: Slot::new(translate),
+        operation: Slot::new(None),
+        stop: Slot::new(None),
+    };
+    // SAFETY: an object that nobody else knows, without contents.
+    unsafe { place(object).write(contents) };
+    // SAFETY: all of it is there now.
+    unsafe { ffi::PyObject_GC_Track(object.cast()) };
+    // SAFETY: a new reference.
+    Ok(unsafe { Bound::from_owned_ptr(py, object) }.unbind())
+}
+
+/// The type.
+#[inline]
+pub fn class(py: Python<'_>) -> PyResult<&Py<PyType>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    CLASS.get_or_try_init(py, || make_class(py))
+}
+
+impl Contents {
+    /// Makes it ours if nobody else is at it, and it has not ended. Gives the stage it was in.
+    #[inline]
+    fn begin(&self) -> Option<u8> {
+        let stage = self.stage.load(Ordering::Relaxed);
+        if stage >= BUSY {
+            return None;
+        }
+        if cfg!(Py_GIL_DISABLED) {
+            return self.stage.compare_exchange(stage, BUSY, Ordering::Acquire, Ordering::Relaxed).ok();
+        }
+        self.stage.store(BUSY, Ordering::Relaxed);
+        Some(stage)
+    }
+
+    /// The quick way, after `begin`: null without an exception (it gave None) or with `StopIteration`. `None`: not this way.
+    #[inline]
+    fn attempt(&self, py: Python<'_>) -> Option<*mut PyObject> {
+        let store = &self.queue.get().store;
+        let Some(item) = self.item.take(py) else {
+            return store.take_quickly().map(|item| stop_iteration(item.into_bound(py), Some(&self.stop)));
+        };
+        match store.offer_quickly(item.unbind()) {
+            Ok(()) => Some(ptr::null_mut()),
+            Err(item) => {
+                self.item.set(item.into_bound(py));
+                None
+            }
+        }
+    }
+
+    /// Whether to look again in the next turn of the event loop before waiting (see `Operation`).
+    #[inline]
+    fn gives_way(&self) -> bool {
+        let store = &self.queue.get().store;
+        let which = if self.item.pointer().is_null() { Waiting::Item } else { Waiting::Room };
+        !store.buffer.is_lock_free() && !store.buffer.is_closed() && !store.is_anybody_waiting(which)
+    }
+
+    /// What does the rest, given the stage if the caller has begun.
+    #[cold]
+    fn operation<'py>(&self, py: Python<'py>, begun: Option<u8>) -> PyResult<Bound<'py, Operation>> {
+        if let Some(stage) = begun.or_else(|| self.begin()) {
+            let aim = match self.item.take(py) {
+                Some(item) => Aim::Put(Some(item.unbind())),
+                None if self.next => Aim::Next,
+                None => Aim::Get,
+            };
+            let translate = self.translate.get(py).map(Bound::unbind);
+            let mut operation = Operation::new(self.queue.clone_ref(py), aim, translate);
+            if stage == GAVE_WAY {
+                operation.has_given_way();
+            }
+            let operation = Bound::new(py, operation)?;
+            self.operation.set(operation.clone().into_any());
+            self.stage.store(PASSED_ON, Ordering::Release);
+            return Ok(operation);
+        }
+        // Acquire: what is passed on was set before.
+        let passed_on = self.stage.load(Ordering::Acquire) == PASSED_ON;
+        match self.operation.get(py).filter(|_| passed_on) {
+            Some(operation) => Ok(operation.cast_into::<Operation>()?),
+            None => Err(PyRuntimeError::new_err("cannot reuse what was already awaited")),
+        }
+    }
+}
+
+/// Sets `StopIteration` with this value; gives null. Nothing needs to be said for None. `keep`: where to leave a second
+/// reference to it, so that it can be used again.
+#[inline]
+fn stop_iteration(value: Bound<'_, PyAny>, keep: Option<&Slot>) -> *mut PyObject {
+    if value.is_none() {
+        return ptr::null_mut();
+    }
+    let Some(stop) = spare::take_stop(value.py()).or_else(|| new_stop(value.py())) else { return ptr::null_mut() };
+    // SAFETY: an instance of `StopIteration` of which nobody else knows.
+    let fields = unsafe { &mut *stop.as_ptr().cast::<ffi::PyStopIterationObject>() };
+    // A new one has None there or nothing, and None never goes.
+    fields.value = value.into_ptr();
+    if let (Some(keep), false) = (keep, cfg!(Py_GIL_DISABLED)) {
+        keep.set(stop.clone());
+    }
+    #[cfg(Py_3_12)]
+    // SAFETY: attached; takes over the reference.
+    unsafe {
+        ffi::PyErr_SetRaisedException(stop.into_ptr());
+    };
+    #[cfg(not(Py_3_12))]
+    // SAFETY: attached, an exception and its class.
+    unsafe {
+        ffi::PyErr_SetObject(stop.get_type().as_ptr(), stop.as_ptr());
+    };
+    ptr::null_mut()
+}
+
+/// A new `StopIteration`, or `None` with the exception set. Calling the class would take twice as long: it makes a tuple of
+/// the arguments and goes through `__init__`.
+fn new_stop(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+    let class = py.get_type::<PyStopIteration>().as_type_ptr();
+    let arguments = PyTuple::empty(py);
+    // SAFETY: a static type.
+    let new = unsafe { (*class).tp_new }?;
+    // SAFETY: attached; it gets its own class, a tuple and no keywords.
+    let made = unsafe { new(class, arguments.as_ptr(), ptr::null_mut()) };
+    // SAFETY: a new reference, or null.
+    unsafe { Bound::from_owned_ptr_or_opt(py, made) }
+}
+
+/// Ends the use of a `StopIteration`: who awaited has taken the value and dropped it. If nobody has kept it and it was not
+/// raised anywhere, it is as good as new without its value.
+fn recycle(stop: Bound<'_, PyAny>) {
+    if stop.get_refcnt() != 1 {
+        return;
+    }
+    // SAFETY: an instance of `StopIteration`, to which nobody else has a reference.
+    let fields = unsafe { &mut *stop.as_ptr().cast::<ffi::PyStopIterationObject>() };
+    #[cfg(Py_3_11)]
+    let noted = !fields.notes.is_null();
+    #[cfg(not(Py_3_11))]
+    let noted = false;
+    let changed = [fields.dict, fields.traceback, fields.context, fields.cause];
+    if noted || changed.iter().any(|field| !field.is_null()) {
+        return;
+    }
+    let value = std::mem::replace(&mut fields.value, ptr::null_mut());
+    // SAFETY: null, or a reference that was the exception's. It is dropped last, since that may run anything.
+    let _value = unsafe { Bound::from_owned_ptr_or_opt(stop.py(), value) };
+    spare::put_stop(stop);
+}
+
+/// Does something through PyO3 and gives a new reference, or null with the exception set.
+#[cold]
+fn patiently(
+    contents: &Contents,
+    call: impl FnOnce(Python<'_>, &Contents) -> PyResult<*mut PyObject>,
+) -> *mut PyObject {
+    Python::attach(|py| {
+        call(py, contents).unwrap_or_else(|error| {
+            error.restore(py);
+            ptr::null_mut()
+        })
+    })
+}
+
+fn resume(operation: &Bound<'_, Operation>) -> PyResult<*mut PyObject> {
+    let py = operation.py();
+    let mut operation = operation.try_borrow_mut().map_err(|_| PyRuntimeError::new_err("it is running already"))?;
+    Ok(match operation.resume(py)? {
+        Step::Suspend(future) => future.into_ptr(),
+        Step::Return(value) => stop_iteration(value.into_bound(py), None),
+    })
+}
+
+unsafe extern "C" fn itself(object: *mut PyObject) -> *mut PyObject {
+    // SAFETY: attached, and a valid object.
+    unsafe { ffi::Py_NewRef(object) }
+}
+
+unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
+    // SAFETY: the interpreter calls this while attached.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: with one of ours, to which it holds a reference.
+    let contents = unsafe { &*place(object) };
+    let begun = contents.begin();
+    if let Some(stage) = begun {
+        if let Some(result) = contents.attempt(py) {
+            return result;
+        }
+        if stage == NEW && contents.gives_way() {
+            contents.stage.store(GAVE_WAY, Ordering::Release);
+            return py.None().into_ptr();
+        }
+    }
+    patiently(contents, |py, contents| resume(&contents.operation(py, begun)?))
+}
+
+unsafe extern "C" fn send(object: *mut PyObject, _value: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as it is called itself.
+    let result = unsafe { next(object) };
+    // SAFETY: attached.
+    let py = unsafe { Python::assume_attached() };
+    if result.is_null() && !PyErr::occurred(py) {
+        // An iterator that ends without an exception stands for None; this is the one who has to say it.
+        // SAFETY: attached, and an exception's class.
+        unsafe { ffi::PyErr_SetNone(py.get_type::<PyStopIteration>().as_ptr()) };
+    }
+    result
+}
+
+unsafe extern "C" fn throw(object: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+    // SAFETY: the interpreter calls this with one of ours, to which it holds a reference.
+    let contents = unsafe { &*place(object) };
+    patiently(contents, |py, contents| {
+        // SAFETY: with METH_VARARGS that is a tuple.
+        let arguments = unsafe { Bound::from_borrowed_ptr(py, arguments) }.cast_into::<PyTuple>()?;
+        Ok(contents.operation(py, None)?.call_method1("throw", arguments)?.into_ptr())
+    })
+}
+
+unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as for `throw`.
+    let contents = unsafe { &*place(object) };
+    patiently(contents, |py, contents| {
+        // Nothing to do for one that has ended.
+        if let Ok(operation) = contents.operation(py, None) {
+            operation.call_method0("close")?;
+        }
+        Ok(py.None().into_ptr())
+    })
+}
+
+unsafe extern "C" fn traverse(object: *mut PyObject, visit: ffi::visitproc, argument: *mut c_void) -> c_int {
+    // SAFETY: the collector calls this for one of ours, whose contents are there as long as it is tracked.
+    let contents = unsafe { &*place(object) };
+    // SAFETY: a valid object.
+    let class = unsafe { ffi::Py_TYPE(object) };
+    let slots = [&contents.item, &contents.translate, &contents.operation, &contents.stop];
+    let held = [class.cast(), contents.queue.as_ptr()].into_iter().chain(slots.map(Slot::pointer));
+    for object in held.filter(|object| !object.is_null()) {
+        // SAFETY: what the collector gave, for an object that is held.
+        let stop = unsafe { visit(object, argument) };
+        if stop != 0 {
+            return stop;
+        }
+    }
+    0
+}
+
+/// The queue and the operation break their part of a cycle themselves.
+unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
+    // SAFETY: the collector calls this while attached.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: for one of ours.
+    let contents = unsafe { &*place(object) };
+    drop(contents.item.take(py));
+    drop(contents.stop.take(py));
+    0
+}
+
+unsafe extern "C" fn dealloc(object: *mut PyObject) {
+    // SAFETY: the interpreter calls this while attached.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: the collector knows it.
+    unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
+    // SAFETY: the last reference is gone, so all is ours.
+    let contents = unsafe { place(object).read() };
+    if let Some(stop) = contents.stop.take(py) {
+        recycle(stop);
+    }
+    drop(contents.operation.take(py));
+    drop(contents.item.take(py));
+    drop(contents.translate.take(py));
+    drop(contents.queue.into_bound(py));
+    // SAFETY: a valid object still.
+    let class = unsafe { ffi::Py_TYPE(object) };
+    spare::put_object(py, object);
+    // SAFETY: the reference that each object holds to its type.
+    unsafe { ffi::Py_DECREF(class.cast()) };
+}
+
+/// Objects kept for the next ones, where the interpreter lock guards them.
+mod spare {
+    use super::{Bound, NonNull, PyAny, PyObject, PyResult, Python, class, ffi};
+    use std::cell::UnsafeCell;
+    use std::ptr;
+
+    struct Spare {
+        objects: [*mut PyObject; 64],
+        count: usize,
+        stop: *mut PyObject,
+    }
+
+    struct Guarded(UnsafeCell<Spare>);
+
+    // SAFETY: used only where there is an interpreter lock, by who holds it, and nothing in between lets go of it.
+    unsafe impl Sync for Guarded {}
+
+    static SPARE: Guarded =
+        Guarded(UnsafeCell::new(Spare { objects: [ptr::null_mut(); 64], count: 0, stop: ptr::null_mut() }));
+
+    /// `None` on free-threaded builds.
+    #[inline]
+    #[allow(clippy::mut_from_ref)] // one at a time: each use ends before another one can begin
+    fn spare(_: Python<'_>) -> Option<&mut Spare> {
+        // SAFETY: see `Guarded`.
+        (!cfg!(Py_GIL_DISABLED)).then(|| unsafe { &mut *SPARE.0.get() })
+    }
+
+    /// An object without contents, not known to the collector.
+    #[inline]
+    pub fn take_object(py: Python<'_>) -> PyResult<Option<*mut PyObject>> {
+        let Some(spare) = spare(py).filter(|spare| spare.count > 0) else { return Ok(None) };
+        spare.count -= 1;
+        let object = spare.objects[spare.count];
+        let class = class(py)?.as_ptr().cast();
+        // SAFETY: the memory of an object of this type, which is nobody's.
+        Ok(Some(unsafe { ffi::PyObject_Init(object, class) }))
+    }
+
+    /// Keeps an object whose contents are gone and that the collector does not know, or frees it.
+    #[inline]
+    pub fn put_object(py: Python<'_>, object: *mut PyObject) {
+        match spare(py).filter(|spare| spare.count < spare.objects.len()) {
+            Some(spare) => {
+                spare.objects[spare.count] = object;
+                spare.count += 1;
+            }
+            // SAFETY: made by `PyObject_GC_New`.
+            None => unsafe { ffi::PyObject_GC_Del(object.cast()) },
+        }
+    }
+
+    /// A `StopIteration` without a value.
+    #[inline]
+    pub fn take_stop(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+        let stop = std::mem::replace(&mut spare(py)?.stop, ptr::null_mut());
+        // SAFETY: null, or the reference that was put here.
+        unsafe { Bound::from_owned_ptr_or_opt(py, stop) }
+    }
+
+    /// Keeps a `StopIteration`, or drops it.
+    #[inline]
+    pub fn put_stop(stop: Bound<'_, PyAny>) {
+        if let Some(spare) = spare(stop.py()).filter(|spare| NonNull::new(spare.stop).is_none()) {
+            spare.stop = stop.into_ptr();
+        }
+    }
+}
+
+#[cold]
+fn make_class(py: Python<'_>) -> PyResult<Py<PyType>> {
+    const fn method(
+        name: &'static CStr,
+        function: ffi::PyCFunction,
+        flags: c_int,
+        doc: &'static CStr,
+    ) -> ffi::PyMethodDef {
+        ffi::PyMethodDef {
+            ml_name: name.as_ptr(),
+            ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
+            ml_flags: flags,
+            ml_doc: doc.as_ptr(),
+        }
+    }
+    const DOC: &CStr = c"A queue's answer that may take a while. Await it, once; it does nothing before.";
+    // The type keeps a pointer to the methods, so they stay for good.
+    let methods = Box::leak(Box::new([
+        method(c"send", send, ffi::METH_O, c"send($self, value, /)\n--\n\nGo on, as a coroutine does."),
+        method(
+            c"throw",
+            throw,
+            ffi::METH_VARARGS,
+            c"End with an exception, as a coroutine does. Nothing has been taken or put.",
+        ),
+        method(
+            c"close",
+            close,
+            ffi::METH_NOARGS,
+            c"close($self, /)\n--\n\nEnd, as a coroutine does. Nothing has been taken or put.",
+        ),
+        ffi::PyMethodDef::zeroed(),
+    ]));
+    let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
+    let mut slots = [
+        slot(ffi::Py_am_await, itself as *mut c_void),
+        slot(ffi::Py_tp_iter, itself as *mut c_void),
+        slot(ffi::Py_tp_iternext, next as *mut c_void),
+        slot(ffi::Py_tp_methods, methods.as_mut_ptr().cast()),
+        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
+        slot(ffi::Py_tp_clear, clear as *mut c_void),
+        slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
+        slot(ffi::Py_tp_doc, DOC.as_ptr().cast_mut().cast()),
+        slot(0, ptr::null_mut()),
+    ];
+    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // small numbers
+    let mut spec = ffi::PyType_Spec {
+        name: c"elasticq._core.Awaitable".as_ptr(),
+        basicsize: size_of::<Awaitable>() as c_int,
+        itemsize: 0,
+        flags: (ffi::Py_TPFLAGS_DEFAULT
+            | ffi::Py_TPFLAGS_HAVE_GC
+            | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
+            | ffi::Py_TPFLAGS_IMMUTABLETYPE) as c_uint,
+        slots: slots.as_mut_ptr(),
+    };
+    // SAFETY: attached; the functions have the types that their slots want.
+    let class = unsafe { ffi::PyType_FromSpec(&raw mut spec) };
+    // SAFETY: a new reference, or null with the exception set.
+    let class = unsafe { Bound::from_owned_ptr_or_err(py, class) }?;
+    Ok(class.cast_into::<PyType>()?.unbind())
+}

@@ -1,0 +1,63 @@
+//! What a forked child makes of those who waited in its parent. The fork is only announced: the rest is the same process.
+
+use elasticq::{Config, DynamicCircularBuffer, Signal, after_fork_in_child};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// One at a time: the forks are counted for the whole process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn soon() -> Option<Instant> {
+    Some(Instant::now() + Duration::from_millis(1))
+}
+
+#[test]
+fn a_wake_up_goes_to_who_waits_in_the_child() {
+    let _alone = ALONE.lock();
+    let signal = Signal::new();
+    let parents = [signal.waiter(), signal.bulk_waiter(), signal.waiter()];
+    after_fork_in_child();
+    let mut first = signal.waiter();
+    let mut second = signal.waiter();
+    assert_eq!(signal.sleepers(), 2);
+    signal.wake(1);
+    assert!(first.wait_until(soon()));
+    assert!(!second.wait_until(soon()), "the parent's bulk waiter would have had all woken");
+    drop((first, second));
+    assert!(!signal.has_sleepers());
+    drop(parents);
+    assert_eq!(signal.sleepers(), 0);
+}
+
+#[test]
+fn a_wait_that_was_begun_in_the_parent_ends_at_once_in_the_child() {
+    let _alone = ALONE.lock();
+    let signal = Signal::new();
+    let mut waiter = signal.waiter();
+    assert!(!waiter.wait_until(soon()));
+    after_fork_in_child();
+    assert!(waiter.wait_until(None));
+    let own = signal.waiter();
+    drop(waiter);
+    assert_eq!(signal.sleepers(), 1);
+    drop(own);
+}
+
+#[test]
+fn a_child_of_a_child_of_the_process_that_made_it() {
+    let _alone = ALONE.lock();
+    let buffer = DynamicCircularBuffer::new(Config::default()).unwrap();
+    let mut inherited = vec![buffer.wait_for_item()];
+    for generation in 0..3 {
+        after_fork_in_child();
+        let mut waiter = buffer.wait_for_item();
+        buffer.push(generation).unwrap();
+        assert!(waiter.wait_until(soon()));
+        assert_eq!(buffer.pop(), Ok(generation));
+        inherited.push(buffer.wait_for_item());
+        after_fork_in_child();
+    }
+    for mut waiter in inherited {
+        assert!(waiter.wait_until(None));
+    }
+}

@@ -1,0 +1,151 @@
+"""The innermost calls have entries of their own; whatever is not plain is as with any other method."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import elasticq
+from elasticq import DynamicCircularBuffer, Empty, Queue, ShutDown
+
+METHODS: list[tuple[type[Any], str, str]] = [
+    (Queue, "put", "(self, /, item, block=True, timeout=None)"),
+    (Queue, "put_nowait", "(self, /, item)"),
+    (Queue, "get", "(self, /, block=True, timeout=None)"),
+    (Queue, "get_nowait", "(self, /)"),
+    (DynamicCircularBuffer, "push", "(self, /, item)"),
+    (DynamicCircularBuffer, "pop", "(self, /)"),
+]
+
+
+@pytest.mark.parametrize(("cls", "name", "signature"), METHODS)
+def test_they_look_like_methods(cls: type[Any], name: str, signature: str) -> None:
+    method = getattr(cls, name)
+    assert inspect.ismethoddescriptor(method)
+    assert method.__name__ == name
+    assert method.__qualname__ == f"{cls.__name__}.{name}"
+    assert str(inspect.signature(method)) == signature
+    assert inspect.getdoc(method)
+
+
+@pytest.mark.parametrize(("cls", "name", "signature"), METHODS)
+def test_they_take_no_other_object(cls: type[Any], name: str, signature: str) -> None:
+    for other in (object(), [], elasticq.LockFreeMPSCQueue[Any](), cls):
+        with pytest.raises(TypeError):
+            getattr(cls, name)(other, *([1] if "item" in signature else []))
+    with pytest.raises(TypeError):
+        getattr(cls, name)()
+
+
+CALLS: list[Callable[[Queue[Any]], object]] = [
+    lambda q: q.put(1),
+    lambda q: q.put(item=1),
+    lambda q: q.put(1, True),
+    lambda q: q.put(1, block=False),
+    lambda q: q.put(1, timeout=1),
+    lambda q: q.put(1, False, None),
+    lambda q: q.put_nowait(1),
+    lambda q: q.put_nowait(item=1),
+    lambda q: Queue.put(q, 1),
+    lambda q: Queue.put(q, item=1),
+]
+
+
+@pytest.mark.parametrize("number", range(len(CALLS)))
+@pytest.mark.parametrize("size", [0, 1])
+def test_arguments_may_be_given_in_any_way(number: int, size: int) -> None:
+    q = Queue[Any](size)
+    assert CALLS[number](q) is None
+    takes: list[Callable[[], object]] = [
+        q.get,
+        lambda: q.get(True),
+        lambda: q.get(False, None),
+        lambda: q.get(block=False),
+        lambda: q.get(timeout=1),
+        q.get_nowait,
+        lambda: Queue.get(q),
+        lambda: Queue.get_nowait(q),
+    ]
+    for take in takes:
+        assert take() == 1
+        with pytest.raises(Empty):
+            q.get_nowait()
+        q.put(1)
+
+
+def test_wrong_arguments_are_refused_and_leave_no_trace() -> None:
+    q = Queue[Any]()
+    item = object()
+    q.put(item)
+    references = sys.getrefcount(item)
+    call: Any = q
+    wrong: list[Callable[[], object]] = [
+        call.put,
+        lambda: call.put(item, True, None, 1),
+        lambda: call.put(item, thing=1),
+        lambda: call.put(item, item=item),
+        call.put_nowait,
+        lambda: call.put_nowait(item, item),
+        lambda: call.get(item, item, item),
+        lambda: call.get(thing=item),
+        lambda: call.get_nowait(item),
+        lambda: call.get_nowait(thing=item),
+    ]
+    for refused in wrong:
+        with pytest.raises(TypeError):
+            refused()
+    assert list(q) == [item]
+    assert sys.getrefcount(item) == references
+
+
+def test_a_refused_item_is_not_held() -> None:
+    q = Queue[Any](1)
+    q.put(1)
+    item = object()
+    references = sys.getrefcount(item)
+    for _ in range(10):
+        with pytest.raises(elasticq.Full):
+            q.put_nowait(item)
+    q.shutdown()
+    with pytest.raises(ShutDown):
+        q.put(item)
+    assert sys.getrefcount(item) == references
+
+
+def test_items_are_counted_once() -> None:
+    q = Queue[Any]()
+    item = object()
+    references = sys.getrefcount(item)
+    for _ in range(100):
+        q.put(item)
+    assert sys.getrefcount(item) == references + 100
+    for _ in range(100):
+        assert q.get() is item
+    assert sys.getrefcount(item) == references
+
+
+def test_a_subclass_may_override_them() -> None:
+    class Doubling(Queue[int]):
+        def put(self, item: int, block: bool = True, timeout: float | None = None) -> None:
+            super().put(item, block, timeout)
+            super().put(item)
+
+        def get(self, block: bool = True, timeout: float | None = None) -> int:
+            return super().get() + super().get(block, timeout)
+
+    q = Doubling()
+    q.put(2)
+    assert len(q) == 2
+    assert q.get() == 4
+    assert q.empty()
+
+
+def test_a_bound_call_keeps_its_queue() -> None:
+    put, get = (q := Queue[int]()).put, q.get
+    del q
+    put(1)
+    assert get() == 1

@@ -1,0 +1,274 @@
+"""Every public method, called at random by eight threads: nothing breaks, is lost, doubled or kept.
+
+ELASTICQ_SOAK=60 goes on for that many seconds per class, ELASTICQ_SEED repeats a run.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from support import Threads, wait_until
+
+import elasticq
+from elasticq import Empty, Full, InvalidOperation, ShutDown
+
+THREADS = 8
+CALLS = 400
+SOAK = float(os.environ.get("ELASTICQ_SOAK", "0"))
+
+KINDS: dict[str, Callable[[], Any]] = {
+    "Queue": elasticq.Queue,
+    "Queue(3)": lambda: elasticq.Queue(3),
+    "DynamicCircularBuffer": lambda: elasticq.DynamicCircularBuffer(push_timeout=0.001, pop_timeout=0.001),
+    "LockFreeMPSCQueue": elasticq.LockFreeMPSCQueue,
+    "LockFreeMPMCQueue": elasticq.LockFreeMPMCQueue,
+    "LockFreeSPSCQueue": elasticq.LockFreeSPSCQueue,
+}
+each = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+
+
+class Item:
+    """Made in one thread, and dropped in whichever has it last."""
+
+    __slots__ = ("__weakref__", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+class Player:
+    """One thread's ledger: what it knows to be in the queue because of it, and what it took."""
+
+    def __init__(self, queue: Any, me: int, seed: int) -> None:
+        self.queue, self.random = queue, random.Random(seed)
+        self.numbers = iter(range(me, 1 << 62, THREADS))
+        self.added: list[int] = []
+        self.taken: list[int] = []
+        self.gone = 0
+        """How many were dropped inside."""
+
+    def new(self, count: int) -> list[Item]:
+        """Items that nobody else has."""
+        return [Item(next(self.numbers)) for _ in range(count)]
+
+    def add_one(self, add: Callable[[Item], object]) -> None:
+        """Adds an item, or is refused."""
+        (item,) = self.new(1)
+        if add(item) is not False:
+            self.added.append(item.number)
+
+    def add_many(self, add: Callable[[Iterable[Item]], object]) -> None:
+        """Adds several; of those that are refused the exception says which, or all are."""
+        items = self.new(self.random.randrange(5))
+        kinds: list[Callable[[Any], Iterable[Item]]] = [list, tuple, iter]
+        try:
+            add(self.random.choice(kinds)(items))
+            refused: set[Item] = set()
+        except (Full, ShutDown) as error:
+            refused = set(getattr(error, "remaining", items))
+        self.added += [item.number for item in items if item not in refused]
+
+    def take(self, items: Iterable[Any]) -> None:
+        """Notes what was taken."""
+        self.taken += [item.number for item in items if item is not None]
+
+    def look(self, items: Iterable[Item]) -> None:
+        """Items that are only looked at are whole ones."""
+        for item in items:
+            assert item.number >= 0
+
+    def call(self, name: str) -> None:
+        """Calls a method in the way that the table tells."""
+        try:
+            METHODS[name](self, self.queue)
+        except (Empty, Full, InvalidOperation, elasticq.Timeout):
+            pass
+        except ValueError as error:
+            if "task_done" not in str(error):
+                raise
+
+
+def few(player: Player) -> int:
+    return player.random.randrange(1, 6)
+
+
+Call = Callable[[Player, Any], object]
+
+METHODS: dict[str, Call] = {
+    "__len__": lambda p, q: len(q),
+    "__iter__": lambda p, q: p.look(q),
+    "__bool__": lambda p, q: bool(q),
+    "capacity": lambda p, q: q.capacity,
+    "max_capacity": lambda p, q: q.max_capacity,
+    "maxsize": lambda p, q: q.maxsize,
+    "is_shutdown": lambda p, q: q.is_shutdown,
+    "is_closed": lambda p, q: q.is_closed,
+    "is_empty": lambda p, q: q.is_empty(),
+    "unfinished_tasks": lambda p, q: q.unfinished_tasks,
+    "qsize": lambda p, q: q.qsize(),
+    "empty": lambda p, q: q.empty(),
+    "full": lambda p, q: q.full(),
+    "stats": lambda p, q: q.stats(),
+    "peek": lambda p, q: p.look([q.peek()]),
+    "iter": lambda p, q: p.look(q.iter()),
+    "drain": lambda p, q: p.take(q.drain()),
+    "consume": lambda p, q: p.take([next(q.consume())] if len(q) > 50 else []),
+    "clear": lambda p, q: setattr(p, "gone", p.gone + q.clear()),
+    "put": lambda p, q: p.add_one(lambda item: q.put(item, p.random.random() < 0.5, 0.001)),
+    "put_nowait": lambda p, q: p.add_one(q.put_nowait),
+    "push": lambda p, q: p.add_one(q.push),
+    "try_enqueue": lambda p, q: p.add_one(q.try_enqueue),
+    "put_many": lambda p, q: p.add_many(lambda items: q.put_many(items, True, 0.001)),
+    "push_batch": lambda p, q: p.add_many(all_or_nothing(q.push_batch)),
+    "enqueue_batch": lambda p, q: p.add_many(all_or_nothing(q.enqueue_batch)),
+    "get": lambda p, q: p.take([q.get(p.random.random() < 0.5, 0.001)]),
+    "get_nowait": lambda p, q: p.take([q.get_nowait()]),
+    "pop": lambda p, q: p.take([q.pop()]),
+    "try_dequeue": lambda p, q: p.take([q.try_dequeue()]),
+    "get_many": lambda p, q: p.take(q.get_many(few(p), True, 0.001)),
+    "pop_batch": lambda p, q: p.take(q.pop_batch(few(p))),
+    "dequeue_batch": lambda p, q: p.take(q.dequeue_batch(few(p))),
+    "task_done": lambda p, q: q.task_done(),
+    "aget": lambda p, q: p.take([step(q.aget())] if len(q) > 50 else []),
+    "aput": lambda p, q: p.add_one(lambda item: step(q.aput(item)) is None),
+    "_poll": lambda p, q: p.take([q._poll(None)]),
+    "_offer": lambda p, q: p.add_one(q._offer),
+}
+"""How each method is called. Those of a new class that are not here fail `test_the_table_is_complete`."""
+
+AT_THE_END = {"shutdown", "close", "join"}
+"""Methods that end a queue, or wait for its end: called when the rest is done."""
+
+
+def all_or_nothing(add: Callable[[Iterable[Item]], object]) -> Callable[[Iterable[Item]], object]:
+    """Makes every refusal one that has no `remaining`."""
+
+    def adding(items: Iterable[Item]) -> None:
+        try:
+            add(items)
+        except (elasticq.Timeout, InvalidOperation) as error:
+            raise Full from error
+
+    return adding
+
+
+def step(coroutine: Any) -> Any:
+    """Runs a coroutine that need not wait; one that would, outside of any event loop, has done nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    except RuntimeError as error:
+        if isinstance(error, InvalidOperation):
+            raise
+        raise Empty from error
+    raise AssertionError("it waits")
+
+
+def public_methods(queue: Any) -> set[str]:
+    """The names of what a user of the class may call."""
+    return {
+        name
+        for base in type(queue).__mro__
+        if base.__module__.split(".")[0] == "elasticq"
+        for name in vars(base)
+        if not name.startswith("_")
+    }
+
+
+@each
+def test_the_table_is_complete(make: Callable[[], Any]) -> None:
+    assert public_methods(make()) <= METHODS.keys() | AT_THE_END
+
+
+@each
+def test_at_random_from_eight_threads(
+    make: Callable[[], Any], threads: Threads, seeded: random.Random
+) -> None:
+    queue = make()
+    names = sorted(name for name in METHODS if hasattr(queue, name))
+    # The rarer, the longer the queue gets.
+    weights = [1 if name in ("clear", "drain") else 6 for name in names]
+    players = [Player(queue, me, seeded.randrange(1 << 32)) for me in range(THREADS)]
+    deadline = time.monotonic() + SOAK
+
+    def play(player: Player) -> None:
+        rounds = 0
+        while rounds < CALLS or time.monotonic() < deadline:
+            rounds += 1
+            for name in player.random.choices(names, weights, k=5):
+                player.call(name)
+
+    for player in players:
+        threads.start(play, player)
+    while any(thread.is_alive() for thread in threads.running) and not threads.errors:
+        gc.collect()
+        time.sleep(0.01)
+    threads.join()
+
+    left = queue.drain()
+    added = [number for player in players for number in player.added]
+    taken = [number for player in players for number in player.taken] + [item.number for item in left]
+    gone = sum(player.gone for player in players)
+    assert len(set(added)) == len(added)
+    assert len(set(taken)) == len(taken)
+    assert set(taken) <= set(added)
+    assert len(added) == len(taken) + gone
+    stats = queue.stats()
+    assert stats.messages_enqueued == stats.messages_dequeued == len(added)
+    assert len(queue) == 0
+    end = getattr(queue, "shutdown", queue.close)
+    end()
+    with pytest.raises(ShutDown):
+        queue._offer(None)
+
+
+@each
+def test_references_are_right_after_it(make: Callable[[], Any], threads: Threads) -> None:
+    """Items go in in one thread and are dropped in others; nobody keeps one."""
+    queue = make()
+    shared = Item(0)
+    fresh: list[weakref.ref[Item]] = []
+    before = sys.getrefcount(shared)
+    stop = threading.Event()
+
+    def fill() -> None:
+        for _ in range(300):
+            item = Item(1)
+            fresh.append(weakref.ref(item))
+            for add in (shared, item):
+                while not offered(queue, add):
+                    time.sleep(0)
+        stop.set()
+
+    def offered(queue: Any, item: Item) -> bool:
+        try:
+            return bool(queue._offer(item))
+        except InvalidOperation:
+            return False
+
+    def empty() -> None:
+        while not stop.is_set() or len(queue):
+            try:
+                queue._poll(None)
+                list(queue)
+                queue.peek()
+            except (InvalidOperation, Empty):
+                pass
+
+    threads.start(fill)
+    for _ in range(2):
+        threads.start(empty)
+    threads.join()
+    gc.collect()
+    wait_until(lambda: sys.getrefcount(shared) == before, "nobody keeps a reference")
+    assert [reference for reference in fresh if reference() is not None] == []

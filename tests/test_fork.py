@@ -1,0 +1,280 @@
+"""A forked child has the items and none of the waiters: its queues work as if nobody had waited on them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from support import PATIENCE
+
+KINDS = ["Queue", "DynamicCircularBuffer", "LockFreeMPSCQueue", "LockFreeMPMCQueue", "LockFreeSPSCQueue"]
+each = pytest.mark.parametrize("kind", KINDS)
+
+SETUP = """
+import asyncio, os, signal, sys, threading
+sys.path.insert(0, {tests!r})
+from support import wait_until_asleep
+import elasticq
+
+def make(kind, limit=None):
+    if kind in ("DynamicCircularBuffer",):
+        settings = dict(push_timeout=600, pop_timeout=600)
+    else:
+        settings = dict()
+    if limit:
+        if issubclass(getattr(elasticq, kind), elasticq.Queue):
+            settings.update(maxsize=limit)
+        else:
+            settings.update(initial_capacity=limit, min_capacity=limit, max_capacity=limit)
+    queue = getattr(elasticq, kind)(**settings)
+    if kind == "DynamicCircularBuffer":
+        return queue, queue.push, queue.pop
+    return queue, queue.put, queue.get
+
+def blocked(call, *arguments):
+    thread = threading.Thread(target=call, args=arguments, daemon=True)
+    thread.start()
+    wait_until_asleep(thread)
+    return thread
+
+def in_child(run):
+    "Runs a function in a forked child, which must come to its end."
+    child = os.fork()
+    if child == 0:
+        signal.alarm({patience})
+        status = 1
+        try:
+            run()
+            status = 0
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, status
+"""
+
+
+def forking(code: str) -> None:
+    """Runs code in a fresh interpreter; a child that never ends is killed and a failure."""
+    setup = SETUP.format(tests=os.path.dirname(__file__), patience=20)
+    finished = subprocess.run(
+        # Since Python 3.12, forking a process with threads is warned of.
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", setup + textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", ""), finished
+
+
+@each
+@pytest.mark.parametrize("waiting", [0, 1, 7])
+def test_the_child_wakes_its_own_threads_though_the_parents_waited_before(kind: str, waiting: int) -> None:
+    """A wake-up spent on a thread that the child does not have would be lost."""
+    forking(
+        f"""
+    queue, put, get = make({kind!r})
+    waiting = [blocked(get) for _ in range({waiting})]
+
+    def child():
+        for number in range(3):
+            got = []
+            getter = blocked(lambda: got.append(get()))
+            put(number)
+            getter.join()
+            assert got == [number]
+
+    in_child(child)
+    in_child(child)
+    for number in range({waiting}):
+        put(number)
+    for thread in waiting:
+        thread.join()
+    """
+    )
+
+
+@each
+def test_the_child_wakes_its_own_who_wait_for_room(kind: str) -> None:
+    forking(
+        f"""
+    queue, put, get = make({kind!r}, 2)
+    put("a")
+    put("b")
+    waiting = blocked(put, "parent's")
+
+    def child():
+        assert list(queue) == ["a", "b"]
+        putter = blocked(put, "child's")
+        assert get() == "a"
+        putter.join()
+        assert [get(), get()] == ["b", "child's"]
+        assert len(queue) == 0
+
+    in_child(child)
+    assert [get(), get()] == ["a", "b"]
+    waiting.join()
+    assert get() == "parent's"
+    """
+    )
+
+
+@each
+def test_a_child_of_a_child(kind: str) -> None:
+    forking(
+        f"""
+    queue, put, get = make({kind!r})
+    waiting = blocked(get)
+
+    def grandchild():
+        getter = blocked(get)
+        put(2)
+        getter.join()
+
+    def child():
+        also_waiting = blocked(get)
+        in_child(grandchild)
+        put(1)
+        also_waiting.join()
+
+    in_child(child)
+    put(0)
+    waiting.join()
+    """
+    )
+
+
+def test_the_child_joins_its_own_tasks() -> None:
+    forking(
+        """
+    queue, put, get = make("Queue")
+    put(1)
+    waiting = blocked(queue.join)
+
+    def child():
+        joining = blocked(queue.join)
+        get()
+        queue.task_done()
+        joining.join()
+
+    in_child(child)
+    get()
+    queue.task_done()
+    waiting.join()
+    """
+    )
+
+
+@each
+def test_tasks_of_the_parents_loops_take_no_wake_up_in_the_child(kind: str) -> None:
+    forking(
+        f"""
+    queue, put, get = make({kind!r})
+    started = threading.Event()
+
+    async def wait():
+        getters = [asyncio.ensure_future(queue.aget()) for _ in range(3)]
+        await asyncio.sleep(0)
+        started.set()
+        return await asyncio.gather(*getters)
+
+    loop = threading.Thread(target=lambda: asyncio.run(wait()))
+    loop.start()
+    started.wait()
+
+    async def serve():
+        getter = asyncio.ensure_future(queue.aget())
+        await asyncio.sleep(0)
+        put("here")
+        assert await getter == "here"
+
+    in_child(lambda: asyncio.run(serve()))
+    for number in range(3):
+        put(number)
+    loop.join()
+    """
+    )
+
+
+@each
+def test_a_signal_handler_that_forks_in_the_middle_of_a_wait(kind: str) -> None:
+    """The child comes back into a wait that was begun in the parent, and goes on with it."""
+    forking(
+        f"""
+    queue, put, get = make({kind!r})
+    others = [blocked(get) for _ in range({0 if kind == "LockFreeSPSCQueue" else 2})]
+    children = []
+
+    def put_for(waiting):
+        for _ in range(waiting):
+            put("here")
+
+    def fork(*_):
+        child = os.fork()
+        children.append(child)
+        threading.Thread(target=put_for, args=(1 if child == 0 else 1 + len(others),)).start()
+        if child == 0:
+            signal.alarm(20)
+
+    signal.signal(signal.SIGUSR1, fork)
+    threading.Thread(target=lambda: os.kill(os.getpid(), signal.SIGUSR1)).start()
+    assert get() == "here"
+    if children[0] == 0:
+        os._exit(0)
+    for other in others:
+        other.join()
+    assert os.waitpid(children[0], 0)[1] == 0
+    """
+    )
+
+
+@each
+def test_forking_amid_traffic(kind: str) -> None:
+    """Wherever the other threads are at that moment, the child finds whole queues and nobody's locks."""
+    forking(
+        f"""
+    queue, put, get = make({kind!r})
+    stop = threading.Event()
+
+    def putting():
+        while not stop.is_set():
+            if len(queue) < 100:
+                put(("item", 1))
+        put(None)
+
+    def getting():
+        while get() is not None:
+            pass
+
+    workers = [threading.Thread(target=run, daemon=True) for run in (putting, getting)]
+    for worker in workers:
+        worker.start()
+
+    def child():
+        before = len(queue)
+        assert list(queue) == [("item", 1)] * before
+        for _ in range(before):
+            assert get() == ("item", 1)
+        getter = blocked(get)
+        put("mine")
+        getter.join()
+        queue.drain()
+        putter = threading.Thread(target=lambda: [put(number) for number in range(1000)])
+        putter.start()
+        assert [get() for _ in range(1000)] == list(range(1000))
+
+    for _ in range(30):
+        in_child(child)
+    stop.set()
+    for worker in workers:
+        worker.join()
+    """
+    )

@@ -1,0 +1,142 @@
+"""The ends of an interpreter while somebody waits, and interpreters beside the main one."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from support import python
+
+ROUNDS = 20
+
+WAITING = {
+    "threads in get": """
+for _ in range(8):
+    threading.Thread(target=empty.get, daemon=True).start()
+""",
+    "threads in get with a timeout": """
+for _ in range(8):
+    threading.Thread(target=empty.get, kwargs={"timeout": 600}, daemon=True).start()
+""",
+    "threads in put and join": """
+for _ in range(4):
+    threading.Thread(target=full.put, args=("new",), daemon=True).start()
+    threading.Thread(target=full.put_many, args=(["new", "newer"],), daemon=True).start()
+    threading.Thread(target=full.join, daemon=True).start()
+""",
+    "threads at queues without locks": """
+for queue in free:
+    threading.Thread(target=queue.get, daemon=True).start()
+    threading.Thread(target=next, args=(queue.consume(),), daemon=True).start()
+""",
+    "threads amid traffic": """
+def serve():
+    for item in empty.consume():
+        empty.put(item)
+
+empty.put_many(range(10))
+for _ in range(4):
+    threading.Thread(target=serve, daemon=True).start()
+""",
+    "an event loop in a thread": """
+async def wait():
+    await asyncio.gather(empty.aget(), full.aput("new"), free[0].aget())
+
+threading.Thread(target=asyncio.run, args=(wait(),), daemon=True).start()
+""",
+    "threads that wake an event loop in another one": """
+async def wait():
+    while True:
+        await asyncio.gather(empty.aget(), free[0].aget())
+
+def put():
+    while True:
+        empty.put(1)
+        free[0].put(1)
+
+threading.Thread(target=asyncio.run, args=(wait(),), daemon=True).start()
+threading.Thread(target=put, daemon=True).start()
+import time
+time.sleep(0.02)
+""",
+    "an event loop that was left": """
+loop = asyncio.new_event_loop()
+task = loop.create_task(empty.aget())
+loop.run_until_complete(asyncio.sleep(0))
+task._log_destroy_pending = False
+loop.close()
+""",
+    "a thread whose queue nobody else holds": """
+threading.Thread(target=lambda: elasticq.Queue().get(), daemon=True).start()
+threading.Thread(target=lambda: elasticq.LockFreeMPMCQueue().get(), daemon=True).start()
+del empty, full, free
+""",
+    "items that use the queue at the very end": """
+class Last:
+    def __del__(self, queues=(empty, *free)):
+        for queue in queues:
+            queue._offer(1)
+            queue.drain()
+
+full.get()
+full.put(Last())
+empty.put(full)
+threading.Thread(target=elasticq.Queue().get, daemon=True).start()
+""",
+}
+
+
+@pytest.mark.parametrize("waiting", WAITING.values(), ids=WAITING)
+def test_the_interpreter_ends_while_somebody_waits(waiting: str) -> None:
+    """Without a hang, a crash or a word; at whatever moment, hence several times."""
+    for _ in range(ROUNDS):
+        python(
+            f"""
+import asyncio, threading
+import elasticq
+
+empty, full = elasticq.Queue(), elasticq.Queue(1)
+full.put("old")
+free = [elasticq.LockFreeMPSCQueue(), elasticq.LockFreeMPMCQueue(), elasticq.LockFreeSPSCQueue()]
+{waiting}
+"""
+        )
+
+
+def test_sys_exit_in_the_main_thread_does_not_wait_for_daemons() -> None:
+    python(
+        """
+    import sys, threading
+    from elasticq import Queue
+    queue = Queue()
+    threading.Thread(target=queue.get, daemon=True).start()
+    sys.exit(0)
+    """
+    )
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="interpreters with a GIL of their own came with 3.12")
+def test_another_interpreter_is_told_that_it_cannot_import_it() -> None:
+    output = python(INTERPRETERS.format(configuration="isolated"))
+    assert output.startswith("ImportError: module elasticq._core does not support loading in subinterpreters")
+
+
+def test_nor_may_one_that_shares_the_gil() -> None:
+    output = python(INTERPRETERS.format(configuration="legacy"))
+    assert output.startswith("ImportError: ")
+    assert "interpreter" in output
+
+
+def test_the_main_interpreter_goes_on() -> None:
+    output = python(INTERPRETERS.format(configuration="isolated") + "\nprint(elasticq.Queue().empty())\n")
+    assert output.endswith("True\n")
+
+
+INTERPRETERS = """
+import elasticq
+import _interpreters
+interpreter = _interpreters.create({configuration!r})
+failed = _interpreters.run_string(interpreter, "import elasticq")
+print(failed.type.__name__ + ": " + failed.msg if failed else "imported")
+_interpreters.destroy(interpreter)
+"""

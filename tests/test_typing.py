@@ -1,0 +1,117 @@
+"""What a type checker must see, as functions that mypy and pyright read; and that both agree on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import elasticq
+from elasticq import (
+    Config,
+    DynamicCircularBuffer,
+    LockFreeMPMCQueue,
+    LockFreeMPSCQueue,
+    LockFreeSPSCQueue,
+    Queue,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import assert_type
+
+
+def check_queue(queue: Queue[int]) -> None:
+    assert_type(queue.get(), int)
+    assert_type(queue.get(True, 1.5), int)
+    assert_type(queue.get(block=False, timeout=None), int)
+    assert_type(queue.get_nowait(), int)
+    assert_type(queue.get_many(), list[int])
+    assert_type(queue.get_many(3, block=False), list[int])
+    assert_type(queue.peek(), int)
+    assert_type(queue.drain(), list[int])
+    assert_type(iter(queue), Iterator[int])
+    assert_type(list(queue), list[int])
+    assert_type([item for item in queue.consume()], list[int])  # noqa: C416 - its type is looked at
+    assert_type(next(queue.consume()), int)
+    assert_type(len(queue), int)
+    assert_type(queue.clear(), int)
+    assert_type(queue.maxsize, int)
+    assert_type(queue.capacity, int)
+    assert_type(queue.is_shutdown, bool)
+    assert_type(queue.full(), bool)
+    assert_type(queue.unfinished_tasks, int)
+    assert_type(queue.stats().peak_size, int)
+    queue.put(1, True, 0.5)
+    queue.put_many(range(3))
+    queue.put_many({1: "one"}, timeout=1)
+    queue.put("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    queue.put_nowait(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    queue.put_many(["1"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    queue.get(timeout="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def check_construction() -> None:
+    assert_type(Queue[str](), Queue[str])
+    assert_type(Queue[str](10, min_capacity=1), Queue[str])
+    inferred: Queue[bytes] = Queue(maxsize=3)
+    assert_type(inferred.get(), bytes)
+    buffer: DynamicCircularBuffer[str] = DynamicCircularBuffer(Config().with_max_capacity(2048))
+    assert_type(buffer.pop(), str)
+    assert_type(DynamicCircularBuffer[str](), DynamicCircularBuffer[str])
+    assert_type(LockFreeMPSCQueue[str](), LockFreeMPSCQueue[str])
+    Queue("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def check_buffer(buffer: DynamicCircularBuffer[tuple[int, str]]) -> None:
+    assert_type(buffer.pop(), tuple[int, str])
+    assert_type(buffer.pop_batch(3), list[tuple[int, str]])
+    assert_type(buffer.iter(), Iterator[tuple[int, str]])
+    assert_type(buffer.max_capacity, int)
+    buffer.push_batch([(1, "a")])
+    buffer.push(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def check_lock_free(
+    queue: LockFreeMPSCQueue[int] | LockFreeMPMCQueue[int] | LockFreeSPSCQueue[int],
+) -> None:
+    assert_type(queue.try_dequeue(), "int | None")
+    assert_type(queue.try_dequeue("nothing"), "int | str")
+    assert_type(queue.get(timeout=1), int)
+    assert_type(queue.dequeue_batch(2), list[int])
+    queue.enqueue_batch(iter([1]))
+    queue.try_enqueue("a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def check_tasks(queue: Queue[int], buffer: DynamicCircularBuffer[str]) -> None:
+    assert_type(await queue.aget(), int)
+    async for item in queue:
+        assert_type(item, int)
+    async for text in buffer:
+        assert_type(text, str)
+    await buffer.aput("a")
+    await queue.aput("a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+class Named(Queue[bytes]):
+    """A subclass may fix the type."""
+
+    name = "named"
+
+
+def check_subclass(queue: Named) -> None:
+    assert_type(queue.get(), bytes)
+
+
+def check_errors() -> None:
+    try:
+        Queue[int]().put(1)
+    except elasticq.Full as full:
+        assert_type(full.remaining, list[object])
+        assert_type(full.is_retriable, bool)
+
+
+def test_the_types_are_there_at_run_time_too() -> None:
+    for kind in (Queue, DynamicCircularBuffer, LockFreeMPSCQueue, LockFreeMPMCQueue, LockFreeSPSCQueue):
+        generic: Any = kind
+        assert generic[int].__origin__ is kind
+        assert generic[int].__args__ == (int,)
+        assert type(generic[int]()) is kind
