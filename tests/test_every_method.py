@@ -139,13 +139,19 @@ METHODS: dict[str, Call] = {
     "dequeue_batch": lambda p, q: p.take(q.dequeue_batch(few(p))),
     "task_done": lambda p, q: q.task_done(),
     "aget": lambda p, q: p.take([step(q.aget())] if len(q) > 50 else []),
+    "aget_many": lambda p, q: p.take(step(q.aget_many(few(p))) if len(q) > 50 else []),
     "aput": lambda p, q: p.add_one(lambda item: step(q.aput(item)) is None),
+    "aput_many": lambda p, q: p.add_many(lambda items: batch(q.aput_many(items))),
+    "ajoin": lambda p, q: step(q.ajoin()),
+    "async_q": lambda p, q: p.take([q.async_q.get_nowait()]),
+    "sync_q": lambda p, q: p.take([q.sync_q.get_nowait()]),
+    "closed": lambda p, q: q.closed,
     "_poll": lambda p, q: p.take([q._poll(None)]),
     "_offer": lambda p, q: p.add_one(q._offer),
 }
 """How each method is called. Those of a new class that are not here fail `test_the_table_is_complete`."""
 
-AT_THE_END = {"shutdown", "close", "join"}
+AT_THE_END = {"shutdown", "close", "join", "aclose", "wait_closed"}
 """Methods that end a queue, or wait for its end: called when the rest is done."""
 
 
@@ -171,7 +177,17 @@ def step(coroutine: Any) -> Any:
         if isinstance(error, InvalidOperation):
             raise
         raise Empty from error
-    raise AssertionError("it waits")
+    coroutine.close()  # it has given way, to look again later
+    raise Empty
+
+
+def batch(coroutine: Any) -> None:
+    """A step of a batch that is cut short where it would wait: the exception has what remains."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    coroutine.throw(Full("cut short"))
 
 
 def public_methods(queue: Any) -> set[str]:
