@@ -224,8 +224,17 @@ def test_a_signal_handler_that_forks_in_the_middle_of_a_wait(kind: str) -> None:
         if child == 0:
             signal.alarm(20)
 
+    begun = []
+
+    def interrupt():
+        while not begun:
+            os.sched_yield()
+        wait_until_asleep(threading.main_thread()) # in `get`, not in the start of this thread
+        os.kill(os.getpid(), signal.SIGUSR1)
+
     signal.signal(signal.SIGUSR1, fork)
-    threading.Thread(target=lambda: os.kill(os.getpid(), signal.SIGUSR1)).start()
+    threading.Thread(target=interrupt).start()
+    begun.append(True)
     assert get() == "here"
     if children[0] == 0:
         os._exit(0)
