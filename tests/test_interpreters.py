@@ -121,12 +121,14 @@ def test_another_interpreter_is_told_that_it_cannot_import_it() -> None:
     assert output.startswith("ImportError: module elasticq._core does not support loading in subinterpreters")
 
 
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="the module _interpreters came with 3.13")
 def test_nor_may_one_that_shares_the_gil() -> None:
     output = python(INTERPRETERS.format(configuration="legacy"))
     assert output.startswith("ImportError: ")
     assert "interpreter" in output
 
 
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="the module _interpreters came with 3.13")
 def test_the_main_interpreter_goes_on() -> None:
     output = python(INTERPRETERS.format(configuration="isolated") + "\nprint(elasticq.Queue().empty())\n")
     assert output.endswith("True\n")
