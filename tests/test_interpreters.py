@@ -115,7 +115,7 @@ def test_sys_exit_in_the_main_thread_does_not_wait_for_daemons() -> None:
     )
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="interpreters with a GIL of their own came with 3.12")
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="the module _interpreters came with 3.13")
 def test_another_interpreter_is_told_that_it_cannot_import_it() -> None:
     output = python(INTERPRETERS.format(configuration="isolated"))
     assert output.startswith("ImportError: module elasticq._core does not support loading in subinterpreters")
