@@ -6,8 +6,8 @@
 //! retired  segments that were drained, to be freed when no record names them any more (a list in `chain`)
 //! ```
 //!
-//! **Take.** Read `head`, or guess it (see `guess`); look at its slot in the segment that the consumer's record protects. Its stamp can fit only if
-//! that is the right segment, since positions are never used twice. Note the position in the record, claim it with a CAS of
+//! **Take.** Read `head`, or guess it (see `guess`); look at its slot in the segment that the consumer's record protects. Its
+//! stamp can fit only if that is the right segment, since positions are never used twice. Note the position in the record, claim it with a CAS of
 //! `head`, move the item out, erase the note. `records` tells how producers know from the notes which slots they may
 //! write again: consumers write nothing to the slots.
 //!
@@ -101,8 +101,14 @@ impl<T> Core<T> {
     #[inline(always)]
     fn pop(&self, record: &Record<T>) -> Option<T> {
         let Some(segment) = record.segment() else { return self.pop_with_care(record) };
-        let guessed = record.guess.position().and_then(|head| self.take_at(record, segment, head).ok());
-        if guessed.is_some() { guessed } else { self.look_and_pop(record, segment) }
+        if let Some(head) = record.guess.position() {
+            match self.take_at(record, segment, head) {
+                Ok(item) => return Some(item),
+                Err(Missed::Overtaken) => self.help_who_was_held_up(),
+                Err(Missed::NotThere) => {}
+            }
+        }
+        self.look_and_pop(record, segment)
     }
 
     #[cold]
@@ -146,11 +152,17 @@ impl<T> Core<T> {
     /// To be called after a claim has failed. Its note may have kept a producer from room that was there, who sleeps by now.
     #[cold]
     fn give_way(&self, failed: u32) {
+        self.help_who_was_held_up();
+        stay_away(failed);
+    }
+
+    /// To be called when a claim has failed: until its note was erased, a producer may have found no room.
+    #[cold]
+    fn help_who_was_held_up(&self) {
         fence(Ordering::SeqCst); // for the parts for layers above, too, whose waiters pass no more than a fence
         if self.room.has_sleepers() {
             self.renew(true);
         }
-        stay_away(failed);
     }
 
     #[inline(always)]
