@@ -47,8 +47,13 @@ class Tasks(_core.Elastic[T]):
         Raises:
             ShutDown: The queue was shut down.
         """
-        if not self._offer(item):
+        added = self._offer(item)
+        if added is True:
+            return
+        if added is False:
             await _wait(lambda: self._offer(item) or _NOTHING, self._enter_putters, self._leave_putters)
+        else:  # where there is a limit by weight, it knows the item's weight and its place in line
+            await _wait(lambda: added.offer() or _NOTHING, added.enter, added.leave)
 
     def __aiter__(self) -> AsyncIterator[T]:
         """Take item by item, waiting for each, until the queue was shut down and is empty."""

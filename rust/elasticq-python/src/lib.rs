@@ -22,6 +22,8 @@ mod config;
 mod elastic;
 mod errors;
 mod items;
+mod limits;
+mod line;
 mod lock_free;
 mod numbers;
 mod queue;
@@ -29,6 +31,7 @@ mod raw;
 mod stats;
 mod store;
 mod waiting;
+mod weighted;
 
 /// The compiled half of `elasticq`.
 #[pyo3::pymodule(gil_used = false)]
@@ -44,6 +47,8 @@ mod _core {
     use crate::elastic::Consumer;
     #[pymodule_export]
     use crate::elastic::Elastic;
+    #[pymodule_export]
+    use crate::limits::Put;
     #[pymodule_export]
     use crate::lock_free::LockFree;
     #[pymodule_export]

@@ -8,13 +8,14 @@ use crate::config::{Settings, overlay};
 use crate::elastic::Elastic;
 use crate::errors;
 use crate::items::Items;
+use crate::limits::{self, Overflow};
 use crate::numbers::{self, Patience, Truth};
 use crate::raw::Item;
 use crate::waiting;
-use elasticq::{DynamicCircularBuffer, Rejected, Signal};
+use elasticq::Signal;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyBool, PyList};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Slots of a new queue, and of an old one that has been emptied: 512 bytes.
@@ -24,6 +25,9 @@ const SMALLEST: usize = 64;
 #[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
 pub struct Queue {
     maxsize: isize,
+    /// Whether a put may find no room: there is a limit.
+    limited: bool,
+    pub overflow: Overflow,
     done: AtomicU64,
     // Boxed for the same reason as the store.
     all_done: Box<Signal>,
@@ -33,9 +37,10 @@ pub struct Queue {
 impl Queue {
     #[new]
     #[pyo3(signature = (maxsize=None, *, initial_capacity=None, min_capacity=None, growth_factor=None,
-                        shrink_threshold=None),
+                        shrink_threshold=None, overflow=None, max_weight=None, weigh=None),
            text_signature = "(maxsize=0, *, initial_capacity=64, min_capacity=64, growth_factor=2.0, \
-                             shrink_threshold=0.25)")]
+                             shrink_threshold=0.25, overflow='block', max_weight=None, weigh=None)")]
+    #[allow(clippy::too_many_arguments)] // keyword arguments
     fn new(
         py: Python<'_>,
         maxsize: Option<&Bound<'_, PyAny>>,
@@ -43,6 +48,9 @@ impl Queue {
         min_capacity: Option<&Bound<'_, PyAny>>,
         growth_factor: Option<&Bound<'_, PyAny>>,
         shrink_threshold: Option<&Bound<'_, PyAny>>,
+        overflow: Option<&Bound<'_, PyAny>>,
+        max_weight: Option<&Bound<'_, PyAny>>,
+        weigh: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<(Self, Elastic)> {
         let limit = maxsize.map_or(Ok(None), numbers::maxsize)?;
         let max = limit.unwrap_or(usize::MAX);
@@ -59,17 +67,49 @@ impl Queue {
             config.initial_capacity = config.min_capacity;
         }
         let queue = Self {
+            limited: limit.is_some() || max_weight.is_some(),
+            overflow: Overflow::new(overflow)?,
             maxsize: maxsize.and_then(|maxsize| maxsize.extract().ok()).unwrap_or(0),
             done: AtomicU64::new(0),
             all_done: Box::new(Signal::new()),
         };
-        Ok((queue, Elastic::new(py, DynamicCircularBuffer::with_lock(config).map(Items::Locked))?))
+        Ok((queue, Elastic::new(py, limits::items(py, max_weight, weigh, config)?)?))
     }
 
     /// The most items the queue may hold (int); zero or below: no limit.
     #[getter]
     const fn maxsize(&self) -> isize {
         self.maxsize
+    }
+
+    /// What becomes of an item that there is no room for (str): 'block', 'error', 'drop_oldest' or 'drop_newest'.
+    #[getter]
+    const fn overflow(&self) -> &'static str {
+        self.overflow.name()
+    }
+
+    /// The most that the items may weigh together (int), or None.
+    #[getter]
+    fn max_weight(slf: &Bound<'_, Self>) -> Option<usize> {
+        match &slf.as_super().get().store.buffer {
+            Items::Weighted(weighted) => Some(weighted.max_weight),
+            _ => None,
+        }
+    }
+
+    /// What the items weigh together now (int), 0 where there is no `max_weight`. Constant time; does not block.
+    ///
+    /// Example:
+    ///     >>> queue = Queue(max_weight=100)
+    ///     >>> queue.put_many([b"some", b"bytes"])
+    ///     >>> queue.weight
+    ///     9
+    #[getter]
+    fn weight(slf: &Bound<'_, Self>) -> usize {
+        match &slf.as_super().get().store.buffer {
+            Items::Weighted(weighted) => weighted.weight(),
+            _ => 0,
+        }
     }
 
     /// Add an item, waiting for room if need be.
@@ -189,10 +229,7 @@ impl Queue {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let patience = slf.get().patience_to_put(block, timeout)?;
-        match slf.as_super().get().store.put_many(slf.py(), items, patience)? {
-            Ok(()) => Ok(()),
-            Err(refused) => Err(refused.into_exception(slf.py())),
-        }
+        limits::put_many(slf, items, patience)
     }
 
     /// Take up to `n` items, oldest first: a list of at least one.
@@ -241,7 +278,8 @@ impl Queue {
     /// Tell whether there is no room now; never, where there is no limit. Constant time; does not block.
     fn full(slf: &Bound<'_, Self>) -> bool {
         let buffer = &slf.as_super().get().store.buffer;
-        slf.get().maxsize > 0 && buffer.len() >= buffer.max_capacity()
+        let heavy = matches!(buffer, Items::Weighted(weighted) if weighted.weight() >= weighted.max_weight);
+        heavy || slf.get().maxsize > 0 && buffer.len() >= buffer.max_capacity()
     }
 
     /// Drop everything; give the number of items dropped (int). For `join` they count as done.
@@ -331,6 +369,14 @@ impl Queue {
         slf.as_super().get().store.close(slf.py());
     }
 
+    /// Adds an item for a task: true if that is over, else what `aput` waits with, see there. Raises Full and ShutDown.
+    fn _offer<'py>(slf: &Bound<'py, Self>, item: Item) -> PyResult<Bound<'py, PyAny>> {
+        match slf.as_super().get().store.offer(slf.py(), item) {
+            Ok(()) => Ok(PyBool::new(slf.py(), true).to_owned().into_any()),
+            Err(rejected) => limits::put_or_wait(slf, rejected),
+        }
+    }
+
     /// A queue is always true, like `queue.Queue`, so that `q or Queue()` works.
     const fn __bool__(&self) -> bool {
         true
@@ -341,7 +387,7 @@ impl Queue {
     /// In the standard library a queue without limit doesn't look at the timeout.
     #[inline]
     fn patience_to_put(&self, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Patience> {
-        if self.maxsize > 0 { Patience::new(block, timeout) } else { Ok(Patience::Until(None)) }
+        if self.limited { Patience::new(block, timeout) } else { Ok(Patience::Until(None)) }
     }
 
     fn unfinished(&self, slf: &Bound<'_, Self>) -> u64 {
@@ -350,7 +396,7 @@ impl Queue {
     }
 
     /// Counts items that left without being handed out as done.
-    fn finish(&self, slf: &Bound<'_, Self>, items: usize) {
+    pub fn finish(&self, slf: &Bound<'_, Self>, items: usize) {
         let put = slf.as_super().get().store.buffer.pushed();
         // More were done than put only if somebody reported items that he never took.
         let _ = self.done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |done| Some(put.min(done + items as u64)));
@@ -368,14 +414,9 @@ impl Queue {
 /// cost a third of the call.
 #[inline(always)]
 fn put(slf: &Bound<'_, Queue>, item: Item, patience: Patience) -> PyResult<()> {
-    #[cold]
-    fn waiting(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience) -> PyResult<()> {
-        let added = slf.as_super().get().store.put_waiting(slf.py(), rejected, patience)?;
-        added.map_err(|error| errors::to_python(slf.py(), &error))
-    }
     match slf.as_super().get().store.offer(slf.py(), item) {
         Ok(()) => Ok(()),
-        Err(rejected) => waiting(slf, rejected, patience),
+        Err(rejected) => limits::put(slf, rejected, patience),
     }
 }
 

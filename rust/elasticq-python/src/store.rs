@@ -16,6 +16,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use std::ops::ControlFlow;
+use std::vec;
 
 pub struct Store {
     pub buffer: Items,
@@ -84,7 +85,9 @@ impl Store {
     #[inline(always)]
     fn wake_after_taking(&self, py: Python<'_>, count: usize) {
         self.putters.wake(py, count);
-        if self.buffer.is_lock_free() && self.getters.are_there() {
+        if let Items::Weighted(weighted) = &self.buffer {
+            weighted.line.wake_first(py);
+        } else if self.buffer.is_lock_free() && self.getters.are_there() {
             if self.buffer.is_closed() {
                 self.getters.wake(py, usize::MAX);
             } else if !self.buffer.is_empty() {
@@ -101,6 +104,44 @@ impl Store {
             self.buffer.wake_others();
             self.getters.wake(py, 1);
             self.putters.wake(py, 1);
+        }
+    }
+
+    /// Wakes tasks for `count` items that were added.
+    pub fn added(&self, py: Python<'_>, count: usize) {
+        self.getters.wake(py, count);
+    }
+
+    /// Adds an item; gives the oldest one if that had to go for it. Only in the buffer with a lock.
+    pub fn force(&self, py: Python<'_>, item: Item) -> Result<Option<Item>, Rejected<Item>> {
+        let Items::Locked(buffer) = &self.buffer else { return Err(Rejected::new(BufferError::Full, item)) };
+        let evicted = buffer.force_push(item)?;
+        self.added(py, 1);
+        Ok(evicted)
+    }
+
+    /// Adds all items; gives those that had to go for it, as `force` does.
+    pub fn force_many(&self, py: Python<'_>, items: Vec<Item>) -> Result<Vec<Item>, Rejected<Vec<Item>>> {
+        let Items::Locked(buffer) = &self.buffer else { return Err(Rejected::new(BufferError::Full, items)) };
+        let count = items.len();
+        let evicted = buffer.force_push_batch(items)?;
+        self.added(py, count);
+        Ok(evicted)
+    }
+
+    /// Adds as many items as there is room for; gives their number.
+    pub fn offer_some(&self, py: Python<'_>, items: &mut vec::IntoIter<Item>) -> BufferResult<usize> {
+        self.buffer.offer_some(items).inspect(|&count| self.added(py, count))
+    }
+
+    /// Adds all items of a list or tuple that there is room for at once; false if it is something else, or there is not.
+    pub fn offer_sequence(&self, py: Python<'_>, iterable: &Bound<'_, PyAny>) -> bool {
+        match self.put_sequence(iterable) {
+            Some((count, Ok(()))) => {
+                self.added(py, count);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -288,11 +329,8 @@ impl Store {
             py,
             patience,
             || self.buffer.wait_for_room(),
-            || match self.buffer.offer_some(&mut items) {
-                Ok(count) => {
-                    self.getters.wake(py, count);
-                    items.len() == 0
-                }
+            || match self.offer_some(py, &mut items) {
+                Ok(_) => items.len() == 0,
                 Err(error) => {
                     reason = error;
                     true
@@ -311,6 +349,9 @@ impl Store {
         self.buffer.close();
         self.getters.wake(py, usize::MAX);
         self.putters.wake(py, usize::MAX);
+        if let Items::Weighted(weighted) = &self.buffer {
+            weighted.line.wake_all(py);
+        }
     }
 
     /// Takes everything.
@@ -366,6 +407,9 @@ impl Store {
         if let ControlFlow::Break(stop) = seen {
             return Err(stop);
         }
+        if let Items::Weighted(weighted) = &self.buffer {
+            weighted.traverse(visit)?;
+        }
         self.getters.traverse(visit)?;
         self.putters.traverse(visit)
     }
@@ -373,6 +417,9 @@ impl Store {
     /// For the garbage collector: drops everything.
     pub fn clear_references(&self) {
         drop(self.buffer.drain());
+        if let Items::Weighted(weighted) = &self.buffer {
+            weighted.line.clear();
+        }
         self.getters.clear();
         self.putters.clear();
     }
@@ -397,7 +444,7 @@ impl Refused {
 }
 
 /// Tries until it succeeds or `patience` ends; in the one order that misses no wake-up: try, register, try again, sleep.
-fn retry<'a>(
+pub fn retry<'a>(
     py: Python<'_>,
     patience: Patience,
     register: impl Fn() -> Waiter<'a>,
@@ -420,6 +467,7 @@ fn retry<'a>(
     }
 }
 
-fn collect(iterable: &Bound<'_, PyAny>) -> PyResult<Vec<Item>> {
+/// All items of an iterable.
+pub fn collect(iterable: &Bound<'_, PyAny>) -> PyResult<Vec<Item>> {
     iterable.try_iter()?.map(|item| item.map(Bound::unbind)).collect()
 }
