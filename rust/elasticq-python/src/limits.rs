@@ -280,7 +280,7 @@ fn no_room(py: Python<'_>, weighted: &Weighted, reason: &BufferError) -> PyErr {
         Ok(_) => return errors::to_python(py, reason),
         Err(import_failed) => return import_failed,
     };
-    let text = format!("the queue has too little room: what is inside or waits weighs up to {}", weighted.max_weight);
+    let text = format!("the queue has too little room for it: max_weight = {}", weighted.max_weight);
     PyErr::from_type(full.clone(), text)
 }
 
