@@ -1,4 +1,4 @@
-"""What a queue does with items that there is no room for: wait, refuse, drop the oldest or drop the new one."""
+"""What a queue does with items that there is no room for: wait, refuse, drop the oldest or the new one."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def test_an_unknown_policy_is_named_with_the_choices(overflow: Any) -> None:
 
 def test_the_policy_is_a_keyword() -> None:
     with pytest.raises(TypeError):
-        Queue(1, "block")  # type: ignore[call-arg, misc]
+        Queue(1, "block")  # type: ignore[call-arg, arg-type]
 
 
 @each_limit
@@ -322,7 +322,12 @@ def test_evicting_and_adding_are_one_step(threads: Threads) -> None:
             assert len(q) == 1
 
     threads.start(look)
-    putters = [threads.start(lambda: [q.put(n) for n in range(5000)]) for _ in range(2)]
+
+    def put() -> None:
+        for n in range(5000):
+            q.put(n)
+
+    putters = [threads.start(put) for _ in range(2)]
     for putter in putters:
         putter.join(PATIENCE)
     stop.set()

@@ -40,12 +40,15 @@ class Tasks(_core.Elastic[T]):
         return cast("T", item)
 
     async def aput(self, item: T) -> None:
-        """Add an item, waiting for room if need be.
+        """Add an item, waiting for room if need be, unless the queue's `overflow` says otherwise.
 
         Tasks are woken in the order in which they began to wait. A cancelled task has added nothing.
 
         Raises:
+            Full: There is no room, and the queue's `overflow` is "error".
             ShutDown: The queue was shut down.
+            ValueError: The item is heavier than the queue's `max_weight`, or its weight is negative.
+            TypeError: Its weight is no integer.
         """
         added = self._offer(item)
         if added is True:

@@ -112,7 +112,7 @@ impl Queue {
         }
     }
 
-    /// Add an item, waiting for room if need be.
+    /// Add an item, waiting for room if need be, unless the queue's `overflow` says otherwise.
     ///
     /// Constant time (amortised, where the queue grows). Safe from any thread; in a coroutine use `aput`, which waits
     /// without blocking the event loop.
@@ -127,7 +127,10 @@ impl Queue {
     ///     Full: There is no room, or none in time.
     ///     ShutDown: The queue was shut down.
     ///     ResizeError: There is no memory to grow; also a MemoryError.
-    ///     ValueError: `timeout` is negative.
+    ///     ValueError: `timeout` is negative, or the item is heavier than `max_weight` or its weight negative.
+    ///     TypeError: The item's weight is no integer.
+    ///
+    /// What `weigh` raises comes through; the queue is unchanged then.
     ///
     /// Example:
     ///     >>> queue = Queue(maxsize=1)
@@ -201,6 +204,10 @@ impl Queue {
     /// than `maxsize` can be added, and without it none is added. An iterable is run to its end first; if it raises,
     /// nothing is added. Safe from any thread.
     ///
+    /// With `overflow="error"` it is as without `block`. With "drop_oldest" and "drop_newest" it does what as many `put`
+    /// would do, in one step, whatever the number of items. With `max_weight` all items are weighed first, and if that
+    /// fails for one of them, none is added.
+    ///
     /// Args:
     ///     items: The items.
     ///     block: Whether to wait for room.
@@ -211,7 +218,8 @@ impl Queue {
     ///         included, `remaining` is the list of the items that were not added.
     ///     ShutDown: The queue was shut down, before or meanwhile.
     ///     ResizeError: There is no memory to grow.
-    ///     ValueError: `timeout` is negative.
+    ///     ValueError: `timeout` is negative, or an item has a weight that is negative or above `max_weight`.
+    ///     TypeError: `items` is not iterable, or an item's weight is no integer.
     ///
     /// Example:
     ///     >>> queue = Queue(maxsize=2)
@@ -275,7 +283,7 @@ impl Queue {
         slf.as_super().get().store.buffer.is_empty()
     }
 
-    /// Tell whether there is no room now; never, where there is no limit. Constant time; does not block.
+    /// Tell whether there is no room now, by number or by weight; never, where there is no limit. Constant time; does not block.
     fn full(slf: &Bound<'_, Self>) -> bool {
         let buffer = &slf.as_super().get().store.buffer;
         let heavy = matches!(buffer, Items::Weighted(weighted) if weighted.weight() >= weighted.max_weight);
