@@ -28,7 +28,7 @@ class Queue(_core.Queue[T], Tasks[T]):
             is dropped counts as done for `join`, and in `stats().messages_dropped`.
         max_weight: The most that the items may weigh together, at least 1. None: no limit by weight. Whoever
             waits for room waits his turn then: no light item passes by a heavy one that came before it (a
-            `put` that doesn't wait gets Full meanwhile). Only a task whose event loop doesn't run is passed by.
+            `put` that doesn't wait gets Full then). Only a task whose event loop doesn't run is passed by.
         weigh: Gives an item's weight, a non-negative integer; `len` if not given. It is called once for each
             item, in the thread that puts it and without any lock.
 
