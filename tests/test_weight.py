@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import PATIENCE, Threads, wait_until, wait_until_asleep
+from support import PATIENCE, Threads, python, wait_until, wait_until_asleep
 
 from elasticq import Empty, Full, InvalidConfiguration, Queue, ShutDown
 
@@ -589,3 +589,31 @@ def test_under_threads_and_tasks_nothing_is_lost_and_the_weight_never_exceeded(
         assert dropped == len(refused)
     assert q.weight == 0
     assert q.unfinished_tasks == len(taken)
+
+
+def test_control_c_ends_a_wait_in_line_and_leaves_the_place_to_others() -> None:
+    output = python(
+        """
+    import os, signal, threading
+    from elasticq import Queue
+
+    q = Queue(max_weight=10)
+    q.put("12345")
+
+    def interrupt():
+        while q.weight < 9:
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        q.put_many(["1234", "123456789", "1"])
+    except KeyboardInterrupt as interrupted:
+        print(interrupted.remaining, q.weight, list(q))
+    thread.join()
+    q.put("1", timeout=0)
+    print(q.weight)
+    """
+    )
+    assert output == "['123456789', '1'] 9 ['12345', '1234']\n10\n"

@@ -100,7 +100,7 @@ pub fn put(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience)
         let item = rejected.into_inner();
         let weight = weighted.weigh(item.bind(py))?;
         let added = put_weighed(slf, weighted, vec![item], &[weight], patience);
-        return added.map_err(|refused| refused.raised.unwrap_or_else(|| no_room(py, weighted, &refused.reason)));
+        return added.map_err(|refused| refused.raised.unwrap_or_else(|| no_room(slf, weighted, &refused.reason)));
     }
     let (policy, patience) = match slf.get().overflow {
         Overflow::Block => (None, patience),
@@ -274,13 +274,17 @@ fn refused(store: &Store, rejected: Rejected<Vec<Item>>) -> Refused {
 }
 
 /// The exception for an item that a queue with a limit by weight has refused.
-fn no_room(py: Python<'_>, weighted: &Weighted, reason: &BufferError) -> PyErr {
+fn no_room(slf: &Bound<'_, Queue>, weighted: &Weighted, reason: &BufferError) -> PyErr {
+    let py = slf.py();
     let full = match errors::full(py) {
         Ok(full) if *reason == BufferError::Full => full,
         Ok(_) => return errors::to_python(py, reason),
         Err(import_failed) => return import_failed,
     };
-    let text = format!("the queue has too little room for it: max_weight = {}", weighted.max_weight);
+    let mut text = format!("the queue has too little room for the item: max_weight = {}", weighted.max_weight);
+    if slf.get().maxsize > 0 {
+        text += &format!(", maxsize = {}", slf.get().maxsize);
+    }
     PyErr::from_type(full.clone(), text)
 }
 

@@ -24,7 +24,7 @@ const SMALLEST: usize = 64;
 /// A first-in, first-out queue with the interface of `queue.Queue`, for threads and tasks alike.
 #[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
 pub struct Queue {
-    maxsize: isize,
+    pub maxsize: isize,
     /// Whether a put may find no room: there is a limit.
     limited: bool,
     pub overflow: Overflow,
