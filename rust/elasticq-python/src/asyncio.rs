@@ -217,7 +217,7 @@ fn resolve(future: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 /// The event loop that runs in this thread.
-pub fn running_loop(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+fn running_loop(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     static RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let running = RUNNING_LOOP.import(py, "asyncio", "_get_running_loop").ok()?.call0().ok()?;
     (!running.is_none()).then_some(running)

@@ -4,7 +4,7 @@
 //! refuses every item that comes without its weight. Whatever is evicted or dropped is counted as done first, and its
 //! reference goes last, without any lock: dropping it may run Python code that uses the queue.
 
-use crate::asyncio::{Tasks, running_loop};
+use crate::asyncio::Tasks;
 use crate::elastic::Elastic;
 use crate::errors;
 use crate::items::Items;
@@ -196,10 +196,10 @@ fn put_weighed(
     match (slf.get().overflow, patience) {
         (Overflow::Block, Patience::Until(_)) => wait_in_line(py, store, weighted, items, weights, patience),
         (Overflow::Block | Overflow::Error, _) => {
-            let added = if weighted.line.is_free(py, None) || store.buffer.is_closed() {
-                weighted.offer(items, weights)
-            } else {
-                Err(Rejected::new(BufferError::Full, items))
+            let added = match may_go(py, store, weighted, None) {
+                Ok(true) => weighted.offer(items, weights),
+                Ok(false) => Err(Rejected::new(BufferError::Full, items)),
+                Err(raised) => return Err(Refused { reason: BufferError::Full, items, raised: Some(raised) }),
             };
             added.map_err(|rejected| refused(store, rejected))?;
             store.added(py, count);
@@ -231,18 +231,16 @@ fn wait_in_line(
 ) -> Result<(), Refused> {
     let mut items = items.into_iter();
     let mut reason = BufferError::Full;
-    let signal = Arc::new(Signal::new());
+    let mut raised = None;
     let place = Cell::new(None);
-    let register = || {
-        if place.get().is_none() {
-            let own_loop = running_loop(py);
-            place.set(Some(weighted.line.enter(py, Who::Thread(Arc::clone(&signal)), own_loop.as_ref())));
-        }
-        signal.waiter()
-    };
-    let outcome = retry(py, patience, register, || {
-        if !weighted.line.is_free(py, place.get()) && !store.buffer.is_closed() {
-            return false;
+    let mut attempt = || {
+        match may_go(py, store, weighted, place.get()) {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(error) => {
+                raised = Some(error);
+                return true;
+            }
         }
         let left = &weights[weights.len() - items.len()..];
         match weighted.offer_some(&mut items, left) {
@@ -255,7 +253,15 @@ fn wait_in_line(
                 true
             }
         }
-    });
+    };
+    let mut outcome = Ok(true);
+    if !attempt() {
+        let signal = Arc::new(Signal::new());
+        outcome = own_loop(py).and_then(|own_loop| {
+            place.set(Some(weighted.line.enter(py, Who::Thread(Arc::clone(&signal)), own_loop.as_ref())));
+            retry(py, patience, || signal.waiter(), attempt)
+        });
+    }
     if let Some(place) = place.get() {
         weighted.line.leave(py, place);
     }
@@ -263,7 +269,22 @@ fn wait_in_line(
         return Ok(());
     }
     store.buffer.refused(&reason, items.len());
-    Err(Refused { reason, items: items.collect(), raised: outcome.err() })
+    Err(Refused { reason, items: items.collect(), raised: raised.or(outcome.err()) })
+}
+
+/// Whether it is this place's turn, or a newcomer's: after closing it is everybody's, to be told so.
+fn may_go(py: Python<'_>, store: &Store, weighted: &Weighted, place: Option<u64>) -> PyResult<bool> {
+    Ok(weighted.line.is_free(py, place)? || store.buffer.is_closed())
+}
+
+/// The event loop that runs in this thread. Where asyncio was never imported, there is none, and importing it takes long.
+fn own_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let modules = py.import("sys")?.getattr("modules")?;
+    let running = match modules.call_method1("get", ("asyncio.events",))?.getattr_opt("_get_running_loop")? {
+        Some(function) => function.call0()?,
+        None => return Ok(None),
+    };
+    Ok((!running.is_none()).then_some(running))
 }
 
 /// Counts what is refused for good.
@@ -323,11 +344,10 @@ impl Put {
     fn offer(&self, py: Python<'_>) -> PyResult<bool> {
         let place = *self.place.lock();
         let added = self.with(|store, weighted| {
-            if !weighted.line.is_free(py, place) && !store.buffer.is_closed() {
+            if !may_go(py, store, weighted, place)? {
                 return Ok(false);
             }
-            let added = weighted.offer(vec![self.item.clone_ref(py)], &[self.weight]);
-            match added {
+            match weighted.offer(vec![self.item.clone_ref(py)], &[self.weight]) {
                 Ok(()) => {
                     store.added(py, 1);
                     Ok(true)

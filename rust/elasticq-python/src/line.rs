@@ -57,13 +57,12 @@ impl Who {
     }
 
     /// Whether it will look at the queue when it is woken.
-    fn can_come(&self, py: Python<'_>) -> bool {
+    ///
+    /// An error is what a signal handler raised, or the event loop.
+    fn can_come(&self, py: Python<'_>) -> PyResult<bool> {
         match self {
-            Self::Thread(_) => true,
-            Self::Task { event_loop, .. } => {
-                let runs = event_loop.bind(py).call_method0("is_running").and_then(|runs| runs.is_truthy());
-                runs.unwrap_or(false)
-            }
+            Self::Thread(_) => Ok(true),
+            Self::Task { event_loop, .. } => event_loop.bind(py).call_method0("is_running")?.is_truthy(),
         }
     }
 }
@@ -100,15 +99,15 @@ impl Line {
     }
 
     /// Whether nobody who can come stands before this place; without a place, whether nobody is in line.
-    pub fn is_free(&self, py: Python<'_>, number: Option<u64>) -> bool {
+    pub fn is_free(&self, py: Python<'_>, number: Option<u64>) -> PyResult<bool> {
         let mut index = 0;
         while let Some(who) = self.other_at(py, index, number) {
-            if who.can_come(py) {
-                return false;
+            if who.can_come(py)? {
+                return Ok(false);
             }
             index += 1;
         }
-        true
+        Ok(true)
     }
 
     /// Wakes the first who can come, and those before it.
@@ -120,8 +119,10 @@ impl Line {
         let mut index = 0;
         while let Some(who) = self.other_at(py, index, number) {
             who.wake(py);
-            if who.can_come(py) {
-                break;
+            match who.can_come(py) {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => error.write_unraisable(py, None),
             }
             index += 1;
         }
