@@ -82,7 +82,7 @@ class _Consumer(Generic[T]):
 
 
 async def _wait_in_line(put: _core.Put) -> None:
-    """Suspend until an item is in; apart from `aput`, where capturing a local variable would cost every call."""
+    """Suspend until an item is in. Apart from `aput`, where a captured variable would cost every call."""
     await _wait(lambda: put.offer() or _NOTHING, put.enter, put.leave)
 
 
