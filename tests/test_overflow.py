@@ -24,7 +24,11 @@ WAYS: dict[str, Callable[[Queue[int], int], object]] = {
     "put_nowait": lambda q, item: q.put_nowait(item),
     "put_many": lambda q, item: q.put_many([item]),
     "put_many of an iterator": lambda q, item: q.put_many(iter([item])),
+    "_offer": lambda q, item: q._offer(item),
     "aput": lambda q, item: asyncio.run(q.aput(item)),
+    "aput_many": lambda q, item: asyncio.run(q.aput_many([item])),
+    "async_q.put": lambda q, item: asyncio.run(q.async_q.put(item)),
+    "async_q.put_nowait": lambda q, item: q.async_q.put_nowait(item),
 }
 
 # The same limit of three items in two ways.
@@ -333,3 +337,40 @@ def test_evicting_and_adding_are_one_step(threads: Threads) -> None:
     stop.set()
     threads.join()
     assert q.stats().messages_dropped == 10_000
+
+
+@each_limit
+@pytest.mark.parametrize("overflow", ["error", "drop_oldest", "drop_newest"])
+def test_a_task_never_suspends(limited: Callable[[Policy], Queue[int]], overflow: Policy) -> None:
+    q = limited(overflow)
+    q.put_many([1, 2, 3])
+    for coroutine in (q.aput(4), q.aput_many([5]), q.async_q.put(6)):
+        with pytest.raises(Full if overflow == "error" else StopIteration):
+            coroutine.send(None)
+    assert list(q) == ([4, 5, 6] if overflow == "drop_oldest" else [1, 2, 3])
+
+
+@each_limit
+def test_a_batch_of_a_task_is_one_step(limited: Callable[[Policy], Queue[int]]) -> None:
+    kept: dict[Policy, list[int]] = {"drop_oldest": [4, 5, 6], "drop_newest": [1, 2, 3]}
+    for overflow, expected in kept.items():
+        q = limited(overflow)
+        q.put(1)
+        asyncio.run(q.aput_many([2, 3, 4, 5, 6]))
+        assert q.drain() == expected
+    q = limited("error")
+    q.put(1)
+    with pytest.raises(Full) as full:
+        asyncio.run(q.aput_many([2, 3, 4]))
+    assert full.value.remaining == [2, 3, 4]
+    assert q.drain() == [1]
+
+
+@each_limit
+def test_the_refusal_of_the_view_is_of_both_kinds(limited: Callable[[Policy], Queue[int]]) -> None:
+    q = limited("error")
+    q.put_many([1, 2, 3])
+    with pytest.raises(asyncio.QueueFull) as full:
+        asyncio.run(q.async_q.put(4))
+    assert isinstance(full.value, Full)
+    assert q.stats().messages_dropped == 1

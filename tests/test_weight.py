@@ -257,6 +257,80 @@ def test_an_abandoned_coroutine_leaves_no_place_behind() -> None:
     assert list(q) == [5, 1]
 
 
+def test_a_task_takes_without_suspending() -> None:
+    q: Queue[int] = Queue(max_weight=10, weigh=itself)
+    q.put_many([1, 2])
+    with pytest.raises(StopIteration) as end:
+        q.aget().send(None)
+    assert end.value.value == 1
+
+
+def test_a_batch_of_a_task_keeps_its_place_until_all_of_it_is_in(threads: Threads) -> None:
+    q: Queue[int] = Queue(max_weight=10, weigh=itself)
+
+    async def main() -> list[int]:
+        batch = asyncio.ensure_future(q.aput_many([6, 3, 5, 7]))
+        await asyncio.sleep(0)
+        assert list(q) == [6, 3]
+        threads.start(q.put, 1)
+        with pytest.raises(Full):
+            q.put_nowait(1)
+        order = [await q.aget() for _ in range(4)]
+        await batch
+        return order
+
+    assert asyncio.run(main()) == [6, 3, 5, 7]
+    threads.join()
+    assert q.drain() == [1]
+
+
+def test_what_is_left_of_a_batch_that_is_cancelled() -> None:
+    q: Queue[int] = Queue(max_weight=10, weigh=itself)
+
+    async def main() -> None:
+        batch = q.aput_many([6, 3, 5, 7])
+        batch.send(None)
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            batch.throw(asyncio.CancelledError())
+        assert cancelled.value.remaining == [5, 7]  # type: ignore[attr-defined]
+        q.put_nowait(1)  # the place in line is free
+        batch = q.aput_many([5, 7])
+        batch.send(None)
+        q.shutdown()
+        with pytest.raises(ShutDown) as shut_down:
+            batch.send(None)
+        assert shut_down.value.remaining == [5, 7]
+        with pytest.raises(ShutDown) as shut_down:
+            q.aput_many([1]).send(None)
+        assert shut_down.value.remaining == [1]
+
+    asyncio.run(main())
+    assert q.drain() == [6, 3, 1]
+
+
+def test_a_batch_of_which_an_item_can_not_be_weighed_changes_nothing() -> None:
+    q: Queue[Any] = Queue(max_weight=10)
+    with pytest.raises(TypeError):
+        asyncio.run(q.aput_many(["a", 1]))
+    with pytest.raises(ValueError, match="never fits"):
+        asyncio.run(q.aput_many(["a", "b" * 11]))
+    assert q.drain() == []
+
+
+def test_what_weigh_raises_comes_through_the_view_as_it_is() -> None:
+    raised = ValueError("no scales")
+
+    def weigh(item: int) -> int:
+        raise raised
+
+    q: Queue[int] = Queue(max_weight=10, weigh=weigh)
+    ways: list[Callable[[], None]] = [lambda: asyncio.run(q.async_q.put(1)), lambda: q.async_q.put_nowait(1)]
+    for put in ways:
+        with pytest.raises(ValueError, match="no scales") as caught:
+            put()
+        assert caught.value is raised
+
+
 def test_a_loop_that_stopped_is_passed_by(threads: Threads) -> None:
     q: Queue[int] = Queue(max_weight=10, weigh=itself)
     q.put(10)

@@ -132,7 +132,10 @@ impl Operation {
         if let Some(result) = self.attempt(py)? {
             return Ok(Step::Return(result));
         }
-        let (event_loop, future) = new_future(py).inspect_err(|_| self.end(py))?;
+        let (event_loop, future) = new_future(py).map_err(|no_event_loop| {
+            self.end(py);
+            self.with_remaining(py, no_event_loop)
+        })?;
         let place = self.enter(py, event_loop, future.clone().unbind(), place);
         self.stage = Stage::Waiting(place);
         // Whoever changed the queue before we entered did not see us.

@@ -6,10 +6,14 @@
 //!
 //! No wake-up is missed: one who waits registers (a thread with its signal, a task in its list) before it looks at the line
 //! and the queue once more; who makes room, or leaves the line, does so before he looks for the first in line.
+//!
+//! A forked child has none of those who waited, so it begins with an empty line. A thread that was forked in the middle of its
+//! wait, by a signal handler, finds itself forgotten and enters again.
 
 use crate::asyncio::Tasks;
-use elasticq::Signal;
-use parking_lot::Mutex;
+use crate::raw::detach::stopping_here;
+use elasticq::{Signal, forks};
+use parking_lot::{Mutex, MutexGuard};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
@@ -23,6 +27,8 @@ pub struct Line {
 
 #[derive(Default)]
 struct Places {
+    /// The process that they wait in, by `elasticq::forks`.
+    process: usize,
     in_order: Vec<Place>,
     /// The next new number.
     next: u64,
@@ -62,12 +68,32 @@ impl Who {
     fn can_come(&self, py: Python<'_>) -> PyResult<bool> {
         match self {
             Self::Thread(_) => Ok(true),
-            Self::Task { event_loop, .. } => event_loop.bind(py).call_method0("is_running")?.is_truthy(),
+            Self::Task { event_loop, .. } => {
+                stopping_here(|| event_loop.bind(py).call_method0("is_running")?.is_truthy())
+            }
         }
     }
 }
 
 impl Line {
+    /// The places, without those that were inherited from another process. The numbers go on, so that none stands for two.
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        let mut places = self.places.lock();
+        while places.process != forks() {
+            let inherited = std::mem::take(&mut places.in_order);
+            places.process = forks();
+            drop(places);
+            drop(inherited); // runs Python code, so without the lock
+            places = self.places.lock();
+        }
+        places
+    }
+
+    /// Whether this place is in the line.
+    pub fn has(&self, number: u64) -> bool {
+        self.lock().in_order.iter().any(|place| place.number == number)
+    }
+
     /// Takes a place at the end; gives its number. A thread that blocks its own event loop with this goes before the tasks
     /// of that loop, which can't come before it is done.
     pub fn enter(&self, py: Python<'_>, who: Who, own_loop: Option<&Bound<'_, PyAny>>) -> u64 {
@@ -75,7 +101,7 @@ impl Line {
             (Who::Task { event_loop, .. }, Some(own)) => own.is(event_loop),
             _ => false,
         };
-        let mut places = self.places.lock();
+        let mut places = self.lock();
         let number = places.next;
         places.next += 1;
         let index = places.in_order.iter().position(is_own).unwrap_or(places.in_order.len());
@@ -89,7 +115,7 @@ impl Line {
     /// Gives up a place, and wakes who is first then.
     pub fn leave(&self, py: Python<'_>, number: u64) {
         let place = {
-            let mut places = self.places.lock();
+            let mut places = self.lock();
             let index = places.in_order.iter().position(|place| place.number == number);
             index.map(|index| places.in_order.remove(index))
         };
@@ -130,14 +156,14 @@ impl Line {
 
     /// Who has the place of this index, unless that is the place of this number or beyond the end.
     fn other_at(&self, py: Python<'_>, index: usize, number: Option<u64>) -> Option<Who> {
-        let places = self.places.lock();
+        let places = self.lock();
         let place = places.in_order.get(index).filter(|place| Some(place.number) != number);
         place.map(|place| place.who.clone_ref(py))
     }
 
     /// Wakes everybody.
     pub fn wake_all(&self, py: Python<'_>) {
-        let places = self.places.lock();
+        let places = self.lock();
         let all: Vec<Who> = places.in_order.iter().map(|place| place.who.clone_ref(py)).collect();
         drop(places);
         all.iter().for_each(|who| who.wake(py));

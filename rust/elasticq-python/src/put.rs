@@ -66,9 +66,12 @@ impl Put {
         if let Ok(Ok(false)) = settled {
             let signal = Arc::new(Signal::new());
             let waited = own_loop(py).and_then(|own_loop| {
-                let who = Who::Thread(Arc::clone(&signal));
-                self.place = Some(weighted.line.enter(py, who, own_loop.as_ref()));
+                let enter = || weighted.line.enter(py, Who::Thread(Arc::clone(&signal)), own_loop.as_ref());
                 let attempt = || {
+                    // Not at first, nor in a forked child.
+                    if !self.place.is_some_and(|place| weighted.line.has(place)) {
+                        self.place = Some(enter());
+                    }
                     settled = self.attempt(py, store, weighted);
                     !matches!(settled, Ok(Ok(false)))
                 };
