@@ -2,9 +2,9 @@
 //!
 //! A coroutine of Python's own around a call that doesn't block costs more than the call. This one **does nothing until it
 //! is awaited**, so that one which is dropped has left nothing behind, and then tries at once; who finds what it wants
-//! never suspends. (For single items that much is done by `raw::coroutine` already.) Otherwise it looks again in the next turn of its event loop, for in that time other
-//! tasks and threads get to run and mostly bring it: that costs no future and needs nobody to wake it. Only then it enters
-//! the list of those who wait, tries once more, and suspends with a future.
+//! never suspends. (For single items that much is done by `raw::coroutine` already.) Otherwise it looks again in the next
+//! turn of its event loop, for in that time other tasks and threads get to run and mostly bring it: that costs no future and
+//! needs nobody to wake it. Only then it enters the list of those who wait, tries once more, and suspends with a future.
 //!
 //! A wake-up is only a hint and the item is taken on resumption, so a task that is cancelled at any moment has taken nothing.
 
@@ -201,6 +201,7 @@ impl Operation {
         self.failed(py, &failed)
     }
 
+    /// What comes of an item that the buffer has refused.
     #[cold]
     fn refused(&mut self, py: Python<'_>, rejected: Rejected<Item>) -> PyResult<Option<Item>> {
         if let Some(queue) = limits::limiting(self.queue.bind(py)) {

@@ -61,7 +61,6 @@ impl Put {
         weighted: &Weighted,
         patience: Patience,
     ) -> Result<(), Refused> {
-        let mut reason = BufferError::Full;
         let mut settled = self.attempt(py, store, weighted);
         if let Ok(Ok(false)) = settled {
             let signal = Arc::new(Signal::new());
@@ -85,13 +84,10 @@ impl Put {
         if self.items.len() == 0 {
             return Ok(());
         }
-        let raised = match settled {
-            Ok(Ok(_)) => None,
-            Ok(Err(error)) => {
-                reason = error;
-                None
-            }
-            Err(raised) => Some(raised),
+        let (reason, raised) = match settled {
+            Ok(Ok(_)) => (BufferError::Full, None),
+            Ok(Err(reason)) => (reason, None),
+            Err(raised) => (BufferError::Full, Some(raised)),
         };
         store.buffer.refused(&reason, self.items.len());
         Err(Refused { reason, items: self.items.collect(), raised })
@@ -114,8 +110,8 @@ impl Put {
         settled
     }
 
-    /// Lets a task wait for its turn, at the place among the queue's tasks that `Tasks` gave it before, if any. It must try once
-    /// more after this and before it suspends.
+    /// Lets a task wait for its turn: its place in line stays, `place` is what this gave it last time. It must try once more
+    /// after this and before it suspends.
     pub fn enter(
         &mut self,
         py: Python<'_>,
@@ -145,7 +141,7 @@ impl Put {
         self.place.is_some()
     }
 
-    /// Several items were to be added, and these are not in.
+    /// Hands out the items that are not in.
     pub fn remaining(&mut self) -> vec::IntoIter<Item> {
         std::mem::take(&mut self.items)
     }

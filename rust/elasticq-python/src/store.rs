@@ -135,9 +135,9 @@ impl Store {
         }
     }
 
-    /// Adds an item where that is plain sailing, see `raw::calls`; gives it back otherwise. Never calls Python. A task that waits is
-    /// looked for under the lock: it enters its list first and then looks at the buffer, through the same lock, so one that
-    /// doesn't see this item is seen here.
+    /// Adds an item where that is plain sailing, see `raw::calls`; gives it back otherwise. Never calls Python. A task that
+    /// waits is looked for under the lock: it enters its list first and then looks at the buffer, through the same lock, so one
+    /// that doesn't see this item is seen here.
     #[inline(always)]
     pub fn offer_plain(&self, item: Item) -> Result<(), Item> {
         let Items::Locked(buffer) = &self.buffer else { return Err(item) };
