@@ -10,7 +10,14 @@ import textwrap
 import pytest
 from support import PATIENCE
 
-KINDS = ["Queue", "DynamicCircularBuffer", "LockFreeMPSCQueue", "LockFreeMPMCQueue", "LockFreeSPSCQueue"]
+KINDS = [
+    "Queue",
+    "Weighted",
+    "DynamicCircularBuffer",
+    "LockFreeMPSCQueue",
+    "LockFreeMPMCQueue",
+    "LockFreeSPSCQueue",
+]
 each = pytest.mark.parametrize("kind", KINDS)
 
 SETUP = """
@@ -20,6 +27,9 @@ from support import wait_until_asleep
 import elasticq
 
 def make(kind, limit=None):
+    if kind == "Weighted":
+        queue = elasticq.Queue(max_weight=limit or 1000, weigh=lambda item: 1)
+        return queue, queue.put, queue.get
     if kind in ("DynamicCircularBuffer",):
         settings = dict(push_timeout=600, pop_timeout=600)
     else:
@@ -240,6 +250,42 @@ def test_a_signal_handler_that_forks_in_the_middle_of_a_wait(kind: str) -> None:
         os._exit(0)
     for other in others:
         other.join()
+    assert os.waitpid(children[0], 0)[1] == 0
+    """
+    )
+
+
+def test_a_signal_handler_that_forks_in_the_middle_of_a_wait_in_line() -> None:
+    """The child has lost its place and takes another one, so that it is woken for room."""
+    forking(
+        """
+    queue, put, get = make("Weighted", 2)
+    put("a")
+    put("b")
+    main = threading.main_thread()
+    children = []
+
+    def take():
+        wait_until_asleep(main)
+        while get() != "main's":
+            pass
+
+    def fork(*_):
+        blocked(put, "other")
+        children.append(os.fork())
+        if children[0] == 0:
+            signal.alarm(20)
+        threading.Thread(target=take).start()
+
+    def interrupt():
+        wait_until_asleep(main)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    signal.signal(signal.SIGUSR1, fork)
+    threading.Thread(target=interrupt).start()
+    put("main's")
+    if children[0] == 0:
+        os._exit(0)
     assert os.waitpid(children[0], 0)[1] == 0
     """
     )

@@ -1,7 +1,7 @@
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from datetime import timedelta
 from types import GenericAlias
-from typing import Any, Generic, NoReturn, SupportsIndex, TypeVar, final, overload
+from typing import Any, Generic, Literal, NoReturn, SupportsIndex, TypeVar, final, overload
 
 from typing_extensions import Self, disjoint_base
 
@@ -152,9 +152,18 @@ class Queue(Elastic[_T]):
         min_capacity: int = 64,
         growth_factor: float = 2.0,
         shrink_threshold: float = 0.25,
+        overflow: Literal["block", "error", "drop_oldest", "drop_newest"] = "block",
+        max_weight: int | None = None,
+        weigh: Callable[[_T], int] | None = None,
     ) -> Self: ...
     @property
     def maxsize(self) -> int: ...
+    @property
+    def overflow(self) -> Literal["block", "error", "drop_oldest", "drop_newest"]: ...
+    @property
+    def max_weight(self) -> int | None: ...
+    @property
+    def weight(self) -> int: ...
     @property
     def unfinished_tasks(self) -> int: ...
     def put(self, item: _T, block: bool = True, timeout: float | None = None) -> None: ...

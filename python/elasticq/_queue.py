@@ -26,9 +26,18 @@ class Queue(_core.Queue[T]):
         min_capacity: The capacity below which it never shrinks, at least 1; 64 if not given.
         growth_factor: What the capacity is multiplied by when it is used up, above 1.
         shrink_threshold: The share of the capacity at or below which it shrinks, between 0 and 1.
+        overflow: What becomes of an item that there is no room for. "block": its sender waits. "error": it is
+            refused at once with Full. "drop_oldest": the oldest items go. "drop_newest": it goes itself. What
+            is dropped counts as done for `join`, and in `stats().messages_dropped`.
+        max_weight: The most that the items may weigh together, at least 1. None: no limit by weight. Whoever
+            waits for room waits his turn then: no light item passes by a heavy one that came before it (a
+            `put` that doesn't wait gets Full then). Only a task whose event loop doesn't run is passed by.
+        weigh: Gives an item's weight, a non-negative integer; `len` if not given. It is called once for each
+            item, in the thread that puts it and without any lock.
 
     Raises:
         InvalidConfiguration: A setting breaks its rule; also a ValueError.
+        TypeError: A setting is of the wrong type.
 
     Example:
         >>> queue = Queue()
@@ -36,6 +45,17 @@ class Queue(_core.Queue[T]):
         >>> queue.put_many(["b", "c"])
         >>> queue.get(), queue.get_many(), len(queue)
         ('a', ['b', 'c'], 0)
+
+        The last two lines of a log, and messages of 1 MB at the most in all:
+
+        >>> tail = Queue(maxsize=2, overflow="drop_oldest")
+        >>> tail.put_many(["one", "two", "three"])
+        >>> list(tail), tail.stats().messages_dropped
+        (['two', 'three'], 1)
+        >>> messages = Queue(max_weight=1_000_000)
+        >>> messages.put(b"x" * 400_000)
+        >>> messages.weight, messages.max_weight
+        (400000, 1000000)
     """
 
     __slots__ = ()

@@ -52,16 +52,21 @@ class AsyncQueue(Generic[T]):
         """Add an item, waiting for room if need be: `Queue.aput`.
 
         Raises:
+            Full: There is no room, and the queue's `overflow` is "error"; also an asyncio.QueueFull.
             ShutDown: The queue was shut down.
+            ValueError: The item is heavier than the queue's `max_weight`, or its weight is negative.
+            TypeError: The item's weight is no integer.
         """
         return self._queue._aput(item, _as_asyncio)
 
     def put_nowait(self, item: T) -> None:
-        """Add an item if there is room at once. Needs no event loop.
+        """Add an item if there is room at once: `Queue.put_nowait`. Needs no event loop.
 
         Raises:
             Full: There is no room; also an asyncio.QueueFull.
             ShutDown: The queue was shut down.
+            ValueError: The item is heavier than the queue's `max_weight`, or its weight is negative.
+            TypeError: The item's weight is no integer.
         """
         try:
             self._queue.put_nowait(item)
@@ -173,8 +178,10 @@ async def wait_closed(queue: Queue[Any]) -> None:
     await sleep(0)
 
 
-def _as_asyncio(error: QueueError) -> QueueError:
-    """The same error as one that is also asyncio's."""
+def _as_asyncio(error: BaseException) -> BaseException:
+    """The same error as one that is also asyncio's; what is none of ours, as what `weigh` raises, itself."""
+    if not isinstance(error, QueueError):
+        return error
     ours = type(error)
     if ours not in _OF_BOTH:
         _OF_BOTH[ours] = _of_both(ours)

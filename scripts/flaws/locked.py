@@ -15,6 +15,31 @@ MUTANTS = [
         "loom::a_pushed_item_reaches_a_consumer_who_waits",
     ),
     Mutant(
+        "forced-push-wakes-nobody",
+        "rust/elasticq/src/locked/evicting.rs",
+        """            ring.push(item)?;
+            self.wake_after_adding(ring, 1);""",
+        "            ring.push(item)?;",
+        "loom::a_forced_item_reaches_a_consumer_who_waits",
+    ),
+    Mutant(
+        "evicting-wakes-nobody",
+        "rust/elasticq/src/locked/evicting.rs",
+        "        self.wake_after_adding(ring, count);",
+        "",
+        "loom::room_that_evicting_leaves_reaches_a_producer_who_waits",
+    ),
+    Mutant(
+        "evicting-in-two-steps",
+        "rust/elasticq/src/locked/evicting.rs",
+        "let evicted = ring.replace_oldest(item)?;",
+        """drop(ring);
+        let evicted = self.try_pop().map_err(|_| ()).unwrap();
+        let mut ring = self.ring.lock();
+        ring.push(item)?;""",
+        "loom::what_is_forced_in_is_taken_evicted_or_there",
+    ),
+    Mutant(
         "taker-does-not-pass-on",
         "rust/elasticq/src/locked/mod.rs",
         "if more && self.not_empty.has_sleepers()",

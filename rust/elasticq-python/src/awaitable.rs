@@ -2,19 +2,21 @@
 //!
 //! A coroutine of Python's own around a call that doesn't block costs more than the call. This one **does nothing until it
 //! is awaited**, so that one which is dropped has left nothing behind, and then tries at once; who finds what it wants
-//! never suspends. (For single items that much is done by `raw::coroutine` already.) Otherwise it looks again in the next turn of its event loop, for in that time other
-//! tasks and threads get to run and mostly bring it: that costs no future and needs nobody to wake it. Only then it enters
-//! the list of those who wait, tries once more, and suspends with a future.
+//! never suspends. (For single items that much is done by `raw::coroutine` already.) Otherwise it looks again in the next
+//! turn of its event loop, for in that time other tasks and threads get to run and mostly bring it: that costs no future and
+//! needs nobody to wake it. Only then it enters the list of those who wait, tries once more, and suspends with a future.
 //!
 //! A wake-up is only a hint and the item is taken on resumption, so a task that is cancelled at any moment has taken nothing.
 
 use crate::elastic::Elastic;
 use crate::errors;
+use crate::limits;
+use crate::put::Put;
 use crate::queue::Queue;
 use crate::raw::Item;
 use crate::raw::coroutine;
 use crate::store::{Store, Waiting};
-use elasticq::BufferError;
+use elasticq::{BufferError, Rejected};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration};
 use pyo3::gc::PyVisit;
@@ -36,6 +38,12 @@ pub enum Aim {
     Put(Option<Item>),
     /// Adding these items, piece by piece.
     PutMany(vec::IntoIter<Item>),
+    /// Adding what stands in line of a queue with a limit by weight.
+    PutWeighed {
+        put: Put,
+        /// There is an exception's `remaining` to be given.
+        many: bool,
+    },
     /// Waiting until all tasks are done.
     Join,
 }
@@ -44,7 +52,7 @@ impl Aim {
     const fn waiting(&self) -> Waiting {
         match self {
             Self::Get | Self::Next | Self::GetMany(_) => Waiting::Item,
-            Self::Put(_) | Self::PutMany(_) => Waiting::Room,
+            Self::Put(_) | Self::PutMany(_) | Self::PutWeighed { .. } => Waiting::Room,
             Self::Join => Waiting::TasksDone,
         }
     }
@@ -105,15 +113,18 @@ impl Operation {
     fn resume_waiting(&mut self, py: Python<'_>, stage: Stage) -> PyResult<Step> {
         let which = self.aim.waiting();
         let place = match stage {
-            // Not before those who wait already.
-            Stage::New if self.store().is_anybody_waiting(which) => None,
+            // Not before those who wait already, nor where there is a place in line to take.
+            Stage::New if self.store().is_anybody_waiting(which) || matches!(self.aim, Aim::PutWeighed { .. }) => None,
             Stage::New => {
                 self.stage = Stage::GaveWay;
                 return Ok(Step::Suspend(py.None()));
             }
             Stage::GaveWay => None,
             Stage::Waiting(place) => {
-                self.store().leave(which, place);
+                match &self.aim {
+                    Aim::PutWeighed { put, .. } => put.leave(place),
+                    _ => _ = self.store().leave(which, place),
+                }
                 Some(place)
             }
             Stage::Ended => return Err(PyRuntimeError::new_err("cannot reuse what was already awaited")),
@@ -121,8 +132,11 @@ impl Operation {
         if let Some(result) = self.attempt(py)? {
             return Ok(Step::Return(result));
         }
-        let (event_loop, future) = new_future(py)?;
-        let place = self.store().enter(which, event_loop, future.clone().unbind(), place);
+        let (event_loop, future) = new_future(py).map_err(|no_event_loop| {
+            self.end(py);
+            self.with_remaining(py, no_event_loop)
+        })?;
+        let place = self.enter(py, event_loop, future.clone().unbind(), place);
         self.stage = Stage::Waiting(place);
         // Whoever changed the queue before we entered did not see us.
         match self.attempt(py) {
@@ -131,6 +145,14 @@ impl Operation {
                 self.end(py);
                 settled.map(|result| Step::Return(result.unwrap_or_else(|| py.None())))
             }
+        }
+    }
+
+    fn enter(&mut self, py: Python<'_>, event_loop: Py<PyAny>, future: Py<PyAny>, place: Option<u64>) -> u64 {
+        let store = &self.queue.get().store;
+        match &mut self.aim {
+            Aim::PutWeighed { put, .. } => put.enter(py, store, event_loop, future, place),
+            aim => store.enter(aim.waiting(), event_loop, future, place),
         }
     }
 
@@ -145,27 +167,62 @@ impl Operation {
             },
             Aim::Put(item) => match store.offer(py, item.take().unwrap_or_else(|| py.None())) {
                 Ok(()) => return Ok(Some(py.None())),
-                Err(rejected) => {
-                    let (reason, refused) = rejected.into_parts();
-                    *item = Some(refused);
-                    reason
-                }
+                Err(rejected) => return self.refused(py, rejected),
             },
             Aim::GetMany(max) => match store.take_many(py, *max)? {
                 Ok(list) => return Ok(Some(list.into_any().unbind())),
                 Err(error) => error,
             },
-            Aim::PutMany(items) => match store.offer_some(py, items) {
-                Ok(()) if items.len() == 0 => return Ok(Some(py.None())),
-                Ok(()) => return Ok(None),
-                Err(error) => error,
-            },
+            Aim::PutMany(items) => {
+                if let Some(queue) = limits::limiting(self.queue.bind(py)) {
+                    let settled = limits::offer_many(queue, items.collect());
+                    return self.settle(py, settled, true);
+                }
+                match store.offer_some(py, items) {
+                    Ok(_) if items.len() == 0 => return Ok(Some(py.None())),
+                    Ok(_) => return Ok(None),
+                    Err(error) => error,
+                }
+            }
+            Aim::PutWeighed { put, .. } => {
+                return match put.offer(py, store) {
+                    Ok(added) => Ok(added.then(|| py.None())),
+                    Err(raised) => {
+                        let raised = self.translated(py, raised);
+                        Err(self.with_remaining(py, raised))
+                    }
+                };
+            }
             Aim::Join => {
                 let queue = self.queue.bind(py).cast::<Queue>()?;
                 return Ok((queue.get().unfinished(queue) == 0).then(|| py.None()));
             }
         };
         self.failed(py, &failed)
+    }
+
+    /// What comes of an item that the buffer has refused.
+    #[cold]
+    fn refused(&mut self, py: Python<'_>, rejected: Rejected<Item>) -> PyResult<Option<Item>> {
+        if let Some(queue) = limits::limiting(self.queue.bind(py)) {
+            let settled = limits::offer(queue, rejected);
+            return self.settle(py, settled, false);
+        }
+        let (reason, item) = rejected.into_parts();
+        self.aim = Aim::Put(Some(item));
+        self.failed(py, &reason)
+    }
+
+    /// Goes on after `limits` has dealt with the items, or weighed them.
+    fn settle(&mut self, py: Python<'_>, settled: PyResult<Option<Put>>, many: bool) -> PyResult<Option<Item>> {
+        match settled {
+            Ok(None) => Ok(Some(py.None())),
+            Ok(Some(put)) => {
+                self.aim = Aim::PutWeighed { put, many };
+                self.attempt(py)
+            }
+            Err(raised) => Err(self.translated(py, raised)),
+        }
     }
 
     #[cold]
@@ -178,25 +235,35 @@ impl Operation {
             (Aim::PutMany(items), _) => self.store().buffer.refused(error, items.len()),
             _ => {}
         }
-        let mut raised = errors::to_python(py, error);
-        if let Some(translate) = &self.translate {
-            raised = translate.bind(py).call1((raised,)).map_or_else(|failed| failed, PyErr::from_value);
-        }
+        let raised = self.translated(py, errors::to_python(py, error));
         Err(self.with_remaining(py, raised))
+    }
+
+    fn translated(&self, py: Python<'_>, raised: PyErr) -> PyErr {
+        let Some(translate) = &self.translate else { return raised };
+        translate.bind(py).call1((raised,)).map_or_else(|failed| failed, PyErr::from_value)
     }
 
     /// Gives an exception that cuts a batch short the list of what was not added.
     fn with_remaining(&mut self, py: Python<'_>, raised: PyErr) -> PyErr {
-        let Aim::PutMany(items) = &mut self.aim else { return raised };
-        let attached = PyList::new(py, std::mem::take(items))
-            .and_then(|items| raised.value(py).setattr(intern!(py, "remaining"), items));
+        let items = match &mut self.aim {
+            Aim::PutMany(items) => std::mem::take(items),
+            Aim::PutWeighed { put, many: true } => put.remaining(),
+            _ => return raised,
+        };
+        let attached =
+            PyList::new(py, items).and_then(|items| raised.value(py).setattr(intern!(py, "remaining"), items));
         attached.map_or_else(|failed| failed, |()| raised)
     }
 
     /// Ends the waiting before it has come to its aim.
     fn end(&mut self, py: Python<'_>) {
-        if let Stage::Waiting(place) = std::mem::replace(&mut self.stage, Stage::Ended) {
-            self.store().abandon(py, self.aim.waiting(), place);
+        let stage = std::mem::replace(&mut self.stage, Stage::Ended);
+        let store = &self.queue.get().store;
+        match (&mut self.aim, stage) {
+            (Aim::PutWeighed { put, .. }, _) => put.give_up(py, store),
+            (aim, Stage::Waiting(place)) => store.abandon(py, aim.waiting(), place),
+            _ => {}
         }
     }
 }
@@ -260,6 +327,7 @@ impl Operation {
         match &self.aim {
             Aim::Put(item) => visit.call(item),
             Aim::PutMany(items) => items.as_slice().iter().try_for_each(|item| visit.call(item)),
+            Aim::PutWeighed { put, .. } => put.traverse(&visit),
             _ => Ok(()),
         }
     }
@@ -272,7 +340,8 @@ impl Operation {
 
 impl Drop for Operation {
     fn drop(&mut self) {
-        if let Stage::Waiting(_) = self.stage {
+        let in_line = matches!(&self.aim, Aim::PutWeighed { put, .. } if put.is_in_line());
+        if in_line || matches!(self.stage, Stage::Waiting(_)) {
             Python::attach(|py| {
                 // It may be dropped while an exception is on its way.
                 let raised = PyErr::take(py);

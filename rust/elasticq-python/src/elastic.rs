@@ -4,6 +4,7 @@
 use crate::awaitable::{Aim, AsyncConsumer, Operation};
 use crate::errors;
 use crate::items::Items;
+use crate::limits;
 use crate::numbers::{self, Patience};
 use crate::raw::{Item, coroutine};
 use crate::stats::QueueStats;
@@ -140,13 +141,16 @@ impl Elastic {
         coroutine::awaitable(py, slf, None, None, false)
     }
 
-    /// Add an item in a coroutine, waiting for room if need be.
+    /// Add an item in a coroutine, waiting for room if need be, unless the queue's `overflow` says otherwise.
     ///
     /// As `aget`: a task that is cancelled has added nothing.
     ///
     /// Raises:
+    ///     Full: There is no room, and the queue's `overflow` is "error".
     ///     ShutDown: The queue was shut down, before or meanwhile.
     ///     ResizeError: There is no memory to grow.
+    ///     ValueError: The item is heavier than the queue's `max_weight`, or its weight is negative.
+    ///     TypeError: The item's weight is no integer.
     ///     InvalidOperation: The queue is for one producer, and another thread is adding.
     ///
     /// Example:
@@ -193,6 +197,10 @@ impl Elastic {
     /// They go in piece by piece as room comes, so that also more than fit at a time can be added; where there is room for
     /// all, they go in at once. The iterable is run to its end at the call; if it raises, nothing is added.
     ///
+    /// With an `overflow` other than "block" this does at once what `put_many` does. With `max_weight` all items are weighed
+    /// first, and if that fails for one of them, none is added; a batch that waits for room keeps its place in line until all
+    /// of it is in.
+    ///
     /// **What is in stays in** when it is cut short. Each exception that does so, CancelledError included, has the list of
     /// the items that were not added as `remaining`. That is the exception as the coroutine sees it that awaits this: who
     /// awaits a task that was cancelled gets another CancelledError, and from `asyncio.timeout` and `wait_for` it is the
@@ -202,8 +210,11 @@ impl Elastic {
     ///     items: The items.
     ///
     /// Raises:
+    ///     Full: There is not enough room, and the queue's `overflow` is "error".
     ///     ShutDown: The queue was shut down, before or meanwhile.
     ///     ResizeError: There is no memory to grow.
+    ///     ValueError: An item has a weight that is negative or above `max_weight`.
+    ///     TypeError: `items` is not iterable, at the call; or an item's weight is no integer.
     ///     InvalidOperation: The queue is for one producer, and another thread is adding.
     ///
     /// Example:
@@ -235,16 +246,21 @@ impl Elastic {
         }
     }
 
-    /// Adds an item if there is room: true. Raises ShutDown.
-    fn _offer(&self, py: Python<'_>, item: Item) -> PyResult<bool> {
-        match self.store.offer(py, item) {
-            Ok(()) => Ok(true),
-            Err(rejected) if rejected.reason().is_capacity_error() => Ok(false),
-            Err(rejected) => {
-                self.store.buffer.refused(rejected.reason(), 1);
-                Err(errors::to_python(py, rejected.reason()))
-            }
+    /// Adds an item if there is room, or else does what the queue does with it at once: true. Raises what `put_nowait` does but
+    /// for the room.
+    fn _offer(slf: &Bound<'_, Self>, item: Item) -> PyResult<bool> {
+        let py = slf.py();
+        let Err(rejected) = slf.get().store.offer(py, item) else { return Ok(true) };
+        if let Some(queue) = limits::limiting(slf) {
+            let put = limits::offer(queue, rejected)?;
+            return put.map_or(Ok(true), |mut put| put.offer(py, &slf.get().store));
         }
+        let reason = rejected.reason();
+        if reason.is_capacity_error() {
+            return Ok(false);
+        }
+        slf.get().store.buffer.refused(reason, 1);
+        Err(errors::to_python(py, reason))
     }
 
     /// `aget` and `aput` for the views, whose errors are made from ours by `translate`.

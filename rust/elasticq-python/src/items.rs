@@ -7,6 +7,7 @@
 use crate::raw::Item;
 use crate::raw::detach::detached;
 use crate::raw::lock::RingLock;
+use crate::weighted::Weighted;
 use elasticq::{
     Buffer, BufferError, BufferResult, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue,
     QueueStats, Rejected, Waiter,
@@ -20,18 +21,24 @@ use std::{thread, vec};
 #[allow(clippy::large_enum_variant)] // boxed with the store, one per queue
 pub enum Items {
     Locked(DynamicCircularBuffer<Item, RingLock>),
+    /// As `Locked`; what comes without its weight is refused.
+    Weighted(Box<Weighted>),
     Mpsc(LockFreeMPSCQueue<Item>),
     Mpmc(LockFreeMPMCQueue<Item>),
     Spsc(LockFreeSPSCQueue<Item>),
 }
 
-use Items::{Locked, Mpmc, Mpsc, Spsc};
+use Items::{Locked, Mpmc, Mpsc, Spsc, Weighted as Weighed};
 
-/// The same call for all of them.
+/// The same call for all of them, which changes no items.
 macro_rules! each {
     ($items:expr, $queue:ident => $call:expr) => {
         match $items {
             Locked($queue) => $call,
+            Weighed(weighted) => {
+                let $queue = weighted.items();
+                $call
+            }
             Mpsc($queue) => $call,
             Mpmc($queue) => $call,
             Spsc($queue) => $call,
@@ -39,11 +46,15 @@ macro_rules! each {
     };
 }
 
-/// A call for the buffer with a lock, and another one for those without.
+/// A call for the buffer with a lock, and another one for those without. With weights, it changes no items.
 macro_rules! either {
     ($items:expr, $buffer:ident => $locked:expr, $queue:ident => $lock_free:expr) => {
         match $items {
             Locked($buffer) => $locked,
+            Weighed(weighted) => {
+                let $buffer = weighted.items();
+                $locked
+            }
             Mpsc($queue) => $lock_free,
             Mpmc($queue) => $lock_free,
             Spsc($queue) => $lock_free,
@@ -95,11 +106,14 @@ impl Items {
     /// Whether it is one of the queues without a lock.
     #[inline(always)]
     pub const fn is_lock_free(&self) -> bool {
-        !matches!(self, Locked(_))
+        !matches!(self, Locked(_) | Weighed(_))
     }
 
     #[inline(always)]
     pub fn offer_again(&self, item: Item) -> Result<(), Rejected<Item>> {
+        if let Weighed(_) = self {
+            return Err(Rejected::new(BufferError::Full, item));
+        }
         either!(self, buffer => buffer.offer_again(item), queue => {
             queue.offer_again(item)?;
             added!(queue, 1);
@@ -109,6 +123,9 @@ impl Items {
 
     pub fn offer_batch_again(&self, items: Vec<Item>) -> Result<(), Rejected<Vec<Item>>> {
         let count = items.len();
+        if let Weighed(_) = self {
+            return Err(Rejected::new(BufferError::Full, items));
+        }
         either!(self, buffer => buffer.offer_batch_again(items), queue => {
             queue.offer_batch_again(items)?;
             added!(queue, count);
@@ -156,6 +173,9 @@ impl Items {
 
     #[inline(always)]
     pub fn try_pop(&self) -> BufferResult<Item> {
+        if let Weighed(weighted) = self {
+            return weighted.try_pop();
+        }
         either!(self, buffer => buffer.try_pop(), queue => match queue.try_dequeue() {
             Ok(Some(item)) => {
                 taken!(queue, 1);
@@ -167,6 +187,9 @@ impl Items {
     }
 
     pub fn pop_into(&self, target: &mut [MaybeUninit<Item>]) -> BufferResult<usize> {
+        if let Weighed(weighted) = self {
+            return weighted.pop_into(target);
+        }
         either!(self, buffer => buffer.pop_into(target), queue => {
             let items = queue.dequeue_batch(target.len())?;
             let count = items.len();
@@ -182,6 +205,9 @@ impl Items {
 
     /// Everything that is there now.
     pub fn drain(&self) -> BufferResult<Vec<Item>> {
+        if let Weighed(weighted) = self {
+            return Ok(weighted.drain());
+        }
         either!(self, buffer => Ok(buffer.drain()), queue => match queue.dequeue_batch(queue.len()) {
             Ok(items) => {
                 if !items.is_empty() {
@@ -252,7 +278,10 @@ impl Items {
     }
 
     pub fn close(&self) {
-        each!(self, queue => queue.close());
+        match self {
+            Weighed(weighted) => weighted.close(),
+            _ => each!(self, queue => queue.close()),
+        }
         settle();
     }
 

@@ -24,13 +24,17 @@ mod elastic;
 mod errors;
 mod items;
 mod lifecycle;
+mod limits;
+mod line;
 mod lock_free;
 mod numbers;
+mod put;
 mod queue;
 mod raw;
 mod stats;
 mod store;
 mod waiting;
+mod weighted;
 
 /// The compiled half of `elasticq`.
 #[pyo3::pymodule(gil_used = false)]

@@ -9,10 +9,11 @@ use crate::config::{Settings, overlay};
 use crate::elastic::Elastic;
 use crate::errors;
 use crate::items::Items;
+use crate::limits::{self, Overflow};
 use crate::numbers::{self, Patience, Truth};
 use crate::raw::Item;
 use crate::waiting;
-use elasticq::{DynamicCircularBuffer, Rejected, Signal};
+use elasticq::Signal;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -24,7 +25,10 @@ const SMALLEST: usize = 64;
 /// A first-in, first-out queue with the interface of `queue.Queue`, for threads and tasks alike.
 #[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
 pub struct Queue {
-    maxsize: isize,
+    pub maxsize: isize,
+    /// Whether a put may find no room: there is a limit.
+    limited: bool,
+    pub overflow: Overflow,
     done: AtomicU64,
     // Boxed for the same reason as the store.
     all_done: Box<Signal>,
@@ -34,9 +38,10 @@ pub struct Queue {
 impl Queue {
     #[new]
     #[pyo3(signature = (maxsize=None, *, initial_capacity=None, min_capacity=None, growth_factor=None,
-                        shrink_threshold=None),
+                        shrink_threshold=None, overflow=None, max_weight=None, weigh=None),
            text_signature = "(maxsize=0, *, initial_capacity=64, min_capacity=64, growth_factor=2.0, \
-                             shrink_threshold=0.25)")]
+                             shrink_threshold=0.25, overflow='block', max_weight=None, weigh=None)")]
+    #[allow(clippy::too_many_arguments)] // keyword arguments
     fn new(
         py: Python<'_>,
         maxsize: Option<&Bound<'_, PyAny>>,
@@ -44,6 +49,9 @@ impl Queue {
         min_capacity: Option<&Bound<'_, PyAny>>,
         growth_factor: Option<&Bound<'_, PyAny>>,
         shrink_threshold: Option<&Bound<'_, PyAny>>,
+        overflow: Option<&Bound<'_, PyAny>>,
+        max_weight: Option<&Bound<'_, PyAny>>,
+        weigh: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<(Self, Elastic)> {
         let limit = maxsize.map_or(Ok(None), numbers::maxsize)?;
         let max = limit.unwrap_or(usize::MAX);
@@ -60,11 +68,13 @@ impl Queue {
             config.initial_capacity = config.min_capacity;
         }
         let queue = Self {
+            limited: limit.is_some() || max_weight.is_some(),
+            overflow: Overflow::new(overflow)?,
             maxsize: maxsize.and_then(|maxsize| maxsize.extract().ok()).unwrap_or(0),
             done: AtomicU64::new(0),
             all_done: Box::new(Signal::new()),
         };
-        Ok((queue, Elastic::new(py, DynamicCircularBuffer::with_lock(config).map(Items::Locked))?))
+        Ok((queue, Elastic::new(py, limits::items(py, max_weight, weigh, config)?)?))
     }
 
     /// The most items the queue may hold (int); zero or below: no limit.
@@ -73,7 +83,37 @@ impl Queue {
         self.maxsize
     }
 
-    /// Add an item, waiting for room if need be.
+    /// What becomes of an item that there is no room for (str): 'block', 'error', 'drop_oldest' or 'drop_newest'.
+    #[getter]
+    const fn overflow(&self) -> &'static str {
+        self.overflow.name()
+    }
+
+    /// The most that the items may weigh together (int), or None.
+    #[getter]
+    fn max_weight(slf: &Bound<'_, Self>) -> Option<usize> {
+        match &slf.as_super().get().store.buffer {
+            Items::Weighted(weighted) => Some(weighted.max_weight),
+            _ => None,
+        }
+    }
+
+    /// What the items weigh together now (int), 0 where there is no `max_weight`. Constant time; does not block.
+    ///
+    /// Example:
+    ///     >>> queue = Queue(max_weight=100)
+    ///     >>> queue.put_many([b"some", b"bytes"])
+    ///     >>> queue.weight
+    ///     9
+    #[getter]
+    fn weight(slf: &Bound<'_, Self>) -> usize {
+        match &slf.as_super().get().store.buffer {
+            Items::Weighted(weighted) => weighted.weight(),
+            _ => 0,
+        }
+    }
+
+    /// Add an item, waiting for room if need be, unless the queue's `overflow` says otherwise.
     ///
     /// Constant time (amortised, where the queue grows). Safe from any thread; in a coroutine use `aput`, which waits
     /// without blocking the event loop.
@@ -88,7 +128,10 @@ impl Queue {
     ///     Full: There is no room, or none in time.
     ///     ShutDown: The queue was shut down.
     ///     ResizeError: There is no memory to grow; also a MemoryError.
-    ///     ValueError: `timeout` is negative.
+    ///     ValueError: `timeout` is negative, or the item is heavier than `max_weight` or its weight negative.
+    ///     TypeError: The item's weight is no integer.
+    ///
+    /// What `weigh` raises comes through; the queue is unchanged then.
     ///
     /// Example:
     ///     >>> queue = Queue(maxsize=1)
@@ -162,6 +205,10 @@ impl Queue {
     /// than `maxsize` can be added, and without it none is added. An iterable is run to its end first; if it raises,
     /// nothing is added. Safe from any thread.
     ///
+    /// With `overflow="error"` it is as without `block`. With "drop_oldest" and "drop_newest" it does what as many `put`
+    /// would do, in one step, whatever the number of items. With `max_weight` all items are weighed first, and if that
+    /// fails for one of them, none is added.
+    ///
     /// Args:
     ///     items: The items.
     ///     block: Whether to wait for room.
@@ -172,7 +219,8 @@ impl Queue {
     ///         included, `remaining` is the list of the items that were not added.
     ///     ShutDown: The queue was shut down, before or meanwhile.
     ///     ResizeError: There is no memory to grow.
-    ///     ValueError: `timeout` is negative.
+    ///     ValueError: `timeout` is negative, or an item has a weight that is negative or above `max_weight`.
+    ///     TypeError: `items` is not iterable, or an item's weight is no integer.
     ///
     /// Example:
     ///     >>> queue = Queue(maxsize=2)
@@ -190,10 +238,7 @@ impl Queue {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let patience = slf.get().patience_to_put(block, timeout)?;
-        match slf.as_super().get().store.put_many(slf.py(), items, patience)? {
-            Ok(()) => Ok(()),
-            Err(refused) => Err(refused.into_exception(slf.py())),
-        }
+        limits::put_many(slf, items, patience)
     }
 
     /// Take up to `n` items, oldest first: a list of at least one.
@@ -239,10 +284,11 @@ impl Queue {
         slf.as_super().get().store.buffer.is_empty()
     }
 
-    /// Tell whether there is no room now; never, where there is no limit. Constant time; does not block.
+    /// Tell whether there is no room now, by number or by weight; never, where there is no limit. Constant time; does not block.
     fn full(slf: &Bound<'_, Self>) -> bool {
         let buffer = &slf.as_super().get().store.buffer;
-        slf.get().maxsize > 0 && buffer.len() >= buffer.max_capacity()
+        let heavy = matches!(buffer, Items::Weighted(weighted) if weighted.weight() >= weighted.max_weight);
+        heavy || slf.get().maxsize > 0 && buffer.len() >= buffer.max_capacity()
     }
 
     /// Drop everything; give the number of items dropped (int). For `join` they count as done.
@@ -359,7 +405,7 @@ impl Queue {
     /// In the standard library a queue without limit doesn't look at the timeout.
     #[inline]
     fn patience_to_put(&self, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Patience> {
-        if self.maxsize > 0 { Patience::new(block, timeout) } else { Ok(Patience::Until(None)) }
+        if self.limited { Patience::new(block, timeout) } else { Ok(Patience::Until(None)) }
     }
 
     pub fn unfinished(&self, slf: &Bound<'_, Self>) -> u64 {
@@ -368,7 +414,7 @@ impl Queue {
     }
 
     /// Counts items that left without being handed out as done.
-    fn finish(&self, slf: &Bound<'_, Self>, items: usize) {
+    pub fn finish(&self, slf: &Bound<'_, Self>, items: usize) {
         let put = slf.as_super().get().store.buffer.pushed();
         // More were done than put only if somebody reported items that he never took.
         let _ = self.done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |done| Some(put.min(done + items as u64)));
@@ -389,14 +435,9 @@ impl Queue {
 /// cost a third of the call.
 #[inline(always)]
 fn put(slf: &Bound<'_, Queue>, item: Item, patience: Patience) -> PyResult<()> {
-    #[cold]
-    fn waiting(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience) -> PyResult<()> {
-        let added = slf.as_super().get().store.put_waiting(slf.py(), rejected, patience)?;
-        added.map_err(|error| errors::to_python(slf.py(), &error))
-    }
     match slf.as_super().get().store.offer(slf.py(), item) {
         Ok(()) => Ok(()),
-        Err(rejected) => waiting(slf, rejected, patience),
+        Err(rejected) => limits::put(slf, rejected, patience),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::numbers::Patience;
 use crate::raw::detach::detached;
 use crate::raw::{Item, lists};
 use crate::waiting;
+use crate::weighted::Weighted;
 use elasticq::{BufferError, BufferResult, Rejected, Waiter};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -112,7 +113,9 @@ impl Store {
     #[inline(always)]
     fn wake_after_taking(&self, py: Python<'_>, count: usize) {
         self.putters.wake(py, count);
-        if self.buffer.is_lock_free() && self.getters.are_there() {
+        if let Items::Weighted(weighted) = &self.buffer {
+            weighted.line.wake_first(py);
+        } else if self.buffer.is_lock_free() && self.getters.are_there() {
             if self.buffer.is_closed() {
                 self.getters.wake(py, usize::MAX);
             } else if !self.buffer.is_empty() {
@@ -132,9 +135,9 @@ impl Store {
         }
     }
 
-    /// Adds an item where that is plain sailing, see `raw::calls`; gives it back otherwise. Never calls Python. A task that waits is
-    /// looked for under the lock: it enters its list first and then looks at the buffer, through the same lock, so one that
-    /// doesn't see this item is seen here.
+    /// Adds an item where that is plain sailing, see `raw::calls`; gives it back otherwise. Never calls Python. A task that
+    /// waits is looked for under the lock: it enters its list first and then looks at the buffer, through the same lock, so one
+    /// that doesn't see this item is seen here.
     #[inline(always)]
     pub fn offer_plain(&self, item: Item) -> Result<(), Item> {
         let Items::Locked(buffer) = &self.buffer else { return Err(item) };
@@ -146,6 +149,52 @@ impl Store {
     pub fn take_plain(&self) -> Option<Item> {
         let Items::Locked(buffer) = &self.buffer else { return None };
         buffer.take_plain(|| !self.putters.are_there())
+    }
+
+    /// The buffer with weights, for those who were let in by it.
+    pub fn weighted(&self) -> &Weighted {
+        match &self.buffer {
+            Items::Weighted(weighted) => weighted,
+            _ => unreachable!("only a buffer with weights makes a Put"),
+        }
+    }
+
+    /// Wakes tasks for `count` items that were added.
+    pub fn added(&self, py: Python<'_>, count: usize) {
+        self.getters.wake(py, count);
+    }
+
+    /// Adds an item; gives the oldest one if that had to go for it. Only in the buffer with a lock.
+    pub fn force(&self, py: Python<'_>, item: Item) -> Result<Option<Item>, Rejected<Item>> {
+        let Items::Locked(buffer) = &self.buffer else { return Err(Rejected::new(BufferError::Full, item)) };
+        let evicted = buffer.force_push(item)?;
+        self.added(py, 1);
+        Ok(evicted)
+    }
+
+    /// Adds all items; gives those that had to go for it, as `force` does.
+    pub fn force_many(&self, py: Python<'_>, items: Vec<Item>) -> Result<Vec<Item>, Rejected<Vec<Item>>> {
+        let Items::Locked(buffer) = &self.buffer else { return Err(Rejected::new(BufferError::Full, items)) };
+        let count = items.len();
+        let evicted = buffer.force_push_batch(items)?;
+        self.added(py, count);
+        Ok(evicted)
+    }
+
+    /// Adds as many items as there is room for; gives their number.
+    pub fn offer_some(&self, py: Python<'_>, items: &mut vec::IntoIter<Item>) -> BufferResult<usize> {
+        self.buffer.offer_some(items).inspect(|&count| self.added(py, count))
+    }
+
+    /// Adds all items of a list or tuple that there is room for at once; false if it is something else, or there is not.
+    pub fn offer_sequence(&self, py: Python<'_>, iterable: &Bound<'_, PyAny>) -> bool {
+        match self.put_sequence(iterable) {
+            Some((count, Ok(()))) => {
+                self.added(py, count);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Adds an item, waiting for room as long as `patience` says. The reason of a refusal is `Closed`, `ResizeError` or
@@ -332,13 +381,6 @@ impl Store {
         }
     }
 
-    /// One attempt to add as many items as there is room for.
-    pub fn offer_some(&self, py: Python<'_>, items: &mut vec::IntoIter<Item>) -> BufferResult<()> {
-        let count = self.buffer.offer_some(items)?;
-        self.getters.wake(py, count);
-        Ok(())
-    }
-
     fn put_in_pieces(&self, py: Python<'_>, items: Vec<Item>, patience: Patience) -> Result<(), Refused> {
         let mut items = items.into_iter();
         let mut reason = BufferError::Full;
@@ -347,7 +389,7 @@ impl Store {
             patience,
             || self.buffer.wait_for_room(),
             || match self.offer_some(py, &mut items) {
-                Ok(()) => items.len() == 0,
+                Ok(_) => items.len() == 0,
                 Err(error) => {
                     reason = error;
                     true
@@ -366,6 +408,9 @@ impl Store {
         self.buffer.close();
         self.getters.wake(py, usize::MAX);
         self.putters.wake(py, usize::MAX);
+        if let Items::Weighted(weighted) = &self.buffer {
+            weighted.line.wake_all(py);
+        }
     }
 
     /// Takes everything.
@@ -441,6 +486,9 @@ impl Store {
         if let ControlFlow::Break(stop) = seen {
             return Err(stop);
         }
+        if let Items::Weighted(weighted) = &self.buffer {
+            weighted.traverse(visit)?;
+        }
         self.getters.traverse(visit)?;
         self.putters.traverse(visit)?;
         self.joiners.traverse(visit)
@@ -449,6 +497,9 @@ impl Store {
     /// For the garbage collector: drops everything.
     pub fn clear_references(&self) {
         drop(self.buffer.drain());
+        if let Items::Weighted(weighted) = &self.buffer {
+            weighted.line.clear();
+        }
         self.getters.clear();
         self.putters.clear();
         self.joiners.clear();
@@ -477,7 +528,7 @@ impl Refused {
 ///
 /// Before all that it lets the others go on for a moment: often they bring what is wanted, and more of it, and a put that wakes
 /// nobody costs a fraction of one that does.
-fn retry<'a>(
+pub fn retry<'a>(
     py: Python<'_>,
     patience: Patience,
     register: impl Fn() -> Waiter<'a>,

@@ -125,7 +125,9 @@ pub struct Rejected<T> {
 }
 
 impl<T> Rejected<T> {
-    pub(crate) const fn new(reason: BufferError, item: T) -> Self {
+    /// A refusal of `item`, for layers above that refuse for reasons of their own.
+    #[must_use]
+    pub const fn new(reason: BufferError, item: T) -> Self {
         Self { reason, item }
     }
 

@@ -20,9 +20,10 @@
 pub struct QueueStats {
     /// Items accepted since the queue was made.
     pub messages_enqueued: u64,
-    /// Items that left the queue in any way: popped, drained or cleared.
+    /// Items that left the queue in any way: popped, drained, cleared or evicted.
     pub messages_dequeued: u64,
-    /// Items that were refused (for want of room or memory, or because the queue was closed); their senders still have them.
+    /// Items that were offered and will reach no consumer: those that were refused (for want of room or memory, or because
+    /// the queue was closed), which their senders still have, and those that `force_push` and its kin evicted for newer ones.
     pub messages_dropped: u64,
     /// Items in the queue now.
     pub current_size: usize,

@@ -10,6 +10,9 @@ enum Step {
     Offer(u16),
     PushBatch(Vec<u16>),
     OfferSome(Vec<u16>),
+    ForcePush(u16),
+    ForcePushBatch(Vec<u16>),
+    OfferEvicting(Vec<u16>, usize),
     Pop,
     PopBatch(usize),
     Peek,
@@ -21,11 +24,15 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let items = || prop::collection::vec(any::<u16>(), 0..30);
+    let long = || prop::collection::vec(any::<u16>(), 0..100);
     prop_oneof![
         8 => any::<u16>().prop_map(Step::Push),
         4 => any::<u16>().prop_map(Step::Offer),
         4 => items().prop_map(Step::PushBatch),
         2 => items().prop_map(Step::OfferSome),
+        3 => any::<u16>().prop_map(Step::ForcePush),
+        2 => long().prop_map(Step::ForcePushBatch),
+        2 => (long(), 0..100_usize).prop_map(|(items, least)| Step::OfferEvicting(items, least)),
         8 => Just(Step::Pop),
         4 => (0..40_usize).prop_map(Step::PopBatch),
         1 => Just(Step::Peek),
@@ -54,6 +61,7 @@ proptest! {
         for step in steps {
             let empty = if closed { BufferError::Closed } else { BufferError::Empty };
             let before = model.len();
+            let mut came = 0;
             let refusal = |len: usize, count: usize| {
                 if closed {
                     Some(BufferError::Closed)
@@ -109,6 +117,42 @@ proptest! {
                         model.extend(&items[..fits]);
                     }
                 }
+                Step::ForcePush(item) => match buffer.force_push(item) {
+                    Ok(evicted) => {
+                        prop_assert!(!closed);
+                        prop_assert_eq!(evicted.is_some(), before == max);
+                        prop_assert_eq!(evicted, (before == max).then(|| model.pop_front().unwrap()));
+                        model.push_back(item);
+                        came = 1;
+                        dropped += u64::from(evicted.is_some());
+                    }
+                    Err(rejected) => {
+                        prop_assert_eq!(rejected.into_parts(), (BufferError::Closed, item));
+                        prop_assert!(closed);
+                    }
+                },
+                Step::ForcePushBatch(_) | Step::OfferEvicting(..) => {
+                    let (items, least) = match step {
+                        Step::OfferEvicting(items, least) => (items, least),
+                        Step::ForcePushBatch(items) => (items, 0),
+                        _ => unreachable!(),
+                    };
+                    let added = if least == 0 {
+                        buffer.force_push_batch(items.clone())
+                    } else {
+                        buffer.offer_evicting(items.clone(), least)
+                    };
+                    if closed {
+                        prop_assert_eq!(added.unwrap_err().into_parts(), (BufferError::Closed, items));
+                    } else {
+                        came = items.len();
+                        model.extend(items);
+                        let too_many = model.len().saturating_sub(max).max(least).min(model.len());
+                        let evicted: Vec<_> = model.drain(..too_many).collect();
+                        dropped += evicted.len() as u64;
+                        prop_assert_eq!(added.unwrap(), evicted);
+                    }
+                }
                 Step::Pop => prop_assert_eq!(buffer.pop(), model.pop_front().ok_or(empty)),
                 Step::PopBatch(most) => {
                     let expected: Vec<_> = model.drain(..most.min(model.len())).collect();
@@ -127,11 +171,10 @@ proptest! {
                     closed = true;
                 }
             }
-            if model.len() > before {
-                enqueued += (model.len() - before) as u64;
-            } else {
-                dequeued += (before - model.len()) as u64;
-            }
+            // A forced push may add and take at once.
+            came = came.max(model.len().saturating_sub(before));
+            enqueued += came as u64;
+            dequeued += (before + came - model.len()) as u64;
             let stats = Buffer::stats(&buffer);
             prop_assert_eq!(
                 (stats.messages_enqueued, stats.messages_dequeued, stats.messages_dropped, stats.current_size),

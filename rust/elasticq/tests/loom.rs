@@ -199,3 +199,48 @@ mod lock {
         });
     }
 }
+
+#[test]
+fn a_forced_item_reaches_a_consumer_who_waits() {
+    model(|| {
+        let buffer = buffer(1);
+        let consumer = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.pop_within(FOREVER))
+        };
+        buffer.force_push(7).unwrap();
+        assert_eq!(consumer.join().unwrap(), Ok(7));
+    });
+}
+
+#[test]
+fn what_is_forced_in_is_taken_evicted_or_there() {
+    model(|| {
+        let buffer = buffer(1);
+        let other = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.force_push(1).unwrap())
+        };
+        let evicted = buffer.force_push(2).unwrap();
+        let taken = buffer.try_pop().ok();
+        let evicted_by_other = other.join().unwrap();
+        let mut all: Vec<_> = [evicted, taken, evicted_by_other].into_iter().flatten().chain(buffer.drain()).collect();
+        all.sort_unstable();
+        assert_eq!(all, [1, 2]);
+    });
+}
+
+#[test]
+fn room_that_evicting_leaves_reaches_a_producer_who_waits() {
+    model(|| {
+        let buffer = buffer(2);
+        buffer.push_batch(vec![1, 2]).unwrap();
+        let producer = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.offer_within(4, FOREVER).unwrap())
+        };
+        assert_eq!(buffer.offer_evicting(vec![3], 2).unwrap(), [1, 2]);
+        producer.join().unwrap();
+        assert_eq!(buffer.drain(), [3, 4]);
+    });
+}

@@ -12,6 +12,8 @@
 use super::Item;
 use crate::awaitable::{Aim, Operation, Step};
 use crate::elastic::Elastic;
+use crate::items::Items;
+use crate::limits;
 use crate::store::Waiting;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::ffi::{self, PyObject};
@@ -167,10 +169,15 @@ impl Contents {
 
     /// Whether to look again in the next turn of the event loop before waiting (see `Operation`).
     #[inline]
-    fn gives_way(&self) -> bool {
+    fn gives_way(&self, py: Python<'_>) -> bool {
         let store = &self.queue.get().store;
-        let which = if self.item.pointer().is_null() { Waiting::Item } else { Waiting::Room };
-        !store.buffer.is_lock_free() && !store.buffer.is_closed() && !store.is_anybody_waiting(which)
+        let taking = self.item.pointer().is_null();
+        let which = if taking { Waiting::Item } else { Waiting::Room };
+        // Of the other buffers an attempt was not made yet.
+        matches!(store.buffer, Items::Locked(_))
+            && !store.buffer.is_closed()
+            && !store.is_anybody_waiting(which)
+            && (taking || limits::limiting(self.queue.bind(py)).is_none())
     }
 
     /// What does the rest, given the stage if the caller has begun.
@@ -302,7 +309,7 @@ unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
         if let Some(result) = contents.attempt(py) {
             return result;
         }
-        if stage == NEW && contents.gives_way() {
+        if stage == NEW && contents.gives_way(py) {
             contents.stage.store(GAVE_WAY, Ordering::Release);
             return py.None().into_ptr();
         }

@@ -248,6 +248,13 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         waiter
     }
 
+    /// Wakes up to `count` of those who wait for room, for a layer above that has made room in a way of its own.
+    pub fn wake_producers(&self, count: usize) {
+        if self.not_full.has_sleepers() {
+            self.not_full.wake(count);
+        }
+    }
+
     /// How many threads and tasks wait for an item now.
     #[must_use]
     pub fn waiting_consumers(&self) -> usize {

@@ -6,11 +6,13 @@
 //! nobody waits, a push or pop is one comparison and one slot. Nothing of `T` but `Clone` runs under the lock: items are moved
 //! in and out there and dropped outside.
 //!
-//! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `timed`: waiting. `blocks`: parts for
+//! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `evicting`: adding where the
+//! oldest make room. `timed`: waiting. `blocks`: parts for
 //! layers above that do these things in their own way.
 
 mod batch;
 mod blocks;
+mod evicting;
 mod timed;
 
 use crate::buffer::Buffer;

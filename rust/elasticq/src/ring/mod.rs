@@ -203,6 +203,41 @@ impl<T> Ring<T> {
         Ok(())
     }
 
+    /// Takes the oldest item out of a full ring and adds `item`, which needs no memory.
+    pub(crate) fn replace_oldest(&mut self, item: T) -> Result<T, Rejected<T>> {
+        if self.sealed {
+            return Err(Rejected::new(BufferError::Closed, item));
+        }
+        let Some(oldest) = self.span.pop() else { return Err(Rejected::new(self.no_room(1), item)) };
+        // SAFETY: the slot that the oldest item had is free.
+        unsafe { self.span.push(item) };
+        Ok(oldest)
+    }
+
+    /// Adds all of `items` and moves the oldest `evict` items, those of `items` included, to the end of `evicted`, which
+    /// has the room. `evict` is at most as many as there are, and at least so many that no more than the maximum remain.
+    /// On an error nothing has changed; on success `items` is left empty.
+    pub(crate) fn push_evicting(&mut self, items: &mut Vec<T>, evict: usize, evicted: &mut Vec<T>) -> BufferResult<()> {
+        if self.sealed {
+            return Err(BufferError::Closed);
+        }
+        let old = evict.min(self.len());
+        let new = evict - old;
+        // What goes out at once still takes a slot on its way, so that the positions count it.
+        self.make_slots((self.len() - old + items.len() - new).max(usize::from(new > 0)))?;
+        self.span.pop_into_vec(evicted, old);
+        for item in items.drain(..new) {
+            // SAFETY: items of the batch are evicted only after all others, so the span is empty, and it has a slot.
+            unsafe { self.span.push(item) };
+            evicted.extend(self.span.pop());
+        }
+        // SAFETY: there are slots for what remains and these.
+        unsafe { self.span.push_all(items) };
+        self.peak = self.peak.max(self.span.len());
+        self.shrink();
+        Ok(())
+    }
+
     /// The items in order, in two slices.
     pub(crate) fn as_slices(&self) -> (&[T], &[T]) {
         self.span.as_slices()
@@ -223,10 +258,14 @@ impl<T> Ring<T> {
         if self.sealed {
             return Err(BufferError::Closed);
         }
-        let needed = match self.span.len().checked_add(count) {
-            Some(needed) if needed <= self.elasticity.max() => needed,
-            _ => return Err(self.no_room(count)),
-        };
+        match self.span.len().checked_add(count) {
+            Some(needed) if needed <= self.elasticity.max() => self.make_slots(needed),
+            _ => Err(self.no_room(count)),
+        }
+    }
+
+    /// Sees to `needed` slots in all, at most the maximum.
+    fn make_slots(&mut self, needed: usize) -> BufferResult<()> {
         // Nothing is allocated while the slots are fewer than the capacity.
         if needed > self.capacity || self.span.slots() < self.capacity {
             self.grow(needed)?;

@@ -1,0 +1,246 @@
+//! What a `Queue` does with items that there is no room for, and its limit by weight.
+//!
+//! The plain path knows nothing of either: it looks here only when the buffer has refused an item, and a buffer with weights
+//! refuses every item that comes without its weight. Whatever is evicted or dropped is counted as done first, and its
+//! reference goes last, without any lock: dropping it may run Python code that uses the queue.
+
+use crate::elastic::Elastic;
+use crate::errors;
+use crate::items::Items;
+use crate::numbers::{self, Patience};
+use crate::put::{Put, may_go};
+use crate::queue::Queue;
+use crate::raw::Item;
+use crate::store::{Refused, Store, collect};
+use crate::weighted::Weighted;
+use elasticq::{BufferError, DynamicCircularBuffer, Rejected};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+/// What becomes of an item that there is no room for.
+#[derive(Clone, Copy)]
+pub enum Overflow {
+    /// Its sender waits.
+    Block,
+    /// It is refused at once.
+    Error,
+    /// The oldest items go.
+    DropOldest,
+    /// It is dropped itself.
+    DropNewest,
+}
+
+const POLICIES: [(&str, Overflow); 4] = [
+    ("block", Overflow::Block),
+    ("error", Overflow::Error),
+    ("drop_oldest", Overflow::DropOldest),
+    ("drop_newest", Overflow::DropNewest),
+];
+
+impl Overflow {
+    pub fn new(object: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let Some(object) = object else { return Ok(Self::Block) };
+        let name = object.extract::<String>().unwrap_or_default();
+        let policy = POLICIES.iter().find(|(known, _)| *known == name);
+        policy.map(|(_, policy)| *policy).ok_or_else(|| {
+            let known = POLICIES.map(|(name, _)| format!("'{name}'")).join(", ");
+            let shown = object.repr().map_or_else(|_| "?".into(), |shown| shown.to_string());
+            broken(object.py(), format!("overflow = {shown}: must be one of {known}"))
+        })
+    }
+
+    pub const fn name(self) -> &'static str {
+        POLICIES[self as usize].0
+    }
+}
+
+fn broken(py: Python<'_>, text: String) -> PyErr {
+    errors::to_python(py, &BufferError::InvalidConfiguration(text))
+}
+
+/// The buffer for these settings, of which the first two are the limit by weight.
+pub fn items(
+    py: Python<'_>,
+    max_weight: Option<&Bound<'_, PyAny>>,
+    weigh: Option<&Bound<'_, PyAny>>,
+    config: elasticq::Config,
+) -> PyResult<elasticq::BufferResult<Items>> {
+    let Some(max_weight) = max_weight else {
+        return match weigh {
+            None => Ok(DynamicCircularBuffer::with_lock(config).map(Items::Locked)),
+            Some(_) => Err(broken(py, "weigh without max_weight: give the most that the items may weigh".into())),
+        };
+    };
+    let max_weight = match numbers::capacity("max_weight", max_weight)? {
+        0 => return Err(broken(py, "max_weight = 0: must be at least 1".into())),
+        max_weight => max_weight,
+    };
+    if let Some(weigh) = weigh.filter(|weigh| !weigh.is_callable()) {
+        return Err(PyTypeError::new_err(format!("weigh must be callable, not {}", weigh.get_type().name()?)));
+    }
+    let weighted = |buffer| {
+        Items::Weighted(Box::new(Weighted::new(buffer, max_weight, weigh.map(|weigh| weigh.clone().unbind()))))
+    };
+    Ok(DynamicCircularBuffer::with_lock(config).map(weighted))
+}
+
+/// The rest of `put` after the first attempt was refused.
+#[cold]
+pub fn put(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience) -> PyResult<()> {
+    let py = slf.py();
+    let store = &slf.as_super().get().store;
+    if let Items::Weighted(weighted) = &store.buffer {
+        let item = rejected.into_inner();
+        let weight = weighted.weigh(item.bind(py))?;
+        let added = put_weighed(slf, weighted, vec![item], vec![weight], patience);
+        return added.map_err(|refused| refused.raised.unwrap_or_else(|| no_room(slf, weighted, &refused.reason)));
+    }
+    let (policy, patience) = match slf.get().overflow {
+        Overflow::Block => (None, patience),
+        policy if rejected.reason().is_capacity_error() => (Some(policy), Patience::None),
+        _ => (None, Patience::None),
+    };
+    let added = match policy {
+        Some(Overflow::DropOldest) => match store.force(py, rejected.into_inner()) {
+            Ok(evicted) => {
+                slf.get().finish(slf, usize::from(evicted.is_some()));
+                return Ok(());
+            }
+            Err(rejected) => store.put_waiting(py, rejected, patience)?,
+        },
+        Some(Overflow::DropNewest) => {
+            store.buffer.refused(rejected.reason(), 1);
+            return Ok(());
+        }
+        _ => store.put_waiting(py, rejected, patience)?,
+    };
+    added.map_err(|error| errors::to_python(py, &error))
+}
+
+/// The queue, if it is for this file to say what becomes of items that its buffer refuses: they are weighed, or don't wait.
+pub fn limiting<'a, 'py>(queue: &'a Bound<'py, Elastic>) -> Option<&'a Bound<'py, Queue>> {
+    let limited = queue.cast::<Queue>().ok()?;
+    let waits = matches!((&queue.get().store.buffer, limited.get().overflow), (Items::Locked(_), Overflow::Block));
+    (!waits).then_some(limited)
+}
+
+/// Deals with an item of a task, or gives the `Put` with which it goes on.
+#[cold]
+pub fn offer(slf: &Bound<'_, Queue>, rejected: Rejected<Item>) -> PyResult<Option<Put>> {
+    let py = slf.py();
+    match (slf.get().overflow, &slf.as_super().get().store.buffer) {
+        (Overflow::Block, Items::Weighted(weighted)) => {
+            let item = rejected.into_inner();
+            let weight = weighted.weigh(item.bind(py))?;
+            Ok(Some(Put::new(vec![item], vec![weight])))
+        }
+        _ => put(slf, rejected, Patience::None).map(|()| None),
+    }
+}
+
+/// The same for a batch.
+pub fn offer_many(slf: &Bound<'_, Queue>, items: Vec<Item>) -> PyResult<Option<Put>> {
+    let py = slf.py();
+    match (slf.get().overflow, &slf.as_super().get().store.buffer) {
+        (Overflow::Block, Items::Weighted(weighted)) => {
+            let weights = weighted.weigh_all(py, &items)?;
+            Ok(Some(Put::new(items, weights)))
+        }
+        _ => put_many(slf, PyList::new(py, items)?.as_any(), Patience::None).map(|()| None),
+    }
+}
+
+/// Adds all items of an iterable.
+pub fn put_many(slf: &Bound<'_, Queue>, iterable: &Bound<'_, PyAny>, patience: Patience) -> PyResult<()> {
+    let py = slf.py();
+    let store = &slf.as_super().get().store;
+    let added = match (&store.buffer, slf.get().overflow) {
+        (Items::Weighted(weighted), _) => {
+            let items = collect(iterable)?;
+            let weights = weighted.weigh_all(py, &items)?;
+            put_weighed(slf, weighted, items, weights, patience)
+        }
+        (_, Overflow::Block) => store.put_many(py, iterable, patience)?,
+        (_, Overflow::Error) => store.put_many(py, iterable, Patience::None)?,
+        _ if store.offer_sequence(py, iterable) => Ok(()),
+        (_, Overflow::DropOldest) => match store.force_many(py, collect(iterable)?) {
+            Ok(evicted) => {
+                slf.get().finish(slf, evicted.len());
+                Ok(())
+            }
+            Err(rejected) => Err(refused(store, rejected)),
+        },
+        (_, Overflow::DropNewest) => {
+            let mut items = collect(iterable)?.into_iter();
+            match store.offer_some(py, &mut items) {
+                Ok(_) => {
+                    store.buffer.refused(&BufferError::Full, items.len());
+                    Ok(())
+                }
+                Err(reason) => Err(refused(store, Rejected::new(reason, items.collect()))),
+            }
+        }
+    };
+    added.map_err(|refused| refused.into_exception(py))
+}
+
+/// Adds items with their weights, as the policy says.
+fn put_weighed(
+    slf: &Bound<'_, Queue>,
+    weighted: &Weighted,
+    items: Vec<Item>,
+    weights: Vec<usize>,
+    patience: Patience,
+) -> Result<(), Refused> {
+    let py = slf.py();
+    let store = &slf.as_super().get().store;
+    let count = items.len();
+    match (slf.get().overflow, patience) {
+        (Overflow::Block, Patience::Until(_)) => Put::new(items, weights).wait(py, store, weighted, patience),
+        (Overflow::Block | Overflow::Error, _) => {
+            let added = match may_go(py, store, weighted, None) {
+                Ok(true) => weighted.offer(items, &weights),
+                Ok(false) => Err(Rejected::new(BufferError::Full, items)),
+                Err(raised) => return Err(Refused { reason: BufferError::Full, items, raised: Some(raised) }),
+            };
+            added.map_err(|rejected| refused(store, rejected))?;
+            store.added(py, count);
+            Ok(())
+        }
+        (Overflow::DropOldest, _) => {
+            let evicted = weighted.force(items, &weights).map_err(|rejected| refused(store, rejected))?;
+            store.added(py, count);
+            slf.get().finish(slf, evicted.len());
+            Ok(())
+        }
+        (Overflow::DropNewest, _) => {
+            let dropped = weighted.offer_fitting(items, &weights).map_err(|rejected| refused(store, rejected))?;
+            store.buffer.refused(&BufferError::Full, dropped.len());
+            store.added(py, count - dropped.len());
+            Ok(())
+        }
+    }
+}
+
+/// Counts what is refused for good.
+fn refused(store: &Store, rejected: Rejected<Vec<Item>>) -> Refused {
+    let (reason, items) = rejected.into_parts();
+    store.buffer.refused(&reason, items.len());
+    Refused { reason, items, raised: None }
+}
+
+/// The exception for an item that a queue with a limit by weight has refused.
+fn no_room(slf: &Bound<'_, Queue>, weighted: &Weighted, reason: &BufferError) -> PyErr {
+    let py = slf.py();
+    let full = match errors::full(py) {
+        Ok(full) if *reason == BufferError::Full => full,
+        Ok(_) => return errors::to_python(py, reason),
+        Err(import_failed) => return import_failed,
+    };
+    let mut text = format!("the queue has too little room for the item: max_weight = {}", weighted.max_weight);
+    if slf.get().maxsize > 0 {
+        text += &format!(", maxsize = {}", slf.get().maxsize);
+    }
+    PyErr::from_type(full.clone(), text)
+}

@@ -1,0 +1,189 @@
+//! `Line`: the threads and tasks that wait for room in a queue with a limit by weight, first come first served.
+//!
+//! Where one item needs more room than another, whoever needs little could pass by whoever needs much for ever. So here a
+//! later one waits until all before it have been served, and only the first in line is woken: when room came, and when the
+//! one before it left. A task whose event loop doesn't run is no obstacle: it keeps its place and is passed by.
+//!
+//! No wake-up is missed: one who waits registers (a thread with its signal, a task in its list) before it looks at the line
+//! and the queue once more; who makes room, or leaves the line, does so before he looks for the first in line.
+//!
+//! A forked child has none of those who waited, so it begins with an empty line. A thread that was forked in the middle of its
+//! wait, by a signal handler, finds itself forgotten and enters again.
+
+use crate::asyncio::Tasks;
+use crate::raw::detach::stopping_here;
+use elasticq::{Signal, forks};
+use parking_lot::{Mutex, MutexGuard};
+use pyo3::PyTraverseError;
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use std::sync::Arc;
+
+/// Python is called, and references are dropped, without the lock.
+#[derive(Default)]
+pub struct Line {
+    places: Mutex<Places>,
+}
+
+#[derive(Default)]
+struct Places {
+    /// The process that they wait in, by `elasticq::forks`.
+    process: usize,
+    in_order: Vec<Place>,
+    /// The next new number.
+    next: u64,
+}
+
+struct Place {
+    number: u64,
+    who: Who,
+}
+
+/// Who has a place, and how to wake it.
+pub enum Who {
+    Thread(Arc<Signal>),
+    Task { event_loop: Py<PyAny>, tasks: Arc<Tasks> },
+}
+
+impl Who {
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Thread(signal) => Self::Thread(Arc::clone(signal)),
+            Self::Task { event_loop, tasks } => {
+                Self::Task { event_loop: event_loop.clone_ref(py), tasks: Arc::clone(tasks) }
+            }
+        }
+    }
+
+    fn wake(&self, py: Python<'_>) {
+        match self {
+            Self::Thread(signal) => signal.wake(1),
+            Self::Task { tasks, .. } => tasks.wake(py, 1),
+        }
+    }
+
+    /// Whether it will look at the queue when it is woken.
+    ///
+    /// An error is what a signal handler raised, or the event loop.
+    fn can_come(&self, py: Python<'_>) -> PyResult<bool> {
+        match self {
+            Self::Thread(_) => Ok(true),
+            Self::Task { event_loop, .. } => {
+                stopping_here(|| event_loop.bind(py).call_method0("is_running")?.is_truthy())
+            }
+        }
+    }
+}
+
+impl Line {
+    /// The places, without those that were inherited from another process. The numbers go on, so that none stands for two.
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        let mut places = self.places.lock();
+        while places.process != forks() {
+            let inherited = std::mem::take(&mut places.in_order);
+            places.process = forks();
+            drop(places);
+            drop(inherited); // runs Python code, so without the lock
+            places = self.places.lock();
+        }
+        places
+    }
+
+    /// Whether this place is in the line.
+    pub fn has(&self, number: u64) -> bool {
+        self.lock().in_order.iter().any(|place| place.number == number)
+    }
+
+    /// Takes a place at the end; gives its number. A thread that blocks its own event loop with this goes before the tasks
+    /// of that loop, which can't come before it is done.
+    pub fn enter(&self, py: Python<'_>, who: Who, own_loop: Option<&Bound<'_, PyAny>>) -> u64 {
+        let is_own = |place: &Place| match (&place.who, own_loop) {
+            (Who::Task { event_loop, .. }, Some(own)) => own.is(event_loop),
+            _ => false,
+        };
+        let mut places = self.lock();
+        let number = places.next;
+        places.next += 1;
+        let index = places.in_order.iter().position(is_own).unwrap_or(places.in_order.len());
+        places.in_order.insert(index, Place { number, who });
+        drop(places);
+        // Those before it may have been passed over when room came, because of a task that could come then and can't now.
+        self.wake_before(py, Some(number));
+        number
+    }
+
+    /// Gives up a place, and wakes who is first then.
+    pub fn leave(&self, py: Python<'_>, number: u64) {
+        let place = {
+            let mut places = self.lock();
+            let index = places.in_order.iter().position(|place| place.number == number);
+            index.map(|index| places.in_order.remove(index))
+        };
+        if place.is_some() {
+            self.wake_first(py);
+        }
+    }
+
+    /// Whether nobody who can come stands before this place; without a place, whether nobody is in line.
+    pub fn is_free(&self, py: Python<'_>, number: Option<u64>) -> PyResult<bool> {
+        let mut index = 0;
+        while let Some(who) = self.other_at(py, index, number) {
+            if who.can_come(py)? {
+                return Ok(false);
+            }
+            index += 1;
+        }
+        Ok(true)
+    }
+
+    /// Wakes the first who can come, and those before it.
+    pub fn wake_first(&self, py: Python<'_>) {
+        self.wake_before(py, None);
+    }
+
+    fn wake_before(&self, py: Python<'_>, number: Option<u64>) {
+        let mut index = 0;
+        while let Some(who) = self.other_at(py, index, number) {
+            who.wake(py);
+            match who.can_come(py) {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => error.write_unraisable(py, None),
+            }
+            index += 1;
+        }
+    }
+
+    /// Who has the place of this index, unless that is the place of this number or beyond the end.
+    fn other_at(&self, py: Python<'_>, index: usize, number: Option<u64>) -> Option<Who> {
+        let places = self.lock();
+        let place = places.in_order.get(index).filter(|place| Some(place.number) != number);
+        place.map(|place| place.who.clone_ref(py))
+    }
+
+    /// Wakes everybody.
+    pub fn wake_all(&self, py: Python<'_>) {
+        let places = self.lock();
+        let all: Vec<Who> = places.in_order.iter().map(|place| place.who.clone_ref(py)).collect();
+        drop(places);
+        all.iter().for_each(|who| who.wake(py));
+    }
+
+    /// For the garbage collector: gives up everything.
+    pub fn clear(&self) {
+        let places = std::mem::take(&mut self.places.lock().in_order);
+        drop(places);
+    }
+
+    /// For the garbage collector.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Some(places) = self.places.try_lock() else { return Ok(()) };
+        places.in_order.iter().try_for_each(|place| match &place.who {
+            Who::Thread(_) => Ok(()),
+            Who::Task { event_loop, tasks } => {
+                visit.call(event_loop)?;
+                tasks.traverse(visit)
+            }
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! Adding where there may be no room: the newest stay, the oldest go.
+
+use super::DynamicCircularBuffer;
+use crate::error::{BufferError, Rejected};
+use parking_lot::lock_api::RawMutex;
+
+impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
+    /// Adds `item` at the end and, where the buffer is full, gives the oldest item in return: that one was taken out to
+    /// make room, in the same step, so that nobody else's item gets the place. Never waits.
+    ///
+    /// For data of which the latest matters most. An item that was evicted counts in
+    /// [`messages_dropped`](crate::QueueStats::messages_dropped).
+    ///
+    /// # Errors
+    /// `ResizeError` (there is no memory to grow) or `Closed`; nothing was evicted then, and the [`Rejected`] holds the item.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let two = Config::default().with_initial_capacity(2).with_min_capacity(2).with_max_capacity(2);
+    /// let buffer = DynamicCircularBuffer::new(two)?;
+    /// assert_eq!(buffer.force_push('a')?, None);
+    /// assert_eq!(buffer.force_push('b')?, None);
+    /// assert_eq!(buffer.force_push('c')?, Some('a'));
+    /// assert_eq!(buffer.drain(), ['b', 'c']);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn force_push(&self, item: T) -> Result<Option<T>, Rejected<T>> {
+        let mut ring = self.ring.lock();
+        if ring.has_room() {
+            ring.push(item)?;
+            self.wake_after_adding(ring, 1);
+            return Ok(None);
+        }
+        let evicted = ring.replace_oldest(item)?;
+        self.note_refused(1);
+        self.wake_after_adding(ring, 1);
+        Ok(Some(evicted))
+    }
+
+    /// Adds all of `items` and gives what was evicted for them, oldest first; of a batch larger than `max_capacity` that
+    /// many of its last items stay, as if they had been pushed one by one. Never waits.
+    ///
+    /// It is one step: no other producer's items come between them, and nobody sees more than `max_capacity` items.
+    ///
+    /// # Errors
+    /// As [`force_push`](Self::force_push); also `ResizeError` where there is no memory for what is evicted.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let two = Config::default().with_initial_capacity(2).with_min_capacity(2).with_max_capacity(2);
+    /// let buffer = DynamicCircularBuffer::new(two)?;
+    /// buffer.push(1)?;
+    /// assert_eq!(buffer.force_push_batch(vec![2, 3, 4])?, [1, 2]);
+    /// assert_eq!(buffer.drain(), [3, 4]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn force_push_batch(&self, items: Vec<T>) -> Result<Vec<T>, Rejected<Vec<T>>> {
+        self.offer_evicting(items, 0)
+    }
+
+    /// [`force_push_batch`](Self::force_push_batch) that evicts at least `least` items (of those inside and `items`
+    /// together, at most all of them): for layers above that have a limit of their own.
+    ///
+    /// # Errors
+    /// As [`force_push_batch`](Self::force_push_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push_batch(vec![1, 2, 3])?;
+    /// assert_eq!(buffer.offer_evicting(vec![4], 2)?, [1, 2]);
+    /// assert_eq!(buffer.drain(), [3, 4]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn offer_evicting(&self, mut items: Vec<T>, least: usize) -> Result<Vec<T>, Rejected<Vec<T>>> {
+        let count = items.len();
+        let mut evicted = Vec::new();
+        let mut ring = self.ring.lock();
+        let together = ring.len().saturating_add(count);
+        let evict = least.max(together.saturating_sub(ring.max_capacity())).min(together);
+        let added = match evicted.try_reserve_exact(evict) {
+            Ok(()) => ring.push_evicting(&mut items, evict, &mut evicted),
+            Err(_) => Err(BufferError::ResizeError(format!("no memory for {evict} evicted items"))),
+        };
+        if let Err(reason) = added {
+            return Err(Rejected::new(reason, items));
+        }
+        self.note_refused(evict);
+        self.wake_after_adding(ring, count);
+        Ok(evicted)
+    }
+}
