@@ -1,6 +1,7 @@
 """Elastic, thread-safe queues with a Rust core: they grow on demand, shrink after a burst, and lose nothing.
 
-`Queue` stands where `queue.Queue` stands and serves threads and event loops at once; `DynamicCircularBuffer`
+`import elasticq as queue` runs what was written for the standard module: `Queue`, `LifoQueue`, `PriorityQueue`
+and `SimpleQueue` stand where its classes stand, and serve threads and event loops at once. `DynamicCircularBuffer`
 has the names of the Rust crate, and so have `LockFreeMPSCQueue`, `LockFreeMPMCQueue` and `LockFreeSPSCQueue`,
 the queues without locks. One rule for reading: **`iter()` looks, `async for` and `.consume()` take.**
 """
@@ -25,10 +26,13 @@ from ._errors import (
 )
 from ._queue import (
     DynamicCircularBuffer,
+    LifoQueue,
     LockFreeMPMCQueue,
     LockFreeMPSCQueue,
     LockFreeSPSCQueue,
+    PriorityQueue,
     Queue,
+    SimpleQueue,
     ThreadSafeDynamicCircularBuffer,
 )
 
@@ -42,15 +46,18 @@ __all__ = [
     "Full",
     "InvalidConfiguration",
     "InvalidOperation",
+    "LifoQueue",
     "LockFreeMPMCQueue",
     "LockFreeMPSCQueue",
     "LockFreeSPSCQueue",
     "MaxCapacityReached",
+    "PriorityQueue",
     "Queue",
     "QueueError",
     "QueueStats",
     "ResizeError",
     "ShutDown",
+    "SimpleQueue",
     "StorageError",
     "ThreadSafeDynamicCircularBuffer",
     "Timeout",

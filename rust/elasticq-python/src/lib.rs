@@ -21,11 +21,14 @@ mod buffer;
 mod config;
 mod elastic;
 mod errors;
+mod heap;
 mod items;
 mod lock_free;
+mod moved;
 mod numbers;
 mod queue;
 mod raw;
+mod simple;
 mod stats;
 mod store;
 mod waiting;
@@ -53,7 +56,11 @@ mod _core {
     #[pymodule_export]
     use crate::lock_free::LockFreeSPSCQueue;
     #[pymodule_export]
+    use crate::heap::{pop, push};
+    #[pymodule_export]
     use crate::queue::Queue;
+    #[pymodule_export]
+    use crate::simple::SimpleQueue;
     #[pymodule_export]
     use crate::stats::QueueStats;
 }

@@ -7,6 +7,7 @@
 use crate::asyncio::Tasks;
 use crate::errors;
 use crate::items::{Items, settle};
+use crate::moved::Moved;
 use crate::numbers::Patience;
 use crate::raw::{Item, lists};
 use crate::waiting;
@@ -21,6 +22,7 @@ pub struct Store {
     pub buffer: Items,
     getters: Tasks,
     putters: Tasks,
+    pub moved: Moved,
 }
 
 /// Which tasks: those that wait for an item, or those that wait for room.
@@ -33,7 +35,7 @@ pub enum Waiting {
 impl Store {
     pub fn new(py: Python<'_>, buffer: BufferResult<Items>) -> PyResult<Self> {
         let buffer = buffer.map_err(|error| errors::to_python(py, &error))?;
-        Ok(Self { buffer, getters: Tasks::default(), putters: Tasks::default() })
+        Ok(Self { buffer, getters: Tasks::default(), putters: Tasks::default(), moved: Moved::default() })
     }
 
     /// One attempt to add an item; not counted when refused.
@@ -109,7 +111,7 @@ impl Store {
     pub fn put(&self, py: Python<'_>, item: Item, patience: Patience) -> PyResult<BufferResult<()>> {
         match self.offer(py, item) {
             Ok(()) => Ok(Ok(())),
-            Err(rejected) => self.put_waiting(py, rejected, patience),
+            Err(rejected) => Ok(self.put_waiting(py, rejected, patience)?.map_err(Into::into)),
         }
     }
 
@@ -120,7 +122,7 @@ impl Store {
         py: Python<'_>,
         rejected: Rejected<Item>,
         patience: Patience,
-    ) -> PyResult<BufferResult<()>> {
+    ) -> PyResult<Result<(), Rejected<Item>>> {
         let mut refused = Some(rejected);
         let outcome = retry(
             py,
@@ -140,8 +142,8 @@ impl Store {
         match refused {
             None => outcome.map(|_| Ok(())),
             Some(rejected) => {
-                self.buffer.refused(rejected.reason(), 1);
-                outcome.map(|_| Err(rejected.into()))
+                self.refused(py, rejected.reason(), 1);
+                outcome.map(|_| Err(rejected))
             }
         }
     }
@@ -216,7 +218,7 @@ impl Store {
                     return Ok(Ok(()));
                 }
                 Err(reason) if !matches!(patience, Patience::Until(_)) || !reason.is_capacity_error() => {
-                    self.buffer.refused(&reason, count);
+                    self.refused(py, &reason, count);
                     return Ok(Err(Refused { reason, items: collect(iterable)?, raised: None }));
                 }
                 Err(_) => {}
@@ -227,13 +229,14 @@ impl Store {
         if let Patience::Until(_) = patience {
             return Ok(self.put_in_pieces(py, items, patience));
         }
-        match self.buffer.offer_batch(items) {
+        match self.buffer.offer_batch_again(items) {
             Ok(()) => {
                 self.getters.wake(py, count);
                 Ok(Ok(()))
             }
             Err(rejected) => {
                 let (reason, items) = rejected.into_parts();
+                self.refused(py, &reason, count);
                 Ok(Err(Refused { reason, items, raised: None }))
             }
         }
@@ -302,8 +305,21 @@ impl Store {
         if items.len() == 0 {
             return Ok(());
         }
-        self.buffer.refused(&reason, items.len());
+        self.refused(py, &reason, items.len());
         Err(Refused { reason, items: items.collect(), raised: outcome.err() })
+    }
+
+    /// Counts what was refused for good; what comes to a queue that has moved meanwhile is not.
+    fn refused(&self, py: Python<'_>, reason: &BufferError, count: usize) {
+        if !matches!(reason, BufferError::Closed) || self.moved.get(py).is_none() {
+            self.buffer.refused(reason, count);
+        }
+    }
+
+    /// Wakes up to `count` tasks that wait.
+    pub fn wake_tasks(&self, py: Python<'_>, which: Waiting, count: usize) {
+        settle();
+        self.tasks(which).wake(py, count);
     }
 
     /// Refuses all items from now on and wakes everybody.
@@ -346,7 +362,8 @@ impl Store {
             Waiting::ForItem => !self.buffer.is_empty(),
             Waiting::ForRoom => self.buffer.len() < self.buffer.max_capacity(),
         };
-        if woken && reason_to_wake {
+        // Of a queue that has moved the buffer knows nothing; a hint too many does no harm.
+        if woken && (reason_to_wake || self.moved.get(py).is_some()) {
             self.tasks(which).wake(py, 1);
         }
     }
@@ -366,6 +383,7 @@ impl Store {
         if let ControlFlow::Break(stop) = seen {
             return Err(stop);
         }
+        visit.call(self.moved.held())?;
         self.getters.traverse(visit)?;
         self.putters.traverse(visit)
     }
@@ -387,6 +405,11 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// Whether nothing but the closing of the queue was the reason.
+    pub fn is_for_closing(&self) -> bool {
+        self.raised.is_none() && matches!(self.reason, BufferError::Closed)
+    }
+
     /// The exception, with the items that were not added.
     #[cold]
     pub fn into_exception(self, py: Python<'_>) -> PyErr {
