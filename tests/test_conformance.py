@@ -6,9 +6,12 @@ takes the module under test from its attribute `queue`.
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import sys
 import unittest
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +21,7 @@ import elasticq
 
 standard: Any
 try:
-    import test.test_queue as standard
+    standard = importlib.import_module("test.test_queue")
 except ImportError:  # some distributions leave the package `test` out
     standard = ModuleType("test.test_queue")
 
@@ -45,10 +48,14 @@ def over_elasticq(name: str) -> type:
 
 
 @pytest.fixture(autouse=True)
-def _room_for_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the tests run that ask for 5 GB: what fifty threads might use, and never do."""
+def _as_if_run_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Lets the tests run that ask for 5 GB, which is what fifty threads might use and never do; and spares those
+    that collect garbage the objects of all other tests."""
     if CASES:
         monkeypatch.setattr("test.support.real_max_memuse", 8 << 30)
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 for _name in CASES:

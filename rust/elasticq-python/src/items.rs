@@ -8,8 +8,8 @@ use crate::raw::Item;
 use crate::raw::detach::detached;
 use crate::raw::lock::RingLock;
 use elasticq::{
-    Buffer, BufferError, BufferResult, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue,
-    QueueStats, Rejected, Waiter,
+    Buffer, BufferError, BufferResult, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue,
+    LockFreeSPSCQueue, QueueStats, Rejected, Waiter,
 };
 use pyo3::Python;
 use std::mem::MaybeUninit;

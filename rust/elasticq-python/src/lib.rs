@@ -48,6 +48,8 @@ mod _core {
     #[pymodule_export]
     use crate::elastic::Elastic;
     #[pymodule_export]
+    use crate::heap::{pop, push};
+    #[pymodule_export]
     use crate::lock_free::LockFree;
     #[pymodule_export]
     use crate::lock_free::LockFreeMPMCQueue;
@@ -55,8 +57,6 @@ mod _core {
     use crate::lock_free::LockFreeMPSCQueue;
     #[pymodule_export]
     use crate::lock_free::LockFreeSPSCQueue;
-    #[pymodule_export]
-    use crate::heap::{pop, push};
     #[pymodule_export]
     use crate::queue::Queue;
     #[pymodule_export]

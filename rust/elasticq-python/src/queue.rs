@@ -57,11 +57,7 @@ impl Queue {
         if let (Ok(buffer), true) = (&buffer, is_hooked(class)?) {
             buffer.close(); // until `__init__` moves it, or its hooks would not be called
         }
-        let queue = Self {
-            maxsize: AtomicIsize::new(0),
-            done: AtomicU64::new(0),
-            all_done: Box::new(Signal::new()),
-        };
+        let queue = Self { maxsize: AtomicIsize::new(0), done: AtomicU64::new(0), all_done: Box::new(Signal::new()) };
         Ok((queue, Elastic::new(class.py(), buffer.map(Items::Locked))?))
     }
 
@@ -299,7 +295,8 @@ impl Queue {
         store(slf).get_many(py, max, patience)?.or_else(|error| {
             let (block, timeout) = patience.left();
             let max = max.min(isize::MAX.unsigned_abs());
-            let instead = elastic::instead(slf.as_super(), &error, moved!(slf, store(slf), "get_many", max, block, timeout))?;
+            let instead =
+                elastic::instead(slf.as_super(), &error, moved!(slf, store(slf), "get_many", max, block, timeout))?;
             Ok(instead.into_bound(py).cast_into()?)
         })
     }
