@@ -1,7 +1,8 @@
-"""`import elasticq as queue`: CPython's own tests of the module `queue` pass over this package, unmodified and in full.
+"""`import elasticq as queue`: CPython's own tests of the module `queue` pass over this package, unmodified
+and in full.
 
-The tests are those of the interpreter that runs this; since 3.13 they cover `shutdown`, too. Each class of theirs
-takes the module under test from its attribute `queue`.
+The tests are those of the interpreter that runs this; since 3.13 they cover `shutdown`, too. Each class of
+theirs takes the module under test from its attribute `queue`.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ def over_elasticq(name: str) -> type:
 
 @pytest.fixture(autouse=True)
 def _as_if_run_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Lets the tests run that ask for 5 GB, which is what fifty threads might use and never do; and spares those
-    that collect garbage the objects of all other tests."""
+    """Lets the tests run that ask for 5 GB, which is what fifty threads might use and never do; and spares
+    those that collect garbage the objects of all other tests.
+    """
     if CASES:
         monkeypatch.setattr("test.support.real_max_memuse", 8 << 30)
     gc.freeze()

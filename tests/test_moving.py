@@ -176,7 +176,7 @@ def test_tasks_that_wait_are_moved() -> None:
             q.queue.append(5)
             q.not_empty.notify()
         assert await asyncio.wait_for(getter, 30) == 5
-        consumer = asyncio.create_task(anext(aiter(q), None))  # type: ignore[arg-type]
+        consumer = asyncio.create_task(anext(aiter(q), None))
         await asyncio.sleep(0)
         q.shutdown()
         assert await asyncio.wait_for(consumer, 30) is None
@@ -293,11 +293,17 @@ def test_what_hooks_raise_comes_out_and_nothing_is_lost() -> None:
     q = Unlucky()
     q.put(1)
     q.fails = "_put"
-    for put in (lambda: q.put(2), lambda: q.put_many([2]), lambda: asyncio.run(q.aput(2))):
+    puts: list[Callable[[], object]] = [
+        lambda: q.put(2),
+        lambda: q.put_many([2]),
+        lambda: asyncio.run(q.aput(2)),
+    ]
+    for put in puts:
         with pytest.raises(LookupError):
             put()
     q.fails = "_get"
-    for get in (q.get, q.get_many, q.drain, q.clear, lambda: asyncio.run(q.aget())):
+    gets: list[Callable[[], object]] = [q.get, q.get_many, q.drain, q.clear, lambda: asyncio.run(q.aget())]
+    for get in gets:
         with pytest.raises(LookupError):
             get()
     with pytest.raises(LookupError):

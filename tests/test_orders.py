@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -99,7 +100,7 @@ async def test_tasks_wait_for_every_order() -> None:
 async def test_the_simple_queue_serves_tasks_and_ends() -> None:
     q: SimpleQueue[int] = SimpleQueue()
     assert bool(q)
-    q.put(1, False, -1)  # type: ignore[arg-type]
+    q.put(1, False, -1)
     q.put(2, block=True, timeout=None)
     assert (await q.aget(), len(q), list(q)) == (1, 1, [2])
     q.close()
@@ -112,10 +113,11 @@ async def test_the_simple_queue_serves_tasks_and_ends() -> None:
 
 def test_bad_input_of_the_simple_queue() -> None:
     q: SimpleQueue[int] = SimpleQueue[int]()
-    for wrong in (lambda: q.get(timeout=-1), lambda: q.get(True, -0.5)):
+    for timeout in (-1, -0.5):
         with pytest.raises(ValueError, match="timeout"):
-            wrong()
-    for call in (q.get_nowait, lambda: q.get(False, -1), lambda: q.get(timeout=0)):
+            q.get(True, timeout)
+    calls: list[Callable[[], object]] = [q.get_nowait, lambda: q.get(False, -1), lambda: q.get(timeout=0)]
+    for call in calls:
         with pytest.raises(Empty):
             call()
     with pytest.raises(TypeError):

@@ -18,8 +18,8 @@ class Queue(Hooks[T], Tasks[T]):
     thread; those that wait release the interpreter, use no processor time and can be interrupted.
 
     What shows the inside of `queue.Queue` works, too: `mutex`, the three conditions, `queue`, setting
-    `maxsize`, `unfinished_tasks` or `is_shutdown`, and in subclasses `_init`, `_qsize`, `_put` and `_get`. The
-    first use moves that one queue for good to a lock and a deque of Python's, which is much slower.
+    `maxsize`, `unfinished_tasks` or `is_shutdown`, and in subclasses `_init`, `_qsize`, `_put` and `_get`.
+    The first use moves that one queue for good to a lock and a deque of Python's, which is much slower.
 
     Args:
         maxsize: The most items it may hold. Zero or below: no limit.
@@ -73,11 +73,12 @@ class LifoQueue(Queue[T]):
 
 
 class PriorityQueue(Queue[T]):
-    """A queue whose smallest item is taken first, with the interface of `queue.PriorityQueue` and all of `Queue`.
+    """A queue that gives its smallest item first, with the interface of `queue.PriorityQueue` and of `Queue`.
 
-    It stands on a lock and a list of Python's, a heap as `heapq` keeps it: see the moved `Queue`. When comparing
-    two items raises, the queue stays as it was: what was being put is not in it, what was being taken still is.
-    `iter()` and `peek()` look in the order in which the items will be taken, `get_many` and `drain` take in it.
+    It stands on a lock and a list of Python's, a heap as `heapq` keeps it: see the moved `Queue`. When
+    comparing two items raises, the queue stays as it was: what was being put is not in it, what was being
+    taken still is. `iter()` and `peek()` look in the order in which the items will be taken, `get_many` and
+    `drain` take in it.
 
     Args:
         maxsize: The most items it may hold. Zero or below: no limit.
@@ -103,10 +104,10 @@ class PriorityQueue(Queue[T]):
 
 
 class SimpleQueue(_core.SimpleQueue[T], Tasks[T]):
-    """An unbounded first-in, first-out queue with the interface of `queue.SimpleQueue`, for threads and tasks.
+    """An unbounded first-in, first-out queue with the interface of `queue.SimpleQueue`.
 
-    `put` never blocks and may be called by a `__del__` or a signal handler at any moment. Tasks use `aput`, `aget`
-    and `async for`; `close` ends it.
+    `put` never blocks and may be called by a `__del__` or a signal handler at any moment. Tasks use `aput`,
+    `aget` and `async for`; `close` ends it.
 
     Example:
         >>> queue = SimpleQueue()

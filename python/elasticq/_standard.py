@@ -1,12 +1,13 @@
 """The standard machinery: what serves a queue that needs more than the compiled one has.
 
-In the standard library a queue is a container, a lock and three conditions, which its users may take hold of, and
-four methods that a subclass may override. `Standard` is that for one queue, the *owner*. A queue moves there for
-good when somebody uses one of these things (`Hooks`), and from then on every method of the compiled class that finds
-its own storage closed goes to the method of the same name here.
+In the standard library a queue is a container, a lock and three conditions, which its users may take hold of,
+and four methods that a subclass may override. `Standard` is that for one queue, the *owner*. A queue moves
+there for good when somebody uses one of these things (`Hooks`), and from then on every method of the compiled
+class that finds its own storage closed goes to the method of the same name here.
 
-The lock is a re-entrant one, so that a `__del__` or a signal handler that comes while its thread is in here may use
-the same queue. `Standard` doesn't hold its owner, or no queue would be freed before the garbage collector runs.
+The lock is a re-entrant one, so that a `__del__` or a signal handler that comes while its thread is in here
+may use the same queue. `Standard` doesn't hold its owner, or no queue would be freed before the garbage
+collector runs.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ class Standard:
             return self.get(owner, False, None)
 
     def put_unlimited(self, owner: Hooks[Any], item: Any) -> bool:
-        """Add an item if that needs no waiting whatever the time allowed, which is wrong: then that doesn't matter."""
+        """Add an item if no timeout is looked at, for want of a limit or after the end: true."""
         with self.mutex:
             if self.maxsize > 0 and not self.is_shutdown:
                 return False
@@ -332,23 +333,21 @@ class Attribute(Generic[V]):
 
 
 class Hooks(_core.Queue[T]):
-    """What moves a queue to the standard machinery: its attributes, and the methods that a subclass may override."""
+    """What moves a queue to the standard machinery: attributes, and methods that a subclass may override."""
 
     mutex = Attribute["threading.RLock"](
-        "The lock around everything (a re-entrant one). Its first use moves the queue to it for good."
+        "The lock around everything, a re-entrant one. Its first use moves the queue to it for good."
     )
     not_empty = Attribute[threading.Condition](
-        "The condition that an item was added. Its first use moves the queue to the standard locks for good."
+        "An item was added. Its first use moves the queue to the standard locks for good."
     )
     not_full = Attribute[threading.Condition](
-        "The condition that an item was taken. Its first use moves the queue to the standard locks for good."
+        "An item was taken. Its first use moves the queue to the standard locks for good."
     )
     all_tasks_done = Attribute[threading.Condition](
-        "The condition that no task is unfinished. Its first use moves the queue to the standard locks for good."
+        "No task is unfinished. Its first use moves the queue to the standard locks for good."
     )
-    queue = Attribute[Any](
-        "The items: a deque, or whatever `_init` made. Its first use moves the queue to the standard locks for good."
-    )
+    queue = Attribute[Any]("The items in what `_init` made, a deque. Its first use moves the queue for good.")
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
