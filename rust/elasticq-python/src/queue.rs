@@ -499,6 +499,7 @@ fn finish(slf: &Bound<'_, Queue>, items: usize) -> PyResult<()> {
 /// `put` with a timeout that is none. In the standard library it is not looked at where there is no need to wait for room:
 /// there is no limit, or the queue was shut down.
 #[cold]
+#[inline(never)]
 fn put_in_no_time(slf: &Bound<'_, Queue>, item: Item, error: PyErr) -> PyResult<()> {
     match moved!(slf, store(slf), "put_unlimited", item) {
         Some(added) => added?.is_truthy()?.then_some(()).ok_or(error),
@@ -508,9 +509,10 @@ fn put_in_no_time(slf: &Bound<'_, Queue>, item: Item, error: PyErr) -> PyResult<
 }
 
 /// In the standard library the end comes before a timeout that is none.
-#[inline]
+#[inline(always)]
 fn patience_to_get(slf: &Bound<'_, Queue>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Patience> {
     #[cold]
+    #[inline(never)]
     fn refuse(slf: &Bound<'_, Queue>, error: PyErr) -> PyErr {
         match moved!(slf, store(slf), "check_ended") {
             Some(checked) => checked.err().unwrap_or(error),
@@ -519,6 +521,10 @@ fn patience_to_get(slf: &Bound<'_, Queue>, block: Truth, timeout: Option<&Bound<
             }
             None => error,
         }
+    }
+    // Without a timeout nothing can be wrong.
+    if timeout.is_none() {
+        return Ok(if block.0 { Patience::Until(None) } else { Patience::None });
     }
     Patience::new(block, timeout).map_err(|error| refuse(slf, error))
 }
@@ -540,6 +546,7 @@ fn put_many_instead(slf: &Bound<'_, Queue>, refused: Refused, patience: Patience
 #[inline(always)]
 fn put(slf: &Bound<'_, Queue>, item: Item, patience: Patience) -> PyResult<()> {
     #[cold]
+    #[inline(never)]
     fn waiting(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience) -> PyResult<()> {
         let Err(rejected) = store(slf).put_waiting(slf.py(), rejected, patience)? else { return Ok(()) };
         let (reason, item) = rejected.into_parts();
@@ -560,6 +567,7 @@ fn put(slf: &Bound<'_, Queue>, item: Item, patience: Patience) -> PyResult<()> {
 #[inline(always)]
 fn get(slf: &Bound<'_, Queue>, patience: Patience) -> PyResult<Item> {
     #[cold]
+    #[inline(never)]
     fn waiting(slf: &Bound<'_, Queue>, patience: Patience) -> PyResult<Item> {
         store(slf).get(slf.py(), patience)?.or_else(|error| {
             if !matches!(error, BufferError::Closed) {
