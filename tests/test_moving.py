@@ -268,6 +268,13 @@ def test_an_initialiser_of_its_own_takes_what_it_likes() -> None:
     assert (q.get(), plain.get(), plain.name) == ("a:x", "x", "b")
     Queue.__init__(q, 2)
     Queue.__init__(plain, 2)
+    again: Queue[str] = Queue(1)
+    Queue.__init__(again)
+    again.put_many("ab")
+    assert (again.maxsize, len(again)) == (0, 2)
+    Queue.__init__(moved_again := moved(1))
+    moved_again.put_many("ab")
+    assert (moved_again.maxsize, len(moved_again), list(moved_again)) == (0, 2, ["a", "b"])
     assert (q.maxsize, plain.maxsize, q.unfinished_tasks, plain.unfinished_tasks) == (2, 2, 0, 0)
 
 

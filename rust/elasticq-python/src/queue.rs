@@ -17,8 +17,8 @@ use elasticq::{BufferError, Config, DynamicCircularBuffer, Rejected, Signal};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyList, PyTuple, PyType};
-use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
+use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyTuple, PyType};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, Ordering};
 
 /// Slots of a new queue, and of an old one that has been emptied: 512 bytes.
 const SMALLEST: usize = 64;
@@ -34,6 +34,8 @@ pub struct Queue {
     maxsize: AtomicIsize,
     /// `HANDED_OVER` once the queue has moved.
     done: AtomicU64,
+    /// Whether `__init__` was called.
+    begun: AtomicBool,
     // Boxed for the same reason as the store.
     all_done: Box<Signal>,
 }
@@ -57,7 +59,12 @@ impl Queue {
         if let (Ok(buffer), true) = (&buffer, is_hooked(class)?) {
             buffer.close(); // until `__init__` moves it, or its hooks would not be called
         }
-        let queue = Self { maxsize: AtomicIsize::new(0), done: AtomicU64::new(0), all_done: Box::new(Signal::new()) };
+        let queue = Self {
+            maxsize: AtomicIsize::new(0),
+            done: AtomicU64::new(0),
+            begun: AtomicBool::new(false),
+            all_done: Box::new(Signal::new()),
+        };
         Ok((queue, Elastic::new(class.py(), buffer.map(Items::Locked))?))
     }
 
@@ -88,11 +95,13 @@ impl Queue {
             config.initial_capacity = config.min_capacity;
         }
         config.validate().map_err(|error| errors::to_python(py, &error))?;
-        if let Some(begun) = moved!(slf, store(slf), "restart", maxsize) {
-            return begun.map(drop);
+        if store(slf).moved.get(py).is_some() {
+            let maxsize = maxsize.map_or_else(|| PyInt::new(py, 0).into_any(), Clone::clone);
+            return moved!(slf, store(slf), "restart", maxsize).map_or(Ok(()), |begun| begun.map(drop));
         }
         let hooked = is_hooked(&slf.get_type())?;
-        if hooked || store(slf).buffer.is_used() || config != smallest() {
+        let again = slf.get().begun.swap(true, Ordering::Relaxed);
+        if again || hooked || store(slf).buffer.is_used() || config != smallest() {
             store(slf).buffer.restart(&config).map_err(|error| errors::to_python(py, &error))?;
             slf.get().done.store(0, Ordering::SeqCst);
         }
