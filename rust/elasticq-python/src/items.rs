@@ -8,8 +8,8 @@ use crate::raw::Item;
 use crate::raw::detach::detached;
 use crate::raw::lock::RingLock;
 use elasticq::{
-    Buffer, BufferError, BufferResult, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue,
-    QueueStats, Rejected, Waiter,
+    Buffer, BufferError, BufferResult, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue,
+    LockFreeSPSCQueue, QueueStats, Rejected, Waiter,
 };
 use pyo3::Python;
 use std::mem::MaybeUninit;
@@ -23,6 +23,12 @@ pub enum Items {
     Mpsc(LockFreeMPSCQueue<Item>),
     Mpmc(LockFreeMPMCQueue<Item>),
     Spsc(LockFreeSPSCQueue<Item>),
+}
+
+/// What was in a buffer that was closed for good.
+pub struct Rest {
+    pub was_closed: bool,
+    pub items: Vec<Item>,
 }
 
 use Items::{Locked, Mpmc, Mpsc, Spsc};
@@ -116,10 +122,6 @@ impl Items {
         })
     }
 
-    pub fn offer_batch(&self, items: Vec<Item>) -> Result<(), Rejected<Vec<Item>>> {
-        self.offer_batch_again(items).inspect_err(|rejected| self.refused(rejected.reason(), rejected.item().len()))
-    }
-
     /// As many as there is room for.
     pub fn offer_some(&self, items: &mut vec::IntoIter<Item>) -> BufferResult<usize> {
         if let Locked(buffer) = self {
@@ -192,6 +194,24 @@ impl Items {
             Err(BufferError::Closed) => Ok(Vec::new()),
             Err(error) => Err(error),
         })
+    }
+
+    /// Closes it and takes everything, at one moment. Only for the buffer with a lock.
+    pub fn close_and_drain(&self) -> Rest {
+        either!(self, buffer => {
+            let (was_closed, items) = buffer.close_and_drain();
+            Rest { was_closed, items }
+        }, _queue => unreachable!("the queues without locks don't move"))
+    }
+
+    /// Whether anything was ever put in, or it was closed.
+    pub fn is_used(&self) -> bool {
+        self.pushed() != 0 || self.is_closed()
+    }
+
+    /// Begins anew with another configuration; gives what was inside. Only for the buffer with a lock.
+    pub fn restart(&self, config: &Config) -> BufferResult<Vec<Item>> {
+        either!(self, buffer => buffer.restart(config), _queue => unreachable!("the queues without locks don't begin anew"))
     }
 
     /// What `look` makes of each item. It creates references, so this needs an attached thread.

@@ -22,12 +22,15 @@ mod buffer;
 mod config;
 mod elastic;
 mod errors;
+mod heap;
 mod items;
 mod lifecycle;
 mod lock_free;
+mod moved;
 mod numbers;
 mod queue;
 mod raw;
+mod simple;
 mod stats;
 mod store;
 mod waiting;
@@ -53,6 +56,8 @@ mod _core {
     #[pymodule_export]
     use crate::elastic::Elastic;
     #[pymodule_export]
+    use crate::heap::{pop, push};
+    #[pymodule_export]
     use crate::lock_free::LockFree;
     #[pymodule_export]
     use crate::lock_free::LockFreeMPMCQueue;
@@ -62,6 +67,8 @@ mod _core {
     use crate::lock_free::LockFreeSPSCQueue;
     #[pymodule_export]
     use crate::queue::Queue;
+    #[pymodule_export]
+    use crate::simple::SimpleQueue;
     #[pymodule_export]
     use crate::stats::QueueStats;
 

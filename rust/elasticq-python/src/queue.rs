@@ -6,71 +6,145 @@
 
 use crate::awaitable::{Aim, Operation};
 use crate::config::{Settings, overlay};
-use crate::elastic::Elastic;
+use crate::elastic::{self, Elastic};
 use crate::errors;
 use crate::items::Items;
+use crate::moved::{self, moved};
 use crate::numbers::{self, Patience, Truth};
 use crate::raw::Item;
+use crate::store::{Refused, Store, Waiting};
 use crate::waiting;
-use elasticq::{DynamicCircularBuffer, Rejected, Signal};
+use elasticq::{BufferError, Config, DynamicCircularBuffer, Rejected, Signal};
 use pyo3::exceptions::PyValueError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
-use std::sync::atomic::{AtomicU64, Ordering};
+use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyTuple, PyType};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, Ordering};
 
 /// Slots of a new queue, and of an old one that has been emptied: 512 bytes.
 const SMALLEST: usize = 64;
 
+/// The settings of a queue without a limit that were not chosen.
+pub fn smallest() -> Config {
+    Config::default().with_max_capacity(usize::MAX).with_min_capacity(SMALLEST).with_initial_capacity(SMALLEST)
+}
+
 /// A first-in, first-out queue with the interface of `queue.Queue`, for threads and tasks alike.
 #[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
 pub struct Queue {
-    maxsize: isize,
+    maxsize: AtomicIsize,
+    /// `HANDED_OVER` once the queue has moved.
     done: AtomicU64,
+    /// Whether `__init__` was called.
+    begun: AtomicBool,
     // Boxed for the same reason as the store.
     all_done: Box<Signal>,
 }
 
+const HANDED_OVER: u64 = u64::MAX;
+
 #[pymethods]
 impl Queue {
+    /// Subclasses have arguments of their own, so none is looked at here but in `__init__`.
     #[new]
-    #[pyo3(signature = (maxsize=None, *, initial_capacity=None, min_capacity=None, growth_factor=None,
-                        shrink_threshold=None),
+    #[classmethod]
+    #[pyo3(signature = (*_arguments, **_keywords),
            text_signature = "(maxsize=0, *, initial_capacity=64, min_capacity=64, growth_factor=2.0, \
                              shrink_threshold=0.25)")]
     fn new(
-        py: Python<'_>,
+        class: &Bound<'_, PyType>,
+        _arguments: &Bound<'_, PyTuple>,
+        _keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<(Self, Elastic)> {
+        let buffer = DynamicCircularBuffer::with_lock(smallest());
+        if let (Ok(buffer), true) = (&buffer, is_hooked(class)?) {
+            buffer.close(); // until `__init__` moves it, or its hooks would not be called
+        }
+        let queue = Self {
+            maxsize: AtomicIsize::new(0),
+            done: AtomicU64::new(0),
+            begun: AtomicBool::new(false),
+            all_done: Box::new(Signal::new()),
+        };
+        Ok((queue, Elastic::new(class.py(), buffer.map(Items::Locked))?))
+    }
+
+    /// Begins with these settings; whatever the queue was before is gone.
+    #[pyo3(signature = (maxsize=None, *, initial_capacity=None, min_capacity=None, growth_factor=None,
+                        shrink_threshold=None))]
+    fn __init__(
+        slf: &Bound<'_, Self>,
         maxsize: Option<&Bound<'_, PyAny>>,
         initial_capacity: Option<&Bound<'_, PyAny>>,
         min_capacity: Option<&Bound<'_, PyAny>>,
         growth_factor: Option<&Bound<'_, PyAny>>,
         shrink_threshold: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<(Self, Elastic)> {
+    ) -> PyResult<()> {
+        let py = slf.py();
         let limit = maxsize.map_or(Ok(None), numbers::maxsize)?;
         let max = limit.unwrap_or(usize::MAX);
-        let default = elasticq::Config::default().with_max_capacity(max);
         let settings =
             Settings { initial_capacity, min_capacity, growth_factor, shrink_threshold, ..Settings::default() };
-        let mut config = overlay(default, &settings)?;
+        let mut config = overlay(smallest().with_max_capacity(max), &settings)?;
         if min_capacity.is_none() {
-            config.min_capacity =
-                if initial_capacity.is_some() { SMALLEST.min(config.initial_capacity) } else { SMALLEST };
+            if initial_capacity.is_some() {
+                config.min_capacity = SMALLEST.min(config.initial_capacity);
+            }
             config.min_capacity = config.min_capacity.clamp(1, max);
         }
         if initial_capacity.is_none() {
             config.initial_capacity = config.min_capacity;
         }
-        let queue = Self {
-            maxsize: maxsize.and_then(|maxsize| maxsize.extract().ok()).unwrap_or(0),
-            done: AtomicU64::new(0),
-            all_done: Box::new(Signal::new()),
-        };
-        Ok((queue, Elastic::new(py, DynamicCircularBuffer::with_lock(config).map(Items::Locked))?))
+        config.validate().map_err(|error| errors::to_python(py, &error))?;
+        if store(slf).moved.get(py).is_some() {
+            let maxsize = maxsize.map_or_else(|| PyInt::new(py, 0).into_any(), Clone::clone);
+            return moved!(slf, store(slf), "restart", maxsize).map_or(Ok(()), |begun| begun.map(drop));
+        }
+        let hooked = is_hooked(&slf.get_type())?;
+        let again = slf.get().begun.swap(true, Ordering::Relaxed);
+        if again || hooked || store(slf).buffer.is_used() || config != smallest() {
+            store(slf).buffer.restart(&config).map_err(|error| errors::to_python(py, &error))?;
+            slf.get().done.store(0, Ordering::SeqCst);
+        }
+        let number = maxsize.and_then(|maxsize| maxsize.extract().ok()).unwrap_or(0);
+        slf.get().maxsize.store(number, Ordering::Relaxed);
+        if hooked || maxsize.is_some_and(|maxsize| maxsize.is_instance_of::<PyFloat>()) {
+            moved::move_with(slf, maxsize)?;
+        }
+        Ok(())
     }
 
-    /// The most items the queue may hold (int); zero or below: no limit.
+    /// The most items the queue may hold (int); zero or below: no limit. Setting it moves the queue to the standard
+    /// locks for good.
+    #[getter(maxsize)]
+    fn get_maxsize<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        match store(slf).moved.get(py) {
+            Some(standard) => standard.getattr(intern!(py, "maxsize")),
+            None => Ok(slf.get().maxsize().into_pyobject(py)?.into_any()),
+        }
+    }
+
+    #[setter(maxsize)]
+    fn set_maxsize(slf: &Bound<'_, Self>, maxsize: &Bound<'_, PyAny>) -> PyResult<()> {
+        moved::standard(slf)?.call_method1(intern!(slf.py(), "resize"), (maxsize,)).map(drop)
+    }
+
+    /// What serves the queue instead of its own storage; it is moved there.
     #[getter]
-    const fn maxsize(&self) -> isize {
-        self.maxsize
+    fn _standard<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        moved::standard(slf).cloned()
+    }
+
+    /// Whether the queue was shut down (bool). Setting it moves the queue to the standard locks for good.
+    #[getter(is_shutdown)]
+    fn get_is_shutdown(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Elastic::is_shutdown(slf.as_super())
+    }
+
+    #[setter(is_shutdown)]
+    fn set_is_shutdown(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        moved::standard(slf)?.setattr(intern!(slf.py(), "is_shutdown"), value)
     }
 
     /// Add an item, waiting for room if need be.
@@ -98,8 +172,10 @@ impl Queue {
     ///     elasticq.MaxCapacityReached: the buffer has reached its max_capacity of 1 items
     #[pyo3(signature = (item, block=Truth(true), timeout=None), text_signature = "($self, item, block=True, timeout=None)")]
     fn put(slf: &Bound<'_, Self>, item: Item, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let patience = slf.get().patience_to_put(block, timeout)?;
-        put(slf, item, patience)
+        match slf.get().patience_to_put(block, timeout) {
+            Ok(patience) => put(slf, item, patience),
+            Err(error) => put_in_no_time(slf, item, error),
+        }
     }
 
     /// Add an item if there is room at once: `put(item, block=False)`.
@@ -137,7 +213,7 @@ impl Queue {
     ///     'a'
     #[pyo3(signature = (block=Truth(true), timeout=None), text_signature = "($self, block=True, timeout=None)")]
     fn get(slf: &Bound<'_, Self>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Item> {
-        get(slf, Patience::new(block, timeout)?)
+        get(slf, patience_to_get(slf, block, timeout)?)
     }
 
     /// Take the oldest item if there is one: `get(block=False)`.
@@ -190,9 +266,9 @@ impl Queue {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let patience = slf.get().patience_to_put(block, timeout)?;
-        match slf.as_super().get().store.put_many(slf.py(), items, patience)? {
+        match store(slf).put_many(slf.py(), items, patience)? {
             Ok(()) => Ok(()),
-            Err(refused) => Err(refused.into_exception(slf.py())),
+            Err(refused) => put_many_instead(slf, refused, patience),
         }
     }
 
@@ -225,24 +301,33 @@ impl Queue {
     ) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
         let max = n.map_or(Ok(usize::MAX), |n| numbers::count("n", n, 1))?;
-        let patience = Patience::new(block, timeout)?;
-        slf.as_super().get().store.get_many(py, max, patience)?.map_err(|error| errors::to_python(py, &error))
+        let patience = patience_to_get(slf, block, timeout)?;
+        store(slf).get_many(py, max, patience)?.or_else(|error| {
+            let (block, timeout) = patience.left();
+            let max = max.min(isize::MAX.unsigned_abs());
+            let instead =
+                elastic::instead(slf.as_super(), &error, moved!(slf, store(slf), "get_many", max, block, timeout))?;
+            Ok(instead.into_bound(py).cast_into()?)
+        })
     }
 
     /// Give the number of items now (int). Constant time; does not block.
-    fn qsize(slf: &Bound<'_, Self>) -> usize {
-        slf.as_super().get().store.buffer.len()
+    fn qsize(slf: &Bound<'_, Self>) -> PyResult<usize> {
+        elastic::len(slf.as_super())
     }
 
     /// Tell whether there is no item now. Constant time; does not block.
-    fn empty(slf: &Bound<'_, Self>) -> bool {
-        slf.as_super().get().store.buffer.is_empty()
+    fn empty(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Ok(elastic::len(slf.as_super())? == 0)
     }
 
     /// Tell whether there is no room now; never, where there is no limit. Constant time; does not block.
-    fn full(slf: &Bound<'_, Self>) -> bool {
-        let buffer = &slf.as_super().get().store.buffer;
-        slf.get().maxsize > 0 && buffer.len() >= buffer.max_capacity()
+    fn full(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        if let Some(full) = moved!(slf, store(slf), "full") {
+            return full?.extract();
+        }
+        let buffer = &store(slf).buffer;
+        Ok(slf.get().maxsize() > 0 && buffer.len() >= buffer.max_capacity())
     }
 
     /// Drop everything; give the number of items dropped (int). For `join` they count as done.
@@ -255,8 +340,11 @@ impl Queue {
     ///     >>> queue.clear(), len(queue)
     ///     (3, 0)
     fn clear(slf: &Bound<'_, Self>) -> PyResult<usize> {
-        let items = slf.as_super().get().store.drain(slf.py())?;
-        slf.get().finish(slf, items.len());
+        if let Some(dropped) = moved!(slf, store(slf), "clear") {
+            return dropped?.extract();
+        }
+        let items = store(slf).drain(slf.py())?;
+        finish(slf, items.len())?;
         Ok(items.len())
     }
 
@@ -273,26 +361,33 @@ impl Queue {
     ///     >>> queue.task_done()
     ///     >>> queue.join()
     fn task_done(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let put = slf.as_super().get().store.buffer.pushed();
-        let done = &slf.get().done;
-        done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |done| (done < put).then_some(done + 1))
-            .map_err(|_| PyValueError::new_err("task_done() called too many times"))?;
-        slf.get().wake_if_all_done(slf);
-        Ok(())
+        let put = store(slf).buffer.pushed();
+        let count = |done| (done < put).then(|| done + 1);
+        if slf.get().done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count).is_ok() {
+            slf.get().wake_if_all_done(slf);
+            return Ok(());
+        }
+        match store(slf).moved.get(slf.py()) {
+            Some(standard) => standard.call_method0(intern!(slf.py(), "task_done")).map(drop),
+            None => Err(PyValueError::new_err("task_done() called too many times")),
+        }
     }
 
     /// Block until every item that was put has been taken and reported with `task_done`.
     ///
     /// Waits as `get` does.
     fn join(slf: &Bound<'_, Self>) -> PyResult<()> {
-        while slf.get().unfinished(slf) != 0 {
+        while let Some(unfinished) = slf.get().unfinished(slf) {
+            if unfinished == 0 {
+                return Ok(());
+            }
             let mut waiter = slf.get().all_done.waiter();
-            if slf.get().unfinished(slf) == 0 {
-                break;
+            if matches!(slf.get().unfinished(slf), None | Some(0)) {
+                continue;
             }
             waiting::sleep(slf.py(), &mut waiter, None)?;
         }
-        Ok(())
+        moved::standard(slf)?.call_method0(intern!(slf.py(), "join")).map(drop)
     }
 
     /// Wait in a coroutine until every item that was put has been taken and reported with `task_done`.
@@ -312,10 +407,19 @@ impl Queue {
         Operation::new(slf.as_super().clone().unbind(), Aim::Join, None)
     }
 
-    /// Items that were put and not yet reported as done (int).
-    #[getter]
-    fn unfinished_tasks(slf: &Bound<'_, Self>) -> u64 {
-        slf.get().unfinished(slf)
+    /// Items that were put and not yet reported as done (int). Setting it moves the queue to the standard locks for good.
+    #[getter(unfinished_tasks)]
+    fn get_unfinished_tasks<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        match slf.get().unfinished(slf) {
+            Some(unfinished) => Ok(unfinished.into_pyobject(py)?.into_any()),
+            None => moved::standard(slf)?.getattr(intern!(py, "unfinished_tasks")),
+        }
+    }
+
+    #[setter(unfinished_tasks)]
+    fn set_unfinished_tasks(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        moved::standard(slf)?.setattr(intern!(slf.py(), "unfinished_tasks"), value)
     }
 
     /// Refuse items from now on and wake everybody who waits.
@@ -337,7 +441,11 @@ impl Queue {
     ///     elasticq.ShutDown: the buffer is closed
     #[pyo3(signature = (immediate=Truth(false)), text_signature = "($self, immediate=False)")]
     fn shutdown(slf: &Bound<'_, Self>, immediate: Truth) -> PyResult<()> {
-        slf.as_super().get().store.close(slf.py());
+        store(slf).close(slf.py());
+        // Asked after closing, so that a move at the same time has either seen it or is seen here.
+        if let Some(done) = moved!(slf, store(slf), "shutdown", immediate.0) {
+            return done.map(drop);
+        }
         if immediate.0 {
             Self::clear(slf)?;
         }
@@ -345,8 +453,8 @@ impl Queue {
     }
 
     /// Refuse items from now on and wake everybody who waits: `shutdown()`.
-    fn close(slf: &Bound<'_, Self>) {
-        slf.as_super().get().store.close(slf.py());
+    fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::shutdown(slf, Truth(false))
     }
 
     /// A queue is always true, like `queue.Queue`, so that `q or Queue()` works.
@@ -356,33 +464,119 @@ impl Queue {
 }
 
 impl Queue {
+    pub fn maxsize(&self) -> isize {
+        self.maxsize.load(Ordering::Relaxed)
+    }
+
     /// In the standard library a queue without limit doesn't look at the timeout.
     #[inline]
     fn patience_to_put(&self, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Patience> {
-        if self.maxsize > 0 { Patience::new(block, timeout) } else { Ok(Patience::Until(None)) }
+        if self.maxsize() > 0 { Patience::new(block, timeout) } else { Ok(Patience::Until(None)) }
     }
 
-    pub fn unfinished(&self, slf: &Bound<'_, Self>) -> u64 {
-        let done = self.done.load(Ordering::SeqCst);
-        slf.as_super().get().store.buffer.pushed() - done
+    /// `None` once the queue has moved.
+    fn unfinished(&self, slf: &Bound<'_, Self>) -> Option<u64> {
+        match self.done.load(Ordering::SeqCst) {
+            HANDED_OVER => None,
+            done => Some(store(slf).buffer.pushed() - done),
+        }
     }
 
-    /// Counts items that left without being handed out as done.
-    fn finish(&self, slf: &Bound<'_, Self>, items: usize) {
-        let put = slf.as_super().get().store.buffer.pushed();
-        // More were done than put only if somebody reported items that he never took.
-        let _ = self.done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |done| Some(put.min(done + items as u64)));
-        self.wake_if_all_done(slf);
+    /// Whether nothing is left to be done, also in a queue that has moved.
+    pub fn is_all_done(&self, slf: &Bound<'_, Self>) -> PyResult<bool> {
+        match self.unfinished(slf) {
+            Some(unfinished) => Ok(unfinished == 0),
+            None => moved::standard(slf)?.call_method0(intern!(slf.py(), "is_all_done"))?.extract(),
+        }
     }
 
     fn wake_if_all_done(&self, slf: &Bound<'_, Self>) {
-        if self.unfinished(slf) == 0 {
-            if self.all_done.has_sleepers() {
-                self.all_done.wake(usize::MAX);
-            }
-            slf.as_super().get().store.all_done(slf.py());
+        if self.unfinished(slf) == Some(0) {
+            self.wake_joiners(slf);
         }
     }
+
+    /// Gives the count of unfinished tasks to what serves the queue from now on. `put` is what was ever put.
+    pub fn hand_over(&self, put: u64) -> u64 {
+        // Whether there is a limit is known there; timeouts are always looked at here.
+        self.maxsize.store(isize::MAX, Ordering::Relaxed);
+        put - self.done.swap(HANDED_OVER, Ordering::SeqCst)
+    }
+
+    /// Makes those who wait in `join` and `ajoin` look again.
+    pub fn wake_joiners(&self, slf: &Bound<'_, Self>) {
+        if self.all_done.has_sleepers() {
+            self.all_done.wake(usize::MAX);
+        }
+        store(slf).wake_tasks(slf.py(), Waiting::TasksDone, usize::MAX);
+    }
+}
+
+#[inline(always)]
+fn store<'a>(slf: &'a Bound<'_, Queue>) -> &'a Store {
+    &slf.as_super().get().store
+}
+
+/// Whether a class overrides a method that the plain queue doesn't call.
+fn is_hooked(class: &Bound<'_, PyType>) -> PyResult<bool> {
+    class.getattr_opt(intern!(class.py(), "_hooked"))?.map_or(Ok(false), |hooked| hooked.is_truthy())
+}
+
+/// Counts items that left without being handed out as done.
+fn finish(slf: &Bound<'_, Queue>, items: usize) -> PyResult<()> {
+    let put = store(slf).buffer.pushed();
+    // More were done than put only if somebody reported items that he never took.
+    let count = |done| (done != HANDED_OVER).then(|| put.min(done + items as u64));
+    if slf.get().done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count).is_ok() {
+        slf.get().wake_if_all_done(slf);
+        return Ok(());
+    }
+    moved::standard(slf)?.call_method1(intern!(slf.py(), "finish"), (items,)).map(drop)
+}
+
+/// `put` with a timeout that is none. In the standard library it is not looked at where there is no need to wait for room:
+/// there is no limit, or the queue was shut down.
+#[cold]
+#[inline(never)]
+fn put_in_no_time(slf: &Bound<'_, Queue>, item: Item, error: PyErr) -> PyResult<()> {
+    match moved!(slf, store(slf), "put_unlimited", item) {
+        Some(added) => added?.is_truthy()?.then_some(()).ok_or(error),
+        None if store(slf).buffer.is_closed() => Err(errors::to_python(slf.py(), &BufferError::Closed)),
+        None => Err(error),
+    }
+}
+
+/// In the standard library the end comes before a timeout that is none.
+#[inline(always)]
+fn patience_to_get(slf: &Bound<'_, Queue>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Patience> {
+    #[cold]
+    #[inline(never)]
+    fn refuse(slf: &Bound<'_, Queue>, error: PyErr) -> PyErr {
+        match moved!(slf, store(slf), "check_ended") {
+            Some(checked) => checked.err().unwrap_or(error),
+            None if store(slf).buffer.is_closed() && store(slf).buffer.is_empty() => {
+                errors::to_python(slf.py(), &BufferError::Closed)
+            }
+            None => error,
+        }
+    }
+    // Without a timeout nothing can be wrong.
+    if timeout.is_none() {
+        return Ok(if block.0 { Patience::Until(None) } else { Patience::None });
+    }
+    Patience::new(block, timeout).map_err(|error| refuse(slf, error))
+}
+
+/// `put_many` of what a queue that has moved was not given, or the exception.
+#[cold]
+fn put_many_instead(slf: &Bound<'_, Queue>, refused: Refused, patience: Patience) -> PyResult<()> {
+    let py = slf.py();
+    if !refused.is_for_closing() || store(slf).moved.get(py).is_none() {
+        return Err(refused.into_exception(py));
+    }
+    let (block, timeout) = patience.left();
+    let items = PyList::new(py, refused.items)?;
+    moved!(slf, store(slf), "put_many", items, block, timeout).map_or(Ok(()), |added| added.map(drop))
 }
 
 /// `put` and `get` keep everything but the first attempt out of line: a result that goes through memory there would
@@ -390,11 +584,19 @@ impl Queue {
 #[inline(always)]
 fn put(slf: &Bound<'_, Queue>, item: Item, patience: Patience) -> PyResult<()> {
     #[cold]
+    #[inline(never)]
     fn waiting(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience) -> PyResult<()> {
-        let added = slf.as_super().get().store.put_waiting(slf.py(), rejected, patience)?;
-        added.map_err(|error| errors::to_python(slf.py(), &error))
+        let Err(rejected) = store(slf).put_waiting(slf.py(), rejected, patience)? else { return Ok(()) };
+        let (reason, item) = rejected.into_parts();
+        if matches!(reason, BufferError::Closed) {
+            let (block, timeout) = patience.left();
+            if let Some(added) = moved!(slf, store(slf), "put", item, block, timeout) {
+                return added.map(drop);
+            }
+        }
+        Err(errors::to_python(slf.py(), &reason))
     }
-    match slf.as_super().get().store.offer(slf.py(), item) {
+    match store(slf).offer(slf.py(), item) {
         Ok(()) => Ok(()),
         Err(rejected) => waiting(slf, rejected, patience),
     }
@@ -403,11 +605,17 @@ fn put(slf: &Bound<'_, Queue>, item: Item, patience: Patience) -> PyResult<()> {
 #[inline(always)]
 fn get(slf: &Bound<'_, Queue>, patience: Patience) -> PyResult<Item> {
     #[cold]
+    #[inline(never)]
     fn waiting(slf: &Bound<'_, Queue>, patience: Patience) -> PyResult<Item> {
-        let taken = slf.as_super().get().store.get(slf.py(), patience)?;
-        taken.map_err(|error| errors::to_python(slf.py(), &error))
+        store(slf).get(slf.py(), patience)?.or_else(|error| {
+            if !matches!(error, BufferError::Closed) {
+                return Err(errors::to_python(slf.py(), &error));
+            }
+            let (block, timeout) = patience.left();
+            elastic::instead(slf.as_super(), &error, moved!(slf, store(slf), "get", block, timeout))
+        })
     }
-    match slf.as_super().get().store.take(slf.py()) {
+    match store(slf).take(slf.py()) {
         Ok(item) => Ok(item),
         Err(_) => waiting(slf, patience),
     }

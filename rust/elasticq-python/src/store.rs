@@ -7,6 +7,7 @@
 use crate::asyncio::Tasks;
 use crate::errors;
 use crate::items::{Items, settle};
+use crate::moved::Moved;
 use crate::numbers::Patience;
 use crate::raw::detach::detached;
 use crate::raw::{Item, lists};
@@ -24,6 +25,7 @@ pub struct Store {
     getters: Tasks,
     putters: Tasks,
     joiners: Tasks,
+    pub moved: Moved,
 }
 
 /// What tasks wait for.
@@ -38,7 +40,13 @@ pub enum Waiting {
 impl Store {
     pub fn new(py: Python<'_>, buffer: BufferResult<Items>) -> PyResult<Self> {
         let buffer = buffer.map_err(|error| errors::to_python(py, &error))?;
-        Ok(Self { buffer, getters: Tasks::default(), putters: Tasks::default(), joiners: Tasks::default() })
+        Ok(Self {
+            buffer,
+            getters: Tasks::default(),
+            putters: Tasks::default(),
+            joiners: Tasks::default(),
+            moved: Moved::default(),
+        })
     }
 
     /// One attempt to add an item; not counted when refused.
@@ -153,7 +161,7 @@ impl Store {
     pub fn put(&self, py: Python<'_>, item: Item, patience: Patience) -> PyResult<BufferResult<()>> {
         match self.offer(py, item) {
             Ok(()) => Ok(Ok(())),
-            Err(rejected) => self.put_waiting(py, rejected, patience),
+            Err(rejected) => Ok(self.put_waiting(py, rejected, patience)?.map_err(Into::into)),
         }
     }
 
@@ -164,7 +172,7 @@ impl Store {
         py: Python<'_>,
         rejected: Rejected<Item>,
         patience: Patience,
-    ) -> PyResult<BufferResult<()>> {
+    ) -> PyResult<Result<(), Rejected<Item>>> {
         let mut refused = Some(rejected);
         let outcome = retry(
             py,
@@ -184,8 +192,8 @@ impl Store {
         match refused {
             None => outcome.map(|_| Ok(())),
             Some(rejected) => {
-                self.buffer.refused(rejected.reason(), 1);
-                outcome.map(|_| Err(rejected.into()))
+                self.refused(py, rejected.reason(), 1);
+                outcome.map(|_| Err(rejected))
             }
         }
     }
@@ -267,7 +275,7 @@ impl Store {
                     return Ok(Ok(()));
                 }
                 Err(reason) if !matches!(patience, Patience::Until(_)) || !reason.is_capacity_error() => {
-                    self.buffer.refused(&reason, count);
+                    self.refused(py, &reason, count);
                     return Ok(Err(Refused { reason, items: collect(iterable)?, raised: None }));
                 }
                 Err(_) => {}
@@ -278,13 +286,14 @@ impl Store {
         if let Patience::Until(_) = patience {
             return Ok(self.put_in_pieces(py, items, patience));
         }
-        match self.buffer.offer_batch(items) {
+        match self.buffer.offer_batch_again(items) {
             Ok(()) => {
                 self.getters.wake(py, count);
                 Ok(Ok(()))
             }
             Err(rejected) => {
                 let (reason, items) = rejected.into_parts();
+                self.refused(py, &reason, count);
                 Ok(Err(Refused { reason, items, raised: None }))
             }
         }
@@ -357,8 +366,21 @@ impl Store {
         if items.len() == 0 {
             return Ok(());
         }
-        self.buffer.refused(&reason, items.len());
+        self.refused(py, &reason, items.len());
         Err(Refused { reason, items: items.collect(), raised: outcome.err() })
+    }
+
+    /// Counts what was refused for good; what comes to a queue that has moved meanwhile is not.
+    fn refused(&self, py: Python<'_>, reason: &BufferError, count: usize) {
+        if !matches!(reason, BufferError::Closed) || self.moved.get(py).is_none() {
+            self.buffer.refused(reason, count);
+        }
+    }
+
+    /// Wakes up to `count` tasks that wait.
+    pub fn wake_tasks(&self, py: Python<'_>, which: Waiting, count: usize) {
+        settle();
+        self.tasks(which).wake(py, count);
     }
 
     /// Refuses all items from now on and wakes everybody.
@@ -414,15 +436,10 @@ impl Store {
             Waiting::Room => self.buffer.len() < self.buffer.max_capacity(),
             Waiting::TasksDone => false, // all of them are woken
         };
-        if woken && reason_to_wake {
+        // Of a queue that has moved the buffer knows nothing; a hint too many does no harm.
+        if woken && (reason_to_wake || self.moved.get(py).is_some()) {
             self.tasks(which).wake(py, 1);
         }
-    }
-
-    /// Wakes all tasks that wait until everything is done.
-    pub fn all_done(&self, py: Python<'_>) {
-        settle();
-        self.joiners.wake(py, usize::MAX);
     }
 
     const fn tasks(&self, which: Waiting) -> &Tasks {
@@ -441,6 +458,7 @@ impl Store {
         if let ControlFlow::Break(stop) = seen {
             return Err(stop);
         }
+        visit.call(self.moved.held())?;
         self.getters.traverse(visit)?;
         self.putters.traverse(visit)?;
         self.joiners.traverse(visit)
@@ -464,6 +482,11 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// Whether nothing but the closing of the queue was the reason.
+    pub fn is_for_closing(&self) -> bool {
+        self.raised.is_none() && matches!(self.reason, BufferError::Closed)
+    }
+
     /// The exception, with the items that were not added.
     #[cold]
     pub fn into_exception(self, py: Python<'_>) -> PyErr {
