@@ -400,3 +400,74 @@ def test_a_batch_goes_in_by_the_same_rules_after_moving(make: Callable[[int], Qu
     with pytest.raises(ShutDown) as ended:
         q.put_many([1])
     assert ended.value.remaining == [1]
+
+
+def test_batches_and_views_of_tasks_are_moved() -> None:
+    async def main() -> None:
+        q: Queue[int] = Queue(2)
+        getter = asyncio.create_task(q.aget_many(2))
+        joined: list[asyncio.Task[None]] = []
+        await asyncio.sleep(0)
+        assert q.mutex
+        putter = asyncio.create_task(q.aput_many(range(6)))
+        assert await asyncio.wait_for(getter, 30) == [0, 1]
+        joined += [asyncio.create_task(q.ajoin()), asyncio.create_task(q.async_q.join())]
+        assert [await asyncio.wait_for(q.async_q.get(), 30) for _ in range(4)] == [2, 3, 4, 5]
+        await asyncio.wait_for(putter, 30)
+        for _ in range(6):
+            assert not any(task.done() for task in joined)
+            q.task_done()
+            await asyncio.sleep(0)
+        await asyncio.wait_for(asyncio.gather(*joined), 30)
+        # Cut short: by the end, and by being cancelled.
+        late = asyncio.create_task(q.aput_many(range(3)))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        q.shutdown()
+        with pytest.raises(ShutDown) as ended:
+            await asyncio.wait_for(late, 30)
+        assert (ended.value.remaining, q.get_many(), q.stats().messages_dropped) == ([2], [0, 1], 1)
+        with pytest.raises(ShutDown) as theirs:
+            await q.async_q.get()
+        assert isinstance(theirs.value, getattr(asyncio, "QueueShutDown", ShutDown))
+        with pytest.raises(ShutDown):
+            await q.aget_many()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_tasks_that_join_are_told_by_the_condition(early: bool) -> None:
+    """Also where the count is set after it, under the lock, as half the world does."""
+
+    async def main() -> None:
+        q = moved() if early else Queue[int]()
+        q.put_many([1, 2])
+        joins = [asyncio.create_task(q.ajoin()) for _ in range(2)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+        def clear() -> None:
+            with q.mutex:
+                q.queue.clear()
+                q.all_tasks_done.notify_all()
+                q.unfinished_tasks = 0
+
+        await asyncio.to_thread(clear)
+        await asyncio.wait_for(asyncio.gather(*joins), 30)
+
+    asyncio.run(main())
+
+
+def test_a_batch_that_is_cancelled_after_moving_says_what_is_left() -> None:
+    async def main() -> list[int]:
+        q: Queue[int] = moved(2)
+        batch = q.aput_many([1, 2, 3, 4])
+        batch.send(None)
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            batch.throw(asyncio.CancelledError())
+        assert list(q) == [1, 2]
+        remaining: list[int] = cancelled.value.remaining  # type: ignore[attr-defined]
+        return remaining
+
+    assert asyncio.run(main()) == [3, 4]
