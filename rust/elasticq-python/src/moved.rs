@@ -66,22 +66,31 @@ pub fn move_with<'a, 'py>(
     let py = slf.py();
     let moved = &slf.as_super().get().store.moved;
     if moved.get(py).is_none() {
-        let standard = match maxsize {
+        let made = match maxsize {
             Some(maxsize) => class(py)?.call1((slf, maxsize)),
             None => class(py)?.call1((slf, slf.get().maxsize())),
         }?;
-        // Another thread may have been faster, and what is made here is dropped then.
-        let _ = moved.standard.set(standard.unbind());
+        // Locked before anybody sees it, so that nobody is served there before everything has moved.
+        locked(&made, || match moved.standard.set(made.clone().unbind()) {
+            Ok(()) => fill(slf, &made, &moved.stage),
+            Err(_) => Ok(()), // another thread was faster, and what is made here is dropped
+        })?;
     }
     let standard = moved.standard.get().expect("just set").bind(py);
     if moved.stage.load(Ordering::Acquire) != MOVED {
-        let lock = standard.getattr(intern!(py, "mutex"))?;
-        lock.call_method0(intern!(py, "acquire"))?;
-        let filled = fill(slf, standard, &moved.stage);
-        lock.call_method0(intern!(py, "release"))?;
-        filled?;
+        locked(standard, || fill(slf, standard, &moved.stage))?;
     }
     Ok(standard)
+}
+
+/// Does something under the lock of `standard`.
+fn locked(standard: &Bound<'_, PyAny>, run: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
+    let py = standard.py();
+    let lock = standard.getattr(intern!(py, "mutex"))?;
+    lock.call_method0(intern!(py, "acquire"))?;
+    let done = run();
+    lock.call_method0(intern!(py, "release"))?;
+    done
 }
 
 /// Moves everything, under the lock of `standard`.
