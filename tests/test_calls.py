@@ -10,13 +10,17 @@ from typing import Any
 import pytest
 
 import elasticq
-from elasticq import DynamicCircularBuffer, Empty, Queue, ShutDown
+from elasticq import DynamicCircularBuffer, Empty, Queue, ShutDown, SimpleQueue
 
 METHODS: list[tuple[type[Any], str, str]] = [
     (Queue, "put", "(self, /, item, block=True, timeout=None)"),
     (Queue, "put_nowait", "(self, /, item)"),
     (Queue, "get", "(self, /, block=True, timeout=None)"),
     (Queue, "get_nowait", "(self, /)"),
+    (SimpleQueue, "put", "(self, /, item, block=True, timeout=None)"),
+    (SimpleQueue, "put_nowait", "(self, /, item)"),
+    (SimpleQueue, "get", "(self, /, block=True, timeout=None)"),
+    (SimpleQueue, "get_nowait", "(self, /)"),
     (DynamicCircularBuffer, "push", "(self, /, item)"),
     (DynamicCircularBuffer, "pop", "(self, /)"),
 ]
@@ -57,8 +61,10 @@ CALLS: list[Callable[[Queue[Any]], object]] = [
 
 @pytest.mark.parametrize("number", range(len(CALLS)))
 @pytest.mark.parametrize("size", [0, 1])
-def test_arguments_may_be_given_in_any_way(number: int, size: int) -> None:
+@pytest.mark.parametrize("moved", [False, True])
+def test_arguments_may_be_given_in_any_way(number: int, size: int, moved: bool) -> None:
     q = Queue[Any](size)
+    assert not moved or q.mutex
     assert CALLS[number](q) is None
     takes: list[Callable[[], object]] = [
         q.get,

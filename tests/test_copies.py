@@ -13,9 +13,26 @@ from typing import Any
 
 import pytest
 
-from elasticq import DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Queue
+from elasticq import (
+    DynamicCircularBuffer,
+    LifoQueue,
+    LockFreeMPMCQueue,
+    LockFreeMPSCQueue,
+    LockFreeSPSCQueue,
+    PriorityQueue,
+    Queue,
+    SimpleQueue,
+)
 
-CLASSES: list[Any] = [Queue, DynamicCircularBuffer, LockFreeMPSCQueue, LockFreeMPMCQueue, LockFreeSPSCQueue]
+STANDARD: list[Any] = [Queue, LifoQueue, PriorityQueue]
+LIMITED: list[Any] = [
+    *STANDARD,
+    DynamicCircularBuffer,
+    LockFreeMPSCQueue,
+    LockFreeMPMCQueue,
+    LockFreeSPSCQueue,
+]
+CLASSES: list[Any] = [*LIMITED, SimpleQueue]
 each = pytest.mark.parametrize("kind", CLASSES)
 
 
@@ -46,7 +63,7 @@ def test_weak_references_to_items_end_when_the_items_leave(kind: Any) -> None:
     queue._offer(item)
     del item
     assert reference() is queue.peek()
-    queue.clear()
+    queue.drain()
     gc.collect()
     assert list(queue) == ["its end was seen"]
 
@@ -57,6 +74,7 @@ def test_a_cycle_through_a_subclass_is_collected(kind: Any) -> None:
 
     class Named(kind):  # type: ignore[misc]
         def __init__(self, name: str) -> None:
+            super().__init__()
             self.name, self.itself, self.method = name, self, self.peek
 
         def __new__(cls, name: str) -> Any:
@@ -71,12 +89,16 @@ def test_a_cycle_through_a_subclass_is_collected(kind: Any) -> None:
     assert gone() is None
 
 
-@each
-@pytest.mark.parametrize("waits_for", ["item", "room"])
+@pytest.mark.parametrize(
+    ("kind", "waits_for"),
+    [*((kind, "item") for kind in CLASSES), *((kind, "room") for kind in LIMITED)],
+)
 def test_a_cycle_through_waiting_tasks_is_collected(kind: Any, waits_for: str) -> None:
     """The queue holds the future, that the task, that the coroutine, and that the queue."""
-    if kind is Queue:
-        queue: Any = Queue(1)
+    if kind in STANDARD:
+        queue: Any = kind(1)
+    elif kind is SimpleQueue:
+        queue = kind()
     else:
         queue = kind(initial_capacity=2, min_capacity=2, max_capacity=2)
     loop = asyncio.new_event_loop()

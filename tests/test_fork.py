@@ -10,7 +10,7 @@ import textwrap
 import pytest
 from support import PATIENCE
 
-KINDS = [
+LIMITED = [
     "Queue",
     "Weighted",
     "DynamicCircularBuffer",
@@ -18,7 +18,7 @@ KINDS = [
     "LockFreeMPMCQueue",
     "LockFreeSPSCQueue",
 ]
-each = pytest.mark.parametrize("kind", KINDS)
+each = pytest.mark.parametrize("kind", [*LIMITED, "SimpleQueue"])
 
 SETUP = """
 import asyncio, os, signal, sys, threading
@@ -112,7 +112,7 @@ def test_the_child_wakes_its_own_threads_though_the_parents_waited_before(kind: 
     )
 
 
-@each
+@pytest.mark.parametrize("kind", LIMITED)
 def test_the_child_wakes_its_own_who_wait_for_room(kind: str) -> None:
     forking(
         f"""

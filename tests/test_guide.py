@@ -11,14 +11,10 @@ from support import python
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "docs" / "moving.md"]
 SNIPPET = re.compile(
-    r"(?:<!-- snippet: needs (?P<needs>[^\n]*) -->\n)?"
     r"```python\n(?P<code>.*?)```\n"
     r"(?:\n```text\n(?P<output>.*?)```)?",
     re.DOTALL,
 )
-
-NOT_THERE_YET = {"async_q", "sync_q", "overflow="}
-"""Names whose snippets are left out."""
 
 
 def snippets() -> dict[str, tuple[str, str]]:
@@ -27,9 +23,8 @@ def snippets() -> dict[str, tuple[str, str]]:
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for match in SNIPPET.finditer(text):
-            if not NOT_THERE_YET.intersection((match["needs"] or "").split()):
-                line = text.count("\n", 0, match.start("code"))
-                found[f"{page.name}:{line}"] = match["code"], match["output"] or ""
+            line = text.count("\n", 0, match.start("code"))
+            found[f"{page.name}:{line}"] = match["code"], match["output"] or ""
     return found
 
 
@@ -45,4 +40,4 @@ def test_prints_what_is_written_under_it(code: str, output: str) -> None:
 def test_every_snippet_says_what_it_prints(page: Path) -> None:
     found = SNIPPET.findall(page.read_text(encoding="utf-8"))
     assert found
-    assert all(output for _, _, output in found)
+    assert all(output for _, output in found)

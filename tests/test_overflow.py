@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pytest
 from support import PATIENCE, Threads, wait_until_asleep
 
-from elasticq import Full, InvalidConfiguration, Queue, ShutDown
+from elasticq import Full, InvalidConfiguration, LifoQueue, PriorityQueue, Queue, ShutDown
 
 Policy = Literal["block", "error", "drop_oldest", "drop_newest"]
 
@@ -31,9 +31,17 @@ WAYS: dict[str, Callable[[Queue[int], int], object]] = {
     "async_q.put_nowait": lambda q, item: q.async_q.put_nowait(item),
 }
 
-# The same limit of three items in two ways.
+
+def moved(queue: Queue[int]) -> Queue[int]:
+    """The queue, on the standard locks."""
+    assert queue.mutex
+    return queue
+
+
+# The same limit of three items in several ways.
 LIMITS: dict[str, Callable[[Policy], Queue[int]]] = {
     "maxsize": lambda overflow: Queue(3, overflow=overflow),
+    "maxsize of a moved queue": lambda overflow: moved(Queue(3, overflow=overflow)),
     "max_weight": lambda overflow: Queue(overflow=overflow, max_weight=3, weigh=lambda _: 1),
 }
 
@@ -243,6 +251,49 @@ def test_a_put_with_a_policy_never_waits(overflow: Policy) -> None:
     except Full:
         assert overflow == "error"
     assert time.monotonic() - began < PATIENCE / 2
+
+
+def test_the_oldest_of_a_stack_is_at_its_bottom() -> None:
+    q: LifoQueue[int] = LifoQueue(3, overflow="drop_oldest")
+    q.put_many([1, 2, 3, 4])
+    q.put(5)
+    assert q.drain() == [5, 4, 3]
+    assert q.stats().messages_dropped == 2
+
+
+def test_a_heap_does_not_know_its_oldest_item() -> None:
+    with pytest.raises(InvalidConfiguration, match="'block', 'error', 'drop_newest' in a PriorityQueue"):
+        PriorityQueue(3, overflow="drop_oldest")  # type: ignore[arg-type]
+    q: PriorityQueue[int] = PriorityQueue(2, overflow="drop_newest")
+    q.put_many([3, 2, 1])
+    assert q.drain() == [2, 3]
+    with pytest.raises(Full) as full:
+        PriorityQueue[int](2, overflow="error").put_many([3, 2, 1])
+    assert full.value.remaining == [3, 2, 1]
+
+
+def test_a_hook_that_raises_cuts_a_dropping_batch_short() -> None:
+    class Picky(Queue[int]):
+        def _put(self, item: int) -> None:
+            if item < 0:
+                raise ArithmeticError(item)
+            super()._put(item)
+
+    q = Picky(2, overflow="drop_oldest")
+    with pytest.raises(ArithmeticError) as raised:
+        q.put_many([1, 2, 3, -1, 4])
+    assert raised.value.remaining == [-1, 4]  # type: ignore[attr-defined]
+    assert q.unfinished_tasks == len(q)
+
+
+def test_beginning_again_changes_the_policy() -> None:
+    q: Queue[int] = Queue(1, overflow="drop_newest")
+    q.put_many([1, 2])
+    q.__init__(1, overflow="error")  # type: ignore[misc]
+    q.put(1)
+    with pytest.raises(Full):
+        q.put(2)
+    assert q.overflow == "error"
 
 
 @pytest.mark.parametrize("overflow", ["", "Block", "drop-oldest", 1, b"block", object, ["block"]])

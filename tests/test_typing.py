@@ -9,10 +9,13 @@ import elasticq
 from elasticq import (
     Config,
     DynamicCircularBuffer,
+    LifoQueue,
     LockFreeMPMCQueue,
     LockFreeMPSCQueue,
     LockFreeSPSCQueue,
+    PriorityQueue,
     Queue,
+    SimpleQueue,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +52,28 @@ def check_queue(queue: Queue[int]) -> None:
     queue.get(timeout="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
+def check_standard(lifo: LifoQueue[int], priority: PriorityQueue[tuple[int, str]]) -> None:
+    assert_type(lifo.get(), int)
+    assert_type(priority.get_many(), list[tuple[int, str]])
+    queues: list[Queue[int]] = [lifo]
+    queues[0].maxsize = 3
+    lifo.unfinished_tasks = 0
+    lifo.is_shutdown = True
+    with lifo.mutex, lifo.not_empty:
+        lifo.not_empty.notify()
+    priority.put((1, 1))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def check_simple(queue: SimpleQueue[int]) -> None:
+    assert_type(queue.get(), int)
+    assert_type(queue.get(True, 1.5), int)
+    assert_type(queue.get_nowait(), int)
+    assert_type(queue.qsize(), int)
+    assert_type(queue.empty(), bool)
+    queue.put(1, False)
+    queue.put("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 def check_construction() -> None:
     assert_type(Queue[str](), Queue[str])
     assert_type(Queue[str](10, min_capacity=1), Queue[str])
@@ -58,6 +83,9 @@ def check_construction() -> None:
     assert_type(buffer.pop(), str)
     assert_type(DynamicCircularBuffer[str](), DynamicCircularBuffer[str])
     assert_type(LockFreeMPSCQueue[str](), LockFreeMPSCQueue[str])
+    assert_type(LifoQueue[str](3), LifoQueue[str])
+    assert_type(PriorityQueue[str](), PriorityQueue[str])
+    assert_type(SimpleQueue[str](), SimpleQueue[str])
     Queue("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 

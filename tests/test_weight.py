@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import PATIENCE, Threads, python, wait_until, wait_until_asleep
 
-from elasticq import Empty, Full, InvalidConfiguration, Queue, ShutDown
+from elasticq import Empty, Full, InvalidConfiguration, InvalidOperation, Queue, ShutDown
 
 RUN = settings(
     max_examples=20_000 if os.environ.get("ELASTICQ_SEARCH") else 500,
@@ -691,3 +691,50 @@ def test_control_c_ends_a_wait_in_line_and_leaves_the_place_to_others() -> None:
     """
     )
     assert output == "['123456789', '1'] 9 ['12345', '1234']\n10\n"
+
+
+@pytest.mark.parametrize("name", ["mutex", "queue", "not_empty", "not_full", "all_tasks_done"])
+def test_a_weighing_queue_keeps_its_own_lock(name: str) -> None:
+    q: Queue[bytes] = Queue(max_weight=10)
+    q.put(b"one")
+    with pytest.raises(InvalidOperation, match="max_weight"):
+        getattr(q, name)
+    with pytest.raises(InvalidOperation, match="max_weight"):
+        q.maxsize = 3
+    assert (q.drain(), q.weight) == ([b"one"], 0)
+
+
+def test_a_subclass_with_hooks_does_not_weigh() -> None:
+    class Hooked(Queue[bytes]):
+        def _put(self, item: bytes) -> None:
+            super()._put(item)
+
+    with pytest.raises(InvalidOperation, match="_put"):
+        Hooked(max_weight=10)
+    Hooked().put(b"one")
+
+
+def test_a_subclass_may_choose_the_weights_itself() -> None:
+    class Letters(Queue[str]):
+        def __init__(self, letters: int) -> None:
+            super().__init__(max_weight=letters)
+
+    q = Letters(5)
+    q.put("four")
+    with pytest.raises(Full):
+        q.put_nowait("two")
+    assert (q.max_weight, q.weight) == (5, 4)
+
+
+def test_a_weighing_queue_begins_only_once() -> None:
+    q: Queue[bytes] = Queue(max_weight=10)
+    q.put(b"one")
+    for max_weight in (None, 3):
+        with pytest.raises(InvalidOperation, match="once"):
+            q.__init__(5, max_weight=max_weight)  # type: ignore[misc]
+    assert (q.drain(), q.max_weight, q.maxsize) == ([b"one"], 10, 0)
+    plain: Queue[bytes] = Queue()
+    plain.put(b"one")
+    with pytest.raises(InvalidOperation, match="once"):
+        plain.__init__(max_weight=10)  # type: ignore[misc]
+    assert plain.drain() == [b"one"]

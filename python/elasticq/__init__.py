@@ -1,8 +1,10 @@
 """Elastic, thread-safe queues with a Rust core: they grow on demand, shrink after a burst, and lose nothing.
 
-`Queue` stands where `queue.Queue` stands and serves threads and event loops at once; `DynamicCircularBuffer`
-has the names of the Rust crate, and so have `LockFreeMPSCQueue`, `LockFreeMPMCQueue` and `LockFreeSPSCQueue`,
-the queues without locks. One rule for reading: **`iter()` looks, `async for` and `.consume()` take.**
+`import elasticq as queue` runs what was written for the standard module: `Queue`, `LifoQueue`,
+`PriorityQueue` and `SimpleQueue` stand where its classes stand, and serve threads and event loops at once.
+`DynamicCircularBuffer` has the names of the Rust crate, and so have `LockFreeMPSCQueue`, `LockFreeMPMCQueue`
+and `LockFreeSPSCQueue`, the queues without locks. One rule for reading: **`iter()` looks, `async for` and
+`.consume()` take.**
 """
 
 from __future__ import annotations
@@ -25,10 +27,13 @@ from ._errors import (
 )
 from ._queue import (
     DynamicCircularBuffer,
+    LifoQueue,
     LockFreeMPMCQueue,
     LockFreeMPSCQueue,
     LockFreeSPSCQueue,
+    PriorityQueue,
     Queue,
+    SimpleQueue,
     ThreadSafeDynamicCircularBuffer,
 )
 from ._views import AsyncQueue
@@ -44,15 +49,18 @@ __all__ = [
     "Full",
     "InvalidConfiguration",
     "InvalidOperation",
+    "LifoQueue",
     "LockFreeMPMCQueue",
     "LockFreeMPSCQueue",
     "LockFreeSPSCQueue",
     "MaxCapacityReached",
+    "PriorityQueue",
     "Queue",
     "QueueError",
     "QueueStats",
     "ResizeError",
     "ShutDown",
+    "SimpleQueue",
     "StorageError",
     "ThreadSafeDynamicCircularBuffer",
     "Timeout",

@@ -1,10 +1,12 @@
-"""The public classes: the compiled ones, with the views of `Queue`."""
+"""The public classes: the compiled ones, with what Python does better, hooks, orders and views."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from . import _core
+from ._errors import InvalidConfiguration
+from ._standard import Hooks
 from ._views import AsyncQueue, wait_closed
 
 if TYPE_CHECKING:
@@ -13,11 +15,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Queue(_core.Queue[T]):
+class Queue(Hooks[T]):
     """A first-in, first-out queue for threads and tasks alike, with the interface of `queue.Queue`.
 
     It grows as items come and gives the memory back when they are gone. Every method may be called from any
     thread; those that wait release the interpreter, use no processor time and can be interrupted.
+
+    What shows the inside of `queue.Queue` works, too: `mutex`, the three conditions, `queue`, setting
+    `maxsize`, `unfinished_tasks` or `is_shutdown`, and in subclasses `_init`, `_qsize`, `_put` and `_get`.
+    The first use moves that one queue for good to a lock and a deque of Python's, which is much slower. A
+    queue with `max_weight` can't be moved: InvalidOperation.
 
     Args:
         maxsize: The most items it may hold. Zero or below: no limit.
@@ -57,8 +64,6 @@ class Queue(_core.Queue[T]):
         >>> messages.weight, messages.max_weight
         (400000, 1000000)
     """
-
-    __slots__ = ()
 
     @property
     def async_q(self) -> AsyncQueue[T]:
@@ -101,6 +106,108 @@ class Queue(_core.Queue[T]):
         """
         self.close()
         await wait_closed(self)
+
+
+class LifoQueue(Queue[T]):
+    """A last-in, first-out queue, with the interface of `queue.LifoQueue` and all that `Queue` has beside it.
+
+    It stands on a lock and a list of Python's: see the moved `Queue`. `iter()` and `peek()` look in the order
+    in which the items will be taken, `get_many` and `drain` take in it.
+
+    Args:
+        maxsize: The most items it may hold. Zero or below: no limit.
+        overflow: What becomes of an item that there is no room for, as in `Queue`. "drop_oldest" drops the
+            one that would be taken last.
+
+    Example:
+        >>> queue = LifoQueue()
+        >>> queue.put_many("abc")
+        >>> queue.get(), queue.peek(), list(queue)
+        ('c', 'b', ['b', 'a'])
+    """
+
+    def __init__(
+        self,
+        maxsize: int = 0,
+        *,
+        overflow: Literal["block", "error", "drop_oldest", "drop_newest"] = "block",
+    ) -> None:
+        super().__init__(maxsize, overflow=overflow)
+
+    def _init(self, maxsize: int) -> None:
+        self.queue = []
+
+    def _get(self) -> T:
+        item: T = self._standard.queue.pop()
+        return item
+
+    def _evict(self) -> T:
+        item: T = self._standard.queue.pop(0)
+        return item
+
+    def _peek(self) -> T:
+        item: T = self._standard.queue[-1]
+        return item
+
+    def _in_order(self, items: list[T]) -> list[T]:
+        return items[::-1]
+
+
+class PriorityQueue(Queue[T]):
+    """A queue that gives its smallest item first, with the interface of `queue.PriorityQueue` and of `Queue`.
+
+    It stands on a lock and a list of Python's, a heap as `heapq` keeps it: see the moved `Queue`. When
+    comparing two items raises, the queue stays as it was: what was being put is not in it, what was being
+    taken still is. `iter()` and `peek()` look in the order in which the items will be taken, `get_many` and
+    `drain` take in it.
+
+    Args:
+        maxsize: The most items it may hold. Zero or below: no limit.
+        overflow: What becomes of an item that there is no room for, as in `Queue`; not "drop_oldest", as a
+            heap does not know which item that is.
+
+    Example:
+        >>> queue = PriorityQueue()
+        >>> queue.put_many([(2, "later"), (1, "first"), (3, "last")])
+        >>> queue.get(), queue.peek(), list(queue)
+        ((1, 'first'), (2, 'later'), [(2, 'later'), (3, 'last')])
+    """
+
+    def __init__(
+        self, maxsize: int = 0, *, overflow: Literal["block", "error", "drop_newest"] = "block"
+    ) -> None:
+        if overflow == "drop_oldest":  # type: ignore[comparison-overlap]
+            rule = "must be one of 'block', 'error', 'drop_newest' in a PriorityQueue"
+            raise InvalidConfiguration(f"overflow = {overflow!r}: {rule}")
+        super().__init__(maxsize, overflow=overflow)
+
+    def _init(self, maxsize: int) -> None:
+        self.queue = []
+
+    def _put(self, item: T) -> None:
+        _core._heap_push(self._standard.queue, item)
+
+    def _get(self) -> T:
+        return cast("T", _core._heap_pop(self._standard.queue))
+
+    def _in_order(self, items: list[T]) -> list[T]:
+        return [_core._heap_pop(items) for _ in range(len(items))]
+
+
+class SimpleQueue(_core.SimpleQueue[T]):
+    """An unbounded first-in, first-out queue with the interface of `queue.SimpleQueue`.
+
+    `put` never blocks and may be called by a `__del__` or a signal handler at any moment. Tasks use `aput`,
+    `aget` and `async for`; `close` ends it.
+
+    Example:
+        >>> queue = SimpleQueue()
+        >>> queue.put("a")
+        >>> queue.get(), queue.empty()
+        ('a', True)
+    """
+
+    __slots__ = ()
 
 
 class DynamicCircularBuffer(_core.DynamicCircularBuffer[T]):
@@ -206,6 +313,9 @@ class LockFreeSPSCQueue(_core.LockFreeSPSCQueue[T]):
 
 for _class in (
     Queue,
+    LifoQueue,
+    PriorityQueue,
+    SimpleQueue,
     DynamicCircularBuffer,
     LockFreeMPSCQueue,
     LockFreeMPMCQueue,

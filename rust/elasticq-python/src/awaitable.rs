@@ -11,18 +11,19 @@
 use crate::elastic::Elastic;
 use crate::errors;
 use crate::limits;
+use crate::moved::moved;
 use crate::put::Put;
 use crate::queue::Queue;
 use crate::raw::Item;
 use crate::raw::coroutine;
-use crate::store::{Store, Waiting};
+use crate::store::{self, Store, Waiting};
 use elasticq::{BufferError, Rejected};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration};
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyType};
 use pyo3::{IntoPyObjectExt, intern};
 use std::vec;
 
@@ -44,6 +45,8 @@ pub enum Aim {
         /// There is an exception's `remaining` to be given.
         many: bool,
     },
+    /// Adding what is left of a batch, in a deque, in a queue that has moved.
+    PutManyMoved(Item),
     /// Waiting until all tasks are done.
     Join,
 }
@@ -52,7 +55,7 @@ impl Aim {
     const fn waiting(&self) -> Waiting {
         match self {
             Self::Get | Self::Next | Self::GetMany(_) => Waiting::Item,
-            Self::Put(_) | Self::PutMany(_) | Self::PutWeighed { .. } => Waiting::Room,
+            Self::Put(_) | Self::PutMany(_) | Self::PutWeighed { .. } | Self::PutManyMoved(_) => Waiting::Room,
             Self::Join => Waiting::TasksDone,
         }
     }
@@ -193,9 +196,10 @@ impl Operation {
                     }
                 };
             }
+            Aim::PutManyMoved(_) => BufferError::Closed,
             Aim::Join => {
                 let queue = self.queue.bind(py).cast::<Queue>()?;
-                return Ok((queue.get().unfinished(queue) == 0).then(|| py.None()));
+                return Ok(queue.get().is_all_done(queue)?.then(|| py.None()));
             }
         };
         self.failed(py, &failed)
@@ -225,17 +229,57 @@ impl Operation {
         }
     }
 
+    /// Tries it once where the queue has moved to; the outer `None`: it has not moved.
+    fn attempt_moved(&mut self, py: Python<'_>) -> Option<PyResult<Option<Item>>> {
+        let queue = self.queue.bind(py);
+        let store = &queue.get().store;
+        let standard = store.moved.get(py)?;
+        let done = |done: Bound<'_, PyAny>| Ok(done.is_truthy()?.then(|| py.None()));
+        match &mut self.aim {
+            // What serves the queue is itself not an item.
+            Aim::Get | Aim::Next => moved!(queue, store, "poll", standard)
+                .map(|taken| taken.map(|item| (!item.is(standard)).then(|| item.unbind()))),
+            Aim::GetMany(max) => moved!(queue, store, "poll_many", (*max).min(isize::MAX.unsigned_abs()))
+                .map(|taken| taken.and_then(|list| Ok(list.is_truthy()?.then(|| list.unbind())))),
+            Aim::Put(item) => moved!(queue, store, "offer", &*item).map(|offered| offered.and_then(done)),
+            Aim::PutMany(items) => {
+                let rest = deque(py, std::mem::take(items));
+                self.aim = match rest {
+                    Ok(rest) => Aim::PutManyMoved(rest),
+                    Err(no_memory) => return Some(Err(no_memory)),
+                };
+                self.attempt_moved(py)
+            }
+            Aim::PutManyMoved(rest) => moved!(queue, store, "offer_some", &*rest).map(|all| all.and_then(done)),
+            Aim::Join | Aim::PutWeighed { .. } => None, // `Queue` sees to that, and this one does not move
+        }
+    }
+
     #[cold]
     fn failed(&mut self, py: Python<'_>, error: &BufferError) -> PyResult<Option<Item>> {
+        if let BufferError::Closed = error {
+            match self.attempt_moved(py) {
+                Some(Ok(result)) => return Ok(result),
+                Some(Err(raised)) => return self.raise(py, raised),
+                None => {}
+            }
+        }
         match (&self.aim, error) {
             (Aim::Get | Aim::Next | Aim::GetMany(_), BufferError::Empty) => return Ok(None),
             (Aim::Put(_) | Aim::PutMany(_), error) if error.is_capacity_error() => return Ok(None),
-            (Aim::Next, BufferError::Closed) => return Err(PyStopAsyncIteration::new_err(())),
             (Aim::Put(_), _) => self.store().buffer.refused(error, 1),
             (Aim::PutMany(items), _) => self.store().buffer.refused(error, items.len()),
             _ => {}
         }
-        let raised = self.translated(py, errors::to_python(py, error));
+        self.raise(py, errors::to_python(py, error))
+    }
+
+    /// Ends with an exception of ours, or one that a method raised which a subclass has overridden.
+    fn raise<R>(&mut self, py: Python<'_>, raised: PyErr) -> PyResult<R> {
+        if matches!(self.aim, Aim::Next) && raised.is_instance(py, errors::shut_down(py)?) {
+            return Err(PyStopAsyncIteration::new_err(()));
+        }
+        let raised = self.translated(py, raised);
         Err(self.with_remaining(py, raised))
     }
 
@@ -246,13 +290,13 @@ impl Operation {
 
     /// Gives an exception that cuts a batch short the list of what was not added.
     fn with_remaining(&mut self, py: Python<'_>, raised: PyErr) -> PyErr {
-        let items = match &mut self.aim {
-            Aim::PutMany(items) => std::mem::take(items),
-            Aim::PutWeighed { put, many: true } => put.remaining(),
+        let remaining = match &mut self.aim {
+            Aim::PutMany(items) => PyList::new(py, std::mem::take(items)),
+            Aim::PutWeighed { put, many: true } => PyList::new(py, put.remaining()),
+            Aim::PutManyMoved(rest) => store::collect(rest.bind(py)).and_then(|items| PyList::new(py, items)),
             _ => return raised,
         };
-        let attached =
-            PyList::new(py, items).and_then(|items| raised.value(py).setattr(intern!(py, "remaining"), items));
+        let attached = remaining.and_then(|items| raised.value(py).setattr(intern!(py, "remaining"), items));
         attached.map_or_else(|failed| failed, |()| raised)
     }
 
@@ -326,6 +370,7 @@ impl Operation {
         visit.call(&self.translate)?;
         match &self.aim {
             Aim::Put(item) => visit.call(item),
+            Aim::PutManyMoved(rest) => visit.call(rest),
             Aim::PutMany(items) => items.as_slice().iter().try_for_each(|item| visit.call(item)),
             Aim::PutWeighed { put, .. } => put.traverse(&visit),
             _ => Ok(()),
@@ -379,6 +424,11 @@ impl AsyncConsumer {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.queue)
     }
+}
+
+fn deque(py: Python<'_>, items: vec::IntoIter<Item>) -> PyResult<Item> {
+    static DEQUE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    Ok(DEQUE.import(py, "collections", "deque")?.call1((PyList::new(py, items)?,))?.unbind())
 }
 
 /// The event loop that runs in this thread, and a future of it that says it is awaited.

@@ -47,7 +47,7 @@ impl DynamicCircularBuffer {
         let base = config.map_or_else(elasticq::Config::default, |config| config.get().config.clone());
         let config = overlay(base, &settings)?;
         let buffer = Self { push_timeout: config.push_timeout, pop_timeout: config.pop_timeout };
-        Ok((buffer, Elastic::new(py, elasticq::DynamicCircularBuffer::with_lock(config).map(Items::Locked))?))
+        Ok((buffer, Elastic::new(py, elasticq::DynamicCircularBuffer::with_lock(config).map(Items::from))?))
     }
 
     /// Add an item at the end, waiting for room as long as `push_timeout` says; if that is not set, not at all.

@@ -5,14 +5,16 @@ use crate::awaitable::{Aim, AsyncConsumer, Operation};
 use crate::errors;
 use crate::items::Items;
 use crate::limits;
+use crate::moved::moved;
 use crate::numbers::{self, Patience};
 use crate::raw::{Item, coroutine};
 use crate::stats::QueueStats;
-use crate::store::{self, Store};
+use crate::store::{self, Store, Waiting};
 use elasticq::{BufferError, BufferResult};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::PyVisit;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
 
@@ -31,28 +33,39 @@ impl Elastic {
 
 #[pymethods]
 impl Elastic {
-    fn __len__(&self) -> usize {
-        self.store.buffer.len()
+    fn __len__(slf: &Bound<'_, Self>) -> PyResult<usize> {
+        len(slf)
     }
 
     /// Look at the items, oldest first, as they stand at this moment; none is taken.
     ///
     /// Linear in the number of items, whose references are copied at once; later changes of the queue don't show. Safe
     /// from any thread and task. Does not block; in the queues without locks those who take wait meanwhile.
-    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        self.store.snapshot(py)?.try_iter()
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
+        match moved!(slf, slf.get().store, "snapshot") {
+            Some(items) => items?.try_iter(),
+            None => slf.get().store.snapshot(slf.py())?.try_iter(),
+        }
     }
 
-    /// How many items fit before the queue grows (int). It follows the use: up on demand, down after a burst.
+    /// How many items fit before the queue grows (int). It follows the use: up on demand, down after a burst. In a queue
+    /// that has moved to the standard locks it is `maxsize`, or without a limit the number of items.
     #[getter]
-    fn capacity(&self) -> usize {
-        self.store.buffer.capacity()
+    fn capacity(slf: &Bound<'_, Self>) -> PyResult<usize> {
+        let (.., capacity) = match counts(slf) {
+            Some(counts) => counts?,
+            None => return Ok(slf.get().store.buffer.capacity()),
+        };
+        Ok(capacity)
     }
 
     /// Whether the queue was shut down (bool).
     #[getter]
-    fn is_shutdown(&self) -> bool {
-        self.store.buffer.is_closed()
+    pub fn is_shutdown(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        match slf.get().store.moved.get(slf.py()) {
+            Some(standard) => standard.getattr(intern!(slf.py(), "is_shutdown"))?.is_truthy(),
+            None => Ok(slf.get().store.buffer.is_closed()),
+        }
     }
 
     /// Give the oldest item, which stays in the queue.
@@ -68,8 +81,9 @@ impl Elastic {
     ///     >>> queue.put(1)
     ///     >>> queue.peek(), len(queue)
     ///     (1, 1)
-    fn peek(&self, py: Python<'_>) -> PyResult<Item> {
-        self.store.peek(py).map_err(|error| errors::to_python(py, &error))
+    fn peek(slf: &Bound<'_, Self>) -> PyResult<Item> {
+        let peeked = slf.get().store.peek(slf.py());
+        peeked.or_else(|error| instead(slf, &error, moved!(slf, slf.get().store, "peek")))
     }
 
     /// Take everything: a list, oldest first, which may be empty. The capacity returns to its minimum.
@@ -85,8 +99,11 @@ impl Elastic {
     ///     >>> queue.put_many("abc")
     ///     >>> queue.drain()
     ///     ['a', 'b', 'c']
-    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.store.drain(py)?)
+    fn drain<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+        match moved!(slf, slf.get().store, "drain") {
+            Some(items) => Ok(items?.cast_into()?),
+            None => PyList::new(slf.py(), slf.get().store.drain(slf.py())?),
+        }
     }
 
     /// Give counters and sizes, all of this moment, as a QueueStats. Constant time; does not block.
@@ -97,8 +114,18 @@ impl Elastic {
     ///     >>> stats = queue.stats()
     ///     >>> stats.messages_enqueued, stats.current_size, stats.peak_size
     ///     (3, 3, 3)
-    fn stats(&self) -> QueueStats {
-        self.store.buffer.stats().into()
+    fn stats(slf: &Bound<'_, Self>) -> PyResult<QueueStats> {
+        let mut stats = slf.get().store.buffer.stats();
+        if let Some(counts) = counts(slf) {
+            let (added, refused, size, capacity) = counts?;
+            stats.messages_enqueued = added;
+            stats.messages_dequeued = added - size as u64;
+            stats.messages_dropped += refused;
+            stats.current_size = size;
+            stats.current_capacity = capacity;
+            stats.peak_size = 0;
+        }
+        Ok(stats.into())
     }
 
     /// Give an iterator that takes: it blocks for each item and ends once the queue is shut down and empty.
@@ -238,11 +265,11 @@ impl Elastic {
     }
 
     /// Takes the oldest item, or gives `default` if there is none. Raises ShutDown at the end.
-    fn _poll(&self, py: Python<'_>, default: Item) -> PyResult<Item> {
-        match self.store.take(py) {
+    fn _poll(slf: &Bound<'_, Self>, default: Item) -> PyResult<Item> {
+        match slf.get().store.take(slf.py()) {
             Ok(item) => Ok(item),
             Err(BufferError::Empty) => Ok(default),
-            Err(error) => Err(errors::to_python(py, &error)),
+            Err(error) => instead(slf, &error, moved!(slf, slf.get().store, "poll", default)),
         }
     }
 
@@ -250,17 +277,36 @@ impl Elastic {
     /// for the room.
     fn _offer(slf: &Bound<'_, Self>, item: Item) -> PyResult<bool> {
         let py = slf.py();
-        let Err(rejected) = slf.get().store.offer(py, item) else { return Ok(true) };
+        let store = &slf.get().store;
+        let Err(rejected) = store.offer(py, item) else { return Ok(true) };
         if let Some(queue) = limits::limiting(slf) {
             let put = limits::offer(queue, rejected)?;
-            return put.map_or(Ok(true), |mut put| put.offer(py, &slf.get().store));
+            return put.map_or(Ok(true), |mut put| put.offer(py, store));
         }
-        let reason = rejected.reason();
+        let (reason, item) = rejected.into_parts();
         if reason.is_capacity_error() {
             return Ok(false);
         }
-        slf.get().store.buffer.refused(reason, 1);
-        Err(errors::to_python(py, reason))
+        if let Some(offered) = moved!(slf, store, "offer", item) {
+            return offered?.extract();
+        }
+        store.buffer.refused(&reason, 1);
+        Err(errors::to_python(py, &reason))
+    }
+
+    /// Wakes up to `count` tasks that wait for an item.
+    fn _wake_getters(&self, py: Python<'_>, count: usize) {
+        self.store.wake_tasks(py, Waiting::Item, count);
+    }
+
+    /// Wakes up to `count` tasks that wait for room.
+    fn _wake_putters(&self, py: Python<'_>, count: usize) {
+        self.store.wake_tasks(py, Waiting::Room, count);
+    }
+
+    /// Wakes up to `count` tasks that wait until everything is done.
+    fn _wake_joiners(&self, py: Python<'_>, count: usize) {
+        self.store.wake_tasks(py, Waiting::TasksDone, count);
     }
 
     /// `aget` and `aput` for the views, whose errors are made from ours by `translate`.
@@ -296,6 +342,33 @@ impl Elastic {
     }
 }
 
+/// The number of items. Nothing is asked about moving while there are any.
+#[inline]
+pub fn len(slf: &Bound<'_, Elastic>) -> PyResult<usize> {
+    let len = slf.get().store.buffer.len();
+    if len == 0 {
+        if let Some(len) = moved!(slf, slf.get().store, "qsize") {
+            return len?.extract();
+        }
+    }
+    Ok(len)
+}
+
+/// Of a queue that has moved: items ever added, refused since, here now, and how many fit.
+fn counts(slf: &Bound<'_, Elastic>) -> Option<PyResult<(u64, u64, usize, usize)>> {
+    moved!(slf, slf.get().store, "counts").map(|counts| counts?.extract())
+}
+
+/// What a queue that has moved gives instead of an error; the error, if it has not.
+#[cold]
+pub fn instead(
+    slf: &Bound<'_, Elastic>,
+    error: &BufferError,
+    moved: Option<PyResult<Bound<'_, PyAny>>>,
+) -> PyResult<Item> {
+    moved.map_or_else(|| Err(errors::to_python(slf.py(), error)), |given| given.map(Bound::unbind))
+}
+
 /// Takes item by item, blocking for each, until the queue was shut down and is empty.
 #[pyclass(frozen, generic, module = "elasticq._core")]
 pub struct Consumer {
@@ -309,9 +382,15 @@ impl Consumer {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Item>> {
-        match self.queue.get().store.get(py, Patience::Until(None))? {
+        let slf = self.queue.bind(py);
+        let store = &slf.get().store;
+        match store.get(py, Patience::Until(None))? {
             Ok(item) => Ok(Some(item)),
-            Err(BufferError::Closed) => Ok(None),
+            Err(BufferError::Closed) => match moved!(slf, store, "get", true, py.None()) {
+                Some(Err(ended)) if ended.is_instance(py, errors::shut_down(py)?) => Ok(None),
+                Some(got) => got.map(|item| Some(item.unbind())),
+                None => Ok(None),
+            },
             Err(error) => Err(errors::to_python(py, &error)),
         }
     }

@@ -9,34 +9,42 @@ use crate::raw::detach::detached;
 use crate::raw::lock::RingLock;
 use crate::weighted::Weighted;
 use elasticq::{
-    Buffer, BufferError, BufferResult, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue,
-    QueueStats, Rejected, Waiter,
+    Buffer, BufferError, BufferResult, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue,
+    LockFreeSPSCQueue, QueueStats, Rejected, Waiter,
 };
 use pyo3::Python;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
+use std::sync::OnceLock;
 use std::sync::atomic::{Ordering, fence};
 use std::{thread, vec};
 
 #[allow(clippy::large_enum_variant)] // boxed with the store, one per queue
 pub enum Items {
-    Locked(DynamicCircularBuffer<Item, RingLock>),
-    /// As `Locked`; what comes without its weight is refused.
-    Weighted(Box<Weighted>),
+    Locked {
+        buffer: DynamicCircularBuffer<Item, RingLock>,
+        /// What has taken its place, if the items have weights. `buffer` is closed and empty then, so the plain way finds nothing there.
+        weighted: OnceLock<Box<Weighted>>,
+    },
     Mpsc(LockFreeMPSCQueue<Item>),
     Mpmc(LockFreeMPMCQueue<Item>),
     Spsc(LockFreeSPSCQueue<Item>),
 }
 
-use Items::{Locked, Mpmc, Mpsc, Spsc, Weighted as Weighed};
+/// What was in a buffer that was closed for good.
+pub struct Rest {
+    pub was_closed: bool,
+    pub items: Vec<Item>,
+}
+
+use Items::{Locked, Mpmc, Mpsc, Spsc};
 
 /// The same call for all of them, which changes no items.
 macro_rules! each {
     ($items:expr, $queue:ident => $call:expr) => {
         match $items {
-            Locked($queue) => $call,
-            Weighed(weighted) => {
-                let $queue = weighted.items();
+            Locked { buffer, weighted } => {
+                let $queue = weighted.get().map_or(buffer, |weighted| weighted.items());
                 $call
             }
             Mpsc($queue) => $call,
@@ -50,9 +58,8 @@ macro_rules! each {
 macro_rules! either {
     ($items:expr, $buffer:ident => $locked:expr, $queue:ident => $lock_free:expr) => {
         match $items {
-            Locked($buffer) => $locked,
-            Weighed(weighted) => {
-                let $buffer = weighted.items();
+            Locked { buffer, weighted } => {
+                let $buffer = weighted.get().map_or(buffer, |weighted| weighted.items());
                 $locked
             }
             Mpsc($queue) => $lock_free,
@@ -102,18 +109,38 @@ fn left_for_others(queue: &impl Buffer<Item>) -> usize {
     if queue.is_closed() { usize::MAX } else { usize::from(!queue.is_empty()) }
 }
 
+impl From<DynamicCircularBuffer<Item, RingLock>> for Items {
+    fn from(buffer: DynamicCircularBuffer<Item, RingLock>) -> Self {
+        Locked { buffer, weighted: OnceLock::new() }
+    }
+}
+
 impl Items {
+    #[inline(always)]
+    pub fn weighted(&self) -> Option<&Weighted> {
+        match self {
+            Locked { weighted, .. } => weighted.get().map(|weighted| &**weighted),
+            _ => None,
+        }
+    }
+
+    /// Puts a buffer with weights in the place of the one without; gives it back if there is one already. What was inside is
+    /// dropped, and whoever waits tries again. Only for the buffer with a lock.
+    pub fn weigh_from_now_on(&self, weighing: Box<Weighted>) -> Result<(), Box<Weighted>> {
+        let Locked { buffer, weighted } = self else { return Err(weighing) };
+        weighted.set(weighing)?; // before closing: who finds the buffer closed finds this, too
+        drop(buffer.close_and_drain());
+        Ok(())
+    }
+
     /// Whether it is one of the queues without a lock.
     #[inline(always)]
     pub const fn is_lock_free(&self) -> bool {
-        !matches!(self, Locked(_) | Weighed(_))
+        !matches!(self, Locked { .. })
     }
 
     #[inline(always)]
     pub fn offer_again(&self, item: Item) -> Result<(), Rejected<Item>> {
-        if let Weighed(_) = self {
-            return Err(Rejected::new(BufferError::Full, item));
-        }
         either!(self, buffer => buffer.offer_again(item), queue => {
             queue.offer_again(item)?;
             added!(queue, 1);
@@ -123,9 +150,6 @@ impl Items {
 
     pub fn offer_batch_again(&self, items: Vec<Item>) -> Result<(), Rejected<Vec<Item>>> {
         let count = items.len();
-        if let Weighed(_) = self {
-            return Err(Rejected::new(BufferError::Full, items));
-        }
         either!(self, buffer => buffer.offer_batch_again(items), queue => {
             queue.offer_batch_again(items)?;
             added!(queue, count);
@@ -133,13 +157,9 @@ impl Items {
         })
     }
 
-    pub fn offer_batch(&self, items: Vec<Item>) -> Result<(), Rejected<Vec<Item>>> {
-        self.offer_batch_again(items).inspect_err(|rejected| self.refused(rejected.reason(), rejected.item().len()))
-    }
-
     /// As many as there is room for.
     pub fn offer_some(&self, items: &mut vec::IntoIter<Item>) -> BufferResult<usize> {
-        if let Locked(buffer) = self {
+        if let Locked { buffer, .. } = self {
             return buffer.offer_some(items);
         }
         let mut rest = std::mem::take(items);
@@ -158,7 +178,7 @@ impl Items {
     /// `count` items made by `make`, or none.
     pub fn offer_with(&self, count: usize, make: impl FnMut(usize) -> Item) -> BufferResult<()> {
         match self {
-            Locked(buffer) => buffer.offer_with(count, make),
+            Locked { buffer, .. } => buffer.offer_with(count, make),
             _ => Ok(self.offer_batch_again((0..count).map(make).collect())?),
         }
     }
@@ -173,7 +193,7 @@ impl Items {
 
     #[inline(always)]
     pub fn try_pop(&self) -> BufferResult<Item> {
-        if let Weighed(weighted) = self {
+        if let Some(weighted) = self.weighted() {
             return weighted.try_pop();
         }
         either!(self, buffer => buffer.try_pop(), queue => match queue.try_dequeue() {
@@ -187,7 +207,7 @@ impl Items {
     }
 
     pub fn pop_into(&self, target: &mut [MaybeUninit<Item>]) -> BufferResult<usize> {
-        if let Weighed(weighted) = self {
+        if let Some(weighted) = self.weighted() {
             return weighted.pop_into(target);
         }
         either!(self, buffer => buffer.pop_into(target), queue => {
@@ -205,7 +225,7 @@ impl Items {
 
     /// Everything that is there now.
     pub fn drain(&self) -> BufferResult<Vec<Item>> {
-        if let Weighed(weighted) = self {
+        if let Some(weighted) = self.weighted() {
             return Ok(weighted.drain());
         }
         either!(self, buffer => Ok(buffer.drain()), queue => match queue.dequeue_batch(queue.len()) {
@@ -218,6 +238,24 @@ impl Items {
             Err(BufferError::Closed) => Ok(Vec::new()),
             Err(error) => Err(error),
         })
+    }
+
+    /// Closes it and takes everything, at one moment. Only for the buffer with a lock.
+    pub fn close_and_drain(&self) -> Rest {
+        either!(self, buffer => {
+            let (was_closed, items) = buffer.close_and_drain();
+            Rest { was_closed, items }
+        }, _queue => unreachable!("the queues without locks don't move"))
+    }
+
+    /// Whether anything was ever put in, or it was closed.
+    pub fn is_used(&self) -> bool {
+        self.pushed() != 0 || self.is_closed()
+    }
+
+    /// Begins anew with another configuration; gives what was inside. Only for the buffer with a lock.
+    pub fn restart(&self, config: &Config) -> BufferResult<Vec<Item>> {
+        either!(self, buffer => buffer.restart(config), _queue => unreachable!("the queues without locks don't begin anew"))
     }
 
     /// What `look` makes of each item. It creates references, so this needs an attached thread.
@@ -278,9 +316,9 @@ impl Items {
     }
 
     pub fn close(&self) {
-        match self {
-            Weighed(weighted) => weighted.close(),
-            _ => each!(self, queue => queue.close()),
+        match self.weighted() {
+            Some(weighted) => weighted.close(),
+            None => each!(self, queue => queue.close()),
         }
         settle();
     }

@@ -22,15 +22,18 @@ mod buffer;
 mod config;
 mod elastic;
 mod errors;
+mod heap;
 mod items;
 mod lifecycle;
 mod limits;
 mod line;
 mod lock_free;
+mod moved;
 mod numbers;
 mod put;
 mod queue;
 mod raw;
+mod simple;
 mod stats;
 mod store;
 mod waiting;
@@ -57,6 +60,8 @@ mod _core {
     #[pymodule_export]
     use crate::elastic::Elastic;
     #[pymodule_export]
+    use crate::heap::{pop, push};
+    #[pymodule_export]
     use crate::lock_free::LockFree;
     #[pymodule_export]
     use crate::lock_free::LockFreeMPMCQueue;
@@ -66,6 +71,8 @@ mod _core {
     use crate::lock_free::LockFreeSPSCQueue;
     #[pymodule_export]
     use crate::queue::Queue;
+    #[pymodule_export]
+    use crate::simple::SimpleQueue;
     #[pymodule_export]
     use crate::stats::QueueStats;
 

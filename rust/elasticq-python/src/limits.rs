@@ -1,19 +1,19 @@
 //! What a `Queue` does with items that there is no room for, and its limit by weight.
 //!
-//! The plain path knows nothing of either: it looks here only when the buffer has refused an item, and a buffer with weights
-//! refuses every item that comes without its weight. Whatever is evicted or dropped is counted as done first, and its
+//! The plain path knows nothing of either: it looks here only when the buffer has refused an item, and where items have
+//! weights, it finds a buffer that is closed. That of a queue that has moved is closed, too. Whatever is evicted or dropped is counted as done first, and its
 //! reference goes last, without any lock: dropping it may run Python code that uses the queue.
 
 use crate::elastic::Elastic;
 use crate::errors;
-use crate::items::Items;
+use crate::moved::moved;
 use crate::numbers::{self, Patience};
 use crate::put::{Put, may_go};
-use crate::queue::Queue;
+use crate::queue::{self, Queue};
 use crate::raw::Item;
 use crate::store::{Refused, Store, collect};
 use crate::weighted::Weighted;
-use elasticq::{BufferError, DynamicCircularBuffer, Rejected};
+use elasticq::{BufferError, Config, DynamicCircularBuffer, Rejected};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -53,22 +53,31 @@ impl Overflow {
     pub const fn name(self) -> &'static str {
         POLICIES[self as usize].0
     }
+
+    /// That which `self as u8` stands for.
+    pub fn of_number(number: u8) -> Self {
+        POLICIES[usize::from(number)].1
+    }
+
+    const fn drops_oldest(self) -> bool {
+        matches!(self, Self::DropOldest)
+    }
 }
 
 fn broken(py: Python<'_>, text: String) -> PyErr {
     errors::to_python(py, &BufferError::InvalidConfiguration(text))
 }
 
-/// The buffer for these settings, of which the first two are the limit by weight.
-pub fn items(
+/// The buffer with weights for these settings, of which the first two are the limit by weight; `None` without one.
+pub fn weighted(
     py: Python<'_>,
     max_weight: Option<&Bound<'_, PyAny>>,
     weigh: Option<&Bound<'_, PyAny>>,
-    config: elasticq::Config,
-) -> PyResult<elasticq::BufferResult<Items>> {
+    config: &Config,
+) -> PyResult<Option<Box<Weighted>>> {
     let Some(max_weight) = max_weight else {
         return match weigh {
-            None => Ok(DynamicCircularBuffer::with_lock(config).map(Items::Locked)),
+            None => Ok(None),
             Some(_) => Err(broken(py, "weigh without max_weight: give the most that the items may weigh".into())),
         };
     };
@@ -79,10 +88,8 @@ pub fn items(
     if let Some(weigh) = weigh.filter(|weigh| !weigh.is_callable()) {
         return Err(PyTypeError::new_err(format!("weigh must be callable, not {}", weigh.get_type().name()?)));
     }
-    let weighted = |buffer| {
-        Items::Weighted(Box::new(Weighted::new(buffer, max_weight, weigh.map(|weigh| weigh.clone().unbind()))))
-    };
-    Ok(DynamicCircularBuffer::with_lock(config).map(weighted))
+    let buffer = DynamicCircularBuffer::with_lock(config.clone()).map_err(|error| errors::to_python(py, &error))?;
+    Ok(Some(Box::new(Weighted::new(buffer, max_weight, weigh.map(|weigh| weigh.clone().unbind())))))
 }
 
 /// The rest of `put` after the first attempt was refused.
@@ -90,38 +97,51 @@ pub fn items(
 pub fn put(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience) -> PyResult<()> {
     let py = slf.py();
     let store = &slf.as_super().get().store;
-    if let Items::Weighted(weighted) = &store.buffer {
+    if let Some(weighted) = store.buffer.weighted() {
         let item = rejected.into_inner();
         let weight = weighted.weigh(item.bind(py))?;
         let added = put_weighed(slf, weighted, vec![item], vec![weight], patience);
         return added.map_err(|refused| refused.raised.unwrap_or_else(|| no_room(slf, weighted, &refused.reason)));
     }
-    let (policy, patience) = match slf.get().overflow {
-        Overflow::Block => (None, patience),
-        policy if rejected.reason().is_capacity_error() => (Some(policy), Patience::None),
-        _ => (None, Patience::None),
-    };
-    let added = match policy {
-        Some(Overflow::DropOldest) => match store.force(py, rejected.into_inner()) {
-            Ok(evicted) => {
-                slf.get().finish(slf, usize::from(evicted.is_some()));
-                return Ok(());
-            }
-            Err(rejected) => store.put_waiting(py, rejected, patience)?,
+    let added = match (slf.get().overflow(), rejected.reason().is_capacity_error()) {
+        (Overflow::Block, _) => store.put_waiting(py, rejected, patience)?,
+        (Overflow::DropOldest, true) => match store.force(py, rejected.into_inner()) {
+            Ok(evicted) => return queue::finish(slf, usize::from(evicted.is_some())),
+            Err(rejected) => store.put_waiting(py, rejected, Patience::None)?,
         },
-        Some(Overflow::DropNewest) => {
+        (Overflow::DropNewest, true) => {
             store.buffer.refused(rejected.reason(), 1);
             return Ok(());
         }
-        _ => store.put_waiting(py, rejected, patience)?,
+        _ => store.put_waiting(py, rejected, Patience::None)?,
     };
-    added.map_err(|error| errors::to_python(py, &error))
+    added.or_else(|rejected| put_instead(slf, rejected, patience))
+}
+
+/// `put` of what a queue that has moved was not given, or the exception.
+#[cold]
+fn put_instead(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience) -> PyResult<()> {
+    let py = slf.py();
+    let store = &slf.as_super().get().store;
+    let (reason, item) = rejected.into_parts();
+    if reason != BufferError::Closed {
+        return Err(errors::to_python(py, &reason));
+    }
+    let put = match slf.get().overflow() {
+        Overflow::Block => {
+            let (block, timeout) = patience.left();
+            moved!(slf, store, "put", item, block, timeout)
+        }
+        Overflow::Error => moved!(slf, store, "put", item, false, py.None()),
+        policy => moved!(slf, store, "put_dropping", item, policy.drops_oldest()),
+    };
+    put.unwrap_or_else(|| Err(errors::to_python(py, &reason))).map(drop)
 }
 
 /// The queue, if it is for this file to say what becomes of items that its buffer refuses: they are weighed, or don't wait.
 pub fn limiting<'a, 'py>(queue: &'a Bound<'py, Elastic>) -> Option<&'a Bound<'py, Queue>> {
     let limited = queue.cast::<Queue>().ok()?;
-    let waits = matches!((&queue.get().store.buffer, limited.get().overflow), (Items::Locked(_), Overflow::Block));
+    let waits = matches!(limited.get().overflow(), Overflow::Block) && queue.get().store.buffer.weighted().is_none();
     (!waits).then_some(limited)
 }
 
@@ -129,8 +149,8 @@ pub fn limiting<'a, 'py>(queue: &'a Bound<'py, Elastic>) -> Option<&'a Bound<'py
 #[cold]
 pub fn offer(slf: &Bound<'_, Queue>, rejected: Rejected<Item>) -> PyResult<Option<Put>> {
     let py = slf.py();
-    match (slf.get().overflow, &slf.as_super().get().store.buffer) {
-        (Overflow::Block, Items::Weighted(weighted)) => {
+    match (slf.get().overflow(), slf.as_super().get().store.buffer.weighted()) {
+        (Overflow::Block, Some(weighted)) => {
             let item = rejected.into_inner();
             let weight = weighted.weigh(item.bind(py))?;
             Ok(Some(Put::new(vec![item], vec![weight])))
@@ -142,8 +162,8 @@ pub fn offer(slf: &Bound<'_, Queue>, rejected: Rejected<Item>) -> PyResult<Optio
 /// The same for a batch.
 pub fn offer_many(slf: &Bound<'_, Queue>, items: Vec<Item>) -> PyResult<Option<Put>> {
     let py = slf.py();
-    match (slf.get().overflow, &slf.as_super().get().store.buffer) {
-        (Overflow::Block, Items::Weighted(weighted)) => {
+    match (slf.get().overflow(), slf.as_super().get().store.buffer.weighted()) {
+        (Overflow::Block, Some(weighted)) => {
             let weights = weighted.weigh_all(py, &items)?;
             Ok(Some(Put::new(items, weights)))
         }
@@ -155,34 +175,52 @@ pub fn offer_many(slf: &Bound<'_, Queue>, items: Vec<Item>) -> PyResult<Option<P
 pub fn put_many(slf: &Bound<'_, Queue>, iterable: &Bound<'_, PyAny>, patience: Patience) -> PyResult<()> {
     let py = slf.py();
     let store = &slf.as_super().get().store;
-    let added = match (&store.buffer, slf.get().overflow) {
-        (Items::Weighted(weighted), _) => {
-            let items = collect(iterable)?;
-            let weights = weighted.weigh_all(py, &items)?;
-            put_weighed(slf, weighted, items, weights, patience)
-        }
-        (_, Overflow::Block) => store.put_many(py, iterable, patience)?,
-        (_, Overflow::Error) => store.put_many(py, iterable, Patience::None)?,
+    if let Some(weighted) = store.buffer.weighted() {
+        let items = collect(iterable)?;
+        let weights = weighted.weigh_all(py, &items)?;
+        let added = put_weighed(slf, weighted, items, weights, patience);
+        return added.map_err(|refused| refused.into_exception(py));
+    }
+    let added = match slf.get().overflow() {
+        Overflow::Block => store.put_many(py, iterable, patience)?,
+        Overflow::Error => store.put_many(py, iterable, Patience::None)?,
         _ if store.offer_sequence(py, iterable) => Ok(()),
-        (_, Overflow::DropOldest) => match store.force_many(py, collect(iterable)?) {
-            Ok(evicted) => {
-                slf.get().finish(slf, evicted.len());
-                Ok(())
-            }
-            Err(rejected) => Err(refused(store, rejected)),
+        Overflow::DropOldest => match store.force_many(py, collect(iterable)?) {
+            Ok(evicted) => return queue::finish(slf, evicted.len()),
+            Err(rejected) => Err(refused(py, store, rejected)),
         },
-        (_, Overflow::DropNewest) => {
+        Overflow::DropNewest => {
             let mut items = collect(iterable)?.into_iter();
             match store.offer_some(py, &mut items) {
                 Ok(_) => {
                     store.buffer.refused(&BufferError::Full, items.len());
                     Ok(())
                 }
-                Err(reason) => Err(refused(store, Rejected::new(reason, items.collect()))),
+                Err(reason) => Err(refused(py, store, Rejected::new(reason, items.collect()))),
             }
         }
     };
-    added.map_err(|refused| refused.into_exception(py))
+    added.or_else(|refused| put_many_instead(slf, refused, patience))
+}
+
+/// `put_many` of what a queue that has moved was not given, or the exception.
+#[cold]
+fn put_many_instead(slf: &Bound<'_, Queue>, refused: Refused, patience: Patience) -> PyResult<()> {
+    let py = slf.py();
+    let store = &slf.as_super().get().store;
+    if !refused.is_for_closing() || store.moved.get(py).is_none() {
+        return Err(refused.into_exception(py));
+    }
+    let items = PyList::new(py, refused.items)?;
+    let put = match slf.get().overflow() {
+        Overflow::Block => {
+            let (block, timeout) = patience.left();
+            moved!(slf, store, "put_many", items, block, timeout)
+        }
+        Overflow::Error => moved!(slf, store, "put_many", items, false, py.None()),
+        policy => moved!(slf, store, "put_many_dropping", items, policy.drops_oldest()),
+    };
+    put.map_or(Ok(()), |put| put.map(drop))
 }
 
 /// Adds items with their weights, as the policy says.
@@ -196,7 +234,7 @@ fn put_weighed(
     let py = slf.py();
     let store = &slf.as_super().get().store;
     let count = items.len();
-    match (slf.get().overflow, patience) {
+    match (slf.get().overflow(), patience) {
         (Overflow::Block, Patience::Until(_)) => Put::new(items, weights).wait(py, store, weighted, patience),
         (Overflow::Block | Overflow::Error, _) => {
             let added = match may_go(py, store, weighted, None) {
@@ -204,18 +242,17 @@ fn put_weighed(
                 Ok(false) => Err(Rejected::new(BufferError::Full, items)),
                 Err(raised) => return Err(Refused { reason: BufferError::Full, items, raised: Some(raised) }),
             };
-            added.map_err(|rejected| refused(store, rejected))?;
+            added.map_err(|rejected| refused(py, store, rejected))?;
             store.added(py, count);
             Ok(())
         }
         (Overflow::DropOldest, _) => {
-            let evicted = weighted.force(items, &weights).map_err(|rejected| refused(store, rejected))?;
+            let evicted = weighted.force(items, &weights).map_err(|rejected| refused(py, store, rejected))?;
             store.added(py, count);
-            slf.get().finish(slf, evicted.len());
-            Ok(())
+            queue::finish(slf, evicted.len()).map_err(Refused::raised)
         }
         (Overflow::DropNewest, _) => {
-            let dropped = weighted.offer_fitting(items, &weights).map_err(|rejected| refused(store, rejected))?;
+            let dropped = weighted.offer_fitting(items, &weights).map_err(|rejected| refused(py, store, rejected))?;
             store.buffer.refused(&BufferError::Full, dropped.len());
             store.added(py, count - dropped.len());
             Ok(())
@@ -224,9 +261,9 @@ fn put_weighed(
 }
 
 /// Counts what is refused for good.
-fn refused(store: &Store, rejected: Rejected<Vec<Item>>) -> Refused {
+fn refused(py: Python<'_>, store: &Store, rejected: Rejected<Vec<Item>>) -> Refused {
     let (reason, items) = rejected.into_parts();
-    store.buffer.refused(&reason, items.len());
+    store.refused(py, &reason, items.len());
     Refused { reason, items, raised: None }
 }
 
@@ -239,8 +276,8 @@ fn no_room(slf: &Bound<'_, Queue>, weighted: &Weighted, reason: &BufferError) ->
         Err(import_failed) => return import_failed,
     };
     let mut text = format!("the queue has too little room for the item: max_weight = {}", weighted.max_weight);
-    if slf.get().maxsize > 0 {
-        text += &format!(", maxsize = {}", slf.get().maxsize);
+    if slf.get().maxsize() > 0 {
+        text += &format!(", maxsize = {}", slf.get().maxsize());
     }
     PyErr::from_type(full.clone(), text)
 }

@@ -4,7 +4,7 @@ use crate::errors;
 use elasticq::BufferError;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBool;
+use pyo3::types::{PyBool, PyFloat};
 use std::time::{Duration, Instant};
 
 /// A flag given as any object, as the standard library takes it: true if the object is.
@@ -46,8 +46,12 @@ pub fn factor(field: &str, object: &Bound<'_, PyAny>) -> PyResult<f64> {
     float(object).map_err(|_| PyTypeError::new_err(format!("{field} must be a real number, not {}", type_name(object))))
 }
 
-/// The `maxsize` of a queue: zero, below zero and too large to count all mean that there is no limit.
+/// The `maxsize` of a queue: zero, below zero and too large to count all mean that there is no limit. The limit that a float
+/// is has to be looked after elsewhere.
 pub fn maxsize(object: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    if object.is_instance_of::<PyFloat>() {
+        return Ok(None);
+    }
     match object.extract::<isize>() {
         Ok(maxsize) => Ok(usize::try_from(maxsize).ok().filter(|&size| size > 0)),
         Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => Ok(None),

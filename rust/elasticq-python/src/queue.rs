@@ -6,44 +6,83 @@
 
 use crate::awaitable::{Aim, Operation};
 use crate::config::{Settings, overlay};
-use crate::elastic::Elastic;
+use crate::elastic::{self, Elastic};
 use crate::errors;
 use crate::items::Items;
 use crate::limits::{self, Overflow};
+use crate::moved::{self, moved};
 use crate::numbers::{self, Patience, Truth};
 use crate::raw::Item;
+use crate::store::{Store, Waiting};
 use crate::waiting;
-use elasticq::Signal;
+use crate::weighted::Weighted;
+use elasticq::{BufferError, Config, DynamicCircularBuffer, Signal};
 use pyo3::exceptions::PyValueError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
-use std::sync::atomic::{AtomicU64, Ordering};
+use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyTuple, PyType};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU8, AtomicU64, Ordering};
 
 /// Slots of a new queue, and of an old one that has been emptied: 512 bytes.
 const SMALLEST: usize = 64;
 
+/// The settings of a queue without a limit that were not chosen.
+pub fn smallest() -> Config {
+    Config::default().with_max_capacity(usize::MAX).with_min_capacity(SMALLEST).with_initial_capacity(SMALLEST)
+}
+
 /// A first-in, first-out queue with the interface of `queue.Queue`, for threads and tasks alike.
 #[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
 pub struct Queue {
-    pub maxsize: isize,
-    /// Whether a put may find no room: there is a limit.
-    limited: bool,
-    pub overflow: Overflow,
+    maxsize: AtomicIsize,
+    /// Whether a put may find no room: there is a limit, or it is known elsewhere whether there is.
+    limited: AtomicBool,
+    /// An `Overflow`.
+    overflow: AtomicU8,
+    /// `HANDED_OVER` once the queue has moved.
     done: AtomicU64,
+    /// Whether `__init__` was called.
+    begun: AtomicBool,
     // Boxed for the same reason as the store.
     all_done: Box<Signal>,
 }
 
+const HANDED_OVER: u64 = u64::MAX;
+
 #[pymethods]
 impl Queue {
+    /// Subclasses have arguments of their own, so none is looked at here but in `__init__`.
     #[new]
-    #[pyo3(signature = (maxsize=None, *, initial_capacity=None, min_capacity=None, growth_factor=None,
-                        shrink_threshold=None, overflow=None, max_weight=None, weigh=None),
+    #[classmethod]
+    #[pyo3(signature = (*_arguments, **_keywords),
            text_signature = "(maxsize=0, *, initial_capacity=64, min_capacity=64, growth_factor=2.0, \
                              shrink_threshold=0.25, overflow='block', max_weight=None, weigh=None)")]
-    #[allow(clippy::too_many_arguments)] // keyword arguments
     fn new(
-        py: Python<'_>,
+        class: &Bound<'_, PyType>,
+        _arguments: &Bound<'_, PyTuple>,
+        _keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<(Self, Elastic)> {
+        let buffer = DynamicCircularBuffer::with_lock(smallest());
+        if let (Ok(buffer), true) = (&buffer, is_hooked(class)?) {
+            buffer.close(); // until `__init__` moves it, or its hooks would not be called
+        }
+        let queue = Self {
+            maxsize: AtomicIsize::new(0),
+            limited: AtomicBool::new(false),
+            overflow: AtomicU8::new(Overflow::Block as u8),
+            done: AtomicU64::new(0),
+            begun: AtomicBool::new(false),
+            all_done: Box::new(Signal::new()),
+        };
+        Ok((queue, Elastic::new(class.py(), buffer.map(Items::from))?))
+    }
+
+    /// Begins with these settings; whatever the queue was before is gone.
+    #[pyo3(signature = (maxsize=None, *, initial_capacity=None, min_capacity=None, growth_factor=None,
+                        shrink_threshold=None, overflow=None, max_weight=None, weigh=None))]
+    #[allow(clippy::too_many_arguments)] // keyword arguments
+    fn __init__(
+        slf: &Bound<'_, Self>,
         maxsize: Option<&Bound<'_, PyAny>>,
         initial_capacity: Option<&Bound<'_, PyAny>>,
         min_capacity: Option<&Bound<'_, PyAny>>,
@@ -52,50 +91,98 @@ impl Queue {
         overflow: Option<&Bound<'_, PyAny>>,
         max_weight: Option<&Bound<'_, PyAny>>,
         weigh: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<(Self, Elastic)> {
+    ) -> PyResult<()> {
+        let py = slf.py();
         let limit = maxsize.map_or(Ok(None), numbers::maxsize)?;
         let max = limit.unwrap_or(usize::MAX);
-        let default = elasticq::Config::default().with_max_capacity(max);
         let settings =
             Settings { initial_capacity, min_capacity, growth_factor, shrink_threshold, ..Settings::default() };
-        let mut config = overlay(default, &settings)?;
+        let mut config = overlay(smallest().with_max_capacity(max), &settings)?;
         if min_capacity.is_none() {
-            config.min_capacity =
-                if initial_capacity.is_some() { SMALLEST.min(config.initial_capacity) } else { SMALLEST };
+            if initial_capacity.is_some() {
+                config.min_capacity = SMALLEST.min(config.initial_capacity);
+            }
             config.min_capacity = config.min_capacity.clamp(1, max);
         }
         if initial_capacity.is_none() {
             config.initial_capacity = config.min_capacity;
         }
-        let queue = Self {
-            limited: limit.is_some() || max_weight.is_some(),
-            overflow: Overflow::new(overflow)?,
-            maxsize: maxsize.and_then(|maxsize| maxsize.extract().ok()).unwrap_or(0),
-            done: AtomicU64::new(0),
-            all_done: Box::new(Signal::new()),
-        };
-        Ok((queue, Elastic::new(py, limits::items(py, max_weight, weigh, config)?)?))
+        config.validate().map_err(|error| errors::to_python(py, &error))?;
+        let overflow = Overflow::new(overflow)?;
+        let weighted = limits::weighted(py, max_weight, weigh, &config)?;
+        let hooked = is_hooked(&slf.get_type())?;
+        let again = slf.get().begun.swap(true, Ordering::Relaxed);
+        let buffer = &store(slf).buffer;
+        if buffer.weighted().is_some() || weighted.is_some() && (again || store(slf).moved.get(py).is_some()) {
+            return Err(not_with_weights(py, "__init__ more than once"));
+        }
+        if hooked && weighted.is_some() {
+            return Err(not_with_weights(py, "_init, _qsize, _put and _get of a subclass"));
+        }
+        slf.get().overflow.store(overflow as u8, Ordering::Relaxed);
+        if store(slf).moved.get(py).is_some() {
+            let maxsize = maxsize.map_or_else(|| PyInt::new(py, 0).into_any(), Clone::clone);
+            return moved!(slf, store(slf), "restart", maxsize).map_or(Ok(()), |begun| begun.map(drop));
+        }
+        slf.get().limited.store(limit.is_some() || weighted.is_some(), Ordering::Relaxed);
+        slf.get().maxsize.store(maxsize.and_then(|maxsize| maxsize.extract().ok()).unwrap_or(0), Ordering::Relaxed);
+        if let Some(weighted) = weighted {
+            // Not there already, as was seen above, unless another thread does the same at this moment.
+            return buffer.weigh_from_now_on(weighted).map_err(|_| not_with_weights(py, "__init__ more than once"));
+        }
+        if again || hooked || buffer.is_used() || config != smallest() {
+            buffer.restart(&config).map_err(|error| errors::to_python(py, &error))?;
+            slf.get().done.store(0, Ordering::SeqCst);
+        }
+        if hooked || maxsize.is_some_and(|maxsize| maxsize.is_instance_of::<PyFloat>()) {
+            moved::move_with(slf, maxsize)?;
+        }
+        Ok(())
     }
 
-    /// The most items the queue may hold (int); zero or below: no limit.
+    /// The most items the queue may hold (int); zero or below: no limit. Setting it moves the queue to the standard
+    /// locks for good.
+    #[getter(maxsize)]
+    fn get_maxsize<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        match store(slf).moved.get(py) {
+            Some(standard) => standard.getattr(intern!(py, "maxsize")),
+            None => Ok(slf.get().maxsize().into_pyobject(py)?.into_any()),
+        }
+    }
+
+    #[setter(maxsize)]
+    fn set_maxsize(slf: &Bound<'_, Self>, maxsize: &Bound<'_, PyAny>) -> PyResult<()> {
+        moved::standard(slf)?.call_method1(intern!(slf.py(), "resize"), (maxsize,)).map(drop)
+    }
+
+    /// What serves the queue instead of its own storage; it is moved there.
     #[getter]
-    const fn maxsize(&self) -> isize {
-        self.maxsize
+    fn _standard<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        moved::standard(slf).cloned()
+    }
+
+    /// Whether the queue was shut down (bool). Setting it moves the queue to the standard locks for good.
+    #[getter(is_shutdown)]
+    fn get_is_shutdown(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Elastic::is_shutdown(slf.as_super())
+    }
+
+    #[setter(is_shutdown)]
+    fn set_is_shutdown(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        moved::standard(slf)?.setattr(intern!(slf.py(), "is_shutdown"), value)
     }
 
     /// What becomes of an item that there is no room for (str): 'block', 'error', 'drop_oldest' or 'drop_newest'.
-    #[getter]
-    const fn overflow(&self) -> &'static str {
-        self.overflow.name()
+    #[getter(overflow)]
+    fn get_overflow(&self) -> &'static str {
+        self.overflow().name()
     }
 
     /// The most that the items may weigh together (int), or None.
     #[getter]
     fn max_weight(slf: &Bound<'_, Self>) -> Option<usize> {
-        match &slf.as_super().get().store.buffer {
-            Items::Weighted(weighted) => Some(weighted.max_weight),
-            _ => None,
-        }
+        store(slf).buffer.weighted().map(|weighted| weighted.max_weight)
     }
 
     /// What the items weigh together now (int), 0 where there is no `max_weight`. Constant time; does not block.
@@ -107,10 +194,7 @@ impl Queue {
     ///     9
     #[getter]
     fn weight(slf: &Bound<'_, Self>) -> usize {
-        match &slf.as_super().get().store.buffer {
-            Items::Weighted(weighted) => weighted.weight(),
-            _ => 0,
-        }
+        store(slf).buffer.weighted().map_or(0, Weighted::weight)
     }
 
     /// Add an item, waiting for room if need be, unless the queue's `overflow` says otherwise.
@@ -141,8 +225,10 @@ impl Queue {
     ///     elasticq.MaxCapacityReached: the buffer has reached its max_capacity of 1 items
     #[pyo3(signature = (item, block=Truth(true), timeout=None), text_signature = "($self, item, block=True, timeout=None)")]
     fn put(slf: &Bound<'_, Self>, item: Item, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let patience = slf.get().patience_to_put(block, timeout)?;
-        put(slf, item, patience)
+        match slf.get().patience_to_put(block, timeout) {
+            Ok(patience) => put(slf, item, patience),
+            Err(error) => put_in_no_time(slf, item, error),
+        }
     }
 
     /// Add an item if there is room at once: `put(item, block=False)`.
@@ -180,7 +266,7 @@ impl Queue {
     ///     'a'
     #[pyo3(signature = (block=Truth(true), timeout=None), text_signature = "($self, block=True, timeout=None)")]
     fn get(slf: &Bound<'_, Self>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Item> {
-        get(slf, Patience::new(block, timeout)?)
+        get(slf, patience_to_get(slf, block, timeout)?)
     }
 
     /// Take the oldest item if there is one: `get(block=False)`.
@@ -270,25 +356,34 @@ impl Queue {
     ) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
         let max = n.map_or(Ok(usize::MAX), |n| numbers::count("n", n, 1))?;
-        let patience = Patience::new(block, timeout)?;
-        slf.as_super().get().store.get_many(py, max, patience)?.map_err(|error| errors::to_python(py, &error))
+        let patience = patience_to_get(slf, block, timeout)?;
+        store(slf).get_many(py, max, patience)?.or_else(|error| {
+            let (block, timeout) = patience.left();
+            let max = max.min(isize::MAX.unsigned_abs());
+            let instead =
+                elastic::instead(slf.as_super(), &error, moved!(slf, store(slf), "get_many", max, block, timeout))?;
+            Ok(instead.into_bound(py).cast_into()?)
+        })
     }
 
     /// Give the number of items now (int). Constant time; does not block.
-    fn qsize(slf: &Bound<'_, Self>) -> usize {
-        slf.as_super().get().store.buffer.len()
+    fn qsize(slf: &Bound<'_, Self>) -> PyResult<usize> {
+        elastic::len(slf.as_super())
     }
 
     /// Tell whether there is no item now. Constant time; does not block.
-    fn empty(slf: &Bound<'_, Self>) -> bool {
-        slf.as_super().get().store.buffer.is_empty()
+    fn empty(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Ok(elastic::len(slf.as_super())? == 0)
     }
 
     /// Tell whether there is no room now, by number or by weight; never, where there is no limit. Constant time; does not block.
-    fn full(slf: &Bound<'_, Self>) -> bool {
-        let buffer = &slf.as_super().get().store.buffer;
-        let heavy = matches!(buffer, Items::Weighted(weighted) if weighted.weight() >= weighted.max_weight);
-        heavy || slf.get().maxsize > 0 && buffer.len() >= buffer.max_capacity()
+    fn full(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        if let Some(full) = moved!(slf, store(slf), "full") {
+            return full?.extract();
+        }
+        let buffer = &store(slf).buffer;
+        let heavy = buffer.weighted().is_some_and(|weighted| weighted.weight() >= weighted.max_weight);
+        Ok(heavy || slf.get().maxsize() > 0 && buffer.len() >= buffer.max_capacity())
     }
 
     /// Drop everything; give the number of items dropped (int). For `join` they count as done.
@@ -301,8 +396,11 @@ impl Queue {
     ///     >>> queue.clear(), len(queue)
     ///     (3, 0)
     fn clear(slf: &Bound<'_, Self>) -> PyResult<usize> {
-        let items = slf.as_super().get().store.drain(slf.py())?;
-        slf.get().finish(slf, items.len());
+        if let Some(dropped) = moved!(slf, store(slf), "clear") {
+            return dropped?.extract();
+        }
+        let items = store(slf).drain(slf.py())?;
+        finish(slf, items.len())?;
         Ok(items.len())
     }
 
@@ -319,26 +417,33 @@ impl Queue {
     ///     >>> queue.task_done()
     ///     >>> queue.join()
     fn task_done(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let put = slf.as_super().get().store.buffer.pushed();
-        let done = &slf.get().done;
-        done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |done| (done < put).then_some(done + 1))
-            .map_err(|_| PyValueError::new_err("task_done() called too many times"))?;
-        slf.get().wake_if_all_done(slf);
-        Ok(())
+        let put = store(slf).buffer.pushed();
+        let count = |done| (done < put).then(|| done + 1);
+        if slf.get().done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count).is_ok() {
+            slf.get().wake_if_all_done(slf);
+            return Ok(());
+        }
+        match store(slf).moved.get(slf.py()) {
+            Some(standard) => standard.call_method0(intern!(slf.py(), "task_done")).map(drop),
+            None => Err(PyValueError::new_err("task_done() called too many times")),
+        }
     }
 
     /// Block until every item that was put has been taken and reported with `task_done`.
     ///
     /// Waits as `get` does.
     fn join(slf: &Bound<'_, Self>) -> PyResult<()> {
-        while slf.get().unfinished(slf) != 0 {
+        while let Some(unfinished) = slf.get().unfinished(slf) {
+            if unfinished == 0 {
+                return Ok(());
+            }
             let mut waiter = slf.get().all_done.waiter();
-            if slf.get().unfinished(slf) == 0 {
-                break;
+            if matches!(slf.get().unfinished(slf), None | Some(0)) {
+                continue;
             }
             waiting::sleep(slf.py(), &mut waiter, None)?;
         }
-        Ok(())
+        moved::standard(slf)?.call_method0(intern!(slf.py(), "join")).map(drop)
     }
 
     /// Wait in a coroutine until every item that was put has been taken and reported with `task_done`.
@@ -358,10 +463,19 @@ impl Queue {
         Operation::new(slf.as_super().clone().unbind(), Aim::Join, None)
     }
 
-    /// Items that were put and not yet reported as done (int).
-    #[getter]
-    fn unfinished_tasks(slf: &Bound<'_, Self>) -> u64 {
-        slf.get().unfinished(slf)
+    /// Items that were put and not yet reported as done (int). Setting it moves the queue to the standard locks for good.
+    #[getter(unfinished_tasks)]
+    fn get_unfinished_tasks<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        match slf.get().unfinished(slf) {
+            Some(unfinished) => Ok(unfinished.into_pyobject(py)?.into_any()),
+            None => moved::standard(slf)?.getattr(intern!(py, "unfinished_tasks")),
+        }
+    }
+
+    #[setter(unfinished_tasks)]
+    fn set_unfinished_tasks(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        moved::standard(slf)?.setattr(intern!(slf.py(), "unfinished_tasks"), value)
     }
 
     /// Refuse items from now on and wake everybody who waits.
@@ -383,7 +497,11 @@ impl Queue {
     ///     elasticq.ShutDown: the buffer is closed
     #[pyo3(signature = (immediate=Truth(false)), text_signature = "($self, immediate=False)")]
     fn shutdown(slf: &Bound<'_, Self>, immediate: Truth) -> PyResult<()> {
-        slf.as_super().get().store.close(slf.py());
+        store(slf).close(slf.py());
+        // Asked after closing, so that a move at the same time has either seen it or is seen here.
+        if let Some(done) = moved!(slf, store(slf), "shutdown", immediate.0) {
+            return done.map(drop);
+        }
         if immediate.0 {
             Self::clear(slf)?;
         }
@@ -391,8 +509,8 @@ impl Queue {
     }
 
     /// Refuse items from now on and wake everybody who waits: `shutdown()`.
-    fn close(slf: &Bound<'_, Self>) {
-        slf.as_super().get().store.close(slf.py());
+    fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::shutdown(slf, Truth(false))
     }
 
     /// A queue is always true, like `queue.Queue`, so that `q or Queue()` works.
@@ -402,40 +520,122 @@ impl Queue {
 }
 
 impl Queue {
+    pub fn maxsize(&self) -> isize {
+        self.maxsize.load(Ordering::Relaxed)
+    }
+
+    pub fn overflow(&self) -> Overflow {
+        Overflow::of_number(self.overflow.load(Ordering::Relaxed))
+    }
+
     /// In the standard library a queue without limit doesn't look at the timeout.
     #[inline]
     fn patience_to_put(&self, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Patience> {
-        if self.limited { Patience::new(block, timeout) } else { Ok(Patience::Until(None)) }
+        if self.limited.load(Ordering::Relaxed) { Patience::new(block, timeout) } else { Ok(Patience::Until(None)) }
     }
 
-    pub fn unfinished(&self, slf: &Bound<'_, Self>) -> u64 {
-        let done = self.done.load(Ordering::SeqCst);
-        slf.as_super().get().store.buffer.pushed() - done
+    /// `None` once the queue has moved.
+    fn unfinished(&self, slf: &Bound<'_, Self>) -> Option<u64> {
+        match self.done.load(Ordering::SeqCst) {
+            HANDED_OVER => None,
+            done => Some(store(slf).buffer.pushed() - done),
+        }
     }
 
-    /// Counts items that left without being handed out as done.
-    pub fn finish(&self, slf: &Bound<'_, Self>, items: usize) {
-        let put = slf.as_super().get().store.buffer.pushed();
-        // More were done than put only if somebody reported items that he never took.
-        let _ = self.done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |done| Some(put.min(done + items as u64)));
-        self.wake_if_all_done(slf);
+    /// Whether nothing is left to be done, also in a queue that has moved.
+    pub fn is_all_done(&self, slf: &Bound<'_, Self>) -> PyResult<bool> {
+        match self.unfinished(slf) {
+            Some(unfinished) => Ok(unfinished == 0),
+            None => moved::standard(slf)?.call_method0(intern!(slf.py(), "is_all_done"))?.extract(),
+        }
     }
 
     fn wake_if_all_done(&self, slf: &Bound<'_, Self>) {
-        if self.unfinished(slf) == 0 {
-            if self.all_done.has_sleepers() {
-                self.all_done.wake(usize::MAX);
-            }
-            slf.as_super().get().store.all_done(slf.py());
+        if self.unfinished(slf) == Some(0) {
+            self.wake_joiners(slf);
         }
     }
+
+    /// Gives the count of unfinished tasks to what serves the queue from now on. `put` is what was ever put.
+    pub fn hand_over(&self, put: u64) -> u64 {
+        self.limited.store(true, Ordering::Relaxed); // the limit is known there, and timeouts are always looked at here
+        put - self.done.swap(HANDED_OVER, Ordering::SeqCst)
+    }
+
+    /// Makes those who wait in `join` and `ajoin` look again.
+    pub fn wake_joiners(&self, slf: &Bound<'_, Self>) {
+        if self.all_done.has_sleepers() {
+            self.all_done.wake(usize::MAX);
+        }
+        store(slf).wake_tasks(slf.py(), Waiting::TasksDone, usize::MAX);
+    }
+}
+
+#[inline(always)]
+fn store<'a>(slf: &'a Bound<'_, Queue>) -> &'a Store {
+    &slf.as_super().get().store
+}
+
+/// Whether a class overrides a method that the plain queue doesn't call.
+fn is_hooked(class: &Bound<'_, PyType>) -> PyResult<bool> {
+    class.getattr_opt(intern!(class.py(), "_hooked"))?.map_or(Ok(false), |hooked| hooked.is_truthy())
+}
+
+/// Counts items that left without being handed out as done.
+pub fn finish(slf: &Bound<'_, Queue>, items: usize) -> PyResult<()> {
+    let put = store(slf).buffer.pushed();
+    // More were done than put only if somebody reported items that he never took.
+    let count = |done| (done != HANDED_OVER).then(|| put.min(done + items as u64));
+    if slf.get().done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count).is_ok() {
+        slf.get().wake_if_all_done(slf);
+        return Ok(());
+    }
+    moved::standard(slf)?.call_method1(intern!(slf.py(), "finish"), (items,)).map(drop)
+}
+
+pub fn not_with_weights(py: Python<'_>, what: &str) -> PyErr {
+    let text = format!("{what} together with max_weight: a queue that weighs its items serves them in one way only");
+    errors::to_python(py, &BufferError::InvalidOperation(text))
+}
+
+/// `put` with a timeout that is none. In the standard library it is not looked at where there is no need to wait for room:
+/// there is no limit, or the queue was shut down.
+#[cold]
+#[inline(never)]
+fn put_in_no_time(slf: &Bound<'_, Queue>, item: Item, error: PyErr) -> PyResult<()> {
+    match moved!(slf, store(slf), "put_unlimited", item) {
+        Some(added) => added?.is_truthy()?.then_some(()).ok_or(error),
+        None if store(slf).buffer.is_closed() => Err(errors::to_python(slf.py(), &BufferError::Closed)),
+        None => Err(error),
+    }
+}
+
+/// In the standard library the end comes before a timeout that is none.
+#[inline(always)]
+fn patience_to_get(slf: &Bound<'_, Queue>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Patience> {
+    #[cold]
+    #[inline(never)]
+    fn refuse(slf: &Bound<'_, Queue>, error: PyErr) -> PyErr {
+        match moved!(slf, store(slf), "check_ended") {
+            Some(checked) => checked.err().unwrap_or(error),
+            None if store(slf).buffer.is_closed() && store(slf).buffer.is_empty() => {
+                errors::to_python(slf.py(), &BufferError::Closed)
+            }
+            None => error,
+        }
+    }
+    // Without a timeout nothing can be wrong.
+    if timeout.is_none() {
+        return Ok(if block.0 { Patience::Until(None) } else { Patience::None });
+    }
+    Patience::new(block, timeout).map_err(|error| refuse(slf, error))
 }
 
 /// `put` and `get` keep everything but the first attempt out of line: a result that goes through memory there would
 /// cost a third of the call.
 #[inline(always)]
 fn put(slf: &Bound<'_, Queue>, item: Item, patience: Patience) -> PyResult<()> {
-    match slf.as_super().get().store.offer(slf.py(), item) {
+    match store(slf).offer(slf.py(), item) {
         Ok(()) => Ok(()),
         Err(rejected) => limits::put(slf, rejected, patience),
     }
@@ -444,11 +644,17 @@ fn put(slf: &Bound<'_, Queue>, item: Item, patience: Patience) -> PyResult<()> {
 #[inline(always)]
 fn get(slf: &Bound<'_, Queue>, patience: Patience) -> PyResult<Item> {
     #[cold]
+    #[inline(never)]
     fn waiting(slf: &Bound<'_, Queue>, patience: Patience) -> PyResult<Item> {
-        let taken = slf.as_super().get().store.get(slf.py(), patience)?;
-        taken.map_err(|error| errors::to_python(slf.py(), &error))
+        store(slf).get(slf.py(), patience)?.or_else(|error| {
+            if !matches!(error, BufferError::Closed) {
+                return Err(errors::to_python(slf.py(), &error));
+            }
+            let (block, timeout) = patience.left();
+            elastic::instead(slf.as_super(), &error, moved!(slf, store(slf), "get", block, timeout))
+        })
     }
-    match slf.as_super().get().store.take(slf.py()) {
+    match store(slf).take(slf.py()) {
         Ok(item) => Ok(item),
         Err(_) => waiting(slf, patience),
     }

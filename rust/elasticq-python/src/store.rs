@@ -7,6 +7,7 @@
 use crate::asyncio::Tasks;
 use crate::errors;
 use crate::items::{Items, settle};
+use crate::moved::Moved;
 use crate::numbers::Patience;
 use crate::raw::detach::detached;
 use crate::raw::{Item, lists};
@@ -25,6 +26,7 @@ pub struct Store {
     getters: Tasks,
     putters: Tasks,
     joiners: Tasks,
+    pub moved: Moved,
 }
 
 /// What tasks wait for.
@@ -39,13 +41,19 @@ pub enum Waiting {
 impl Store {
     pub fn new(py: Python<'_>, buffer: BufferResult<Items>) -> PyResult<Self> {
         let buffer = buffer.map_err(|error| errors::to_python(py, &error))?;
-        Ok(Self { buffer, getters: Tasks::default(), putters: Tasks::default(), joiners: Tasks::default() })
+        Ok(Self {
+            buffer,
+            getters: Tasks::default(),
+            putters: Tasks::default(),
+            joiners: Tasks::default(),
+            moved: Moved::default(),
+        })
     }
 
     /// One attempt to add an item; not counted when refused.
     #[inline(always)]
     pub fn offer(&self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
-        if let Items::Locked(buffer) = &self.buffer {
+        if let Items::Locked { buffer, .. } = &self.buffer {
             buffer.offer_again(item)?;
             self.getters.wake(py, 1);
             return Ok(());
@@ -67,16 +75,21 @@ impl Store {
     /// One attempt to take an item.
     #[inline(always)]
     pub fn take(&self, py: Python<'_>) -> BufferResult<Item> {
-        if let Items::Locked(buffer) = &self.buffer {
-            let item = buffer.try_pop()?;
-            self.putters.wake(py, 1);
-            return Ok(item);
+        if let Items::Locked { buffer, .. } = &self.buffer {
+            match buffer.try_pop() {
+                Ok(item) => {
+                    self.putters.wake(py, 1);
+                    return Ok(item);
+                }
+                Err(BufferError::Closed) => {} // with weights it is always closed
+                Err(error) => return Err(error),
+            }
         }
-        self.take_lock_free(py)
+        self.take_otherwise(py)
     }
 
     #[inline(never)]
-    fn take_lock_free(&self, py: Python<'_>) -> BufferResult<Item> {
+    fn take_otherwise(&self, py: Python<'_>) -> BufferResult<Item> {
         let taken = self.buffer.try_pop();
         match &taken {
             Ok(_) => self.wake_after_taking(py, 1),
@@ -89,7 +102,7 @@ impl Store {
     /// drops no reference. What was not added comes back.
     #[inline(always)]
     pub fn offer_quickly(&self, item: Item) -> Result<(), Item> {
-        let Items::Locked(buffer) = &self.buffer else { return Err(item) };
+        let Items::Locked { buffer, .. } = &self.buffer else { return Err(item) };
         buffer.offer_again(item).map_err(Rejected::into_inner)?;
         if self.getters.are_there() {
             Python::attach(|py| self.getters.wake(py, 1));
@@ -100,7 +113,7 @@ impl Store {
     /// The same for taking an item.
     #[inline(always)]
     pub fn take_quickly(&self) -> Option<Item> {
-        let Items::Locked(buffer) = &self.buffer else { return None };
+        let Items::Locked { buffer, .. } = &self.buffer else { return None };
         let item = buffer.try_pop().ok()?;
         if self.putters.are_there() {
             Python::attach(|py| self.putters.wake(py, 1));
@@ -113,7 +126,7 @@ impl Store {
     #[inline(always)]
     fn wake_after_taking(&self, py: Python<'_>, count: usize) {
         self.putters.wake(py, count);
-        if let Items::Weighted(weighted) = &self.buffer {
+        if let Some(weighted) = self.buffer.weighted() {
             weighted.line.wake_first(py);
         } else if self.buffer.is_lock_free() && self.getters.are_there() {
             if self.buffer.is_closed() {
@@ -140,23 +153,20 @@ impl Store {
     /// that doesn't see this item is seen here.
     #[inline(always)]
     pub fn offer_plain(&self, item: Item) -> Result<(), Item> {
-        let Items::Locked(buffer) = &self.buffer else { return Err(item) };
+        let Items::Locked { buffer, .. } = &self.buffer else { return Err(item) };
         buffer.offer_plain(item, || !self.getters.are_there())
     }
 
     /// Takes an item where that is plain sailing; `None` otherwise. As [`offer_plain`](Self::offer_plain).
     #[inline(always)]
     pub fn take_plain(&self) -> Option<Item> {
-        let Items::Locked(buffer) = &self.buffer else { return None };
+        let Items::Locked { buffer, .. } = &self.buffer else { return None };
         buffer.take_plain(|| !self.putters.are_there())
     }
 
     /// The buffer with weights, for those who were let in by it.
     pub fn weighted(&self) -> &Weighted {
-        match &self.buffer {
-            Items::Weighted(weighted) => weighted,
-            _ => unreachable!("only a buffer with weights makes a Put"),
-        }
+        self.buffer.weighted().expect("only a buffer with weights makes a Put")
     }
 
     /// Wakes tasks for `count` items that were added.
@@ -166,7 +176,7 @@ impl Store {
 
     /// Adds an item; gives the oldest one if that had to go for it. Only in the buffer with a lock.
     pub fn force(&self, py: Python<'_>, item: Item) -> Result<Option<Item>, Rejected<Item>> {
-        let Items::Locked(buffer) = &self.buffer else { return Err(Rejected::new(BufferError::Full, item)) };
+        let Items::Locked { buffer, .. } = &self.buffer else { return Err(Rejected::new(BufferError::Full, item)) };
         let evicted = buffer.force_push(item)?;
         self.added(py, 1);
         Ok(evicted)
@@ -174,7 +184,7 @@ impl Store {
 
     /// Adds all items; gives those that had to go for it, as `force` does.
     pub fn force_many(&self, py: Python<'_>, items: Vec<Item>) -> Result<Vec<Item>, Rejected<Vec<Item>>> {
-        let Items::Locked(buffer) = &self.buffer else { return Err(Rejected::new(BufferError::Full, items)) };
+        let Items::Locked { buffer, .. } = &self.buffer else { return Err(Rejected::new(BufferError::Full, items)) };
         let count = items.len();
         let evicted = buffer.force_push_batch(items)?;
         self.added(py, count);
@@ -202,7 +212,7 @@ impl Store {
     pub fn put(&self, py: Python<'_>, item: Item, patience: Patience) -> PyResult<BufferResult<()>> {
         match self.offer(py, item) {
             Ok(()) => Ok(Ok(())),
-            Err(rejected) => self.put_waiting(py, rejected, patience),
+            Err(rejected) => Ok(self.put_waiting(py, rejected, patience)?.map_err(Into::into)),
         }
     }
 
@@ -213,7 +223,7 @@ impl Store {
         py: Python<'_>,
         rejected: Rejected<Item>,
         patience: Patience,
-    ) -> PyResult<BufferResult<()>> {
+    ) -> PyResult<Result<(), Rejected<Item>>> {
         let mut refused = Some(rejected);
         let outcome = retry(
             py,
@@ -233,8 +243,8 @@ impl Store {
         match refused {
             None => outcome.map(|_| Ok(())),
             Some(rejected) => {
-                self.buffer.refused(rejected.reason(), 1);
-                outcome.map(|_| Err(rejected.into()))
+                self.refused(py, rejected.reason(), 1);
+                outcome.map(|_| Err(rejected))
             }
         }
     }
@@ -316,7 +326,7 @@ impl Store {
                     return Ok(Ok(()));
                 }
                 Err(reason) if !matches!(patience, Patience::Until(_)) || !reason.is_capacity_error() => {
-                    self.buffer.refused(&reason, count);
+                    self.refused(py, &reason, count);
                     return Ok(Err(Refused { reason, items: collect(iterable)?, raised: None }));
                 }
                 Err(_) => {}
@@ -327,13 +337,14 @@ impl Store {
         if let Patience::Until(_) = patience {
             return Ok(self.put_in_pieces(py, items, patience));
         }
-        match self.buffer.offer_batch(items) {
+        match self.buffer.offer_batch_again(items) {
             Ok(()) => {
                 self.getters.wake(py, count);
                 Ok(Ok(()))
             }
             Err(rejected) => {
                 let (reason, items) = rejected.into_parts();
+                self.refused(py, &reason, count);
                 Ok(Err(Refused { reason, items, raised: None }))
             }
         }
@@ -399,8 +410,21 @@ impl Store {
         if items.len() == 0 {
             return Ok(());
         }
-        self.buffer.refused(&reason, items.len());
+        self.refused(py, &reason, items.len());
         Err(Refused { reason, items: items.collect(), raised: outcome.err() })
+    }
+
+    /// Counts what was refused for good; what comes to a queue that has moved meanwhile is not.
+    pub fn refused(&self, py: Python<'_>, reason: &BufferError, count: usize) {
+        if !matches!(reason, BufferError::Closed) || self.moved.get(py).is_none() {
+            self.buffer.refused(reason, count);
+        }
+    }
+
+    /// Wakes up to `count` tasks that wait.
+    pub fn wake_tasks(&self, py: Python<'_>, which: Waiting, count: usize) {
+        settle();
+        self.tasks(which).wake(py, count);
     }
 
     /// Refuses all items from now on and wakes everybody.
@@ -408,7 +432,7 @@ impl Store {
         self.buffer.close();
         self.getters.wake(py, usize::MAX);
         self.putters.wake(py, usize::MAX);
-        if let Items::Weighted(weighted) = &self.buffer {
+        if let Some(weighted) = self.buffer.weighted() {
             weighted.line.wake_all(py);
         }
     }
@@ -459,15 +483,10 @@ impl Store {
             Waiting::Room => self.buffer.len() < self.buffer.max_capacity(),
             Waiting::TasksDone => false, // all of them are woken
         };
-        if woken && reason_to_wake {
+        // Of a queue that has moved the buffer knows nothing; a hint too many does no harm.
+        if woken && (reason_to_wake || self.moved.get(py).is_some()) {
             self.tasks(which).wake(py, 1);
         }
-    }
-
-    /// Wakes all tasks that wait until everything is done.
-    pub fn all_done(&self, py: Python<'_>) {
-        settle();
-        self.joiners.wake(py, usize::MAX);
     }
 
     const fn tasks(&self, which: Waiting) -> &Tasks {
@@ -486,9 +505,10 @@ impl Store {
         if let ControlFlow::Break(stop) = seen {
             return Err(stop);
         }
-        if let Items::Weighted(weighted) = &self.buffer {
+        if let Some(weighted) = self.buffer.weighted() {
             weighted.traverse(visit)?;
         }
+        visit.call(self.moved.held())?;
         self.getters.traverse(visit)?;
         self.putters.traverse(visit)?;
         self.joiners.traverse(visit)
@@ -497,7 +517,7 @@ impl Store {
     /// For the garbage collector: drops everything.
     pub fn clear_references(&self) {
         drop(self.buffer.drain());
-        if let Items::Weighted(weighted) = &self.buffer {
+        if let Some(weighted) = self.buffer.weighted() {
             weighted.line.clear();
         }
         self.getters.clear();
@@ -515,6 +535,16 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// What an exception has cut short when nothing was left to be added.
+    pub const fn raised(raised: PyErr) -> Self {
+        Self { reason: BufferError::Full, items: Vec::new(), raised: Some(raised) }
+    }
+
+    /// Whether nothing but the closing of the queue was the reason.
+    pub fn is_for_closing(&self) -> bool {
+        self.raised.is_none() && matches!(self.reason, BufferError::Closed)
+    }
+
     /// The exception, with the items that were not added.
     #[cold]
     pub fn into_exception(self, py: Python<'_>) -> PyErr {

@@ -13,6 +13,7 @@ use crate::buffer::DynamicCircularBuffer;
 use crate::elastic::Elastic;
 use crate::queue::Queue;
 use crate::raw::{Item, coroutine};
+use crate::simple::SimpleQueue;
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::PySystemError;
 use pyo3::ffi::{self, METH_FASTCALL, METH_KEYWORDS, METH_NOARGS, Py_ssize_t, PyObject};
@@ -89,6 +90,10 @@ methods! {
     PutNowait = Queue, "put_nowait", add;
     Get = Queue, "get", take;
     GetNowait = Queue, "get_nowait", take;
+    SimplePut = SimpleQueue, "put", add;
+    SimplePutNowait = SimpleQueue, "put_nowait", add;
+    SimpleGet = SimpleQueue, "get", take;
+    SimpleGetNowait = SimpleQueue, "get_nowait", take;
     Push = DynamicCircularBuffer, "push", add;
     Pop = DynamicCircularBuffer, "pop", take;
     Poll = Elastic, "_poll", take_or;

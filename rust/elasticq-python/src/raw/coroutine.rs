@@ -174,7 +174,8 @@ impl Contents {
         let taking = self.item.pointer().is_null();
         let which = if taking { Waiting::Item } else { Waiting::Room };
         // Of the other buffers an attempt was not made yet.
-        matches!(store.buffer, Items::Locked(_))
+        matches!(store.buffer, Items::Locked { .. })
+            && store.buffer.weighted().is_none()
             && !store.buffer.is_closed()
             && !store.is_anybody_waiting(which)
             && (taking || limits::limiting(self.queue.bind(py)).is_none())

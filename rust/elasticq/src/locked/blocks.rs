@@ -5,7 +5,9 @@
 //! not touch the buffer.
 
 use super::{DynamicCircularBuffer, nothing_in};
+use crate::config::Config;
 use crate::error::{BufferError, BufferResult, Rejected};
+use crate::ring::Ring;
 use crate::sync::Ordering;
 use crate::wait::Waiter;
 use parking_lot::lock_api::RawMutex;
@@ -225,6 +227,61 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         let Some(ring) = self.ring.try_lock() else { return ControlFlow::Continue(()) };
         let (first, second) = ring.as_slices();
         first.iter().chain(second).try_for_each(visit)
+    }
+
+    /// Closes the buffer and takes everything, at one moment: whether it was closed before, and what was inside.
+    ///
+    /// For callers that go on with the items elsewhere: whoever comes later finds the buffer closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push(1)?;
+    /// assert_eq!(buffer.close_and_drain(), (false, vec![1]));
+    /// assert_eq!(buffer.pop(), Err(BufferError::Closed));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub fn close_and_drain(&self) -> (bool, Vec<T>) {
+        let (was_closed, taken) = {
+            let mut ring = self.ring.lock();
+            let was_closed = ring.is_sealed();
+            ring.seal();
+            (was_closed, ring.take_all())
+        };
+        self.wake_all();
+        (was_closed, taken.into_vec())
+    }
+
+    /// Begins anew with another configuration, its timeouts aside: empty, open, every counter but that of refusals at
+    /// zero. Gives what was inside. Whoever waits tries again.
+    ///
+    /// # Errors
+    /// As [`new`](DynamicCircularBuffer::new); the buffer is as it was then.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push(1)?;
+    /// let one = Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
+    /// assert_eq!(buffer.restart(&one)?, [1]);
+    /// assert_eq!((buffer.pushed(), buffer.max_capacity()), (0, 1));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn restart(&self, config: &Config) -> BufferResult<Vec<T>> {
+        let mut other = Ring::new(config)?;
+        {
+            let mut ring = self.ring.lock();
+            if ring.is_watched() {
+                other.watch();
+            }
+            std::mem::swap(&mut *ring, &mut other);
+        }
+        self.wake_all();
+        Ok(other.take_all().into_vec())
     }
 
     /// A place in the queue of those who wait for an item; see [`Waiter`] for the order in which to use it.

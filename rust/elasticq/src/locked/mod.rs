@@ -290,14 +290,19 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// ```
     pub fn close(&self) {
         self.ring.lock().seal();
-        self.not_empty.wake(usize::MAX);
-        self.not_full.wake(usize::MAX);
+        self.wake_all();
     }
 
     /// Whether the buffer was closed. Takes the lock.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.ring.lock().is_sealed()
+    }
+
+    /// Wakes everybody who waits, after a change that concerns all of them.
+    fn wake_all(&self) {
+        self.not_empty.wake(usize::MAX);
+        self.not_full.wake(usize::MAX);
     }
 
     /// One attempt to add one item.

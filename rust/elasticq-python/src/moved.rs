@@ -1,0 +1,147 @@
+//! A queue that has moved to the standard machinery (`elasticq._standard`), and how it gets there.
+//!
+//! The plain way asks nothing about it: a moved queue's ring is closed and empty, and whoever finds it so looks here. The
+//! order makes that safe: `standard` is set *before* the ring is closed, so whoever finds the ring closed by the move
+//! finds `standard`, too; and its lock is held until the items are in it, so whoever comes early waits there.
+
+use crate::numbers::Patience;
+use crate::queue::{Queue, not_with_weights};
+use crate::raw::Item;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyList, PyType};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Instant;
+
+/// The `Standard` that serves a queue instead of its ring, once there is one.
+#[derive(Default)]
+pub struct Moved {
+    standard: OnceLock<Py<PyAny>>,
+    /// `WAITING`, `MOVING` or `MOVED`; written under the lock of `standard`.
+    stage: AtomicU8,
+}
+
+const WAITING: u8 = 0;
+const MOVING: u8 = 1;
+const MOVED: u8 = 2;
+
+impl Moved {
+    #[inline]
+    pub fn get<'a, 'py>(&'a self, py: Python<'py>) -> Option<&'a Bound<'py, PyAny>> {
+        self.standard.get().map(|standard| standard.bind(py))
+    }
+
+    /// For the garbage collector. The object breaks cycles itself.
+    pub fn held(&self) -> Option<&Item> {
+        self.standard.get()
+    }
+}
+
+/// Calls a method of what serves the queue `$slf`, if it has moved: `None` if it has not.
+macro_rules! moved {
+    ($slf:expr, $store:expr, $method:literal $(, $argument:expr)*) => {{
+        let py = $slf.py();
+        match $store.moved.get(py) {
+            Some(standard) => {
+                Some(standard.call_method1(pyo3::intern!(py, $method), ($slf, $($argument,)*)))
+            }
+            None => None,
+        }
+    }};
+}
+pub(crate) use moved;
+
+/// What serves a queue that has moved; moves it if it has not.
+pub fn standard<'a, 'py>(slf: &'a Bound<'py, Queue>) -> PyResult<&'a Bound<'py, PyAny>> {
+    move_with(slf, None)
+}
+
+/// The same for a `maxsize` of any type.
+pub fn move_with<'a, 'py>(
+    slf: &'a Bound<'py, Queue>,
+    maxsize: Option<&Bound<'py, PyAny>>,
+) -> PyResult<&'a Bound<'py, PyAny>> {
+    let py = slf.py();
+    let store = &slf.as_super().get().store;
+    if store.buffer.weighted().is_some() {
+        return Err(not_with_weights(py, "the standard locks"));
+    }
+    let moved = &store.moved;
+    if moved.get(py).is_none() {
+        let made = match maxsize {
+            Some(maxsize) => class(py)?.call1((slf, maxsize)),
+            None => class(py)?.call1((slf, slf.get().maxsize())),
+        }?;
+        // Locked before anybody sees it, so that nobody is served there before everything has moved.
+        locked(&made, || match moved.standard.set(made.clone().unbind()) {
+            Ok(()) => fill(slf, &made, &moved.stage),
+            Err(_) => Ok(()), // another thread was faster, and what is made here is dropped
+        })?;
+    }
+    let standard = moved.standard.get().expect("just set").bind(py);
+    if moved.stage.load(Ordering::Acquire) != MOVED {
+        locked(standard, || fill(slf, standard, &moved.stage))?;
+    }
+    Ok(standard)
+}
+
+/// Does something under the lock of `standard`.
+fn locked(standard: &Bound<'_, PyAny>, run: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
+    let py = standard.py();
+    let lock = standard.getattr(intern!(py, "mutex"))?;
+    lock.call_method0(intern!(py, "acquire"))?;
+    let done = run();
+    lock.call_method0(intern!(py, "release"))?;
+    done
+}
+
+/// Moves everything, under the lock of `standard`.
+fn fill<'py>(slf: &Bound<'py, Queue>, standard: &Bound<'py, PyAny>, stage: &AtomicU8) -> PyResult<()> {
+    let py = slf.py();
+    // Not the first: another thread was faster, or this one comes from within `_init`.
+    if stage.load(Ordering::Relaxed) != WAITING {
+        return Ok(());
+    }
+    stage.store(MOVING, Ordering::Relaxed);
+    let maxsize = standard.getattr(intern!(py, "maxsize"))?;
+    if let Err(raised) = slf.call_method1(intern!(py, "_init"), (maxsize,)) {
+        stage.store(WAITING, Ordering::Relaxed);
+        return Err(raised);
+    }
+    // From here to the end no Python code runs, so that no signal and no collection comes in between.
+    let store = &slf.as_super().get().store;
+    let rest = store.buffer.close_and_drain();
+    let unfinished = slf.get().hand_over(store.buffer.pushed());
+    if !rest.items.is_empty() {
+        let items = PyList::new(py, rest.items)?;
+        standard.getattr(intern!(py, "queue"))?.call_method1(intern!(py, "extend"), (items,))?;
+    }
+    standard.setattr(intern!(py, "added"), store.buffer.pushed())?;
+    standard.setattr(intern!(py, "unfinished_tasks"), unfinished)?;
+    if rest.was_closed {
+        standard.setattr(intern!(py, "is_shutdown"), true)?;
+    }
+    stage.store(MOVED, Ordering::Release);
+    slf.get().wake_joiners(slf);
+    Ok(())
+}
+
+fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    CLASS.import(py, "elasticq._standard", "Standard")
+}
+
+impl Patience {
+    /// As `block` and a timeout in seconds.
+    pub fn left(self) -> (bool, Option<f64>) {
+        match self {
+            Self::None => (false, None),
+            Self::Until(None) => (true, None),
+            Self::Until(Some(deadline)) => {
+                (true, Some(deadline.saturating_duration_since(Instant::now()).as_secs_f64()))
+            }
+        }
+    }
+}

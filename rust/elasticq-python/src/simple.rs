@@ -1,0 +1,145 @@
+//! `SimpleQueue`: the interface of `queue.SimpleQueue` over a `Store` without a limit.
+
+use crate::elastic::Elastic;
+use crate::errors;
+use crate::items::Items;
+use crate::numbers::{Patience, Truth};
+use crate::queue::smallest;
+use crate::raw::Item;
+use elasticq::DynamicCircularBuffer;
+use pyo3::prelude::*;
+
+/// An unbounded first-in, first-out queue with the interface of `queue.SimpleQueue`.
+#[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
+pub struct SimpleQueue;
+
+#[pymethods]
+impl SimpleQueue {
+    #[new]
+    fn new(py: Python<'_>) -> PyResult<(Self, Elastic)> {
+        let items = DynamicCircularBuffer::with_lock(smallest()).map(Items::from);
+        Ok((Self, Elastic::new(py, items)?))
+    }
+
+    /// Add an item. Never blocks: `block` and `timeout` are there for the sake of code written for `Queue`.
+    ///
+    /// Constant time (amortised, where the queue grows). Safe from any thread, and from a `__del__` or a signal handler
+    /// that interrupts another call of the same queue.
+    ///
+    /// Raises:
+    ///     ShutDown: The queue was closed.
+    ///     ResizeError: There is no memory to grow; also a MemoryError.
+    ///
+    /// Example:
+    ///     >>> queue = SimpleQueue()
+    ///     >>> queue.put("a")
+    #[pyo3(signature = (item, block=None, timeout=None), text_signature = "($self, item, block=True, timeout=None)")]
+    fn put(
+        slf: &Bound<'_, Self>,
+        item: Item,
+        block: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let _ = (block, timeout);
+        put(slf, item)
+    }
+
+    /// Add an item: `put(item)`.
+    ///
+    /// Example:
+    ///     >>> queue = SimpleQueue()
+    ///     >>> queue.put_nowait("a")
+    fn put_nowait(slf: &Bound<'_, Self>, item: Item) -> PyResult<()> {
+        put(slf, item)
+    }
+
+    /// Take the oldest item, waiting for one if need be.
+    ///
+    /// Constant time. Waiting releases the interpreter, takes no processor time and is ended by signals (Ctrl-C) in the
+    /// main thread. Safe from any thread; in a coroutine use `aget`.
+    ///
+    /// Args:
+    ///     block: Whether to wait for an item.
+    ///     timeout: Seconds to wait at the most, not negative; None: for ever. Not looked at without `block`.
+    ///
+    /// Raises:
+    ///     Empty: There is none, or none in time.
+    ///     ShutDown: There is none, and the queue was closed, before or meanwhile.
+    ///     ValueError: `timeout` is negative.
+    ///
+    /// Example:
+    ///     >>> queue = SimpleQueue()
+    ///     >>> queue.put("a")
+    ///     >>> queue.get()
+    ///     'a'
+    #[pyo3(signature = (block=Truth(true), timeout=None), text_signature = "($self, block=True, timeout=None)")]
+    fn get(slf: &Bound<'_, Self>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Item> {
+        get(slf, Patience::new(block, timeout)?)
+    }
+
+    /// Take the oldest item if there is one: `get(block=False)`.
+    ///
+    /// Raises:
+    ///     Empty: There is none.
+    ///     ShutDown: There is none, and the queue was closed.
+    ///
+    /// Example:
+    ///     >>> queue = SimpleQueue()
+    ///     >>> queue.put("a")
+    ///     >>> queue.get_nowait()
+    ///     'a'
+    fn get_nowait(slf: &Bound<'_, Self>) -> PyResult<Item> {
+        get(slf, Patience::None)
+    }
+
+    /// Give the number of items now (int). Constant time; does not block.
+    fn qsize(slf: &Bound<'_, Self>) -> usize {
+        slf.as_super().get().store.buffer.len()
+    }
+
+    /// Tell whether there is no item now. Constant time; does not block.
+    fn empty(slf: &Bound<'_, Self>) -> bool {
+        slf.as_super().get().store.buffer.is_empty()
+    }
+
+    /// Refuse items from now on and wake everybody who waits. What is inside can still be taken; after that, taking
+    /// raises ShutDown and iteration ends. Doing it twice is no error. Does not block.
+    ///
+    /// Example:
+    ///     >>> queue = SimpleQueue()
+    ///     >>> queue.put("last")
+    ///     >>> queue.close()
+    ///     >>> list(queue.consume())
+    ///     ['last']
+    fn close(slf: &Bound<'_, Self>) {
+        slf.as_super().get().store.close(slf.py());
+    }
+
+    /// A queue is always true, like `queue.SimpleQueue`.
+    const fn __bool__(&self) -> bool {
+        true
+    }
+}
+
+#[inline(always)]
+fn put(slf: &Bound<'_, SimpleQueue>, item: Item) -> PyResult<()> {
+    #[cold]
+    fn refused(slf: &Bound<'_, SimpleQueue>, reason: &elasticq::BufferError) -> PyErr {
+        slf.as_super().get().store.buffer.refused(reason, 1);
+        errors::to_python(slf.py(), reason)
+    }
+    slf.as_super().get().store.offer(slf.py(), item).map_err(|rejected| refused(slf, rejected.reason()))
+}
+
+#[inline(always)]
+fn get(slf: &Bound<'_, SimpleQueue>, patience: Patience) -> PyResult<Item> {
+    #[cold]
+    fn waiting(slf: &Bound<'_, SimpleQueue>, patience: Patience) -> PyResult<Item> {
+        let taken = slf.as_super().get().store.get(slf.py(), patience)?;
+        taken.map_err(|error| errors::to_python(slf.py(), &error))
+    }
+    match slf.as_super().get().store.take(slf.py()) {
+        Ok(item) => Ok(item),
+        Err(_) => waiting(slf, patience),
+    }
+}

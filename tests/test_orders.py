@@ -1,0 +1,124 @@
+"""LifoQueue, PriorityQueue and SimpleQueue keep their order, whatever is compared."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from elasticq import Empty, LifoQueue, PriorityQueue, ShutDown, SimpleQueue
+
+
+class Keyed:
+    """Compared by its key alone; raises when it is told to."""
+
+    failing = 0
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+
+    def __lt__(self, other: Keyed) -> bool:
+        if Keyed.failing:
+            Keyed.failing -= 1
+            if not Keyed.failing:
+                raise ArithmeticError
+        return self.key < other.key
+
+
+def test_a_heap_is_arranged_as_heapq_does_it(seeded: random.Random) -> None:
+    q: PriorityQueue[Keyed] = PriorityQueue()
+    model: list[Keyed] = []
+    for _ in range(5000):
+        if model and seeded.random() < 0.45:
+            assert q.get() is heapq.heappop(model)
+        else:
+            item = Keyed(seeded.randrange(20))
+            q.put(item)
+            heapq.heappush(model, item)
+        if seeded.random() < 0.01:
+            assert q.queue == model
+    assert list(q) == [heapq.heappop(model) for _ in range(len(q))]
+
+
+def test_a_comparison_that_raises_changes_nothing(seeded: random.Random) -> None:
+    q: PriorityQueue[Keyed] = PriorityQueue()
+    for _ in range(50):
+        q.put(Keyed(seeded.randrange(10)))
+    before = list(q.queue)
+    raised = 0
+    for comparison in range(1, 20):
+        for call in (lambda: q.put(Keyed(-1)), q.get):
+            Keyed.failing = comparison
+            try:
+                call()
+            except ArithmeticError:
+                raised += 1
+                assert q.queue == before
+                assert q.unfinished_tasks == 50
+            else:
+                q.queue[:] = before
+                q.unfinished_tasks = 50
+            finally:
+                Keyed.failing = 0
+    assert raised >= 6  # five levels to go down, one at least to go up
+
+
+def test_a_comparison_may_use_the_queue() -> None:
+    q: PriorityQueue[Any] = PriorityQueue()
+
+    class Meddler:
+        def __lt__(self, other: object) -> bool:
+            q.get_nowait()
+            return True
+
+    q.put(Meddler())
+    with pytest.raises(RuntimeError):
+        q.put(Meddler())
+    assert len(q) == 0
+
+
+def test_items_that_cannot_be_compared() -> None:
+    q: PriorityQueue[Any] = PriorityQueue()
+    q.put(1)
+    with pytest.raises(TypeError):
+        q.put("1")
+    assert (list(q), q.unfinished_tasks, q.get()) == ([1], 1, 1)
+
+
+async def test_tasks_wait_for_every_order() -> None:
+    for q, expected in ((LifoQueue[int](), [3, 2, 1]), (PriorityQueue[int](), [1, 2, 3])):
+        for item in (1, 3, 2) if isinstance(q, PriorityQueue) else (1, 2, 3):
+            await q.aput(item)
+        q.shutdown()
+        assert (list(q), q.peek()) == (expected, expected[0])
+        assert [item async for item in q] == expected
+
+
+async def test_the_simple_queue_serves_tasks_and_ends() -> None:
+    q: SimpleQueue[int] = SimpleQueue()
+    assert bool(q)
+    q.put(1, False, -1)
+    q.put(2, block=True, timeout=None)
+    assert (await q.aget(), len(q), list(q)) == (1, 1, [2])
+    q.close()
+    with pytest.raises(ShutDown):
+        q.put(3)
+    assert list(q.consume()) == [2]
+    with pytest.raises(ShutDown):
+        q.get_nowait()
+
+
+def test_bad_input_of_the_simple_queue() -> None:
+    q: SimpleQueue[int] = SimpleQueue[int]()
+    for timeout in (-1, -0.5):
+        with pytest.raises(ValueError, match="timeout"):
+            q.get(True, timeout)
+    calls: list[Callable[[], object]] = [q.get_nowait, lambda: q.get(False, -1), lambda: q.get(timeout=0)]
+    for call in calls:
+        with pytest.raises(Empty):
+            call()
+    with pytest.raises(TypeError):
+        SimpleQueue(1)  # type: ignore[call-arg]
