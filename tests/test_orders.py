@@ -122,3 +122,22 @@ def test_bad_input_of_the_simple_queue() -> None:
             call()
     with pytest.raises(TypeError):
         SimpleQueue(1)  # type: ignore[call-arg]
+
+
+def test_batches_of_a_simple_queue() -> None:
+    q: SimpleQueue[int] = SimpleQueue()
+    for batch in ([1, 2], (3,), iter([4, 5])):
+        q.put_many(batch)
+    assert (q.get_many(2), q.get_many(), q.qsize()) == ([1, 2], [3, 4, 5], 0)
+    with pytest.raises(Empty):
+        q.get_many(block=False)
+    with pytest.raises(ValueError, match="'n' must be at least 1"):
+        q.get_many(0)
+    with pytest.raises(ZeroDivisionError):
+        q.put_many(1 // number for number in (1, 0))
+    q.close()
+    with pytest.raises(ShutDown) as closed:
+        q.put_many([6, 7])
+    assert closed.value.remaining == [6, 7]
+    with pytest.raises(ShutDown):
+        q.get_many()

@@ -174,7 +174,11 @@ impl Tasks {
 
     #[cold]
     fn wake_waiting(&self, py: Python<'_>, tasks: usize) {
-        let running = running_loop(py);
+        // Waking goes on through the loop's own queue where it can't be told which loop this is.
+        let running = running_loop(py).unwrap_or_else(|error| {
+            error.write_unraisable(py, None);
+            None
+        });
         let mut left = tasks;
         while left > 0 {
             let Some(entry) = self.first() else { break };
@@ -307,8 +311,8 @@ fn resolve(future: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 /// The event loop that runs in this thread.
-fn running_loop(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     static RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let running = RUNNING_LOOP.import(py, "asyncio", "_get_running_loop").ok()?.call0().ok()?;
-    (!running.is_none()).then_some(running)
+    let running = RUNNING_LOOP.import(py, "asyncio", "_get_running_loop")?.call0()?;
+    Ok((!running.is_none()).then_some(running))
 }

@@ -3,11 +3,12 @@
 use crate::elastic::Elastic;
 use crate::errors;
 use crate::items::Items;
-use crate::numbers::{Patience, Truth};
+use crate::numbers::{self, Patience, Truth};
 use crate::queue::smallest;
 use crate::raw::Item;
 use elasticq::DynamicCircularBuffer;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 /// An unbounded first-in, first-out queue with the interface of `queue.SimpleQueue`.
 #[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
@@ -90,6 +91,66 @@ impl SimpleQueue {
     ///     'a'
     fn get_nowait(slf: &Bound<'_, Self>) -> PyResult<Item> {
         get(slf, Patience::None)
+    }
+
+    /// Add all items of an iterable, in order and as one, or none.
+    ///
+    /// Much cheaper than as many `put`, above all for lists and tuples: one lock for all of them. Never blocks: `block` and
+    /// `timeout` are there as in `put`. An iterable is run to its end first; if it raises, nothing is added. Safe from any
+    /// thread.
+    ///
+    /// Raises:
+    ///     ShutDown: The queue was closed. `remaining` is the list of all items.
+    ///     ResizeError: There is no memory to grow; likewise.
+    ///     TypeError: `items` is not iterable.
+    ///
+    /// Example:
+    ///     >>> queue = SimpleQueue()
+    ///     >>> queue.put_many("abc")
+    ///     >>> queue.qsize()
+    ///     3
+    #[pyo3(signature = (items, block=None, timeout=None), text_signature = "($self, items, block=True, timeout=None)")]
+    fn put_many(
+        slf: &Bound<'_, Self>,
+        items: &Bound<'_, PyAny>,
+        block: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let _ = (block, timeout);
+        let added = slf.as_super().get().store.put_many(slf.py(), items, Patience::None)?;
+        added.map_err(|refused| refused.into_exception(slf.py()))
+    }
+
+    /// Take up to `n` items, oldest first: a list of at least one.
+    ///
+    /// Waits for the first if need be, then takes what is there. Much cheaper than as many `get`. Safe from any thread.
+    ///
+    /// Args:
+    ///     n: The most items to take, at least 1; None: all that there are.
+    ///     block: Whether to wait for the first.
+    ///     timeout: Seconds to wait for it at the most, not negative; None: for ever.
+    ///
+    /// Raises:
+    ///     Empty: There is none, or none in time.
+    ///     ShutDown: There is none, and the queue was closed, before or meanwhile.
+    ///     ValueError: `n` is below 1, or `timeout` is negative.
+    ///
+    /// Example:
+    ///     >>> queue = SimpleQueue()
+    ///     >>> queue.put_many("abc")
+    ///     >>> queue.get_many(2), queue.get_many()
+    ///     (['a', 'b'], ['c'])
+    #[pyo3(signature = (n=None, block=Truth(true), timeout=None),
+           text_signature = "($self, n=None, block=True, timeout=None)")]
+    fn get_many<'py>(
+        slf: &Bound<'py, Self>,
+        n: Option<&Bound<'py, PyAny>>,
+        block: Truth,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let max = n.map_or(Ok(usize::MAX), |n| numbers::count("n", n, 1))?;
+        let taken = slf.as_super().get().store.get_many(slf.py(), max, Patience::new(block, timeout)?)?;
+        taken.map_err(|error| errors::to_python(slf.py(), &error))
     }
 
     /// Give the number of items now (int). Constant time; does not block.
