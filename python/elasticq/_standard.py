@@ -40,17 +40,15 @@ class Condition(threading.Condition):
         self._wake_tasks = wake_tasks
 
     def notify(self, n: int = 1) -> None:
-        threading.Condition.notify(self, n)
-        self._tell(n)
-
-    def notify_all(self) -> None:
-        threading.Condition.notify_all(self)
-        self._tell(sys.maxsize)
-
-    def _tell(self, tasks: int) -> None:
+        # Mostly nobody waits, and then a method of the standard library's need not be called to find that.
+        if self._waiters or not self._is_owned():  # type: ignore[attr-defined]
+            threading.Condition.notify(self, n)
         # Without an owner there is nobody who waits: a task that does holds it.
         if (owner := self._owner()) is not None:
-            self._wake_tasks(owner, tasks)
+            self._wake_tasks(owner, n)
+
+    def notify_all(self) -> None:
+        self.notify(sys.maxsize)
 
 
 class Standard:
@@ -93,17 +91,21 @@ class Standard:
 
     def put(self, owner: Hooks[Any], item: Any, block: bool, timeout: float | None) -> None:
         with self.mutex:
-            try:
-                self._wait_for_room(owner, block, _deadline(timeout))
-            except (Full, ShutDown):
-                self.refused += 1
-                raise
+            if self.is_shutdown or (self.maxsize > 0 and owner._qsize() >= self.maxsize):
+                try:
+                    self._wait_for_room(owner, block, _deadline(timeout))
+                except (Full, ShutDown):
+                    self.refused += 1
+                    raise
             self._add(owner, item)
 
     def get(self, owner: Hooks[Any], block: bool, timeout: float | None) -> Any:
         with self.mutex:
-            self._wait_for_item(owner, block, _deadline(timeout))
-            return self._take(owner)
+            if not owner._qsize():
+                self._wait_for_item(owner, block, _deadline(timeout))
+            item = owner._get()
+            self.not_full.notify()
+            return item
 
     def offer(self, owner: Hooks[Any], item: Any) -> bool:
         """Add an item if there is room: true."""
@@ -157,11 +159,6 @@ class Standard:
                 return
             self.finish(1)
         self._add(owner, item)
-
-    def _take(self, owner: Hooks[Any]) -> Any:
-        item = owner._get()
-        self.not_full.notify()
-        return item
 
     def _wait_for_room(self, owner: Hooks[Any], block: bool, deadline: float | None) -> None:
         while True:

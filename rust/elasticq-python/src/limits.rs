@@ -103,19 +103,26 @@ pub fn put(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience)
         let added = put_weighed(slf, weighted, vec![item], vec![weight], patience);
         return added.map_err(|refused| refused.raised.unwrap_or_else(|| no_room(slf, weighted, &refused.reason)));
     }
-    let added = match (slf.get().overflow(), rejected.reason().is_capacity_error()) {
-        (Overflow::Block, _) => store.put_waiting(py, rejected, patience)?,
-        (Overflow::DropOldest, true) => match store.force(py, rejected.into_inner()) {
-            Ok(evicted) => return queue::finish(slf, usize::from(evicted.is_some())),
-            Err(rejected) => store.put_waiting(py, rejected, Patience::None)?,
+    let at_once = |rejected: Rejected<Item>| {
+        store.refused(py, rejected.reason(), 1);
+        rejected
+    };
+    let refused = match (rejected.reason().is_capacity_error(), slf.get().overflow()) {
+        (true, Overflow::Block) => match store.put_waiting(py, rejected, patience)? {
+            Ok(()) => return Ok(()),
+            Err(rejected) => rejected,
         },
-        (Overflow::DropNewest, true) => {
+        (true, Overflow::DropOldest) => match store.force(py, rejected.into_inner()) {
+            Ok(evicted) => return queue::finish(slf, usize::from(evicted.is_some())),
+            Err(rejected) => at_once(rejected),
+        },
+        (true, Overflow::DropNewest) => {
             store.buffer.refused(rejected.reason(), 1);
             return Ok(());
         }
-        _ => store.put_waiting(py, rejected, Patience::None)?,
+        _ => at_once(rejected),
     };
-    added.or_else(|rejected| put_instead(slf, rejected, patience))
+    put_instead(slf, refused, patience)
 }
 
 /// `put` of what a queue that has moved was not given, or the exception.
@@ -124,7 +131,7 @@ fn put_instead(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patie
     let py = slf.py();
     let store = &slf.as_super().get().store;
     let (reason, item) = rejected.into_parts();
-    if reason != BufferError::Closed {
+    if reason != BufferError::Closed || store.moved.get(py).is_none() {
         return Err(errors::to_python(py, &reason));
     }
     let put = match slf.get().overflow() {
@@ -135,7 +142,7 @@ fn put_instead(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patie
         Overflow::Error => moved!(slf, store, "put", item, false, py.None()),
         policy => moved!(slf, store, "put_dropping", item, policy.drops_oldest()),
     };
-    put.unwrap_or_else(|| Err(errors::to_python(py, &reason))).map(drop)
+    put.map_or(Ok(()), |put| put.map(drop))
 }
 
 /// The queue, if it is for this file to say what becomes of items that its buffer refuses: they are weighed, or don't wait.
