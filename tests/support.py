@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -30,7 +31,9 @@ def wait_until_asleep(thread: threading.Thread) -> None:
     If it has only one thing left to do, this means that it is blocked in it. No test's outcome depends on
     that; without it the test would merely check the case in which nobody has to wait.
     """
-    _wait_until_sleeps(Path(f"/proc/self/task/{thread.native_id}/stat"))
+    # In a forked child, `native_id` is that of the parent's thread before Python 3.12.
+    number = os.getpid() if thread is threading.main_thread() else thread.native_id
+    _wait_until_sleeps(Path(f"/proc/self/task/{number}/stat"))
 
 
 def wait_until_process_sleeps(process: int) -> None:
