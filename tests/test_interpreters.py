@@ -56,8 +56,80 @@ def put():
 
 threading.Thread(target=asyncio.run, args=(wait(),), daemon=True).start()
 threading.Thread(target=put, daemon=True).start()
-import time
-time.sleep(0.02)
+""",
+    "threads in moved queues": """
+empty.mutex, full.mutex
+for _ in range(4):
+    threading.Thread(target=empty.get, daemon=True).start()
+threading.Thread(target=full.put, args=("new",), daemon=True).start()
+threading.Thread(target=full.join, daemon=True).start()
+""",
+    "threads amid the traffic of a moved queue": """
+def serve():
+    for item in empty.consume():
+        empty.put(item)
+
+empty.mutex
+empty.put_many(range(10))
+for _ in range(4):
+    threading.Thread(target=serve, daemon=True).start()
+""",
+    "tasks that give up again and again": """
+async def get():
+    try:
+        await asyncio.wait_for(empty.aget(), 0.0001)
+    except asyncio.TimeoutError:
+        pass
+
+async def wait():
+    while True:
+        await asyncio.gather(*(get() for _ in range(5)))
+
+threading.Thread(target=asyncio.run, args=(wait(),), daemon=True).start()
+""",
+    "a batch without an end": """
+def numbers():
+    while True:
+        yield 0
+
+threading.Thread(target=empty.put_many, args=(numbers(),), daemon=True).start()
+threading.Thread(target=free[0].enqueue_batch, args=(numbers(),), daemon=True).start()
+""",
+    "items that are compared": """
+class Item:
+    def __lt__(self, other):
+        return sum(range(100)) < 0
+
+def sort():
+    queue = elasticq.PriorityQueue()
+    while True:
+        queue.put_many([Item(), Item(), Item()])
+        queue.get_many()
+
+threading.Thread(target=sort, daemon=True).start()
+""",
+    "items that are weighed": """
+def weigh(item):
+    return sum(range(100)) - 4949
+
+def fill():
+    queue = elasticq.Queue(max_weight=10, weigh=weigh, overflow="drop_oldest")
+    while True:
+        queue.put_many(range(10))
+
+threading.Thread(target=fill, daemon=True).start()
+""",
+    "items whose end takes long": """
+class Item:
+    def __del__(self):
+        sum(range(1000))
+
+def drop():
+    while True:
+        empty.put_many([Item(), Item(), Item()])
+        empty.clear()
+
+threading.Thread(target=drop, daemon=True).start()
 """,
     "an event loop that was left": """
 loop = asyncio.new_event_loop()
@@ -89,7 +161,7 @@ threading.Thread(target=elasticq.Queue().get, daemon=True).start()
 @pytest.mark.parametrize("waiting", WAITING.values(), ids=WAITING)
 def test_the_interpreter_ends_while_somebody_waits(waiting: str) -> None:
     """Without a hang, a crash or a word; at whatever moment, hence several times."""
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         python(
             f"""
 import asyncio, threading
@@ -99,6 +171,8 @@ empty, full = elasticq.Queue(), elasticq.Queue(1)
 full.put("old")
 free = [elasticq.LockFreeMPSCQueue(), elasticq.LockFreeMPMCQueue(), elasticq.LockFreeSPSCQueue()]
 {waiting}
+import time
+time.sleep({number} / 1000)
 """
         )
 

@@ -14,7 +14,7 @@
 //! only while attached, so a process is never forked while another thread holds one. The tasks that wait at a fork are the
 //! parent's: no thread of the child runs their event loops.
 
-use crate::raw::detach::stopping_here;
+use crate::raw::detach::stop_at_the_end;
 use elasticq::forks;
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::PyTraverseError;
@@ -168,12 +168,13 @@ impl Tasks {
     #[inline]
     pub fn wake(&self, py: Python<'_>, tasks: usize) {
         if self.are_there() {
-            stopping_here(|| self.wake_waiting(py, tasks));
+            self.wake_waiting(py, tasks);
         }
     }
 
     #[cold]
     fn wake_waiting(&self, py: Python<'_>, tasks: usize) {
+        stop_at_the_end(); // here one may come who has done nothing but plain calls
         // Waking goes on through the loop's own queue where it can't be told which loop this is.
         let running = running_loop(py).unwrap_or_else(|error| {
             error.write_unraisable(py, None);

@@ -98,7 +98,7 @@ impl Operation {
     }
 
     fn store(&self) -> &Store {
-        &self.queue.get().store
+        self.queue.get().store()
     }
 
     #[inline]
@@ -152,7 +152,7 @@ impl Operation {
     }
 
     fn enter(&mut self, py: Python<'_>, event_loop: Py<PyAny>, future: Py<PyAny>, place: Option<u64>) -> u64 {
-        let store = &self.queue.get().store;
+        let store = self.queue.get().store();
         match &mut self.aim {
             Aim::PutWeighed { put, .. } => put.enter(py, store, event_loop, future, place),
             aim => store.enter(aim.waiting(), event_loop, future, place),
@@ -162,7 +162,7 @@ impl Operation {
     /// Tries it once. `None`: not yet.
     #[inline]
     fn attempt(&mut self, py: Python<'_>) -> PyResult<Option<Item>> {
-        let store = &self.queue.get().store;
+        let store = self.queue.get().store();
         let failed = match &mut self.aim {
             Aim::Get | Aim::Next => match store.take(py) {
                 Ok(item) => return Ok(Some(item)),
@@ -232,7 +232,7 @@ impl Operation {
     /// Tries it once where the queue has moved to; the outer `None`: it has not moved.
     fn attempt_moved(&mut self, py: Python<'_>) -> Option<PyResult<Option<Item>>> {
         let queue = self.queue.bind(py);
-        let store = &queue.get().store;
+        let store = queue.get().store();
         let standard = store.moved.get(py)?;
         let done = |done: Bound<'_, PyAny>| Ok(done.is_truthy()?.then(|| py.None()));
         match &mut self.aim {
@@ -303,7 +303,7 @@ impl Operation {
     /// Ends the waiting before it has come to its aim.
     fn end(&mut self, py: Python<'_>) {
         let stage = std::mem::replace(&mut self.stage, Stage::Ended);
-        let store = &self.queue.get().store;
+        let store = self.queue.get().store();
         match (&mut self.aim, stage) {
             (Aim::PutWeighed { put, .. }, _) => put.give_up(py, store),
             (aim, Stage::Waiting(place)) => store.abandon(py, aim.waiting(), place),

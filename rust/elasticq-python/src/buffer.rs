@@ -67,7 +67,7 @@ impl DynamicCircularBuffer {
     ///     1
     fn push(slf: &Bound<'_, Self>, item: Item) -> PyResult<()> {
         let timeout = slf.get().push_timeout;
-        match slf.as_super().get().store.put(slf.py(), item, patience(timeout))? {
+        match slf.as_super().get().store().put(slf.py(), item, patience(timeout))? {
             Ok(()) => Ok(()),
             Err(error) => Err(errors::to_python(slf.py(), &waited(error, timeout))),
         }
@@ -89,7 +89,7 @@ impl DynamicCircularBuffer {
     ///     'a'
     fn pop(slf: &Bound<'_, Self>) -> PyResult<Item> {
         let timeout = slf.get().pop_timeout;
-        match slf.as_super().get().store.get(slf.py(), patience(timeout))? {
+        match slf.as_super().get().store().get(slf.py(), patience(timeout))? {
             Ok(item) => Ok(item),
             Err(error) => Err(errors::to_python(slf.py(), &waited(error, timeout))),
         }
@@ -113,7 +113,7 @@ impl DynamicCircularBuffer {
     ///     [30, 40, 50]
     fn push_batch(slf: &Bound<'_, Self>, items: &Bound<'_, PyAny>) -> PyResult<()> {
         let timeout = slf.get().push_timeout;
-        let (may_fit, added) = slf.as_super().get().store.put_all(slf.py(), items, patience(timeout))?;
+        let (may_fit, added) = slf.as_super().get().store().put_all(slf.py(), items, patience(timeout))?;
         let timeout = timeout.filter(|_| may_fit);
         added.map_err(|error| errors::to_python(slf.py(), &waited(error, timeout)))
     }
@@ -137,7 +137,7 @@ impl DynamicCircularBuffer {
         if max == 0 {
             return Ok(PyList::empty(py));
         }
-        match slf.as_super().get().store.get_many(py, max, patience(slf.get().pop_timeout))? {
+        match slf.as_super().get().store().get_many(py, max, patience(slf.get().pop_timeout))? {
             Ok(items) => Ok(items),
             Err(BufferError::Empty) => Ok(PyList::empty(py)),
             Err(error) => Err(errors::to_python(py, &error)),
@@ -146,13 +146,13 @@ impl DynamicCircularBuffer {
 
     /// Tell whether there is no item now. Constant time; does not block.
     fn is_empty(slf: &Bound<'_, Self>) -> bool {
-        slf.as_super().get().store.buffer.is_empty()
+        slf.as_super().get().store().buffer.is_empty()
     }
 
     /// The capacity that the buffer never grows beyond (int).
     #[getter]
     fn max_capacity(slf: &Bound<'_, Self>) -> usize {
-        slf.as_super().get().store.buffer.max_capacity()
+        slf.as_super().get().store().buffer.max_capacity()
     }
 
     /// Look at the items, oldest first, as they stand at this moment: `iter(buffer)`. None is taken.
@@ -168,7 +168,7 @@ impl DynamicCircularBuffer {
     ///     >>> buffer.clear()
     ///     3
     fn clear(slf: &Bound<'_, Self>) -> PyResult<usize> {
-        Ok(slf.as_super().get().store.drain(slf.py())?.len())
+        Ok(slf.as_super().get().store().drain(slf.py())?.len())
     }
 
     /// Refuse items from now on and wake everybody who waits. What is inside can still be taken.
@@ -180,13 +180,13 @@ impl DynamicCircularBuffer {
     ///     Traceback (most recent call last):
     ///     elasticq.ShutDown: the buffer is closed
     fn close(slf: &Bound<'_, Self>) {
-        slf.as_super().get().store.close(slf.py());
+        slf.as_super().get().store().close(slf.py());
     }
 
     /// Whether the buffer was closed (bool).
     #[getter]
     fn is_closed(slf: &Bound<'_, Self>) -> bool {
-        slf.as_super().get().store.buffer.is_closed()
+        slf.as_super().get().store().buffer.is_closed()
     }
 }
 

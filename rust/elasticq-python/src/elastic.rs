@@ -7,6 +7,7 @@ use crate::items::Items;
 use crate::limits;
 use crate::moved::moved;
 use crate::numbers::{self, Patience};
+use crate::raw::detach::stop_at_the_end;
 use crate::raw::{Item, coroutine};
 use crate::stats::QueueStats;
 use crate::store::{self, Store, Waiting};
@@ -22,12 +23,25 @@ use pyo3::types::{PyIterator, PyList};
 #[pyclass(frozen, subclass, weakref, generic, module = "elasticq._core")]
 pub struct Elastic {
     // Boxed because the buffer keeps its parts on cache lines of their own, and Python aligns objects to 16 bytes only.
-    pub store: Box<Store>,
+    store: Box<Store>,
 }
 
 impl Elastic {
     pub fn new(py: Python<'_>, items: BufferResult<Items>) -> PyResult<Self> {
         Ok(Self { store: Box::new(Store::new(py, items)?) })
+    }
+
+    /// The buffer and who waits for it, in a thread that may run Python code then.
+    #[inline]
+    pub fn store(&self) -> &Store {
+        stop_at_the_end();
+        &self.store
+    }
+
+    /// The same for calls that run none, and return at once.
+    #[inline(always)]
+    pub fn store_plainly(&self) -> &Store {
+        &self.store
     }
 }
 
@@ -42,9 +56,9 @@ impl Elastic {
     /// Linear in the number of items, whose references are copied at once; later changes of the queue don't show. Safe
     /// from any thread and task. Does not block; in the queues without locks those who take wait meanwhile.
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
-        match moved!(slf, slf.get().store, "snapshot") {
+        match moved!(slf, slf.get().store(), "snapshot") {
             Some(items) => items?.try_iter(),
-            None => slf.get().store.snapshot(slf.py())?.try_iter(),
+            None => slf.get().store().snapshot(slf.py())?.try_iter(),
         }
     }
 
@@ -54,7 +68,7 @@ impl Elastic {
     fn capacity(slf: &Bound<'_, Self>) -> PyResult<usize> {
         let (.., capacity) = match counts(slf) {
             Some(counts) => counts?,
-            None => return Ok(slf.get().store.buffer.capacity()),
+            None => return Ok(slf.get().store().buffer.capacity()),
         };
         Ok(capacity)
     }
@@ -62,9 +76,9 @@ impl Elastic {
     /// Whether the queue was shut down (bool).
     #[getter]
     pub fn is_shutdown(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        match slf.get().store.moved.get(slf.py()) {
+        match slf.get().store().moved.get(slf.py()) {
             Some(standard) => standard.getattr(intern!(slf.py(), "is_shutdown"))?.is_truthy(),
-            None => Ok(slf.get().store.buffer.is_closed()),
+            None => Ok(slf.get().store().buffer.is_closed()),
         }
     }
 
@@ -82,8 +96,8 @@ impl Elastic {
     ///     >>> queue.peek(), len(queue)
     ///     (1, 1)
     fn peek(slf: &Bound<'_, Self>) -> PyResult<Item> {
-        let peeked = slf.get().store.peek(slf.py());
-        peeked.or_else(|error| instead(slf, &error, moved!(slf, slf.get().store, "peek")))
+        let peeked = slf.get().store().peek(slf.py());
+        peeked.or_else(|error| instead(slf, &error, moved!(slf, slf.get().store(), "peek")))
     }
 
     /// Take everything: a list, oldest first, which may be empty. The capacity returns to its minimum.
@@ -100,9 +114,9 @@ impl Elastic {
     ///     >>> queue.drain()
     ///     ['a', 'b', 'c']
     fn drain<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
-        match moved!(slf, slf.get().store, "drain") {
+        match moved!(slf, slf.get().store(), "drain") {
             Some(items) => Ok(items?.cast_into()?),
-            None => PyList::new(slf.py(), slf.get().store.drain(slf.py())?),
+            None => PyList::new(slf.py(), slf.get().store().drain(slf.py())?),
         }
     }
 
@@ -115,7 +129,7 @@ impl Elastic {
     ///     >>> stats.messages_enqueued, stats.current_size, stats.peak_size
     ///     (3, 3, 3)
     fn stats(slf: &Bound<'_, Self>) -> PyResult<QueueStats> {
-        let mut stats = slf.get().store.buffer.stats();
+        let mut stats = slf.get().store().buffer.stats();
         if let Some(counts) = counts(slf) {
             let (added, refused, size, capacity) = counts?;
             stats.messages_enqueued = added;
@@ -266,10 +280,10 @@ impl Elastic {
 
     /// Takes the oldest item, or gives `default` if there is none. Raises ShutDown at the end.
     fn _poll(slf: &Bound<'_, Self>, default: Item) -> PyResult<Item> {
-        match slf.get().store.take(slf.py()) {
+        match slf.get().store().take(slf.py()) {
             Ok(item) => Ok(item),
             Err(BufferError::Empty) => Ok(default),
-            Err(error) => instead(slf, &error, moved!(slf, slf.get().store, "poll", default)),
+            Err(error) => instead(slf, &error, moved!(slf, slf.get().store(), "poll", default)),
         }
     }
 
@@ -277,7 +291,7 @@ impl Elastic {
     /// for the room.
     fn _offer(slf: &Bound<'_, Self>, item: Item) -> PyResult<bool> {
         let py = slf.py();
-        let store = &slf.get().store;
+        let store = slf.get().store();
         let Err(rejected) = store.offer(py, item) else { return Ok(true) };
         if let Some(queue) = limits::limiting(slf) {
             let put = limits::offer(queue, rejected)?;
@@ -296,17 +310,17 @@ impl Elastic {
 
     /// Wakes up to `count` tasks that wait for an item.
     fn _wake_getters(&self, py: Python<'_>, count: usize) {
-        self.store.wake_tasks(py, Waiting::Item, count);
+        self.store().wake_tasks(py, Waiting::Item, count);
     }
 
     /// Wakes up to `count` tasks that wait for room.
     fn _wake_putters(&self, py: Python<'_>, count: usize) {
-        self.store.wake_tasks(py, Waiting::Room, count);
+        self.store().wake_tasks(py, Waiting::Room, count);
     }
 
     /// Wakes up to `count` tasks that wait until everything is done.
     fn _wake_joiners(&self, py: Python<'_>, count: usize) {
-        self.store.wake_tasks(py, Waiting::TasksDone, count);
+        self.store().wake_tasks(py, Waiting::TasksDone, count);
     }
 
     /// `aget` and `aput` for the views, whose errors are made from ours by `translate`.
@@ -338,16 +352,16 @@ impl Elastic {
     }
 
     fn __clear__(&self) {
-        self.store.clear_references();
+        self.store().clear_references();
     }
 }
 
 /// The number of items. Nothing is asked about moving while there are any.
 #[inline]
 pub fn len(slf: &Bound<'_, Elastic>) -> PyResult<usize> {
-    let len = slf.get().store.buffer.len();
+    let len = slf.get().store().buffer.len();
     if len == 0 {
-        if let Some(len) = moved!(slf, slf.get().store, "qsize") {
+        if let Some(len) = moved!(slf, slf.get().store(), "qsize") {
             return len?.extract();
         }
     }
@@ -356,7 +370,7 @@ pub fn len(slf: &Bound<'_, Elastic>) -> PyResult<usize> {
 
 /// Of a queue that has moved: items ever added, refused since, here now, and how many fit.
 fn counts(slf: &Bound<'_, Elastic>) -> Option<PyResult<(u64, u64, usize, usize)>> {
-    moved!(slf, slf.get().store, "counts").map(|counts| counts?.extract())
+    moved!(slf, slf.get().store(), "counts").map(|counts| counts?.extract())
 }
 
 /// What a queue that has moved gives instead of an error; the error, if it has not.
@@ -383,7 +397,7 @@ impl Consumer {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Item>> {
         let slf = self.queue.bind(py);
-        let store = &slf.get().store;
+        let store = slf.get().store();
         match store.get(py, Patience::Until(None))? {
             Ok(item) => Ok(Some(item)),
             Err(BufferError::Closed) => match moved!(slf, store, "get", true, py.None()) {

@@ -5,6 +5,7 @@
 //! while it compares, and loses the item that it was about to give when a comparison raises.
 
 use crate::raw::Item;
+use crate::raw::detach::stop_at_the_end;
 use pyo3::exceptions::{PyIndexError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -13,6 +14,7 @@ use pyo3::types::PyList;
 #[pyfunction]
 #[pyo3(name = "_heap_push")]
 pub fn push(heap: &Bound<'_, PyList>, item: &Bound<'_, PyAny>) -> PyResult<()> {
+    stop_at_the_end();
     let end = heap.len();
     let mut place = end;
     while place > 0 && item.lt(heap.get_item(parent(place))?)? {
@@ -32,6 +34,7 @@ pub fn push(heap: &Bound<'_, PyList>, item: &Bound<'_, PyAny>) -> PyResult<()> {
 #[pyfunction]
 #[pyo3(name = "_heap_pop")]
 pub fn pop(heap: &Bound<'_, PyList>) -> PyResult<Item> {
+    stop_at_the_end();
     let len = heap.len();
     let end = len.checked_sub(1).ok_or_else(|| PyIndexError::new_err("the heap is empty"))?;
     let (first, last) = (heap.get_item(0)?, heap.get_item(end)?);

@@ -96,7 +96,7 @@ pub fn weighted(
 #[cold]
 pub fn put(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience) -> PyResult<()> {
     let py = slf.py();
-    let store = &slf.as_super().get().store;
+    let store = slf.as_super().get().store();
     if let Some(weighted) = store.buffer.weighted() {
         let item = rejected.into_inner();
         let weight = weighted.weigh(item.bind(py))?;
@@ -129,7 +129,7 @@ pub fn put(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience)
 #[cold]
 fn put_instead(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience) -> PyResult<()> {
     let py = slf.py();
-    let store = &slf.as_super().get().store;
+    let store = slf.as_super().get().store();
     let (reason, item) = rejected.into_parts();
     if reason != BufferError::Closed || store.moved.get(py).is_none() {
         return Err(errors::to_python(py, &reason));
@@ -148,7 +148,7 @@ fn put_instead(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patie
 /// The queue, if it is for this file to say what becomes of items that its buffer refuses: they are weighed, or don't wait.
 pub fn limiting<'a, 'py>(queue: &'a Bound<'py, Elastic>) -> Option<&'a Bound<'py, Queue>> {
     let limited = queue.cast::<Queue>().ok()?;
-    let waits = matches!(limited.get().overflow(), Overflow::Block) && queue.get().store.buffer.weighted().is_none();
+    let waits = matches!(limited.get().overflow(), Overflow::Block) && queue.get().store().buffer.weighted().is_none();
     (!waits).then_some(limited)
 }
 
@@ -156,7 +156,7 @@ pub fn limiting<'a, 'py>(queue: &'a Bound<'py, Elastic>) -> Option<&'a Bound<'py
 #[cold]
 pub fn offer(slf: &Bound<'_, Queue>, rejected: Rejected<Item>) -> PyResult<Option<Put>> {
     let py = slf.py();
-    match (slf.get().overflow(), slf.as_super().get().store.buffer.weighted()) {
+    match (slf.get().overflow(), slf.as_super().get().store().buffer.weighted()) {
         (Overflow::Block, Some(weighted)) => {
             let item = rejected.into_inner();
             let weight = weighted.weigh(item.bind(py))?;
@@ -169,7 +169,7 @@ pub fn offer(slf: &Bound<'_, Queue>, rejected: Rejected<Item>) -> PyResult<Optio
 /// The same for a batch.
 pub fn offer_many(slf: &Bound<'_, Queue>, items: Vec<Item>) -> PyResult<Option<Put>> {
     let py = slf.py();
-    match (slf.get().overflow(), slf.as_super().get().store.buffer.weighted()) {
+    match (slf.get().overflow(), slf.as_super().get().store().buffer.weighted()) {
         (Overflow::Block, Some(weighted)) => {
             let weights = weighted.weigh_all(py, &items)?;
             Ok(Some(Put::new(items, weights)))
@@ -181,7 +181,7 @@ pub fn offer_many(slf: &Bound<'_, Queue>, items: Vec<Item>) -> PyResult<Option<P
 /// Adds all items of an iterable.
 pub fn put_many(slf: &Bound<'_, Queue>, iterable: &Bound<'_, PyAny>, patience: Patience) -> PyResult<()> {
     let py = slf.py();
-    let store = &slf.as_super().get().store;
+    let store = slf.as_super().get().store();
     if let Some(weighted) = store.buffer.weighted() {
         let items = collect(iterable)?;
         let weights = weighted.weigh_all(py, &items)?;
@@ -214,7 +214,7 @@ pub fn put_many(slf: &Bound<'_, Queue>, iterable: &Bound<'_, PyAny>, patience: P
 #[cold]
 fn put_many_instead(slf: &Bound<'_, Queue>, refused: Refused, patience: Patience) -> PyResult<()> {
     let py = slf.py();
-    let store = &slf.as_super().get().store;
+    let store = slf.as_super().get().store();
     if !refused.is_for_closing() || store.moved.get(py).is_none() {
         return Err(refused.into_exception(py));
     }
@@ -239,7 +239,7 @@ fn put_weighed(
     patience: Patience,
 ) -> Result<(), Refused> {
     let py = slf.py();
-    let store = &slf.as_super().get().store;
+    let store = slf.as_super().get().store();
     let count = items.len();
     match (slf.get().overflow(), patience) {
         (Overflow::Block, Patience::Until(_)) => Put::new(items, weights).wait(py, store, weighted, patience),

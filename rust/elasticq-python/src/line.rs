@@ -11,7 +11,6 @@
 //! wait, by a signal handler, finds itself forgotten and enters again.
 
 use crate::asyncio::Tasks;
-use crate::raw::detach::stopping_here;
 use elasticq::{Signal, forks};
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::PyTraverseError;
@@ -68,9 +67,7 @@ impl Who {
     fn can_come(&self, py: Python<'_>) -> PyResult<bool> {
         match self {
             Self::Thread(_) => Ok(true),
-            Self::Task { event_loop, .. } => {
-                stopping_here(|| event_loop.bind(py).call_method0("is_running")?.is_truthy())
-            }
+            Self::Task { event_loop, .. } => event_loop.bind(py).call_method0("is_running")?.is_truthy(),
         }
     }
 }

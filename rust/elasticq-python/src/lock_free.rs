@@ -58,7 +58,7 @@ queue!(LockFreeMPMCQueue, Mpmc, "A queue of many producers and many consumers, w
 queue!(LockFreeSPSCQueue, Spsc, "A queue of one producer and one consumer, without locks.");
 
 fn store<'a>(slf: &'a Bound<'_, LockFree>) -> &'a Store {
-    &slf.as_super().get().store
+    slf.as_super().get().store()
 }
 
 #[pymethods]

@@ -64,7 +64,7 @@ pub fn move_with<'a, 'py>(
     maxsize: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<&'a Bound<'py, PyAny>> {
     let py = slf.py();
-    let store = &slf.as_super().get().store;
+    let store = slf.as_super().get().store();
     if store.buffer.weighted().is_some() {
         return Err(not_with_weights(py, "the standard locks"));
     }
@@ -111,7 +111,7 @@ fn fill<'py>(slf: &Bound<'py, Queue>, standard: &Bound<'py, PyAny>, stage: &Atom
         return Err(raised);
     }
     // From here to the end no Python code runs, so that no signal and no collection comes in between.
-    let store = &slf.as_super().get().store;
+    let store = slf.as_super().get().store();
     let rest = store.buffer.close_and_drain();
     let unfinished = slf.get().hand_over(store.buffer.pushed());
     if !rest.items.is_empty() {

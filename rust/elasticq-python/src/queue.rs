@@ -573,7 +573,7 @@ impl Queue {
 
 #[inline(always)]
 fn store<'a>(slf: &'a Bound<'_, Queue>) -> &'a Store {
-    &slf.as_super().get().store
+    slf.as_super().get().store()
 }
 
 /// Whether a class overrides a method that the plain queue doesn't call.

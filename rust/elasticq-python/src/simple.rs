@@ -117,7 +117,7 @@ impl SimpleQueue {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let _ = (block, timeout);
-        let added = slf.as_super().get().store.put_many(slf.py(), items, Patience::None)?;
+        let added = slf.as_super().get().store().put_many(slf.py(), items, Patience::None)?;
         added.map_err(|refused| refused.into_exception(slf.py()))
     }
 
@@ -149,18 +149,18 @@ impl SimpleQueue {
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let max = n.map_or(Ok(usize::MAX), |n| numbers::count("n", n, 1))?;
-        let taken = slf.as_super().get().store.get_many(slf.py(), max, Patience::new(block, timeout)?)?;
+        let taken = slf.as_super().get().store().get_many(slf.py(), max, Patience::new(block, timeout)?)?;
         taken.map_err(|error| errors::to_python(slf.py(), &error))
     }
 
     /// Give the number of items now (int). Constant time; does not block.
     fn qsize(slf: &Bound<'_, Self>) -> usize {
-        slf.as_super().get().store.buffer.len()
+        slf.as_super().get().store().buffer.len()
     }
 
     /// Tell whether there is no item now. Constant time; does not block.
     fn empty(slf: &Bound<'_, Self>) -> bool {
-        slf.as_super().get().store.buffer.is_empty()
+        slf.as_super().get().store().buffer.is_empty()
     }
 
     /// Refuse items from now on and wake everybody who waits. What is inside can still be taken; after that, taking
@@ -173,7 +173,7 @@ impl SimpleQueue {
     ///     >>> list(queue.consume())
     ///     ['last']
     fn close(slf: &Bound<'_, Self>) {
-        slf.as_super().get().store.close(slf.py());
+        slf.as_super().get().store().close(slf.py());
     }
 
     /// A queue is always true, like `queue.SimpleQueue`.
@@ -186,20 +186,20 @@ impl SimpleQueue {
 fn put(slf: &Bound<'_, SimpleQueue>, item: Item) -> PyResult<()> {
     #[cold]
     fn refused(slf: &Bound<'_, SimpleQueue>, reason: &elasticq::BufferError) -> PyErr {
-        slf.as_super().get().store.buffer.refused(reason, 1);
+        slf.as_super().get().store().buffer.refused(reason, 1);
         errors::to_python(slf.py(), reason)
     }
-    slf.as_super().get().store.offer(slf.py(), item).map_err(|rejected| refused(slf, rejected.reason()))
+    slf.as_super().get().store().offer(slf.py(), item).map_err(|rejected| refused(slf, rejected.reason()))
 }
 
 #[inline(always)]
 fn get(slf: &Bound<'_, SimpleQueue>, patience: Patience) -> PyResult<Item> {
     #[cold]
     fn waiting(slf: &Bound<'_, SimpleQueue>, patience: Patience) -> PyResult<Item> {
-        let taken = slf.as_super().get().store.get(slf.py(), patience)?;
+        let taken = slf.as_super().get().store().get(slf.py(), patience)?;
         taken.map_err(|error| errors::to_python(slf.py(), &error))
     }
-    match slf.as_super().get().store.take(slf.py()) {
+    match slf.as_super().get().store().take(slf.py()) {
         Ok(item) => Ok(item),
         Err(_) => waiting(slf, patience),
     }

@@ -9,7 +9,7 @@ use crate::errors;
 use crate::items::{Items, settle};
 use crate::moved::Moved;
 use crate::numbers::Patience;
-use crate::raw::detach::detached;
+use crate::raw::detach::{detached, stop_at_the_end};
 use crate::raw::{Item, lists};
 use crate::waiting;
 use crate::weighted::Weighted;
@@ -526,6 +526,12 @@ impl Store {
     }
 }
 
+impl Drop for Store {
+    fn drop(&mut self) {
+        stop_at_the_end(); // dropping the items may run Python code
+    }
+}
+
 /// What is left of a `put_many` that was cut short.
 pub struct Refused {
     pub reason: BufferError,
@@ -584,5 +590,6 @@ pub fn retry<'a>(
 
 /// All items of an iterable.
 pub fn collect(iterable: &Bound<'_, PyAny>) -> PyResult<Vec<Item>> {
+    stop_at_the_end();
     iterable.try_iter()?.map(|item| item.map(Bound::unbind)).collect()
 }

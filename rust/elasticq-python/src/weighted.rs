@@ -7,7 +7,6 @@
 
 use crate::line::Line;
 use crate::raw::Item;
-use crate::raw::detach::stopping_here;
 use crate::raw::lock::RingLock;
 use elasticq::{BufferError, BufferResult, DynamicCircularBuffer, Rejected};
 use parking_lot::lock_api::Mutex;
@@ -78,8 +77,8 @@ impl Weighted {
     /// What an item weighs. This runs Python code, so it is asked once, before anything else.
     pub fn weigh(&self, item: &Bound<'_, PyAny>) -> PyResult<usize> {
         let py = item.py();
-        let Some(weigh) = &self.weigh else { return self.within_limit(stopping_here(|| item.len())?) };
-        let weight = stopping_here(|| weigh.bind(py).call1((item,)))?;
+        let Some(weigh) = &self.weigh else { return self.within_limit(item.len()?) };
+        let weight = weigh.bind(py).call1((item,))?;
         match weight.extract::<usize>() {
             Ok(weight) => self.within_limit(weight),
             Err(error) if !error.is_instance_of::<PyOverflowError>(py) => {

@@ -119,7 +119,7 @@ unsafe fn add(
     let object = unsafe { *arguments };
     // SAFETY: an object that the caller holds. The reference is counted before anybody else can see the item.
     let Some(item) = (unsafe { Bound::from_borrowed_ptr_or_opt(py, object) }) else { return ptr::null_mut() };
-    match queue.get().store.offer_plain(item.unbind()) {
+    match queue.get().store_plainly().offer_plain(item.unbind()) {
         Ok(()) => py.None().into_ptr(),
         Err(item) => {
             // SAFETY: the reference counted above; the caller holds another one, so nothing is freed.
@@ -207,7 +207,7 @@ fn later(py: Python<'_>, queue: Borrowed<'_, '_, Elastic>, item: Option<Item>) -
 
 #[inline(always)]
 fn taken(queue: Borrowed<'_, '_, Elastic>) -> *mut PyObject {
-    queue.get().store.take_plain().map_or(ptr::null_mut(), Item::into_ptr)
+    queue.get().store_plainly().take_plain().map_or(ptr::null_mut(), Item::into_ptr)
 }
 
 /// The attempt on the object whose method was called.

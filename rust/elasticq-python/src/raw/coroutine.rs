@@ -154,7 +154,7 @@ impl Contents {
     /// The quick way, after `begin`: null without an exception (it gave None) or with `StopIteration`. `None`: not this way.
     #[inline]
     fn attempt(&self, py: Python<'_>) -> Option<*mut PyObject> {
-        let store = &self.queue.get().store;
+        let store = self.queue.get().store_plainly();
         let Some(item) = self.item.take(py) else {
             return store.take_quickly().map(|item| stop_iteration(item.into_bound(py), Some(&self.stop)));
         };
@@ -170,7 +170,7 @@ impl Contents {
     /// Whether to look again in the next turn of the event loop before waiting (see `Operation`).
     #[inline]
     fn gives_way(&self, py: Python<'_>) -> bool {
-        let store = &self.queue.get().store;
+        let store = self.queue.get().store_plainly();
         let taking = self.item.pointer().is_null();
         let which = if taking { Waiting::Item } else { Waiting::Room };
         // Of the other buffers an attempt was not made yet.

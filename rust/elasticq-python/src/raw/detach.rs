@@ -1,22 +1,17 @@
-//! Letting go of the interpreter for a wait that may outlast it, as that of a daemon thread does.
+//! Letting go of the interpreter for a wait, and threads that are still there when it ends: daemon threads.
 //!
-//! Before Python 3.14 a thread that comes back while the interpreter is being finalized is ended by `pthread_exit`, which
-//! unwinds its stack; Rust frames that catch panics abort the process then. So the thread is stopped here for good,
-//! which is what Python 3.14 does itself and PyO3 in `Python::attach`.
+//! Before Python 3.14 a thread that asks for the interpreter while it is being finalized is ended by `pthread_exit`, which
+//! in glibc unwinds its stack. Rust frames can't survive that: those that catch panics abort the process, and others would
+//! drop references. It may happen wherever Python code is run, be it a comparison, an event loop or a `__del__`. So a
+//! thread is made to stop for good where it stands, before anything is unwound; which is what Python 3.14 does itself, and PyO3
+//! in `Python::attach`.
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub use glibc::stop_at_the_end;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use std::thread;
 
-/// Runs what may run Python code, and so may come to a point at which the interpreter takes this thread off.
-pub fn stopping_here<T>(run: impl FnOnce() -> T) -> T {
-    let stop = StopThisThread;
-    let result = run();
-    std::mem::forget(stop);
-    result
-}
-
-/// `Python::detach` that survives the interpreter. `wait` must touch nothing of Python.
+/// `Python::detach` without its demands on types. `wait` must touch nothing of Python.
 pub fn detached<T>(_: Python<'_>, wait: impl FnOnce() -> T) -> T {
     // SAFETY: attached.
     let _attach_again = Detached(unsafe { ffi::PyEval_SaveThread() });
@@ -27,23 +22,92 @@ struct Detached(*mut ffi::PyThreadState);
 
 impl Drop for Detached {
     fn drop(&mut self) {
-        unsafe extern "C-unwind" {
-            fn PyEval_RestoreThread(state: *mut ffi::PyThreadState);
-        }
-        let stop = StopThisThread;
         // SAFETY: the state that this thread was detached from.
-        unsafe { PyEval_RestoreThread(self.0) };
-        std::mem::forget(stop);
+        unsafe { ffi::PyEval_RestoreThread(self.0) };
     }
 }
 
-/// Dropped only by unwinding: that of `pthread_exit`, or of a panic, which may go on.
-struct StopThisThread;
+/// Elsewhere nothing is unwound.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+#[inline(always)]
+pub fn stop_at_the_end() {}
 
-impl Drop for StopThisThread {
-    fn drop(&mut self) {
-        while !thread::panicking() {
+/// A cleanup handler of glibc's older kind, a record in a list of the thread. Unwinding runs it when it leaves the frame
+/// that the record stands in, before anything of that frame is run; and it takes a record that stands in no frame to be in
+/// the innermost one (`FRAME_LEFT` in nptl/unwind.c). So the handler comes first of all.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod glibc {
+    use pyo3::ffi;
+    use std::ffi::{c_int, c_void};
+    use std::mem::MaybeUninit;
+    use std::{ptr, thread};
+
+    /// Makes this thread one that stops where it stands when the interpreter ends it. For the threads that come into this
+    /// module, unless they do nothing but what can't run Python code. Constant time, and next to nothing after the first time.
+    #[inline]
+    pub fn stop_at_the_end() {
+        thread_local! {
+            static HANDLER: Handler = Handler::new();
+        }
+        // Where the thread's own variables are gone already, it is about to end by itself.
+        let _ = HANDLER.try_with(|_| ());
+    }
+
+    /// On the heap, which is in no frame; the thread's own variables may stand in the same block as its stack.
+    struct Handler(Box<MaybeUninit<Record>>);
+
+    /// `struct _pthread_cleanup_buffer`.
+    #[repr(C)]
+    struct Record {
+        routine: unsafe extern "C" fn(*mut c_void),
+        argument: *mut c_void,
+        cancel_type: c_int,
+        previous: *mut Record,
+    }
+
+    unsafe extern "C" {
+        fn _pthread_cleanup_push(
+            record: *mut Record,
+            routine: unsafe extern "C" fn(*mut c_void),
+            argument: *mut c_void,
+        );
+        fn _pthread_cleanup_pop(record: *mut Record, run: c_int);
+        #[cfg(not(Py_3_13))]
+        fn _Py_IsFinalizing() -> c_int;
+    }
+
+    impl Handler {
+        #[cold]
+        fn new() -> Self {
+            let mut record = Box::new(MaybeUninit::uninit());
+            // SAFETY: the record stays where it is until it is taken off the list, by `drop` in the same thread.
+            unsafe { _pthread_cleanup_push(record.as_mut_ptr(), stop, ptr::null_mut()) };
+            Self(record)
+        }
+    }
+
+    impl Drop for Handler {
+        fn drop(&mut self) {
+            // SAFETY: pushed in this thread, which runs nothing else by now that might have pushed others.
+            unsafe { _pthread_cleanup_pop(self.0.as_mut_ptr(), 0) };
+        }
+    }
+
+    unsafe extern "C" fn stop(_: *mut c_void) {
+        while is_ending() {
             thread::park();
         }
+    }
+
+    /// Otherwise somebody else ends the thread, and knows why.
+    fn is_ending() -> bool {
+        #[cfg(not(Py_3_13))]
+        use _Py_IsFinalizing as is_finalizing;
+        #[cfg(Py_3_13)]
+        use ffi::Py_IsFinalizing as is_finalizing;
+        // SAFETY: may be asked at any time, by any thread.
+        let ending = unsafe { is_finalizing() } != 0;
+        // SAFETY: likewise.
+        ending || unsafe { ffi::Py_IsInitialized() } == 0
     }
 }
