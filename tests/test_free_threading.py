@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import itertools
 import random
@@ -333,3 +334,43 @@ def test_task_done_and_join_at_once(threads: Threads) -> None:
             threads.start(q.join)
         threads.join()
         assert q.unfinished_tasks == 0
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3], ids="each {}th is kept by its maker".format)
+def test_items_for_a_task_elsewhere_go_when_the_last_reference_goes(kept: int, threads: Threads) -> None:
+    """On free-threaded builds the queue's reference to them is counted in another way."""
+    count = 20_000
+    q: Queue[Message] = Queue(1000)
+    gone = [0, 0]  # by the maker's thread and by the taker's
+
+    class Told(Message):
+        __slots__ = ()
+
+        def __del__(self) -> None:
+            gone[threading.get_ident() == taker] += 1
+
+    taker = threading.get_ident()
+
+    def make() -> None:
+        mine = []
+        for number in range(count):
+            message = Told(0, number)
+            q.put(message)
+            if kept and number % kept == 0:
+                mine.append(message)
+        for message in mine:
+            assert message.intact()
+        q.shutdown()
+
+    async def take() -> int:
+        taken = 0
+        async for message in q:
+            assert message.intact()
+            taken += 1
+        return taken
+
+    threads.start(make)
+    assert asyncio.run(take()) == count
+    threads.join()
+    gc.collect()
+    assert sum(gone) == count

@@ -10,6 +10,7 @@ use crate::items::{Items, settle};
 use crate::moved::Moved;
 use crate::numbers::Patience;
 use crate::raw::detach::{detached, stop_at_the_end};
+use crate::raw::handover::Taker;
 use crate::raw::{Item, lists};
 use crate::waiting;
 use crate::weighted::Weighted;
@@ -27,6 +28,7 @@ pub struct Store {
     putters: Tasks,
     joiners: Tasks,
     pub moved: Moved,
+    pub taker: Taker,
 }
 
 /// What tasks wait for.
@@ -47,6 +49,7 @@ impl Store {
             putters: Tasks::default(),
             joiners: Tasks::default(),
             moved: Moved::default(),
+            taker: Taker::default(),
         })
     }
 

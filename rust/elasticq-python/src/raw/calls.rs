@@ -117,9 +117,10 @@ unsafe fn add(
     }
     // SAFETY: there is one.
     let object = unsafe { *arguments };
+    let store = queue.get().store_plainly();
     // SAFETY: an object that the caller holds. The reference is counted before anybody else can see the item.
-    let Some(item) = (unsafe { Bound::from_borrowed_ptr_or_opt(py, object) }) else { return ptr::null_mut() };
-    match queue.get().store_plainly().offer_plain(item.unbind()) {
+    let Some(item) = (unsafe { store.taker.reference(py, object) }) else { return ptr::null_mut() };
+    match store.offer_plain(item) {
         Ok(()) => py.None().into_ptr(),
         Err(item) => {
             // SAFETY: the reference counted above; the caller holds another one, so nothing is freed.

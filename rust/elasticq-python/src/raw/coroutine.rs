@@ -307,6 +307,10 @@ unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
     let contents = unsafe { &*place(object) };
     let begun = contents.begin();
     if let Some(stage) = begun {
+        if contents.item.pointer().is_null() {
+            // SAFETY: as above.
+            unsafe { contents.queue.get().store_plainly().taker.note(object) };
+        }
         if let Some(result) = contents.attempt(py) {
             return result;
         }

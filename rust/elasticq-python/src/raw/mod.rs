@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 pub mod calls;
 pub mod coroutine;
 pub mod detach;
+pub mod handover;
 pub mod interpreter;
 pub mod lists;
 pub mod lock;
