@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 #[cfg(Py_GIL_DISABLED)]
 mod free_threaded {
     use super::*;
+    use std::mem::offset_of;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// A shared reference, in the upper bits of the shared count; the others are flags.
@@ -34,9 +35,9 @@ mod free_threaded {
     /// A valid object.
     #[inline(always)]
     unsafe fn maker(object: *mut PyObject) -> usize {
+        let field = object.wrapping_byte_add(offset_of!(PyObject, ob_tid)).cast();
         // SAFETY: the caller's promise; the interpreter reads and writes this field atomically, too.
-        let field = unsafe { AtomicUsize::from_ptr(&raw mut (*object).ob_tid) };
-        field.load(Ordering::Relaxed)
+        unsafe { AtomicUsize::from_ptr(field) }.load(Ordering::Relaxed)
     }
 
     impl Taker {
@@ -82,7 +83,7 @@ pub use free_threaded::Taker;
 /// With a GIL there is one count.
 #[cfg(not(Py_GIL_DISABLED))]
 #[derive(Default)]
-pub struct Taker;
+pub struct Taker(());
 
 #[cfg(not(Py_GIL_DISABLED))]
 impl Taker {
