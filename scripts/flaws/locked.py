@@ -62,7 +62,7 @@ MUTANTS = [
     ),
     Mutant(
         "sleep-without-a-second-look",
-        "rust/elasticq/src/locked/timed.rs",
+        "rust/elasticq/src/wait/sleep.rs",
         """        let Some(mut waiter) = self.waiter.take() else {
             self.waiter = Some((self.register)());
             return Ok(());
@@ -82,7 +82,7 @@ MUTANTS = [
     Mutant(
         "bulk-counts-as-single",
         "rust/elasticq/src/wait.rs",
-        "let bulk = self.bulk.load(Ordering::SeqCst) != 0;",
+        "let bulk = crowd.bulk.load(Ordering::SeqCst) != 0;",
         "let bulk = false;",
         "loom::one_free_place_is_not_lost_on_a_producer_who_needs_two",
     ),

@@ -160,6 +160,7 @@ impl Config {
     }
 }
 
-fn check(holds: bool, field: &str, value: impl Display, rule: impl Display) -> BufferResult<()> {
+/// That a rule holds, or the error that names field, value and rule.
+pub(crate) fn check(holds: bool, field: &str, value: impl Display, rule: impl Display) -> BufferResult<()> {
     if holds { Ok(()) } else { Err(BufferError::InvalidConfiguration(format!("{field} = {value}: {rule}"))) }
 }

@@ -5,6 +5,7 @@
 //! - `LockFreeMPSCQueue` (feature `lock_free`): many producers and one consumer, without locks, as elastic.
 //! - `LockFreeMPMCQueue` (feature `lock_free`): the same for many consumers.
 //! - `LockFreeSPSCQueue` (feature `lock_free`): one producer and one consumer, the fastest.
+//! - `PriorityCircularBuffer` (feature `priority`): up to 64 levels around one lock, served by priority, and fairly if wanted.
 //!
 //! The queues without locks serve threads and tasks: `offer_within` and `dequeue_within` block, `send` and `recv` are futures
 //! of no runtime in particular, and cancelling one loses nothing.
@@ -46,6 +47,8 @@ mod ring;
 #[cfg(feature = "lock_free")]
 pub mod lock_free;
 mod locked;
+#[cfg(feature = "priority")]
+pub mod priority;
 
 pub use buffer::Buffer;
 pub use config::Config;

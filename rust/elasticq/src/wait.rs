@@ -20,9 +20,14 @@
 //! would be lost, and the list's own lock may have been held by one. So each process has a [`Crowd`] of its own, looked
 //! up only by who waits or wakes; see [`after_fork_in_child`].
 
+mod sleep;
+
 use crate::sync::{AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 use event_listener::{Event, EventListener, Listener};
+pub(crate) use sleep::Sleep;
+#[cfg(feature = "priority")]
+pub(crate) use sleep::complete;
 use std::fmt;
 use std::future::Future;
 use std::mem;
@@ -171,6 +176,12 @@ impl Signal {
     #[must_use]
     pub fn sleepers(&self) -> usize {
         self.sleepers.load(Ordering::SeqCst)
+    }
+
+    /// Whether one of those who wait may need more than what it is woken for.
+    #[cfg(feature = "priority")]
+    pub(crate) fn has_bulk_waiters(&self) -> bool {
+        self.crowd().bulk.load(Ordering::SeqCst) != 0
     }
 
     /// Sees to it that at least `count` sleepers are awake or on their way, those already woken included. `usize::MAX`

@@ -18,7 +18,7 @@ mod timed;
 use crate::buffer::Buffer;
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult, Rejected};
-use crate::ring::Ring;
+use crate::ring::{DefaultLock, Ring};
 use crate::stats::QueueStats;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::wait::Signal;
@@ -27,11 +27,6 @@ use parking_lot::lock_api::RawMutex;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-#[cfg(not(loom))]
-use crate::ring::PatientLock as DefaultLock;
-#[cfg(loom)] // where `sync` takes loom's lock, whatever this is
-use parking_lot::RawMutex as DefaultLock;
 
 /// A [`DynamicCircularBuffer`] shared between threads.
 pub type ThreadSafeDynamicCircularBuffer<T> = Arc<DynamicCircularBuffer<T>>;

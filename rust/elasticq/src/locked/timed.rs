@@ -1,12 +1,12 @@
 //! Waiting for an item or for room.
 //!
-//! Every wait follows the one order that misses no wake-up: try, register, try again, sleep (see `wait`).
+//! Every wait follows the one order that misses no wake-up: try, register, try again, sleep (see `wait::sleep`).
 
 use super::DynamicCircularBuffer;
 use crate::error::{BufferError, BufferResult, Rejected};
-use crate::wait::Waiter;
+use crate::wait::{Sleep, Waiter};
 use parking_lot::lock_api::RawMutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// Takes the oldest item, blocking up to `timeout` until there is one. A timeout too long for the clock waits for
@@ -135,30 +135,5 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
                 return Err(Rejected::new(reason, item));
             }
         }
-    }
-}
-
-/// What a blocked call does between two tries.
-struct Sleep<'a, F> {
-    register: F,
-    timeout: Duration,
-    /// When to give up; read from the clock only once there is something to wait for.
-    deadline: Option<Option<Instant>>,
-    waiter: Option<Waiter<'a>>,
-}
-
-impl<'a, F: Fn() -> Waiter<'a>> Sleep<'a, F> {
-    const fn new(register: F, timeout: Duration) -> Self {
-        Self { register, timeout, deadline: None, waiter: None }
-    }
-
-    /// Registers, so that the try which follows misses nothing, or, when it has registered before, sleeps.
-    fn before_the_next_try(&mut self) -> BufferResult<()> {
-        let Some(mut waiter) = self.waiter.take() else {
-            self.waiter = Some((self.register)());
-            return Ok(());
-        };
-        let deadline = *self.deadline.get_or_insert_with(|| Instant::now().checked_add(self.timeout));
-        if waiter.wait_until(deadline) { Ok(()) } else { Err(BufferError::Timeout(self.timeout)) }
     }
 }

@@ -10,16 +10,28 @@
 //!
 //! Growing and shrinking resize the circle in place where the allocator can, and move items in at most three slice
 //! copies. The counters are read off the positions: `tail` items were ever put in, `head` of them were taken again.
+//!
+//! `lane`: a ring that is one of several, and leaves its size to their owner. `lock`: the lock made for rings.
 
+#[cfg(feature = "priority")]
+mod lane;
 mod lock;
 mod span;
 
 use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult, Rejected};
+#[cfg(feature = "priority")]
+pub(crate) use lane::Lane;
 pub use lock::PatientLock;
 use span::Span;
 use std::mem::MaybeUninit;
+
+/// The lock of a buffer that names no other.
+#[cfg(not(loom))]
+pub(crate) use lock::PatientLock as DefaultLock;
+#[cfg(loom)] // where `sync` takes loom's lock, whatever this is
+pub(crate) use parking_lot::RawMutex as DefaultLock;
 
 // In this order the lock that stands before it, and all that a plain push or pop touches, share one cache line.
 #[repr(C)]
@@ -326,6 +338,12 @@ impl<T> Taken<T> {
 
     pub(crate) fn into_vec(self) -> Vec<T> {
         self.0.into_vec()
+    }
+
+    /// Moves the oldest `count` items (at most as many as there are) to the end of `items`, which has the room.
+    #[cfg(feature = "priority")]
+    pub(crate) fn pop_into_vec(&mut self, items: &mut Vec<T>, count: usize) {
+        self.0.pop_into_vec(items, count);
     }
 }
 

@@ -1,0 +1,244 @@
+//! Building blocks for layers that wait, convert or collect garbage in a way of their own, as `locked::blocks` has them for
+//! the buffer without levels.
+//!
+//! None of them waits, and none counts what it refuses: whoever tries again says at the end what was refused, with
+//! [`note_refused`](PriorityCircularBuffer::note_refused). Closures run **under the lock**: they must be short and must
+//! not touch the buffer.
+
+use super::{PriorityCircularBuffer, nothing_in};
+use crate::error::{BufferError, BufferResult, Rejected};
+use crate::sync::Ordering;
+use parking_lot::lock_api::RawMutex;
+use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
+use std::vec;
+
+impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
+    /// [`offer_with_priority`](Self::offer_with_priority) for callers who will try again: a refusal is not counted.
+    ///
+    /// # Errors
+    /// As [`offer_with_priority`](Self::offer_with_priority).
+    #[inline]
+    pub fn offer_again(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
+        self.put(item, priority)
+    }
+
+    /// Adds `item` only where that is plain sailing: the lock is free, its level has room as it is, nobody waits, no times are kept,
+    /// and `may`, which is asked **under the lock**, says yes. Otherwise nothing has happened and the item comes back; it may
+    /// still go in by [`offer_again`](Self::offer_again).
+    ///
+    /// Never blocks, allocates or wakes anybody; does not panic unless `may` does.
+    ///
+    /// # Errors
+    /// The item, where more would have to be done or asked.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// assert_eq!(buffer.offer_plain('a', 2, || true), Err('a')); // the level has no memory yet
+    /// buffer.push_with_priority('a', 2)?;
+    /// assert_eq!(buffer.offer_plain('b', 2, || true), Ok(()));
+    /// assert_eq!(buffer.offer_plain('c', 2, || false), Err('c'));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    #[inline(always)]
+    pub fn offer_plain(&self, item: T, priority: usize, may: impl FnOnce() -> bool) -> Result<(), T> {
+        let Some(mut levels) = self.levels.try_lock() else { return Err(item) };
+        if !may() {
+            return Err(item);
+        }
+        levels.push_plain(item, priority)
+    }
+
+    /// Takes the next item only where that is plain sailing: as [`offer_plain`](Self::offer_plain), with nothing that
+    /// would shrink after. `None` otherwise, also where there is no item; [`try_pop`](Self::try_pop) then tells.
+    ///
+    /// Never blocks, frees memory or wakes anybody; does not panic unless `may` does.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.push_batch_with_priority(vec![1, 2], 0)?;
+    /// assert_eq!(buffer.take_plain(|| true), Some(1));
+    /// assert_eq!(buffer.take_plain(|| false), None);
+    /// assert_eq!(buffer.try_pop(), Ok(2));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    #[inline(always)]
+    pub fn take_plain(&self, may: impl FnOnce() -> bool) -> Option<T> {
+        let mut levels = self.levels.try_lock()?;
+        if !may() {
+            return None;
+        }
+        levels.pop_plain()
+    }
+
+    /// [`offer_batch_with_priority`](Self::offer_batch_with_priority) for callers who will try again: a refusal is not counted.
+    ///
+    /// # Errors
+    /// As [`offer_batch_with_priority`](Self::offer_batch_with_priority).
+    pub fn offer_batch_again(&self, items: Vec<T>, priority: usize) -> Result<(), Rejected<Vec<T>>> {
+        self.put_all(items, priority)
+    }
+
+    /// Adds as many of `items`, from the front, as there is room for; gives their number. 0: there is no room.
+    ///
+    /// # Errors
+    /// - `InvalidOperation`: there is no such level.
+    /// - `ResizeError`: there is no memory to grow; none was added.
+    /// - `Closed`: the buffer was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default().with_max_capacity_at_priority(0, 2))?;
+    /// let mut items = vec![1, 2, 3].into_iter();
+    /// assert_eq!(buffer.offer_some(&mut items, 0), Ok(2));
+    /// assert_eq!(items.as_slice(), [3]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn offer_some(&self, items: &mut vec::IntoIter<T>, priority: usize) -> BufferResult<usize> {
+        let mut levels = self.levels.lock();
+        levels.level(priority)?;
+        if levels.is_sealed() {
+            return Err(BufferError::Closed);
+        }
+        let at_level = levels.lane(priority).map_or(0, |lane| lane.most() - lane.len());
+        let count = items.len().min(at_level).min(levels.max_capacity() - levels.len());
+        levels.push_from(count, items, priority)?;
+        if count > 0 {
+            self.wake_after_adding(levels, count);
+        }
+        Ok(count)
+    }
+
+    /// Adds `count` items made by `make(0)`, `make(1)`, ... **under the lock**, or none.
+    ///
+    /// For callers whose items come out of a cheap conversion; `make` must not touch this buffer. When `make` panics,
+    /// what it has made until then is in the buffer and nobody was woken for it.
+    ///
+    /// # Errors
+    /// As [`offer_batch_with_priority`](Self::offer_batch_with_priority); `make` was not called then.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.offer_with(3, 2, |n| n * n)?;
+    /// assert_eq!(buffer.drain(), [0, 1, 4]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn offer_with(&self, count: usize, priority: usize, make: impl FnMut(usize) -> T) -> BufferResult<()> {
+        let mut levels = self.levels.lock();
+        levels.push_from(count, &mut (0..count).map(make), priority)?;
+        self.wake_after_adding(levels, count);
+        Ok(())
+    }
+
+    /// Counts `items` as refused at a level in [`stats`](Self::stats); nothing, if there is no such level.
+    #[cold]
+    pub fn note_refused(&self, items: usize, priority: usize) {
+        if let Some(refused) = self.refused.get(priority) {
+            refused.fetch_add(items as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Moves the next items into `target`, as many as there are and fit, without waiting; gives their number. The
+    /// first so many places of `target` are initialised then, the rest is untouched.
+    ///
+    /// For callers that have the memory already; [`pop_batch`](Self::pop_batch) makes a vector.
+    ///
+    /// # Errors
+    /// `Closed`: there is nothing, and the buffer was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    /// use std::mem::MaybeUninit;
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.push_batch_with_priority(vec![1, 2, 3], 0)?;
+    /// let mut target = [const { MaybeUninit::<i32>::uninit() }; 8];
+    /// assert_eq!(buffer.pop_into(&mut target)?, 3);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn pop_into(&self, target: &mut [MaybeUninit<T>]) -> BufferResult<usize> {
+        let mut levels = self.levels.lock();
+        let count = levels.pop_into(target);
+        if count > 0 {
+            self.wake_after_taking(levels, count);
+        } else if levels.is_sealed() && !target.is_empty() {
+            return Err(BufferError::Closed);
+        }
+        Ok(count)
+    }
+
+    /// What `look` makes of each item, of one moment, in the order in which [`pop`](Self::pop) would take them. `look` runs **under the
+    /// lock**: it must be short and must not touch this buffer.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.push_with_priority("three".to_string(), 0)?;
+    /// buffer.push_with_priority("one".to_string(), 1)?;
+    /// assert_eq!(buffer.iter_with(String::len), [3, 5]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn iter_with<U>(&self, mut look: impl FnMut(&T) -> U) -> Vec<U> {
+        // Declared before the guard, so that a panic in `look` drops the clones only after the lock.
+        let mut seen = Vec::new();
+        let levels = self.levels.lock();
+        seen.reserve_exact(levels.len());
+        let _: ControlFlow<()> = levels.visit(|item| {
+            seen.push(look(item));
+            ControlFlow::Continue(())
+        });
+        drop(levels);
+        seen
+    }
+
+    /// What `look` makes of the item that [`pop`](Self::pop) would take now, **under the lock**.
+    ///
+    /// # Errors
+    /// As [`try_pop`](Self::try_pop).
+    pub fn peek_with<U>(&self, look: impl FnOnce(&T) -> U) -> BufferResult<U> {
+        let levels = self.levels.lock();
+        let mut look = Some(look);
+        let seen =
+            levels.visit(|item| look.take().map_or(ControlFlow::Continue(()), |look| ControlFlow::Break(look(item))));
+        seen.break_value().ok_or_else(|| nothing_in(&levels))
+    }
+
+    /// Shows every item to `visit`, in the order in which [`pop`](Self::pop) would take them and **under the lock**, until it breaks; shows
+    /// none if the lock is taken at the moment. For garbage collectors, which must not block.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.push_batch_with_priority(vec![1, 2, 3], 0)?;
+    /// let found = buffer.try_visit(|&n| if n == 2 { ControlFlow::Break(n) } else { ControlFlow::Continue(()) });
+    /// assert_eq!(found, ControlFlow::Break(2));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn try_visit<B>(&self, visit: impl FnMut(&T) -> ControlFlow<B>) -> ControlFlow<B> {
+        let Some(levels) = self.levels.try_lock() else { return ControlFlow::Continue(()) };
+        levels.visit(visit)
+    }
+
+    /// Items ever accepted. Linear in the number of levels; takes the lock.
+    #[must_use]
+    pub fn pushed(&self) -> u64 {
+        self.levels.lock().lanes().map(|lane| lane.pushed()).sum()
+    }
+}

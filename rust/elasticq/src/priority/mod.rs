@@ -1,0 +1,543 @@
+//! Buffers with levels: [`PriorityCircularBuffer`] and its settings. Feature `priority`.
+//!
+//! `PriorityCircularBuffer<T>` = a lock around `Levels` (a ring per level, and a bit per level that has items) + a [`Signal`] for "not
+//! empty" and one or more for "not full".
+//!
+//! Which level is next, and the proof of how long an item can wait, stand in `order`; where the items are and what they cost in
+//! `levels`; how long each has waited in `ages`.
+//!
+//! # Waiting
+//! As in `locked`: every change is made under the lock, and whoever makes one while the levels are watched looks for sleepers and
+//! wakes them after unlocking. A waiter registers with its signal first, then has the levels watched, then looks.
+//!
+//! Producers that wait for room at different levels are not alike, if levels have limits of their own: a place at one level is
+//! nothing to who waits for one at another. So each level has a signal then, and **whoever changes something** (takes, adds, or
+//! stops waiting) **wakes who can go on at the highest level where somebody can**. One who is woken goes on and in turn wakes the
+//! next, or finds that somebody was faster, who has looked for the next after that. One who stops waiting without having gone on
+//! looks as well (`Leaving`), since the wake-up that he had may have been meant for any level. Where a signal has one who waits for several
+//! places, all who wait at it are woken, and those of the next level that can go on, too: what is too little for him is enough for
+//! others.
+//!
+//! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `timed`: waiting. `blocks`: parts for
+//! layers above.
+
+mod ages;
+mod batch;
+mod blocks;
+mod config;
+mod levels;
+mod order;
+mod stats;
+mod timed;
+mod wake;
+
+use crate::buffer::Buffer;
+use crate::error::{BufferError, BufferResult, Rejected};
+use crate::ring::DefaultLock;
+use crate::stats::QueueStats;
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::wait::Signal;
+use ages::Monotonic;
+pub use config::PriorityConfig;
+use crossbeam_utils::CachePadded;
+use levels::Levels;
+use parking_lot::lock_api::RawMutex;
+pub use stats::PriorityStats;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A [`PriorityCircularBuffer`] shared between threads.
+pub type ThreadSafePriorityCircularBuffer<T> = Arc<PriorityCircularBuffer<T>>;
+
+/// A buffer that serves items of higher priority first, for any number of producers and consumers.
+///
+/// Priorities are levels, from 0, which is served last, to [`priority_levels`](Self::priority_levels)` - 1`, of which there are up to 64;
+/// the qualities of service of MQTT are three of them. Within a level items keep their order. One lock guards all levels: a
+/// [`PatientLock`](crate::PatientLock) unless `L` says otherwise. Every method takes `&self`, is safe from any thread and linearizable:
+/// it takes effect at one moment while the lock is held. No method but those that say so blocks, except for the lock.
+///
+/// **Fairness.** With [`fair_queuing`](PriorityConfig::fair_queuing) (the default) the highest level that has items is served, until
+/// `m` = [`max_consecutive_per_priority`](PriorityConfig::max_consecutive_per_priority) items have gone before others that waited at lower
+/// levels. Then one of the levels passed over has its turn, each time another one: the next below, and after the lowest the highest
+/// of them again. So with `L` levels, a level that has items is served at least once in any **`(L - 1)(m + 1)`** pops in a row, and
+/// an item that finds `k` others before it at its level sees **at most `(k + 1)((L - 1)(m + 1) - 1)`** items of other levels go before it,
+/// whatever comes later. With 3 levels and `m = 5`, at most 11 go before one that is the first at its level. Without fairness a lower
+/// level is served only while all higher ones are empty, and may wait for ever.
+///
+/// **Ageing.** With [`max_wait`](PriorityConfig::max_wait) an item that has waited that long goes before all that have waited less,
+/// whatever their levels. Finding it may look at the oldest item of each level that has items.
+///
+/// **Capacity.** The limits of the base [`Config`](crate::Config) hold for all levels together: the capacity grows by `growth_factor` when that many
+/// items are there, to exactly `max_capacity` at most, and shrinks back. A level may have a
+/// [limit of its own](PriorityConfig::max_capacity_at_priority); one that is full never keeps another from going on, nor those who
+/// wait for room at another. Memory is taken when items come: a level has none before its first, so 64 levels cost no more than
+/// 3. There are never more slots than four times the capacity and 16 per level.
+///
+/// **Waiting.** [`push`](Self::push) and [`pop`](Self::pop) and their batches answer at once, unless `push_timeout` or `pop_timeout`
+/// of the base configuration is set; then they block up to that long. [`offer_within`](Self::offer_within) and [`pop_within`](Self::pop_within)
+/// wait as long as they are told; [`send`](Self::send) and [`recv`](Self::recv) wait as tasks of any runtime.
+///
+/// **Cost.** Single items: constant time, whatever the number of levels (amortised where a ring is resized). Batches: one lock, and
+/// slice copies for each stretch of a level.
+///
+/// # Examples
+/// The qualities of service of MQTT:
+/// ```
+/// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+/// use elasticq::BufferError;
+///
+/// fn main() -> Result<(), BufferError> {
+///     // Create a priority queue with 3 levels (matching MQTT QoS 0, 1, 2)
+///     let config = PriorityConfig::default()
+///         .with_priority_levels(3)
+///         .with_fair_queuing(true) // Prevent low-priority starvation
+///         .with_max_consecutive_per_priority(5); // Process max 5 messages per priority before switching
+///
+///     let queue = PriorityCircularBuffer::<String>::new(config)?;
+///
+///     // Push messages with different priorities
+///     queue.push_with_priority("QoS 0 message".to_string(), 0)?; // Low priority
+///     queue.push_with_priority("QoS 1 message".to_string(), 1)?; // Medium priority
+///     queue.push_with_priority("QoS 2 message".to_string(), 2)?; // High priority (exactly once)
+///
+///     // Pop returns highest priority first
+///     assert_eq!(queue.pop()?, "QoS 2 message".to_string());
+///     assert_eq!(queue.pop()?, "QoS 1 message".to_string());
+///     assert_eq!(queue.pop()?, "QoS 0 message".to_string());
+///
+///     // Check per-priority statistics
+///     let stats = queue.stats();
+///     println!("Priority stats: {:?}", stats);
+///     Ok(())
+/// }
+/// ```
+pub struct PriorityCircularBuffer<T, L: RawMutex = DefaultLock> {
+    levels: CachePadded<Mutex<L, Levels<T>>>,
+    not_empty: Signal,
+    /// One for all levels, or one for each, by rank, where levels have limits of their own.
+    not_full: Box<[Signal]>,
+    /// By priority.
+    refused: Box<[AtomicU64]>,
+    middle: usize,
+    push_timeout: Option<Duration>,
+    pop_timeout: Option<Duration>,
+}
+
+type Guard<'a, T, L> = MutexGuard<'a, L, Levels<T>>;
+
+impl<T> PriorityCircularBuffer<T> {
+    /// Makes an empty buffer. Memory for items is taken when they come.
+    ///
+    /// # Errors
+    /// `InvalidConfiguration`, naming the field, its value and the rule.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::<u64>::new(PriorityConfig::default())?;
+    /// assert_eq!((buffer.priority_levels(), buffer.capacity()), (3, 1024));
+    /// assert!(PriorityCircularBuffer::<u64>::new(PriorityConfig::default().with_priority_levels(0)).is_err());
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn new(config: PriorityConfig) -> BufferResult<Self> {
+        Self::with_lock(config)
+    }
+}
+
+impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
+    /// [`new`](PriorityCircularBuffer::new) with a lock of another kind: any [`lock_api::RawMutex`](RawMutex).
+    ///
+    /// Worth it only where less than a full lock does, say because another lock is held anyway.
+    ///
+    /// # Errors
+    /// As [`new`](PriorityCircularBuffer::new).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::<u64, parking_lot::RawFairMutex>::with_lock(PriorityConfig::default())?;
+    /// buffer.push(1)?;
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn with_lock(config: PriorityConfig) -> BufferResult<Self> {
+        let levels = Levels::new(&config, Monotonic::new())?;
+        let count = config.priority_levels;
+        let signals = if config.max_capacity_at_priority.is_empty() { 1 } else { count };
+        Ok(Self {
+            levels: CachePadded::new(Mutex::new(levels)),
+            not_empty: Signal::new(),
+            not_full: (0..signals).map(|_| Signal::new()).collect(),
+            refused: (0..count).map(|_| AtomicU64::new(0)).collect(),
+            middle: count / 2,
+            push_timeout: config.base.push_timeout,
+            pop_timeout: config.base.pop_timeout,
+        })
+    }
+
+    /// [`push_with_priority`](Self::push_with_priority) at the middle level, `priority_levels / 2`.
+    ///
+    /// # Errors
+    /// As [`push_with_priority`](Self::push_with_priority).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.push("in the middle")?;
+    /// assert_eq!(buffer.len_at_priority(1), 1);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    #[inline(always)]
+    pub fn push(&self, item: T) -> BufferResult<()> {
+        self.push_with_priority(item, self.middle)
+    }
+
+    /// Adds `item` at the end of the level of `priority`; blocks up to `push_timeout` for room if that is set.
+    ///
+    /// The item is dropped when it is refused; [`offer_with_priority`](Self::offer_with_priority) hands it back.
+    ///
+    /// # Errors
+    /// - `InvalidOperation`: there is no such level; the text names the range.
+    /// - `MaxCapacityReached(n)`: there is no room: `max_capacity` items in the buffer, or as many as its level may hold.
+    /// - `Timeout(push_timeout)`: it waited in vain.
+    /// - `ResizeError`: there is no memory to grow.
+    /// - `Closed`: the buffer was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.push_with_priority("hello", 2)?;
+    /// let error = buffer.push_with_priority("hello", 3).unwrap_err();
+    /// assert_eq!(error.to_string(), "invalid operation: priority = 3: must be from 0 to 2");
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    #[inline(always)]
+    pub fn push_with_priority(&self, item: T, priority: usize) -> BufferResult<()> {
+        let mut levels = self.levels.lock();
+        if let Err(item) = levels.push_plain(item, priority) {
+            return self.push_with_care(levels, item, priority);
+        }
+        drop(levels); // by hand, as in `try_pop`
+        Ok(())
+    }
+
+    /// [`offer_with_priority`](Self::offer_with_priority) at the middle level.
+    ///
+    /// # Errors
+    /// As [`offer_with_priority`](Self::offer_with_priority).
+    #[inline(always)]
+    pub fn offer(&self, item: T) -> Result<(), Rejected<T>> {
+        self.offer_with_priority(item, self.middle)
+    }
+
+    /// Adds `item` at the end of the level of `priority` without ever waiting for room.
+    ///
+    /// # Errors
+    /// As [`push_with_priority`](Self::push_with_priority) without `Timeout`; the [`Rejected`] holds the item.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.close();
+    /// let rejected = buffer.offer_with_priority(7, 2).unwrap_err();
+    /// assert_eq!(rejected.into_inner(), 7);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    #[inline(always)]
+    pub fn offer_with_priority(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
+        self.put(item, priority).inspect_err(|_| self.note_refused(1, priority))
+    }
+
+    /// Takes the next item: the oldest of the level whose turn it is. Blocks up to `pop_timeout` for one if that is set.
+    ///
+    /// # Errors
+    /// - `Empty`: there is none.
+    /// - `Timeout(pop_timeout)`: it waited in vain.
+    /// - `Closed`: there is none, and the buffer was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::BufferError;
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.push_with_priority("later", 0)?;
+    /// buffer.push_with_priority("first", 2)?;
+    /// assert_eq!(buffer.pop(), Ok("first"));
+    /// assert_eq!(buffer.pop(), Ok("later"));
+    /// assert_eq!(buffer.pop(), Err(BufferError::Empty));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    #[inline(always)]
+    pub fn pop(&self) -> BufferResult<T> {
+        let mut levels = self.levels.lock();
+        let Some(item) = levels.pop_plain() else { return self.pop_with_care(levels) };
+        drop(levels); // by hand, as in `try_pop`
+        Ok(item)
+    }
+
+    /// Takes the next item without ever waiting for one.
+    ///
+    /// # Errors
+    /// `Empty`, or `Closed` when the buffer is empty and was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::BufferError;
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::<u8>::new(PriorityConfig::default())?;
+    /// assert_eq!(buffer.try_pop(), Err(BufferError::Empty));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_pop(&self) -> BufferResult<T> {
+        let mut levels = self.levels.lock();
+        let Some(item) = levels.pop_plain() else { return self.take_with_care(levels) };
+        // Unlocked by hand, so that the result need not be in memory before the unlocking (a reload would stall on it).
+        drop(levels);
+        Ok(item)
+    }
+
+    /// Takes the oldest item of the level of `priority`, whoever's turn it is, without ever waiting. The turns of [`pop`](Self::pop) do not
+    /// count it.
+    ///
+    /// # Errors
+    /// - `InvalidOperation`: there is no such level; the text names the range.
+    /// - `Empty`: the level is empty.
+    /// - `Closed`: it is, and the buffer was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::BufferError;
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.push_with_priority("low", 0)?;
+    /// buffer.push_with_priority("high", 2)?;
+    /// assert_eq!(buffer.pop_from_priority(0), Ok("low"));
+    /// assert_eq!(buffer.pop_from_priority(0), Err(BufferError::Empty));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub fn pop_from_priority(&self, priority: usize) -> BufferResult<T> {
+        let mut levels = self.levels.lock();
+        let Some(item) = levels.pop_from(priority)? else { return Err(nothing_in(&levels)) };
+        self.wake_after_taking(levels, 1);
+        Ok(item)
+    }
+
+    /// How many levels there are: priorities go from 0 to one less. Constant time.
+    #[must_use]
+    pub const fn priority_levels(&self) -> usize {
+        self.refused.len()
+    }
+
+    /// Items in the buffer now. Constant time; takes the lock.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.levels.lock().len()
+    }
+
+    /// Items at the level of `priority` now; 0 if there is no such level. Constant time; takes the lock.
+    #[must_use]
+    pub fn len_at_priority(&self, priority: usize) -> usize {
+        self.levels.lock().lane(priority).map_or(0, |lane| lane.len())
+    }
+
+    /// Whether the buffer holds nothing now. Constant time; takes the lock.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The logical capacity now, of all levels together. Constant time; takes the lock.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.levels.lock().capacity()
+    }
+
+    /// How many items fit at the level of `priority` before it needs more memory: 0 before the first item, and if there is no such
+    /// level. Constant time; takes the lock.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.push_batch_with_priority(vec![0_u8; 100], 2)?;
+    /// assert_eq!([0, 1, 2].map(|priority| buffer.capacity_at_priority(priority)), [0, 0, 128]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    #[must_use]
+    pub fn capacity_at_priority(&self, priority: usize) -> usize {
+        self.levels.lock().lane(priority).map_or(0, |lane| lane.limit())
+    }
+
+    /// The capacity that it never grows beyond, in items. Constant time; takes the lock.
+    #[must_use]
+    pub fn max_capacity(&self) -> usize {
+        self.levels.lock().max_capacity()
+    }
+
+    /// Counters and lengths of each level, all of the same moment. Linear in the number of levels; takes the lock.
+    #[must_use]
+    pub fn stats(&self) -> PriorityStats {
+        let refused: Vec<_> = self.refused.iter().map(|refused| refused.load(Ordering::Relaxed)).collect();
+        let levels = self.levels.lock();
+        let pushed: Vec<_> = levels.lanes().map(|lane| lane.pushed()).collect();
+        let popped: Vec<_> = levels.lanes().map(|lane| lane.popped()).collect();
+        PriorityStats {
+            total_pushed: pushed.iter().sum(),
+            total_popped: popped.iter().sum(),
+            total_refused: refused.iter().sum(),
+            pushed_per_priority: pushed,
+            popped_per_priority: popped,
+            refused_per_priority: refused,
+            len_per_priority: levels.lanes().map(|lane| lane.len()).collect(),
+            oldest_per_priority: levels.oldest(),
+        }
+    }
+
+    /// Refuses all pushes from now on and wakes everybody who waits. What is inside can still be taken; after that,
+    /// taking is `Closed` too. Closing twice does nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::BufferError;
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.push(1)?;
+    /// buffer.close();
+    /// assert_eq!(buffer.push(2), Err(BufferError::Closed));
+    /// assert_eq!(buffer.pop(), Ok(1));
+    /// assert_eq!(buffer.pop(), Err(BufferError::Closed));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub fn close(&self) {
+        self.levels.lock().seal();
+        self.not_empty.wake(usize::MAX);
+        self.not_full.iter().for_each(|signal| signal.wake(usize::MAX));
+    }
+
+    /// Whether the buffer was closed. Takes the lock.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.levels.lock().is_sealed()
+    }
+
+    /// One attempt to add one item.
+    #[inline(always)]
+    fn put(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
+        let mut levels = self.levels.lock();
+        if let Err(item) = levels.push_plain(item, priority) {
+            return self.put_with_care(levels, item, priority);
+        }
+        drop(levels); // by hand, as in `try_pop`
+        Ok(())
+    }
+
+    #[cold]
+    fn push_with_care(&self, levels: Guard<'_, T, L>, item: T, priority: usize) -> BufferResult<()> {
+        let rejected = match self.put_with_care(levels, item, priority) {
+            Ok(()) => return Ok(()),
+            Err(rejected) => rejected,
+        };
+        if let Some(timeout) = self.push_timeout {
+            if rejected.reason().is_capacity_error() {
+                return Ok(self.offer_with_priority_within(rejected.into_inner(), priority, timeout)?);
+            }
+        }
+        self.note_refused(1, priority);
+        Err(rejected.into())
+    }
+
+    #[cold]
+    fn pop_with_care(&self, levels: Guard<'_, T, L>) -> BufferResult<T> {
+        match (self.take_with_care(levels), self.pop_timeout) {
+            (Err(BufferError::Empty), Some(timeout)) => self.pop_within(timeout),
+            (settled, _) => settled,
+        }
+    }
+
+    #[cold]
+    fn put_with_care(&self, mut levels: Guard<'_, T, L>, item: T, priority: usize) -> Result<(), Rejected<T>> {
+        levels.push(item, priority)?;
+        self.wake_after_adding(levels, 1);
+        Ok(())
+    }
+
+    #[cold]
+    fn take_with_care(&self, mut levels: Guard<'_, T, L>) -> BufferResult<T> {
+        let Some(item) = levels.pop() else { return Err(nothing_in(&levels)) };
+        self.wake_after_taking(levels, 1);
+        Ok(item)
+    }
+}
+
+/// Why there is nothing to take.
+const fn nothing_in<T>(levels: &Levels<T>) -> BufferError {
+    if levels.is_sealed() { BufferError::Closed } else { BufferError::Empty }
+}
+
+/// What is pushed goes to the middle level.
+impl<T, L: RawMutex> Buffer<T> for PriorityCircularBuffer<T, L> {
+    fn push(&self, item: T) -> BufferResult<()> {
+        self.push(item)
+    }
+    fn offer(&self, item: T) -> Result<(), Rejected<T>> {
+        self.offer(item)
+    }
+    fn push_batch(&self, items: Vec<T>) -> BufferResult<()> {
+        self.push_batch(items)
+    }
+    fn pop(&self) -> BufferResult<T> {
+        self.pop()
+    }
+    fn try_pop(&self) -> BufferResult<T> {
+        self.try_pop()
+    }
+    fn pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        self.pop_batch(max_items)
+    }
+    fn len(&self) -> usize {
+        self.len()
+    }
+    fn capacity(&self) -> usize {
+        self.capacity()
+    }
+    fn close(&self) {
+        self.close();
+    }
+    fn is_closed(&self) -> bool {
+        self.is_closed()
+    }
+    fn stats(&self) -> QueueStats {
+        let refused = self.refused.iter().map(|refused| refused.load(Ordering::Relaxed)).sum();
+        let levels = self.levels.lock();
+        QueueStats {
+            messages_enqueued: levels.lanes().map(|lane| lane.pushed()).sum(),
+            messages_dequeued: levels.lanes().map(|lane| lane.popped()).sum(),
+            messages_dropped: refused,
+            current_size: levels.len(),
+            current_capacity: levels.capacity(),
+            peak_size: levels.peak(),
+            grown: levels.grown(),
+            shrunk: levels.shrunk(),
+        }
+    }
+}
+
+impl<T, L: RawMutex> fmt::Debug for PriorityCircularBuffer<T, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PriorityCircularBuffer").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

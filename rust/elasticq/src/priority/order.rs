@@ -1,0 +1,159 @@
+//! Which level is next: arithmetic on a word of bits and a few counters only.
+//!
+//! Levels go by **rank** here: rank 0 is the highest priority. Bit `r` of `waiting` says that the level of rank `r` has items, so the
+//! lowest bit is the highest level, and what is above it in the word is below it in priority.
+//!
+//! # Turns
+//! The highest level that has items is served, until `max_consecutive` items have gone before others that waited at lower levels.
+//! Then one of the levels that the last of these items went before has its **turn**: the next one below that of the last turn, or,
+//! if there is none such, the highest of them. What counts is how many items went before somebody lower, from whichever level: a
+//! count by level would start anew each time that the highest level changes, and never come to its end where two alternate. And
+//! it is those who were passed over who have turns, not those below whoever is highest by then: a level that is highest at each
+//! turn, and at no other moment, would never be served.
+//!
+//! **Bound.** With `L` levels, `m = max_consecutive` and `W = (L - 1)(m + 1)`: *as long as a level has items, one of any `W` pops in a
+//! row takes from it* (any pop if `L = 1`).
+//!
+//! *Proof.* Let level `l` have items during `W` pops, and suppose that none takes from it. (1) A pop that is not a turn takes from
+//! the highest level, so from one above `l`; it passes `l` over, and counts. So at most `m` of them lie before each turn, there is a
+//! turn among any `m + 1` pops in a row, and there are `L - 1` turns among the `W`. (2) Before each turn but the first lie such
+//! pops of the `W`, since `m >= 1`; so `l` is among those that may have it. As it does not get it, a turn that follows one above `l`
+//! goes to one between that and `l`, and a turn that follows one below `l` goes to one further below or else to one above `l`. So
+//! these turns go down in priority, leap up over `l` at most once, and go down again: no level has two of them. The highest level
+//! of all never has a turn, since none is above it. So there are at most `L - 2` turns, and that is a contradiction. ∎
+//!
+//! So an item that finds `k` items before it at its level is served within `(k + 1) W` pops, and **at most
+//! `(k + 1)((L - 1)(m + 1) - 1)` items of other levels go before it**, among them all that came later; none for `L = 1`. The bound is
+//! reached where all levels always have items. It counts what `pop` and `pop_batch` take.
+//!
+//! # Ageing
+//! With a `max_wait` the oldest item of all that has waited that long goes first, whatever its level; turns go on as if it had not
+//! been. What is promoted came before anything that waits, so the bound on later arrivals stays true.
+
+use super::config::PriorityConfig;
+
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turns {
+    /// How many items may still go before somebody lower. Without fairness it does not come to its end within centuries.
+    left: u64,
+    /// The ranks that the last of them went before, as bits.
+    passed: u64,
+    /// The ranks beyond that of the last turn, as bits.
+    beyond: u64,
+    max_consecutive: u64,
+}
+
+impl Turns {
+    fn new(config: &PriorityConfig) -> Self {
+        let max_consecutive = if config.fair_queuing { config.max_consecutive_per_priority as u64 } else { u64::MAX };
+        Self { left: max_consecutive, passed: 0, beyond: u64::MAX, max_consecutive }
+    }
+
+    /// The rank of the level to take the next item from; 64 if none is waiting.
+    #[inline(always)]
+    pub(super) fn next(&mut self, waiting: u64) -> usize {
+        self.run(waiting, 1, |_| 1).0
+    }
+
+    /// The rank of the level to take from next and how many items in a row, `most` at the most, of the `len(rank)` there.
+    #[inline(always)]
+    fn run(&mut self, waiting: u64, most: usize, len: impl Fn(usize) -> usize) -> (usize, usize) {
+        let lower = waiting & waiting.wrapping_sub(1);
+        let top = waiting.trailing_zeros() as usize;
+        if lower == 0 {
+            return (top, most.min(len(top)));
+        }
+        if self.left == 0 {
+            if let Some(rank) = self.turn(waiting) {
+                return (rank, 1);
+            }
+        }
+        let count = (most.min(len(top)) as u64).min(self.left);
+        self.left -= count;
+        self.passed = lower;
+        #[allow(clippy::cast_possible_truncation)] // at most `most`
+        (top, count as usize)
+    }
+
+    /// Begins to count anew, and gives the rank of the level whose turn it is. There is none where all that were passed over have
+    /// been emptied by other means.
+    #[inline]
+    const fn turn(&mut self, waiting: u64) -> Option<usize> {
+        self.left = self.max_consecutive;
+        let passed = self.passed & waiting;
+        let further = passed & self.beyond;
+        let candidates = if further == 0 { passed } else { further };
+        if candidates == 0 {
+            return None;
+        }
+        let chosen = candidates & candidates.wrapping_neg();
+        self.beyond = chosen.wrapping_neg() << 1;
+        Some(candidates.trailing_zeros() as usize)
+    }
+}
+
+/// Who has waited too long. Times are in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+struct Promotion {
+    max_wait: u64,
+    /// Before this moment no item has waited too long: the first that any may have.
+    due: u64,
+}
+
+impl Promotion {
+    /// The rank of the level whose oldest item has waited longest, if that is too long. Looks at the levels only where one may be.
+    fn overdue(&mut self, waiting: u64, now: u64, since: impl Fn(usize) -> u64) -> Option<usize> {
+        if now < self.due {
+            return None;
+        }
+        let (oldest, rank) = bits(waiting).map(|rank| (since(rank), rank)).min()?;
+        self.due = oldest.saturating_add(self.max_wait);
+        (now >= self.due).then_some(rank)
+    }
+}
+
+/// In which order levels are served: turns, and ageing where it is on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    pub(super) turns: Turns,
+    promotion: Option<Promotion>,
+}
+
+impl Order {
+    pub(super) fn new(config: &PriorityConfig) -> Self {
+        let nanoseconds = |wait: std::time::Duration| u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+        let promotion = config.max_wait.map(|wait| Promotion { max_wait: nanoseconds(wait), due: u64::MAX });
+        Self { turns: Turns::new(config), promotion }
+    }
+
+    /// Notes that an item came to an empty level at `now`.
+    pub(super) fn came(&mut self, now: u64) {
+        if let Some(promotion) = &mut self.promotion {
+            promotion.due = promotion.due.min(now.saturating_add(promotion.max_wait));
+        }
+    }
+
+    /// The rank of the level to take from next, and how many items in a row, `most` at the most, of the `len(rank)` there, of which
+    /// the first waits since `since(rank)`. At least one level must be waiting.
+    pub(super) fn run(
+        &mut self,
+        waiting: u64,
+        most: usize,
+        now: u64,
+        len: impl Fn(usize) -> usize,
+        since: impl Fn(usize) -> u64,
+    ) -> (usize, usize) {
+        let overdue = self.promotion.as_mut().and_then(|promotion| promotion.overdue(waiting, now, since));
+        overdue.map_or_else(|| self.turns.run(waiting, most, len), |rank| (rank, 1))
+    }
+}
+
+/// The places of the bits that are set, lowest first.
+pub(super) fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = word.trailing_zeros() as usize;
+        word &= word.wrapping_sub(1);
+        (place < 64).then_some(place)
+    })
+}

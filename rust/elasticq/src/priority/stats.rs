@@ -1,0 +1,44 @@
+//! What a buffer with levels has done so far.
+
+use std::time::Duration;
+
+/// The counters and sizes of a [`PriorityCircularBuffer`](super::PriorityCircularBuffer), in all and by priority, at one moment.
+///
+/// Each vector has a place per level, that of priority 0 first. What was pushed and popped is derived from positions, so it costs
+/// the fast path nothing. Sizes of the buffer as a whole: [`Buffer::stats`](crate::Buffer::stats).
+///
+/// # Examples
+/// ```
+/// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+///
+/// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+/// buffer.push_batch_with_priority(vec!["a", "b"], 2)?;
+/// buffer.push_with_priority("c", 0)?;
+/// buffer.pop()?;
+/// let stats = buffer.stats();
+/// assert_eq!((stats.total_pushed, stats.total_popped), (3, 1));
+/// assert_eq!(stats.pushed_per_priority, [1, 0, 2]);
+/// assert_eq!(stats.len_per_priority, [1, 0, 1]);
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct PriorityStats {
+    /// Items accepted since the buffer was made.
+    pub total_pushed: u64,
+    /// Items that left it in any way: popped, drained or cleared.
+    pub total_popped: u64,
+    /// Items that were refused (for want of room or memory, or because the buffer was closed); their senders still have them.
+    pub total_refused: u64,
+    /// Items accepted.
+    pub pushed_per_priority: Vec<u64>,
+    /// Items that left.
+    pub popped_per_priority: Vec<u64>,
+    /// Items refused.
+    pub refused_per_priority: Vec<u64>,
+    /// Items there now.
+    pub len_per_priority: Vec<usize>,
+    /// How long the oldest item there has waited; `None` where there is none. Empty unless
+    /// [`age_statistics`](super::PriorityConfig::age_statistics) or [`max_wait`](super::PriorityConfig::max_wait) is on.
+    pub oldest_per_priority: Vec<Option<Duration>>,
+}

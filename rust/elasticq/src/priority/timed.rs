@@ -1,0 +1,230 @@
+//! Waiting for an item or for room, as a thread or as a task.
+//!
+//! Every wait follows the one order that misses no wake-up: try, register, try again, sleep (see `wait::sleep`).
+
+use super::PriorityCircularBuffer;
+use super::wake::Leaving;
+use crate::error::{BufferError, BufferResult, Rejected};
+use crate::wait::{Sleep, Waiter, complete};
+use parking_lot::lock_api::RawMutex;
+use std::mem;
+use std::time::Duration;
+
+impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
+    /// Takes the next item, blocking up to `timeout` until there is one. A timeout too long for the clock waits for ever.
+    ///
+    /// # Errors
+    /// `Timeout(timeout)`, or `Closed` when the buffer is empty and was closed, before or meanwhile.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::BufferError;
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    /// use std::time::Duration;
+    ///
+    /// let buffer = PriorityCircularBuffer::<u8>::new(PriorityConfig::default())?;
+    /// let brief = Duration::from_millis(1);
+    /// assert_eq!(buffer.pop_within(brief), Err(BufferError::Timeout(brief)));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub fn pop_within(&self, timeout: Duration) -> BufferResult<T> {
+        self.take_within(timeout, || self.next())
+    }
+
+    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    ///
+    /// # Errors
+    /// As [`pop_batch`](Self::pop_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    /// use std::time::Duration;
+    ///
+    /// let buffer = PriorityCircularBuffer::<u8>::new(PriorityConfig::default())?;
+    /// assert_eq!(buffer.pop_batch_within(10, Duration::from_millis(1))?, []);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn pop_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
+        let taken = self.take_within(timeout, || match self.try_pop_batch(max_items) {
+            Ok(items) if items.is_empty() && max_items > 0 => None,
+            settled => Some(settled),
+        });
+        match taken {
+            Err(BufferError::Timeout(_)) => Ok(Vec::new()),
+            settled => settled,
+        }
+    }
+
+    /// [`offer_with_priority_within`](Self::offer_with_priority_within) at the middle level.
+    ///
+    /// # Errors
+    /// As [`offer_with_priority_within`](Self::offer_with_priority_within).
+    pub fn offer_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
+        self.offer_with_priority_within(item, self.middle, timeout)
+    }
+
+    /// Adds `item` at the end of the level of `priority`, blocking up to `timeout` until there is room. A timeout too long for the clock
+    /// waits for ever. When room comes, those who wait at higher levels are woken first.
+    ///
+    /// # Errors
+    /// `Timeout(timeout)`, `ResizeError`, `Closed` (also when it is closed meanwhile), or `InvalidOperation` where there is no such
+    /// level; the [`Rejected`] holds the item.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::BufferError;
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    /// use std::time::Duration;
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default().with_max_capacity_at_priority(0, 1))?;
+    /// let brief = Duration::from_millis(1);
+    /// buffer.offer_with_priority_within('a', 0, brief)?;
+    /// let (reason, item) = buffer.offer_with_priority_within('b', 0, brief).unwrap_err().into_parts();
+    /// assert_eq!((reason, item), (BufferError::Timeout(brief), 'b'));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub fn offer_with_priority_within(&self, item: T, priority: usize, timeout: Duration) -> Result<(), Rejected<T>> {
+        self.put_within(item, timeout, || self.wait_for_room(priority), |item| self.put(item, priority))
+            .inspect_err(|_| self.note_refused(1, priority))
+    }
+
+    /// Adds all of `items` at the end of the level of `priority` or none, blocking up to `timeout` until there is room for all. A batch
+    /// larger than the buffer or the level can ever be is refused at once.
+    ///
+    /// # Errors
+    /// As [`offer_with_priority_within`](Self::offer_with_priority_within), and `MaxCapacityReached` for a batch that never fits; the
+    /// [`Rejected`] holds the items.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    /// use std::time::Duration;
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default().with_max_capacity_at_priority(0, 4))?;
+    /// buffer.offer_batch_with_priority_within(vec![1, 2, 3], 0, Duration::from_secs(1))?;
+    /// assert!(buffer.offer_batch_with_priority_within(vec![0; 5], 0, Duration::from_secs(1)).is_err()); // at once
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn offer_batch_with_priority_within(
+        &self,
+        items: Vec<T>,
+        priority: usize,
+        timeout: Duration,
+    ) -> Result<(), Rejected<Vec<T>>> {
+        let count = items.len();
+        let added = if self.levels.lock().lane(priority).is_none_or(|lane| count > lane.most()) {
+            self.put_all(items, priority)
+        } else {
+            self.put_within(items, timeout, || self.wait_for_bulk_room(priority), |items| self.put_all(items, priority))
+        };
+        added.inspect_err(|_| self.note_refused(count, priority))
+    }
+
+    /// [`send_with_priority`](Self::send_with_priority) at the middle level.
+    ///
+    /// # Errors
+    /// As [`send_with_priority`](Self::send_with_priority).
+    pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
+        self.send_with_priority(item, self.middle).await
+    }
+
+    /// Adds `item` at the end of the level of `priority`, waiting as a task until there is room.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in, and drops the item.
+    ///
+    /// # Errors
+    /// `ResizeError`, `Closed` (also when it is closed meanwhile), or `InvalidOperation` where there is no such level; the [`Rejected`]
+    /// holds the item.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default().with_max_capacity_at_priority(2, 1))?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| pollster::block_on(async {
+    ///         buffer.send_with_priority(1, 2).await?;
+    ///         buffer.send_with_priority(2, 2).await // when the first was taken
+    ///     }));
+    ///     assert_eq!(pollster::block_on(buffer.recv()), Ok(1));
+    ///     assert_eq!(pollster::block_on(buffer.recv()), Ok(2));
+    /// });
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub async fn send_with_priority(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
+        let leaving = Leaving(self);
+        let attempt = |item| match self.put(item, priority) {
+            Err(rejected) if rejected.reason().is_capacity_error() => Err(rejected.into_inner()),
+            settled => Ok(settled),
+        };
+        let settled = complete(item, || self.wait_for_room(priority), attempt).await;
+        if settled.is_ok() {
+            mem::forget(leaving); // who was let in has looked for the next
+        }
+        settled.inspect_err(|_| self.note_refused(1, priority))
+    }
+
+    /// Takes the next item, waiting as a task until there is one.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing.
+    ///
+    /// # Errors
+    /// `Closed` once the buffer is empty and was closed, before or meanwhile.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| buffer.push_with_priority(7, 2));
+    ///     assert_eq!(pollster::block_on(buffer.recv()), Ok(7));
+    /// });
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub async fn recv(&self) -> BufferResult<T> {
+        complete((), || self.wait_for_item(), |()| self.next().ok_or(())).await
+    }
+
+    /// One attempt to take; none where it is worth waiting.
+    fn next(&self) -> Option<BufferResult<T>> {
+        match self.try_pop() {
+            Err(BufferError::Empty) => None,
+            settled => Some(settled),
+        }
+    }
+
+    fn take_within<R>(&self, timeout: Duration, take: impl Fn() -> Option<BufferResult<R>>) -> BufferResult<R> {
+        let mut sleep = Sleep::new(|| self.wait_for_item(), timeout);
+        loop {
+            if let Some(settled) = take() {
+                return settled;
+            }
+            sleep.before_the_next_try()?;
+        }
+    }
+
+    fn put_within<'a, I>(
+        &'a self,
+        mut item: I,
+        timeout: Duration,
+        register: impl Fn() -> Waiter<'a>,
+        put: impl Fn(I) -> Result<(), Rejected<I>>,
+    ) -> Result<(), Rejected<I>> {
+        let mut sleep = Sleep::new(register, timeout);
+        let rejected = loop {
+            match put(item) {
+                Ok(()) => return Ok(()),
+                Err(rejected) if rejected.reason().is_capacity_error() => item = rejected.into_inner(),
+                Err(rejected) => break rejected,
+            }
+            if let Err(reason) = sleep.before_the_next_try() {
+                break Rejected::new(reason, item);
+            }
+        };
+        drop(sleep);
+        drop(Leaving(self));
+        Err(rejected)
+    }
+}
