@@ -9,7 +9,7 @@ and `LockFreeSPSCQueue`, the queues without locks. One rule for reading: **`iter
 
 from __future__ import annotations
 
-from ._core import Config, QueueStats, __version__
+from ._core import Config, PriorityConfig, PriorityStats, QueueStats, __version__
 from ._errors import (
     AlreadyOpen,
     BufferError,  # noqa: A004 - the name that the Rust crate has for it
@@ -25,6 +25,7 @@ from ._errors import (
     StorageError,
     Timeout,
 )
+from ._priority import PriorityAsyncQueue, PriorityCircularBuffer, PrioritySyncQueue
 from ._queue import (
     DynamicCircularBuffer,
     LifoQueue,
@@ -54,7 +55,12 @@ __all__ = [
     "LockFreeMPSCQueue",
     "LockFreeSPSCQueue",
     "MaxCapacityReached",
+    "PriorityAsyncQueue",
+    "PriorityCircularBuffer",
+    "PriorityConfig",
     "PriorityQueue",
+    "PriorityStats",
+    "PrioritySyncQueue",
     "Queue",
     "QueueError",
     "QueueStats",

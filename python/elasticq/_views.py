@@ -13,6 +13,7 @@ from ._errors import Empty, Full, QueueError, ShutDown
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from ._priority import PrioritySyncQueue
     from ._queue import Queue
 
 T = TypeVar("T")
@@ -45,7 +46,9 @@ class AsyncQueue(Generic[T]):
 
     __slots__ = ("_queue",)
 
-    def __init__(self, queue: Queue[T]) -> None:
+    _queue: Any  # a Queue, or what has its methods
+
+    def __init__(self, queue: Queue[T] | PrioritySyncQueue[T]) -> None:
         self._queue = queue
 
     def put(self, item: T) -> Coroutine[Any, Any, None]:
@@ -57,7 +60,7 @@ class AsyncQueue(Generic[T]):
             ValueError: The item is heavier than the queue's `max_weight`, or its weight is negative.
             TypeError: The item's weight is no integer.
         """
-        return self._queue._aput(item, _as_asyncio)
+        return self._queue._aput(item, as_asyncio)
 
     def put_nowait(self, item: T) -> None:
         """Add an item if there is room at once: `Queue.put_nowait`. Needs no event loop.
@@ -71,7 +74,7 @@ class AsyncQueue(Generic[T]):
         try:
             self._queue.put_nowait(item)
         except QueueError as error:
-            raise _as_asyncio(error) from None
+            raise as_asyncio(error) from None
 
     def get(self) -> Coroutine[Any, Any, T]:
         """Take the oldest item, waiting for one if need be: `Queue.aget`.
@@ -79,7 +82,7 @@ class AsyncQueue(Generic[T]):
         Raises:
             ShutDown: There is none, and the queue was shut down.
         """
-        return self._queue._aget(_as_asyncio)
+        return self._queue._aget(as_asyncio)
 
     def get_nowait(self) -> T:
         """Take the oldest item if there is one. Needs no event loop.
@@ -91,7 +94,7 @@ class AsyncQueue(Generic[T]):
         try:
             return self._queue.get_nowait()
         except QueueError as error:
-            raise _as_asyncio(error) from None
+            raise as_asyncio(error) from None
 
     def qsize(self) -> int:
         """Give the number of items now (int)."""
@@ -178,7 +181,7 @@ async def wait_closed(queue: Queue[Any]) -> None:
     await sleep(0)
 
 
-def _as_asyncio(error: BaseException) -> BaseException:
+def as_asyncio(error: BaseException) -> BaseException:
     """The same error as one that is also asyncio's; what is none of ours, as what `weigh` raises, itself."""
     if not isinstance(error, QueueError):
         return error

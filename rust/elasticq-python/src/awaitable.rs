@@ -9,14 +9,15 @@
 //! A wake-up is only a hint and the item is taken on resumption, so a task that is cancelled at any moment has taken nothing.
 
 use crate::elastic::Elastic;
+use crate::entrance::collect;
 use crate::errors;
 use crate::limits;
 use crate::moved::moved;
 use crate::put::Put;
-use crate::queue::Queue;
+use crate::queue::{self, Queue};
 use crate::raw::Item;
 use crate::raw::coroutine;
-use crate::store::{self, Store, Waiting};
+use crate::store::{Store, Waiting};
 use elasticq::{BufferError, Rejected};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration};
@@ -39,6 +40,8 @@ pub enum Aim {
     Put(Option<Item>),
     /// Adding these items, piece by piece.
     PutMany(vec::IntoIter<Item>),
+    /// Adding these items at the level of a priority, piece by piece. `many`: there is an exception's `remaining` to be given.
+    PutAt { items: vec::IntoIter<Item>, priority: usize, many: bool },
     /// Adding what stands in line of a queue with a limit by weight.
     PutWeighed {
         put: Put,
@@ -55,7 +58,9 @@ impl Aim {
     const fn waiting(&self) -> Waiting {
         match self {
             Self::Get | Self::Next | Self::GetMany(_) => Waiting::Item,
-            Self::Put(_) | Self::PutMany(_) | Self::PutWeighed { .. } | Self::PutManyMoved(_) => Waiting::Room,
+            Self::Put(_) | Self::PutMany(_) | Self::PutAt { .. } | Self::PutWeighed { .. } | Self::PutManyMoved(_) => {
+                Waiting::Room
+            }
             Self::Join => Waiting::TasksDone,
         }
     }
@@ -181,12 +186,17 @@ impl Operation {
                     let settled = limits::offer_many(queue, items.collect());
                     return self.settle(py, settled, true);
                 }
-                match store.offer_some(py, items) {
+                match store.entrance().offer_some(py, items) {
                     Ok(_) if items.len() == 0 => return Ok(Some(py.None())),
                     Ok(_) => return Ok(None),
                     Err(error) => error,
                 }
             }
+            Aim::PutAt { items, priority, .. } => match store.entrance_at(*priority).offer_some(py, items) {
+                Ok(_) if items.len() == 0 => return Ok(Some(py.None())),
+                Ok(_) => return Ok(None),
+                Err(error) => error,
+            },
             Aim::PutWeighed { put, .. } => {
                 return match put.offer(py, store) {
                     Ok(added) => Ok(added.then(|| py.None())),
@@ -198,8 +208,11 @@ impl Operation {
             }
             Aim::PutManyMoved(_) => BufferError::Closed,
             Aim::Join => {
-                let queue = self.queue.bind(py).cast::<Queue>()?;
-                return Ok(queue.get().is_all_done(queue)?.then(|| py.None()));
+                let all_done = match store.unfinished() {
+                    Some(unfinished) => unfinished == 0,
+                    None => queue::is_all_done(self.queue.bind(py).cast::<Queue>()?)?,
+                };
+                return Ok(all_done.then(|| py.None()));
             }
         };
         self.failed(py, &failed)
@@ -251,7 +264,7 @@ impl Operation {
                 self.attempt_moved(py)
             }
             Aim::PutManyMoved(rest) => moved!(queue, store, "offer_some", &*rest).map(|all| all.and_then(done)),
-            Aim::Join | Aim::PutWeighed { .. } => None, // `Queue` sees to that, and this one does not move
+            Aim::Join | Aim::PutWeighed { .. } | Aim::PutAt { .. } => None, // `Queue` sees to that, and this one does not move
         }
     }
 
@@ -267,6 +280,10 @@ impl Operation {
         match (&self.aim, error) {
             (Aim::Get | Aim::Next | Aim::GetMany(_), BufferError::Empty) => return Ok(None),
             (Aim::Put(_) | Aim::PutMany(_), error) if error.is_capacity_error() => return Ok(None),
+            (Aim::PutAt { .. }, error) if error.is_capacity_error() => return Ok(None),
+            (Aim::PutAt { items, priority, .. }, _) => {
+                self.store().entrance_at(*priority).refused(py, error, items.len());
+            }
             (Aim::Put(_), _) => self.store().buffer.refused(error, 1),
             (Aim::PutMany(items), _) => self.store().buffer.refused(error, items.len()),
             _ => {}
@@ -291,9 +308,9 @@ impl Operation {
     /// Gives an exception that cuts a batch short the list of what was not added.
     fn with_remaining(&mut self, py: Python<'_>, raised: PyErr) -> PyErr {
         let remaining = match &mut self.aim {
-            Aim::PutMany(items) => PyList::new(py, std::mem::take(items)),
+            Aim::PutMany(items) | Aim::PutAt { items, many: true, .. } => PyList::new(py, std::mem::take(items)),
             Aim::PutWeighed { put, many: true } => PyList::new(py, put.remaining()),
-            Aim::PutManyMoved(rest) => store::collect(rest.bind(py)).and_then(|items| PyList::new(py, items)),
+            Aim::PutManyMoved(rest) => collect(rest.bind(py)).and_then(|items| PyList::new(py, items)),
             _ => return raised,
         };
         let attached = remaining.and_then(|items| raised.value(py).setattr(intern!(py, "remaining"), items));
@@ -371,7 +388,9 @@ impl Operation {
         match &self.aim {
             Aim::Put(item) => visit.call(item),
             Aim::PutManyMoved(rest) => visit.call(rest),
-            Aim::PutMany(items) => items.as_slice().iter().try_for_each(|item| visit.call(item)),
+            Aim::PutMany(items) | Aim::PutAt { items, .. } => {
+                items.as_slice().iter().try_for_each(|item| visit.call(item))
+            }
             Aim::PutWeighed { put, .. } => put.traverse(&visit),
             _ => Ok(()),
         }

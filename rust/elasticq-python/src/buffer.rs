@@ -67,7 +67,7 @@ impl DynamicCircularBuffer {
     ///     1
     fn push(slf: &Bound<'_, Self>, item: Item) -> PyResult<()> {
         let timeout = slf.get().push_timeout;
-        match slf.as_super().get().store().put(slf.py(), item, patience(timeout))? {
+        match slf.as_super().get().store().entrance().put(slf.py(), item, patience(timeout))? {
             Ok(()) => Ok(()),
             Err(error) => Err(errors::to_python(slf.py(), &waited(error, timeout))),
         }
@@ -113,7 +113,7 @@ impl DynamicCircularBuffer {
     ///     [30, 40, 50]
     fn push_batch(slf: &Bound<'_, Self>, items: &Bound<'_, PyAny>) -> PyResult<()> {
         let timeout = slf.get().push_timeout;
-        let (may_fit, added) = slf.as_super().get().store().put_all(slf.py(), items, patience(timeout))?;
+        let (may_fit, added) = slf.as_super().get().store().entrance().put_all(slf.py(), items, patience(timeout))?;
         let timeout = timeout.filter(|_| may_fit);
         added.map_err(|error| errors::to_python(slf.py(), &waited(error, timeout)))
     }
@@ -191,12 +191,12 @@ impl DynamicCircularBuffer {
 }
 
 /// Without a timeout the calls answer at once.
-fn patience(timeout: Option<Duration>) -> Patience {
+pub fn patience(timeout: Option<Duration>) -> Patience {
     timeout.map_or(Patience::None, |timeout| Patience::Until(Instant::now().checked_add(timeout)))
 }
 
 /// A call that waited and got nothing has timed out.
-fn waited(error: BufferError, timeout: Option<Duration>) -> BufferError {
+pub fn waited(error: BufferError, timeout: Option<Duration>) -> BufferError {
     match timeout {
         Some(timeout) if error == BufferError::Empty || error.is_capacity_error() => BufferError::Timeout(timeout),
         _ => error,

@@ -81,7 +81,7 @@ pub struct Settings<'a> {
 }
 
 /// A timeout longer than any clock is one that never ends.
-fn timeout_of(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
+pub fn timeout_of(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
     Ok(Some(numbers::seconds(name, object)?.unwrap_or(Duration::MAX)))
 }
 

@@ -2,6 +2,7 @@
 //! methods for coroutines.
 
 use crate::awaitable::{Aim, AsyncConsumer, Operation};
+use crate::entrance;
 use crate::errors;
 use crate::items::Items;
 use crate::limits;
@@ -10,7 +11,7 @@ use crate::numbers::{self, Patience};
 use crate::raw::detach::stop_at_the_end;
 use crate::raw::{Item, coroutine};
 use crate::stats::QueueStats;
-use crate::store::{self, Store, Waiting};
+use crate::store::{Store, Waiting};
 use elasticq::{BufferError, BufferResult};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyTypeError;
@@ -270,7 +271,7 @@ impl Elastic {
     ///     >>> asyncio.run(main())
     ///     ([1, 2], [3])
     fn aput_many(slf: Py<Self>, items: &Bound<'_, PyAny>) -> PyResult<Operation> {
-        Ok(Operation::new(slf, Aim::PutMany(store::collect(items)?.into_iter()), None))
+        Ok(Operation::new(slf, Aim::PutMany(entrance::collect(items)?.into_iter()), None))
     }
 
     /// Take item by item, waiting for each, until the queue was shut down and is empty.

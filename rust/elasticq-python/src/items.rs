@@ -4,6 +4,7 @@
 //! what they leave to whoever waits in a way of his own: after each change a fence and a look for who waits, so that a
 //! thread or task that registered before and saw nothing of the change is woken.
 
+use crate::leveled::Leveled;
 use crate::raw::Item;
 use crate::raw::detach::detached;
 use crate::raw::lock::RingLock;
@@ -26,6 +27,8 @@ pub enum Items {
         /// What has taken its place, if the items have weights. `buffer` is closed and empty then, so the plain way finds nothing there.
         weighted: OnceLock<Box<Weighted>>,
     },
+    /// With levels; what says nothing of them means the middle one.
+    Leveled(Box<Leveled>),
     Mpsc(LockFreeMPSCQueue<Item>),
     Mpmc(LockFreeMPMCQueue<Item>),
     Spsc(LockFreeSPSCQueue<Item>),
@@ -37,7 +40,7 @@ pub struct Rest {
     pub items: Vec<Item>,
 }
 
-use Items::{Locked, Mpmc, Mpsc, Spsc};
+use Items::{Leveled as Levels, Locked, Mpmc, Mpsc, Spsc};
 
 /// The same call for all of them, which changes no items.
 macro_rules! each {
@@ -47,6 +50,7 @@ macro_rules! each {
                 let $queue = weighted.get().map_or(buffer, |weighted| weighted.items());
                 $call
             }
+            Levels($queue) => $call,
             Mpsc($queue) => $call,
             Mpmc($queue) => $call,
             Spsc($queue) => $call,
@@ -62,6 +66,7 @@ macro_rules! either {
                 let $buffer = weighted.get().map_or(buffer, |weighted| weighted.items());
                 $locked
             }
+            Levels($buffer) => $locked,
             Mpsc($queue) => $lock_free,
             Mpmc($queue) => $lock_free,
             Spsc($queue) => $lock_free,
@@ -124,6 +129,14 @@ impl Items {
         }
     }
 
+    #[inline(always)]
+    pub fn leveled(&self) -> Option<&Leveled> {
+        match self {
+            Levels(leveled) => Some(leveled),
+            _ => None,
+        }
+    }
+
     /// Puts a buffer with weights in the place of the one without; gives it back if there is one already. What was inside is
     /// dropped, and whoever waits tries again. Only for the buffer with a lock.
     pub fn weigh_from_now_on(&self, weighing: Box<Weighted>) -> Result<(), Box<Weighted>> {
@@ -136,7 +149,7 @@ impl Items {
     /// Whether it is one of the queues without a lock.
     #[inline(always)]
     pub const fn is_lock_free(&self) -> bool {
-        !matches!(self, Locked { .. })
+        !matches!(self, Locked { .. } | Levels(_))
     }
 
     #[inline(always)]
@@ -159,8 +172,10 @@ impl Items {
 
     /// As many as there is room for.
     pub fn offer_some(&self, items: &mut vec::IntoIter<Item>) -> BufferResult<usize> {
-        if let Locked { buffer, .. } = self {
-            return buffer.offer_some(items);
+        match self {
+            Locked { buffer, .. } => return buffer.offer_some(items),
+            Levels(leveled) => return leveled.offer_some(items),
+            _ => {}
         }
         let mut rest = std::mem::take(items);
         let mut count = 0;
@@ -179,6 +194,7 @@ impl Items {
     pub fn offer_with(&self, count: usize, make: impl FnMut(usize) -> Item) -> BufferResult<()> {
         match self {
             Locked { buffer, .. } => buffer.offer_with(count, make),
+            Levels(leveled) => leveled.offer_with(count, make),
             _ => Ok(self.offer_batch_again((0..count).map(make).collect())?),
         }
     }
@@ -242,10 +258,9 @@ impl Items {
 
     /// Closes it and takes everything, at one moment. Only for the buffer with a lock.
     pub fn close_and_drain(&self) -> Rest {
-        either!(self, buffer => {
-            let (was_closed, items) = buffer.close_and_drain();
-            Rest { was_closed, items }
-        }, _queue => unreachable!("the queues without locks don't move"))
+        let Locked { buffer, .. } = self else { unreachable!("only the buffer with a lock moves") };
+        let (was_closed, items) = buffer.close_and_drain();
+        Rest { was_closed, items }
     }
 
     /// Whether anything was ever put in, or it was closed.
@@ -255,7 +270,8 @@ impl Items {
 
     /// Begins anew with another configuration; gives what was inside. Only for the buffer with a lock.
     pub fn restart(&self, config: &Config) -> BufferResult<Vec<Item>> {
-        either!(self, buffer => buffer.restart(config), _queue => unreachable!("the queues without locks don't begin anew"))
+        let Locked { buffer, .. } = self else { unreachable!("only the buffer with a lock begins anew") };
+        buffer.restart(config)
     }
 
     /// What `look` makes of each item. It creates references, so this needs an attached thread.

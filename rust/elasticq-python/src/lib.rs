@@ -20,16 +20,21 @@ mod asyncio;
 mod awaitable;
 mod buffer;
 mod config;
+mod done;
 mod elastic;
+mod entrance;
 mod errors;
 mod heap;
 mod items;
+mod leveled;
 mod lifecycle;
 mod limits;
 mod line;
 mod lock_free;
 mod moved;
 mod numbers;
+mod priority;
+mod priority_config;
 mod put;
 mod queue;
 mod raw;
@@ -69,6 +74,10 @@ mod _core {
     use crate::lock_free::LockFreeMPSCQueue;
     #[pymodule_export]
     use crate::lock_free::LockFreeSPSCQueue;
+    #[pymodule_export]
+    use crate::priority::PriorityCircularBuffer;
+    #[pymodule_export]
+    use crate::priority_config::{PriorityConfig, PriorityStats};
     #[pymodule_export]
     use crate::queue::Queue;
     #[pymodule_export]

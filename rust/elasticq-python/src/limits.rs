@@ -5,13 +5,14 @@
 //! reference goes last, without any lock: dropping it may run Python code that uses the queue.
 
 use crate::elastic::Elastic;
+use crate::entrance::{Refused, collect};
 use crate::errors;
 use crate::moved::moved;
 use crate::numbers::{self, Patience};
 use crate::put::{Put, may_go};
 use crate::queue::{self, Queue};
 use crate::raw::Item;
-use crate::store::{Refused, Store, collect};
+use crate::store::Store;
 use crate::weighted::Weighted;
 use elasticq::{BufferError, Config, DynamicCircularBuffer, Rejected};
 use pyo3::exceptions::PyTypeError;
@@ -104,11 +105,11 @@ pub fn put(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience)
         return added.map_err(|refused| refused.raised.unwrap_or_else(|| no_room(slf, weighted, &refused.reason)));
     }
     let at_once = |rejected: Rejected<Item>| {
-        store.refused(py, rejected.reason(), 1);
+        store.entrance().refused(py, rejected.reason(), 1);
         rejected
     };
     let refused = match (rejected.reason().is_capacity_error(), slf.get().overflow()) {
-        (true, Overflow::Block) => match store.put_waiting(py, rejected, patience)? {
+        (true, Overflow::Block) => match store.entrance().put_waiting(py, rejected, patience)? {
             Ok(()) => return Ok(()),
             Err(rejected) => rejected,
         },
@@ -189,16 +190,16 @@ pub fn put_many(slf: &Bound<'_, Queue>, iterable: &Bound<'_, PyAny>, patience: P
         return added.map_err(|refused| refused.into_exception(py));
     }
     let added = match slf.get().overflow() {
-        Overflow::Block => store.put_many(py, iterable, patience)?,
-        Overflow::Error => store.put_many(py, iterable, Patience::None)?,
-        _ if store.offer_sequence(py, iterable) => Ok(()),
+        Overflow::Block => store.entrance().put_many(py, iterable, patience)?,
+        Overflow::Error => store.entrance().put_many(py, iterable, Patience::None)?,
+        _ if store.entrance().offer_sequence(py, iterable) => Ok(()),
         Overflow::DropOldest => match store.force_many(py, collect(iterable)?) {
             Ok(evicted) => return queue::finish(slf, evicted.len()),
             Err(rejected) => Err(refused(py, store, rejected)),
         },
         Overflow::DropNewest => {
             let mut items = collect(iterable)?.into_iter();
-            match store.offer_some(py, &mut items) {
+            match store.entrance().offer_some(py, &mut items) {
                 Ok(_) => {
                     store.buffer.refused(&BufferError::Full, items.len());
                     Ok(())
@@ -270,7 +271,7 @@ fn put_weighed(
 /// Counts what is refused for good.
 fn refused(py: Python<'_>, store: &Store, rejected: Rejected<Vec<Item>>) -> Refused {
     let (reason, items) = rejected.into_parts();
-    store.refused(py, &reason, items.len());
+    store.entrance().refused(py, &reason, items.len());
     Refused { reason, items, raised: None }
 }
 

@@ -177,7 +177,7 @@ impl LockFree {
     ///     >>> list(queue)
     ///     ['a', 'b', 'c']
     fn enqueue_batch(slf: &Bound<'_, Self>, items: &Bound<'_, PyAny>) -> PyResult<()> {
-        let added = store(slf).put_many(slf.py(), items, Patience::None)?;
+        let added = store(slf).entrance().put_many(slf.py(), items, Patience::None)?;
         added.map_err(|refused| refused.into_exception(slf.py()))
     }
 
@@ -246,5 +246,5 @@ impl LockFree {
 }
 
 fn put(slf: &Bound<'_, LockFree>, item: Item, patience: Patience) -> PyResult<()> {
-    store(slf).put(slf.py(), item, patience)?.map_err(|error| errors::to_python(slf.py(), &error))
+    store(slf).entrance().put(slf.py(), item, patience)?.map_err(|error| errors::to_python(slf.py(), &error))
 }

@@ -113,7 +113,7 @@ fn fill<'py>(slf: &Bound<'py, Queue>, standard: &Bound<'py, PyAny>, stage: &Atom
     // From here to the end no Python code runs, so that no signal and no collection comes in between.
     let store = slf.as_super().get().store();
     let rest = store.buffer.close_and_drain();
-    let unfinished = slf.get().hand_over(store.buffer.pushed());
+    let unfinished = slf.get().hand_over(slf);
     if !rest.items.is_empty() {
         let items = PyList::new(py, rest.items)?;
         standard.getattr(intern!(py, "queue"))?.call_method1(intern!(py, "extend"), (items,))?;
@@ -124,7 +124,7 @@ fn fill<'py>(slf: &Bound<'py, Queue>, standard: &Bound<'py, PyAny>, stage: &Atom
         standard.setattr(intern!(py, "is_shutdown"), true)?;
     }
     stage.store(MOVED, Ordering::Release);
-    slf.get().wake_joiners(slf);
+    store.wake_joiners(py);
     Ok(())
 }
 

@@ -59,6 +59,20 @@ pub fn maxsize(object: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     }
 }
 
+/// The level of a priority, from 0 to `levels - 1`. Anything that is no integer is a `TypeError`, a number out of range
+/// `InvalidOperation`.
+pub fn priority(object: &Bound<'_, PyAny>, levels: usize) -> PyResult<usize> {
+    match object.extract::<usize>() {
+        Ok(priority) if priority < levels => return Ok(priority),
+        Err(error) if !error.is_instance_of::<PyOverflowError>(object.py()) => {
+            return Err(PyTypeError::new_err(format!("'priority' must be an integer, not {}", type_name(object))));
+        }
+        _ => {}
+    }
+    let text = format!("priority = {}: must be from 0 to {}", object.str()?, levels - 1);
+    Err(errors::to_python(object.py(), &BufferError::InvalidOperation(text)))
+}
+
 /// How many items at most: an integer of at least `least`; any that is too large to count means all.
 pub fn count(name: &str, object: &Bound<'_, PyAny>, least: usize) -> PyResult<usize> {
     match object.extract::<usize>() {

@@ -4,11 +4,12 @@
 //! of them are in, so nothing comes in between.
 
 use crate::asyncio::Tasks;
+use crate::entrance::Refused;
 use crate::errors;
 use crate::line::Who;
 use crate::numbers::Patience;
 use crate::raw::Item;
-use crate::store::{Refused, Store, retry};
+use crate::store::{Store, retry};
 use crate::weighted::Weighted;
 use elasticq::{BufferError, BufferResult, Signal};
 use pyo3::PyTraverseError;

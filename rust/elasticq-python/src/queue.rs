@@ -1,8 +1,4 @@
 //! `Queue`: the standard library's interface over a `Store`.
-//!
-//! Tasks are counted without a counter on the way in: unfinished = items ever put - tasks done, and the number put is
-//! the buffer's own position. `done` never passes it, and both only grow, so reading `done` first and the position
-//! second tells the truth: if they are equal, everything was done at the moment the position was read.
 
 use crate::awaitable::{Aim, Operation};
 use crate::config::{Settings, overlay};
@@ -13,15 +9,14 @@ use crate::limits::{self, Overflow};
 use crate::moved::{self, moved};
 use crate::numbers::{self, Patience, Truth};
 use crate::raw::Item;
-use crate::store::{Store, Waiting};
-use crate::waiting;
+use crate::store::Store;
 use crate::weighted::Weighted;
-use elasticq::{BufferError, Config, DynamicCircularBuffer, Signal};
+use elasticq::{BufferError, Config, DynamicCircularBuffer};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyTuple, PyType};
-use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU8, Ordering};
 
 /// Slots of a new queue, and of an old one that has been emptied: 512 bytes.
 const SMALLEST: usize = 64;
@@ -39,15 +34,9 @@ pub struct Queue {
     limited: AtomicBool,
     /// An `Overflow`.
     overflow: AtomicU8,
-    /// `HANDED_OVER` once the queue has moved.
-    done: AtomicU64,
     /// Whether `__init__` was called.
     begun: AtomicBool,
-    // Boxed for the same reason as the store.
-    all_done: Box<Signal>,
 }
-
-const HANDED_OVER: u64 = u64::MAX;
 
 #[pymethods]
 impl Queue {
@@ -70,9 +59,7 @@ impl Queue {
             maxsize: AtomicIsize::new(0),
             limited: AtomicBool::new(false),
             overflow: AtomicU8::new(Overflow::Block as u8),
-            done: AtomicU64::new(0),
             begun: AtomicBool::new(false),
-            all_done: Box::new(Signal::new()),
         };
         Ok((queue, Elastic::new(class.py(), buffer.map(Items::from))?))
     }
@@ -132,7 +119,7 @@ impl Queue {
         }
         if again || hooked || buffer.is_used() || config != smallest() {
             buffer.restart(&config).map_err(|error| errors::to_python(py, &error))?;
-            slf.get().done.store(0, Ordering::SeqCst);
+            store(slf).forget_what_is_done();
         }
         if hooked || maxsize.is_some_and(|maxsize| maxsize.is_instance_of::<PyFloat>()) {
             moved::move_with(slf, maxsize)?;
@@ -417,10 +404,7 @@ impl Queue {
     ///     >>> queue.task_done()
     ///     >>> queue.join()
     fn task_done(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let put = store(slf).buffer.pushed();
-        let count = |done| (done < put).then(|| done + 1);
-        if slf.get().done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count).is_ok() {
-            slf.get().wake_if_all_done(slf);
+        if store(slf).task_done(slf.py()) {
             return Ok(());
         }
         match store(slf).moved.get(slf.py()) {
@@ -433,15 +417,8 @@ impl Queue {
     ///
     /// Waits as `get` does.
     fn join(slf: &Bound<'_, Self>) -> PyResult<()> {
-        while let Some(unfinished) = slf.get().unfinished(slf) {
-            if unfinished == 0 {
-                return Ok(());
-            }
-            let mut waiter = slf.get().all_done.waiter();
-            if matches!(slf.get().unfinished(slf), None | Some(0)) {
-                continue;
-            }
-            waiting::sleep(slf.py(), &mut waiter, None)?;
+        if store(slf).join(slf.py())? {
+            return Ok(());
         }
         moved::standard(slf)?.call_method0(intern!(slf.py(), "join")).map(drop)
     }
@@ -467,7 +444,7 @@ impl Queue {
     #[getter(unfinished_tasks)]
     fn get_unfinished_tasks<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        match slf.get().unfinished(slf) {
+        match store(slf).unfinished() {
             Some(unfinished) => Ok(unfinished.into_pyobject(py)?.into_any()),
             None => moved::standard(slf)?.getattr(intern!(py, "unfinished_tasks")),
         }
@@ -534,41 +511,16 @@ impl Queue {
         if self.limited.load(Ordering::Relaxed) { Patience::new(block, timeout) } else { Ok(Patience::Until(None)) }
     }
 
-    /// `None` once the queue has moved.
-    fn unfinished(&self, slf: &Bound<'_, Self>) -> Option<u64> {
-        match self.done.load(Ordering::SeqCst) {
-            HANDED_OVER => None,
-            done => Some(store(slf).buffer.pushed() - done),
-        }
-    }
-
-    /// Whether nothing is left to be done, also in a queue that has moved.
-    pub fn is_all_done(&self, slf: &Bound<'_, Self>) -> PyResult<bool> {
-        match self.unfinished(slf) {
-            Some(unfinished) => Ok(unfinished == 0),
-            None => moved::standard(slf)?.call_method0(intern!(slf.py(), "is_all_done"))?.extract(),
-        }
-    }
-
-    fn wake_if_all_done(&self, slf: &Bound<'_, Self>) {
-        if self.unfinished(slf) == Some(0) {
-            self.wake_joiners(slf);
-        }
-    }
-
-    /// Gives the count of unfinished tasks to what serves the queue from now on. `put` is what was ever put.
-    pub fn hand_over(&self, put: u64) -> u64 {
+    /// Gives the count of unfinished tasks to what serves the queue from now on.
+    pub fn hand_over(&self, slf: &Bound<'_, Self>) -> u64 {
         self.limited.store(true, Ordering::Relaxed); // the limit is known there, and timeouts are always looked at here
-        put - self.done.swap(HANDED_OVER, Ordering::SeqCst)
+        store(slf).hand_over(store(slf).buffer.pushed())
     }
+}
 
-    /// Makes those who wait in `join` and `ajoin` look again.
-    pub fn wake_joiners(&self, slf: &Bound<'_, Self>) {
-        if self.all_done.has_sleepers() {
-            self.all_done.wake(usize::MAX);
-        }
-        store(slf).wake_tasks(slf.py(), Waiting::TasksDone, usize::MAX);
-    }
+/// Whether nothing is left to be done in a queue that has moved.
+pub fn is_all_done(slf: &Bound<'_, Queue>) -> PyResult<bool> {
+    moved::standard(slf)?.call_method0(intern!(slf.py(), "is_all_done"))?.extract()
 }
 
 #[inline(always)]
@@ -583,11 +535,7 @@ fn is_hooked(class: &Bound<'_, PyType>) -> PyResult<bool> {
 
 /// Counts items that left without being handed out as done.
 pub fn finish(slf: &Bound<'_, Queue>, items: usize) -> PyResult<()> {
-    let put = store(slf).buffer.pushed();
-    // More were done than put only if somebody reported items that he never took.
-    let count = |done| (done != HANDED_OVER).then(|| put.min(done + items as u64));
-    if slf.get().done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count).is_ok() {
-        slf.get().wake_if_all_done(slf);
+    if store(slf).finish(slf.py(), items) {
         return Ok(());
     }
     moved::standard(slf)?.call_method1(intern!(slf.py(), "finish"), (items,)).map(drop)

@@ -117,7 +117,7 @@ impl SimpleQueue {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let _ = (block, timeout);
-        let added = slf.as_super().get().store().put_many(slf.py(), items, Patience::None)?;
+        let added = slf.as_super().get().store().entrance().put_many(slf.py(), items, Patience::None)?;
         added.map_err(|refused| refused.into_exception(slf.py()))
     }
 

@@ -5,6 +5,7 @@
 //! that concerns them and then try again.
 
 use crate::asyncio::Tasks;
+use crate::done::Done;
 use crate::errors;
 use crate::items::{Items, settle};
 use crate::moved::Moved;
@@ -18,9 +19,9 @@ use elasticq::{BufferError, BufferResult, Rejected, Waiter};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::PyList;
 use std::ops::ControlFlow;
-use std::{thread, vec};
+use std::thread;
 
 pub struct Store {
     pub buffer: Items,
@@ -29,6 +30,7 @@ pub struct Store {
     joiners: Tasks,
     pub moved: Moved,
     pub taker: Taker,
+    pub done: Done,
 }
 
 /// What tasks wait for.
@@ -50,6 +52,7 @@ impl Store {
             joiners: Tasks::default(),
             moved: Moved::default(),
             taker: Taker::default(),
+            done: Done::default(),
         })
     }
 
@@ -105,8 +108,11 @@ impl Store {
     /// drops no reference. What was not added comes back.
     #[inline(always)]
     pub fn offer_quickly(&self, item: Item) -> Result<(), Item> {
-        let Items::Locked { buffer, .. } = &self.buffer else { return Err(item) };
-        buffer.offer_again(item).map_err(Rejected::into_inner)?;
+        match &self.buffer {
+            Items::Locked { buffer, .. } => buffer.offer_again(item).map_err(Rejected::into_inner)?,
+            Items::Leveled(leveled) => leveled.offer_again(item).map_err(Rejected::into_inner)?,
+            _ => return Err(item),
+        }
         if self.getters.are_there() {
             Python::attach(|py| self.getters.wake(py, 1));
         }
@@ -116,10 +122,13 @@ impl Store {
     /// The same for taking an item.
     #[inline(always)]
     pub fn take_quickly(&self) -> Option<Item> {
-        let Items::Locked { buffer, .. } = &self.buffer else { return None };
-        let item = buffer.try_pop().ok()?;
+        let item = match &self.buffer {
+            Items::Locked { buffer, .. } => buffer.try_pop().ok()?,
+            Items::Leveled(leveled) => leveled.try_pop().ok()?,
+            _ => return None,
+        };
         if self.putters.are_there() {
-            Python::attach(|py| self.putters.wake(py, 1));
+            Python::attach(|py| self.wake_after_taking(py, 1));
         }
         Some(item)
     }
@@ -127,7 +136,10 @@ impl Store {
     /// Wakes tasks for `count` places that came free. Without a lock an item may be seen a moment after its producer has
     /// woken somebody for it, so whoever takes one and sees more wakes the next, and all at the end.
     #[inline(always)]
-    fn wake_after_taking(&self, py: Python<'_>, count: usize) {
+    pub fn wake_after_taking(&self, py: Python<'_>, count: usize) {
+        if let Some(leveled) = self.buffer.leveled() {
+            return self.putters.wake(py, leveled.concerned(count));
+        }
         self.putters.wake(py, count);
         if let Some(weighted) = self.buffer.weighted() {
             weighted.line.wake_first(py);
@@ -163,8 +175,18 @@ impl Store {
     /// Takes an item where that is plain sailing; `None` otherwise. As [`offer_plain`](Self::offer_plain).
     #[inline(always)]
     pub fn take_plain(&self) -> Option<Item> {
-        let Items::Locked { buffer, .. } = &self.buffer else { return None };
-        buffer.take_plain(|| !self.putters.are_there())
+        match &self.buffer {
+            Items::Locked { buffer, .. } => buffer.take_plain(|| !self.putters.are_there()),
+            Items::Leveled(leveled) => leveled.take_plain(|| !self.putters.are_there()),
+            _ => None,
+        }
+    }
+
+    /// [`offer_plain`](Self::offer_plain) at the level of a priority; `None`: at the middle one.
+    #[inline(always)]
+    pub fn offer_plain_at(&self, item: Item, priority: Option<usize>) -> Result<(), Item> {
+        let Items::Leveled(leveled) = &self.buffer else { return Err(item) };
+        leveled.offer_plain(item, priority.unwrap_or(leveled.middle()), || !self.getters.are_there())
     }
 
     /// The buffer with weights, for those who were let in by it.
@@ -172,8 +194,9 @@ impl Store {
         self.buffer.weighted().expect("only a buffer with weights makes a Put")
     }
 
-    /// Wakes tasks for `count` items that were added.
-    pub fn added(&self, py: Python<'_>, count: usize) {
+    /// Wakes tasks for `count` items.
+    #[inline]
+    pub fn wake_getters(&self, py: Python<'_>, count: usize) {
         self.getters.wake(py, count);
     }
 
@@ -192,64 +215,6 @@ impl Store {
         let evicted = buffer.force_push_batch(items)?;
         self.added(py, count);
         Ok(evicted)
-    }
-
-    /// Adds as many items as there is room for; gives their number.
-    pub fn offer_some(&self, py: Python<'_>, items: &mut vec::IntoIter<Item>) -> BufferResult<usize> {
-        self.buffer.offer_some(items).inspect(|&count| self.added(py, count))
-    }
-
-    /// Adds all items of a list or tuple that there is room for at once; false if it is something else, or there is not.
-    pub fn offer_sequence(&self, py: Python<'_>, iterable: &Bound<'_, PyAny>) -> bool {
-        match self.put_sequence(iterable) {
-            Some((count, Ok(()))) => {
-                self.added(py, count);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Adds an item, waiting for room as long as `patience` says. The reason of a refusal is `Closed`, `ResizeError` or
-    /// a capacity error, also where it waited in vain.
-    pub fn put(&self, py: Python<'_>, item: Item, patience: Patience) -> PyResult<BufferResult<()>> {
-        match self.offer(py, item) {
-            Ok(()) => Ok(Ok(())),
-            Err(rejected) => Ok(self.put_waiting(py, rejected, patience)?.map_err(Into::into)),
-        }
-    }
-
-    /// The rest of [`put`](Self::put) after the first attempt.
-    #[cold]
-    pub fn put_waiting(
-        &self,
-        py: Python<'_>,
-        rejected: Rejected<Item>,
-        patience: Patience,
-    ) -> PyResult<Result<(), Rejected<Item>>> {
-        let mut refused = Some(rejected);
-        let outcome = retry(
-            py,
-            patience,
-            || self.buffer.wait_for_room(),
-            || match refused.take() {
-                Some(rejected) if rejected.reason().is_capacity_error() => {
-                    refused = self.offer(py, rejected.into_inner()).err();
-                    !refused.as_ref().is_some_and(|rejected| rejected.reason().is_capacity_error())
-                }
-                other => {
-                    refused = other;
-                    true
-                }
-            },
-        );
-        match refused {
-            None => outcome.map(|_| Ok(())),
-            Some(rejected) => {
-                self.refused(py, rejected.reason(), 1);
-                outcome.map(|_| Err(rejected))
-            }
-        }
     }
 
     /// Takes an item, waiting for one as long as `patience` says. `Empty` also where it waited in vain.
@@ -312,116 +277,6 @@ impl Store {
             settled => settled,
         };
         taken.map_or_else(|error| Ok(Err(error)), |list| list.map(Ok))
-    }
-
-    /// Adds all items of an iterable. Without patience all or none, and a refusal is counted. With patience, in pieces
-    /// as there is room; what could not be added when it ends comes back with the reason.
-    pub fn put_many(
-        &self,
-        py: Python<'_>,
-        iterable: &Bound<'_, PyAny>,
-        patience: Patience,
-    ) -> PyResult<Result<(), Refused>> {
-        if let Some((count, added)) = self.put_sequence(iterable) {
-            match added {
-                Ok(()) => {
-                    self.getters.wake(py, count);
-                    return Ok(Ok(()));
-                }
-                Err(reason) if !matches!(patience, Patience::Until(_)) || !reason.is_capacity_error() => {
-                    self.refused(py, &reason, count);
-                    return Ok(Err(Refused { reason, items: collect(iterable)?, raised: None }));
-                }
-                Err(_) => {}
-            }
-        }
-        let items = collect(iterable)?;
-        let count = items.len();
-        if let Patience::Until(_) = patience {
-            return Ok(self.put_in_pieces(py, items, patience));
-        }
-        match self.buffer.offer_batch_again(items) {
-            Ok(()) => {
-                self.getters.wake(py, count);
-                Ok(Ok(()))
-            }
-            Err(rejected) => {
-                let (reason, items) = rejected.into_parts();
-                self.refused(py, &reason, count);
-                Ok(Err(Refused { reason, items, raised: None }))
-            }
-        }
-    }
-
-    /// Adds all items of an iterable or none, waiting until there is room for all as long as `patience` says. A batch that
-    /// never fits is refused at once; the first value tells whether it may ever fit.
-    pub fn put_all(
-        &self,
-        py: Python<'_>,
-        iterable: &Bound<'_, PyAny>,
-        patience: Patience,
-    ) -> PyResult<(bool, BufferResult<()>)> {
-        let mut items = Some(collect(iterable)?);
-        let count = items.as_ref().map_or(0, Vec::len);
-        let may_fit = count <= self.buffer.max_capacity();
-        let patience = if may_fit { patience } else { Patience::None };
-        let mut added = Ok(());
-        let mut attempt = || {
-            added = Ok(());
-            if let Err(rejected) = self.buffer.offer_batch_again(items.take().unwrap_or_default()) {
-                let (reason, refused) = rejected.into_parts();
-                items = Some(refused);
-                added = Err(reason);
-            }
-            !added.as_ref().is_err_and(BufferError::is_capacity_error)
-        };
-        let outcome =
-            if attempt() { Ok(true) } else { retry(py, patience, || self.buffer.wait_for_bulk_room(), attempt) };
-        match &added {
-            Ok(()) => self.getters.wake(py, count),
-            Err(reason) => self.buffer.refused(reason, count),
-        }
-        outcome.map(|_| (may_fit, added))
-    }
-
-    /// The quick way for lists and tuples: no vector in between.
-    fn put_sequence(&self, iterable: &Bound<'_, PyAny>) -> Option<(usize, BufferResult<()>)> {
-        if let Ok(list) = iterable.cast_exact::<PyList>() {
-            Some(lists::put_list(&self.buffer, list))
-        } else if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
-            Some(lists::put_tuple(&self.buffer, tuple))
-        } else {
-            None
-        }
-    }
-
-    fn put_in_pieces(&self, py: Python<'_>, items: Vec<Item>, patience: Patience) -> Result<(), Refused> {
-        let mut items = items.into_iter();
-        let mut reason = BufferError::Full;
-        let outcome = retry(
-            py,
-            patience,
-            || self.buffer.wait_for_room(),
-            || match self.offer_some(py, &mut items) {
-                Ok(_) => items.len() == 0,
-                Err(error) => {
-                    reason = error;
-                    true
-                }
-            },
-        );
-        if items.len() == 0 {
-            return Ok(());
-        }
-        self.refused(py, &reason, items.len());
-        Err(Refused { reason, items: items.collect(), raised: outcome.err() })
-    }
-
-    /// Counts what was refused for good; what comes to a queue that has moved meanwhile is not.
-    pub fn refused(&self, py: Python<'_>, reason: &BufferError, count: usize) {
-        if !matches!(reason, BufferError::Closed) || self.moved.get(py).is_none() {
-            self.buffer.refused(reason, count);
-        }
     }
 
     /// Wakes up to `count` tasks that wait.
@@ -488,7 +343,7 @@ impl Store {
         };
         // Of a queue that has moved the buffer knows nothing; a hint too many does no harm.
         if woken && (reason_to_wake || self.moved.get(py).is_some()) {
-            self.tasks(which).wake(py, 1);
+            self.tasks(which).wake(py, self.buffer.leveled().map_or(1, |leveled| leveled.concerned(1)));
         }
     }
 
@@ -535,34 +390,6 @@ impl Drop for Store {
     }
 }
 
-/// What is left of a `put_many` that was cut short.
-pub struct Refused {
-    pub reason: BufferError,
-    pub items: Vec<Item>,
-    /// What a signal handler raised, if that was it.
-    pub raised: Option<PyErr>,
-}
-
-impl Refused {
-    /// What an exception has cut short when nothing was left to be added.
-    pub const fn raised(raised: PyErr) -> Self {
-        Self { reason: BufferError::Full, items: Vec::new(), raised: Some(raised) }
-    }
-
-    /// Whether nothing but the closing of the queue was the reason.
-    pub fn is_for_closing(&self) -> bool {
-        self.raised.is_none() && matches!(self.reason, BufferError::Closed)
-    }
-
-    /// The exception, with the items that were not added.
-    #[cold]
-    pub fn into_exception(self, py: Python<'_>) -> PyErr {
-        let error = self.raised.unwrap_or_else(|| errors::to_python(py, &self.reason));
-        let attached = PyList::new(py, self.items).and_then(|items| error.value(py).setattr("remaining", items));
-        attached.map_or_else(|failed| failed, |()| error)
-    }
-}
-
 /// Tries until it succeeds or `patience` ends; in the one order that misses no wake-up: try, register, try again, sleep.
 ///
 /// Before all that it lets the others go on for a moment: often they bring what is wanted, and more of it, and a put that wakes
@@ -589,10 +416,4 @@ pub fn retry<'a>(
             }
         }
     }
-}
-
-/// All items of an iterable.
-pub fn collect(iterable: &Bound<'_, PyAny>) -> PyResult<Vec<Item>> {
-    stop_at_the_end();
-    iterable.try_iter()?.map(|item| item.map(Bound::unbind)).collect()
 }

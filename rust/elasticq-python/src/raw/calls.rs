@@ -11,6 +11,7 @@
 
 use crate::buffer::DynamicCircularBuffer;
 use crate::elastic::Elastic;
+use crate::priority::PriorityCircularBuffer;
 use crate::queue::Queue;
 use crate::raw::{Item, coroutine};
 use crate::simple::SimpleQueue;
@@ -96,6 +97,9 @@ methods! {
     SimpleGetNowait = SimpleQueue, "get_nowait", take;
     Push = DynamicCircularBuffer, "push", add;
     Pop = DynamicCircularBuffer, "pop", take;
+    PushMiddle = PriorityCircularBuffer, "push", add_in_the_middle;
+    PushWithPriority = PriorityCircularBuffer, "push_with_priority", add_at;
+    PopNext = PriorityCircularBuffer, "pop", take;
     Poll = Elastic, "_poll", take_or;
     Aget = Elastic, "aget", later_take;
     Aput = Elastic, "aput", later_add;
@@ -121,6 +125,75 @@ unsafe fn add(
     // SAFETY: an object that the caller holds. The reference is counted before anybody else can see the item.
     let Some(item) = (unsafe { store.taker.reference(py, object) }) else { return ptr::null_mut() };
     match store.offer_plain(item) {
+        Ok(()) => py.None().into_ptr(),
+        Err(item) => {
+            // SAFETY: the reference counted above; the caller holds another one, so nothing is freed.
+            unsafe { ffi::Py_DECREF(item.into_ptr()) };
+            ptr::null_mut()
+        }
+    }
+}
+
+/// With the item alone: adds it at the middle level, gives None.
+///
+/// # Safety
+/// As [`Method::attempt`].
+#[inline(always)]
+unsafe fn add_in_the_middle(
+    py: Python<'_>,
+    queue: Borrowed<'_, '_, Elastic>,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+) -> *mut PyObject {
+    // SAFETY: the caller's promise.
+    if count == 1 { unsafe { add_to_level(py, queue, *arguments, None) } } else { ptr::null_mut() }
+}
+
+/// With the item and a priority: adds it at that level, gives None.
+///
+/// # Safety
+/// As [`Method::attempt`].
+#[inline(always)]
+unsafe fn add_at(
+    py: Python<'_>,
+    queue: Borrowed<'_, '_, Elastic>,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+) -> *mut PyObject {
+    if count != 2 {
+        return ptr::null_mut();
+    }
+    // SAFETY: there are two.
+    let (item, priority) = unsafe { (*arguments, *arguments.add(1)) };
+    // SAFETY: an object that the caller holds.
+    if unsafe { ffi::PyLong_CheckExact(priority) } == 0 {
+        return ptr::null_mut();
+    }
+    let mut overflow = 0;
+    // SAFETY: attached, an integer; so it raises nothing.
+    let number = unsafe { ffi::PyLong_AsLongAndOverflow(priority, &raw mut overflow) };
+    match usize::try_from(number) {
+        // SAFETY: the caller's promise.
+        Ok(priority) if overflow == 0 => unsafe { add_to_level(py, queue, item, Some(priority)) },
+        _ => ptr::null_mut(),
+    }
+}
+
+/// Adds an item at a level, gives None.
+///
+/// # Safety
+/// `object` is one that the caller holds.
+#[inline(always)]
+unsafe fn add_to_level(
+    py: Python<'_>,
+    queue: Borrowed<'_, '_, Elastic>,
+    object: *mut PyObject,
+    priority: Option<usize>,
+) -> *mut PyObject {
+    let store = queue.get().store_plainly();
+    // SAFETY: the caller's promise.
+    let Some(item) = (unsafe { store.taker.reference(py, object) }) else { return ptr::null_mut() };
+    match store.offer_plain_at(item, priority) {
         Ok(()) => py.None().into_ptr(),
         Err(item) => {
             // SAFETY: the reference counted above; the caller holds another one, so nothing is freed.

@@ -1,6 +1,7 @@
 //! Moving items between a buffer and Python lists without a vector in between.
 
 use crate::items::Items;
+use crate::raw::Item;
 use elasticq::{BufferError, BufferResult};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -44,13 +45,16 @@ pub fn take<'py>(py: Python<'py>, buffer: &Items, max: usize) -> PyResult<Buffer
     Ok(taken.map(|count| (count > 0).then_some(list)))
 }
 
-/// Adds all items of `list` or none.
-pub fn put_list(buffer: &Items, list: &Bound<'_, PyList>) -> (usize, BufferResult<()>) {
+/// Adds all items of `list` or none: `add` gets their number, and what makes each.
+pub fn put_list(
+    list: &Bound<'_, PyList>,
+    add: impl FnOnce(usize, &mut dyn FnMut(usize) -> Item) -> BufferResult<()>,
+) -> (usize, BufferResult<()>) {
     // The critical section keeps the list as it is on free-threaded builds; taking the buffer's lock inside it is
     // fine, as nobody waits for anything while holding that lock.
     with_critical_section(list.as_any(), || {
         let count = list.len();
-        let added = buffer.offer_with(count, |index| {
+        let added = add(count, &mut |index| {
             // SAFETY: the list can't change (critical section or interpreter lock), and `index < count`.
             unsafe { list.get_item_unchecked(index) }.unbind()
         });
@@ -58,8 +62,11 @@ pub fn put_list(buffer: &Items, list: &Bound<'_, PyList>) -> (usize, BufferResul
     })
 }
 
-/// Adds all items of `tuple` or none.
-pub fn put_tuple(buffer: &Items, tuple: &Bound<'_, PyTuple>) -> (usize, BufferResult<()>) {
+/// The same for all items of `tuple`.
+pub fn put_tuple(
+    tuple: &Bound<'_, PyTuple>,
+    add: impl FnOnce(usize, &mut dyn FnMut(usize) -> Item) -> BufferResult<()>,
+) -> (usize, BufferResult<()>) {
     let items = tuple.as_slice();
-    (items.len(), buffer.offer_with(items.len(), |index| items[index].clone().unbind()))
+    (items.len(), add(items.len(), &mut |index| items[index].clone().unbind()))
 }

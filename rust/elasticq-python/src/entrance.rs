@@ -1,0 +1,307 @@
+//! `Entrance`: adding items to a `Store`, one or many, waiting for room or not; for a buffer with levels, at one of them.
+
+use crate::errors;
+use crate::leveled::Leveled;
+use crate::numbers::Patience;
+use crate::raw::detach::stop_at_the_end;
+use crate::raw::{Item, lists};
+use crate::store::{Store, retry};
+use elasticq::{BufferError, BufferResult, Rejected, Waiter};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use std::vec;
+
+#[derive(Clone, Copy)]
+pub struct Entrance<'a> {
+    store: &'a Store,
+    /// Where the buffer has levels, and not the middle one is meant.
+    level: Option<(&'a Leveled, usize)>,
+}
+
+impl Store {
+    pub const fn entrance(&self) -> Entrance<'_> {
+        Entrance { store: self, level: None }
+    }
+
+    /// That to the level of a priority, of which there need not be one.
+    pub fn entrance_at(&self, priority: usize) -> Entrance<'_> {
+        Entrance { store: self, level: self.buffer.leveled().map(|leveled| (leveled, priority)) }
+    }
+
+    /// Wakes tasks for `count` items that were added.
+    pub fn added(&self, py: Python<'_>, count: usize) {
+        self.wake_getters(py, count);
+    }
+}
+
+impl<'a> Entrance<'a> {
+    /// One attempt to add an item; not counted when refused.
+    pub fn offer(self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
+        let Some((leveled, priority)) = self.level else { return self.store.offer(py, item) };
+        leveled.buffer.offer_again(item, priority)?;
+        self.store.added(py, 1);
+        Ok(())
+    }
+
+    fn offer_batch(self, items: Vec<Item>) -> Result<(), Rejected<Vec<Item>>> {
+        match self.level {
+            Some((leveled, priority)) => leveled.buffer.offer_batch_again(items, priority),
+            None => self.store.buffer.offer_batch_again(items),
+        }
+    }
+
+    /// Adds as many items as there is room for; gives their number.
+    pub fn offer_some(self, py: Python<'_>, items: &mut vec::IntoIter<Item>) -> BufferResult<usize> {
+        let offered = match self.level {
+            Some((leveled, priority)) => leveled.buffer.offer_some(items, priority),
+            None => self.store.buffer.offer_some(items),
+        };
+        offered.inspect(|&count| self.store.added(py, count))
+    }
+
+    fn offer_with(self, count: usize, make: &mut dyn FnMut(usize) -> Item) -> BufferResult<()> {
+        match self.level {
+            Some((leveled, priority)) => leveled.buffer.offer_with(count, priority, make),
+            None => self.store.buffer.offer_with(count, make),
+        }
+    }
+
+    /// Adds all items of a list or tuple that there is room for at once; false if it is something else, or there is not.
+    pub fn offer_sequence(self, py: Python<'_>, iterable: &Bound<'_, PyAny>) -> bool {
+        match self.put_sequence(iterable) {
+            Some((count, Ok(()))) => {
+                self.store.added(py, count);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn wait_for_room(self) -> Waiter<'a> {
+        match self.level {
+            Some((leveled, priority)) => leveled.buffer.wait_for_room(priority),
+            None => self.store.buffer.wait_for_room(),
+        }
+    }
+
+    fn wait_for_bulk_room(self) -> Waiter<'a> {
+        match self.level {
+            Some((leveled, priority)) => leveled.buffer.wait_for_bulk_room(priority),
+            None => self.store.buffer.wait_for_bulk_room(),
+        }
+    }
+
+    /// Waits as `patience` says, trying again and again. Whoever waited for room at one level and gives up may have been woken for
+    /// that at another.
+    fn retry(
+        self,
+        py: Python<'_>,
+        patience: Patience,
+        register: impl Fn() -> Waiter<'a>,
+        attempt: impl FnMut() -> bool,
+    ) -> PyResult<bool> {
+        let succeeded = retry(py, patience, register, attempt);
+        if let (Some(leveled), false) = (self.store.buffer.leveled(), matches!(succeeded, Ok(true))) {
+            leveled.buffer.pass_on_room();
+        }
+        succeeded
+    }
+
+    /// Adds an item, waiting for room as long as `patience` says. The reason of a refusal is `Closed`, `ResizeError` or
+    /// a capacity error, also where it waited in vain.
+    pub fn put(self, py: Python<'_>, item: Item, patience: Patience) -> PyResult<BufferResult<()>> {
+        match self.offer(py, item) {
+            Ok(()) => Ok(Ok(())),
+            Err(rejected) => Ok(self.put_waiting(py, rejected, patience)?.map_err(Into::into)),
+        }
+    }
+
+    /// The rest of [`put`](Self::put) after the first attempt.
+    #[cold]
+    pub fn put_waiting(
+        self,
+        py: Python<'_>,
+        rejected: Rejected<Item>,
+        patience: Patience,
+    ) -> PyResult<Result<(), Rejected<Item>>> {
+        let mut refused = Some(rejected);
+        let outcome = self.retry(
+            py,
+            patience,
+            || self.wait_for_room(),
+            || match refused.take() {
+                Some(rejected) if rejected.reason().is_capacity_error() => {
+                    refused = self.offer(py, rejected.into_inner()).err();
+                    !refused.as_ref().is_some_and(|rejected| rejected.reason().is_capacity_error())
+                }
+                other => {
+                    refused = other;
+                    true
+                }
+            },
+        );
+        match refused {
+            None => outcome.map(|_| Ok(())),
+            Some(rejected) => {
+                self.refused(py, rejected.reason(), 1);
+                outcome.map(|_| Err(rejected))
+            }
+        }
+    }
+
+    /// Adds all items of an iterable. Without patience all or none, and a refusal is counted. With patience, in pieces
+    /// as there is room; what could not be added when it ends comes back with the reason.
+    pub fn put_many(
+        self,
+        py: Python<'_>,
+        iterable: &Bound<'_, PyAny>,
+        patience: Patience,
+    ) -> PyResult<Result<(), Refused>> {
+        if let Some((count, added)) = self.put_sequence(iterable) {
+            match added {
+                Ok(()) => {
+                    self.store.added(py, count);
+                    return Ok(Ok(()));
+                }
+                Err(reason) if !matches!(patience, Patience::Until(_)) || !reason.is_capacity_error() => {
+                    self.refused(py, &reason, count);
+                    return Ok(Err(Refused { reason, items: collect(iterable)?, raised: None }));
+                }
+                Err(_) => {}
+            }
+        }
+        let items = collect(iterable)?;
+        let count = items.len();
+        if let Patience::Until(_) = patience {
+            return Ok(self.put_in_pieces(py, items, patience));
+        }
+        match self.offer_batch(items) {
+            Ok(()) => {
+                self.store.added(py, count);
+                Ok(Ok(()))
+            }
+            Err(rejected) => {
+                let (reason, items) = rejected.into_parts();
+                self.refused(py, &reason, count);
+                Ok(Err(Refused { reason, items, raised: None }))
+            }
+        }
+    }
+
+    /// Adds all items of an iterable or none, waiting until there is room for all as long as `patience` says. A batch that
+    /// never fits is refused at once; the first value tells whether it may ever fit.
+    pub fn put_all(
+        self,
+        py: Python<'_>,
+        iterable: &Bound<'_, PyAny>,
+        patience: Patience,
+    ) -> PyResult<(bool, BufferResult<()>)> {
+        let mut items = Some(collect(iterable)?);
+        let count = items.as_ref().map_or(0, Vec::len);
+        let may_fit = count <= self.max_capacity();
+        let patience = if may_fit { patience } else { Patience::None };
+        let mut added = Ok(());
+        let mut attempt = || {
+            added = Ok(());
+            if let Err(rejected) = self.offer_batch(items.take().unwrap_or_default()) {
+                let (reason, refused) = rejected.into_parts();
+                items = Some(refused);
+                added = Err(reason);
+            }
+            !added.as_ref().is_err_and(BufferError::is_capacity_error)
+        };
+        let outcome =
+            if attempt() { Ok(true) } else { self.retry(py, patience, || self.wait_for_bulk_room(), attempt) };
+        match &added {
+            Ok(()) => self.store.added(py, count),
+            Err(reason) => self.refused(py, reason, count),
+        }
+        outcome.map(|_| (may_fit, added))
+    }
+
+    fn max_capacity(self) -> usize {
+        match self.level {
+            Some((leveled, priority)) => leveled.max_capacity_at(priority),
+            None => self.store.buffer.max_capacity(),
+        }
+    }
+
+    /// The quick way for lists and tuples: no vector in between.
+    fn put_sequence(self, iterable: &Bound<'_, PyAny>) -> Option<(usize, BufferResult<()>)> {
+        let add = |count, make: &mut dyn FnMut(usize) -> Item| self.offer_with(count, make);
+        if let Ok(list) = iterable.cast_exact::<PyList>() {
+            Some(lists::put_list(list, add))
+        } else if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
+            Some(lists::put_tuple(tuple, add))
+        } else {
+            None
+        }
+    }
+
+    fn put_in_pieces(self, py: Python<'_>, items: Vec<Item>, patience: Patience) -> Result<(), Refused> {
+        let mut items = items.into_iter();
+        let mut reason = BufferError::Full;
+        let outcome = self.retry(
+            py,
+            patience,
+            || self.wait_for_room(),
+            || match self.offer_some(py, &mut items) {
+                Ok(_) => items.len() == 0,
+                Err(error) => {
+                    reason = error;
+                    true
+                }
+            },
+        );
+        if items.len() == 0 {
+            return Ok(());
+        }
+        self.refused(py, &reason, items.len());
+        Err(Refused { reason, items: items.collect(), raised: outcome.err() })
+    }
+
+    /// Counts what was refused for good; what comes to a queue that has moved meanwhile is not.
+    pub fn refused(self, py: Python<'_>, reason: &BufferError, count: usize) {
+        if matches!(reason, BufferError::Closed) && self.store.moved.get(py).is_some() {
+            return;
+        }
+        match self.level {
+            Some((leveled, priority)) => leveled.buffer.note_refused(count, priority),
+            None => self.store.buffer.refused(reason, count),
+        }
+    }
+}
+
+/// What is left of a `put_many` that was cut short.
+pub struct Refused {
+    pub reason: BufferError,
+    pub items: Vec<Item>,
+    /// What a signal handler raised, if that was it.
+    pub raised: Option<PyErr>,
+}
+
+impl Refused {
+    /// What an exception has cut short when nothing was left to be added.
+    pub const fn raised(raised: PyErr) -> Self {
+        Self { reason: BufferError::Full, items: Vec::new(), raised: Some(raised) }
+    }
+
+    /// Whether nothing but the closing of the queue was the reason.
+    pub fn is_for_closing(&self) -> bool {
+        self.raised.is_none() && matches!(self.reason, BufferError::Closed)
+    }
+
+    /// The exception, with the items that were not added.
+    #[cold]
+    pub fn into_exception(self, py: Python<'_>) -> PyErr {
+        let error = self.raised.unwrap_or_else(|| errors::to_python(py, &self.reason));
+        let attached = PyList::new(py, self.items).and_then(|items| error.value(py).setattr("remaining", items));
+        attached.map_or_else(|failed| failed, |()| error)
+    }
+}
+
+/// All items of an iterable.
+pub fn collect(iterable: &Bound<'_, PyAny>) -> PyResult<Vec<Item>> {
+    stop_at_the_end();
+    iterable.try_iter()?.map(|item| item.map(Bound::unbind)).collect()
+}

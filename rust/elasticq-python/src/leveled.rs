@@ -1,0 +1,79 @@
+//! `Leveled`: a buffer with levels behind the methods of one without, which mean the middle level.
+
+use crate::raw::Item;
+use crate::raw::lock::RingLock;
+use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+use elasticq::{Buffer, BufferResult, QueueStats, Rejected, Waiter};
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::vec;
+
+pub struct Leveled {
+    pub buffer: PriorityCircularBuffer<Item, RingLock>,
+    middle: usize,
+    limits: BTreeMap<usize, usize>,
+}
+
+impl Leveled {
+    pub fn new(config: PriorityConfig) -> BufferResult<Self> {
+        let (middle, limits) = (config.priority_levels / 2, config.max_capacity_at_priority.clone());
+        Ok(Self { buffer: PriorityCircularBuffer::with_lock(config)?, middle, limits })
+    }
+
+    pub const fn middle(&self) -> usize {
+        self.middle
+    }
+
+    /// How many of the tasks that wait for room are to look when `count` places have become free. Where levels have limits of their
+    /// own, some of them may be places at another level than a task wants.
+    pub fn concerned(&self, count: usize) -> usize {
+        if self.limits.is_empty() { count } else { usize::MAX }
+    }
+
+    /// The most items that a level may ever hold.
+    pub fn max_capacity_at(&self, priority: usize) -> usize {
+        let max = self.buffer.max_capacity();
+        self.limits.get(&priority).map_or(max, |&limit| limit.min(max))
+    }
+
+    pub fn offer_again(&self, item: Item) -> Result<(), Rejected<Item>> {
+        self.buffer.offer_again(item, self.middle)
+    }
+
+    pub fn offer_batch_again(&self, items: Vec<Item>) -> Result<(), Rejected<Vec<Item>>> {
+        self.buffer.offer_batch_again(items, self.middle)
+    }
+
+    pub fn offer_some(&self, items: &mut vec::IntoIter<Item>) -> BufferResult<usize> {
+        self.buffer.offer_some(items, self.middle)
+    }
+
+    pub fn offer_with(&self, count: usize, make: impl FnMut(usize) -> Item) -> BufferResult<()> {
+        self.buffer.offer_with(count, self.middle, make)
+    }
+
+    pub fn note_refused(&self, items: usize) {
+        self.buffer.note_refused(items, self.middle);
+    }
+
+    pub fn wait_for_room(&self) -> Waiter<'_> {
+        self.buffer.wait_for_room(self.middle)
+    }
+
+    pub fn wait_for_bulk_room(&self) -> Waiter<'_> {
+        self.buffer.wait_for_bulk_room(self.middle)
+    }
+
+    /// Of the buffer as a whole.
+    pub fn stats(&self) -> QueueStats {
+        Buffer::stats(&self.buffer)
+    }
+}
+
+impl Deref for Leveled {
+    type Target = PriorityCircularBuffer<Item, RingLock>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.buffer
+    }
+}
