@@ -9,7 +9,7 @@ from ._errors import QueueError
 from ._views import AsyncQueue, as_asyncio
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
 T = TypeVar("T")
 
@@ -18,12 +18,12 @@ class PriorityCircularBuffer(_core.PriorityCircularBuffer[T]):
     """A buffer with levels, of which the higher are served first, for threads and tasks alike.
 
     Level 0 is served last; the qualities of service of MQTT are three levels. Within a level items keep their
-    order. Looking (`iter`, `peek`) is in the order in which `pop` would take, and so are `consume`, `async for`
-    and batches. Every method may be called from any thread. A buffer is false when it is empty.
+    order. Looking (`iter`, `peek`) is in the order in which `pop` would take, and so are `consume`,
+    `async for` and batches. Every method may be called from any thread. A buffer is false when it is empty.
 
     With `fair`, after `max_consecutive` items that went before others which waited at lower levels, one of
-    these is served, each time one of another level. So with L levels each that has items is served at least once
-    in any (L - 1) * (max_consecutive + 1) pops in a row, whatever comes.
+    these is served, each time one of another level. So with L levels each that has items is served at least
+    once in any (L - 1) * (max_consecutive + 1) pops in a row, whatever comes.
 
     Its plain calls answer at once unless `push_timeout` or `pop_timeout` is set. `sync_q` and `async_q` stand
     where a `queue.Queue` or an `asyncio.Queue` stands.
@@ -36,9 +36,9 @@ class PriorityCircularBuffer(_core.PriorityCircularBuffer[T]):
         level_capacities: The most items that single levels may hold, by priority. A level that is full keeps
             no other from going on.
         max_wait: Seconds (or a timedelta) after which an item goes before all that have waited less.
-        age_statistics: Whether `stats` tells how long items have waited, which costs a look at the clock each.
-        initial_capacity, min_capacity, max_capacity, growth_factor, shrink_threshold, push_timeout, pop_timeout:
-            As in Config, for all levels together.
+        age_statistics: Whether `stats` tells how long items have waited; it costs a look at the clock each.
+        initial_capacity, min_capacity, max_capacity, growth_factor, shrink_threshold, push_timeout,
+            pop_timeout: As in Config, for all levels together.
 
     Raises:
         InvalidConfiguration: A setting breaks its rule; also a ValueError.
@@ -63,14 +63,14 @@ class PriorityCircularBuffer(_core.PriorityCircularBuffer[T]):
     @property
     def async_q(self) -> PriorityAsyncQueue[T]:
         """The buffer with the interface of `asyncio.Queue` (PriorityAsyncQueue)."""
-        return PriorityAsyncQueue(PrioritySyncQueue(self))
+        return PriorityAsyncQueue(self)
 
 
 class PrioritySyncQueue(Generic[T]):
-    """A PriorityCircularBuffer with the interface of `queue.Queue`, as `PriorityCircularBuffer.sync_q` gives it.
+    """A PriorityCircularBuffer with the interface of `queue.Queue`, as its `sync_q` gives it.
 
-    What adds takes a `priority`; None is the middle level. It holds nothing itself: any two views of one buffer
-    are equal, and what one of them counts as done, all do. A view is always true, like `queue.Queue`.
+    What adds takes a `priority`; None is the middle level. It holds nothing itself: any two views of one
+    buffer are equal, and what one of them counts as done, all do. A view is always true, like `queue.Queue`.
 
     Args:
         buffer: The buffer to be seen.
@@ -121,7 +121,7 @@ class PrioritySyncQueue(Generic[T]):
         *,
         priority: int | None = None,
     ) -> None:
-        """Add all items of an iterable at one level, as `Queue.put_many` does: piece by piece where it must wait.
+        """Add all items of an iterable at one level, piece by piece where it must wait: as `Queue.put_many`.
 
         Raises:
             Full: There is not enough room, or not in time. As with every exception that cuts it short,
@@ -224,8 +224,11 @@ class PrioritySyncQueue(Generic[T]):
         """Whether the buffer was closed (bool)."""
         return self._buffer.is_closed
 
-    def _aget(self, translate: Any) -> Coroutine[Any, Any, T]:
+    def _aget(self, translate: Callable[[Any], BaseException]) -> Coroutine[Any, Any, T]:
         return self._buffer._aget(translate)
+
+    def _aput(self, item: T, translate: Callable[[Any], BaseException]) -> Coroutine[Any, Any, None]:
+        return self._buffer._aput(item, translate)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, PrioritySyncQueue):
@@ -240,7 +243,7 @@ class PrioritySyncQueue(Generic[T]):
 
 
 class PriorityAsyncQueue(AsyncQueue[T]):
-    """A PriorityCircularBuffer with the interface of `asyncio.Queue`, as `PriorityCircularBuffer.async_q` gives it.
+    """A PriorityCircularBuffer with the interface of `asyncio.Queue`, as its `async_q` gives it.
 
     What adds takes a `priority`; None is the middle level. All else is as in AsyncQueue.
 
@@ -255,9 +258,11 @@ class PriorityAsyncQueue(AsyncQueue[T]):
         'first'
     """
 
-    __slots__ = ()
+    __slots__ = ("_buffer",)
 
-    _queue: PrioritySyncQueue[T]
+    def __init__(self, buffer: PriorityCircularBuffer[T]) -> None:
+        super().__init__(buffer.sync_q)
+        self._buffer = buffer
 
     def put(self, item: T, *, priority: int | None = None) -> Coroutine[Any, Any, None]:
         """Add an item, waiting for room if need be.
@@ -267,10 +272,9 @@ class PriorityAsyncQueue(AsyncQueue[T]):
             InvalidOperation: There is no such level; the text names the range.
             TypeError: `priority` is no integer.
         """
-        buffer = self._queue._buffer
         if priority is None:
-            return buffer._aput(item, as_asyncio)
-        return buffer.aput_with_priority(item, priority, _translate=as_asyncio)
+            return self._buffer._aput(item, as_asyncio)
+        return self._buffer._aput_with_priority(item, priority, as_asyncio)
 
     def put_nowait(self, item: T, *, priority: int | None = None) -> None:
         """Add an item if there is room at once. Needs no event loop.
@@ -282,17 +286,17 @@ class PriorityAsyncQueue(AsyncQueue[T]):
             TypeError: `priority` is no integer.
         """
         try:
-            self._queue.put_nowait(item, priority=priority)
+            self._buffer._put(item, False, None, priority)
         except QueueError as error:
             raise as_asyncio(error) from None
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, PriorityAsyncQueue):
-            return self._queue == other._queue
+            return self._buffer is other._buffer
         return NotImplemented
 
     def __hash__(self) -> int:
-        return hash((PriorityAsyncQueue, self._queue))
+        return hash((PriorityAsyncQueue, id(self._buffer)))
 
 
 for _class in (PriorityCircularBuffer, PrioritySyncQueue, PriorityAsyncQueue):

@@ -46,8 +46,6 @@ class AsyncQueue(Generic[T]):
 
     __slots__ = ("_queue",)
 
-    _queue: Any  # a Queue, or what has its methods
-
     def __init__(self, queue: Queue[T] | PrioritySyncQueue[T]) -> None:
         self._queue = queue
 
@@ -172,7 +170,7 @@ class AsyncQueue(Generic[T]):
         return f"<{type(self).__name__} at {id(self):#x} of {self._queue!r}>"
 
 
-async def wait_closed(queue: Queue[Any]) -> None:
+async def wait_closed(queue: Queue[Any] | PrioritySyncQueue[Any]) -> None:
     """What `wait_closed` does, for a queue and for its view."""
     from asyncio import sleep
 

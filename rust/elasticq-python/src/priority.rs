@@ -320,16 +320,8 @@ impl PriorityCircularBuffer {
     ///     >>> asyncio.run(buffer.aput_with_priority("a", 2))
     ///     >>> buffer.len_at_priority(2)
     ///     1
-    #[pyo3(signature = (item, priority, *, _translate=None), text_signature = "($self, item, priority)")]
-    fn aput_with_priority(
-        slf: &Bound<'_, Self>,
-        item: Item,
-        priority: &Bound<'_, PyAny>,
-        _translate: Option<Item>,
-    ) -> PyResult<Operation> {
-        let priority = slf.get().level(priority)?;
-        let aim = Aim::PutAt { items: vec![item].into_iter(), priority, many: false };
-        Ok(Operation::new(slf.as_super().clone().unbind(), aim, _translate))
+    fn aput_with_priority(slf: &Bound<'_, Self>, item: Item, priority: &Bound<'_, PyAny>) -> PyResult<Operation> {
+        Self::put_later(slf, vec![item], priority, false, None)
     }
 
     /// Add all items of an iterable at a level in a coroutine, piece by piece as room comes.
@@ -347,9 +339,7 @@ impl PriorityCircularBuffer {
         items: &Bound<'_, PyAny>,
         priority: &Bound<'_, PyAny>,
     ) -> PyResult<Operation> {
-        let priority = slf.get().level(priority)?;
-        let aim = Aim::PutAt { items: collect(items)?.into_iter(), priority, many: true };
-        Ok(Operation::new(slf.as_super().clone().unbind(), aim, None))
+        Self::put_later(slf, collect(items)?, priority, true, None)
     }
 
     // What the views are made of. A priority of None is the middle level.
@@ -376,6 +366,15 @@ impl PriorityCircularBuffer {
         let priority = Self::level_or_middle(slf, priority)?;
         let put = store(slf).entrance_at(priority).put_many(slf.py(), items, Patience::new(block, timeout)?)?;
         put.map_err(|refused| refused.into_exception(slf.py()))
+    }
+
+    fn _aput_with_priority(
+        slf: &Bound<'_, Self>,
+        item: Item,
+        priority: &Bound<'_, PyAny>,
+        translate: Item,
+    ) -> PyResult<Operation> {
+        Self::put_later(slf, vec![item], priority, false, Some(translate))
     }
 
     fn _get(slf: &Bound<'_, Self>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Item> {
@@ -425,6 +424,17 @@ impl PriorityCircularBuffer {
 
     fn level_or_middle(slf: &Bound<'_, Self>, priority: Option<&Bound<'_, PyAny>>) -> PyResult<usize> {
         priority.map_or_else(|| Ok(leveled(slf)?.middle()), |priority| slf.get().level(priority))
+    }
+
+    fn put_later(
+        slf: &Bound<'_, Self>,
+        items: Vec<Item>,
+        priority: &Bound<'_, PyAny>,
+        many: bool,
+        translate: Option<Item>,
+    ) -> PyResult<Operation> {
+        let aim = Aim::PutAt { items: items.into_iter(), priority: slf.get().level(priority)?, many };
+        Ok(Operation::new(slf.as_super().clone().unbind(), aim, translate))
     }
 
     fn push_at(slf: &Bound<'_, Self>, item: Item, priority: usize) -> PyResult<()> {

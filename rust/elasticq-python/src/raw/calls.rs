@@ -15,6 +15,7 @@ use crate::priority::PriorityCircularBuffer;
 use crate::queue::Queue;
 use crate::raw::{Item, coroutine};
 use crate::simple::SimpleQueue;
+use crate::store::Store;
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::PySystemError;
 use pyo3::ffi::{self, METH_FASTCALL, METH_KEYWORDS, METH_NOARGS, Py_ssize_t, PyObject};
@@ -120,18 +121,9 @@ unsafe fn add(
         return ptr::null_mut();
     }
     // SAFETY: there is one.
-    let object = unsafe { *arguments };
-    let store = queue.get().store_plainly();
-    // SAFETY: an object that the caller holds. The reference is counted before anybody else can see the item.
-    let Some(item) = (unsafe { store.taker.reference(py, object) }) else { return ptr::null_mut() };
-    match store.offer_plain(item) {
-        Ok(()) => py.None().into_ptr(),
-        Err(item) => {
-            // SAFETY: the reference counted above; the caller holds another one, so nothing is freed.
-            unsafe { ffi::Py_DECREF(item.into_ptr()) };
-            ptr::null_mut()
-        }
-    }
+    let item = unsafe { *arguments };
+    // SAFETY: an object that the caller holds.
+    unsafe { hand_in(py, queue, item, Store::offer_plain) }
 }
 
 /// With the item alone: adds it at the middle level, gives None.
@@ -145,8 +137,13 @@ unsafe fn add_in_the_middle(
     arguments: *const *mut PyObject,
     count: Py_ssize_t,
 ) -> *mut PyObject {
-    // SAFETY: the caller's promise.
-    if count == 1 { unsafe { add_to_level(py, queue, *arguments, None) } } else { ptr::null_mut() }
+    if count != 1 {
+        return ptr::null_mut();
+    }
+    // SAFETY: there is one.
+    let item = unsafe { *arguments };
+    // SAFETY: an object that the caller holds.
+    unsafe { hand_in(py, queue, item, |store, item| store.offer_plain_at(item, None)) }
 }
 
 /// With the item and a priority: adds it at that level, gives None.
@@ -164,7 +161,7 @@ unsafe fn add_at(
         return ptr::null_mut();
     }
     // SAFETY: there are two.
-    let (item, priority) = unsafe { (*arguments, *arguments.add(1)) };
+    let &[item, priority] = (unsafe { &*arguments.cast::<[*mut PyObject; 2]>() });
     // SAFETY: an object that the caller holds.
     if unsafe { ffi::PyLong_CheckExact(priority) } == 0 {
         return ptr::null_mut();
@@ -173,27 +170,29 @@ unsafe fn add_at(
     // SAFETY: attached, an integer; so it raises nothing.
     let number = unsafe { ffi::PyLong_AsLongAndOverflow(priority, &raw mut overflow) };
     match usize::try_from(number) {
-        // SAFETY: the caller's promise.
-        Ok(priority) if overflow == 0 => unsafe { add_to_level(py, queue, item, Some(priority)) },
+        // SAFETY: an object that the caller holds.
+        Ok(priority) if overflow == 0 => unsafe {
+            hand_in(py, queue, item, |store, item| store.offer_plain_at(item, Some(priority)))
+        },
         _ => ptr::null_mut(),
     }
 }
 
-/// Adds an item at a level, gives None.
+/// Adds an item by `offer`, gives None.
 ///
 /// # Safety
-/// `object` is one that the caller holds.
+/// `object` is null or one that the caller holds.
 #[inline(always)]
-unsafe fn add_to_level(
+unsafe fn hand_in(
     py: Python<'_>,
     queue: Borrowed<'_, '_, Elastic>,
     object: *mut PyObject,
-    priority: Option<usize>,
+    offer: impl FnOnce(&Store, Item) -> Result<(), Item>,
 ) -> *mut PyObject {
     let store = queue.get().store_plainly();
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise. The reference is counted before anybody else can see the item.
     let Some(item) = (unsafe { store.taker.reference(py, object) }) else { return ptr::null_mut() };
-    match store.offer_plain_at(item, priority) {
+    match offer(store, item) {
         Ok(()) => py.None().into_ptr(),
         Err(item) => {
             // SAFETY: the reference counted above; the caller holds another one, so nothing is freed.
