@@ -161,7 +161,7 @@ unsafe fn add_at(
         return ptr::null_mut();
     }
     // SAFETY: there are two.
-    let &[item, priority] = (unsafe { &*arguments.cast::<[*mut PyObject; 2]>() });
+    let &[item, priority] = unsafe { &*arguments.cast::<[*mut PyObject; 2]>() };
     // SAFETY: an object that the caller holds.
     if unsafe { ffi::PyLong_CheckExact(priority) } == 0 {
         return ptr::null_mut();
