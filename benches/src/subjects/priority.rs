@@ -144,7 +144,7 @@ impl<const LEVELS: usize, const FAIR: bool> Shared for Spread<LEVELS, FAIR> {
 
     #[inline(always)]
     fn try_push(&self, item: u64) -> bool {
-        Levelled::push(&self.0, item, item as usize % LEVELS)
+        Levelled::push(&self.0, item, item as usize % std::hint::black_box(LEVELS))
     }
 
     #[inline(always)]

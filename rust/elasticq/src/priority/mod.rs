@@ -31,6 +31,9 @@ mod stats;
 mod timed;
 mod wake;
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use crate::buffer::Buffer;
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::ring::DefaultLock;
