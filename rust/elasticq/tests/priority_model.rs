@@ -102,8 +102,11 @@ impl Model {
         if self.closed {
             return Err(BufferError::Closed);
         }
+        if count > self.most[level] {
+            return Err(BufferError::MaxCapacityReached(self.most[level]));
+        }
         for (len, most) in [(self.len(), self.max), (self.levels[level].len(), self.most[level])] {
-            if len == most && count > 0 || count > most {
+            if len == most && count > 0 {
                 return Err(BufferError::MaxCapacityReached(most));
             }
             if len + count > most {
