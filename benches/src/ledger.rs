@@ -10,6 +10,13 @@ pub fn message(producer: usize, place: u64) -> u64 {
     ((producer as u64) << PLACE_BITS) | place
 }
 
+/// Who sent a message.
+#[inline]
+#[must_use]
+pub fn producer(message: u64) -> usize {
+    (message >> PLACE_BITS) as usize
+}
+
 /// What one consumer received: how much, its checksum, and how often the order of one producer was broken.
 #[derive(Clone, Debug)]
 pub struct Ledger {
@@ -29,7 +36,7 @@ impl Ledger {
     /// Enters a message. One that no producer sent, or that comes after a later or the same one, counts as disordered.
     #[inline]
     pub fn enter(&mut self, message: u64) {
-        let producer = (message >> PLACE_BITS) as usize;
+        let producer = producer(message);
         let place = message & ((1 << PLACE_BITS) - 1);
         match self.last.get_mut(producer) {
             Some(last) if *last < place => *last = place,

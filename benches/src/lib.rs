@@ -6,7 +6,8 @@
 //! - [`curves`]: throughput over the number of producers, as CSV; [`chart`]: the same as a picture.
 //! - [`mqtt`]: the shape of an MQTT ingest, four publishers to one processor.
 //!
-//! The suites that `cargo bench` runs are in the folder `suites`: `peers`, `lock_free`, `scalability`, `memory` and `operations`.
+//! The suites that `cargo bench` runs are in the folder `suites`: `peers`, `lock_free`, `priority`, `scalability`, `memory`
+//! and `operations`.
 
 pub mod chart;
 pub mod contest;

@@ -3,7 +3,7 @@
 
 use crate::contest::{Contest, Sample};
 use crate::ledger::{Ledger, message};
-use crate::subject::{Bounds, Elastic, Pop, Push, Subject};
+use crate::subject::{Bounds, Elastic, Levelled, Pop, Push, Subject};
 use std::hint::{black_box, spin_loop};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -76,6 +76,44 @@ pub fn batches<E: Elastic<u64>>(bounds: Bounds, size: usize, items: u64) -> Samp
     for _ in 0..turns {
         refused += u64::from(!buffer.push_batch(black_box(batch)));
         batch = black_box(buffer.pop_batch(size));
+    }
+    let elapsed = started.elapsed();
+    let wrong = if batch == first { refused * size as u64 } else { turns * size as u64 };
+    Sample { elapsed, items: turns * size as u64, wrong }
+}
+
+/// One thread puts a wave of items in at the levels that `priority` names for their places, and takes them out again, until `items`
+/// went through. Every sum is checked.
+#[must_use]
+pub fn waves<Q: Levelled>(queue: &Q, wave: u64, items: u64, priority: impl Fn(u64) -> usize) -> Sample {
+    let turns = items.div_ceil(wave);
+    let mut sum = 0_u64;
+    let started = Instant::now();
+    for _ in 0..turns {
+        for item in 0..wave {
+            let pushed = queue.push(black_box(item), black_box(priority(item)));
+            sum += u64::from(!pushed);
+        }
+        for _ in 0..wave {
+            sum += black_box(queue.pop()).unwrap_or(wave * turns);
+        }
+    }
+    let elapsed = started.elapsed();
+    let wrong = if sum == turns * (wave * (wave - 1) / 2) { 0 } else { turns * wave };
+    Sample { elapsed, items: turns * wave, wrong }
+}
+
+/// One thread puts a batch of `size` in at a level and takes it out again, as [`batches`] does.
+#[must_use]
+pub fn level_batches<Q: Levelled>(queue: &Q, size: usize, items: u64) -> Sample {
+    let first: Vec<u64> = (0..size as u64).collect();
+    let turns = items.div_ceil(size as u64);
+    let mut batch = first.clone();
+    let mut refused = 0;
+    let started = Instant::now();
+    for _ in 0..turns {
+        refused += u64::from(!queue.push_batch(black_box(batch), 1));
+        batch = black_box(queue.pop_batch(size));
     }
     let elapsed = started.elapsed();
     let wrong = if batch == first { refused * size as u64 } else { turns * size as u64 };

@@ -114,3 +114,20 @@ pub trait Elastic<T>: Send + Sync + Sized {
     /// How many items it holds before it has to grow.
     fn capacity(&self) -> usize;
 }
+
+/// A queue of `u64` with levels, the highest of which goes first.
+pub trait Levelled: Send + Sync + Sized {
+    /// The name in the tables.
+    const NAME: &'static str;
+
+    /// Opens a queue with so many levels, fair or strict, with room for `least` items at first and for `most`.
+    fn open(levels: usize, fair: bool, least: usize, most: usize) -> Self;
+    /// Puts one item in at a level, or answers `false` when there is no room.
+    fn push(&self, item: u64, priority: usize) -> bool;
+    /// Takes the next item.
+    fn pop(&self) -> Option<u64>;
+    /// Puts all of `items` in at a level, or answers `false` when there is no room for all.
+    fn push_batch(&self, items: Vec<u64>, priority: usize) -> bool;
+    /// Takes up to `max` items.
+    fn pop_batch(&self, max: usize) -> Vec<u64>;
+}

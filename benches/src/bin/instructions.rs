@@ -4,18 +4,21 @@
 //! instructions QUEUE SHAPE ITEMS
 //! ```
 //!
-//! QUEUE: a name below. SHAPE: `pairs` (each item is taken at once) or `waves` (60,000 go in, then come out, again and again: an
-//! elastic queue grows and shrinks each time). Needs the feature `lock_free`.
+//! QUEUE: a name below. SHAPE: `pairs` (each item is taken at once), `waves` (60,000 go in, then come out, again and again: an
+//! elastic queue grows and shrinks each time) or `ripples` (as waves, of 192). Needs the features `lock_free` and `priority`.
 
 use elasticq_benches::subject::{Pop, Push, Subject};
 use elasticq_benches::subjects::lock_free::{Mpmc, Mpsc, Spsc};
 use elasticq_benches::subjects::ours::Ours;
+use elasticq_benches::subjects::priority::Spread;
 use elasticq_benches::subjects::queues::Rtrb;
 use std::hint::black_box;
 use std::process::exit;
 
 const CAPACITY: usize = 65_536;
 const WAVE: u64 = 60_000;
+/// A multiple of 3 and of 64, so that each level gets as many.
+const RIPPLE: u64 = 192;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -24,6 +27,7 @@ fn main() {
     let wave = match shape.as_str() {
         "pairs" => 1,
         "waves" => WAVE,
+        "ripples" => RIPPLE,
         _ => usage(),
     };
     match queue.as_str() {
@@ -35,6 +39,10 @@ fn main() {
         "mpmc-elastic" => put_through::<Mpmc<true>>(wave, items),
         "locked" => put_through::<Ours<false>>(wave, items),
         "locked-elastic" => put_through::<Ours<true>>(wave, items),
+        "levels-3" => put_through::<Spread<3, false>>(wave, items),
+        "levels-3-fair" => put_through::<Spread<3, true>>(wave, items),
+        "levels-64" => put_through::<Spread<64, false>>(wave, items),
+        "levels-64-fair" => put_through::<Spread<64, true>>(wave, items),
         "array-queue" => put_through::<crossbeam_queue::ArrayQueue<u64>>(wave, items),
         "rtrb" => put_through::<Rtrb>(wave, items),
         _ => usage(),
@@ -42,7 +50,7 @@ fn main() {
 }
 
 fn usage() -> ! {
-    eprintln!("usage: instructions QUEUE pairs|waves ITEMS");
+    eprintln!("usage: instructions QUEUE pairs|waves|ripples ITEMS");
     exit(2)
 }
 

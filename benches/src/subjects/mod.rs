@@ -6,4 +6,6 @@ pub mod lock_free;
 pub mod locks;
 pub mod ours;
 pub mod predecessor;
+#[cfg(feature = "priority")]
+pub mod priority;
 pub mod queues;

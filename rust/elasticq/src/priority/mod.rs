@@ -31,6 +31,9 @@ mod stats;
 mod timed;
 mod wake;
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use crate::buffer::Buffer;
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::ring::DefaultLock;
@@ -388,6 +391,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     }
 
     /// Counters and lengths of each level, all of the same moment. Linear in the number of levels; takes the lock.
+    ///
+    /// Where the trait [`Buffer`] is in scope, `buffer.stats()` of a buffer in an `Arc` is the trait's; `(*buffer).stats()` is this one.
     #[must_use]
     pub fn stats(&self) -> PriorityStats {
         let refused: Vec<_> = self.refused.iter().map(|refused| refused.load(Ordering::Relaxed)).collect();

@@ -1,0 +1,257 @@
+//! Models of `PriorityCircularBuffer`, on the real code: who waits is woken, at whatever level.
+#![cfg(all(loom, feature = "priority"))]
+
+#[path = "support/model.rs"]
+mod support;
+
+use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+use elasticq::{BufferError, Config};
+use loom::future::block_on;
+use loom::thread::{self, JoinHandle};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use support::{FOREVER, large_model, model};
+
+type Shared = Arc<PriorityCircularBuffer<u32>>;
+
+/// Two levels and `max` places, of which each level may have so many.
+fn buffer(max: usize, limits: Option<[usize; 2]>) -> Shared {
+    let base = Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(max);
+    let mut config = PriorityConfig::default().with_base_config(base).with_priority_levels(2);
+    for (level, most) in limits.into_iter().flatten().enumerate() {
+        config = config.with_max_capacity_at_priority(level, most);
+    }
+    Arc::new(PriorityCircularBuffer::new(config).unwrap())
+}
+
+/// A thread that does something with the buffer.
+fn with<R: 'static>(buffer: &Shared, act: impl FnOnce(&Shared) -> R + 'static) -> JoinHandle<R> {
+    let buffer = Arc::clone(buffer);
+    thread::spawn(move || act(&buffer))
+}
+
+/// A producer that waits for room at a level.
+fn offers(buffer: &Shared, item: u32, level: usize) -> JoinHandle<()> {
+    with(buffer, move |buffer| buffer.offer_with_priority_within(item, level, FOREVER).unwrap())
+}
+
+#[test]
+fn a_pushed_item_reaches_a_consumer_who_waits() {
+    model(|| {
+        let buffer = buffer(2, None);
+        let consumer = with(&buffer, |buffer| buffer.pop_within(FOREVER));
+        buffer.push_with_priority(7, 1).unwrap();
+        assert_eq!(consumer.join().unwrap(), Ok(7));
+    });
+}
+
+#[test]
+fn two_items_of_two_levels_reach_two_consumers_who_wait() {
+    model(|| {
+        let buffer = buffer(2, None);
+        let consumer = with(&buffer, |buffer| buffer.pop_within(FOREVER).unwrap());
+        let producer = with(&buffer, |buffer| {
+            buffer.push_with_priority(1, 0).unwrap();
+            buffer.push_with_priority(2, 1).unwrap();
+        });
+        let sum = buffer.pop_within(FOREVER).unwrap() + consumer.join().unwrap();
+        producer.join().unwrap();
+        assert_eq!((sum, buffer.len()), (3, 0));
+    });
+}
+
+#[test]
+fn a_batch_reaches_two_consumers_who_wait() {
+    model(|| {
+        let buffer = buffer(2, None);
+        let consumer = with(&buffer, |buffer| buffer.pop_within(FOREVER).unwrap());
+        let producer = with(&buffer, |buffer| buffer.push_batch_with_priority(vec![1, 2], 0).unwrap());
+        let sum = buffer.pop_within(FOREVER).unwrap() + consumer.join().unwrap();
+        producer.join().unwrap();
+        assert_eq!(sum, 3);
+    });
+}
+
+#[test]
+fn room_reaches_a_producer_who_waits() {
+    model(|| {
+        let buffer = buffer(1, None);
+        let producer = with(&buffer, |buffer| {
+            buffer.offer_with_priority_within(1, 0, FOREVER).unwrap();
+            buffer.offer_with_priority_within(2, 1, FOREVER).unwrap();
+        });
+        assert_eq!(buffer.pop_within(FOREVER), Ok(1));
+        assert_eq!(buffer.pop_within(FOREVER), Ok(2));
+        producer.join().unwrap();
+    });
+}
+
+#[test]
+fn room_at_a_level_reaches_who_waits_for_it_past_one_who_waits_at_another() {
+    model(|| {
+        let buffer = buffer(4, Some([1, 1]));
+        buffer.push_with_priority(10, 0).unwrap();
+        buffer.push_with_priority(11, 1).unwrap();
+        let high = offers(&buffer, 21, 1);
+        let low = offers(&buffer, 20, 0);
+        // Of use to the low one alone, whatever the high one does.
+        assert_eq!(buffer.pop_from_priority(0), Ok(10));
+        low.join().unwrap();
+        assert_eq!(buffer.pop_from_priority(1), Ok(11));
+        high.join().unwrap();
+    });
+}
+
+#[test]
+fn a_place_at_a_high_level_is_not_lost_on_one_who_waits_at_a_low_one() {
+    model(|| {
+        let buffer = buffer(4, Some([1, 1]));
+        buffer.push_with_priority(10, 0).unwrap();
+        buffer.push_with_priority(11, 1).unwrap();
+        let low = offers(&buffer, 20, 0);
+        let high = offers(&buffer, 21, 1);
+        assert_eq!(buffer.pop(), Ok(11));
+        high.join().unwrap();
+        assert_eq!(buffer.pop_from_priority(0), Ok(10));
+        low.join().unwrap();
+    });
+}
+
+#[test]
+fn two_places_of_a_level_reach_the_two_who_wait_for_them() {
+    model(|| {
+        let buffer = buffer(4, Some([2, 2]));
+        buffer.push_batch_with_priority(vec![1, 2], 0).unwrap();
+        let producers = [offers(&buffer, 3, 0), offers(&buffer, 4, 0)];
+        assert_eq!(buffer.pop_batch(2).unwrap(), [1, 2]);
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
+        assert_eq!(buffer.len(), 2);
+    });
+}
+
+#[test]
+fn two_places_in_all_reach_two_who_wait_at_two_levels() {
+    large_model(|| {
+        let buffer = buffer(2, Some([2, 2]));
+        buffer.push_batch_with_priority(vec![1, 2], 0).unwrap();
+        let producers = [offers(&buffer, 3, 0), offers(&buffer, 4, 1)];
+        assert_eq!((buffer.pop_from_priority(0), buffer.pop_from_priority(0)), (Ok(1), Ok(2)));
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
+        assert_eq!(buffer.drain(), [4, 3]);
+    });
+}
+
+#[test]
+fn who_comes_in_between_does_not_take_the_wake_up_of_another_level_along() {
+    large_model(|| {
+        let buffer = buffer(2, Some([1, 1]));
+        buffer.push_with_priority(10, 0).unwrap();
+        buffer.push_with_priority(11, 1).unwrap();
+        let producers = [offers(&buffer, 20, 0), offers(&buffer, 21, 1)];
+        assert_eq!(buffer.pop_batch(2).unwrap(), [11, 10]);
+        // One who never waits may be faster than the one who was woken; the other level's has its place nevertheless.
+        let came = buffer.offer_with_priority(31, 1).is_ok();
+        let [low, high] = producers;
+        low.join().unwrap();
+        if came {
+            assert_eq!(buffer.pop_from_priority(1), Ok(31));
+        }
+        high.join().unwrap();
+        assert_eq!(buffer.drain(), [21, 20]);
+    });
+}
+
+#[test]
+fn one_free_place_is_not_lost_on_a_batch_of_another_level_that_needs_two() {
+    large_model(|| {
+        let buffer = buffer(2, Some([2, 2]));
+        buffer.push_batch_with_priority(vec![1, 2], 0).unwrap();
+        let batch = with(&buffer, |buffer| {
+            buffer.offer_batch_with_priority_within(vec![4, 5], 1, FOREVER).unwrap();
+        });
+        let single = offers(&buffer, 3, 0);
+        assert_eq!(buffer.pop_from_priority(0), Ok(1));
+        single.join().unwrap();
+        assert_eq!(buffer.pop_batch(2).unwrap(), [2, 3]);
+        batch.join().unwrap();
+        assert_eq!(buffer.drain(), [4, 5]);
+    });
+}
+
+/// Polls a future once and drops it, as a `select!` does whose other branch is ready; tells whether it was done.
+fn give_up<F: Future>(future: F) -> bool {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+#[test]
+fn who_gives_up_passes_his_wake_up_on_to_another_level() {
+    model(|| {
+        let buffer = buffer(1, Some([1, 1]));
+        buffer.push_with_priority(10, 0).unwrap();
+        let leaver = with(&buffer, |buffer| give_up(buffer.send_with_priority(21, 1)));
+        let waiter = offers(&buffer, 20, 0);
+        assert_eq!(buffer.pop(), Ok(10));
+        if leaver.join().unwrap() {
+            // It was let in. Then the one who waits needs the next place.
+            assert!(buffer.pop_within(FOREVER).is_ok());
+        }
+        waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn a_task_that_gives_up_waiting_for_an_item_passes_his_wake_up_on() {
+    model(|| {
+        let buffer = buffer(2, None);
+        let leaver = with(&buffer, |buffer| give_up(buffer.recv()));
+        let consumer = with(&buffer, |buffer| buffer.pop_within(FOREVER));
+        buffer.push_with_priority(1, 0).unwrap();
+        if leaver.join().unwrap() {
+            buffer.push_with_priority(2, 1).unwrap();
+        }
+        assert!(consumer.join().unwrap().is_ok());
+    });
+}
+
+#[test]
+fn tasks_are_woken_as_threads_are() {
+    model(|| {
+        let buffer = buffer(1, Some([1, 1]));
+        let sender = with(&buffer, |buffer| {
+            block_on(async {
+                buffer.send_with_priority(1, 0).await.unwrap();
+                buffer.send_with_priority(2, 1).await.unwrap();
+            });
+        });
+        assert_eq!(block_on(buffer.recv()), Ok(1));
+        assert_eq!(block_on(buffer.recv()), Ok(2));
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn closing_wakes_who_waits_for_an_item() {
+    model(|| {
+        let buffer = buffer(1, None);
+        let consumer = with(&buffer, |buffer| buffer.pop_within(FOREVER));
+        buffer.close();
+        assert_eq!(consumer.join().unwrap(), Err(BufferError::Closed));
+    });
+}
+
+#[test]
+fn closing_wakes_who_waits_for_room_at_any_level() {
+    model(|| {
+        let buffer = buffer(2, Some([1, 1]));
+        buffer.push_with_priority(10, 0).unwrap();
+        buffer.push_with_priority(11, 1).unwrap();
+        let producers = [0, 1].map(|level| {
+            with(&buffer, move |buffer| buffer.offer_with_priority_within(20, level, FOREVER).unwrap_err().into_parts())
+        });
+        buffer.close();
+        for producer in producers {
+            assert_eq!(producer.join().unwrap(), (BufferError::Closed, 20));
+        }
+    });
+}

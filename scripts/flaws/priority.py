@@ -1,0 +1,133 @@
+"""The buffer with levels: who is woken, and at which level."""
+
+from __future__ import annotations
+
+from . import Mutant
+
+WAKE = "rust/elasticq/src/priority/wake.rs"
+MUTANTS = [
+    Mutant(
+        "levels-push-wakes-nobody",
+        WAKE,
+        """            if self.not_empty.has_sleepers() {
+                self.not_empty.wake(count);
+            }
+""",
+        "",
+        "loom_priority::a_pushed_item_reaches_a_consumer_who_waits",
+    ),
+    Mutant(
+        "levels-taker-does-not-pass-on",
+        WAKE,
+        "if more && self.not_empty.has_sleepers()",
+        "if false && more && self.not_empty.has_sleepers()",
+        "loom_priority::two_items_of_two_levels_reach_two_consumers_who_wait",
+    ),
+    Mutant(
+        "levels-room-wakes-nobody",
+        WAKE,
+        "            self.wake_producers(ready, count);\n",
+        "",
+        "loom_priority::room_reaches_a_producer_who_waits",
+    ),
+    Mutant(
+        "levels-consumer-watched-only-after-the-look",
+        WAKE,
+        "        self.levels.lock().watch_for_consumers();\n",
+        "",
+        "loom_priority::a_pushed_item_reaches_a_consumer_who_waits",
+    ),
+    Mutant(
+        "levels-producer-watched-only-after-the-look",
+        WAKE,
+        "        self.levels.lock().watch_for_producers(self.signal_for(priority));\n",
+        "",
+        "loom_priority::room_reaches_a_producer_who_waits",
+    ),
+    Mutant(
+        "levels-watch-ends-under-a-consumer",
+        WAKE,
+        "levels.unwatch(self.not_empty.has_sleepers(), waited_at);",
+        "levels.unwatch(false, waited_at);",
+        "loom_priority::a_pushed_item_reaches_a_consumer_who_waits",
+    ),
+    Mutant(
+        "levels-watch-ends-under-a-producer",
+        WAKE,
+        "levels.unwatch(self.not_empty.has_sleepers(), waited_at);",
+        "levels.unwatch(self.not_empty.has_sleepers(), waited_at & waited_at.wrapping_sub(1));",
+        "loom_priority::a_place_at_a_high_level_is_not_lost_on_one_who_waits_at_a_low_one",
+    ),
+    Mutant(
+        "levels-share-a-signal-though-they-have-limits",
+        "rust/elasticq/src/priority/mod.rs",
+        "let signals = if config.max_capacity_at_priority.is_empty() { 1 } else { count };",
+        "let signals = 1;",
+        "loom_priority::room_at_a_level_reaches_who_waits_for_it_past_one_who_waits_at_another",
+    ),
+    Mutant(
+        "a-full-level-is-woken",
+        WAKE,
+        "levels.has_room(signal)",
+        "levels.has_room_in_all()",
+        "loom_priority::room_at_a_level_reaches_who_waits_for_it_past_one_who_waits_at_another",
+    ),
+    Mutant(
+        "only-the-highest-who-waits-is-woken",
+        WAKE,
+        "let ready = bits(waited_at)",
+        "let ready = bits(waited_at & waited_at.wrapping_neg())",
+        "loom_priority::room_at_a_level_reaches_who_waits_for_it_past_one_who_waits_at_another",
+    ),
+    Mutant(
+        "who-is-let-in-does-not-look-for-the-next",
+        WAKE,
+        """            self.wake_producers(ready, 1);
+        }
+    }
+
+    /// `count` items were taken.""",
+        """        }
+    }
+
+    /// `count` items were taken.""",
+        "loom_priority::two_places_in_all_reach_two_who_wait_at_two_levels",
+    ),
+    Mutant(
+        "who-gives-up-does-not-look-for-another-level",
+        WAKE,
+        "        self.0.pass_on_room();\n",
+        "",
+        "loom_priority::who_gives_up_passes_his_wake_up_on_to_another_level",
+    ),
+    Mutant(
+        "a-place-too-few-for-a-batch-is-offered-to-nobody-else",
+        WAKE,
+        "if !signal.has_bulk_waiters() {",
+        "{",
+        "loom_priority::one_free_place_is_not_lost_on_a_batch_of_another_level_that_needs_two",
+    ),
+    Mutant(
+        "levels-close-wakes-no-consumer",
+        "rust/elasticq/src/priority/mod.rs",
+        "        self.not_empty.wake(usize::MAX);\n",
+        "",
+        "loom_priority::closing_wakes_who_waits_for_an_item",
+    ),
+    Mutant(
+        "levels-close-wakes-one-level",
+        "rust/elasticq/src/priority/mod.rs",
+        "self.not_full.iter().for_each(",
+        "self.not_full.iter().take(1).for_each(",
+        "loom_priority::closing_wakes_who_waits_for_room_at_any_level",
+    ),
+    Mutant(
+        "task-sleeps-without-a-second-look",
+        "rust/elasticq/src/wait/sleep.rs",
+        """            None => waiter = Some(register()),
+            Some(registered) => registered.await,
+""",
+        "            registered => registered.unwrap_or_else(&register).await,\n",
+        "loom_priority::tasks_are_woken_as_threads_are",
+    ),
+]
