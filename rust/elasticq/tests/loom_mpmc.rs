@@ -299,6 +299,26 @@ fn room_reaches_a_producer_who_waits() {
     });
 }
 
+/// Who guesses where the head is notes that place before it finds that another has taken it. Who waits for room meanwhile
+/// must be told when the note is erased.
+#[test]
+fn a_guess_that_is_overtaken_leaves_no_producer_asleep() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 1)).unwrap().split();
+        producer.try_enqueue(Box::new(1)).unwrap();
+        assert_eq!(look(&mut consumer), 1); // and so it guesses that the next one is at the head
+        producer.try_enqueue(Box::new(2)).unwrap();
+        let mut other = consumer.clone();
+        let thread = thread::spawn(move || {
+            let taken = look(&mut other);
+            producer.offer_within(Box::new(3), FOREVER).unwrap();
+            taken + rest(&mut other).iter().sum::<u32>()
+        });
+        let taken = look(&mut consumer);
+        assert_eq!(taken + thread.join().unwrap() + rest(&mut consumer).iter().sum::<u32>(), 5);
+    });
+}
+
 #[test]
 fn two_places_freed_at_once_reach_two_producers() {
     large_model(|| {
