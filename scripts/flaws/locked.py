@@ -82,7 +82,7 @@ MUTANTS = [
     Mutant(
         "bulk-counts-as-single",
         "rust/elasticq/src/wait.rs",
-        "let bulk = self.bulk.load(Ordering::SeqCst) != 0;",
+        "let bulk = crowd.bulk.load(Ordering::SeqCst) != 0;",
         "let bulk = false;",
         "loom::one_free_place_is_not_lost_on_a_producer_who_needs_two",
     ),
