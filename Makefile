@@ -43,7 +43,9 @@ bench: ## measure against peers, in Rust and on Python 3.13 with and without the
 verify: ## check what `make test` has no time for: more interleavings, larger models, code broken on purpose, 100 million messages
 	LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-4} scripts/test loom
 	cd tla+ && ../scripts/tlc LockFreeMPSCQueue.tla -config LockFreeMPSCQueueLarge.cfg
+	cd tla+ && ../scripts/tlc LockFreeMPSCQueue.tla -config LockFreeMPSCQueueLivenessLarge.cfg
 	cd tla+ && ../scripts/tlc LockFreeMPMCQueue.tla -config LockFreeMPMCQueueLarge.cfg
+	cd tla+ && ../scripts/tlc LockFreeMPMCQueue.tla -config LockFreeMPMCQueueLivenessLarge.cfg
 	scripts/mutants
 	ELASTICQ_SOAK_MESSAGES=$${ELASTICQ_SOAK_MESSAGES:-100000000} cargo test --package elasticq --release \
 		--features lock_free --test soak -- --nocapture --test-threads 1

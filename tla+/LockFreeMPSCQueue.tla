@@ -739,10 +739,12 @@ PublishedAt(h, pos) ==
 
 NextIsPublished == PublishedAt(taker.front, taker.head)
 
+All == Messages + (Cardinality(Producers) - 1) * OthersMessages
+
 \* A consumer who goes on and is awake takes what is published, whatever the producers do.
 TakerTakes ==
     \A c \in Consumers :
-        GoesOn(c) => \A n \in 0 .. Messages + Cardinality(Producers) * OthersMessages :
+        GoesOn(c) => \A n \in 0 .. All - 1 :
             (popped = n /\ NextIsPublished /\ pc[c] # "S4") ~> popped > n
 
 \* Taking is wait-free: a consumer who goes on finds an answer, or that it may sleep, whatever the producers do.

@@ -1,4 +1,4 @@
-"""Priorities, one thread: `PriorityCircularBuffer` beside `queue.PriorityQueue` with a tuple for each item."""
+"""Priorities, one thread: `PriorityCircularBuffer` beside `queue.PriorityQueue` with a tuple per item."""
 
 from __future__ import annotations
 

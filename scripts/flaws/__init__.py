@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Mutant:
-    """A replacement in a file, and the model, as target::name, that must find it.
+    """A replacement in a file, and the proof, as target::name, that must find it: a loom model, or an ordinary test.
 
     `also`: further replacements, as (file, old, new), that belong to the same flaw.
     """
@@ -20,7 +20,7 @@ class Mutant:
     file: str
     old: str
     new: str
-    model: str
+    proof: str
     also: tuple[tuple[str, str, str], ...] = ()
 
     @contextmanager

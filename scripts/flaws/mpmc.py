@@ -121,6 +121,13 @@ MUTANTS = [
         "loom_mpmc::room_reaches_a_producer_who_waits",
     ),
     Mutant(
+        "mpmc-overtaken-guess-looks-for-nobody",
+        "rust/elasticq/src/lock_free/takers.rs",
+        "                Err(Missed::Overtaken) => self.help_who_was_held_up(),\n                Err(Missed::NotThere) => {}\n",
+        "                Err(_) => {}\n",
+        "loom_mpmc::a_guess_that_is_overtaken_leaves_no_producer_asleep",
+    ),
+    Mutant(
         "mpmc-room-is-not-passed-on",
         "rust/elasticq/src/lock_free/chain.rs",
         "            self.room.wake(1);\n",

@@ -188,13 +188,10 @@ MUTANTS = [
     Mutant(
         "mpsc-batch-sleeps-without-a-second-look",
         "rust/elasticq/src/lock_free/chain.rs",
-        """            order_seqcst();
-            item = match put(item) {
-                Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
-                settled => return self.pass_room_on(waiter, settled),
-            };
-""",
-        "",
+        """        rarely();
+        match put(items) {""",
+        """        rarely();
+        match Err(Rejected::new(BufferError::Full, items)) {""",
         "loom_mpsc::room_for_all_reaches_a_batch_that_waits",
     ),
     Mutant(

@@ -97,12 +97,10 @@ MUTANTS = [
     Mutant(
         "spsc-batch-sleeps-without-a-second-look",
         "rust/elasticq/src/lock_free/spsc/producer.rs",
-        "                None => sleeper = Some(Sleeper::new(&self.room, &self.notes, PRODUCER_SLEEPS)),",
-        """                None => {
-                    sleeper = None::<Sleeper<'_>>;
-                    let mut sleeper = Sleeper::new(&self.room, &self.notes, PRODUCER_SLEEPS);
-                    expired = !sleeper.waiter.wait_until(deadline);
-                }""",
+        """PRODUCER_SLEEPS);
+        match put(self, maker, items) {""",
+        """PRODUCER_SLEEPS);
+        match Err(Rejected::new(BufferError::Full, items)) {""",
         "loom_spsc::room_for_all_reaches_a_batch_that_waits",
     ),
     Mutant(

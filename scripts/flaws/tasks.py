@@ -71,9 +71,9 @@ MUTANTS = [
         "sender-sleeps-without-a-second-look",
         CHAIN,
         """        rarely();
-        match self.push(item) {""",
+        match put(items) {""",
         """        rarely();
-        match Err(Rejected::new(BufferError::Full, item)) {""",
+        match Err(Rejected::new(BufferError::Full, items)) {""",
         "loom_tasks::mpsc::room_reaches_a_task_that_waits",
     ),
     Mutant(

@@ -1,7 +1,10 @@
 //! What a forked child makes of those who waited in its parent. The fork is only announced: the rest is the same process.
 
 use elasticq::{Config, DynamicCircularBuffer, Signal, after_fork_in_child};
-use std::sync::Mutex;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 /// One at a time: the forks are counted for the whole process.
@@ -36,11 +39,45 @@ fn a_wait_that_was_begun_in_the_parent_ends_at_once_in_the_child() {
     let mut waiter = signal.waiter();
     assert!(!waiter.wait_until(soon()));
     after_fork_in_child();
-    assert!(waiter.wait_until(None));
+    assert!(waiter.wait_until(soon()));
     let own = signal.waiter();
     drop(waiter);
     assert_eq!(signal.sleepers(), 1);
     drop(own);
+}
+
+#[test]
+fn a_task_that_began_to_wait_in_the_parent_goes_on_at_once_in_the_child() {
+    let _alone = ALONE.lock();
+    let signal = Signal::new();
+    let mut task = pin!(signal.waiter());
+    let mut context = Context::from_waker(Waker::noop());
+    assert_eq!(task.as_mut().poll(&mut context), Poll::Pending);
+    after_fork_in_child();
+    assert_eq!(task.as_mut().poll(&mut context), Poll::Ready(()));
+}
+
+/// Who leaves the list after having been woken wakes the next one, and takes the list's lock for it. Both belong to the parent:
+/// one who is not there in the child may have held the lock.
+#[test]
+fn the_list_of_the_parent_is_left_alone() {
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let _alone = ALONE.lock();
+    let wakes = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&wakes));
+    let signal = Signal::new();
+    let woken = signal.waiter();
+    let mut next = pin!(signal.waiter());
+    assert_eq!(next.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+    signal.wake(1);
+    after_fork_in_child();
+    drop(woken);
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
 }
 
 #[test]
@@ -51,6 +88,7 @@ fn a_child_of_a_child_of_the_process_that_made_it() {
     for generation in 0..3 {
         after_fork_in_child();
         let mut waiter = buffer.wait_for_item();
+        assert!(!waiter.wait_until(soon()), "it takes its place for one of another process");
         buffer.push(generation).unwrap();
         assert!(waiter.wait_until(soon()));
         assert_eq!(buffer.pop(), Ok(generation));
@@ -58,6 +96,6 @@ fn a_child_of_a_child_of_the_process_that_made_it() {
         after_fork_in_child();
     }
     for mut waiter in inherited {
-        assert!(waiter.wait_until(None));
+        assert!(waiter.wait_until(soon()));
     }
 }

@@ -5,21 +5,17 @@
 //! ```
 #![cfg(all(loom, feature = "lock_free"))]
 
+#[path = "support/model.rs"]
+mod support;
+
 use elasticq::{BufferError, Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
 use loom::sync::atomic::{Ordering, fence};
 use loom::thread;
 use std::sync::Arc;
+use support::{large_model, model};
 
 fn between(min: usize, max: usize) -> Config {
     Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
-}
-
-/// Up to this many preemptions per run; more with LOOM_MAX_PREEMPTIONS.
-fn model(body: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(3));
-    builder.max_branches = 10_000;
-    builder.check(body);
 }
 
 macro_rules! models {
@@ -73,7 +69,7 @@ macro_rules! models {
 
             #[test]
             fn looking_beside_a_producer_that_grows_the_queue() {
-                model(|| {
+                large_model(|| {
                     let queue = Arc::new(Queue::new(between(1, 4)).unwrap());
                     queue.try_enqueue(Box::new(1)).unwrap();
                     let other = Arc::clone(&queue);

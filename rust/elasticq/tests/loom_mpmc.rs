@@ -5,33 +5,17 @@
 //! ```
 #![cfg(all(loom, feature = "lock_free"))]
 
+#[path = "support/model.rs"]
+mod support;
+
 use elasticq::lock_free::MpmcConsumer;
 use elasticq::{BufferError, Config, LockFreeMPMCQueue};
 use loom::thread;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Longer than any clock: the call waits for ever, so a lost wake-up is a deadlock.
-const FOREVER: Duration = Duration::MAX;
+use support::{FOREVER, large_model, model};
 
 fn between(min: usize, max: usize) -> Config {
     Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
-}
-
-/// Up to this many preemptions per run; more with LOOM_MAX_PREEMPTIONS.
-fn model(body: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(3));
-    builder.max_branches = 10_000;
-    builder.check(body);
-}
-
-/// One preemption less, for three threads that do much.
-fn large_model(body: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(3)).map(|bound| bound - 1);
-    builder.max_branches = 10_000;
-    builder.check(body);
 }
 
 /// One look: the item, or 0.
@@ -209,7 +193,7 @@ fn a_queue_that_may_grow_grows_around_a_consumer_who_stands_still() {
 
 #[test]
 fn a_consumer_completes_the_resize_of_a_producer_who_stands_still() {
-    model(|| {
+    large_model(|| {
         let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 2)).unwrap().split();
         producer.try_enqueue(Box::new(1)).unwrap();
         let thread = thread::spawn(move || producer.try_enqueue(Box::new(2)).unwrap());
@@ -223,7 +207,7 @@ fn a_consumer_completes_the_resize_of_a_producer_who_stands_still() {
 
 #[test]
 fn consumers_at_the_end_of_a_segment_move_on_together() {
-    model(|| {
+    large_model(|| {
         let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 4)).unwrap().split();
         producer.try_enqueue(Box::new(1)).unwrap();
         producer.try_enqueue(Box::new(2)).unwrap(); // in a second segment
@@ -239,7 +223,7 @@ fn consumers_at_the_end_of_a_segment_move_on_together() {
 
 #[test]
 fn a_segment_stays_while_one_consumer_reads_in_it_and_another_goes_on() {
-    model(|| {
+    large_model(|| {
         let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 4)).unwrap().split();
         producer.try_enqueue(Box::new(1)).unwrap();
         producer.try_enqueue(Box::new(2)).unwrap(); // in a second segment
@@ -296,6 +280,26 @@ fn room_reaches_a_producer_who_waits() {
         assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(Box::new(1))));
         assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(Box::new(2))));
         thread.join().unwrap();
+    });
+}
+
+/// Who guesses where the head is notes that place before it finds that another has taken it. Who waits for room meanwhile
+/// must be told when the note is erased.
+#[test]
+fn a_guess_that_is_overtaken_leaves_no_producer_asleep() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 1)).unwrap().split();
+        producer.try_enqueue(Box::new(1)).unwrap();
+        assert_eq!(look(&mut consumer), 1); // and so it guesses that the next one is at the head
+        producer.try_enqueue(Box::new(2)).unwrap();
+        let mut other = consumer.clone();
+        let thread = thread::spawn(move || {
+            let taken = look(&mut other);
+            producer.offer_within(Box::new(3), FOREVER).unwrap();
+            taken + rest(&mut other).iter().sum::<u32>()
+        });
+        let taken = look(&mut consumer);
+        assert_eq!(taken + thread.join().unwrap() + rest(&mut consumer).iter().sum::<u32>(), 5);
     });
 }
 

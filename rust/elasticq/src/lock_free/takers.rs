@@ -7,9 +7,9 @@
 //! ```
 //!
 //! **Take.** Read `head`, or guess it (see `guess`); look at its slot in the segment that the consumer's record protects. Its
-//! stamp can fit only if that is the right segment, since positions are never used twice. Note the position in the record, claim it with a CAS of
-//! `head`, move the item out, erase the note. `records` tells how producers know from the notes which slots they may
-//! write again: consumers write nothing to the slots.
+//! stamp can fit only if that is the right segment, since positions are never used twice. Note the position in the record,
+//! claim it with a CAS of `head`, move the item out, erase the note. `records` tells how producers know from the notes which
+//! slots they may write again: consumers write nothing to the slots.
 //!
 //! **End of a segment.** Where `head` is the `end` of the front, which carries no item, complete the resize, move `front`
 //! on to the next segment, then `head` on to its `base`. Each step is a CAS from the exact old value that anybody can do.
