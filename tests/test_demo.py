@@ -59,7 +59,7 @@ def processes_of(folder: Path) -> list[int]:
 class Finished:
     """A demo that has run to its end."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: str) -> None:
         temporary = folder / "tmp"
         temporary.mkdir()
         ledger = folder / "ledger.json"
@@ -68,6 +68,7 @@ class Finished:
             f"--messages={MESSAGES}",
             "--payload=100",
             f"--json={ledger}",
+            *more,
         )
         process = start(temporary, *options)
         self.output, self.errors = process.communicate()
@@ -130,6 +131,27 @@ def test_a_finished_run_leaves_nothing_behind(finished: Finished) -> None:
     assert finished.left_behind == []
     assert finished.still_running == []
     assert not Path(f"/proc/{finished.ledger['broker']['pid']}").exists()
+
+
+@pytest.fixture(scope="module")
+def by_qos(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    return Finished(tmp_path_factory.mktemp("priority"), "--priority")
+
+
+def test_under_overload_qos_2_waits_less_than_qos_0(by_qos: Finished) -> None:
+    assert (by_qos.status, by_qos.errors, by_qos.ledger["problems"]) == (0, "", [])
+    latency = by_qos.ledger["latency_ms"]
+    assert latency["2"]["p99_ms"] < latency["0"]["p99_ms"]
+    assert "OK: p99 of QoS 2" in by_qos.output
+    # Half of what arrives waits until everything has arrived.
+    assert by_qos.ledger["depth"]["peak_seen"] >= PUBLISHERS * MESSAGES // 3
+
+
+def test_every_message_passed_through_the_level_of_its_qos(by_qos: Finished) -> None:
+    levels, latency = by_qos.ledger["levels"], by_qos.ledger["latency_ms"]
+    assert levels["pushed"] == levels["popped"] == levels["received"] == levels["processed"]
+    assert levels["processed"] == [latency[qos]["count"] for qos in ("0", "1", "2")]
+    assert sum(levels["processed"]) == by_qos.ledger["total"]["processed"]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from elasticq.demo import message
-from elasticq.demo.ledger import Account, Depth, Latency, Ledger, Sample, percentile, settle
+from elasticq.demo.ledger import Account, Depth, Latency, Ledger, Levels, Sample, percentile, settle
 from elasticq.demo.message import MessageId
 
 QOS0, QOS1, QOS2 = (MessageId(publisher=1, sequence=qos, qos=qos) for qos in message.QOS_LEVELS)
@@ -166,3 +166,40 @@ def test_a_payload_too_short_is_no_message() -> None:
     whole = message.encode(QOS1, 42, b"")
     with pytest.raises(ValueError, match="at least 24 bytes"):
         message.identify(whole[:-1])
+
+
+def levels(**changes: Any) -> Levels:
+    """Counters of a queue that serves by QoS, which agree with one message of each, but for the changes."""
+    agreeing = {name: [1, 1, 1] for name in ("pushed", "popped", "received", "processed")}
+    return Levels(**{**agreeing, **changes})
+
+
+def test_a_good_run_by_qos() -> None:
+    latency = {0: Latency.of([5_000_000]), 1: Latency.of([2_000_000]), 2: Latency.of([1_000_000])}
+    good = ledger(account(Counter(SENT)), levels=levels(), latency=latency)
+    assert (good.problems(), good.exit_status) == ([], 0)
+    assert good.as_dict()["levels"]["pushed"] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("of_qos_0", [1_000_000, 999_999])
+def test_a_qos_2_that_waits_as_long_as_qos_0_fails_a_run_by_qos_and_no_other(of_qos_0: int) -> None:
+    latency = {0: Latency.of([of_qos_0]), 2: Latency.of([1_000_000])}
+    entry = account(Counter(SENT))
+    assert ledger(entry, latency=latency).problems() == []
+    bad = ledger(entry, latency=latency, levels=levels())
+    assert [problem[:28] for problem in bad.problems()] == ["the p99 latency of QoS 2 is "]
+    assert bad.exit_status == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"pushed": [1, 2, 1]}, "2 pushed at level 1, the ledger says 1"),
+        ({"processed": [1, 1, 0]}, "1 popped at level 2, the ledger says 0"),
+    ],
+)
+def test_counters_by_level_that_contradict_the_ledger_fail_the_run(
+    changes: dict[str, list[int]], complaint: str
+) -> None:
+    bad = ledger(account(Counter(SENT)), levels=levels(**changes))
+    assert bad.problems() == [f"the buffer's stats() say {complaint}"]

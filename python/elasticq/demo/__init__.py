@@ -9,6 +9,7 @@ message. Run it with `python -m elasticq demo`; it needs the extra `elasticq[dem
     broker     the nats-server process, from finding its program to stopping it
     publisher  the program that publishes, and the handle by which the demo runs it
     pipeline   subscriber -> queue -> processor
+    levels     the queue of --priority, which serves messages by their QoS
     ledger     what was sent, received and processed, and whether that is right; plain data
     display    the live view, the plain progress lines and the final tables
     run        one run from start to ledger

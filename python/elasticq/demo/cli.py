@@ -66,13 +66,14 @@ def _run(options: argparse.Namespace) -> int:
 
     import elasticq
     from elasticq.demo.display import Progress, show_ledger
+    from elasticq.demo.levels import QosLevels
     from elasticq.demo.run import Load, run
 
     program = find_program()
     assert program is not None
     console = Console()
-    queue: elasticq.Queue[bytes] = elasticq.Queue()
-    load = Load(options.publishers, options.messages, options.payload)
+    queue: elasticq.Queue[bytes] | QosLevels = QosLevels() if options.priority else elasticq.Queue()
+    load = Load(options.publishers, options.messages, options.payload, overloaded=options.priority)
     ledger = run(program, queue, load, Progress(console))
     show_ledger(ledger, console)
     if options.json:
@@ -110,6 +111,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--payload", type=payload, default=256, metavar="BYTES", help="size of each (%(default)s)"
+    )
+    parser.add_argument(
+        "--priority",
+        action="store_true",
+        help="overload the pipeline and serve by QoS: a PriorityCircularBuffer in place of the Queue",
     )
     parser.add_argument("--json", type=_file, metavar="FILE", help="write the ledger to a file as well")
     return parser

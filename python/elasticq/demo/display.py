@@ -104,6 +104,10 @@ def show_ledger(ledger: Ledger, console: Console) -> None:
     if not problems:
         verdict = f"OK: {ledger.total.processed:,} messages taken from the broker, every one in the database"
         console.print(verdict, style="bold green", highlight=False, soft_wrap=True)
+    highest, lowest = ledger.latency.get(2), ledger.latency.get(0)
+    if ledger.levels and highest and lowest and not ledger.inversions():
+        order = f"OK: p99 of QoS 2 {highest.p99_ms:,.1f} ms, below that of QoS 0, {lowest.p99_ms:,.1f} ms"
+        console.print(order, style="bold green", highlight=False, soft_wrap=True)
 
 
 def curve(values: Sequence[tuple[float, int]], levels: str, width: int = _WIDTH) -> str:
@@ -151,12 +155,15 @@ def _counts(account: Account) -> list[str]:
 
 
 def _latencies(ledger: Ledger) -> Table:
-    table = _table("QoS", "messages", "p50", "p99", "max")
+    table = _table(
+        "QoS", "messages", "p50", "p99", "max", *(("in / out by its level",) if ledger.levels else ())
+    )
     for qos in QOS_LEVELS:
         values = ledger.latency.get(qos)
         if values is not None:
             milliseconds = (f"{value:,.1f}" for value in (values.p50_ms, values.p99_ms, values.max_ms))
-            table.add_row(str(qos), f"{values.count:,}", *milliseconds)
+            by_level = ledger.levels and f"{ledger.levels.pushed[qos]:,} / {ledger.levels.popped[qos]:,}"
+            table.add_row(str(qos), f"{values.count:,}", *milliseconds, *([by_level] if by_level else []))
     return table
 
 

@@ -147,6 +147,26 @@ class Depth:
 
 
 @dataclasses.dataclass(frozen=True)
+class Levels:
+    """By QoS: the counters of a queue that serves by it, and what the ledger counted itself."""
+
+    pushed: Sequence[int]
+    popped: Sequence[int]
+    received: Sequence[int]
+    processed: Sequence[int]
+
+    def disagreements(self) -> list[str]:
+        """Where the queue's counters contradict the ledger's."""
+        pairs = {"pushed": (self.pushed, self.received), "popped": (self.popped, self.processed)}
+        return [
+            f"the buffer's stats() say {said} {what} at level {level}, the ledger says {counted}"
+            for what, (all_said, all_counted) in pairs.items()
+            for level, (said, counted) in enumerate(zip(all_said, all_counted, strict=True))
+            if said != counted
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
 class Ledger:
     """The result of a run."""
 
@@ -159,6 +179,7 @@ class Ledger:
     seconds: float
     broker: Mapping[str, str | int]
     failures: Sequence[str] = ()  # of the processes and threads that took part
+    levels: Levels | None = None  # where the queue serves by QoS
 
     @property
     def total(self) -> Account:
@@ -178,7 +199,7 @@ class Ledger:
             "messages that could not be read": self.malformed,
         }
         counted = [f"{count} {what}" for what, count in wrong.items() if count]
-        return [*self.failures, *counted, *self.disagreements()]
+        return [*self.failures, *counted, *self.disagreements(), *self.inversions()]
 
     def disagreements(self) -> list[str]:
         """Where the queue's own counters contradict the ledger."""
@@ -199,7 +220,14 @@ class Ledger:
                 f"the queue's stats() say peak_size = {stats.peak_size}, "
                 f"the ledger says between {self.depth.seen_peak} and {self.depth.peak_bound}"
             )
-        return found
+        return found + (self.levels.disagreements() if self.levels else [])
+
+    def inversions(self) -> list[str]:
+        """Whether QoS 2 had to wait longer than QoS 0, although the queue serves by QoS."""
+        highest, lowest = self.latency.get(2), self.latency.get(0)
+        if self.levels is None or highest is None or lowest is None or highest.p99_ms < lowest.p99_ms:
+            return []
+        return [f"the p99 latency of QoS 2 is {highest.p99_ms:.1f} ms, of QoS 0 only {lowest.p99_ms:.1f} ms"]
 
     @property
     def exit_status(self) -> int:
@@ -227,6 +255,7 @@ class Ledger:
                 "final": self.depth.final_capacity,
             },
             "stats": {name: getattr(self.stats, name) for name in _COUNTERS},
+            "levels": None if self.levels is None else dataclasses.asdict(self.levels),
             "seconds": self.seconds,
             "broker": dict(self.broker),
             "problems": self.problems(),

@@ -67,13 +67,18 @@ class Gauge:
 
 
 class Processor(threading.Thread):
-    """Takes batches out of the queue, checks each message and commits the batch to the database."""
+    """Takes batches out of the queue, checks each message and commits the batch to the database.
 
-    def __init__(self, queue: IngestQueue, gauge: Gauge, database: Path) -> None:
+    One that is overloaded takes one message for every two that arrive, while any arrive, so that the queue
+    fills up however fast or slow the machine is.
+    """
+
+    def __init__(self, queue: IngestQueue, gauge: Gauge, database: Path, overloaded: bool = False) -> None:
         super().__init__(name="processor", daemon=True)
         self._queue = queue
         self._gauge = gauge
         self._database = database
+        self._overloaded = overloaded
         self._hurry = threading.Event()
         self.taken = 0
         self.committed = 0
@@ -96,8 +101,12 @@ class Processor(threading.Thread):
     def _work(self, database: sqlite3.Connection) -> None:
         while True:
             self._gauge.read()
+            quota = self._quota()
+            if quota < 1:
+                self._hurry.wait(_COMMIT_SECONDS)
+                continue
             try:
-                batch = self._queue.get_many(_BATCH)
+                batch = self._queue.get_many(quota)
             except elasticq.ShutDown:
                 return
             self.taken += len(batch)
@@ -105,6 +114,13 @@ class Processor(threading.Thread):
             due = time.monotonic() + _COMMIT_SECONDS
             self._commit(database, batch)
             self._hurry.wait(max(0.0, due - time.monotonic()))
+
+    def _quota(self) -> int:
+        """How many messages the next commit may hold."""
+        if not self._overloaded or self._hurry.is_set():
+            return _BATCH
+        arrived = self.taken + self._queue.qsize()
+        return min(_BATCH, arrived // 2 - self.taken)
 
     def _commit(self, database: sqlite3.Connection, batch: list[bytes]) -> None:
         messages = [message.decode(payload) for payload in batch]
@@ -189,14 +205,14 @@ class Subscriber:
 class Pipeline:
     """Subscriber, queue and processor together; a context manager that leaves no thread behind."""
 
-    def __init__(self, queue: IngestQueue, port: int, database: Path) -> None:
-        self._queue = queue
+    def __init__(self, queue: IngestQueue, port: int, database: Path, overloaded: bool = False) -> None:
+        self.queue = queue
         self._database = database
         with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as empty:
             empty.execute("PRAGMA journal_mode = WAL")
             empty.execute(_SCHEMA)
         self.gauge = Gauge(queue)
-        self.processor = Processor(queue, self.gauge, database)
+        self.processor = Processor(queue, self.gauge, database, overloaded)
         self.subscriber = Subscriber(port, queue, self.processor)
 
     def __enter__(self) -> Pipeline:
@@ -215,7 +231,7 @@ class Pipeline:
     def no_more(self) -> None:
         """Takes nothing more from the broker, and lets the processor finish what is in the queue."""
         self.subscriber.close()
-        self._queue.shutdown()
+        self.queue.shutdown()
         self.processor.hurry()
 
     def failures(self) -> list[str]:
@@ -230,7 +246,7 @@ class Pipeline:
 
     def stats(self) -> QueueStats:
         """The queue's own counters."""
-        return self._queue.stats()
+        return self.queue.stats()
 
     def processed(self) -> tuple[Counter[MessageId], int]:
         """What stands in the database: how often each message, and how many of them with a wrong checksum."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from elasticq.demo.broker import Broker
 from elasticq.demo.display import Progress, Status
-from elasticq.demo.ledger import Latency, Ledger, settle
+from elasticq.demo.ledger import Latency, Ledger, Levels, settle
+from elasticq.demo.levels import QosLevels
 from elasticq.demo.message import QOS_LEVELS, MessageId
 from elasticq.demo.pipeline import IngestQueue, Pipeline
 from elasticq.demo.publisher import PublisherProcess, Report
@@ -28,6 +29,7 @@ class Load:
     publishers: int
     messages: int  # of each publisher
     payload: int  # bytes of each message
+    overloaded: bool = False  # whether more arrive than are processed, until all have arrived
 
 
 def run(program: Path, queue: IngestQueue, load: Load, progress: Progress) -> Ledger:
@@ -35,7 +37,9 @@ def run(program: Path, queue: IngestQueue, load: Load, progress: Progress) -> Le
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="elasticq-demo-")))
         broker = stack.enter_context(Broker(program, folder / "broker"))
-        pipeline = stack.enter_context(Pipeline(queue, broker.port, folder / "messages.sqlite"))
+        pipeline = stack.enter_context(
+            Pipeline(queue, broker.port, folder / "messages.sqlite", load.overloaded)
+        )
         publishers = stack.enter_context(_publishers(load, broker.port, folder))
         started = time.monotonic()
         running = _Run(broker, pipeline, publishers, progress)
@@ -149,7 +153,25 @@ class _Run:
             seconds=seconds,
             broker={"pid": broker.pid, "port": broker.port, "version": broker.version},
             failures=failures,
+            levels=_levels(pipeline, processed),
         )
+
+
+def _levels(pipeline: Pipeline, processed: Mapping[MessageId, int]) -> Levels | None:
+    """The counters of a queue with levels, beside what was really received and processed."""
+    if not isinstance(pipeline.queue, QosLevels):
+        return None
+    stats = pipeline.queue.level_stats()
+    return Levels(
+        pushed=stats.pushed_per_priority,
+        popped=stats.popped_per_priority,
+        received=_by_qos(pipeline.subscriber.received),
+        processed=_by_qos(processed),
+    )
+
+
+def _by_qos(counts: Mapping[MessageId, int]) -> list[int]:
+    return [sum(count for message_id, count in counts.items() if message_id.qos == qos) for qos in QOS_LEVELS]
 
 
 def _of(publisher: int, counts: Mapping[MessageId, int]) -> dict[MessageId, int]:
