@@ -250,6 +250,9 @@ impl<T, C: Clock> Levels<T, C> {
             return Err(BufferError::Closed);
         }
         let lane = &self.lanes[rank];
+        if count > lane.most() {
+            return Err(BufferError::MaxCapacityReached(lane.most()));
+        }
         let in_all = room_for(count, self.len, self.elasticity.max())?;
         let at_level = room_for(count, lane.len(), lane.most())?;
         if let Some(ages) = &mut self.ages {
@@ -416,11 +419,11 @@ fn budget(capacity: usize) -> usize {
     capacity.checked_next_power_of_two().map_or(usize::MAX, |slots| slots.saturating_mul(2))
 }
 
-/// How many items there will be with `count` more, of `max` at most.
+/// How many items there will be with `count` more, of `max` at most, or why there is no room for them now.
 fn room_for(count: usize, len: usize, max: usize) -> BufferResult<usize> {
     match len.checked_add(count) {
         Some(needed) if needed <= max => Ok(needed),
-        _ if len == max || count > max => Err(BufferError::MaxCapacityReached(max)),
+        _ if len == max => Err(BufferError::MaxCapacityReached(max)),
         _ => Err(BufferError::Full),
     }
 }
