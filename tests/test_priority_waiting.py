@@ -548,7 +548,7 @@ def test_a_cycle_through_tasks_that_wait_for_room_at_a_level_is_collected() -> N
     loop.run_until_complete(settle())
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     loop.close()
-    gone = [weakref.ref(buffer), weakref.ref(task), weakref.ref(loop)]
+    gone: list[Any] = [weakref.ref(buffer), weakref.ref(task), weakref.ref(loop)]
     del buffer, task, loop
     gc.collect()
     assert [reference() for reference in gone] == [None] * 3
