@@ -19,6 +19,7 @@ from elasticq import (
     LockFreeMPMCQueue,
     LockFreeMPSCQueue,
     LockFreeSPSCQueue,
+    PriorityCircularBuffer,
     PriorityQueue,
     Queue,
     SimpleQueue,
@@ -28,6 +29,7 @@ STANDARD: list[Any] = [Queue, LifoQueue, PriorityQueue]
 LIMITED: list[Any] = [
     *STANDARD,
     DynamicCircularBuffer,
+    PriorityCircularBuffer,
     LockFreeMPSCQueue,
     LockFreeMPMCQueue,
     LockFreeSPSCQueue,

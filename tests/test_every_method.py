@@ -44,6 +44,18 @@ KINDS: dict[str, Callable[[], Any]] = {
     "PriorityQueue": elasticq.PriorityQueue,
     "SimpleQueue": elasticq.SimpleQueue,
     "DynamicCircularBuffer": lambda: elasticq.DynamicCircularBuffer(push_timeout=0.001, pop_timeout=0.001),
+    "PriorityCircularBuffer": lambda: elasticq.PriorityCircularBuffer(
+        max_consecutive=2, push_timeout=0.001, pop_timeout=0.001
+    ),
+    "PriorityCircularBuffer(level_capacities=...)": lambda: elasticq.PriorityCircularBuffer(
+        levels=4,
+        level_capacities={0: 1, 2: 2},
+        max_wait=0.01,
+        age_statistics=True,
+        initial_capacity=5,
+        min_capacity=5,
+        max_capacity=5,
+    ),
     "LockFreeMPSCQueue": elasticq.LockFreeMPSCQueue,
     "LockFreeMPMCQueue": elasticq.LockFreeMPMCQueue,
     "LockFreeSPSCQueue": elasticq.LockFreeSPSCQueue,
@@ -104,6 +116,11 @@ class Player:
         for item in items:
             assert item.number >= 0
 
+    def call_any_of(self, view: Any, methods: dict[str, Call]) -> None:
+        """Calls one of the methods of a view."""
+        name = self.random.choice(sorted(public_methods(view) - AT_THE_END))
+        methods[name](self, view)
+
     def call(self, name: str) -> None:
         """Calls a method in the way that the table tells."""
         try:
@@ -117,6 +134,11 @@ class Player:
 
 def few(player: Player) -> int:
     return player.random.randrange(1, 6)
+
+
+def level(player: Player) -> int:
+    """A priority, now and then one that there is no level for."""
+    return player.random.randrange(4)
 
 
 Call = Callable[[Player, Any], object]
@@ -163,9 +185,25 @@ METHODS: dict[str, Call] = {
     "aget_many": lambda p, q: p.take(step(q.aget_many(few(p))) if len(q) > 50 else []),
     "aput": lambda p, q: p.add_one(lambda item: step(q.aput(item)) is None),
     "aput_many": lambda p, q: p.add_many(lambda items: batch(q.aput_many(items))),
+    "priority_levels": lambda p, q: q.priority_levels,
+    "len_at_priority": lambda p, q: q.len_at_priority(level(p)),
+    "capacity_at_priority": lambda p, q: q.capacity_at_priority(level(p)),
+    "push_with_priority": lambda p, q: p.add_one(lambda item: q.push_with_priority(item, level(p))),
+    "push_batch_with_priority": lambda p, q: p.add_many(
+        all_or_nothing(lambda items: q.push_batch_with_priority(items, level(p)))
+    ),
+    "pop_from_priority": lambda p, q: p.take([q.pop_from_priority(level(p))]),
+    "aput_with_priority": lambda p, q: p.add_one(
+        lambda item: step(q.aput_with_priority(item, level(p))) is None
+    ),
+    "aput_many_with_priority": lambda p, q: p.add_many(
+        lambda items: batch(q.aput_many_with_priority(items, level(p)))
+    ),
     "ajoin": lambda p, q: step(q.ajoin()),
-    "async_q": lambda p, q: p.take([q.async_q.get_nowait()]),
-    "sync_q": lambda p, q: p.take([q.sync_q.get_nowait()]),
+    "async_q": lambda p, q: p.call_any_of(q.async_q, ASYNC_METHODS),
+    "sync_q": lambda p, q: (
+        p.take([q.get_nowait()]) if q.sync_q is q else p.call_any_of(q.sync_q, SYNC_METHODS)
+    ),
     "closed": lambda p, q: q.closed,
     "_poll": lambda p, q: p.take([q._poll(None)]),
     "_offer": lambda p, q: p.add_one(q._offer),
@@ -176,6 +214,23 @@ METHODS: dict[str, Call] = {
     "queue": lambda p, q: len(q.queue),
 }
 """How each method is called. Those of a new class that are not here fail `test_the_table_is_complete`."""
+
+SYNC_METHODS: dict[str, Call] = {
+    **METHODS,
+    "put": lambda p, q: p.add_one(
+        lambda item: q.put(item, p.random.random() < 0.5, 0.001, priority=level(p))
+    ),
+    "put_nowait": lambda p, q: p.add_one(lambda item: q.put_nowait(item, priority=level(p))),
+    "put_many": lambda p, q: p.add_many(lambda items: q.put_many(items, True, 0.001, priority=level(p))),
+}
+"""The same for `sync_q`, where it is a view: of a buffer with levels."""
+
+ASYNC_METHODS: dict[str, Call] = {
+    **METHODS,
+    "put": lambda p, q: p.add_one(lambda item: step(q.put(item)) is None),
+    "get": lambda p, q: p.take([step(q.get())] if q.qsize() > 50 else []),
+}
+"""And for `async_q`."""
 
 AT_THE_END = {"shutdown", "close", "join", "aclose", "wait_closed"}
 """Methods that end a queue, or wait for its end: called when the rest is done."""
@@ -244,7 +299,9 @@ def public_methods(queue: Any) -> set[str]:
 
 @each
 def test_the_table_is_complete(make: Callable[[], Any]) -> None:
-    assert public_methods(make()) <= METHODS.keys() | AT_THE_END
+    queue = make()
+    for seen in (queue, *(getattr(queue, view) for view in ("sync_q", "async_q") if hasattr(queue, view))):
+        assert public_methods(seen) <= METHODS.keys() | AT_THE_END
 
 
 @each
@@ -282,7 +339,7 @@ def test_at_random_from_eight_threads(
     assert len(set(taken)) == len(taken)
     assert set(taken) <= set(added)
     assert len(added) == len(taken) + gone
-    stats = queue.stats()
+    stats = elasticq.Queue.stats(queue)  # that of the whole, also where there is one by level
     assert stats.messages_enqueued == stats.messages_dequeued == len(added)
     assert len(queue) == 0
     end = getattr(queue, "shutdown", queue.close)

@@ -14,6 +14,8 @@ LIMITED = [
     "Queue",
     "Weighted",
     "DynamicCircularBuffer",
+    "PriorityCircularBuffer",
+    "Limited levels",
     "LockFreeMPSCQueue",
     "LockFreeMPMCQueue",
     "LockFreeSPSCQueue",
@@ -30,7 +32,11 @@ def make(kind, limit=None):
     if kind == "Weighted":
         queue = elasticq.Queue(max_weight=limit or 1000, weigh=lambda item: 1)
         return queue, queue.put, queue.get
-    if kind in ("DynamicCircularBuffer",):
+    if kind == "Limited levels":
+        limits = {{priority: limit or 1000 for priority in range(3)}}
+        queue = elasticq.PriorityCircularBuffer(level_capacities=limits).sync_q
+        return queue._buffer, queue.put, queue.get
+    if kind in ("DynamicCircularBuffer", "PriorityCircularBuffer"):
         settings = dict(push_timeout=600, pop_timeout=600)
     else:
         settings = dict()
@@ -40,7 +46,7 @@ def make(kind, limit=None):
         else:
             settings.update(initial_capacity=limit, min_capacity=limit, max_capacity=limit)
     queue = getattr(elasticq, kind)(**settings)
-    if kind == "DynamicCircularBuffer":
+    if kind in ("DynamicCircularBuffer", "PriorityCircularBuffer"):
         return queue, queue.push, queue.pop
     return queue, queue.put, queue.get
 

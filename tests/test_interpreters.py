@@ -29,6 +29,19 @@ for queue in free:
     threading.Thread(target=queue.get, daemon=True).start()
     threading.Thread(target=next, args=(queue.consume(),), daemon=True).start()
 """,
+    "threads and tasks at a buffer with levels": """
+levels = elasticq.PriorityCircularBuffer(level_capacities={0: 1}, max_wait=0.001)
+levels.push_with_priority("old", 0)
+for _ in range(4):
+    threading.Thread(target=levels.sync_q.put, args=("new",), kwargs={"priority": 0}, daemon=True).start()
+    threading.Thread(target=lambda: [levels.push(item) for item in levels.consume()], daemon=True).start()
+
+async def wait():
+    while True:
+        await levels.aput_with_priority(await levels.aget(), 2)
+
+threading.Thread(target=asyncio.run, args=(wait(),), daemon=True).start()
+""",
     "threads amid traffic": """
 def serve():
     for item in empty.consume():

@@ -13,7 +13,11 @@ from elasticq import (
     LockFreeMPMCQueue,
     LockFreeMPSCQueue,
     LockFreeSPSCQueue,
+    PriorityAsyncQueue,
+    PriorityCircularBuffer,
+    PriorityConfig,
     PriorityQueue,
+    PrioritySyncQueue,
     Queue,
     SimpleQueue,
 )
@@ -98,6 +102,44 @@ def check_buffer(buffer: DynamicCircularBuffer[tuple[int, str]]) -> None:
     buffer.push(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
+def check_levels(buffer: PriorityCircularBuffer[int]) -> None:
+    assert_type(buffer.pop(), int)
+    assert_type(buffer.pop_from_priority(2), int)
+    assert_type(buffer.pop_batch(3), list[int])
+    assert_type(buffer.peek(), int)
+    assert_type(iter(buffer), Iterator[int])
+    assert_type(buffer.len_at_priority(0), int)
+    assert_type(buffer.stats().popped_per_priority, list[int])
+    assert_type(buffer.stats().oldest_per_priority, "list[float | None]")
+    buffer.push(1)
+    buffer.push_with_priority(1, 2)
+    buffer.push_batch_with_priority(range(3), 0)
+    assert_type(PriorityCircularBuffer[str](levels=8, level_capacities={0: 10}), PriorityCircularBuffer[str])
+    assert_type(PriorityConfig().with_priority_levels(8).max_wait, "float | None")
+    buffer.push_with_priority("1", 2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    buffer.push_with_priority(1, "2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    buffer.push_with_priority(1, 1.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    buffer.push_with_priority(1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def check_views_of_levels(buffer: PriorityCircularBuffer[int]) -> None:
+    assert_type(buffer.sync_q, PrioritySyncQueue[int])
+    assert_type(buffer.sync_q.get(True, 1.5), int)
+    assert_type(buffer.sync_q.get_many(3), list[int])
+    buffer.sync_q.put(1, timeout=0.5, priority=2)
+    buffer.sync_q.put_many(range(3), priority=None)
+    buffer.sync_q.put("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert_type(buffer.async_q, PriorityAsyncQueue[int])
+    assert_type(await buffer.async_q.get(), int)
+    assert_type(buffer.async_q.get_nowait(), int)
+    await buffer.async_q.put(1, priority=0)
+    await buffer.async_q.put("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await buffer.aput_with_priority(1, 2)
+    await buffer.aput_many_with_priority([1], 2)
+    async for item in buffer:
+        assert_type(item, int)
+
+
 def check_lock_free(
     queue: LockFreeMPSCQueue[int] | LockFreeMPMCQueue[int] | LockFreeSPSCQueue[int],
 ) -> None:
@@ -138,7 +180,15 @@ def check_errors() -> None:
 
 
 def test_the_types_are_there_at_run_time_too() -> None:
-    for kind in (Queue, DynamicCircularBuffer, LockFreeMPSCQueue, LockFreeMPMCQueue, LockFreeSPSCQueue):
+    kinds = (
+        Queue,
+        DynamicCircularBuffer,
+        PriorityCircularBuffer,
+        LockFreeMPSCQueue,
+        LockFreeMPMCQueue,
+        LockFreeSPSCQueue,
+    )
+    for kind in kinds:
         generic: Any = kind
         assert generic[int].__origin__ is kind
         assert generic[int].__args__ == (int,)

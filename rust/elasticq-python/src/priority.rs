@@ -321,7 +321,7 @@ impl PriorityCircularBuffer {
     ///     >>> buffer.len_at_priority(2)
     ///     1
     fn aput_with_priority(slf: &Bound<'_, Self>, item: Item, priority: &Bound<'_, PyAny>) -> PyResult<Operation> {
-        Self::put_later(slf, vec![item], priority, false, None)
+        Ok(Self::put_later(slf, slf.get().level(priority)?, vec![item], false, None))
     }
 
     /// Add all items of an iterable at a level in a coroutine, piece by piece as room comes.
@@ -339,7 +339,8 @@ impl PriorityCircularBuffer {
         items: &Bound<'_, PyAny>,
         priority: &Bound<'_, PyAny>,
     ) -> PyResult<Operation> {
-        Self::put_later(slf, collect(items)?, priority, true, None)
+        let priority = slf.get().level(priority)?; // before the items are taken out of what they come in
+        Ok(Self::put_later(slf, priority, collect(items)?, true, None))
     }
 
     // What the views are made of. A priority of None is the middle level.
@@ -374,7 +375,7 @@ impl PriorityCircularBuffer {
         priority: &Bound<'_, PyAny>,
         translate: Item,
     ) -> PyResult<Operation> {
-        Self::put_later(slf, vec![item], priority, false, Some(translate))
+        Ok(Self::put_later(slf, slf.get().level(priority)?, vec![item], false, Some(translate)))
     }
 
     fn _get(slf: &Bound<'_, Self>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Item> {
@@ -428,13 +429,13 @@ impl PriorityCircularBuffer {
 
     fn put_later(
         slf: &Bound<'_, Self>,
+        priority: usize,
         items: Vec<Item>,
-        priority: &Bound<'_, PyAny>,
         many: bool,
         translate: Option<Item>,
-    ) -> PyResult<Operation> {
-        let aim = Aim::PutAt { items: items.into_iter(), priority: slf.get().level(priority)?, many };
-        Ok(Operation::new(slf.as_super().clone().unbind(), aim, translate))
+    ) -> Operation {
+        let aim = Aim::PutAt { items: items.into_iter(), priority, many };
+        Operation::new(slf.as_super().clone().unbind(), aim, translate)
     }
 
     fn push_at(slf: &Bound<'_, Self>, item: Item, priority: usize) -> PyResult<()> {

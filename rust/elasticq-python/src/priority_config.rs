@@ -17,7 +17,7 @@ use std::time::Duration;
 ///     (8, True, 5)
 ///     >>> config.with_priority_levels(65).validate()
 ///     Traceback (most recent call last):
-///     elasticq.InvalidConfiguration: invalid configuration: priority_levels = 65: must be at most 64
+///     elasticq.InvalidConfiguration: invalid configuration: priority_levels = 65: must be from 1 to 64
 #[pyclass(frozen, eq, skip_from_py_object, module = "elasticq._core")]
 #[derive(Clone, PartialEq)]
 pub struct PriorityConfig {
