@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 import elasticq
+from elasticq.demo import message
 from elasticq.demo.broker import find_program
 from elasticq.demo.cli import missing_requirements
 from elasticq.demo.ledger import Ledger, QueueStats
+from elasticq.demo.levels import QosLevels
 
 PUBLISHERS, MESSAGES = 4, 2000
 
@@ -262,7 +264,23 @@ def test_a_faulty_queue_is_found_out(fault: str, complaint: str) -> None:
     assert ledger.exit_status == 1
 
 
-def run_with(queue: Faulty) -> Ledger:
+class UpsideDown(QosLevels):
+    """A queue that serves the lowest quality of service first."""
+
+    def put(self, item: bytes, /) -> None:
+        self._queue.put(item, priority=2 - message.identify(item).qos)
+
+
+def test_a_queue_that_serves_the_lowest_first_is_found_out() -> None:
+    ledger = run_with(UpsideDown(), messages=200, overloaded=True)
+    assert ledger.total.lost == 0
+    assert len(ledger.inversions()) == 1
+    assert ledger.levels is not None
+    assert list(ledger.levels.pushed) == list(ledger.levels.received)[::-1]
+    assert ledger.exit_status == 1
+
+
+def run_with(queue: Faulty | QosLevels, messages: int = 40, overloaded: bool = False) -> Ledger:
     from rich.console import Console
 
     from elasticq.demo.display import Progress
@@ -270,4 +288,5 @@ def run_with(queue: Faulty) -> Ledger:
 
     program = find_program()
     assert program is not None
-    return run(program, queue, Load(publishers=1, messages=40, payload=64), Progress(Console(quiet=True)))
+    load = Load(publishers=1, messages=messages, payload=64, overloaded=overloaded)
+    return run(program, queue, load, Progress(Console(quiet=True)))

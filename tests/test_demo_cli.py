@@ -56,6 +56,14 @@ def test_a_wrong_value_is_named_with_its_rule(option: str, value: str, rule: str
     assert "Traceback" not in result.stderr
 
 
+def test_too_few_messages_to_overload_anything_are_refused() -> None:
+    result = elasticq("demo", "--priority", "--messages=199")
+    assert result.returncode == 2
+    assert "--messages: 199" in result.stderr
+    assert "at least 200 with --priority" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("modules", "no_broker", "names"),
     [

@@ -191,6 +191,15 @@ def test_a_qos_2_that_waits_as_long_as_qos_0_fails_a_run_by_qos_and_no_other(of_
     assert bad.exit_status == 1
 
 
+@pytest.mark.parametrize("absent", [0, 2])
+def test_a_run_by_qos_that_cannot_tell_fails(absent: int) -> None:
+    latency = {0: Latency.of([5_000_000]), 2: Latency.of([1_000_000]), absent: None}
+    bad = ledger(account(Counter(SENT)), levels=levels(), latency=latency)
+    complaint = "the p99 latencies of QoS 2 and QoS 0 cannot be compared: one had no messages"
+    assert bad.problems() == [complaint]
+    assert bad.exit_status == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -201,5 +210,6 @@ def test_a_qos_2_that_waits_as_long_as_qos_0_fails_a_run_by_qos_and_no_other(of_
 def test_counters_by_level_that_contradict_the_ledger_fail_the_run(
     changes: dict[str, list[int]], complaint: str
 ) -> None:
-    bad = ledger(account(Counter(SENT)), levels=levels(**changes))
+    latency = {0: Latency.of([5_000_000]), 2: Latency.of([1_000_000])}
+    bad = ledger(account(Counter(SENT)), levels=levels(**changes), latency=latency)
     assert bad.problems() == [f"the buffer's stats() say {complaint}"]

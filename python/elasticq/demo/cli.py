@@ -22,11 +22,16 @@ from elasticq.demo.message import MAX_PAYLOAD, MIN_PAYLOAD
 
 _MAX_PUBLISHERS = 64
 _MAX_MESSAGES = 1_000_000
+_MIN_OVERLOAD = 200  # messages from each publisher: fewer are over before much has piled up
 
 
 def main(arguments: Sequence[str], program: str = "python -m elasticq demo") -> int:
     """Runs the demo and returns its exit status."""
-    options = _parser(program).parse_args(arguments)
+    parser = _parser(program)
+    options = parser.parse_args(arguments)
+    if options.priority and options.messages < _MIN_OVERLOAD:
+        rule = f"must be at least {_MIN_OVERLOAD} with --priority"
+        parser.error(f"argument --messages: {options.messages} is too few to overload anything: {rule}")
     missing = missing_requirements()
     if missing:
         print(f"{program}: not installed: {', '.join(missing)}", file=sys.stderr)

@@ -223,9 +223,13 @@ class Ledger:
         return found + (self.levels.disagreements() if self.levels else [])
 
     def inversions(self) -> list[str]:
-        """Whether QoS 2 had to wait longer than QoS 0, although the queue serves by QoS."""
+        """Whether QoS 2 had to wait as long as QoS 0, or none can tell, although the queue serves by QoS."""
         highest, lowest = self.latency.get(2), self.latency.get(0)
-        if self.levels is None or highest is None or lowest is None or highest.p99_ms < lowest.p99_ms:
+        if self.levels is None:
+            return []
+        if highest is None or lowest is None:
+            return ["the p99 latencies of QoS 2 and QoS 0 cannot be compared: one had no messages"]
+        if highest.p99_ms < lowest.p99_ms:
             return []
         return [f"the p99 latency of QoS 2 is {highest.p99_ms:.1f} ms, of QoS 0 only {lowest.p99_ms:.1f} ms"]
 
