@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import elasticq
-from elasticq import DynamicCircularBuffer, Empty, Queue, ShutDown, SimpleQueue
+from elasticq import DynamicCircularBuffer, Empty, PriorityCircularBuffer, Queue, ShutDown, SimpleQueue
 
 METHODS: list[tuple[type[Any], str, str]] = [
     (Queue, "put", "(self, /, item, block=True, timeout=None)"),
@@ -23,6 +23,9 @@ METHODS: list[tuple[type[Any], str, str]] = [
     (SimpleQueue, "get_nowait", "(self, /)"),
     (DynamicCircularBuffer, "push", "(self, /, item)"),
     (DynamicCircularBuffer, "pop", "(self, /)"),
+    (PriorityCircularBuffer, "push", "(self, /, item)"),
+    (PriorityCircularBuffer, "push_with_priority", "(self, /, item, priority)"),
+    (PriorityCircularBuffer, "pop", "(self, /)"),
 ]
 
 
@@ -40,7 +43,7 @@ def test_they_look_like_methods(cls: type[Any], name: str, signature: str) -> No
 def test_they_take_no_other_object(cls: type[Any], name: str, signature: str) -> None:
     for other in (object(), [], elasticq.LockFreeMPSCQueue[Any](), cls):
         with pytest.raises(TypeError):
-            getattr(cls, name)(other, *([1] if "item" in signature else []))
+            getattr(cls, name)(other, *[1 for name in ("item", "priority") if name in signature])
     with pytest.raises(TypeError):
         getattr(cls, name)()
 
@@ -105,6 +108,40 @@ def test_wrong_arguments_are_refused_and_leave_no_trace() -> None:
         with pytest.raises(TypeError):
             refused()
     assert list(q) == [item]
+    assert sys.getrefcount(item) == references
+
+
+def test_a_level_may_be_given_in_any_way() -> None:
+    buffer = PriorityCircularBuffer[Any]()
+    item = object()
+    references = sys.getrefcount(item)
+    call: Any = buffer
+    right: list[Callable[[], object]] = [
+        lambda: call.push_with_priority(item, 1),
+        lambda: call.push_with_priority(item, priority=1),
+        lambda: call.push_with_priority(priority=1, item=item),
+        lambda: call.push_with_priority(item, True),
+        lambda: PriorityCircularBuffer.push_with_priority(call, item, 1),
+        lambda: call.push(item=item),
+        lambda: PriorityCircularBuffer.push(call, item),
+    ]
+    for push in right:
+        assert push() is None
+        assert buffer.len_at_priority(1) == 1
+        assert buffer.pop() is item
+    wrong: list[Callable[[], object]] = [
+        call.push_with_priority,
+        lambda: call.push_with_priority(item),
+        lambda: call.push_with_priority(item, 1, 1),
+        lambda: call.push_with_priority(item, 1, priority=1),
+        lambda: call.push_with_priority(item, level=1),
+        lambda: call.push(item, 1),
+        lambda: call.pop(1),
+    ]
+    for refused in wrong:
+        with pytest.raises(TypeError):
+            refused()
+    assert len(buffer) == 0
     assert sys.getrefcount(item) == references
 
 

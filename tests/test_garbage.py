@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from support import python
 
-from elasticq import DynamicCircularBuffer, Full, Queue, ShutDown
+from elasticq import DynamicCircularBuffer, Full, PriorityCircularBuffer, Queue, ShutDown
 
-CLASSES: list[Callable[[], Any]] = [Queue, DynamicCircularBuffer]
-either = pytest.mark.parametrize("make", CLASSES)
+CLASSES: list[Callable[[], Any]] = [Queue, DynamicCircularBuffer, PriorityCircularBuffer]
+each = pytest.mark.parametrize("make", CLASSES)
 
 
 class Item:
@@ -52,7 +52,7 @@ EMPTYING: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@either
+@each
 @pytest.mark.parametrize("empty", EMPTYING.values(), ids=EMPTYING)
 def test_each_item_is_dropped_exactly_once(make: Callable[[], Any], empty: Callable[[Any], Any]) -> None:
     ledger: list[int] = []
@@ -64,7 +64,7 @@ def test_each_item_is_dropped_exactly_once(make: Callable[[], Any], empty: Calla
     assert sorted(ledger) == list(range(200))
 
 
-@either
+@each
 def test_looking_leaves_the_items_alone(make: Callable[[], Any]) -> None:
     ledger: list[int] = []
     q = filled(make, ledger)
@@ -103,7 +103,7 @@ def test_refused_items_are_given_up() -> None:
     assert sorted(ledger) == list(range(9))
 
 
-@either
+@each
 def test_a_cycle_through_the_items_is_collected(make: Callable[[], Any]) -> None:
     q: Any = make()
     q._offer(q)
@@ -117,7 +117,7 @@ def test_a_cycle_through_the_items_is_collected(make: Callable[[], Any]) -> None
     assert gone() is None
 
 
-@either
+@each
 def test_a_cycle_through_attributes_and_a_consumer_is_collected(make: Callable[[], Any]) -> None:
     class Named(make):  # type: ignore[misc, valid-type]
         pass
@@ -131,7 +131,7 @@ def test_a_cycle_through_attributes_and_a_consumer_is_collected(make: Callable[[
     assert gone() is None
 
 
-@either
+@each
 def test_a_cycle_through_a_waiting_task_is_collected(make: Callable[[], Any]) -> None:
     q = make()
     loop = asyncio.new_event_loop()
@@ -192,7 +192,7 @@ class Reentrant:
         q.drain() if len(self.log) % 3 == 0 else q.clear()
 
 
-@either
+@each
 @pytest.mark.parametrize("empty", ["clear", "drain", "one by one"])
 def test_an_item_may_use_the_queue_that_drops_it(make: Callable[[], Any], empty: str) -> None:
     q = make()
@@ -222,7 +222,7 @@ def test_collecting_inside_every_call_disturbs_nothing() -> None:
         gc.set_threshold(*before)
 
 
-@either
+@each
 def test_no_call_leaves_references_behind(make: Callable[[], Any]) -> None:
     item = object()
     items = [item] * 100

@@ -133,6 +133,62 @@ def test_no_level_waits_longer_than_the_bound_whatever_comes(
             assert max(waited) < bound
 
 
+class Model:
+    """The rule of the turns, written down plainly."""
+
+    def __init__(self, levels: int, consecutive: int) -> None:
+        self.inside: list[deque[int]] = [deque() for _ in range(levels)]
+        self.consecutive = self.left = consecutive
+        self.passed: set[int] = set()
+        self.last_turn = levels
+
+    def next(self) -> int:
+        """The level to take from, which is one that has items."""
+        highest, *lower = (level for level in reversed(range(len(self.inside))) if self.inside[level])
+        if not lower:
+            return highest
+        if self.left == 0:
+            self.left = self.consecutive
+            waiting = [level for level in self.passed if self.inside[level]]
+            if waiting:
+                self.last_turn = max([level for level in waiting if level < self.last_turn] or waiting)
+                return self.last_turn
+        self.left -= 1
+        self.passed = set(lower)
+        return highest
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    levels=st.integers(1, 7),
+    consecutive=st.integers(1, 5),
+    seed=st.integers(0, 1 << 32),
+)
+def test_each_pop_is_that_of_a_model(levels: int, consecutive: int, seed: int) -> None:
+    """Among pushes, batches, items taken from one level, and clearing."""
+    buffer: Buffer[tuple[int, int]] = Buffer(levels=levels, max_consecutive=consecutive)
+    model, chance = Model(levels, consecutive), random.Random(seed)
+    for number in range(chance.randrange(120)):
+        call, which = chance.choice("pppppttttbfc"), chance.randrange(7)
+        level = which % levels
+        if call == "p":
+            buffer.push_with_priority((level, number), level)
+            model.inside[level].append(number)
+        elif call == "f" and model.inside[level]:
+            assert buffer.pop_from_priority(level) == (level, model.inside[level].popleft())
+        elif call == "c":
+            assert buffer.clear() == sum(map(len, model.inside))
+            for items in model.inside:
+                items.clear()
+        elif call in "tb":
+            count = min(len(buffer), which if call == "b" else 1)
+            expected = [(level := model.next(), model.inside[level].popleft()) for _ in range(count)]
+            assert (
+                buffer.pop_batch(which) if call == "b" else [buffer.pop() for _ in range(count)]
+            ) == expected
+    assert len(buffer) == sum(map(len, model.inside))
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     data=st.data(),
@@ -146,9 +202,10 @@ def test_looking_shows_the_order_of_the_pops_and_batches_follow_it(
 ) -> None:
     """list(buffer), peek, pop_batch, drain, consume and pop: one order, from any state of the turns."""
     pushed = data.draw(st.lists(st.integers(0, levels - 1), max_size=40))
+    wait = data.draw(st.sampled_from([None, 1e-9, 1e9]))
 
     def make() -> Buffer[tuple[int, int]]:
-        buffer = filled(*pushed, levels=levels, max_consecutive=consecutive, fair=fair)
+        buffer = filled(*pushed, levels=levels, max_consecutive=consecutive, fair=fair, max_wait=wait)
         buffer.pop_batch(before)
         return buffer
 

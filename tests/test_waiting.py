@@ -25,14 +25,19 @@ BLOCKING = {
     "consume": "next(empty.consume())",
     "pop": "buffer.pop()",
     "push_batch": "buffer.push_batch(range(5))",
+    "pop of levels": "levels.pop()",
+    "put at a full level": "narrow.sync_q.put('new', priority=0)",
+    "consume of levels": "next(levels.consume())",
 }
 
 SETUP = """
     import threading
-    from elasticq import DynamicCircularBuffer, Queue
+    from elasticq import DynamicCircularBuffer, PriorityCircularBuffer, Queue
 
     empty, full = Queue(), Queue(1)
     full.put("old")
+    levels, narrow = PriorityCircularBuffer(pop_timeout=600), PriorityCircularBuffer(level_capacities={0: 1})
+    narrow.push_with_priority("old", 0)
     buffer = DynamicCircularBuffer(
         initial_capacity=4, min_capacity=4, max_capacity=5, push_timeout=600, pop_timeout=600
     )
@@ -67,7 +72,7 @@ def test_control_c_ends_a_blocked_call_of_the_main_thread(call: str) -> None:
         {call}
     except KeyboardInterrupt as error:
         print("interrupted", getattr(error, "remaining", None))
-    print(empty.qsize(), list(full), full.unfinished_tasks, len(buffer))
+    print(empty.qsize(), list(full), full.unfinished_tasks, len(buffer), len(levels), list(narrow))
     empty.put("later")
     print(empty.get(), full.get())
     """
@@ -89,7 +94,7 @@ def test_control_c_ends_a_blocked_call_of_the_main_thread(call: str) -> None:
             process.kill()
     assert errors == ""
     remaining = "['new', 'newer']" if "put_many" in call else "None"
-    assert output == f"interrupted {remaining}\n0 ['old'] 1 {int('push' in call)}\nlater old\n"
+    assert output == f"interrupted {remaining}\n0 ['old'] 1 {int('push' in call)} 0 ['old']\nlater old\n"
 
 
 def test_a_signal_handler_that_raises_nothing_does_not_end_a_wait() -> None:

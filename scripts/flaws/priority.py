@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import Mutant
 
 WAKE = "rust/elasticq/src/priority/wake.rs"
+TIMED = "rust/elasticq/src/priority/timed.rs"
 MUTANTS = [
     Mutant(
         "levels-push-wakes-nobody",
@@ -129,5 +130,25 @@ MUTANTS = [
 """,
         "            registered => registered.unwrap_or_else(&register).await,\n",
         "loom_priority::tasks_are_woken_as_threads_are",
+    ),
+    Mutant(
+        "levels-who-goes-on-before-he-sleeps-passes-nothing-on",
+        TIMED,
+        "        drop(leaving);\n",
+        "        if settled.is_ok() { std::mem::forget(leaving) } else { drop(leaving) }\n",
+        "loom_priority::two_places_in_all_reach_two_who_wait_at_two_levels",
+    ),
+    Mutant(
+        "levels-task-that-goes-on-before-it-sleeps-passes-nothing-on",
+        TIMED,
+        """                let _leaving = Leaving(self);
+                complete(item, || self.wait_for_room(priority), attempt).await
+""",
+        """                let leaving = Leaving(self);
+                let settled = complete(item, || self.wait_for_room(priority), attempt).await;
+                std::mem::forget(leaving);
+                settled
+""",
+        "loom_priority::two_places_in_all_reach_two_tasks_that_wait_at_two_levels",
     ),
 ]

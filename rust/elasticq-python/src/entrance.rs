@@ -91,8 +91,8 @@ impl<'a> Entrance<'a> {
         }
     }
 
-    /// Waits as `patience` says, trying again and again. Whoever waited for room at one level and gives up may have been woken for
-    /// that at another.
+    /// Waits as `patience` says, trying again and again. Whoever was registered for room at one level, and leaves, may have been woken
+    /// for that at another.
     fn retry(
         self,
         py: Python<'_>,
@@ -101,7 +101,7 @@ impl<'a> Entrance<'a> {
         attempt: impl FnMut() -> bool,
     ) -> PyResult<bool> {
         let succeeded = retry(py, patience, register, attempt);
-        if let (Some(leveled), false) = (self.store.buffer.leveled(), matches!(succeeded, Ok(true))) {
+        if let (Some(leveled), Patience::Until(_)) = (self.store.buffer.leveled(), patience) {
             leveled.buffer.pass_on_room();
         }
         succeeded

@@ -25,6 +25,16 @@ impl<'py> FromPyObject<'_, 'py> for Truth {
 
 /// A capacity in items. Anything that is no integer is a `TypeError`, a number out of range `InvalidConfiguration`.
 pub fn capacity(field: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
+    setting(field, object, 1)
+}
+
+/// A priority in the settings, where it is not known yet how many levels there are; errors as of a [`capacity`].
+pub fn some_priority(field: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
+    setting(field, object, 0)
+}
+
+/// An integer of which the settings know the rest of the rule.
+fn setting(field: &str, object: &Bound<'_, PyAny>, least: usize) -> PyResult<usize> {
     let py = object.py();
     let broken = |rule: &str| {
         let text = format!("{field} = {}: {rule}", object.str().map_or_else(|_| "?".into(), |text| text.to_string()));
@@ -34,7 +44,7 @@ pub fn capacity(field: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
         if !error.is_instance_of::<PyOverflowError>(py) {
             PyTypeError::new_err(format!("{field} must be an integer, not {}", type_name(object)))
         } else if object.lt(0).unwrap_or(false) {
-            broken("must be at least 1")
+            broken(&format!("must be at least {least}"))
         } else {
             broken(&format!("must be at most {}", usize::MAX))
         }

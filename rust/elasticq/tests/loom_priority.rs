@@ -31,6 +31,11 @@ fn with<R: 'static>(buffer: &Shared, act: impl FnOnce(&Shared) -> R + 'static) -
     thread::spawn(move || act(&buffer))
 }
 
+/// A task that waits for room at a level.
+fn sends(buffer: &Shared, item: u32, level: usize) -> JoinHandle<()> {
+    with(buffer, move |buffer| block_on(buffer.send_with_priority(item, level)).unwrap())
+}
+
 /// A producer that waits for room at a level.
 fn offers(buffer: &Shared, item: u32, level: usize) -> JoinHandle<()> {
     with(buffer, move |buffer| buffer.offer_with_priority_within(item, level, FOREVER).unwrap())
@@ -136,6 +141,18 @@ fn two_places_in_all_reach_two_who_wait_at_two_levels() {
         let buffer = buffer(2, Some([2, 2]));
         buffer.push_batch_with_priority(vec![1, 2], 0).unwrap();
         let producers = [offers(&buffer, 3, 0), offers(&buffer, 4, 1)];
+        assert_eq!((buffer.pop_from_priority(0), buffer.pop_from_priority(0)), (Ok(1), Ok(2)));
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
+        assert_eq!(buffer.drain(), [4, 3]);
+    });
+}
+
+#[test]
+fn two_places_in_all_reach_two_tasks_that_wait_at_two_levels() {
+    large_model(|| {
+        let buffer = buffer(2, Some([2, 2]));
+        buffer.push_batch_with_priority(vec![1, 2], 0).unwrap();
+        let producers = [sends(&buffer, 3, 0), sends(&buffer, 4, 1)];
         assert_eq!((buffer.pop_from_priority(0), buffer.pop_from_priority(0)), (Ok(1), Ok(2)));
         producers.into_iter().for_each(|producer| producer.join().unwrap());
         assert_eq!(buffer.drain(), [4, 3]);

@@ -13,8 +13,9 @@
 //! Producers that wait for room at different levels are not alike, if levels have limits of their own: a place at one level is
 //! nothing to who waits for one at another. So each level has a signal then, and **whoever changes something** (takes, adds, or
 //! stops waiting) **wakes who can go on at the highest level where somebody can**. One who is woken goes on and in turn wakes the
-//! next, or finds that somebody was faster, who has looked for the next after that. One who stops waiting without having gone on
-//! looks as well (`Leaving`), since the wake-up that he had may have been meant for any level. Where a signal has one who waits for several
+//! next, or finds that somebody was faster, who has looked for the next after that. One who stops waiting, be it in vain or
+//! because he went on before he slept, looks as well (`Leaving`): he was registered, so a wake-up may have gone to him that was meant
+//! for any level, even his own of a moment before. Where a signal has one who waits for several
 //! places, all who wait at it are woken, and those of the next level that can go on, too: what is too little for him is enough for
 //! others.
 //!

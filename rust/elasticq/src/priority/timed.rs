@@ -7,7 +7,6 @@ use super::wake::Leaving;
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::wait::{Sleep, Waiter, complete};
 use parking_lot::lock_api::RawMutex;
-use std::mem;
 use std::time::Duration;
 
 impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
@@ -153,15 +152,17 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub async fn send_with_priority(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
-        let leaving = Leaving(self);
         let attempt = |item| match self.put(item, priority) {
             Err(rejected) if rejected.reason().is_capacity_error() => Err(rejected.into_inner()),
             settled => Ok(settled),
         };
-        let settled = complete(item, || self.wait_for_room(priority), attempt).await;
-        if settled.is_ok() {
-            mem::forget(leaving); // who was let in has looked for the next
-        }
+        let settled = match attempt(item) {
+            Ok(settled) => settled,
+            Err(item) => {
+                let _leaving = Leaving(self);
+                complete(item, || self.wait_for_room(priority), attempt).await
+            }
+        };
         settled.inspect_err(|_| self.note_refused(1, priority))
     }
 
@@ -212,19 +213,23 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         register: impl Fn() -> Waiter<'a>,
         put: impl Fn(I) -> Result<(), Rejected<I>>,
     ) -> Result<(), Rejected<I>> {
+        match put(item) {
+            Err(rejected) if rejected.reason().is_capacity_error() => item = rejected.into_inner(),
+            settled => return settled,
+        }
+        let leaving = Leaving(self);
         let mut sleep = Sleep::new(register, timeout);
-        let rejected = loop {
-            match put(item) {
-                Ok(()) => return Ok(()),
-                Err(rejected) if rejected.reason().is_capacity_error() => item = rejected.into_inner(),
-                Err(rejected) => break rejected,
-            }
+        let settled = loop {
             if let Err(reason) = sleep.before_the_next_try() {
-                break Rejected::new(reason, item);
+                break Err(Rejected::new(reason, item));
+            }
+            match put(item) {
+                Err(rejected) if rejected.reason().is_capacity_error() => item = rejected.into_inner(),
+                settled => break settled,
             }
         };
         drop(sleep);
-        drop(Leaving(self));
-        Err(rejected)
+        drop(leaving);
+        settled
     }
 }
