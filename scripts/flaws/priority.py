@@ -92,7 +92,7 @@ MUTANTS = [
     }
 
     /// `count` items were taken.""",
-        "loom_priority::two_places_in_all_reach_two_who_wait_at_two_levels",
+        "loom_priority::who_takes_the_place_of_one_who_was_woken_looks_for_those_of_another_level",
     ),
     Mutant(
         "who-gives-up-does-not-look-for-another-level",

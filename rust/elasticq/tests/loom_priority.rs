@@ -180,6 +180,25 @@ fn who_comes_in_between_does_not_take_the_wake_up_of_another_level_along() {
 }
 
 #[test]
+fn who_takes_the_place_of_one_who_was_woken_looks_for_those_of_another_level() {
+    large_model(|| {
+        let buffer = buffer(2, Some([2, 1]));
+        buffer.push_batch_with_priority(vec![1, 2], 0).unwrap();
+        let [low, high] = [offers(&buffer, 20, 0), offers(&buffer, 21, 1)];
+        // Both wake-ups may go to the higher level, ...
+        assert_eq!((buffer.pop_from_priority(0), buffer.pop_from_priority(0)), (Ok(1), Ok(2)));
+        // ... where somebody is faster, and no second item fits.
+        let came = buffer.offer_with_priority(31, 1).is_ok();
+        low.join().unwrap();
+        if came {
+            assert_eq!(buffer.pop_from_priority(1), Ok(31));
+        }
+        high.join().unwrap();
+        assert_eq!(buffer.drain(), [21, 20]);
+    });
+}
+
+#[test]
 fn one_free_place_is_not_lost_on_a_batch_of_another_level_that_needs_two() {
     large_model(|| {
         let buffer = buffer(2, Some([2, 2]));
