@@ -70,10 +70,11 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         }
     }
 
-    /// Wakes a producer who can go on, in place of one who was perhaps woken and will not.
+    /// Wakes a producer who can go on, in place of one who was perhaps woken and needs it no more.
     ///
-    /// Whoever waited with [`wait_for_room`](Self::wait_for_room) and gives up must call it, after dropping the waiter: the wake-up
-    /// that he had may have been meant for another level, too. Takes the lock; costs little where nobody waits.
+    /// Whoever has registered with [`wait_for_room`](Self::wait_for_room) must call it when his last waiter is dropped, whether he went
+    /// on or gave up: while he was registered, a wake-up that one of another level could use may have gone to him. Takes the lock; costs
+    /// little where nobody waits.
     pub fn pass_on_room(&self) {
         let mut levels = self.levels.lock();
         if let Some(ready) = self.watched(&mut levels) {
@@ -96,7 +97,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     }
 
     /// A place in the queue of those who wait for room at the level of `priority`; see [`Waiter`] for the order in which to use it.
-    /// Who gives up calls [`pass_on_room`](Self::pass_on_room).
+    /// Whoever has registered calls [`pass_on_room`](Self::pass_on_room) in the end.
     pub fn wait_for_room(&self, priority: usize) -> Waiter<'_> {
         self.watched_for(priority, self.not_full[self.signal_for(priority)].waiter())
     }
@@ -125,7 +126,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     }
 }
 
-/// Passes on, when it is dropped, the wake-up of one who stops waiting for room.
+/// Passes on, when it is dropped, the wake-up of one who is registered for room no longer.
 pub(super) struct Leaving<'a, T, L: RawMutex>(pub(super) &'a PriorityCircularBuffer<T, L>);
 
 impl<T, L: RawMutex> Drop for Leaving<'_, T, L> {
