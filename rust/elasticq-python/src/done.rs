@@ -24,7 +24,8 @@ impl Store {
     pub fn unfinished(&self) -> Option<u64> {
         match self.done.count.load(Ordering::SeqCst) {
             HANDED_OVER => None,
-            done => Some(self.buffer.pushed() - done),
+            // Not below zero: while a queue begins anew, its position is back before this count is.
+            done => Some(self.buffer.pushed().saturating_sub(done)),
         }
     }
 
@@ -71,7 +72,7 @@ impl Store {
 
     /// Gives the count of unfinished tasks to what serves the queue from now on. `put` is what was ever put.
     pub fn hand_over(&self, put: u64) -> u64 {
-        put - self.done.count.swap(HANDED_OVER, Ordering::SeqCst)
+        put.saturating_sub(self.done.count.swap(HANDED_OVER, Ordering::SeqCst))
     }
 
     /// Makes those who wait in `join` and `ajoin` look again.

@@ -64,12 +64,12 @@ impl Store {
             self.getters.wake(py, 1);
             return Ok(());
         }
-        self.offer_lock_free(py, item)
+        self.offer_otherwise(py, item)
     }
 
     // Out of line, so that the plain way of the buffer with a lock stays short.
     #[inline(never)]
-    fn offer_lock_free(&self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
+    fn offer_otherwise(&self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
         let offered = self.buffer.offer_again(item);
         match &offered {
             Ok(()) => self.getters.wake(py, 1),

@@ -35,8 +35,8 @@ pub fn sleep(py: Python<'_>, waiter: &mut Waiter<'_>, deadline: Option<Instant>)
 /// The main thread's identity: that of the interpreter's, and in a forked child that of the thread which forked.
 static MAIN_THREAD: AtomicU64 = AtomicU64::new(0);
 
-/// Learns which thread is the main one. Not to be left to the first wait: it runs Python code, and a daemon thread that
-/// waits while the interpreter ends must run none under Rust's frames; see `detached`.
+/// Learns which thread is the main one. Not left to the first wait: that would run Python code in whatever thread waits first,
+/// perhaps while the interpreter ends.
 pub fn note_main_thread(py: Python<'_>) -> PyResult<()> {
     current_thread(py)?;
     let main = py.import("threading")?.call_method0("main_thread")?.getattr("ident")?.extract()?;
