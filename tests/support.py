@@ -29,24 +29,33 @@ def wait_until_asleep(thread: threading.Thread) -> None:
     """Returns when the system says of a thread, ten times in a row, that it sleeps.
 
     If it has only one thing left to do, this means that it is blocked in it. No test's outcome depends on
-    that; without it the test would merely check the case in which nobody has to wait.
+    that; without it the test would merely check the case in which nobody has to wait. So one that has ended,
+    as it may on a busy machine if it waits for a short time only, is as good.
     """
     # In a forked child, `native_id` is that of the parent's thread before Python 3.12.
     number = os.getpid() if thread is threading.main_thread() else thread.native_id
-    _wait_until_sleeps(Path(f"/proc/self/task/{number}/stat"))
+    _wait_until_sleeps(Path(f"/proc/self/task/{number}/stat"), lambda: not thread.is_alive())
 
 
 def wait_until_process_sleeps(process: int) -> None:
     """The same for the main thread of another process."""
-    _wait_until_sleeps(Path(f"/proc/{process}/stat"))
+    _wait_until_sleeps(Path(f"/proc/{process}/stat"), lambda: False)
 
 
-def _wait_until_sleeps(stat: Path) -> None:
+def _wait_until_sleeps(stat: Path, has_ended: Callable[[], bool]) -> None:
     asleep = 0
 
     def sleeps() -> bool:
         nonlocal asleep
-        state = stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        if has_ended():
+            return True
+        try:
+            text = stat.read_text(encoding="utf-8")
+        except (FileNotFoundError, ProcessLookupError):
+            if has_ended():
+                return True
+            raise
+        state = text.rpartition(")")[2].split()[0]
         asleep = asleep + 1 if state == "S" else 0
         return asleep >= 10
 

@@ -16,9 +16,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support import Threads, wait_until, wait_until_asleep
+from support import PATIENCE, Threads, wait_until, wait_until_asleep
 
 from elasticq import Empty, Full, LifoQueue, PriorityQueue, Queue, ShutDown
+from elasticq._standard import Hooks, Standard
 
 MOVES: dict[str, Callable[[Queue[Any]], object]] = {
     "mutex": lambda q: q.mutex,
@@ -135,17 +136,26 @@ def test_threads_that_wait_are_moved(threads: Threads) -> None:
     assert (stats.messages_enqueued, stats.messages_dropped) == (6, 0)
 
 
-def test_time_that_was_waited_before_the_move_counts(threads: Threads) -> None:
+def test_time_that_was_waited_before_the_move_counts(
+    threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[float | None] = []
+    standard_get = Standard.get
+
+    def noting(self: Standard, owner: Hooks[Any], block: bool, timeout: float | None) -> Any:
+        left.append(timeout)
+        return standard_get(self, owner, block, timeout)
+
+    monkeypatch.setattr(Standard, "get", noting)
     q: Queue[int] = Queue()
-
-    def get() -> None:
-        with pytest.raises(Empty):
-            q.get(timeout=0.3)
-
-    getter = threads.start(get)
+    getter = threads.start(q.get, True, PATIENCE)
     wait_until_asleep(getter)
     assert q.mutex
+    q.put(1)
     threads.join()
+    (seconds,) = left
+    assert seconds is not None
+    assert 0 < seconds < PATIENCE
 
 
 def test_tasks_that_wait_are_moved() -> None:
