@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from . import Mutant
 
-WAIT = "rust/elasticq/src/wait.rs"
+WAIT = "rust/elasticq/src/wait/mod.rs"
+WAITER = "rust/elasticq/src/wait/waiter.rs"
 
 MUTANTS = [
     Mutant(
@@ -36,52 +37,52 @@ MUTANTS = [
         "forked::a_wake_up_goes_to_who_waits_in_the_child",
     ),
     Mutant(
-        "child-forgets-its-own-each-time",
-        WAIT,
-        "        let process = forks();\n        let mut crowd",
-        "        let process = forks();\n        self.sleepers.store(0, Ordering::SeqCst);\n        let mut crowd",
-        "forked::a_wake_up_goes_to_who_waits_in_the_child",
-    ),
-    Mutant(
         "child-wakes-those-of-its-parent",
-        WAIT,
-        "crowd.event.notify(if bulk { usize::MAX } else { count });",
-        "self.first.event.notify(if bulk { usize::MAX } else { count });",
+        "rust/elasticq/src/wait/waking.rs",
+        "self.wake_next(signal, signal.crowd(), |list| list.due(count));",
+        "self.wake_next(signal, signal.oldest_crowd(), |list| list.due(count));",
         "forked::a_wake_up_goes_to_who_waits_in_the_child",
-    ),
-    Mutant(
-        "child-heeds-the-batches-of-its-parent",
-        WAIT,
-        "let bulk = crowd.bulk.load(Ordering::SeqCst) != 0;",
-        "let bulk = self.first.bulk.load(Ordering::SeqCst) != 0;",
-        "forked::a_wake_up_goes_to_who_waits_in_the_child",
+        also=(
+            (
+                WAIT,
+                "    /// Those who wait in this process.\n    fn crowd",
+                "    fn oldest_crowd(&self) -> &Crowd { &self.first }\n    fn crowd",
+            ),
+        ),
     ),
     Mutant(
         "inherited-thread-sleeps-on",
-        WAIT,
-        "        self.leave_if_inherited();\n        match (self.listener.take(), deadline) {",
-        "        match (self.listener.take(), deadline) {",
-        "forked::a_wait_that_was_begun_in_the_parent_ends_at_once_in_the_child",
-    ),
-    Mutant(
-        "inherited-task-sleeps-on",
-        WAIT,
-        "        self.leave_if_inherited();\n        if let Some(listener) = &mut self.listener {",
-        "        if let Some(listener) = &mut self.listener {",
-        "forked::a_task_that_began_to_wait_in_the_parent_goes_on_at_once_in_the_child",
-    ),
-    Mutant(
-        "inherited-waiter-is-counted-off",
-        WAIT,
-        "            return; // it counts no more: see `Signal::crowd`\n",
+        WAITER,
+        ".filter(|_| self.crowd.process == forks())",
         "",
         "forked::a_wait_that_was_begun_in_the_parent_ends_at_once_in_the_child",
     ),
     Mutant(
+        "inherited-task-sleeps-on",
+        WAITER,
+        ".filter(|_| self.crowd.process == forks())",
+        "",
+        "forked::a_task_that_began_to_wait_in_the_parent_goes_on_at_once_in_the_child",
+    ),
+    Mutant(
+        "inherited-waiter-is-counted-off",
+        WAITER,
+        "let Some(place) = self.place() else { return };",
+        "let Some(place) = self.place else { return };",
+        "forked::a_wait_that_was_begun_in_the_parent_ends_at_once_in_the_child",
+    ),
+    Mutant(
         "inherited-waiter-leaves-the-list-of-its-parent",
-        WAIT,
-        "            mem::forget(self.listener.take());\n",
-        "            drop(self.listener.take());\n",
+        WAITER,
+        "let Some(place) = self.place() else { return };",
+        "let Some(place) = self.place else { return };",
         "forked::the_list_of_the_parent_is_left_alone",
+    ),
+    Mutant(
+        "inherited-list-is-dropped",
+        WAIT,
+        "            mem::forget(mem::replace(list, List::new()));\n",
+        "            drop(mem::replace(list, List::new()));\n",
+        "forked::the_wakers_of_the_parent_are_not_dropped_with_the_signal",
     ),
 ]

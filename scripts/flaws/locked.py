@@ -81,9 +81,9 @@ MUTANTS = [
     ),
     Mutant(
         "bulk-counts-as-single",
-        "rust/elasticq/src/wait.rs",
-        "let bulk = crowd.bulk.load(Ordering::SeqCst) != 0;",
-        "let bulk = false;",
+        "rust/elasticq/src/wait/list.rs",
+        "if self.has_bulk() { self.waiting } else",
+        "if false { self.waiting } else",
         "loom::one_free_place_is_not_lost_on_a_producer_who_needs_two",
     ),
     Mutant(
@@ -95,27 +95,23 @@ MUTANTS = [
     ),
     Mutant(
         "leaver-keeps-his-wake-up",
-        "rust/elasticq/src/wait.rs",
-        "        self.signal.sleepers.fetch_sub(1, Ordering::SeqCst);\n",
-        """        self.signal.sleepers.fetch_sub(1, Ordering::SeqCst);
-        if let Some(listener) = self.listener.take() {
-            listener.discard();
-        }
-""",
+        "rust/elasticq/src/wait/list.rs",
+        "if !passes_on || self.waiting == 0 {",
+        "if true {",
         "loom::a_waiter_who_leaves_passes_his_wake_up_on",
     ),
     Mutant(
         "woken-forgets-who-else-sleeps",
         "rust/elasticq/src/ring/lock.rs",
-        "if self.state.swap(AWAITED, Ordering::Acquire) == FREE {",
-        "if self.try_take() || self.state.swap(AWAITED, Ordering::Acquire) == FREE {",
+        "if self.state.swap(AWAITED, Ordering::AcqRel) == FREE {",
+        "if self.try_take() || self.state.swap(AWAITED, Ordering::AcqRel) == FREE {",
         "loom::lock::three_threads_exclude_each_other_and_none_sleeps_for_ever",
     ),
     Mutant(
         "unlocking-wakes-nobody",
         "rust/elasticq/src/ring/lock.rs",
-        "        self.sleepers.notify(1);\n",
-        "",
+        "            sleepers.wake(1);\n",
+        "            let _ = sleepers;\n",
         "loom::lock::three_threads_exclude_each_other_and_none_sleeps_for_ever",
     ),
 ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from . import Mutant
 
 CHAIN = "rust/elasticq/src/lock_free/chain.rs"
-WAIT = "rust/elasticq/src/wait.rs"
+LIST = "rust/elasticq/src/wait/list.rs"
+WAITER = "rust/elasticq/src/wait/waiter.rs"
 WAITING = "rust/elasticq/src/lock_free/waiting.rs"
 
 MUTANTS = [
@@ -40,31 +41,23 @@ MUTANTS = [
     ),
     Mutant(
         "waiter-forgets-its-task",
-        WAIT,
-        "            ready!(Pin::new(listener).poll(context));\n",
-        "            ready!(Pin::new(listener).poll(&mut Context::from_waker(Waker::noop())));\n",
+        WAITER,
+        "Sleeper::Task(context.waker().clone())",
+        "Sleeper::Task(std::task::Waker::noop().clone())",
         "loom_tasks::mpsc::an_item_reaches_a_task_that_waits",
     ),
     Mutant(
         "task-that-stops-keeps-its-wake-up",
-        WAIT,
-        "        self.signal.sleepers.fetch_sub(1, Ordering::SeqCst);\n",
-        """        self.signal.sleepers.fetch_sub(1, Ordering::SeqCst);
-        if let Some(listener) = self.listener.take() {
-            listener.discard();
-        }
-""",
+        LIST,
+        "if !passes_on || self.waiting == 0 {",
+        "if true {",
         "loom_tasks::a_task_that_stops_waiting_passes_its_wake_up_on",
     ),
     Mutant(
         "sender-that-stops-keeps-its-wake-up",
-        WAIT,
-        "        self.signal.sleepers.fetch_sub(1, Ordering::SeqCst);\n",
-        """        self.signal.sleepers.fetch_sub(1, Ordering::SeqCst);
-        if let Some(listener) = self.listener.take() {
-            listener.discard();
-        }
-""",
+        LIST,
+        "if !passes_on || self.waiting == 0 {",
+        "if true {",
         "loom_tasks::a_task_that_stops_sending_passes_its_wake_up_on",
     ),
     Mutant(

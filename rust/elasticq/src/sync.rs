@@ -16,12 +16,21 @@ pub(crate) mod barrier;
 #[cfg(not(loom))]
 mod machine {
     pub(crate) use parking_lot::lock_api::{Mutex, MutexGuard};
+    /// For a few steps that call nothing foreign. It knows of no other lock, so a fork leaves it usable where nobody held it; the
+    /// kinds of `Mutex` may sleep in a table of the whole process.
+    pub(crate) use std::sync::Mutex as PlainMutex;
     #[cfg(feature = "lock_free")]
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, fence};
-    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr};
+    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 
     #[cfg(feature = "lock_free")]
     pub(crate) use crossbeam_utils::Backoff;
+
+    /// The tokens of `park` and `unpark` are the thread's, and others may use them too (std's channels do): each side must take a
+    /// return without reason as one.
+    pub(crate) mod thread {
+        pub(crate) use std::thread::{Thread, current, park, park_timeout};
+    }
 
     /// Nothing: sequentially consistent accesses are in one order already.
     #[cfg(feature = "lock_free")]
@@ -73,10 +82,49 @@ mod machine {
 mod model {
     #[cfg(feature = "lock_free")]
     pub(crate) use loom::cell::UnsafeCell as Cell;
+    pub(crate) use loom::sync::Mutex as PlainMutex;
     #[cfg(feature = "lock_free")]
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, fence};
-    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr};
+    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
     use std::marker::PhantomData;
+
+    /// loom's own `unpark` wakes a thread from a lock that it waits for, too; so here the token has a lock and a condition.
+    pub(crate) mod thread {
+        use loom::sync::{Condvar, Mutex};
+        use std::sync::Arc;
+        use std::time::Duration;
+
+        #[derive(Clone)]
+        pub(crate) struct Thread(Arc<(Mutex<bool>, Condvar)>);
+
+        impl Thread {
+            pub(crate) fn unpark(&self) {
+                *self.0.0.lock().unwrap() = true;
+                self.0.1.notify_one();
+            }
+        }
+
+        loom::thread_local! {
+            static CURRENT: Thread = Thread(Arc::new((Mutex::new(false), Condvar::new())));
+        }
+
+        pub(crate) fn current() -> Thread {
+            CURRENT.with(Clone::clone)
+        }
+
+        pub(crate) fn park() {
+            let thread = current();
+            let mut token = thread.0.0.lock().unwrap();
+            while !std::mem::take(&mut *token) {
+                token = thread.0.1.wait(token).unwrap();
+            }
+        }
+
+        /// Time is not modelled: every moment may be the last.
+        pub(crate) fn park_timeout(_: Duration) {
+            loom::thread::yield_now();
+        }
+    }
 
     /// Another thread's turn: what loom needs to hear where a loop waits for somebody.
     #[cfg(feature = "lock_free")]

@@ -80,6 +80,24 @@ fn the_list_of_the_parent_is_left_alone() {
     assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
 }
 
+/// Somebody may have been changing the list when the process was forked.
+#[test]
+fn the_wakers_of_the_parent_are_not_dropped_with_the_signal() {
+    struct Nothing;
+    impl Wake for Nothing {
+        fn wake(self: Arc<Self>) {}
+    }
+    let _alone = ALONE.lock();
+    let held = Arc::new(Nothing);
+    let signal = Signal::new();
+    let mut waiter = Box::pin(signal.waiter());
+    assert!(waiter.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&held)))).is_pending());
+    after_fork_in_child();
+    std::mem::forget(waiter); // a thread that does not exist any more has it
+    drop(signal);
+    assert_eq!(Arc::strong_count(&held), 2);
+}
+
 #[test]
 fn a_child_of_a_child_of_the_process_that_made_it() {
     let _alone = ALONE.lock();

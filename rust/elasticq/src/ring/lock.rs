@@ -14,9 +14,10 @@
 //! lock as AWAITED, since others may still sleep; so each who unlocks wakes the next, and none is forgotten. (The states are
 //! those of the mutex in U. Drepper, "Futexes Are Tricky", 2011.)
 
-use crate::sync::{AtomicU8, Ordering};
-use event_listener::{Event, Listener};
+use crate::sync::{AtomicU8, Ordering, fence};
+use crate::wait::Signal;
 use std::fmt;
+use std::sync::OnceLock;
 
 const FREE: u8 = 0;
 const HELD: u8 = 1;
@@ -31,7 +32,8 @@ const TRIES: u32 = 3;
 /// It is the default lock of a [`DynamicCircularBuffer`](crate::DynamicCircularBuffer), and used through it.
 pub struct PatientLock {
     state: AtomicU8,
-    sleepers: Event,
+    /// Made when one sleeps for the first time.
+    sleepers: OnceLock<Box<Signal>>,
 }
 
 impl PatientLock {
@@ -39,7 +41,7 @@ impl PatientLock {
     #[cfg(loom)]
     #[must_use]
     pub fn new() -> Self {
-        Self { state: AtomicU8::new(FREE), sleepers: Event::new() }
+        Self { state: AtomicU8::new(FREE), sleepers: OnceLock::new() }
     }
 
     /// Takes it, blocking until it is free.
@@ -68,11 +70,12 @@ impl PatientLock {
             }
         }
         loop {
-            let listener = self.sleepers.listen();
-            if self.state.swap(AWAITED, Ordering::Acquire) == FREE {
+            let mut waiter = self.sleepers.get_or_init(Box::default).waiter();
+            // Release: who finds it when he unlocks finds the sleeper, too.
+            if self.state.swap(AWAITED, Ordering::AcqRel) == FREE {
                 return;
             }
-            listener.wait();
+            let _ = waiter.wait_until(None);
         }
     }
 
@@ -87,7 +90,10 @@ impl PatientLock {
 
     #[cold]
     fn wake(&self) {
-        self.sleepers.notify(1);
+        fence(Ordering::Acquire); // pairs with the swap of who sleeps
+        if let Some(sleepers) = self.sleepers.get() {
+            sleepers.wake(1);
+        }
     }
 }
 
@@ -96,7 +102,7 @@ impl PatientLock {
 #[cfg(not(loom))]
 unsafe impl parking_lot::lock_api::RawMutex for PatientLock {
     #[allow(clippy::declare_interior_mutable_const)] // the trait's way to make a new one
-    const INIT: Self = Self { state: AtomicU8::new(FREE), sleepers: Event::new() };
+    const INIT: Self = Self { state: AtomicU8::new(FREE), sleepers: OnceLock::new() };
 
     type GuardMarker = parking_lot::lock_api::GuardSend;
 

@@ -1,0 +1,227 @@
+//! Waiting: one [`Signal`] per condition, for blocked threads and for async tasks alike.
+//!
+//! The fast path of a waker is one load of `sleepers`: how many wait that were not woken. That no wake-up is lost rests on
+//! the order of four steps:
+//!
+//! ```text
+//! waiter   1. register: join the list, sleepers += 1      waker   3. take the buffer's lock and change the state
+//!          2. look at the state, under the buffer's lock          4. read sleepers, then unlock; 0? done
+//! ```
+//!
+//! If 2 comes before 3 in the order of the lock, then 1 happens before 4, so the waker sees the sleeper. If 2 comes after
+//! 3, the waiter sees the new state and does not sleep. (A waker may also read sleepers after unlocking: that is later
+//! still.) The count is sequentially consistent, so that the same holds without a lock where 2 and 3 are sequentially
+//! consistent too. One that was woken is no sleeper: it leaves the list under its lock before it looks, so it sees the change of
+//! whoever has found it woken there, and whoever has found no sleeper at all made his change before the look that follows.
+//!
+//! **The list** (`list`) stands under a small lock of its own, under which nothing foreign runs: wakers are cloned before it
+//! is taken, and woken and dropped after it was released (`waking`).
+//!
+//! **How many are woken.** `wake(n)` is told how many items (or places) there are *now*, and sees to it that at least `n` of
+//! those who wait are coming, or all. Coming are those that were woken and are not gone, as long as nobody has gone to sleep
+//! since: who goes to sleep has found nothing, so what the others were woken for is gone. So beside `n` items min(n, waiting) are
+//! on their way, and one that is woken and never looks costs the wake-up of one item, once. A burst for one consumer still pays for
+//! one wake-up. In return **whoever takes something and sees more of it tells so** (the buffer does that), and a waiter that
+//! was woken and is dropped without having waited it out passes the wake-up on.
+//!
+//! In a forked child those who waited in the parent do not exist, but their entries do: a wake-up spent on one of them
+//! would be lost, and the list's own lock may have been held by one. So each process has a [`Crowd`] of its own, looked
+//! up only by who waits or wakes; see [`after_fork_in_child`].
+
+mod list;
+mod sleep;
+mod waiter;
+mod waking;
+
+use crate::sync::{AtomicUsize, Ordering, PlainMutex};
+use crossbeam_utils::CachePadded;
+use list::List;
+pub(crate) use sleep::Sleep;
+#[cfg(feature = "priority")]
+pub(crate) use sleep::complete;
+use std::fmt;
+use std::mem;
+use std::sync::atomic::AtomicUsize as Counter; // the machine's in models, too: nothing forks there
+use std::sync::{OnceLock, PoisonError};
+pub use waiter::Waiter;
+pub(crate) use waking::wake_each;
+
+/// A condition that threads can sleep on until somebody wakes them: what the buffers wait with, for building more of it.
+///
+/// It carries no state of its own. The state that it speaks of must be changed and looked at under a lock; the waker
+/// changes the state, unlocks and then calls [`wake`](Self::wake), the waiter makes a [`waiter`](Self::waiter), then
+/// looks at the state, then waits, as a thread ([`Waiter::wait_until`]) or as a task (`await`). In that order no wake-up is
+/// missed. Any thread may call any method; only [`Waiter::wait_until`] blocks.
+///
+/// # Examples
+/// ```
+/// use elasticq::Signal;
+/// use std::sync::{Arc, Mutex};
+///
+/// let done = Arc::new((Mutex::new(false), Signal::new()));
+/// let worker = {
+///     let done = Arc::clone(&done);
+///     std::thread::spawn(move || {
+///         *done.0.lock().unwrap() = true;
+///         done.1.wake(1);
+///     })
+/// };
+/// loop {
+///     let mut waiter = done.1.waiter();
+///     if *done.0.lock().unwrap() {
+///         break;
+///     }
+///     let _ = waiter.wait_until(None);
+/// }
+/// worker.join().unwrap();
+/// ```
+pub struct Signal {
+    /// Read at every push and pop, written only by those who wait: a cache line of its own keeps it shared.
+    sleepers: CachePadded<AtomicUsize>,
+    /// Of the process that made it. It leads to those of later ones.
+    first: Crowd,
+}
+
+/// Those who wait in one process.
+struct Crowd {
+    /// Which process.
+    process: usize,
+    list: PlainMutex<List>,
+    /// That of a process forked from this one.
+    next: OnceLock<Box<Self>>,
+}
+
+/// How many forks lie between this process and the one that the crate was first used in.
+static PROCESS: Counter = Counter::new(0);
+
+/// Says that this process was forked from another one, of whose threads only the calling one is left.
+///
+/// For programs that fork and go on in the child with queues made before, as Python's do; call it first thing in the
+/// child. Whoever waited for a queue in the parent is then forgotten, so that wake-ups go to those who wait in the child;
+/// the items stay. At the moment of the fork no other thread may have been inside a call of a queue, except asleep in
+/// [`Waiter::wait_until`]: it may have held the queue's lock. It does not block, and takes no more than an addition, so it may
+/// be called where a child may do little.
+///
+/// # Examples
+/// ```
+/// // In the child:
+/// elasticq::after_fork_in_child();
+/// ```
+pub fn after_fork_in_child() {
+    PROCESS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Which process this is, counted in forks since the first. Whoever keeps a list of those who wait, as the layers above
+/// do, can tell by it whether they exist.
+///
+/// # Examples
+/// ```
+/// let before = elasticq::forks();
+/// elasticq::after_fork_in_child();
+/// assert_ne!(elasticq::forks(), before);
+/// ```
+#[must_use]
+pub fn forks() -> usize {
+    // It changes only while there is one thread.
+    PROCESS.load(Ordering::Relaxed)
+}
+
+impl Crowd {
+    fn new(process: usize) -> Self {
+        Self { process, list: PlainMutex::new(List::new()), next: OnceLock::new() }
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        if self.process != forks() {
+            // Somebody may have been changing it when the process was forked, so what is in it is not looked at.
+            let list = self.list.get_mut().unwrap_or_else(PoisonError::into_inner);
+            mem::forget(mem::replace(list, List::new()));
+        }
+    }
+}
+
+impl Signal {
+    /// A signal that nobody waits for.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { sleepers: CachePadded::new(AtomicUsize::new(0)), first: Crowd::new(forks()) }
+    }
+
+    /// Registers a waiter. What it waits for must be looked at *after* this call and before the wait.
+    pub fn waiter(&self) -> Waiter<'_> {
+        Waiter::new(self, false)
+    }
+
+    /// [`waiter`](Self::waiter) for one that may need more than what it is woken for. While there is such a waiter, each
+    /// [`wake`](Self::wake) wakes all: a free place offered to somebody who needs ten would otherwise be lost on him,
+    /// and the one behind him who needs one would sleep on.
+    pub fn bulk_waiter(&self) -> Waiter<'_> {
+        Waiter::new(self, true)
+    }
+
+    /// Those who wait in this process.
+    fn crowd(&self) -> &Crowd {
+        let process = forks();
+        let mut crowd = &self.first;
+        while crowd.process != process {
+            crowd = crowd.next.get_or_init(|| {
+                // Nobody of this process is among the sleepers yet, since whoever registers comes here first.
+                self.sleepers.store(0, Ordering::SeqCst);
+                Box::new(Crowd::new(process))
+            });
+        }
+        crowd
+    }
+
+    /// Changes the list of those who wait, under its lock: nothing foreign may run in `change`.
+    fn change<R>(&self, crowd: &Crowd, change: impl FnOnce(&mut List) -> R) -> R {
+        // Nothing panics under this lock but where memory ends, before anything has changed.
+        let mut list = crowd.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut list);
+        if self.sleepers.load(Ordering::Relaxed) != list.waiting() {
+            self.sleepers.store(list.waiting(), Ordering::SeqCst);
+        }
+        result
+    }
+
+    /// Whether anybody sleeps who has not been woken. To be asked after the state was changed under the lock.
+    #[inline(always)]
+    #[must_use]
+    pub fn has_sleepers(&self) -> bool {
+        self.sleepers.load(Ordering::SeqCst) != 0
+    }
+
+    /// How many wait now who have not been woken.
+    #[inline(always)]
+    #[must_use]
+    pub fn sleepers(&self) -> usize {
+        self.sleepers.load(Ordering::SeqCst)
+    }
+
+    /// Whether one of those who wait may need more than what it is woken for.
+    #[cfg(feature = "priority")]
+    pub(crate) fn has_bulk_waiters(&self) -> bool {
+        self.change(self.crowd(), |list| list.has_bulk())
+    }
+
+    /// Sees to it that at least `count` sleepers are awake or on their way, those already woken included. `usize::MAX`
+    /// wakes all. Costs little when nobody sleeps.
+    #[cold]
+    pub fn wake(&self, count: usize) {
+        wake_each([(self, count)]);
+    }
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signal").field("sleepers", &self.sleepers).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,109 @@
+//! Waking without any lock: what is foreign may do what it likes here, use the same list, drop those who wait, or panic.
+//!
+//! Who is to be woken is taken off the list some at a time, into memory that is there, and woken after the lock was released.
+//! **A panic stops nothing**: all the others are woken, and the first panic goes on when all is done; not where the thread
+//! is unwinding already, since that would end the process.
+
+use super::list::{List, Sleeper};
+use super::{Crowd, Signal};
+use crate::sync::{Ordering, fence};
+use std::any::Any;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread;
+
+/// How many are taken off the list at once.
+const BATCH: usize = 32;
+
+/// A step in which sleepers are woken, at one signal or at several.
+#[must_use = "a panic goes on in `finish`"]
+pub(crate) struct Waking {
+    /// The first.
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+/// Wakes at each of these signals as [`Signal::wake`] does. None of them is left out because a waker panics.
+pub(crate) fn wake_each<'a>(signals: impl IntoIterator<Item = (&'a Signal, usize)>) {
+    // Between the change, however it was made, and the look for who waits.
+    fence(Ordering::SeqCst);
+    let mut waking = Waking::new();
+    for (signal, count) in signals {
+        if signal.has_sleepers() {
+            waking.wake(signal, count);
+        }
+    }
+    waking.finish();
+}
+
+impl Waking {
+    pub(crate) const fn new() -> Self {
+        Self { panic: None }
+    }
+
+    /// Sees to it that `count` of those at `signal` are coming.
+    pub(crate) fn wake(&mut self, signal: &Signal, count: usize) {
+        self.wake_next(signal, signal.crowd(), |list| list.due(count));
+    }
+
+    /// Wakes as many of those that wait, from the first, as `how_many` says once.
+    pub(super) fn wake_next(&mut self, signal: &Signal, crowd: &Crowd, how_many: impl Fn(&List) -> usize) {
+        // Those who come while others are being woken are not meant.
+        let mut left = None;
+        while left != Some(0) {
+            let mut batch = [const { None }; BATCH];
+            signal.change(crowd, |list| {
+                let left = left.get_or_insert_with(|| how_many(list));
+                let passes_on = *left < list.waiting();
+                for place in batch.iter_mut().take(*left) {
+                    let Some(sleeper) = list.wake_next(passes_on) else {
+                        *left = 0; // some have gone meanwhile
+                        break;
+                    };
+                    *place = sleeper;
+                    *left -= 1;
+                }
+            });
+            batch.into_iter().flatten().for_each(|sleeper| self.call(|| sleeper.wake()));
+        }
+    }
+
+    /// What is no longer needed to wake somebody.
+    pub(super) fn discard(&mut self, sleeper: Option<Sleeper>) {
+        if let Some(sleeper) = sleeper {
+            self.call(|| drop(sleeper));
+        }
+    }
+
+    fn call(&mut self, foreign: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(foreign)) {
+            match self.panic {
+                None => self.panic = Some(panic),
+                Some(_) => forget(panic),
+            }
+        }
+    }
+
+    pub(crate) fn finish(self) {
+        match self.panic {
+            None => {}
+            Some(panic) if thread::panicking() => forget(panic),
+            Some(panic) => resume_unwind(panic),
+        }
+    }
+}
+
+/// Drops what a panic carried, which may be foreign, too.
+fn forget(panic: Box<dyn Any + Send>) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        mem::forget(another);
+    }
+}
+
+impl Sleeper {
+    fn wake(self) {
+        match self {
+            Self::Task(waker) => waker.wake(),
+            Self::Thread(thread) => thread.unpark(),
+        }
+    }
+}
