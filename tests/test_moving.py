@@ -257,6 +257,27 @@ def test_hooks_are_called() -> None:
     assert (q.drain(), q.drain()) == ([5], [])
 
 
+class Wheel(Queue[int]):
+    """Nothing ever leaves it: what is taken is put in again, until it breaks."""
+
+    turns = 100
+
+    def _get(self) -> int:
+        self.turns -= 1
+        assert self.turns
+        item = super()._get()
+        self._put(item)
+        return item
+
+
+@pytest.mark.parametrize("take", [Wheel.get_many, Wheel.drain, lambda q: q.get_many(9, block=False)])
+def test_a_call_that_takes_all_ends_where_a_hook_puts_in_what_it_takes(take: Callable[[Wheel], list[int]]) -> None:
+    q = Wheel()
+    q.put_many([1, 2, 3])
+    assert (take(q), len(q)) == ([1, 2, 3], 3)
+    assert (q.clear(), len(q)) == (3, 3)
+
+
 def test_an_initialiser_of_its_own_takes_what_it_likes() -> None:
     class Named(Queue[str]):
         def __init__(self, name: str, *, size: int) -> None:

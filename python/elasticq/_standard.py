@@ -245,6 +245,7 @@ class Standard:
 
     def _take_many(self, owner: Hooks[Any], n: int) -> list[Any]:
         items: list[Any] = []
+        n = min(n, owner._qsize())  # a hook that adds while it takes could keep this busy for ever
         while len(items) < n and owner._qsize():
             try:
                 item = owner._get()

@@ -6,6 +6,20 @@ from . import Mutant
 
 MUTANTS = [
     Mutant(
+        "mpmc-batch-without-end",
+        "rust/elasticq/src/lock_free/takers.rs",
+        "let end = position(self.tail.load(Ordering::Acquire));",
+        "let end = u64::MAX;",
+        "loom_mpmc::a_batch_ends_with_what_was_there",
+    ),
+    Mutant(
+        "mpmc-batch-that-waited-takes-one-too-many",
+        "rust/elasticq/src/lock_free/mpmc.rs",
+        "let most = max_items.min(self.core.elasticity.max());",
+        "let most = max_items;",
+        "loom_mpmc::a_batch_that_waited_holds_no_more_than_the_queue_can",
+    ),
+    Mutant(
         "mpmc-claims-by-a-plain-store",
         "rust/elasticq/src/lock_free/takers.rs",
         """self.takers.head.compare_exchange(head, head + count, Ordering::SeqCst, Ordering::Relaxed).is_ok();""",

@@ -19,6 +19,20 @@ MUTANTS = [
         "loom_mpsc::two_producers_and_a_consumer_lose_nothing",
     ),
     Mutant(
+        "mpsc-batch-counts-the-ends-of-segments",
+        MPSC,
+        ".unwrap_or(usize::MAX).min(self.elasticity.max());",
+        ".unwrap_or(usize::MAX);",
+        "loom_mpsc::a_batch_holds_no_more_than_the_queue_can",
+    ),
+    Mutant(
+        "mpsc-batch-that-waited-takes-one-too-many",
+        MPSC,
+        "let most = max_items.min(self.elasticity.max());",
+        "let most = max_items;",
+        "loom_mpsc::a_batch_that_waited_holds_no_more_than_the_queue_can",
+    ),
+    Mutant(
         "mpsc-stamp-without-a-position",
         "rust/elasticq/src/lock_free/segment.rs",
         "self.stamp.load(Ordering::Acquire) == position + 1",

@@ -13,6 +13,20 @@ MUTANTS = [
         "loom_spsc::items_come_out_in_order_while_a_full_queue_is_refilled",
     ),
     Mutant(
+        "spsc-batch-goes-on-in-the-next-lap",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        "to_usize(taker.cursor.limit.min(end) - taker.cursor.position)",
+        "to_usize(taker.cursor.limit - taker.cursor.position)",
+        "loom_spsc::a_batch_ends_with_what_was_there",
+    ),
+    Mutant(
+        "spsc-batch-that-waited-takes-one-too-many",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        "let most = max_items.min(self.elasticity.max());",
+        "let most = max_items;",
+        "loom_spsc::a_batch_that_waited_holds_no_more_than_the_queue_can",
+    ),
+    Mutant(
         "spsc-releases-relaxed",
         "rust/elasticq/src/lock_free/spsc/consumer.rs",
         "self.head.store(taker.cursor.position, Ordering::Release);",

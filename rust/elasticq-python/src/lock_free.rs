@@ -181,7 +181,8 @@ impl LockFree {
         added.map_err(|refused| refused.into_exception(slf.py()))
     }
 
-    /// Take up to `max_items` (not negative), oldest first: a list, which is empty if there are none. Does not block.
+    /// Take up to `max_items` (not negative) of those that are there now, oldest first: a list, which is empty if there are
+    /// none. Does not block.
     ///
     /// Raises:
     ///     ShutDown: There are none, and the queue was closed.

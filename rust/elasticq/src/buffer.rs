@@ -56,7 +56,8 @@ pub trait Buffer<T> {
     /// `Empty`, or `Closed` once a closed buffer is empty.
     fn try_pop(&self) -> BufferResult<T>;
 
-    /// Takes up to `max_items`; waits for the first if the buffer is configured to. An empty vector when there is none.
+    /// Takes up to `max_items`, and never more than the buffer can hold, however fast others add; waits for the first if the
+    /// buffer is configured to. An empty vector when there is none.
     ///
     /// # Errors
     /// `Closed` once a closed buffer is empty, `ResizeError` when there is no memory for the vector.

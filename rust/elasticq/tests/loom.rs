@@ -66,6 +66,21 @@ fn a_batch_reaches_two_consumers_who_wait() {
     });
 }
 
+/// However many come meanwhile.
+#[test]
+fn a_batch_ends_with_what_was_there() {
+    model(|| {
+        let buffer = buffer(1);
+        buffer.push(1).unwrap();
+        let producer = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || [2, 3].map(|n| buffer.push(n).is_ok()))
+        };
+        assert_eq!(buffer.pop_batch(9), Ok(vec![1]));
+        producer.join().unwrap();
+    });
+}
+
 #[test]
 fn room_reaches_a_producer_who_waits() {
     model(|| {

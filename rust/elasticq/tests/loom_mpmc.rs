@@ -163,6 +163,34 @@ fn batches_of_two_consumers_share_no_item() {
     });
 }
 
+/// However many come meanwhile.
+#[test]
+fn a_batch_ends_with_what_was_there() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 1)).unwrap().split();
+        producer.try_enqueue(Box::new(1)).unwrap();
+        let thread = thread::spawn(move || {
+            let pushed = [2, 3].map(|n| producer.try_enqueue(Box::new(n)).is_ok());
+            (pushed, producer)
+        });
+        assert_eq!(consumer.dequeue_batch(9), Ok(vec![Box::new(1)]));
+        drop(thread.join().unwrap());
+    });
+}
+
+#[test]
+fn a_batch_that_waited_holds_no_more_than_the_queue_can() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 1)).unwrap().split();
+        let thread = thread::spawn(move || {
+            let pushed = [1, 2].map(|n| producer.try_enqueue(Box::new(n)).is_ok());
+            (pushed, producer)
+        });
+        assert_eq!(consumer.dequeue_batch_within(9, FOREVER), Ok(vec![Box::new(1)]));
+        drop(thread.join().unwrap());
+    });
+}
+
 #[test]
 fn two_producers_who_fill_it_grow_it_while_somebody_takes() {
     model(|| {

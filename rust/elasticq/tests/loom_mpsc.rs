@@ -61,6 +61,29 @@ fn a_batch_stays_together() {
 }
 
 /// A handle that has put in twice, undisturbed, guesses where its next claim begins. Here another one may have claimed since.
+/// However many come meanwhile. (The end of the first segment, which lies between the two, is no item.)
+#[test]
+fn a_batch_holds_no_more_than_the_queue_can() {
+    model(|| {
+        let (producer, mut consumer) = queue(1, 2).split();
+        producer.try_enqueue(1).unwrap();
+        producer.try_enqueue(2).unwrap();
+        let thread = thread::spawn(move || (producer.try_enqueue(3).is_ok(), producer));
+        assert_eq!(consumer.dequeue_batch(9), Ok(vec![1, 2]));
+        drop(thread.join().unwrap());
+    });
+}
+
+#[test]
+fn a_batch_that_waited_holds_no_more_than_the_queue_can() {
+    model(|| {
+        let (producer, mut consumer) = queue(1, 1).split();
+        let thread = thread::spawn(move || ([1, 2].map(|n| producer.try_enqueue(n).is_ok()), producer));
+        assert_eq!(consumer.dequeue_batch_within(9, FOREVER), Ok(vec![1]));
+        drop(thread.join().unwrap());
+    });
+}
+
 #[test]
 fn who_guesses_where_the_tail_is_claims_nothing_twice() {
     model(|| {

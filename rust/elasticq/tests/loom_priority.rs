@@ -51,6 +51,18 @@ fn a_pushed_item_reaches_a_consumer_who_waits() {
     });
 }
 
+/// However many come meanwhile.
+#[test]
+fn a_batch_ends_with_what_was_there() {
+    model(|| {
+        let buffer = buffer(1, None);
+        buffer.push(1).unwrap();
+        let producer = with(&buffer, |buffer| [2, 3].map(|n| buffer.push(n).is_ok()));
+        assert_eq!(buffer.pop_batch(9), Ok(vec![1]));
+        producer.join().unwrap();
+    });
+}
+
 #[test]
 fn two_items_of_two_levels_reach_two_consumers_who_wait() {
     model(|| {

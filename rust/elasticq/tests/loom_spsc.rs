@@ -116,6 +116,30 @@ fn a_batch_is_seen_whole_or_not_at_all() {
     });
 }
 
+/// However many come meanwhile. (It begins in the middle of a lap.)
+#[test]
+fn a_batch_ends_with_what_was_there() {
+    model(|| {
+        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(2, 2)).unwrap().split();
+        producer.try_enqueue(1).unwrap();
+        assert_eq!(consumer.try_dequeue(), Ok(Some(1)));
+        producer.offer_batch(vec![2, 3]).unwrap();
+        let thread = thread::spawn(move || (producer.try_enqueue(4).is_ok(), producer));
+        assert_eq!(consumer.dequeue_batch(9), Ok(vec![2, 3]));
+        drop(thread.join().unwrap());
+    });
+}
+
+#[test]
+fn a_batch_that_waited_holds_no_more_than_the_queue_can() {
+    model(|| {
+        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(1, 1)).unwrap().split();
+        let thread = thread::spawn(move || ([1, 2].map(|n| producer.try_enqueue(n).is_ok()), producer));
+        assert_eq!(consumer.dequeue_batch_within(9, FOREVER), Ok(vec![1]));
+        drop(thread.join().unwrap());
+    });
+}
+
 #[test]
 fn the_producer_shrinks_a_queue_that_the_consumer_has_emptied() {
     model(|| {

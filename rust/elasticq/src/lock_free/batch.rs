@@ -9,8 +9,8 @@ pub(super) fn reserve<T>(items: &mut Vec<T>, count: usize) -> BufferResult<()> {
     })
 }
 
-/// Up to `max_items`: what `take_more` finds, and where that is nothing, one that `wait_for_one` waits for and what has come
-/// with it. Both work on `taker`, the caller's right to take.
+/// Up to `max_items`, which is no more than there can be at once: what `take_more` finds, and where that is nothing, one that
+/// `wait_for_one` waits for and what has come with it. Both work on `taker`, the caller's right to take.
 pub(super) fn take_within<C, T>(
     taker: &mut C,
     max_items: usize,

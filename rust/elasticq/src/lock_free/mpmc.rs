@@ -121,7 +121,10 @@ impl<T> LockFreeMPMCQueue<T> {
         self.core.try_take(turn.0)
     }
 
-    /// Takes up to `max_items`, oldest first; those next to each other in memory with one claim.
+    /// Takes up to `max_items` of those that were there at its first look, oldest first; those next to each other in memory with
+    /// one claim.
+    ///
+    /// So it ends however fast producers are: what they add meanwhile is for the next call (but for one, where there was none).
     ///
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue); `ResizeError` when there is no memory for the vector (nothing is taken).
@@ -162,7 +165,8 @@ impl<T> LockFreeMPMCQueue<T> {
         complete((), |()| self.core.attempt_to_take(Turn::new(&self.core).0)).await
     }
 
-    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
+    /// empty vector when none came.
     ///
     /// # Errors
     /// As [`dequeue_batch`](Self::dequeue_batch).
@@ -181,7 +185,7 @@ impl<T> LockFreeMPMCQueue<T> {
     pub fn dequeue_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
         take_within(
             &mut &*self.core,
-            max_items,
+            max_items.min(self.core.elasticity.max()),
             |core, items, max| core.take_more(Turn::new(core).0, items, max),
             |_| self.dequeue_within(timeout),
         )
@@ -224,7 +228,10 @@ impl<T> MpmcConsumer<T> {
         self.core.try_take(self.record())
     }
 
-    /// Takes up to `max_items`, oldest first; those next to each other in memory with one claim.
+    /// Takes up to `max_items` of those that were there at its first look, oldest first; those next to each other in memory with
+    /// one claim.
+    ///
+    /// So it ends however fast producers are: what they add meanwhile is for the next call (but for one, where there was none).
     ///
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue); `ResizeError` when there is no memory for the vector (nothing is taken).
@@ -266,7 +273,8 @@ impl<T> MpmcConsumer<T> {
         complete((), |()| self.core.attempt_to_take(self.record())).await
     }
 
-    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
+    /// empty vector when none came.
     ///
     /// # Errors
     /// As [`dequeue_batch`](Self::dequeue_batch).
@@ -283,9 +291,10 @@ impl<T> MpmcConsumer<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn dequeue_batch_within(&mut self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
+        let most = max_items.min(self.core.elasticity.max());
         take_within(
             self,
-            max_items,
+            most,
             |consumer, items, max| consumer.core.take_more(consumer.record(), items, max),
             |consumer| consumer.dequeue_within(timeout),
         )

@@ -246,13 +246,17 @@ impl<T> Core<T> {
         deadline: Option<Instant>,
     ) -> BufferResult<Vec<T>> {
         let take_more = |taker: &mut &mut Taker<T>, items: &mut Vec<T>, max| self.take_more(taker, items, max);
-        take_within(&mut taker, max_items, take_more, |taker| self.take_until(taker, deadline))
+        let most = max_items.min(self.elasticity.max());
+        take_within(&mut taker, most, take_more, |taker| self.take_until(taker, deadline))
     }
 
-    /// Takes up to `max_items` more. Fails only where `items` stays empty, or there is no memory for more.
+    /// Takes up to `max_items` more of what is there now: producers could keep it busy for ever. (The ends of segments count as
+    /// places, too, so that it may be a few more, but never more than there can be.) Fails only where `items` stays empty, or
+    /// there is no memory for more.
     fn take_more(&self, taker: &mut Taker<T>, items: &mut Vec<T>, max_items: usize) -> BufferResult<()> {
         let there = position(self.tail.load(Ordering::Acquire)).saturating_sub(taker.head);
-        let wanted = max_items.min(usize::try_from(there.max(1)).unwrap_or(usize::MAX));
+        let there = usize::try_from(there.max(1)).unwrap_or(usize::MAX).min(self.elasticity.max());
+        let wanted = max_items.min(there);
         reserve(items, wanted)?;
         let wanted = items.len() + wanted;
         while items.len() < wanted {
@@ -419,8 +423,8 @@ impl<T> LockFreeMPSCQueue<T> {
         self.core.try_take(turn.taker())
     }
 
-    /// Takes up to `max_items`, oldest first, of those that were there at its first look. The counters and the producers are
-    /// told once for many items, so it costs much less than as many calls for one.
+    /// Takes up to `max_items`, oldest first, of those that were there at its first look, and no more than `max_capacity`. The
+    /// counters and the producers are told once for many items, so it costs much less than as many calls for one.
     ///
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector; nothing was taken then.
@@ -438,7 +442,8 @@ impl<T> LockFreeMPSCQueue<T> {
         self.core.take_until(turn.taker(), Instant::now().checked_add(timeout))
     }
 
-    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
+    /// empty vector when none came.
     ///
     /// # Errors
     /// As [`dequeue_batch`](Self::dequeue_batch).
@@ -517,8 +522,8 @@ impl<T> Consumer<T> {
         core.try_take(taker)
     }
 
-    /// Takes up to `max_items`, oldest first, of those that were there at its first look. The counters and the producers are
-    /// told once for many items, so it costs much less than as many calls for one.
+    /// Takes up to `max_items`, oldest first, of those that were there at its first look, and no more than `max_capacity`. The
+    /// counters and the producers are told once for many items, so it costs much less than as many calls for one.
     ///
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector; nothing was taken then.
@@ -536,7 +541,8 @@ impl<T> Consumer<T> {
         core.take_until(taker, Instant::now().checked_add(timeout))
     }
 
-    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
+    /// empty vector when none came.
     ///
     /// # Errors
     /// As [`dequeue_batch`](Self::dequeue_batch).

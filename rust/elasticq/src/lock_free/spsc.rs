@@ -241,7 +241,7 @@ impl<T> LockFreeSPSCQueue<T> {
         self.core.pop(turn.taker())
     }
 
-    /// Takes up to `max_items`, oldest first; an empty queue gives an empty vector.
+    /// Takes up to `max_items` of those that were there at its first look, oldest first; an empty queue gives an empty vector.
     ///
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector. Nothing is taken then.
@@ -259,8 +259,8 @@ impl<T> LockFreeSPSCQueue<T> {
         self.core.pop_until(turn.taker(), Instant::now().checked_add(timeout))
     }
 
-    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came. So long the
-    /// caller is the consumer.
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
+    /// empty vector when none came. So long the caller is the consumer.
     ///
     /// # Errors
     /// As [`dequeue_batch`](Self::dequeue_batch).
@@ -444,7 +444,7 @@ impl<T> SpscConsumer<T> {
         self.core.pop(taker)
     }
 
-    /// Takes up to `max_items`, oldest first; an empty queue gives an empty vector.
+    /// Takes up to `max_items` of those that were there at its first look, oldest first; an empty queue gives an empty vector.
     ///
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector. Nothing is taken then.
@@ -476,7 +476,8 @@ impl<T> SpscConsumer<T> {
         self.core.pop_until(taker, Instant::now().checked_add(timeout))
     }
 
-    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
+    /// empty vector when none came.
     ///
     /// # Errors
     /// As [`dequeue_batch`](Self::dequeue_batch).

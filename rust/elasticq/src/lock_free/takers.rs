@@ -335,13 +335,15 @@ impl<T> Core<T> {
         Ok(items)
     }
 
-    /// Takes up to `max_items` more. Fails only where `items` stays empty.
+    /// Takes up to `max_items` more of what is there now: producers could keep it busy for ever. Fails only where `items` stays
+    /// empty.
     pub(super) fn take_more(&self, record: &Record<T>, items: &mut Vec<T>, max_items: usize) -> BufferResult<()> {
         let wanted_in_all = items.len().saturating_add(max_items);
+        let end = position(self.tail.load(Ordering::Acquire));
         let mut failed = 0;
         while items.len() < wanted_in_all {
-            let Some((segment, head)) = self.find_head(record) else { break };
-            let wanted = segment.slots().min((wanted_in_all - items.len()) as u64);
+            let Some((segment, head)) = self.find_head(record).filter(|(_, head)| *head < end) else { break };
+            let wanted = segment.slots().min(end - head).min((wanted_in_all - items.len()) as u64);
             // SAFETY: the record names this segment.
             let count = unsafe { segment.count_published(head, wanted) };
             if let Err(no_memory) = reserve(items, count) {

@@ -65,13 +65,14 @@ impl<T> Core<T> {
         deadline: Option<Instant>,
     ) -> BufferResult<Vec<T>> {
         let pop_more = |taker: &mut &mut Taker<T>, items: &mut Vec<T>, max| self.pop_more(taker, items, max);
-        take_within(&mut taker, max_items, pop_more, |taker| self.pop_until(taker, deadline))
+        let most = max_items.min(self.elasticity.max());
+        take_within(&mut taker, most, pop_more, |taker| self.pop_until(taker, deadline))
     }
 
-    /// Takes up to `max_items` more. Fails only where `items` stays empty.
+    /// Takes up to `max_items` more of what is there now: a fast producer could keep it busy for ever. Fails only where `items`
+    /// stays empty.
     fn pop_more(&self, taker: &mut Taker<T>, items: &mut Vec<T>, max_items: usize) -> BufferResult<()> {
         let wanted = items.len().saturating_add(max_items);
-        // How far to go at least: what is there at the first look. A fast producer could keep it busy for ever.
         let mut end = OPEN;
         while items.len() < wanted && taker.cursor.position < end {
             if taker.cursor.position >= taker.cursor.limit && !self.look(taker) {
@@ -84,7 +85,7 @@ impl<T> Core<T> {
             if end == OPEN {
                 end = self.published(taker);
             }
-            let count = to_usize(taker.cursor.limit - taker.cursor.position).min(wanted - items.len());
+            let count = to_usize(taker.cursor.limit.min(end) - taker.cursor.position).min(wanted - items.len());
             if let Err(no_memory) = reserve(items, count) {
                 if items.is_empty() {
                     return Err(no_memory);
