@@ -172,6 +172,12 @@ impl Signal {
         self.sleepers.load(Ordering::SeqCst) != 0
     }
 
+    /// From now on somebody seems to sleep, for ever: whoever has changed the state goes on to see who it is.
+    #[cfg(feature = "lock_free")]
+    pub(crate) fn seem_awaited(&self) {
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// How many wait now, those woken but not yet gone included.
     #[must_use]
     pub fn sleepers(&self) -> usize {
