@@ -20,10 +20,13 @@
 pub struct QueueStats {
     /// Items accepted since the queue was made.
     pub messages_enqueued: u64,
-    /// Items that left the queue in any way: popped, drained, cleared or evicted.
+    /// Items that left the queue while it was in use: popped, drained, cleared or evicted. Those that were dropped because the
+    /// last consumer went (see `split` of the queues without locks) are not among them: whatever was accepted and is neither
+    /// in here nor inside is one of those.
     pub messages_dequeued: u64,
     /// Items that were offered and will reach no consumer: those that were refused (for want of room or memory, or because
-    /// the queue was closed), which their senders still have, and those that `force_push` and its kin evicted for newer ones.
+    /// the queue was closed), which their senders still have; those that `force_push` and its kin evicted for newer ones; and
+    /// those that were inside when the last consumer of a split queue went.
     pub messages_dropped: u64,
     /// Items in the queue now.
     pub current_size: usize,

@@ -28,11 +28,14 @@
 //! These four accesses are sequentially consistent, so one of the two sees the other, and a push pays no fence for it. What
 //! is claimed and not yet published is waited for by yielding: its producer may have looked before.
 //!
+//! **The last consumer goes.** Producers see it where they look for sleepers: see `abandon`.
+//!
 //! **Waiting for room.** A producer registers and then looks at the consumers' counts; a consumer stores what it has taken
 //! and then looks for sleepers. Here a store comes before a load, which takes a barrier: `sync::barrier`, whose half at each
 //! item taken is free. A push may also be refused because consumers are moving. Then their counts have changed after the
 //! producer's barrier, so who changed them looks for sleepers later still, and finds the producer.
 
+use super::abandon::NOT_YET;
 use super::guess::Guess;
 use super::segment::{Segment, allocate};
 use super::waiting::{Attempt, block, complete};
@@ -40,7 +43,7 @@ use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::stats::QueueStats;
-use crate::sync::barrier::rarely;
+use crate::sync::barrier::{often, rarely};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, stay_away};
 use crate::wait::{Signal, Waiter};
 use crossbeam_utils::CachePadded;
@@ -75,7 +78,7 @@ pub(super) const fn shrink_interval(capacity: usize) -> u64 {
 }
 
 /// The consumers' side, as far as the producers' side has to ask it.
-pub(super) trait Takers<T> {
+pub(super) trait Takers<T>: Sized {
     /// Items ever taken. The caller is pinned or the one consumer.
     fn popped(&self) -> u64;
 
@@ -84,6 +87,9 @@ pub(super) trait Takers<T> {
     fn occupied(&self, _segment: &Segment<T>) -> u64 {
         u64::MAX
     }
+
+    /// Takes the next item, if it was published, after the last consumer has gone (see `abandon`).
+    fn take_left(chain: &Chain<T, Self>) -> Option<T>;
 }
 
 /// What the handles of a queue share.
@@ -102,6 +108,8 @@ pub(super) struct Chain<T, C> {
     /// Whether the queue was closed, a moment later than `tail` says so: whoever looks in vain need not look at `tail` too,
     /// which producers are busy with.
     pub(super) closed: AtomicBool,
+    /// How many items reached a consumer, once there is none any more.
+    pub(super) consumed: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) grown: AtomicU64,
     pub(super) shrunk: AtomicU64,
@@ -154,6 +162,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
             items: Signal::new(),
             room: Signal::new(),
             closed: AtomicBool::new(false),
+            consumed: AtomicU64::new(NOT_YET),
             refused: AtomicU64::new(0),
             grown: AtomicU64::new(0),
             shrunk: AtomicU64::new(0),
@@ -240,8 +249,10 @@ impl<T, C: Takers<T>> Chain<T, C> {
 
     #[inline(always)]
     fn wake_consumers(&self) {
+        // Between publishing and looking whether it is still to be taken. The other half: `rarely` in `abandon`.
+        often();
         if self.items.has_sleepers() {
-            self.items.wake(1);
+            self.wake_or_drop();
         }
     }
 
@@ -344,13 +355,14 @@ impl<T, C: Takers<T>> Chain<T, C> {
             return if self.is_closed() { Err(Rejected::new(BufferError::Closed, items)) } else { Ok(()) };
         }
         let plain = self.claim_plain(guess, count);
-        let _pin = plain.is_none().then(|| self.pin());
+        let pin = plain.is_none().then(|| self.pin());
         let (segment, first) = match plain.map_or_else(|| self.claim_with_care(count), Ok) {
             Ok(claimed) => claimed,
             Err(reason) => return Err(Rejected::new(reason, items)),
         };
         // SAFETY: claimed just now.
         unsafe { segment.publish_all(first, items) };
+        drop(pin);
         self.wake_consumers();
         Ok(())
     }
@@ -477,10 +489,11 @@ impl<T, C: Takers<T>> Chain<T, C> {
     pub(super) fn stats(&self) -> QueueStats {
         let (pushed, popped, capacity) = self.counts();
         let size = usize::try_from(pushed - popped).unwrap_or(usize::MAX);
+        let consumed = popped.min(self.consumed.load(Ordering::SeqCst));
         QueueStats {
             messages_enqueued: pushed,
-            messages_dequeued: popped,
-            messages_dropped: self.refused.load(Ordering::Relaxed),
+            messages_dequeued: consumed,
+            messages_dropped: self.refused.load(Ordering::Relaxed) + (popped - consumed),
             current_size: size,
             current_capacity: capacity,
             peak_size: 0,

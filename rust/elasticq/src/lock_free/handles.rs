@@ -154,7 +154,8 @@ macro_rules! watching {
             self.core.stats()
         }
 
-        /// Refuses all pushes from now on and wakes everybody who waits. What is inside can still be taken.
+        /// Refuses all pushes from now on and wakes everybody who waits. What is inside can still be taken; it is dropped only
+        /// when the last handle that could take it goes.
         pub fn close(&self) {
             self.core.close();
         }

@@ -3,6 +3,7 @@
 //! All of them are chains of segments at absolute positions. Growing and shrinking link a segment of another size and
 //! nothing is ever copied, so a resize cannot lose anything.
 
+mod abandon;
 mod batch;
 mod blocks;
 mod chain;

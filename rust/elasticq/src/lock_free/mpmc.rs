@@ -9,9 +9,8 @@ use super::takers::Core;
 use super::waiting::{block, complete};
 use crate::config::Config;
 use crate::error::BufferResult;
-use crate::sync::Ordering;
+use crate::sync::{Arc, Ordering};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// An elastic queue of many producers and many consumers, without locks.
@@ -58,7 +57,8 @@ pub struct MpmcProducer<T> {
     core: Arc<Core<T>>,
 }
 
-/// The end of a [`LockFreeMPMCQueue`] that takes; clone it for more. When the last one is dropped the queue is closed.
+/// The end of a [`LockFreeMPMCQueue`] that takes; clone it for more. When the last one goes the queue is closed, and what is
+/// inside is dropped with it: see [`split`](LockFreeMPMCQueue::split).
 ///
 /// The memory of the part of the queue that a handle took from last is kept until the handle is used again, waits, or is
 /// dropped.
@@ -88,6 +88,18 @@ impl<T> LockFreeMPMCQueue<T> {
     }
 
     /// Gives the two ends as handles that can be cloned.
+    ///
+    /// **The end.** When the last producer goes, the queue is closed, and what is inside can still be taken; the same with
+    /// [`close`](Self::close). When the last consumer goes, nothing can be taken any more: the queue is closed, producers who wait
+    /// have their items back, and **what is inside is dropped then and there**, by the thread that drops the handle, in linear
+    /// time.
+    /// An item that is being put in at this moment is refused or, if its place was claimed before, accepted and dropped, possibly by
+    /// the thread that puts it in. Later pushes get `Closed`.
+    ///
+    /// Nothing is locked while an item is dropped, so its `Drop` may use the queue, and a message may hold a producer of its own
+    /// queue. One that holds a consumer keeps the queue
+    /// open. If the `Drop` of an item panics, the others are dropped all the same, and then the panic goes
+    /// on. In [`stats`](Self::stats) they count as dropped, and not as dequeued.
     ///
     /// # Examples
     /// ```
@@ -327,7 +339,7 @@ impl<T> Drop for MpmcConsumer<T> {
         self.core.let_go(self.record());
         self.record().release();
         if self.core.takers.handles.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.core.close();
+            self.core.abandon();
         }
     }
 }

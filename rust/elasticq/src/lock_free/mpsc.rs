@@ -4,6 +4,7 @@
 //! goes from position to position, takes what was published, counts it in `popped`, and retires segments that it has
 //! drained. It is the only one that does, so all of its state but the count is in plain cells.
 
+use super::abandon::Left;
 use super::batch::{reserve, take_within};
 use super::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Takers, position, renewal_interval, shrink_interval};
 use super::guess::Guess;
@@ -15,24 +16,24 @@ use super::waiting::{Attempt, block, complete};
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
 use crate::sync::barrier::often;
-use crate::sync::{AtomicU64, Cell, Ordering, order_seqcst};
+use crate::sync::{Arc, AtomicU64, Cell, Ordering, order_seqcst};
 use crossbeam_utils::CachePadded;
 use std::ptr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The consumer's side.
 pub(super) struct Single<T> {
-    popped: CachePadded<AtomicU64>,
+    pub(super) popped: CachePadded<AtomicU64>,
     pub(super) taker: CachePadded<Cell<Taker<T>>>,
     /// Whether somebody is the consumer at the moment; his is the `taker`.
     pub(super) consuming: Turns,
+    pub(super) left: Left<T>,
 }
 
 /// What only the consumer knows.
 pub(super) struct Taker<T> {
     pub(super) head: u64,
-    popped: u64,
+    pub(super) popped: u64,
     /// The `popped` at which the limit is to be renewed.
     renew_at: u64,
     /// From which `popped` on a renewal looks whether a smaller queue would do.
@@ -55,6 +56,10 @@ impl<T> Takers<T> for Single<T> {
     fn popped(&self) -> u64 {
         self.popped.load(Ordering::SeqCst)
     }
+
+    fn take_left(chain: &Core<T>) -> Option<T> {
+        chain.take_left()
+    }
 }
 
 pub(super) type Core<T> = Chain<T, Single<T>>;
@@ -76,13 +81,14 @@ impl<T> Core<T> {
                 popped: CachePadded::new(AtomicU64::new(0)),
                 taker: CachePadded::new(Cell::new(taker)),
                 consuming: Turns::new(),
+                left: Left::new(),
             }
         })
     }
 
     /// Takes the next item, if it was published.
     #[inline(always)]
-    fn pop(&self, taker: &mut Taker<T>) -> Option<T> {
+    pub(super) fn pop(&self, taker: &mut Taker<T>) -> Option<T> {
         // SAFETY: headers live as long as the queue.
         let front = unsafe { &*taker.front };
         // SAFETY: the caller is the consumer, and these are its head and front.
@@ -212,7 +218,7 @@ impl<T> Core<T> {
     }
 
     /// Whether nothing is there and nothing is on its way. SeqCst: the second half of "register, then look at the tail".
-    fn is_drained(&self, taker: &Taker<T>) -> bool {
+    pub(super) fn is_drained(&self, taker: &Taker<T>) -> bool {
         position(self.tail.load(Ordering::SeqCst)) <= taker.head
     }
 
@@ -369,7 +375,8 @@ pub struct Producer<T> {
     core: Arc<Core<T>>,
 }
 
-/// The end of a [`LockFreeMPSCQueue`] that takes. When it is dropped the queue is closed.
+/// The end of a [`LockFreeMPSCQueue`] that takes. When it goes the queue is closed, and what is inside is dropped with it: see
+/// [`split`](LockFreeMPSCQueue::split).
 pub struct Consumer<T> {
     core: Arc<Core<T>>,
 }
@@ -390,6 +397,17 @@ impl<T> LockFreeMPSCQueue<T> {
     }
 
     /// Gives the two ends as handles: producers that can be cloned, and one consumer, for whom taking needs no check.
+    ///
+    /// **The end.** When the last producer goes, the queue is closed, and what is inside can still be taken; the same with
+    /// [`close`](Self::close). When the consumer goes, nothing can be taken any more: the queue is closed, producers who wait
+    /// have their items back, and **what is inside is dropped then and there**, by the thread that drops the handle, in linear
+    /// time.
+    /// An item that is being put in at this moment is refused or, if its place was claimed before, accepted and dropped, possibly by
+    /// the thread that puts it in. Later pushes get `Closed`.
+    ///
+    /// Nothing is locked while an item is dropped, so its `Drop` may use the queue, and a message may hold a producer of its own
+    /// queue. If the `Drop` of an item panics, the others are dropped all the same, and then the panic goes
+    /// on. In [`stats`](Self::stats) they count as dropped, and not as dequeued.
     ///
     /// # Examples
     /// ```
@@ -607,7 +625,8 @@ impl<T> Drop for Producer<T> {
 
 impl<T> Drop for Consumer<T> {
     fn drop(&mut self) {
-        self.core.close();
+        let (core, taker) = self.taker();
+        core.abandon(taker);
     }
 }
 
@@ -639,7 +658,7 @@ impl<T> Drop for Single<T> {
             drop(unsafe { Box::from_raw(header) });
         }
         // SAFETY: nobody else is left, and these are the consumer's front and head.
-        unsafe { Segment::free_chain(taker.front, taker.head) };
+        unsafe { Segment::free_chain(taker.front, taker.head.max(self.left.head())) };
     }
 }
 

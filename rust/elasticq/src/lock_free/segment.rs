@@ -14,6 +14,7 @@
 //! one consumer, or one of many whose record names the segment (see `records`); and whoever holds a pin (see `chain`),
 //! since headers are not used again while there is one.
 
+use super::abandon::drop_all;
 use crate::error::{BufferError, BufferResult};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Cell, Ordering};
 use crossbeam_utils::CachePadded;
@@ -305,33 +306,26 @@ impl<T> Segment<T> {
     /// Frees the segments from `front` on and drops the items from `head` on: the end of a queue.
     ///
     /// # Safety
-    /// Nobody else can find these segments any more, `front` is the one that `head` is in, and every claim was published.
+    /// Nobody else can find these segments any more, `head` is in `front` or in a later one, and every claim was published.
     pub(super) unsafe fn free_chain(front: *mut Self, head: u64) {
-        /// Goes on where the drop of an item has panicked.
-        struct Rest<T>(*mut Segment<T>, u64);
-        impl<T> Rest<T> {
-            fn free(&mut self) {
-                while !self.0.is_null() {
-                    // SAFETY: nobody else has it.
-                    let segment = unsafe { &*self.0 };
-                    // SAFETY: the caller is what was the consumer; an end carries no item, so the head stops there.
-                    while let Some(item) = unsafe { segment.take(self.1) } {
-                        self.1 += 1;
-                        drop(item);
-                    }
-                    let next = segment.next.load(Ordering::SeqCst);
-                    // SAFETY: drained, and nobody else has it.
-                    drop(unsafe { Box::from_raw(std::mem::replace(&mut self.0, next)) });
-                    self.1 += 1;
+        let (mut front, mut head) = (front, head);
+        drop_all(|| {
+            while !front.is_null() {
+                // SAFETY: nobody else has it.
+                let segment = unsafe { &*front };
+                // SAFETY: the caller is what was the consumer; an end carries no item, so the head stops there.
+                if let Some(item) = unsafe { segment.take(head) } {
+                    head += 1;
+                    return Some(item);
                 }
+                // Behind the end of this segment, unless it was beyond. (A segment that has not ended is the last with items.)
+                head = head.max(segment.end.load(Ordering::SeqCst).wrapping_add(1));
+                let next = segment.next.load(Ordering::SeqCst);
+                // SAFETY: drained, and nobody else has it.
+                drop(unsafe { Box::from_raw(std::mem::replace(&mut front, next)) });
             }
-        }
-        impl<T> Drop for Rest<T> {
-            fn drop(&mut self) {
-                self.free();
-            }
-        }
-        Rest(front, head).free();
+            None
+        });
     }
 }
 

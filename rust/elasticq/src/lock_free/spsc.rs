@@ -20,6 +20,9 @@
 //!
 //! **Closing** is a note, too, so a push may be under way when the consumer finds it and nothing else. Then whoever is first
 //! settles where the queue ends (`last`): the push, and the item is in, or the consumer, and the push takes it back.
+//!
+//! **A consumer that goes** closes the queue, settles the end at once, and then drops what is before it. So the room that
+//! comes free there is no room for a push that has not seen the note yet.
 
 mod consumer;
 mod core;
@@ -31,7 +34,7 @@ use super::handles::{buffer, debug};
 use crate::config::Config;
 use crate::error::{BufferResult, Rejected};
 use crate::stats::QueueStats;
-use std::sync::Arc;
+use crate::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// An elastic queue of one producer and one consumer, without locks: the fastest of this crate.
@@ -66,7 +69,8 @@ pub struct SpscProducer<T> {
     core: Arc<Core<T>>,
 }
 
-/// The end of a [`LockFreeSPSCQueue`] that takes. When it is dropped the queue is closed.
+/// The end of a [`LockFreeSPSCQueue`] that takes. When it goes the queue is closed, and what is inside is dropped with it: see
+/// [`split`](LockFreeSPSCQueue::split).
 pub struct SpscConsumer<T> {
     core: Arc<Core<T>>,
 }
@@ -97,7 +101,8 @@ macro_rules! watching {
             self.core.stats()
         }
 
-        /// Refuses all pushes from now on and wakes who waits. What is inside can still be taken.
+        /// Refuses all pushes from now on and wakes who waits. What is inside can still be taken; it is dropped only when the
+        /// last handle that could take it goes.
         pub fn close(&self) {
             self.core.close();
         }
@@ -120,6 +125,15 @@ impl<T> LockFreeSPSCQueue<T> {
     }
 
     /// Gives the two ends as handles, which need no checks.
+    ///
+    /// **The end.** When the producer goes, the queue is closed, and what is inside can still be taken; the same with
+    /// [`close`](Self::close). When the consumer goes, nothing can be taken any more: the queue is closed, a waiting producer has
+    /// its item back, and **what is inside is dropped then and there**, by the thread that drops the handle, in linear time.
+    /// An item that is being put in at this moment is refused, or is inside and dropped with the others. Later pushes get `Closed`.
+    ///
+    /// Nothing is locked while an item is dropped, so its `Drop` may use the queue, and a message may hold a producer of its own
+    /// queue. If the `Drop` of an item panics, the others are dropped all the same, and then the panic goes
+    /// on. In [`stats`](Self::stats) they count as dropped, and not as dequeued.
     ///
     /// # Examples
     /// ```
@@ -534,7 +548,9 @@ impl<T> Drop for SpscProducer<T> {
 
 impl<T> Drop for SpscConsumer<T> {
     fn drop(&mut self) {
-        self.core.close();
+        // SAFETY: as in `try_dequeue`.
+        let taker = unsafe { self.core.taker() };
+        self.core.abandon(taker);
     }
 }
 

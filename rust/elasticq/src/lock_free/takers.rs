@@ -61,6 +61,10 @@ impl<T> Takers<T> for Many<T> {
         let finished = self.records.finished(&self.head).max(segment.base.load(Ordering::SeqCst));
         finished.saturating_add(segment.slots())
     }
+
+    fn take_left(chain: &Core<T>) -> Option<T> {
+        chain.take_left()
+    }
 }
 
 impl<T> Many<T> {
@@ -99,7 +103,7 @@ impl<T> Core<T> {
 
     /// Takes the next item, if it was published.
     #[inline(always)]
-    fn pop(&self, record: &Record<T>) -> Option<T> {
+    pub(super) fn pop(&self, record: &Record<T>) -> Option<T> {
         let Some(segment) = record.segment() else { return self.pop_with_care(record) };
         if let Some(head) = record.guess.position() {
             match self.take_at(record, segment, head) {
@@ -320,12 +324,15 @@ impl<T> Core<T> {
         if let Some(item) = self.pop(record) {
             return Ok(Some(item));
         }
-        if self.closed.load(Ordering::SeqCst)
-            && position(self.tail.load(Ordering::SeqCst)) <= self.takers.head.load(Ordering::SeqCst)
-        {
+        if self.closed.load(Ordering::SeqCst) && self.is_drained() {
             return Err(BufferError::Closed);
         }
         Ok(None)
+    }
+
+    /// Whether everything that was claimed by producers was claimed by consumers, too.
+    pub(super) fn is_drained(&self) -> bool {
+        position(self.tail.load(Ordering::SeqCst)) <= self.takers.head.load(Ordering::SeqCst)
     }
 
     /// Up to `max_items`, with one claim for each stretch that is published in one segment.

@@ -62,6 +62,8 @@ pub(super) struct List {
     /// All who have a place, woken or not.
     here: usize,
     waiting: usize,
+    /// Whether one who is nobody counts with those that wait, for ever.
+    awaited: bool,
     coming: usize,
     /// Changes when somebody goes to sleep.
     round: u64,
@@ -89,6 +91,7 @@ impl List {
             last: NOBODY,
             here: 0,
             waiting: 0,
+            awaited: false,
             coming: 0,
             round: 0,
             bulk: 0,
@@ -99,6 +102,16 @@ impl List {
     /// How many wait that were not woken.
     pub(super) const fn waiting(&self) -> usize {
         self.waiting
+    }
+
+    /// How many there seem to be of them, for whoever has changed the state.
+    pub(super) const fn shown(&self) -> usize {
+        self.waiting + self.awaited as usize
+    }
+
+    #[cfg(feature = "lock_free")]
+    pub(super) const fn seem_awaited(&mut self) {
+        self.awaited = true;
     }
 
     /// How many were woken and will look.

@@ -180,8 +180,8 @@ impl Signal {
         // Nothing panics under this lock but where memory ends, before anything has changed.
         let mut list = crowd.list.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut list);
-        if self.sleepers.load(Ordering::Relaxed) != list.waiting() {
-            self.sleepers.store(list.waiting(), Ordering::SeqCst);
+        if self.sleepers.load(Ordering::Relaxed) != list.shown() {
+            self.sleepers.store(list.shown(), Ordering::SeqCst);
         }
         result
     }
@@ -191,6 +191,12 @@ impl Signal {
     #[must_use]
     pub fn has_sleepers(&self) -> bool {
         self.sleepers.load(Ordering::SeqCst) != 0
+    }
+
+    /// From now on somebody seems to sleep, for ever: whoever has changed the state goes on to see who it is.
+    #[cfg(feature = "lock_free")]
+    pub(crate) fn seem_awaited(&self) {
+        self.change(self.crowd(), List::seem_awaited);
     }
 
     /// How many wait now who have not been woken.

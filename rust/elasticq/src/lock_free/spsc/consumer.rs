@@ -175,6 +175,16 @@ impl<T> Core<T> {
         }
     }
 
+    /// Settles where the closed queue ends: behind what is published now. Not further on, since what is taken from here on makes
+    /// room that a push under way could find.
+    pub(super) fn find_end(&self, taker: &mut Taker<T>) {
+        if !taker.knows_closed {
+            rarely(); // as in `search`
+            taker.knows_closed = true;
+        }
+        taker.last = self.settle(self.published(taker));
+    }
+
     /// Shrinks the queue if no producer is about, or else asks the producer to do it; whether it did.
     #[cold]
     fn ask_to_shrink(&self, head: u64) -> bool {

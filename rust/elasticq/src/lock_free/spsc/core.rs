@@ -5,12 +5,14 @@ use super::segment::{Cursor, Segment};
 use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult};
+use crate::lock_free::abandon::{NOT_YET, drop_all};
 use crate::lock_free::turns::Turns;
 use crate::stats::QueueStats;
 use crate::sync::barrier::rarely;
 use crate::sync::{AtomicU64, AtomicUsize, Backoff, Cell, Ordering};
 use crate::wait::{Signal, Waiter};
 use crossbeam_utils::CachePadded;
+use std::mem::replace;
 use std::ptr;
 use std::time::Duration;
 
@@ -45,6 +47,8 @@ pub(in crate::lock_free) struct Core<T> {
     pub(in crate::lock_free) consuming: CachePadded<Turns>,
     /// Where a closed queue ends.
     pub(super) last: AtomicU64,
+    /// How many items reached a consumer, once there is none any more.
+    consumed: AtomicU64,
     pub(super) capacity: AtomicUsize,
     pub(super) grown: AtomicU64,
     pub(super) shrunk: AtomicU64,
@@ -82,6 +86,7 @@ impl<T> Core<T> {
             producing: CachePadded::new(AtomicUsize::new(NOBODY)),
             consuming: CachePadded::new(Turns::new()),
             last: AtomicU64::new(OPEN),
+            consumed: AtomicU64::new(NOT_YET),
             capacity: AtomicUsize::new(capacity),
             grown: AtomicU64::new(0),
             shrunk: AtomicU64::new(0),
@@ -173,6 +178,19 @@ impl<T> Core<T> {
         self.room.wake(usize::MAX);
     }
 
+    /// Drops what is left, for the consumer that goes.
+    pub(super) fn abandon(&self, taker: &mut Taker<T>) {
+        self.consumed.store(taker.cursor.position, Ordering::SeqCst);
+        let mut closed = false;
+        drop_all(|| {
+            if !replace(&mut closed, true) {
+                self.close(); // in here, so that a waker that panics leaves no item behind either
+                self.find_end(taker);
+            }
+            self.pop(taker).ok().flatten()
+        });
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.notes.load(Ordering::SeqCst) & CLOSED != 0
     }
@@ -182,10 +200,11 @@ impl<T> Core<T> {
         let head = self.head.load(Ordering::SeqCst);
         let tail = self.tail.load(Ordering::SeqCst).min(self.last.load(Ordering::SeqCst));
         let capacity = self.capacity.load(Ordering::SeqCst);
+        let consumed = head.min(self.consumed.load(Ordering::SeqCst));
         QueueStats {
             messages_enqueued: tail,
-            messages_dequeued: head,
-            messages_dropped: self.refused.load(Ordering::Relaxed),
+            messages_dequeued: consumed,
+            messages_dropped: self.refused.load(Ordering::Relaxed) + (head - consumed),
             // What went in and out between the two looks was never in it at once.
             current_size: to_usize(tail - head).min(self.elasticity.max()),
             current_capacity: capacity,
