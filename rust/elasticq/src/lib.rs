@@ -37,6 +37,7 @@ mod sync;
 mod config;
 mod elasticity;
 mod error;
+mod positions;
 mod stats;
 
 mod buffer;

@@ -166,8 +166,8 @@ impl<T> LockFreeSPSCQueue<T> {
     /// Adds all of `items`, or none of them.
     ///
     /// # Errors
-    /// As [`try_enqueue`](Self::try_enqueue), and `Full` when there is room, but not for all; the [`Rejected`] holds the
-    /// items.
+    /// As [`try_enqueue`](Self::try_enqueue); `Full` when there is room, but not for all; `InvalidOperation` for a batch that
+    /// takes the queue beyond its item `2^63`, which only items without a size can. The [`Rejected`] holds the items.
     pub fn offer_batch(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         match self.core.producer_turn() {
             Ok(mut turn) => self.core.offer_batch(turn.maker(), items),
@@ -346,8 +346,8 @@ impl<T> SpscProducer<T> {
     /// Adds all of `items`, or none of them. The consumer sees all at once.
     ///
     /// # Errors
-    /// As [`try_enqueue`](Self::try_enqueue), and `Full` when there is room, but not for all; the [`Rejected`] holds the
-    /// items.
+    /// As [`try_enqueue`](Self::try_enqueue); `Full` when there is room, but not for all; `InvalidOperation` for a batch that
+    /// takes the queue beyond its item `2^63`, which only items without a size can. The [`Rejected`] holds the items.
     ///
     /// # Examples
     /// ```

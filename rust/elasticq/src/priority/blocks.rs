@@ -239,6 +239,6 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// Items ever accepted. Linear in the number of levels; takes the lock.
     #[must_use]
     pub fn pushed(&self) -> u64 {
-        self.levels.lock().lanes().map(|lane| lane.pushed()).sum()
+        super::total(self.levels.lock().lanes().map(|lane| lane.pushed()))
     }
 }

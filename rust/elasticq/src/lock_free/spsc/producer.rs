@@ -4,6 +4,7 @@ use super::core::{CLOSED, CONSUMER_SLEEPS, Core, PRODUCER_SLEEPS, SPARSE, to_usi
 use super::segment::{Cursor, Segment};
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::lock_free::waiting::{Attempt, block, complete};
+use crate::positions::end_of_batch;
 use crate::sync::Ordering;
 use crate::sync::barrier::often;
 use std::time::{Duration, Instant};
@@ -42,7 +43,13 @@ impl<T> Core<T> {
         if count == 0 {
             return if self.is_closed() { Err(Rejected::new(BufferError::Closed, items)) } else { Ok(()) };
         }
-        let end = maker.position.saturating_add(count as u64);
+        let max = self.elasticity.max();
+        let end = match end_of_batch(maker.position, count as u64) {
+            Ok(end) => end,
+            Err(_) if self.is_closed() => return Err(Rejected::new(BufferError::Closed, items)),
+            Err(_) if count > max => return Err(Rejected::new(BufferError::MaxCapacityReached(max), items)),
+            Err(reason) => return Err(Rejected::new(reason, items)),
+        };
         let plain = self.notes.load(Ordering::Relaxed) == 0 && end <= maker.limit;
         if !plain {
             if let Err(reason) = self.make_room(maker, count) {
