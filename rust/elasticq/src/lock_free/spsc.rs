@@ -27,6 +27,7 @@ mod producer;
 mod segment;
 
 pub(super) use self::core::Core;
+use self::core::ProducerTurn;
 use super::handles::{buffer, debug};
 use crate::config::Config;
 use crate::error::{BufferResult, Rejected};
@@ -217,15 +218,15 @@ impl<T> LockFreeSPSCQueue<T> {
     /// Adds `item` at the end, waiting as a task until there is room. The caller is the producer from the first poll of the
     /// future until it is done or dropped.
     ///
-    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in, and drops the item.
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in, and drops the item,
+    /// when the caller is the producer no more: its `Drop` may use the queue.
     ///
     /// # Errors
     /// As [`try_enqueue`](Self::try_enqueue) except for `MaxCapacityReached`, `Closed` also when it is closed meanwhile; the
     /// [`Rejected`] holds the item.
     pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
         match self.core.producer_turn() {
-            // SAFETY: the turn makes the caller the producer, and outlives the future awaited here.
-            Ok(_turn) => unsafe { self.core.send(item) }.await,
+            Ok(turn) => self.core.send(turn, ProducerTurn::maker, item).await,
             Err(reason) => Err(Rejected::new(reason, item)),
         }
     }
@@ -426,7 +427,7 @@ impl<T> SpscProducer<T> {
     /// ```
     pub async fn send(&mut self, item: T) -> Result<(), Rejected<T>> {
         // SAFETY: as in `offer`; the future awaited here ends before the borrow.
-        unsafe { self.core.send(item) }.await
+        self.core.send(&*self.core, |core| unsafe { core.maker() }, item).await
     }
 }
 

@@ -217,14 +217,16 @@ impl<T> Core<T> {
         self.put_within(maker, items, timeout, Self::push_all).map_err(|rejected| self.count_refused(count, rejected))
     }
 
-    /// Adds an item, waiting for room as a task.
-    ///
-    /// # Safety
-    /// The caller is the producer until the future is done or dropped.
-    pub(super) async unsafe fn send(&self, item: T) -> Result<(), Rejected<T>> {
-        let sent = complete(item, |item| {
-            // SAFETY: this function's own condition.
-            self.attempt_to_put(unsafe { self.maker() }, item, Self::push)
+    /// Adds an item, waiting for room as a task. `right` is the right to be the producer so long, by which `maker` can be had. It
+    /// ends before the item is dropped with the future.
+    pub(super) async fn send<R>(
+        &self,
+        right: R,
+        maker: impl Fn(&mut R) -> &mut Cursor<T>,
+        item: T,
+    ) -> Result<(), Rejected<T>> {
+        let sent = complete((right, item), |(mut right, item)| {
+            self.attempt_to_put(maker(&mut right), item, Self::push).with_state(|item| (right, item))
         });
         sent.await.map_err(|rejected| self.count_refused(1, rejected))
     }
