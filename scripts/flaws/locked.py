@@ -6,6 +6,17 @@ from . import Mutant
 
 MUTANTS = [
     Mutant(
+        "locked-drops-what-makes-items-under-the-lock",
+        "rust/elasticq/src/locked/blocks.rs",
+        """        let mut items = (0..count).map(make);
+        let mut ring = self.ring.lock();
+""",
+        """        let mut ring = self.ring.lock();
+        let mut items = (0..count).map(make);
+""",
+        "dropping::in_the_buffer_with_a_lock",
+    ),
+    Mutant(
         "push-wakes-nobody",
         "rust/elasticq/src/locked/mod.rs",
         """if self.not_empty.has_sleepers() {

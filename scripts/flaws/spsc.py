@@ -186,6 +186,15 @@ MUTANTS = [
         "loom_spsc::an_item_pushed_while_the_queue_is_closed_is_in_or_comes_back",
     ),
     Mutant(
+        "spsc-drops-the-item-in-its-turn",
+        "rust/elasticq/src/lock_free/spsc/producer.rs",
+        """complete((right, item), |(mut right, item)| {
+            self.attempt_to_put(maker(&mut right), item, Self::push).with_state(|item| (right, item))""",
+        """complete((item, right), |(item, mut right)| {
+            self.attempt_to_put(maker(&mut right), item, Self::push).with_state(|item| (item, right))""",
+        "dropping::in_the_queue_of_one_producer_and_one_consumer",
+    ),
+    Mutant(
         "spsc-two-consumers",
         "rust/elasticq/src/lock_free/spsc/core.rs",
         """        self.consuming.take("the queue has one consumer, and another thread is taking")?;

@@ -40,7 +40,8 @@ pub enum BufferError {
     /// Memory for a larger ring could not be had. What was in the buffer is still there.
     #[error("the buffer could not be resized: {0}")]
     ResizeError(String),
-    /// The call makes no sense in the state the buffer is in, or from the thread it came from.
+    /// The call makes no sense in the state the buffer is in, or from the thread it came from; or the batch has more items than
+    /// a buffer can count.
     #[error("invalid operation: {0}")]
     InvalidOperation(String),
     /// A setting breaks its rule; the text names the field, its value and the rule.

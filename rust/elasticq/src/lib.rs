@@ -14,7 +14,8 @@
 //! - **A refused item comes back.** [`offer`](DynamicCircularBuffer::offer) returns it in a [`Rejected`]; a batch goes
 //!   in whole or not at all; a failed call leaves the queue as it was.
 //! - **No foreign code runs under a lock**, except that [`iter`](DynamicCircularBuffer::iter) and its kin clone there:
-//!   items are dropped and compared outside, so an item's `Drop` may use the queue it came from.
+//!   items are dropped and compared outside, so an item's `Drop` may use the queue it came from, also where it is dropped
+//!   with a future that is cancelled, a call that is refused or has timed out, or a closure that panics.
 //! - **Memory comes back.** After a burst the capacity returns to `min_capacity`, with enough hysteresis that a queue
 //!   at a threshold does not resize at every call.
 //!
@@ -37,6 +38,7 @@ mod sync;
 mod config;
 mod elasticity;
 mod error;
+mod positions;
 mod stats;
 
 mod buffer;

@@ -2,7 +2,8 @@
 
 /// A queue's counters and sizes at one moment.
 ///
-/// The counters are derived from the queue's positions, so they cost the fast path nothing.
+/// The counters are derived from the queue's positions, so they cost the fast path nothing. Each has 64 bits, and begins anew
+/// beyond them: which only refusals of batches of items without a size can reach, and sums over several levels of such items.
 ///
 /// # Examples
 /// ```

@@ -70,8 +70,8 @@ macro_rules! blocks {
 
             /// Shows every item to `visit`, as in [`iter`](Self::iter), until it breaks; shows none if another thread is
             /// taking or looking at the moment. For garbage collectors, which must not block.
-            pub fn try_visit<B>(&self, visit: impl FnMut(&T) -> ControlFlow<B>) -> ControlFlow<B> {
-                self.core.visit(visit).unwrap_or(ControlFlow::Continue(()))
+            pub fn try_visit<B>(&self, mut visit: impl FnMut(&T) -> ControlFlow<B>) -> ControlFlow<B> {
+                self.core.visit(&mut visit).unwrap_or(ControlFlow::Continue(()))
             }
 
             /// The capacity that it never grows beyond, in items.

@@ -42,6 +42,7 @@ use super::waiting::{Attempt, block, complete};
 use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult, Rejected};
+use crate::positions::end_of_batch;
 use crate::stats::QueueStats;
 use crate::sync::barrier::{often, rarely};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, stay_away};
@@ -354,7 +355,8 @@ impl<T, C: Takers<T>> Chain<T, C> {
         if count == 0 {
             return if self.is_closed() { Err(Rejected::new(BufferError::Closed, items)) } else { Ok(()) };
         }
-        let plain = self.claim_plain(guess, count);
+        // One that is too large for the sums of the plain way goes the other, and is refused there.
+        let plain = end_of_batch(0, count).ok().and_then(|_| self.claim_plain(guess, count));
         let pin = plain.is_none().then(|| self.pin());
         let (segment, first) = match plain.map_or_else(|| self.claim_with_care(count), Ok) {
             Ok(claimed) => claimed,
@@ -394,7 +396,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
             let skipped = segment.skipped.load(Ordering::SeqCst);
             let popped = self.takers.popped();
             let room = self.limit(popped, segment);
-            let fits = first + count <= room;
+            let fits = count <= room.saturating_sub(first);
             let full = capacity >= self.elasticity.max();
             if fits && !(full && self.consumers_move(segment, room, capacity)) {
                 // The claims to come need no care then. Where this one takes all the room, it would help nobody.
@@ -416,13 +418,13 @@ impl<T, C: Takers<T>> Chain<T, C> {
             } else {
                 // There is none, or there is one but too small for the batch: growing makes some in any case.
                 let len = (first - skipped).saturating_sub(popped);
-                let needed = usize::try_from(len + count).unwrap_or(usize::MAX);
+                let needed = usize::try_from(len.saturating_add(count)).unwrap_or(usize::MAX);
+                if count > self.elasticity.max() as u64 {
+                    return Err(BufferError::MaxCapacityReached(self.elasticity.max()));
+                }
+                end_of_batch(first, count)?;
                 if needed > self.elasticity.max() {
-                    return Err(if count > self.elasticity.max() as u64 {
-                        BufferError::MaxCapacityReached(self.elasticity.max())
-                    } else {
-                        BufferError::Full
-                    });
+                    return Err(BufferError::Full);
                 }
                 let needed = needed.max(capacity + 1);
                 // Each step is a segment, so that steps of less than an eighth are taken several at a time.

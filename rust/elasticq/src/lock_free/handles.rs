@@ -43,8 +43,8 @@ macro_rules! producing {
         /// Adds all of `items`, next to each other and with one claim, or none of them.
         ///
         /// # Errors
-        /// As [`try_enqueue`](Self::try_enqueue), and `Full` when there is room, but not for all; the [`Rejected`](crate::Rejected) holds the
-        /// items.
+        /// As [`try_enqueue`](Self::try_enqueue); `Full` when there is room, but not for all; `InvalidOperation` for more than `2^63` items,
+        /// which only a batch of items without a size can have. The [`Rejected`](crate::Rejected) holds the items.
         ///
         /// # Examples
         /// ```

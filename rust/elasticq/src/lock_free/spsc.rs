@@ -30,6 +30,7 @@ mod producer;
 mod segment;
 
 pub(super) use self::core::Core;
+use self::core::ProducerTurn;
 use super::handles::{buffer, debug};
 use crate::config::Config;
 use crate::error::{BufferResult, Rejected};
@@ -180,8 +181,8 @@ impl<T> LockFreeSPSCQueue<T> {
     /// Adds all of `items`, or none of them.
     ///
     /// # Errors
-    /// As [`try_enqueue`](Self::try_enqueue), and `Full` when there is room, but not for all; the [`Rejected`] holds the
-    /// items.
+    /// As [`try_enqueue`](Self::try_enqueue); `Full` when there is room, but not for all; `InvalidOperation` for a batch that
+    /// takes the queue beyond its item `2^63`, which only items without a size can. The [`Rejected`] holds the items.
     pub fn offer_batch(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         match self.core.producer_turn() {
             Ok(mut turn) => self.core.offer_batch(turn.maker(), items),
@@ -231,15 +232,15 @@ impl<T> LockFreeSPSCQueue<T> {
     /// Adds `item` at the end, waiting as a task until there is room. The caller is the producer from the first poll of the
     /// future until it is done or dropped.
     ///
-    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in, and drops the item.
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in, and drops the item,
+    /// when the caller is the producer no more: its `Drop` may use the queue.
     ///
     /// # Errors
     /// As [`try_enqueue`](Self::try_enqueue) except for `MaxCapacityReached`, `Closed` also when it is closed meanwhile; the
     /// [`Rejected`] holds the item.
     pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
         match self.core.producer_turn() {
-            // SAFETY: the turn makes the caller the producer, and outlives the future awaited here.
-            Ok(_turn) => unsafe { self.core.send(item) }.await,
+            Ok(turn) => self.core.send(turn, ProducerTurn::maker, item).await,
             Err(reason) => Err(Rejected::new(reason, item)),
         }
     }
@@ -360,8 +361,8 @@ impl<T> SpscProducer<T> {
     /// Adds all of `items`, or none of them. The consumer sees all at once.
     ///
     /// # Errors
-    /// As [`try_enqueue`](Self::try_enqueue), and `Full` when there is room, but not for all; the [`Rejected`] holds the
-    /// items.
+    /// As [`try_enqueue`](Self::try_enqueue); `Full` when there is room, but not for all; `InvalidOperation` for a batch that
+    /// takes the queue beyond its item `2^63`, which only items without a size can. The [`Rejected`] holds the items.
     ///
     /// # Examples
     /// ```
@@ -440,7 +441,7 @@ impl<T> SpscProducer<T> {
     /// ```
     pub async fn send(&mut self, item: T) -> Result<(), Rejected<T>> {
         // SAFETY: as in `offer`; the future awaited here ends before the borrow.
-        unsafe { self.core.send(item) }.await
+        self.core.send(&*self.core, |core| unsafe { core.maker() }, item).await
     }
 }
 

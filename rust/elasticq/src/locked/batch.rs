@@ -13,6 +13,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Errors
     /// - `MaxCapacityReached(max_capacity)`: the buffer is full, or the batch is larger than it can ever be.
     /// - `Full`: there is room, but not for all of them.
+    /// - `InvalidOperation`: the batch takes the buffer beyond its item `2^63`, which only items without a size can.
     /// - `Timeout(push_timeout)`: it waited in vain.
     /// - `ResizeError`: there is no memory to grow.
     /// - `Closed`: the buffer was closed.

@@ -135,8 +135,10 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn offer_with(&self, count: usize, make: impl FnMut(usize) -> T) -> BufferResult<()> {
+        // Made before the guard, so that what `make` holds is dropped only after the lock, be it in a panic.
+        let mut items = (0..count).map(make);
         let mut ring = self.ring.lock();
-        ring.push_from(count, &mut (0..count).map(make))?;
+        ring.push_from(count, &mut items)?;
         self.wake_after_adding(ring, count);
         Ok(())
     }
@@ -189,13 +191,13 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// assert_eq!(buffer.iter_with(String::len), [3, 5]);
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
-    pub fn iter_with<U>(&self, look: impl FnMut(&T) -> U) -> Vec<U> {
+    pub fn iter_with<U>(&self, mut look: impl FnMut(&T) -> U) -> Vec<U> {
         // Declared before the guard, so that a panic in `look` drops the clones only after the lock.
         let mut seen = Vec::new();
         let ring = self.ring.lock();
         let (first, second) = ring.as_slices();
         seen.reserve_exact(first.len() + second.len());
-        seen.extend(first.iter().chain(second).map(look));
+        seen.extend(first.iter().chain(second).map(&mut look));
         drop(ring);
         seen
     }
@@ -223,10 +225,10 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// assert_eq!(found, ControlFlow::Break(2));
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
-    pub fn try_visit<B>(&self, visit: impl FnMut(&T) -> ControlFlow<B>) -> ControlFlow<B> {
+    pub fn try_visit<B>(&self, mut visit: impl FnMut(&T) -> ControlFlow<B>) -> ControlFlow<B> {
         let Some(ring) = self.ring.try_lock() else { return ControlFlow::Continue(()) };
         let (first, second) = ring.as_slices();
-        first.iter().chain(second).try_for_each(visit)
+        first.iter().chain(second).try_for_each(&mut visit)
     }
 
     /// Closes the buffer and takes everything, at one moment: whether it was closed before, and what was inside.

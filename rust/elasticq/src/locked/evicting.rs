@@ -45,7 +45,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// It is one step: no other producer's items come between them, and nobody sees more than `max_capacity` items.
     ///
     /// # Errors
-    /// As [`force_push`](Self::force_push); also `ResizeError` where there is no memory for what is evicted.
+    /// As [`force_push`](Self::force_push); also `ResizeError` where there is no memory for what is evicted, and
+    /// `InvalidOperation` as [`push_batch`](Self::push_batch).
     ///
     /// # Examples
     /// ```

@@ -20,7 +20,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// They go in as one: no other producer's items come between them.
     ///
     /// # Errors
-    /// - `InvalidOperation`: there is no such level; the text names the range.
+    /// - `InvalidOperation`: there is no such level; the text names the range. Or the batch takes the level beyond its item `2^63`,
+    ///   which only items without a size can.
     /// - `MaxCapacityReached(n)`: the buffer is full, or the level, or the batch is larger than the one or the other can ever be.
     /// - `Full`: there is room, but not for all of them.
     /// - `Timeout(push_timeout)`: it waited in vain.

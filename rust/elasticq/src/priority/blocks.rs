@@ -135,8 +135,10 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn offer_with(&self, count: usize, priority: usize, make: impl FnMut(usize) -> T) -> BufferResult<()> {
+        // Made before the guard, so that what `make` holds is dropped only after the lock, be it in a panic.
+        let mut items = (0..count).map(make);
         let mut levels = self.levels.lock();
-        levels.push_from(count, &mut (0..count).map(make), priority)?;
+        levels.push_from(count, &mut items, priority)?;
         self.wake_after_adding(levels, count);
         Ok(())
     }
@@ -231,14 +233,14 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// assert_eq!(found, ControlFlow::Break(2));
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
-    pub fn try_visit<B>(&self, visit: impl FnMut(&T) -> ControlFlow<B>) -> ControlFlow<B> {
+    pub fn try_visit<B>(&self, mut visit: impl FnMut(&T) -> ControlFlow<B>) -> ControlFlow<B> {
         let Some(levels) = self.levels.try_lock() else { return ControlFlow::Continue(()) };
-        levels.visit(visit)
+        levels.visit(&mut visit)
     }
 
     /// Items ever accepted. Linear in the number of levels; takes the lock.
     #[must_use]
     pub fn pushed(&self) -> u64 {
-        self.levels.lock().lanes().map(|lane| lane.pushed()).sum()
+        super::total(self.levels.lock().lanes().map(|lane| lane.pushed()))
     }
 }

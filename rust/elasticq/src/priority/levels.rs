@@ -253,6 +253,7 @@ impl<T, C: Clock> Levels<T, C> {
         if count > lane.most() {
             return Err(BufferError::MaxCapacityReached(lane.most()));
         }
+        lane.check_positions(count)?;
         let in_all = room_for(count, self.len, self.elasticity.max())?;
         let at_level = room_for(count, lane.len(), lane.most())?;
         if let Some(ages) = &mut self.ages {
@@ -260,7 +261,8 @@ impl<T, C: Clock> Levels<T, C> {
         }
         let capacity = self.elasticity.grown(self.capacity, in_all);
         if at_level > lane.limit() {
-            let slots = self.slots() - lane.slots() + lane.slots_for(at_level).unwrap_or(usize::MAX / 2);
+            let others = self.slots() - lane.slots();
+            let slots = others.saturating_add(lane.slots_for(at_level).unwrap_or(usize::MAX));
             if slots > budget(capacity) {
                 self.give_back();
             }
@@ -396,9 +398,9 @@ impl<T, C: Clock> Levels<T, C> {
         }
     }
 
-    /// The slots of all levels.
+    /// The slots of all levels; `usize::MAX` where they are more, as slots without a size may be, which cost nothing.
     pub(super) fn slots(&self) -> usize {
-        self.lanes.iter().map(Lane::slots).sum()
+        self.lanes.iter().map(Lane::slots).fold(0, usize::saturating_add)
     }
 
     fn set_capacity(&mut self, capacity: usize) {

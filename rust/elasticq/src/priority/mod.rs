@@ -401,9 +401,9 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         let pushed: Vec<_> = levels.lanes().map(|lane| lane.pushed()).collect();
         let popped: Vec<_> = levels.lanes().map(|lane| lane.popped()).collect();
         PriorityStats {
-            total_pushed: pushed.iter().sum(),
-            total_popped: popped.iter().sum(),
-            total_refused: refused.iter().sum(),
+            total_pushed: total(pushed.iter().copied()),
+            total_popped: total(popped.iter().copied()),
+            total_refused: total(refused.iter().copied()),
             pushed_per_priority: pushed,
             popped_per_priority: popped,
             refused_per_priority: refused,
@@ -489,6 +489,11 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     }
 }
 
+/// What the levels have counted together. As with each counter, what is beyond `u64::MAX` begins anew.
+fn total(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::wrapping_add)
+}
+
 /// Why there is nothing to take.
 const fn nothing_in<T>(levels: &Levels<T>) -> BufferError {
     if levels.is_sealed() { BufferError::Closed } else { BufferError::Empty }
@@ -527,11 +532,11 @@ impl<T, L: RawMutex> Buffer<T> for PriorityCircularBuffer<T, L> {
         self.is_closed()
     }
     fn stats(&self) -> QueueStats {
-        let refused = self.refused.iter().map(|refused| refused.load(Ordering::Relaxed)).sum();
+        let refused = total(self.refused.iter().map(|refused| refused.load(Ordering::Relaxed)));
         let levels = self.levels.lock();
         QueueStats {
-            messages_enqueued: levels.lanes().map(|lane| lane.pushed()).sum(),
-            messages_dequeued: levels.lanes().map(|lane| lane.popped()).sum(),
+            messages_enqueued: total(levels.lanes().map(|lane| lane.pushed())),
+            messages_dequeued: total(levels.lanes().map(|lane| lane.popped())),
             messages_dropped: refused,
             current_size: levels.len(),
             current_capacity: levels.capacity(),

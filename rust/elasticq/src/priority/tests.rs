@@ -234,7 +234,7 @@ fn without_memory_to_grow_a_level_stays_as_it_was_and_hands_the_item_back() {
     let (mut levels, _) = levels(&PriorityConfig::default().with_base_config(base));
     levels.push(7_u64, 1).unwrap();
     let mut none = std::iter::repeat(0_u64);
-    for impossible in [1 << 58, 1 << 62, usize::MAX - 1] {
+    for impossible in [1 << 58, 1 << 62, (1 << 63) - 1] {
         for level in [0, 1] {
             let refused = levels.push_from(impossible, &mut none, level);
             assert!(matches!(refused, Err(crate::BufferError::ResizeError(_))), "{refused:?}");

@@ -65,10 +65,15 @@ impl<T> Lane<T> {
         Ok(())
     }
 
+    /// Fails where there are too few positions left for a batch of `count` items.
+    pub(crate) fn check_positions(&self, count: usize) -> BufferResult<()> {
+        self.span.check_positions(count)
+    }
+
     /// Adds all of `items` where they fit without growing (then the vector is left empty), or none.
     pub(crate) fn push_all(&mut self, items: &mut Vec<T>) {
-        if items.len() <= self.limit - self.span.len() {
-            // SAFETY: there are at least `limit - len` free slots.
+        if items.len() <= self.limit - self.span.len() && self.check_positions(items.len()).is_ok() {
+            // SAFETY: there are at least `limit - len` free slots, and positions.
             unsafe { self.span.push_all(items) };
         }
     }

@@ -168,7 +168,7 @@ impl<T> Ring<T> {
     pub(crate) fn push_all(&mut self, items: &mut Vec<T>) -> BufferResult<()> {
         let count = items.len();
         self.make_room(count)?;
-        // SAFETY: `make_room` has seen to `count` free slots.
+        // SAFETY: `make_room` has seen to `count` free slots and positions.
         unsafe { self.span.push_all(items) };
         self.peak = self.peak.max(self.span.len());
         Ok(())
@@ -233,6 +233,8 @@ impl<T> Ring<T> {
         if self.sealed {
             return Err(BufferError::Closed);
         }
+        // So all of them can be counted together with those that are there, too.
+        self.span.check_positions(items.len())?;
         let old = evict.min(self.len());
         let new = evict - old;
         // What goes out at once still takes a slot on its way, so that the positions count it.
@@ -243,7 +245,7 @@ impl<T> Ring<T> {
             unsafe { self.span.push(item) };
             evicted.extend(self.span.pop());
         }
-        // SAFETY: there are slots for what remains and these.
+        // SAFETY: there are slots for what remains and these, and positions for the whole batch.
         unsafe { self.span.push_all(items) };
         self.peak = self.peak.max(self.span.len());
         self.shrink();
@@ -271,7 +273,10 @@ impl<T> Ring<T> {
             return Err(BufferError::Closed);
         }
         match self.span.len().checked_add(count) {
-            Some(needed) if needed <= self.elasticity.max() => self.make_slots(needed),
+            Some(needed) if needed <= self.elasticity.max() => {
+                self.span.check_positions(count)?;
+                self.make_slots(needed)
+            }
             _ => Err(self.no_room(count)),
         }
     }
@@ -285,9 +290,17 @@ impl<T> Ring<T> {
         Ok(())
     }
 
-    const fn no_room(&self, count: usize) -> BufferError {
+    fn no_room(&self, count: usize) -> BufferError {
         let max = self.elasticity.max();
-        if self.span.len() == max || count > max { BufferError::MaxCapacityReached(max) } else { BufferError::Full }
+        if count > max {
+            return BufferError::MaxCapacityReached(max);
+        }
+        // One that will never go in is not to wait for room.
+        self.span.check_positions(count).err().unwrap_or(if self.span.len() == max {
+            BufferError::MaxCapacityReached(max)
+        } else {
+            BufferError::Full
+        })
     }
 
     #[cold]

@@ -9,6 +9,8 @@
 //! Invariant: exactly the slots of the positions `head..tail` are initialised, and `tail - head <= slots`.
 //! Every `unsafe` block of the ring that reads or writes a slot stands in this file and argues from that sentence.
 
+use crate::error::BufferResult;
+use crate::positions::end_of_batch;
 use std::collections::TryReserveError;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -43,6 +45,12 @@ impl<T> Span<T> {
     #[inline(always)]
     pub(super) const fn len(&self) -> usize {
         distance(self.head, self.tail)
+    }
+
+    /// Fails where there are too few positions left for a batch of `count` items.
+    #[inline]
+    pub(super) fn check_positions(&self, count: usize) -> BufferResult<()> {
+        end_of_batch(self.tail, count as u64).map(|_| ())
     }
 
     /// Adds one item.
@@ -87,7 +95,7 @@ impl<T> Span<T> {
     /// Moves all of `items` in, in their order.
     ///
     /// # Safety
-    /// `items.len() <= slots() - len()`.
+    /// `items.len() <= slots() - len()`, and there are positions for them ([`check_positions`](Self::check_positions)).
     pub(super) unsafe fn push_all(&mut self, items: &mut Vec<T>) {
         let count = items.len();
         debug_assert!(count <= self.slots.len() - self.len());

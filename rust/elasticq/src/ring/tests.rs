@@ -193,7 +193,7 @@ fn a_ring_without_memory_to_grow_stays_as_it_was_and_hands_the_item_back() {
     let mut ring = Ring::new(&config).unwrap();
     ring.push(7_u64).unwrap();
     let mut none = std::iter::repeat(0_u64);
-    for impossible in [1 << 58, 1 << 62, usize::MAX - 1] {
+    for impossible in [1 << 58, 1 << 62, (1 << 63) - 1] {
         let refused = ring.push_from(impossible, &mut none);
         assert!(matches!(refused, Err(BufferError::ResizeError(_))), "{refused:?}");
     }

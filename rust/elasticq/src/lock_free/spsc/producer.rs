@@ -4,6 +4,7 @@ use super::core::{CLOSED, CONSUMER_SLEEPS, Core, PRODUCER_SLEEPS, SPARSE, to_usi
 use super::segment::{Cursor, Segment};
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::lock_free::waiting::{Attempt, block, complete};
+use crate::positions::end_of_batch;
 use crate::sync::Ordering;
 use crate::sync::barrier::often;
 use std::time::{Duration, Instant};
@@ -42,7 +43,13 @@ impl<T> Core<T> {
         if count == 0 {
             return if self.is_closed() { Err(Rejected::new(BufferError::Closed, items)) } else { Ok(()) };
         }
-        let end = maker.position.saturating_add(count as u64);
+        let max = self.elasticity.max();
+        let end = match end_of_batch(maker.position, count as u64) {
+            Ok(end) => end,
+            Err(_) if self.is_closed() => return Err(Rejected::new(BufferError::Closed, items)),
+            Err(_) if count > max => return Err(Rejected::new(BufferError::MaxCapacityReached(max), items)),
+            Err(reason) => return Err(Rejected::new(reason, items)),
+        };
         let plain = self.notes.load(Ordering::Relaxed) == 0 && end <= maker.limit;
         if !plain {
             if let Err(reason) = self.make_room(maker, count) {
@@ -210,14 +217,16 @@ impl<T> Core<T> {
         self.put_within(maker, items, timeout, Self::push_all).map_err(|rejected| self.count_refused(count, rejected))
     }
 
-    /// Adds an item, waiting for room as a task.
-    ///
-    /// # Safety
-    /// The caller is the producer until the future is done or dropped.
-    pub(super) async unsafe fn send(&self, item: T) -> Result<(), Rejected<T>> {
-        let sent = complete(item, |item| {
-            // SAFETY: this function's own condition.
-            self.attempt_to_put(unsafe { self.maker() }, item, Self::push)
+    /// Adds an item, waiting for room as a task. `right` is the right to be the producer so long, by which `maker` can be had. It
+    /// ends before the item is dropped with the future.
+    pub(super) async fn send<R>(
+        &self,
+        right: R,
+        maker: impl Fn(&mut R) -> &mut Cursor<T>,
+        item: T,
+    ) -> Result<(), Rejected<T>> {
+        let sent = complete((right, item), |(mut right, item)| {
+            self.attempt_to_put(maker(&mut right), item, Self::push).with_state(|item| (right, item))
         });
         sent.await.map_err(|rejected| self.count_refused(1, rejected))
     }
