@@ -1,7 +1,6 @@
 //! What the module must know of the interpreter and the process that it is in.
 
 use crate::raw::interpreter;
-use crate::waiting;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -14,7 +13,7 @@ pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         // a GIL of their own are refused by Python itself, in other words.
         return Err(PyImportError::new_err("module elasticq._core does not support loading in subinterpreters"));
     }
-    waiting::note_main_thread(py)?;
+    interpreter::find_main_thread(py)?;
     let os = py.import("os")?;
     if os.hasattr("register_at_fork")? {
         let hooks = PyDict::new(py);
@@ -27,7 +26,7 @@ pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Forgets, in a forked child, whoever waited in the parent. Python forks only while every other thread stands at a safe
 /// point (it holds the interpreter lock, or has stopped the world), that is, outside of any ring and any lock of ours.
 #[pyfunction]
-fn forget_the_parent(py: Python<'_>) -> PyResult<()> {
+fn forget_the_parent() {
     elasticq::after_fork_in_child();
-    waiting::note_this_as_main_thread(py)
+    interpreter::be_main_thread();
 }

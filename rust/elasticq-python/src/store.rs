@@ -390,10 +390,13 @@ impl Drop for Store {
     }
 }
 
-/// Tries until it succeeds or `patience` ends; in the one order that misses no wake-up: try, register, try again, sleep.
+/// Tries until it succeeds or `patience` ends; in the one order that misses no wake-up: try, register, try again, sleep. True:
+/// it has succeeded, at the last attempt.
 ///
 /// Before all that it lets the others go on for a moment: often they bring what is wanted, and more of it, and a put that wakes
 /// nobody costs a fraction of one that does.
+///
+/// An error is what a signal handler raised before an attempt; see `waiting`.
 pub fn retry<'a>(
     py: Python<'_>,
     patience: Patience,
@@ -401,19 +404,17 @@ pub fn retry<'a>(
     mut attempt: impl FnMut() -> bool,
 ) -> PyResult<bool> {
     let Patience::Until(deadline) = patience else { return Ok(false) };
-    let mut waiter = None;
     detached(py, thread::yield_now);
-    loop {
+    py.check_signals()?;
+    while !attempt() {
+        let mut waiter = register();
+        py.check_signals()?;
         if attempt() {
-            return Ok(true);
+            break;
         }
-        match waiter.take() {
-            None => waiter = Some(register()),
-            Some(mut waiter) => {
-                if !waiting::sleep(py, &mut waiter, deadline)? {
-                    return Ok(false);
-                }
-            }
+        if !waiting::sleep(py, &mut waiter, deadline)? {
+            return Ok(false);
         }
     }
+    Ok(true)
 }

@@ -1,61 +1,46 @@
-//! Blocking a Python thread: detached from the interpreter, without any lock, interruptible in the main thread.
+//! Blocking a Python thread: detached from the interpreter and without any lock; in the main thread, a signal ends the sleep.
+//!
+//! A signal handler of Python's runs in the main thread, when that asks for it; it may raise. **Whoever waits asks between
+//! waking and trying, and never after an attempt that has succeeded.** So a call that ends with what a handler raised has taken nothing
+//! and added nothing, and the wake-up that came to it goes on to the next: a waiter passes it on if it is dropped before it was
+//! seen to be woken, so the signals are looked at first.
+//!
+//! A signal that comes between that look and the sleep, or one that the system hands to another thread, ends no sleep. So the
+//! main thread looks up by itself every so often.
 
+use crate::raw::alarm::Alarm;
 use crate::raw::detach::detached;
+use crate::raw::interpreter::is_main_thread;
 use elasticq::Waiter;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-/// Signals reach only the main thread, and a native wait doesn't notice them, so there it is cut into slices this long.
-const SLICE: Duration = Duration::from_millis(50);
+/// How long the main thread sleeps before it looks for signals. On Windows they end no sleep.
+const LOOK: Duration = if cfg!(windows) { Duration::from_millis(50) } else { Duration::from_secs(1) };
 
 /// Sleeps until `waiter` is woken (true) or `deadline` has passed (false).
 ///
-/// An error is what a signal handler raised, `KeyboardInterrupt` for one. The waiter is then still registered, so
-/// dropping it passes on a wake-up that came meanwhile.
+/// An error is what a signal handler raised, `KeyboardInterrupt` for one.
 pub fn sleep(py: Python<'_>, waiter: &mut Waiter<'_>, deadline: Option<Instant>) -> PyResult<bool> {
-    if !in_main_thread(py)? {
+    if !is_main_thread() {
         return Ok(detached(py, || waiter.wait_until(deadline)));
     }
+    let alarm = Arc::new(Alarm::new()?);
+    let waker = Waker::from(Arc::clone(&alarm));
+    let mut context = Context::from_waker(&waker);
     loop {
-        let slice = Instant::now() + SLICE;
-        let last = deadline.is_some_and(|deadline| deadline <= slice);
-        let until = if last { deadline } else { Some(slice) };
-        if detached(py, || waiter.wait_until(until)) {
+        py.check_signals()?;
+        if Pin::new(&mut *waiter).poll(&mut context).is_ready() {
             return Ok(true);
         }
-        py.check_signals()?;
-        if last {
+        let left = deadline.map_or(LOOK, |deadline| LOOK.min(deadline.saturating_duration_since(Instant::now())));
+        if left.is_zero() {
             return Ok(false);
         }
+        detached(py, || alarm.sleep(left));
     }
-}
-
-/// The main thread's identity: that of the interpreter's, and in a forked child that of the thread which forked.
-static MAIN_THREAD: AtomicU64 = AtomicU64::new(0);
-
-/// Learns which thread is the main one. Not left to the first wait: that would run Python code in whatever thread waits first,
-/// perhaps while the interpreter ends.
-pub fn note_main_thread(py: Python<'_>) -> PyResult<()> {
-    current_thread(py)?;
-    let main = py.import("threading")?.call_method0("main_thread")?.getattr("ident")?.extract()?;
-    MAIN_THREAD.store(main, Ordering::Relaxed);
-    Ok(())
-}
-
-/// The same in a forked child, by the one thread that it has.
-pub fn note_this_as_main_thread(py: Python<'_>) -> PyResult<()> {
-    MAIN_THREAD.store(current_thread(py)?, Ordering::Relaxed);
-    Ok(())
-}
-
-fn in_main_thread(py: Python<'_>) -> PyResult<bool> {
-    Ok(current_thread(py)? == MAIN_THREAD.load(Ordering::Relaxed))
-}
-
-/// Calls a function written in C.
-fn current_thread(py: Python<'_>) -> PyResult<u64> {
-    static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    CURRENT.import(py, "threading", "get_ident")?.call0()?.extract()
 }

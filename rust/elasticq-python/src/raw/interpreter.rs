@@ -1,7 +1,11 @@
-//! Which of a process's interpreters this is.
+//! Which of a process's interpreters this is, and which of its threads.
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::ptr;
 
 /// Whether it is the main one, not a sub-interpreter.
 pub fn is_main(_: Python<'_>) -> bool {
@@ -10,4 +14,32 @@ pub fn is_main(_: Python<'_>) -> bool {
     // SAFETY: it is the one that this thread is attached to.
     let number = unsafe { ffi::PyInterpreterState_GetID(current) };
     number == 0
+}
+
+thread_local! {
+    static IS_MAIN_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this is the thread that signal handlers of Python's run in.
+pub fn is_main_thread() -> bool {
+    IS_MAIN_THREAD.get()
+}
+
+/// Says that this thread is the main one: of a forked child, which has no other.
+pub fn be_main_thread() {
+    IS_MAIN_THREAD.set(true);
+}
+
+/// Has the main thread learn that it is, before it runs any more Python code. The interpreter itself sends word to it: the module
+/// `threading` knows of one, too, but with gevent its threads are greenlets.
+pub fn find_main_thread(_: Python<'_>) -> PyResult<()> {
+    extern "C" fn found(_: *mut c_void) -> c_int {
+        be_main_thread();
+        0
+    }
+    // SAFETY: attached; a function that needs no argument and calls nothing of Python's.
+    match unsafe { ffi::Py_AddPendingCall(Some(found), ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(PyRuntimeError::new_err("too many calls are pending in the main thread: import elasticq again later")),
+    }
 }

@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 
+pub mod alarm;
 pub mod calls;
 pub mod coroutine;
 pub mod detach;

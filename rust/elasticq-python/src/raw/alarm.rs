@@ -1,0 +1,86 @@
+//! `Alarm`: what a thread sleeps on until another one wakes it, or a signal comes.
+//!
+//! It is a lock of the interpreter's, so that a signal ends this sleep wherever it ends that of `threading.Lock.acquire`.
+//! Whoever sleeps takes the lock, which is held already; whoever wakes it releases the lock, once, which `rung` sees to: to
+//! release a free lock is a fatal error since Python 3.14. These calls ask for no interpreter, so an alarm may be rung and
+//! dropped by any thread at any time, also when nobody sleeps any more, or the interpreter has ended.
+
+use pyo3::exceptions::PyMemoryError;
+use pyo3::prelude::*;
+use std::ffi::{c_int, c_longlong, c_void};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
+use std::time::Duration;
+
+unsafe extern "C" {
+    fn PyThread_allocate_lock() -> *mut c_void;
+    fn PyThread_free_lock(lock: *mut c_void);
+    /// `PyLockStatus`. A timeout of 0 doesn't wait, a negative one is none.
+    fn PyThread_acquire_lock_timed(lock: *mut c_void, microseconds: c_longlong, interruptible: c_int) -> c_int;
+    fn PyThread_release_lock(lock: *mut c_void);
+}
+
+const PY_LOCK_ACQUIRED: c_int = 1;
+
+pub struct Alarm {
+    /// Held, unless `rung` is set, or is about to be taken back.
+    lock: NonNull<c_void>,
+    rung: AtomicBool,
+}
+
+// SAFETY: a lock of the interpreter's is there to be used by several threads.
+unsafe impl Send for Alarm {}
+// SAFETY: likewise.
+unsafe impl Sync for Alarm {}
+
+impl Alarm {
+    pub fn new() -> PyResult<Self> {
+        // SAFETY: may be called at any time.
+        let lock = NonNull::new(unsafe { PyThread_allocate_lock() });
+        let lock = lock.ok_or_else(|| PyMemoryError::new_err("no memory for a lock"))?;
+        let alarm = Self { lock, rung: AtomicBool::new(false) };
+        // SAFETY: a lock that nobody holds or knows of yet.
+        unsafe { PyThread_acquire_lock_timed(alarm.lock.as_ptr(), 0, 0) };
+        Ok(alarm)
+    }
+
+    /// Blocks until it is rung, a signal comes or the time is over (an hour at most); at once if it was rung since the last time.
+    /// For one thread, which must be detached.
+    pub fn sleep(&self, time: Duration) {
+        let microseconds = u32::try_from(time.as_nanos().div_ceil(1000)).unwrap_or(u32::MAX);
+        // SAFETY: the lock is there as long as the alarm is.
+        let status = unsafe { PyThread_acquire_lock_timed(self.lock.as_ptr(), microseconds.into(), 1) };
+        if status == PY_LOCK_ACQUIRED {
+            // An exchange, not a store: whoever rings once more before it, and so in vain, changed something before that, which
+            // this thread sees after it.
+            self.rung.swap(false, Ordering::AcqRel);
+        }
+    }
+
+    fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            // SAFETY: it is held, since `new` or `sleep` took it; nobody but the one that sets `rung` releases it, until `sleep` has
+            // taken it again.
+            unsafe { PyThread_release_lock(self.lock.as_ptr()) };
+        }
+    }
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.ring();
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        // SAFETY: nobody sleeps on it or rings it, for they would hold it.
+        unsafe { PyThread_free_lock(self.lock.as_ptr()) };
+    }
+}

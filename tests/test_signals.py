@@ -1,0 +1,524 @@
+"""A signal ends a wait of the main thread, and what its handler raises a call that has done nothing."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import PATIENCE, Threads, python, wait_until, wait_until_asleep, wait_until_process_sleeps
+from test_waiting import BLOCKING, SETUP
+
+import elasticq
+from elasticq import (
+    DynamicCircularBuffer,
+    LifoQueue,
+    PriorityCircularBuffer,
+    PriorityQueue,
+    Queue,
+    SimpleQueue,
+)
+
+MAIN = threading.main_thread()
+
+
+class Ends:
+    """The two ends of a queue of any kind. All calls wait."""
+
+    def __init__(self, queue: Any) -> None:
+        self.queue = queue
+        buffer = isinstance(queue, (DynamicCircularBuffer, PriorityCircularBuffer))
+        self.put: Callable[[object], None] = queue.push if buffer else queue.put
+        self.get: Callable[[], object] = queue.pop if buffer else queue.get
+
+    def put_many(self, items: list[object]) -> None:
+        many = getattr(self.queue, "put_many", None) or getattr(self.queue, "push_batch", None)
+        many(items) if many else self.put(items[0])
+
+    def get_many(self) -> list[object]:
+        many = getattr(self.queue, "get_many", None)
+        if many:
+            return list(many())
+        return list(self.queue.pop_batch(10)) if hasattr(self.queue, "pop_batch") else [self.get()]
+
+    def consume(self) -> object:
+        return next(self.queue.consume())
+
+    def __len__(self) -> int:
+        return int(self.queue.qsize() if hasattr(self.queue, "qsize") else len(self.queue))
+
+
+TIMEOUTS: dict[str, Any] = {"push_timeout": PATIENCE, "pop_timeout": PATIENCE}
+
+
+def moved(limit: int) -> Queue[Any]:
+    queue: Queue[Any] = Queue(limit)
+    with queue.mutex:
+        return queue
+
+
+def limited(limit: int) -> dict[str, Any]:
+    return {"initial_capacity": limit, "min_capacity": limit, "max_capacity": limit}
+
+
+LIMITED: dict[str, Callable[[int], Any]] = {
+    "Queue": Queue,
+    "Weighted": lambda limit: Queue(max_weight=limit, weigh=lambda _: 1),
+    "DynamicCircularBuffer": lambda limit: DynamicCircularBuffer(**limited(limit), **TIMEOUTS),
+    "PriorityCircularBuffer": lambda limit: PriorityCircularBuffer(**limited(limit), **TIMEOUTS),
+    "Limited level": lambda limit: PriorityCircularBuffer(level_capacities={1: limit}).sync_q,
+    "LockFreeMPSCQueue": lambda limit: elasticq.LockFreeMPSCQueue(**limited(limit)),
+    "LockFreeMPMCQueue": lambda limit: elasticq.LockFreeMPMCQueue(**limited(limit)),
+    "LockFreeSPSCQueue": lambda limit: elasticq.LockFreeSPSCQueue(**limited(limit)),
+}
+STANDARD: dict[str, Callable[[int], Any]] = {
+    "moved": moved,
+    "LifoQueue": LifoQueue,
+    "PriorityQueue": PriorityQueue,
+}
+UNLIMITED: dict[str, Callable[[int], Any]] = {"SimpleQueue": lambda _: SimpleQueue()}
+
+each = pytest.mark.parametrize("kind", [*LIMITED, *UNLIMITED, *STANDARD])
+each_limited = pytest.mark.parametrize("kind", [*LIMITED, *STANDARD])
+
+
+def make(kind: str, limit: int = 100) -> Ends:
+    return Ends({**LIMITED, **UNLIMITED, **STANDARD}[kind](limit))
+
+
+class StruckError(Exception):
+    """What the signal handler raises."""
+
+
+@pytest.fixture
+def raising() -> Iterator[None]:
+    """SIGUSR1 raises StruckError."""
+
+    def strike(number: int, _: object) -> None:
+        raise StruckError(number)
+
+    before = signal.signal(signal.SIGUSR1, strike)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+def strike_once_asleep(*then: Callable[[], object]) -> None:
+    """Makes the signal pending for the main thread, asleep in its call, then does something that wakes it.
+
+    A signal that is raised in another thread doesn't wake the main one by itself. So when that wakes, it
+    finds the signal and what it has waited for at once.
+    """
+    wait_until_asleep(MAIN)
+    signal.raise_signal(signal.SIGUSR1)
+    for call in then:
+        call()
+
+
+def struck(call: Callable[[], object], during: Callable[[], object], threads: Threads) -> StruckError:
+    """Runs a call that blocks, and in another thread what goes on during it; gives what the call raised."""
+
+    def run() -> None:
+        threads.start(during)
+        call()
+
+    with pytest.raises(StruckError) as raised:
+        run()
+    threads.join()
+    return raised.value
+
+
+# What the handler raises.
+
+
+@pytest.mark.usefixtures("raising")
+@pytest.mark.parametrize("take", ["get", "get_many", "consume"])
+@each
+def test_a_call_that_a_handler_ends_has_taken_nothing(kind: str, take: str, threads: Threads) -> None:
+    if take == "consume" and kind == "Limited level":
+        pytest.skip("the views do not consume")
+    ends = make(kind)
+    struck(getattr(ends, take), lambda: strike_once_asleep(lambda: ends.put("item")), threads)
+    assert len(ends) == 1
+    assert ends.get() == "item"
+
+
+@pytest.mark.usefixtures("raising")
+@pytest.mark.parametrize("put", ["put", "put_many"])
+@each_limited
+def test_a_call_that_a_handler_ends_has_put_nothing(kind: str, put: str, threads: Threads) -> None:
+    ends = make(kind, 1)
+    ends.put("old")
+    new: Any = ["new"] if put == "put_many" else "new"
+    struck(lambda: getattr(ends, put)(new), lambda: strike_once_asleep(ends.get), threads)
+    assert len(ends) == 0
+    ends.put("newer")
+    assert ends.get() == "newer"
+
+
+@pytest.mark.usefixtures("raising")
+@each_limited
+def test_a_batch_that_a_handler_cuts_short_says_what_remains(kind: str, threads: Threads) -> None:
+    ends = make(kind, 3)
+    if not hasattr(ends.queue, "put_many"):
+        pytest.skip("its batches go in as one")
+    ends.put(0)
+    taken: list[Any] = []
+
+    def take() -> None:
+        taken.append(ends.get())
+
+    raised = struck(lambda: ends.put_many([1, 2, 3, 4]), lambda: strike_once_asleep(take, take), threads)
+    assert raised.remaining == [3, 4]  # type: ignore[attr-defined]
+    assert sorted([*taken, ends.get()]) == [0, 1, 2]
+    assert len(ends) == 0
+
+
+@pytest.mark.usefixtures("raising")
+@pytest.mark.parametrize("kind", [*LIMITED, *UNLIMITED])
+def test_the_item_that_a_call_was_woken_for_goes_to_the_next(kind: str, threads: Threads) -> None:
+    ends = make(kind)
+    taken: list[object] = []
+
+    def strike() -> None:
+        wait_until_asleep(MAIN)  # it is the first in line
+        wait_until_asleep(threads.start(lambda: taken.append(ends.get())))
+        strike_once_asleep(lambda: ends.put("item"))
+
+    struck(ends.get, strike, threads)
+    assert taken == ["item"]
+
+
+@pytest.mark.usefixtures("raising")
+@pytest.mark.parametrize("kind", LIMITED)
+def test_the_place_that_a_call_was_woken_for_goes_to_the_next(kind: str, threads: Threads) -> None:
+    ends = make(kind, 1)
+    ends.put("old")
+
+    def strike() -> None:
+        wait_until_asleep(MAIN)  # it is the first in line
+        wait_until_asleep(threads.start(ends.put, "other"))
+        strike_once_asleep(ends.get)
+
+    struck(lambda: ends.put("new"), strike, threads)
+    assert ends.get() == "other"
+
+
+def test_control_c_and_an_item_at_once() -> None:
+    output = python(
+        """
+        import signal, sys, threading
+        from elasticq import Queue
+
+        sys.setswitchinterval(100)  # with a GIL, the other thread does both before the main one can go on
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        queue, main = Queue(), threading.main_thread()
+
+        def interrupt():
+            with open(f"/proc/self/task/{main.native_id}/stat") as stat:
+                while stat.read().rpartition(")")[2].split()[0] != "S":
+                    stat.seek(0)
+            signal.pthread_kill(main.ident, signal.SIGINT)
+            queue.put("item")
+
+        thread = threading.Thread(target=interrupt)
+        try:
+            thread.start()
+            queue.get()
+        except KeyboardInterrupt:
+            thread.join()
+            print(queue.get())
+        """
+    )
+    assert output == "item\n"
+
+
+# How soon.
+
+
+def test_a_timer_runs_its_handler_in_every_wait() -> None:
+    """A wait that looked for signals once a second would take longer than PATIENCE for so many."""
+    output = python(
+        f"""
+        import signal, sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from test_signals import LIMITED, UNLIMITED, PATIENCE, Ends
+
+        def wait(call, end):
+            ticks = 0
+
+            def tick(*_):
+                nonlocal ticks
+                ticks += 1
+                if ticks == 70:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                    end()
+
+            signal.signal(signal.SIGALRM, tick)
+            signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+            call()
+
+        for kind, make in {{**LIMITED, **UNLIMITED}}.items():
+            ends = Ends(make(1))
+            wait(ends.get, lambda: ends.put("item"))
+            wait(ends.consume if kind != "Limited level" else ends.get_many, lambda: ends.put("item"))
+            if kind in LIMITED:
+                ends.put("old")
+                wait(lambda: ends.put("new"), ends.get)
+                wait(lambda: ends.put_many(["new"]), ends.get)
+            if kind == "Queue":
+                ends.get()
+                unfinished = ends.queue.unfinished_tasks
+                wait(ends.queue.join, lambda: [ends.queue.task_done() for _ in range(unfinished)])
+        print("all")
+        """
+    )
+    assert output == "all\n"
+
+
+def test_a_wait_in_the_main_thread_takes_no_processor_time() -> None:
+    """It looks for signals by itself, which is a switch of the process, hardly more than once a second."""
+
+    def switches(process: subprocess.Popen[str]) -> int:
+        lines = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+    processes = []
+    try:
+        for call in BLOCKING.values():
+            before = "buffer.push(0)" if "push" in call else "pass"
+            code = f"{textwrap.dedent(SETUP)}\n{before}\nprint('ready', flush=True)\n{call}\n"
+            process = subprocess.Popen(
+                [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            )
+            processes.append(process)
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            wait_until_process_sleeps(process.pid)
+        start = time.monotonic()
+        before_it = [switches(process) for process in processes]
+        time.sleep(2)
+        after_it = [switches(process) for process in processes]
+        seconds = time.monotonic() - start
+        most = max(after - before for after, before in zip(after_it, before_it, strict=True))
+        assert 0 < most <= 3 * seconds
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def test_a_signal_that_another_thread_was_given_is_found_as_well(threads: Threads) -> None:
+    """It wakes nobody, so this is the look once a second."""
+    queue: Queue[str] = Queue()
+    before = signal.signal(signal.SIGUSR1, lambda *_: queue.put("item"))
+    try:
+        threads.start(strike_once_asleep)
+        assert queue.get(timeout=PATIENCE) == "item"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.usefixtures("raising")
+@pytest.mark.parametrize("timeout", [None, 600, 1e9, float("inf")])
+def test_a_signal_ends_a_wait_of_any_length(timeout: float | None, threads: Threads) -> None:
+    queue: Queue[str] = Queue()
+
+    def strike() -> None:
+        wait_until_asleep(MAIN)
+        assert MAIN.ident is not None
+        signal.pthread_kill(MAIN.ident, signal.SIGUSR1)
+
+    struck(lambda: queue.get(timeout=timeout), strike, threads)
+
+
+@pytest.mark.parametrize("timeout", [0, 1e-9, 0.001, 1.01])
+def test_a_wait_lasts_as_long_as_it_should(timeout: float) -> None:
+    """Whether that is less or more than the time between two looks for signals."""
+    queue: Queue[str] = Queue()
+    start = time.monotonic()
+    with pytest.raises(elasticq.Empty):
+        queue.get(timeout=timeout)
+    assert time.monotonic() - start >= timeout
+
+
+# What the handler does.
+
+
+@each
+def test_a_handler_may_use_the_queue_that_it_interrupts(kind: str, threads: Threads) -> None:
+    ends = make(kind)
+    seen: list[object] = []
+
+    def handle(*_: object) -> None:
+        ends.put("first")
+        seen.append(ends.get())
+        ends.put("second")
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        threads.start(strike_once_asleep, lambda: ends.put("third"))
+        seen.append(ends.get())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    threads.join()
+    assert sorted([*seen, ends.get()], key=str) == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("kind", [*LIMITED, *UNLIMITED])
+def test_a_handler_may_wait_itself(kind: str, threads: Threads) -> None:
+    outer, inner = make(kind), make(kind)
+    seen: list[object] = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: seen.append(inner.get()))
+
+    def strike() -> None:
+        strike_once_asleep(lambda: outer.put("outer"))
+        wait_until_asleep(MAIN)
+        inner.put("inner")
+
+    try:
+        threads.start(strike)
+        seen.append(outer.get())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seen == ["inner", "outer"]
+
+
+def test_a_wakeup_descriptor_is_written_to(threads: Threads) -> None:
+    queue: Queue[str] = Queue()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    handler = signal.signal(signal.SIGUSR1, lambda *_: None)
+    descriptor = signal.set_wakeup_fd(writer)
+
+    def strike() -> None:
+        wait_until_asleep(MAIN)
+        assert MAIN.ident is not None
+        signal.pthread_kill(MAIN.ident, signal.SIGUSR1)
+        queue.put(str(os.read(reader, 1)[0]))
+
+    try:
+        threads.start(strike)
+        assert queue.get(timeout=PATIENCE) == str(int(signal.SIGUSR1))
+    finally:
+        signal.set_wakeup_fd(descriptor)
+        signal.signal(signal.SIGUSR1, handler)
+        os.close(reader)
+        os.close(writer)
+
+
+def test_faulthandler_shows_the_wait_and_does_not_end_it(tmp_path: Path, threads: Threads) -> None:
+    queue: Queue[str] = Queue()
+    path = tmp_path / "traceback"
+    with path.open("w+", encoding="utf-8") as file:
+        faulthandler.register(signal.SIGUSR2, file)
+
+        def strike() -> None:
+            wait_until_asleep(MAIN)
+            assert MAIN.ident is not None
+            signal.pthread_kill(MAIN.ident, signal.SIGUSR2)
+            wait_until(
+                lambda: "test_faulthandler" in path.read_text(encoding="utf-8"), "the traceback is there"
+            )
+            queue.put("item")
+
+        try:
+            threads.start(strike)
+            assert queue.get(timeout=PATIENCE) == "item"
+        finally:
+            faulthandler.unregister(signal.SIGUSR2)
+
+
+# Which thread.
+
+
+@pytest.mark.parametrize(
+    "importing",
+    ["threading.get_ident = lambda: 1", "threading.main_thread = threading.Thread"],
+    ids=["threads with numbers of their own", "another main thread"],
+)
+def test_the_main_thread_is_found_whatever_threading_says(importing: str) -> None:
+    """With gevent, its threads are greenlets."""
+    assert _timer_ends_a_wait(f"{importing}; import elasticq") == "item\n"
+
+
+def test_the_main_thread_is_found_whatever_thread_imports() -> None:
+    importing = (
+        "thread = threading.Thread(target=__import__, args=('elasticq',)); thread.start(); thread.join()"
+    )
+    assert _timer_ends_a_wait(importing) == "item\n"
+
+
+def _timer_ends_a_wait(importing: str) -> str:
+    return python(
+        f"""
+        import signal, threading
+        get_ident = threading.get_ident
+        {importing}
+        threading.get_ident = get_ident
+        from elasticq import Queue
+
+        ticks, queue = iter(range(30)), Queue()
+        signal.signal(signal.SIGALRM, lambda *_: next(ticks, None) is None and queue.put("item"))
+        signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+        print(queue.get(timeout=20))
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        """
+    )
+
+
+@pytest.mark.parametrize("waiting", [False, True], ids=["", "while another thread waits"])
+def test_the_thread_that_forks_is_the_main_one_of_the_child(waiting: bool) -> None:
+    output = python(
+        f"""
+        import os, signal, sys, threading, time, warnings
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from support import wait_until_asleep
+        from elasticq import Queue
+
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads
+        queue = Queue()
+
+        def in_child():
+            def tick(*_):
+                if next(ticks, None) is None:
+                    raise InterruptedError
+            ticks = iter(range(30))
+            signal.signal(signal.SIGALRM, tick)
+            signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+            try:
+                queue.get()
+            except InterruptedError:
+                os._exit(7)
+
+        def fork():
+            child = os.fork()
+            if not child:
+                in_child()
+            deadline = time.monotonic() + 20
+            while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
+                if time.monotonic() > deadline:
+                    os.kill(child, signal.SIGKILL)
+                time.sleep(0.001)
+            print(os.waitstatus_to_exitcode(ended[1]))
+
+        if {waiting}:
+            other = threading.Thread(target=queue.get)
+            other.start()
+            wait_until_asleep(other)
+        forking = threading.Thread(target=fork)
+        forking.start()
+        forking.join()
+        queue.put("item")
+        """
+    )
+    assert output == "7\n"
