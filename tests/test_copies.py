@@ -79,9 +79,6 @@ def test_a_cycle_through_a_subclass_is_collected(kind: Any) -> None:
             super().__init__()
             self.name, self.itself, self.method = name, self, self.peek
 
-        def __new__(cls, name: str) -> Any:
-            return super().__new__(cls)
-
     queue = Named("orders")
     queue._offer(queue.method)
     gone = weakref.ref(queue)

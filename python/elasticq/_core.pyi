@@ -209,7 +209,7 @@ class Queue(Elastic[_T]):
     def __bool__(self) -> bool: ...
 
 class SimpleQueue(Elastic[_T]):
-    def __new__(cls) -> Self: ...
+    def __init__(self) -> None: ...
     def put(self, item: _T, block: bool = True, timeout: float | None = None) -> None: ...
     def put_nowait(self, item: _T) -> None: ...
     def get(self, block: bool = True, timeout: float | None = None) -> _T: ...
@@ -273,8 +273,8 @@ class PriorityStats:
 
 @disjoint_base
 class PriorityCircularBuffer(Elastic[_T]):
-    def __new__(
-        cls,
+    def __init__(
+        self,
         config: PriorityConfig | None = None,
         *,
         levels: int | None = None,
@@ -290,7 +290,7 @@ class PriorityCircularBuffer(Elastic[_T]):
         shrink_threshold: float | None = None,
         push_timeout: float | timedelta | None = None,
         pop_timeout: float | timedelta | None = None,
-    ) -> Self: ...
+    ) -> None: ...
     @property
     def priority_levels(self) -> int: ...
     @property
@@ -330,8 +330,8 @@ class PriorityCircularBuffer(Elastic[_T]):
 
 @disjoint_base
 class DynamicCircularBuffer(Elastic[_T]):
-    def __new__(
-        cls,
+    def __init__(
+        self,
         config: Config | None = None,
         *,
         initial_capacity: int | None = None,
@@ -341,7 +341,7 @@ class DynamicCircularBuffer(Elastic[_T]):
         shrink_threshold: float | None = None,
         push_timeout: float | timedelta | None = None,
         pop_timeout: float | timedelta | None = None,
-    ) -> Self: ...
+    ) -> None: ...
     @property
     def max_capacity(self) -> int: ...
     @property
@@ -373,8 +373,8 @@ class LockFree(Elastic[_T]):
     def close(self) -> None: ...
 
 class LockFreeMPSCQueue(LockFree[_T]):
-    def __new__(
-        cls,
+    def __init__(
+        self,
         config: Config | None = None,
         *,
         initial_capacity: int | None = None,
@@ -382,11 +382,11 @@ class LockFreeMPSCQueue(LockFree[_T]):
         max_capacity: int | None = None,
         growth_factor: float | None = None,
         shrink_threshold: float | None = None,
-    ) -> Self: ...
+    ) -> None: ...
 
 class LockFreeMPMCQueue(LockFree[_T]):
-    def __new__(
-        cls,
+    def __init__(
+        self,
         config: Config | None = None,
         *,
         initial_capacity: int | None = None,
@@ -394,11 +394,11 @@ class LockFreeMPMCQueue(LockFree[_T]):
         max_capacity: int | None = None,
         growth_factor: float | None = None,
         shrink_threshold: float | None = None,
-    ) -> Self: ...
+    ) -> None: ...
 
 class LockFreeSPSCQueue(LockFree[_T]):
-    def __new__(
-        cls,
+    def __init__(
+        self,
         config: Config | None = None,
         *,
         initial_capacity: int | None = None,
@@ -406,4 +406,4 @@ class LockFreeSPSCQueue(LockFree[_T]):
         max_capacity: int | None = None,
         growth_factor: float | None = None,
         shrink_threshold: float | None = None,
-    ) -> Self: ...
+    ) -> None: ...

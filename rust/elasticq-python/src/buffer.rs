@@ -8,24 +8,38 @@ use crate::numbers::{self, Patience};
 use crate::raw::Item;
 use elasticq::BufferError;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// A first-in, first-out buffer that grows and shrinks, for any number of producers and consumers.
 #[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
 pub struct DynamicCircularBuffer {
-    push_timeout: Option<Duration>,
-    pop_timeout: Option<Duration>,
+    timeouts: Timeouts,
 }
 
 #[pymethods]
 impl DynamicCircularBuffer {
+    /// Subclasses have arguments of their own, so none is looked at here but in `__init__`.
     #[new]
+    #[pyo3(signature = (*_arguments, **_keywords),
+           text_signature = "(config=None, *, initial_capacity=None, min_capacity=None, max_capacity=None, \
+                             growth_factor=None, shrink_threshold=None, push_timeout=None, pop_timeout=None)")]
+    fn new(
+        py: Python<'_>,
+        _arguments: &Bound<'_, PyTuple>,
+        _keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<(Self, Elastic)> {
+        let items = elasticq::DynamicCircularBuffer::with_lock(before_init()).map(Items::from);
+        Ok((Self { timeouts: Timeouts::default() }, Elastic::new(py, items)?))
+    }
+
+    /// Begins with these settings.
     #[pyo3(signature = (config=None, *, initial_capacity=None, min_capacity=None, max_capacity=None,
                         growth_factor=None, shrink_threshold=None, push_timeout=None, pop_timeout=None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments
-    fn new(
-        py: Python<'_>,
+    fn __init__(
+        slf: &Bound<'_, Self>,
         config: Option<&Bound<'_, Config>>,
         initial_capacity: Option<&Bound<'_, PyAny>>,
         min_capacity: Option<&Bound<'_, PyAny>>,
@@ -34,7 +48,7 @@ impl DynamicCircularBuffer {
         shrink_threshold: Option<&Bound<'_, PyAny>>,
         push_timeout: Option<&Bound<'_, PyAny>>,
         pop_timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<(Self, Elastic)> {
+    ) -> PyResult<()> {
         let settings = Settings {
             initial_capacity,
             min_capacity,
@@ -46,8 +60,11 @@ impl DynamicCircularBuffer {
         };
         let base = config.map_or_else(elasticq::Config::default, |config| config.get().config.clone());
         let config = overlay(base, &settings)?;
-        let buffer = Self { push_timeout: config.push_timeout, pop_timeout: config.pop_timeout };
-        Ok((buffer, Elastic::new(py, elasticq::DynamicCircularBuffer::with_lock(config).map(Items::from))?))
+        let timeouts = (config.push_timeout, config.pop_timeout);
+        let items = elasticq::DynamicCircularBuffer::with_lock(config).map(Items::from);
+        slf.as_super().get().begin(slf.py(), items)?;
+        slf.get().timeouts.set(timeouts);
+        Ok(())
     }
 
     /// Add an item at the end, waiting for room as long as `push_timeout` says; if that is not set, not at all.
@@ -66,7 +83,7 @@ impl DynamicCircularBuffer {
     ///     >>> len(buffer)
     ///     1
     fn push(slf: &Bound<'_, Self>, item: Item) -> PyResult<()> {
-        let timeout = slf.get().push_timeout;
+        let timeout = slf.get().timeouts.push();
         match slf.as_super().get().store().entrance().put(slf.py(), item, patience(timeout))? {
             Ok(()) => Ok(()),
             Err(error) => Err(errors::to_python(slf.py(), &waited(error, timeout))),
@@ -88,7 +105,7 @@ impl DynamicCircularBuffer {
     ///     >>> buffer.pop()
     ///     'a'
     fn pop(slf: &Bound<'_, Self>) -> PyResult<Item> {
-        let timeout = slf.get().pop_timeout;
+        let timeout = slf.get().timeouts.pop();
         match slf.as_super().get().store().get(slf.py(), patience(timeout))? {
             Ok(item) => Ok(item),
             Err(error) => Err(errors::to_python(slf.py(), &waited(error, timeout))),
@@ -112,7 +129,7 @@ impl DynamicCircularBuffer {
     ///     >>> list(buffer)
     ///     [30, 40, 50]
     fn push_batch(slf: &Bound<'_, Self>, items: &Bound<'_, PyAny>) -> PyResult<()> {
-        let timeout = slf.get().push_timeout;
+        let timeout = slf.get().timeouts.push();
         let (may_fit, added) = slf.as_super().get().store().entrance().put_all(slf.py(), items, patience(timeout))?;
         let timeout = timeout.filter(|_| may_fit);
         added.map_err(|error| errors::to_python(slf.py(), &waited(error, timeout)))
@@ -137,7 +154,7 @@ impl DynamicCircularBuffer {
         if max == 0 {
             return Ok(PyList::empty(py));
         }
-        match slf.as_super().get().store().get_many(py, max, patience(slf.get().pop_timeout))? {
+        match slf.as_super().get().store().get_many(py, max, patience(slf.get().timeouts.pop()))? {
             Ok(items) => Ok(items),
             Err(BufferError::Empty) => Ok(PyList::empty(py)),
             Err(error) => Err(errors::to_python(py, &error)),
@@ -187,6 +204,30 @@ impl DynamicCircularBuffer {
     #[getter]
     fn is_closed(slf: &Bound<'_, Self>) -> bool {
         slf.as_super().get().store().buffer.is_closed()
+    }
+}
+
+/// The settings of a buffer before `__init__`: the usual ones, and as small as can be, since it mostly is gone at once.
+pub fn before_init() -> elasticq::Config {
+    elasticq::Config::default().with_initial_capacity(1).with_min_capacity(1)
+}
+
+/// How long the plain calls of a buffer wait.
+#[derive(Default)]
+pub struct Timeouts(OnceLock<(Option<Duration>, Option<Duration>)>);
+
+impl Timeouts {
+    /// Only the first time.
+    pub fn set(&self, push_and_pop: (Option<Duration>, Option<Duration>)) {
+        let _ = self.0.set(push_and_pop);
+    }
+
+    pub fn push(&self) -> Option<Duration> {
+        self.0.get().and_then(|timeouts| timeouts.0)
+    }
+
+    pub fn pop(&self) -> Option<Duration> {
+        self.0.get().and_then(|timeouts| timeouts.1)
     }
 }
 

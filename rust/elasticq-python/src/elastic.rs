@@ -9,6 +9,7 @@ use crate::limits;
 use crate::moved::moved;
 use crate::numbers::{self, Patience};
 use crate::raw::detach::stop_at_the_end;
+use crate::raw::replaceable::Replaceable;
 use crate::raw::{Item, coroutine};
 use crate::stats::QueueStats;
 use crate::store::{Store, Waiting};
@@ -23,26 +24,43 @@ use pyo3::types::{PyIterator, PyList};
 /// What every elastic queue can do. Not made by itself: make a Queue or a DynamicCircularBuffer.
 #[pyclass(frozen, subclass, weakref, generic, module = "elasticq._core")]
 pub struct Elastic {
-    // Boxed because the buffer keeps its parts on cache lines of their own, and Python aligns objects to 16 bytes only.
-    store: Box<Store>,
+    // On the heap also because the buffer keeps its parts on cache lines of their own, and Python aligns objects to 16
+    // bytes only.
+    store: Replaceable<Store>,
 }
 
 impl Elastic {
     pub fn new(py: Python<'_>, items: BufferResult<Items>) -> PyResult<Self> {
-        Ok(Self { store: Box::new(Store::new(py, items)?) })
+        Ok(Self { store: Replaceable::new(Store::new(py, items)?) })
+    }
+
+    /// Takes `items` instead of what `__new__` made: the settings are `__init__`'s. That happens once, and before anything
+    /// else, so that nothing is lost. Whoever uses the queue at this very moment is told that it was shut down.
+    pub fn begin(&self, py: Python<'_>, items: BufferResult<Items>) -> PyResult<()> {
+        let refused = || {
+            let text = "__init__ more than once, or of a queue that is in use: its settings stay as they are";
+            errors::to_python(py, &BufferError::InvalidOperation(text.into()))
+        };
+        if self.store.former().is_some() || self.store().is_used() {
+            return Err(refused());
+        }
+        let first = self.store.replace(Store::new(py, items)?).map_err(|_| refused())?;
+        first.close(py);
+        drop(first.drain(py)); // or another thread is just taking what is there
+        Ok(())
     }
 
     /// The buffer and who waits for it, in a thread that may run Python code then.
     #[inline]
     pub fn store(&self) -> &Store {
         stop_at_the_end();
-        &self.store
+        self.store.get()
     }
 
     /// The same for calls that run none, and return at once.
     #[inline(always)]
     pub fn store_plainly(&self) -> &Store {
-        &self.store
+        self.store.get()
     }
 }
 
@@ -349,11 +367,15 @@ impl Elastic {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.store.traverse(&visit)
+        self.store.former().map_or(Ok(()), |former| former.traverse(&visit))?;
+        self.store.get().traverse(&visit)
     }
 
     fn __clear__(&self) {
         self.store().clear_references();
+        if let Some(former) = self.store.former() {
+            former.clear_references();
+        }
     }
 }
 

@@ -10,14 +10,19 @@ use std::vec;
 
 pub struct Leveled {
     pub buffer: PriorityCircularBuffer<Item, RingLock>,
+    levels: usize,
     middle: usize,
     limits: BTreeMap<usize, usize>,
 }
 
 impl Leveled {
     pub fn new(config: PriorityConfig) -> BufferResult<Self> {
-        let (middle, limits) = (config.priority_levels / 2, config.max_capacity_at_priority.clone());
-        Ok(Self { buffer: PriorityCircularBuffer::with_lock(config)?, middle, limits })
+        let (levels, limits) = (config.priority_levels, config.max_capacity_at_priority.clone());
+        Ok(Self { buffer: PriorityCircularBuffer::with_lock(config)?, levels, middle: levels / 2, limits })
+    }
+
+    pub const fn levels(&self) -> usize {
+        self.levels
     }
 
     pub const fn middle(&self) -> usize {

@@ -1,5 +1,6 @@
 //! The queues without locks. Their methods are the same, so they stand in one base class, `LockFree`.
 
+use crate::buffer::before_init;
 use crate::config::{Config, Settings, overlay};
 use crate::elastic::Elastic;
 use crate::errors;
@@ -7,9 +8,9 @@ use crate::items::Items;
 use crate::numbers::{self, Patience, Truth};
 use crate::raw::Item;
 use crate::store::Store;
-use elasticq::BufferError;
+use elasticq::{BufferError, DynamicCircularBuffer};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 /// What the queues without locks have in common. Not made by itself: make a LockFreeMPSCQueue or one of the others.
 #[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
@@ -23,19 +24,35 @@ macro_rules! queue {
 
         #[pymethods]
         impl $queue {
+            /// Subclasses have arguments of their own, so none is looked at here but in `__init__`.
             #[new]
+            #[pyo3(signature = (*_arguments, **_keywords),
+                   text_signature = "(config=None, *, initial_capacity=None, min_capacity=None, max_capacity=None, \
+                                     growth_factor=None, shrink_threshold=None)")]
+            fn new(
+                py: Python<'_>,
+                _arguments: &Bound<'_, PyTuple>,
+                _keywords: Option<&Bound<'_, PyDict>>,
+            ) -> PyResult<PyClassInitializer<Self>> {
+                // Cheaper to make, and forgiving; it mostly is gone at once.
+                let items = DynamicCircularBuffer::with_lock(before_init()).map(Items::from);
+                let elastic = PyClassInitializer::from(Elastic::new(py, items)?);
+                Ok(elastic.add_subclass(LockFree).add_subclass(Self))
+            }
+
+            /// Begins with these settings.
             #[pyo3(signature = (config=None, *, initial_capacity=None, min_capacity=None, max_capacity=None,
                                                                         growth_factor=None, shrink_threshold=None))]
             #[allow(clippy::too_many_arguments)] // keyword arguments
-            fn new(
-                py: Python<'_>,
+            fn __init__(
+                slf: &Bound<'_, Self>,
                 config: Option<&Bound<'_, Config>>,
                 initial_capacity: Option<&Bound<'_, PyAny>>,
                 min_capacity: Option<&Bound<'_, PyAny>>,
                 max_capacity: Option<&Bound<'_, PyAny>>,
                 growth_factor: Option<&Bound<'_, PyAny>>,
                 shrink_threshold: Option<&Bound<'_, PyAny>>,
-            ) -> PyResult<PyClassInitializer<Self>> {
+            ) -> PyResult<()> {
                 let settings = Settings {
                     initial_capacity,
                     min_capacity,
@@ -46,8 +63,7 @@ macro_rules! queue {
                 };
                 let base = config.map_or_else(elasticq::Config::default, |config| config.get().config.clone());
                 let items = elasticq::$queue::new(overlay(base, &settings)?).map(Items::$kind);
-                let elastic = PyClassInitializer::from(Elastic::new(py, items)?);
-                Ok(elastic.add_subclass(LockFree).add_subclass(Self))
+                slf.as_super().as_super().get().begin(slf.py(), items)
             }
         }
     };

@@ -1,7 +1,7 @@
 //! `PriorityCircularBuffer`: the crate's buffer with levels, with the crate's names, and what its views as a queue need.
 
 use crate::awaitable::{Aim, Operation};
-use crate::buffer::{patience, waited};
+use crate::buffer::{Timeouts, before_init, patience, waited};
 use crate::config::Settings;
 use crate::elastic::Elastic;
 use crate::entrance::collect;
@@ -12,29 +12,42 @@ use crate::numbers::{self, Patience, Truth};
 use crate::priority_config::{LevelSettings, PriorityConfig, PriorityStats, overlay};
 use crate::raw::Item;
 use crate::store::Store;
-use elasticq::BufferError;
+use elasticq::{BufferError, BufferResult};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
-use std::time::Duration;
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 /// A buffer that serves items of higher priority first, for any number of producers and consumers.
 #[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
 pub struct PriorityCircularBuffer {
-    levels: usize,
-    push_timeout: Option<Duration>,
-    pop_timeout: Option<Duration>,
+    timeouts: Timeouts,
 }
 
 #[pymethods]
 impl PriorityCircularBuffer {
+    /// Subclasses have arguments of their own, so none is looked at here but in `__init__`.
     #[new]
+    #[pyo3(signature = (*_arguments, **_keywords),
+           text_signature = "(config=None, *, levels=None, fair=None, max_consecutive=None, level_capacities=None, \
+                             max_wait=None, age_statistics=None, initial_capacity=None, min_capacity=None, \
+                             max_capacity=None, growth_factor=None, shrink_threshold=None, push_timeout=None, \
+                             pop_timeout=None)")]
+    fn new(
+        py: Python<'_>,
+        _arguments: &Bound<'_, PyTuple>,
+        _keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<(Self, Elastic)> {
+        let config = elasticq::priority::PriorityConfig::default().with_base_config(before_init());
+        Ok((Self { timeouts: Timeouts::default() }, Elastic::new(py, items(config))?))
+    }
+
+    /// Begins with these settings.
     #[pyo3(signature = (config=None, *, levels=None, fair=None, max_consecutive=None, level_capacities=None, max_wait=None,
                         age_statistics=None, initial_capacity=None, min_capacity=None, max_capacity=None, growth_factor=None,
                         shrink_threshold=None, push_timeout=None, pop_timeout=None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments
-    fn new(
-        py: Python<'_>,
+    fn __init__(
+        slf: &Bound<'_, Self>,
         config: Option<&Bound<'_, PriorityConfig>>,
         levels: Option<&Bound<'_, PyAny>>,
         fair: Option<Truth>,
@@ -49,7 +62,7 @@ impl PriorityCircularBuffer {
         shrink_threshold: Option<&Bound<'_, PyAny>>,
         push_timeout: Option<&Bound<'_, PyAny>>,
         pop_timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<(Self, Elastic)> {
+    ) -> PyResult<()> {
         let base = Settings {
             initial_capacity,
             min_capacity,
@@ -64,13 +77,10 @@ impl PriorityCircularBuffer {
         let given =
             config.map_or_else(elasticq::priority::PriorityConfig::default, |config| config.get().config.clone());
         let config = overlay(given, &settings)?;
-        let buffer = Self {
-            levels: config.priority_levels,
-            push_timeout: config.base.push_timeout,
-            pop_timeout: config.base.pop_timeout,
-        };
-        let items = Leveled::new(config).map(|leveled| Items::Leveled(Box::new(leveled)));
-        Ok((buffer, Elastic::new(py, items)?))
+        let timeouts = (config.base.push_timeout, config.base.pop_timeout);
+        slf.as_super().get().begin(slf.py(), items(config))?;
+        slf.get().timeouts.set(timeouts);
+        Ok(())
     }
 
     /// Add an item at the middle level, `priority_levels // 2`: `push_with_priority(item, priority_levels // 2)`.
@@ -107,7 +117,7 @@ impl PriorityCircularBuffer {
     ///     >>> buffer.pop(), buffer.pop()
     ///     ('first', 'later')
     fn push_with_priority(slf: &Bound<'_, Self>, item: Item, priority: &Bound<'_, PyAny>) -> PyResult<()> {
-        Self::push_at(slf, item, slf.get().level(priority)?)
+        Self::push_at(slf, item, Self::level(slf, priority)?)
     }
 
     /// Add all items of an iterable at the middle level, or none: `push_batch_with_priority(items, priority_levels // 2)`.
@@ -145,7 +155,7 @@ impl PriorityCircularBuffer {
         items: &Bound<'_, PyAny>,
         priority: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        Self::push_all_at(slf, items, slf.get().level(priority)?)
+        Self::push_all_at(slf, items, Self::level(slf, priority)?)
     }
 
     /// Take the next item, waiting for one as long as `pop_timeout` says; if that is not set, not at all.
@@ -164,7 +174,7 @@ impl PriorityCircularBuffer {
     ///     >>> buffer.pop()
     ///     'a'
     fn pop(slf: &Bound<'_, Self>) -> PyResult<Item> {
-        let timeout = slf.get().pop_timeout;
+        let timeout = slf.get().timeouts.pop();
         match store(slf).get(slf.py(), patience(timeout))? {
             Ok(item) => Ok(item),
             Err(error) => Err(errors::to_python(slf.py(), &waited(error, timeout))),
@@ -190,7 +200,7 @@ impl PriorityCircularBuffer {
         if max == 0 {
             return Ok(PyList::empty(py));
         }
-        match store(slf).get_many(py, max, patience(slf.get().pop_timeout))? {
+        match store(slf).get_many(py, max, patience(slf.get().timeouts.pop()))? {
             Ok(items) => Ok(items),
             Err(BufferError::Empty) => Ok(PyList::empty(py)),
             Err(error) => Err(errors::to_python(py, &error)),
@@ -212,7 +222,7 @@ impl PriorityCircularBuffer {
     ///     >>> buffer.pop_from_priority(0)
     ///     'low'
     fn pop_from_priority(slf: &Bound<'_, Self>, priority: &Bound<'_, PyAny>) -> PyResult<Item> {
-        let priority = slf.get().level(priority)?;
+        let priority = Self::level(slf, priority)?;
         match leveled(slf)?.pop_from_priority(priority) {
             Ok(item) => {
                 store(slf).wake_after_taking(slf.py(), 1);
@@ -224,8 +234,8 @@ impl PriorityCircularBuffer {
 
     /// The number of levels (int).
     #[getter]
-    const fn priority_levels(&self) -> usize {
-        self.levels
+    fn priority_levels(slf: &Bound<'_, Self>) -> PyResult<usize> {
+        Ok(leveled(slf)?.levels())
     }
 
     /// Give the number of items at a level (int). Constant time; does not block.
@@ -233,7 +243,7 @@ impl PriorityCircularBuffer {
     /// Raises:
     ///     InvalidOperation: There is no such level; the text names the range.
     fn len_at_priority(slf: &Bound<'_, Self>, priority: &Bound<'_, PyAny>) -> PyResult<usize> {
-        Ok(leveled(slf)?.len_at_priority(slf.get().level(priority)?))
+        Ok(leveled(slf)?.len_at_priority(Self::level(slf, priority)?))
     }
 
     /// Give the number of items that the level holds slots for now (int). Constant time; does not block.
@@ -241,7 +251,7 @@ impl PriorityCircularBuffer {
     /// Raises:
     ///     InvalidOperation: There is no such level; the text names the range.
     fn capacity_at_priority(slf: &Bound<'_, Self>, priority: &Bound<'_, PyAny>) -> PyResult<usize> {
-        Ok(leveled(slf)?.capacity_at_priority(slf.get().level(priority)?))
+        Ok(leveled(slf)?.capacity_at_priority(Self::level(slf, priority)?))
     }
 
     /// The capacity that the buffer never grows beyond (int), of all levels together.
@@ -321,7 +331,7 @@ impl PriorityCircularBuffer {
     ///     >>> buffer.len_at_priority(2)
     ///     1
     fn aput_with_priority(slf: &Bound<'_, Self>, item: Item, priority: &Bound<'_, PyAny>) -> PyResult<Operation> {
-        Ok(Self::put_later(slf, slf.get().level(priority)?, vec![item], false, None))
+        Ok(Self::put_later(slf, Self::level(slf, priority)?, vec![item], false, None))
     }
 
     /// Add all items of an iterable at a level in a coroutine, piece by piece as room comes.
@@ -339,7 +349,7 @@ impl PriorityCircularBuffer {
         items: &Bound<'_, PyAny>,
         priority: &Bound<'_, PyAny>,
     ) -> PyResult<Operation> {
-        let priority = slf.get().level(priority)?; // before the items are taken out of what they come in
+        let priority = Self::level(slf, priority)?; // before the items are taken out of what they come in
         Ok(Self::put_later(slf, priority, collect(items)?, true, None))
     }
 
@@ -375,7 +385,7 @@ impl PriorityCircularBuffer {
         priority: &Bound<'_, PyAny>,
         translate: Item,
     ) -> PyResult<Operation> {
-        Ok(Self::put_later(slf, slf.get().level(priority)?, vec![item], false, Some(translate)))
+        Ok(Self::put_later(slf, Self::level(slf, priority)?, vec![item], false, Some(translate)))
     }
 
     fn _get(slf: &Bound<'_, Self>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Item> {
@@ -419,12 +429,12 @@ impl PriorityCircularBuffer {
 
 impl PriorityCircularBuffer {
     /// The level of a priority that came from Python.
-    fn level(&self, priority: &Bound<'_, PyAny>) -> PyResult<usize> {
-        numbers::priority(priority, self.levels)
+    fn level(slf: &Bound<'_, Self>, priority: &Bound<'_, PyAny>) -> PyResult<usize> {
+        numbers::priority(priority, leveled(slf)?.levels())
     }
 
     fn level_or_middle(slf: &Bound<'_, Self>, priority: Option<&Bound<'_, PyAny>>) -> PyResult<usize> {
-        priority.map_or_else(|| Ok(leveled(slf)?.middle()), |priority| slf.get().level(priority))
+        priority.map_or_else(|| Ok(leveled(slf)?.middle()), |priority| Self::level(slf, priority))
     }
 
     fn put_later(
@@ -439,7 +449,7 @@ impl PriorityCircularBuffer {
     }
 
     fn push_at(slf: &Bound<'_, Self>, item: Item, priority: usize) -> PyResult<()> {
-        let timeout = slf.get().push_timeout;
+        let timeout = slf.get().timeouts.push();
         match store(slf).entrance_at(priority).put(slf.py(), item, patience(timeout))? {
             Ok(()) => Ok(()),
             Err(error) => Err(errors::to_python(slf.py(), &waited(error, timeout))),
@@ -447,7 +457,7 @@ impl PriorityCircularBuffer {
     }
 
     fn push_all_at(slf: &Bound<'_, Self>, items: &Bound<'_, PyAny>, priority: usize) -> PyResult<()> {
-        let timeout = slf.get().push_timeout;
+        let timeout = slf.get().timeouts.push();
         let (may_fit, added) = store(slf).entrance_at(priority).put_all(slf.py(), items, patience(timeout))?;
         let timeout = timeout.filter(|_| may_fit);
         added.map_err(|error| errors::to_python(slf.py(), &waited(error, timeout)))
@@ -456,6 +466,10 @@ impl PriorityCircularBuffer {
 
 fn store<'a>(slf: &'a Bound<'_, PriorityCircularBuffer>) -> &'a Store {
     slf.as_super().get().store()
+}
+
+fn items(config: elasticq::priority::PriorityConfig) -> BufferResult<Items> {
+    Leveled::new(config).map(|leveled| Items::Leveled(Box::new(leveled)))
 }
 
 fn leveled<'a>(slf: &'a Bound<'_, PriorityCircularBuffer>) -> PyResult<&'a Leveled> {

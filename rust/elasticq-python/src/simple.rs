@@ -8,7 +8,7 @@ use crate::queue::smallest;
 use crate::raw::Item;
 use elasticq::DynamicCircularBuffer;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 /// An unbounded first-in, first-out queue with the interface of `queue.SimpleQueue`.
 #[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
@@ -16,11 +16,20 @@ pub struct SimpleQueue;
 
 #[pymethods]
 impl SimpleQueue {
+    /// Subclasses have arguments of their own, so none is looked at here but in `__init__`.
     #[new]
-    fn new(py: Python<'_>) -> PyResult<(Self, Elastic)> {
+    #[pyo3(signature = (*_arguments, **_keywords), text_signature = "()")]
+    fn new(
+        py: Python<'_>,
+        _arguments: &Bound<'_, PyTuple>,
+        _keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<(Self, Elastic)> {
         let items = DynamicCircularBuffer::with_lock(smallest()).map(Items::from);
         Ok((Self, Elastic::new(py, items)?))
     }
+
+    /// There is nothing to choose; doing it again does nothing.
+    const fn __init__(&self) {}
 
     /// Add an item. Never blocks: `block` and `timeout` are there for the sake of code written for `Queue`.
     ///

@@ -314,6 +314,12 @@ impl Store {
         self.buffer.peek_with(py, |item| item.clone_ref(py))
     }
 
+    /// Whether anything was ever put in, it was closed, or a task waits.
+    pub fn is_used(&self) -> bool {
+        let waiting = [Waiting::Item, Waiting::Room, Waiting::TasksDone];
+        self.buffer.is_used() || waiting.into_iter().any(|which| self.is_anybody_waiting(which))
+    }
+
     /// Whether a task waits.
     pub fn is_anybody_waiting(&self, which: Waiting) -> bool {
         self.tasks(which).are_there()

@@ -1,0 +1,287 @@
+"""Subclasses: an initialiser of their own, names of their own, methods of their own; of every class."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import threading
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from support import Threads
+
+import elasticq
+from elasticq import (
+    Config,
+    DynamicCircularBuffer,
+    Empty,
+    InvalidConfiguration,
+    InvalidOperation,
+    LifoQueue,
+    LockFreeMPMCQueue,
+    LockFreeMPSCQueue,
+    LockFreeSPSCQueue,
+    PriorityCircularBuffer,
+    PriorityConfig,
+    PriorityQueue,
+    Queue,
+    SimpleQueue,
+)
+
+STANDARD: list[Any] = [Queue, LifoQueue, PriorityQueue]
+LOCK_FREE: list[Any] = [LockFreeMPSCQueue, LockFreeMPMCQueue, LockFreeSPSCQueue]
+BUFFERS: list[Any] = [DynamicCircularBuffer, PriorityCircularBuffer]
+SETTLED: list[Any] = [*BUFFERS, *LOCK_FREE]
+"""Those whose settings are never changed."""
+ALL: list[Any] = [*STANDARD, *SETTLED, SimpleQueue]
+
+
+# ---- an initialiser of their own
+
+
+def settings(kind: Any, size: int) -> dict[str, Any]:
+    """The settings for a queue of that size."""
+    if kind is SimpleQueue:
+        return {}
+    if kind in STANDARD:
+        return {"maxsize": size}
+    return {"initial_capacity": 1, "min_capacity": 1, "max_capacity": size}
+
+
+def fill(queue: Any, items: int) -> int:
+    """Puts in what there is room for; how many that was."""
+    return sum(queue._offer(number) for number in range(items))
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_an_initialiser_takes_what_it_likes(kind: Any) -> None:
+    class Named(kind):  # type: ignore[misc]
+        def __init__(self, name: str, *, size: int) -> None:
+            self.name = name
+            super().__init__(**settings(kind, size))
+
+    class Titled(Named):
+        def __init__(self, title: str, /, *rest: str, **more: int) -> None:
+            super().__init__(title.lower(), **more)
+            self.rest = rest
+
+    named: Any = Named
+    for queue in (
+        Named("a", size=2),
+        Named(name="a", size=2),
+        Titled("A", "b", size=2),
+        named[int]("a", size=2),
+    ):
+        assert queue.name == "a"
+        assert fill(queue, 4) == (4 if kind is SimpleQueue else 2)
+    assert Titled("A", "b", "c", size=1).rest == ("b", "c")
+    with pytest.raises(TypeError, match="size"):
+        named("a")
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_mixin_may_stand_before_and_behind(kind: Any) -> None:
+    class Before:
+        def __init__(self, *arguments: Any, name: str, **keywords: Any) -> None:
+            super().__init__(*arguments, **keywords)
+            self.name = name
+
+    class Behind:
+        def shout(self) -> str:
+            return f"{len(self)}!"  # type: ignore[arg-type]
+
+    class Both(Before, kind, Behind):  # type: ignore[misc]
+        pass
+
+    queue = Both(name="a", **settings(kind, 1))
+    assert (fill(queue, 1), queue.name, queue.shout()) == (1, "a", "1!")
+    if kind is not SimpleQueue:
+        assert not queue._offer(2)
+
+
+@pytest.mark.parametrize("kind", SETTLED)
+def test_a_configuration_may_come_from_the_initialiser(kind: Any) -> None:
+    config: Any = Config(
+        initial_capacity=1, min_capacity=1, max_capacity=3, push_timeout=0.0, pop_timeout=0.0
+    )
+    if kind is PriorityCircularBuffer:
+        config = PriorityConfig().with_base_config(config).with_priority_levels(5)
+
+    class Named(kind):  # type: ignore[misc]
+        def __init__(self, name: str) -> None:
+            super().__init__(config)
+            self.name = name
+
+    queue = Named("a")
+    assert (queue.max_capacity, fill(queue, 5)) == (3, 3)
+    if kind in BUFFERS:
+        with pytest.raises(elasticq.Timeout):
+            queue.push(4)
+        queue.clear()
+        with pytest.raises(elasticq.Timeout):
+            queue.pop()
+    if kind is PriorityCircularBuffer:
+        assert queue.priority_levels == 5
+        queue.push_with_priority("high", 4)
+        assert queue.len_at_priority(4) == 1
+        with pytest.raises(InvalidOperation, match="from 0 to 4"):
+            queue.push_with_priority("none", 5)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_without_its_initialiser_a_queue_works_as_with_no_settings(kind: Any) -> None:
+    class Forgetful(kind):  # type: ignore[misc]
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+    usual = kind()
+    for queue in (Forgetful("a"), kind.__new__(kind), kind.__new__(kind, "anything", at="all")):
+        if kind in SETTLED:
+            assert queue.max_capacity == usual.max_capacity
+            assert getattr(queue, "priority_levels", 0) == getattr(usual, "priority_levels", 0)
+        if kind in (LifoQueue, PriorityQueue):  # nothing serves them before
+            with pytest.raises(elasticq.ShutDown):
+                queue.put(1)
+            continue
+        assert fill(queue, 3000) == 3000
+        assert queue.drain() == list(range(3000))
+        with pytest.raises(Empty):
+            queue.peek()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL if kind is not SimpleQueue])
+def test_bad_settings_are_refused_as_they_are_without_a_subclass(kind: Any) -> None:
+    class Named(kind):  # type: ignore[misc]
+        def __init__(self, name: str, **settings: Any) -> None:
+            super().__init__(**settings)
+
+    bad: list[dict[str, Any]] = [{"unheard_of": 1}]
+    if kind in SETTLED:
+        bad += [
+            {"max_capacity": 5},
+            {"min_capacity": 0},
+            {"growth_factor": "1"},
+            {"max_capacity": -1},
+            {"config": 1},
+        ]
+    else:
+        bad += [{"overflow": "explode"}, {"maxsize": "1"}]
+    for wrong in bad:
+        with pytest.raises((InvalidConfiguration, TypeError)) as plain:
+            kind(**wrong)
+        queue: Any = Named.__new__(Named)
+        with pytest.raises(plain.type, match=f"^{re.escape(str(plain.value))}$"):
+            queue.__init__("a", **wrong)
+        queue.__init__("a", **settings(kind, 2))  # nothing has happened
+        assert fill(queue, 3) == 2
+
+
+def test_a_simple_queue_has_no_settings() -> None:
+    with pytest.raises(TypeError):
+        SimpleQueue(1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        SimpleQueue(maxsize=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_the_signature_is_shown(kind: Any) -> None:
+    shown = str(inspect.signature(kind))
+    assert "arguments" not in shown
+    assert shown == "()" or "capacity" in shown or "overflow" in shown
+
+
+@pytest.mark.parametrize("kind", SETTLED)
+def test_settings_are_never_changed(kind: Any) -> None:
+    queue = kind(**settings(kind, 2))
+    for attempt in range(3):
+        with pytest.raises(InvalidOperation, match="__init__ more than once"):
+            queue.__init__(**settings(kind, 3))
+        with pytest.raises(InvalidOperation, match="__init__ more than once"):
+            queue.__init__()
+        assert fill(queue, 5) == (0 if attempt else 2)
+        assert (list(queue), queue.max_capacity) == ([0, 1], 2)
+
+
+@pytest.mark.parametrize("kind", SETTLED)
+@pytest.mark.parametrize("use", ["put", "put and taken", "closed"])
+def test_what_was_used_before_its_initialiser_keeps_what_it_has(kind: Any, use: str) -> None:
+    queue = kind.__new__(kind)
+    if use == "closed":
+        queue.close()
+    else:
+        queue._offer("early")
+    if use == "put and taken":
+        assert queue.drain() == ["early"]
+    with pytest.raises(InvalidOperation, match="in use"):
+        queue.__init__(**settings(kind, 3))
+    assert list(queue) == (["early"] if use == "put" else [])
+    assert queue.is_closed == (use == "closed")
+
+
+def test_the_queues_of_the_standard_library_begin_anew_with_each_call() -> None:
+    for kind in STANDARD:
+        queue = kind(1)
+        queue.put(1)
+        queue.__init__(2)
+        assert (queue.maxsize, queue.qsize(), queue.unfinished_tasks, fill(queue, 3)) == (2, 0, 0, 2)
+    simple: SimpleQueue[int] = SimpleQueue()
+    simple.put(1)
+    simple.__init__()  # type: ignore[misc]
+    assert simple.get() == 1
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_an_initialiser_may_be_called_again_while_threads_are_inside(kind: Any, threads: Threads) -> None:
+    """One that refuses loses nothing; one that begins anew drops what was there, and nobody hangs."""
+    queue = kind(**settings(kind, 8))
+    added, taken, over = [0], [0], threading.Event()
+
+    def put() -> None:
+        while not over.is_set():
+            with suppress(InvalidOperation):  # another thread looks
+                added[0] += queue._offer(1)
+
+    def take() -> None:
+        while not over.is_set():
+            with suppress(InvalidOperation):
+                taken[0] += queue._poll(None) is not None
+
+    for run in (put, take):
+        threads.start(run)
+    try:
+        for _ in range(300):
+            if kind in SETTLED:
+                with pytest.raises(InvalidOperation):
+                    queue.__init__(**settings(kind, 8))
+            else:
+                queue.__init__(**settings(kind, 8))
+            list(queue)
+    finally:
+        over.set()
+    threads.join()
+    left = len(queue.drain())
+    if kind in SETTLED or kind is SimpleQueue:
+        assert added[0] == taken[0] + left
+    queue._offer(1)
+    assert len(queue) == 1
+
+
+@pytest.mark.parametrize("kind", SETTLED)
+def test_an_initialiser_may_be_called_while_threads_use_what_is_not_ready(
+    kind: Any, threads: Threads
+) -> None:
+    for _ in range(30):
+        queue = kind.__new__(kind)
+
+        def take(queue: Any = queue) -> None:
+            with suppress(elasticq.ShutDown, InvalidOperation):
+                while queue._poll(None) is None:
+                    pass
+
+        taker = threads.start(take)
+        queue.__init__(**settings(kind, 3))
+        while taker.is_alive():
+            queue._offer(1)
+        threads.join()
+        assert queue.max_capacity == 3
