@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import faulthandler
 import os
 import signal
@@ -10,9 +12,10 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from support import PATIENCE, Threads, python, wait_until, wait_until_asleep, wait_until_process_sleeps
@@ -27,6 +30,8 @@ from elasticq import (
     Queue,
     SimpleQueue,
 )
+
+T = TypeVar("T")
 
 MAIN = threading.main_thread()
 
@@ -522,3 +527,143 @@ def test_the_thread_that_forks_is_the_main_one_of_the_child(waiting: bool) -> No
         """
     )
     assert output == "7\n"
+
+
+# Event loops. None of them has a timer, but the one that fails the test.
+
+
+async def asleep(waiting: Awaitable[T], strike: Callable[[], object], threads: Threads) -> T:
+    """Awaits something, and has a thread do something once the event loop, of the main thread, sleeps."""
+
+    def run() -> None:
+        wait_until_asleep(MAIN)
+        strike()
+
+    threads.start(run)
+    return await asyncio.wait_for(waiting, PATIENCE)
+
+
+def kill() -> None:
+    assert MAIN.ident is not None
+    signal.pthread_kill(MAIN.ident, signal.SIGUSR1)
+
+
+Handling = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def handling() -> Iterator[Handling]:
+    """Sets what SIGUSR1 does."""
+
+    def handle(call: Callable[[], object]) -> None:
+        signal.signal(signal.SIGUSR1, lambda *_: call() and None)
+
+    before = signal.getsignal(signal.SIGUSR1)
+    yield handle
+    signal.signal(signal.SIGUSR1, before)
+
+
+TASKS = [kind for kind in (*LIMITED, *UNLIMITED, *STANDARD) if kind != "Limited level"]
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_an_item_from_a_handler_wakes_an_idle_event_loop(
+    kind: str, handling: Handling, threads: Threads
+) -> None:
+    ends = make(kind)
+    handling(lambda: ends.put("item"))
+    assert asyncio.run(asleep(ends.queue.aget(), kill, threads)) == "item"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TASKS if kind not in UNLIMITED])
+def test_a_place_from_a_handler_wakes_an_idle_event_loop(
+    kind: str, handling: Handling, threads: Threads
+) -> None:
+    ends = make(kind, 1)
+    ends.put("old")
+    handling(ends.get)
+    asyncio.run(asleep(ends.queue.aput("new"), kill, threads))
+    assert ends.get() == "new"
+
+
+@pytest.mark.parametrize("make_queue", [Queue, lambda: moved(0)], ids=["", "moved"])
+def test_the_end_from_a_handler_wakes_an_idle_event_loop(
+    make_queue: Callable[[], Queue[Any]], handling: Handling, threads: Threads
+) -> None:
+    queue = make_queue()
+    queue.put("item")
+
+    def finish() -> None:
+        queue.get()
+        queue.task_done()
+
+    handling(finish)
+    asyncio.run(asleep(queue.ajoin(), kill, threads))
+    handling(queue.shutdown)
+
+    async def consume() -> list[object]:
+        return [item async for item in queue]
+
+    assert asyncio.run(asleep(consume(), kill, threads)) == []
+
+
+def test_a_burst_from_a_handler_wakes_all_tasks_of_an_idle_event_loop(
+    handling: Handling, threads: Threads
+) -> None:
+    queue: Queue[int] = Queue()
+
+    def put_all() -> None:
+        for number in range(100):
+            queue.put(number)
+
+    handling(put_all)
+
+    async def get_all() -> list[int]:
+        return list(await asyncio.gather(*[queue.aget() for _ in range(100)]))
+
+    assert sorted(asyncio.run(asleep(get_all(), kill, threads))) == list(range(100))
+
+
+def test_an_item_from_a_handler_wakes_uvloop(handling: Handling, threads: Threads) -> None:
+    uvloop: Any = pytest.importorskip("uvloop")
+    queue: Queue[str] = Queue()
+    handling(partial(queue.put, "item"))
+    with contextlib.closing(uvloop.new_event_loop()) as loop:
+        assert loop.run_until_complete(asleep(queue.aget(), kill, threads)) == "item"
+
+
+def test_an_item_from_a_handler_that_interrupts_a_task(handling: Handling) -> None:
+    queue: Queue[str] = Queue()
+    handling(partial(queue.put, "item"))
+
+    async def main() -> str:
+        getter = asyncio.create_task(queue.aget())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        signal.raise_signal(signal.SIGUSR1)
+        return await getter
+
+    assert asyncio.run(asyncio.wait_for(main(), PATIENCE)) == "item"
+
+
+@pytest.mark.parametrize("how", ["call_soon", "add_signal_handler", "__del__"])
+def test_an_item_from_a_callback(how: str, threads: Threads) -> None:
+    queue: Queue[str] = Queue()
+
+    class Last:
+        def __del__(self) -> None:
+            queue.put("item")
+
+    async def main() -> str:
+        loop = asyncio.get_running_loop()
+        last = [Last()]
+        strike: Callable[[], object] = kill
+        if how == "add_signal_handler":
+            loop.add_signal_handler(signal.SIGUSR1, queue.put_nowait, "item")
+        elif how == "call_soon":
+            strike = partial(loop.call_soon_threadsafe, queue.put, "item")
+        else:
+            strike = partial(loop.call_soon_threadsafe, last.clear)
+        return await asleep(queue.aget(), strike, threads)
+
+    assert asyncio.run(main()) == "item"

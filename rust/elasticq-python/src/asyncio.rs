@@ -1,8 +1,10 @@
 //! The tasks that wait for one condition of a buffer, in any number of event loops.
 //!
 //! A waiting task is an entry (event loop, future), first come first served. Waking takes the first entry off the line
-//! and sets its future: directly when the caller runs in that event loop, else through one `call_soon_threadsafe` that
-//! serves every future of the loop woken until it runs. **A wake-up is a hint**: the woken task takes its item itself
+//! and sets its future: directly within a task of that event loop, else through one `call_soon_threadsafe` that
+//! serves every future of the loop woken until it runs. (A task is a step of its loop, which goes on to look at what is ready. Any
+//! other code in the loop's thread may be a signal handler, or a `__del__`, that interrupts the loop on its way into
+//! a sleep, or in the middle of it; only a loop that is called so ends it.) **A wake-up is a hint**: the woken task takes its item itself
 //! when it resumes, so cancelling loses none. Who finds the item gone goes back to his place; who is woken and then
 //! cancelled passes the hint on.
 //!
@@ -176,7 +178,7 @@ impl Tasks {
     fn wake_waiting(&self, py: Python<'_>, tasks: usize) {
         stop_at_the_end(); // here one may come who has done nothing but plain calls
         // Waking goes on through the loop's own queue where it can't be told which loop this is.
-        let running = running_loop(py).unwrap_or_else(|error| {
+        let running = loop_of_this_task(py).unwrap_or_else(|error| {
             error.write_unraisable(py, None);
             None
         });
@@ -311,9 +313,13 @@ fn resolve(future: &Bound<'_, PyAny>) -> PyResult<bool> {
     }
 }
 
-/// The event loop that runs in this thread.
-fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+/// The event loop that runs in this thread, if this is within one of its tasks.
+fn loop_of_this_task(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     static RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static CURRENT_TASK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let running = RUNNING_LOOP.import(py, "asyncio", "_get_running_loop")?.call0()?;
-    Ok((!running.is_none()).then_some(running))
+    if running.is_none() || CURRENT_TASK.import(py, "asyncio", "current_task")?.call1((&running,))?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(running))
 }
