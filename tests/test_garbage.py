@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import sys
 import weakref
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from support import python
 
-from elasticq import DynamicCircularBuffer, Full, PriorityCircularBuffer, Queue, ShutDown
+from elasticq import DynamicCircularBuffer, Full, LockFreeMPMCQueue, PriorityCircularBuffer, Queue, ShutDown
 
 CLASSES: list[Callable[[], Any]] = [Queue, DynamicCircularBuffer, PriorityCircularBuffer]
 each = pytest.mark.parametrize("make", CLASSES)
@@ -174,6 +175,167 @@ def test_a_delivery_to_a_loop_that_never_runs_again_does_not_keep_it() -> None:
     asyncio.run(wait_and_be_woken())
     gc.collect()
     assert gone() is None
+
+
+WAITING: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
+    "aget": (Queue, lambda q: q.aget()),
+    "async for": (Queue, lambda q: q.__aiter__().__anext__()),
+    "view": (Queue, lambda q: q.async_q.get()),
+    "aput": (lambda: full(Queue(1)), lambda q: q.aput(1)),
+    "aput_many": (lambda: full(Queue(1)), lambda q: q.aput_many([1, 2])),
+    "by weight": (lambda: full(Queue(max_weight=1, weigh=lambda _: 1)), lambda q: q.aput(1)),
+    "ajoin": (lambda: full(Queue()), lambda q: q.ajoin()),
+    "levels": (PriorityCircularBuffer, lambda q: q.aget()),
+    "no lock": (LockFreeMPMCQueue, lambda q: q.aget()),
+}
+
+
+def full(q: Any) -> Any:
+    """The queue, with an item in it."""
+    q._offer(0)
+    return q
+
+
+@pytest.mark.parametrize("woken", [False, True], ids=["asleep", "woken"])
+@pytest.mark.parametrize("which", WAITING)
+def test_a_closed_loop_goes_although_its_tasks_wait_in_a_queue_that_lives(which: str, woken: bool) -> None:
+    make, call = WAITING[which]
+    q = make()
+    loop = asyncio.new_event_loop()
+    tasks = [loop.create_task(keep_waiting(call(q))) for _ in range(3)]
+    loop.run_until_complete(come_to_wait())
+    assert not any(task.done() for task in tasks)
+    if woken and which != "ajoin":
+        q._poll(None) if len(q) else q._offer(0)
+    for task in tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+    gone = [weakref.ref(task) for task in tasks] + [weakref.ref(task._fut_waiter) for task in tasks]  # type: ignore[attr-defined]
+    gone.append(weakref.ref(loop))
+    loop.close()
+    del loop, task, tasks
+    gc.collect()
+    assert [reference() for reference in gone] == [None] * 7
+    assert len(q) < 2
+
+
+async def keep_waiting(call: Any) -> None:
+    """Has a frame between the task and the call."""
+    await call
+
+
+def test_a_loop_that_lives_keeps_tasks_that_nobody_else_knows() -> None:
+    q: Queue[int] = Queue()
+    taken: list[int] = []
+
+    async def take() -> None:
+        taken.append(await q.aget())
+
+    async def main() -> None:
+        asyncio.ensure_future(take())  # noqa: RUF006 - that is the point
+        await come_to_wait()
+        gc.collect()
+        q.put(1)
+        await come_to_wait()
+
+    asyncio.run(main())
+    assert taken == [1]
+
+
+def test_tasks_that_wait_in_a_queue_that_nobody_knows_go_with_it() -> None:
+    async def main() -> None:
+        q: Queue[int] = Queue()
+        task = asyncio.ensure_future(q.aget())
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        await come_to_wait()
+        gone = [weakref.ref(q), weakref.ref(task)]
+        del q, task
+        gc.collect()
+        assert [reference() for reference in gone] == [None] * 2
+
+    asyncio.run(main())
+
+
+class Thing:
+    """Something that can be watched."""
+
+
+def an_end(how: str, q: Any, call: Any) -> None:
+    """Ends a call that wants to add something, in one way or another."""
+    if how == "closed before it began":
+        call.close()
+        return
+    if how == "thrown at before it began":
+        with pytest.raises(LookupError):
+            call.throw(LookupError)
+        return
+    loop = asyncio.new_event_loop()
+    try:
+        task = loop.create_task(keep_waiting(call))
+        loop.run_until_complete(come_to_wait())
+        if how == "cancelled":
+            task.cancel()
+        elif how == "refused":
+            q.shutdown()
+        else:
+            q._poll(None)
+        with contextlib.suppress(asyncio.CancelledError, ShutDown):
+            loop.run_until_complete(task)
+        q.drain()
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize(
+    "how", ["closed before it began", "thrown at before it began", "cancelled", "refused", "done"]
+)
+@pytest.mark.parametrize("make", [lambda: Queue(1), lambda: Queue(max_weight=1, weigh=lambda _: 1)])
+@pytest.mark.parametrize("many", [False, True])
+def test_a_put_that_has_ended_does_not_keep_its_item(how: str, make: Callable[[], Any], many: bool) -> None:
+    q = full(make())
+    item = Thing()
+    gone = weakref.ref(item)
+    call = q.aput_many([item]) if many else q.aput(item)
+    del item
+    an_end(how, q, call)
+    gc.collect()
+    assert gone() is None
+    assert repr(call)  # it is still there
+
+
+@pytest.mark.parametrize("how", ["at once", "later", "send", "next", "view", "async for"])
+async def test_a_get_that_has_ended_does_not_keep_its_item(how: str) -> None:
+    q: Queue[Thing] = Queue()
+    item = Thing()
+    gone = weakref.ref(item)
+    call: Any = (
+        q.async_q.get() if how == "view" else q.__aiter__().__anext__() if how == "async for" else q.aget()
+    )
+    if how == "later":
+        task = asyncio.ensure_future(keep_result(call))
+        await come_to_wait()
+        q.put(item)
+        await task
+        del task
+        await come_to_wait()  # the loop holds what it ran last
+    else:
+        q.put(item)
+        if how == "send":
+            with pytest.raises(StopIteration):
+                call.send(None)
+        elif how == "next":
+            with pytest.raises(StopIteration):
+                next(call)
+        else:
+            await call
+    del item
+    gc.collect()
+    assert gone() is None
+    assert repr(call)  # it is still there
+
+
+async def keep_result(call: Any) -> Any:
+    """Has a frame between the task and the call."""
+    return await call
 
 
 class Reentrant:

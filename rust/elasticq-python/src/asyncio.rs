@@ -1,21 +1,31 @@
 //! The tasks that wait for one condition of a buffer, in any number of event loops.
 //!
-//! A waiting task is an entry (event loop, future), first come first served. Waking takes the first entry off the line
-//! and sets its future: directly within a task of that event loop, else through one `call_soon_threadsafe` that
-//! serves every future of the loop woken until it runs. (A task is a step of its loop, which goes on to look at what is ready. Any
-//! other code in the loop's thread may be a signal handler, or a `__del__`, that interrupts the loop on its way into
-//! a sleep, or in the middle of it; only a loop that is called so ends it.) **A wake-up is a hint**: the woken task takes its item itself
-//! when it resumes, so cancelling loses none. Who finds the item gone goes back to his place; who is woken and then
-//! cancelled passes the hint on.
+//! A waiting task is a future at a place in the line of its event loop, first come first served. Waking takes the first off
+//! the line of *each* event loop, and sets their futures: directly within a task of that event loop, else through one
+//! `call_soon_threadsafe` that serves every future of the loop woken until it runs. (A task is a step of its loop, which
+//! goes on to look at what is ready. Any other code in the loop's thread may be a signal handler, or a `__del__`, that
+//! interrupts the loop on its way into a sleep, or in the middle of it; only a loop that is called so ends it.) **A wake-up
+//! is a hint**: the woken task takes its item itself when it resumes, so cancelling loses none. Who finds the item gone goes
+//! back to his place; who is woken and then cancelled passes the hint on.
+//!
+//! **With n items there, min(n, waiting) tasks of each event loop are on their way**: a put wakes one in each, whoever takes
+//! finds fewer items, and who was woken and doesn't try passes it on. So no loop depends on another one, which may stop or be
+//! busy for as long as it likes. Loops are not asked whether they run, and none is left out because it was woken
+//! before: that would have to be for an item that is still there, which nobody can know who doesn't count them.
 //!
 //! No wake-up is missed: a task enters (`count` is raised) *before* it looks at the buffer once more, a waker changes
 //! the buffer *before* it reads `count`, and both go through the buffer's lock in between (see `wait` in the crate), or
 //! through a fence where it has none (see `items`).
 //!
-//! Locks: `state`, then a delivery's `futures`. Python is called, and references are dropped, under neither. They are taken
+//! Futures in line are kept alive, and with them their tasks and their event loop, as asyncio's own queue does; all
+//! else holds the loop weakly. From a loop that was closed they go when somebody would wake them, and at the latest when
+//! the garbage collector begins (`loops`), which then finds nothing of ours in its way.
+//!
+//! Locks: `state`, then a delivery's futures. Python is called, and references are dropped, under neither. They are taken
 //! only while attached, so a process is never forked while another thread holds one. The tasks that wait at a fork are the
 //! parent's: no thread of the child runs their event loops.
 
+use crate::loops::{self, Waiting};
 use crate::raw::detach::stop_at_the_end;
 use elasticq::forks;
 use parking_lot::{Mutex, MutexGuard};
@@ -24,32 +34,61 @@ use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use std::collections::VecDeque;
-use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-struct Entry {
-    event_loop: Py<PyAny>,
-    future: Py<PyAny>,
-}
+use std::sync::{Arc, Weak};
+use std::{iter, mem};
 
 #[derive(Default)]
-struct State {
+pub struct State {
     /// The process that they wait in, by `elasticq::forks`.
     process: usize,
-    line: Line,
-    /// Sent to their event loops; those that have run or never will are weeded out when the next one is sent.
-    deliveries: Vec<Py<Delivery>>,
+    /// Oldest first.
+    groups: Vec<Group>,
+    /// The last place, or number of a group, that was given.
+    last: u64,
 }
 
-/// The entries in the order of their places, which are numbers that only grow. Who leaves from the middle leaves a gap, so
+/// The tasks of one event loop.
+struct Group {
+    number: u64,
+    /// Its address. While there are futures, which hold the loop, nothing else has it.
+    address: usize,
+    event_loop: Py<PyWeakrefReference>,
+    line: Line,
+    /// Sent to the event loop, which holds it until it has run.
+    delivery: Weak<Woken>,
+}
+
+impl State {
+    fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    fn group_of(&self, event_loop: &Bound<'_, PyAny>) -> Option<usize> {
+        self.groups.iter().position(|group| group.is_of(event_loop))
+    }
+}
+
+impl Group {
+    fn is_of(&self, event_loop: &Bound<'_, PyAny>) -> bool {
+        self.address == event_loop.as_ptr() as usize
+            && self.event_loop.bind(event_loop.py()).upgrade().is_some_and(|alive| alive.is(event_loop))
+    }
+}
+
+/// Futures to be set by their event loop; `None` once it has done so.
+type Woken = Mutex<Option<Vec<Py<PyAny>>>>;
+
+/// Futures in the order of their places, which are numbers that only grow. Who leaves from the middle leaves a gap, so
 /// that each of any number of tasks that are cancelled is found and gone in logarithmic time; gaps go when they come to an
-/// end of the line, and all of them when they are more than the entries.
+/// end of the line, and all of them when they are more than the futures.
 #[derive(Default)]
 struct Line {
-    places: VecDeque<(u64, Option<Entry>)>,
+    places: VecDeque<(u64, Option<Py<PyAny>>)>,
     gaps: usize,
-    next: u64,
 }
 
 impl Line {
@@ -57,50 +96,46 @@ impl Line {
         self.places.len() - self.gaps
     }
 
-    /// Adds an entry at the end, or at the place it had before. Gives its place.
-    fn enter(&mut self, entry: Entry, place: Option<u64>) -> u64 {
-        let Some(place) = place else {
-            let place = self.next;
-            self.next += 1;
-            self.places.push_back((place, Some(entry)));
-            return place;
-        };
+    /// Adds a future at a place, new or one that it had before.
+    fn enter(&mut self, future: Py<PyAny>, place: u64) {
+        if self.places.back().is_none_or(|(last, _)| *last < place) {
+            return self.places.push_back((place, Some(future)));
+        }
         let index = self.places.partition_point(|(other, _)| *other < place);
         match self.places.get_mut(index) {
             Some((other, gap)) if *other == place => {
-                *gap = Some(entry);
+                *gap = Some(future);
                 self.gaps -= 1;
             }
-            _ => self.places.insert(index, (place, Some(entry))),
+            _ => self.places.insert(index, (place, Some(future))),
         }
-        place
     }
 
-    fn leave(&mut self, place: u64) -> Option<Entry> {
+    fn leave(&mut self, place: u64) -> Option<Py<PyAny>> {
         let index = self.places.binary_search_by_key(&place, |(other, _)| *other).ok()?;
-        let entry = self.places[index].1.take()?;
+        let future = self.places[index].1.take()?;
         self.gaps += 1;
-        while self.places.back().is_some_and(|(_, entry)| entry.is_none()) {
+        while self.places.back().is_some_and(|(_, future)| future.is_none()) {
             self.places.pop_back();
             self.gaps -= 1;
         }
         self.skip_gaps();
         if self.gaps > self.places.len() / 2 {
-            self.places.retain(|(_, entry)| entry.is_some());
+            self.places.retain(|(_, future)| future.is_some());
             self.gaps = 0;
         }
-        Some(entry)
+        Some(future)
     }
 
-    fn pop(&mut self) -> Option<Entry> {
-        let (_, entry) = self.places.pop_front()?;
+    fn pop(&mut self) -> Option<Py<PyAny>> {
+        let (_, future) = self.places.pop_front()?;
         self.skip_gaps();
-        entry
+        future
     }
 
-    /// Sees to it that an entry comes first, and that a long line gives its memory back when it is gone.
+    /// Sees to it that a future comes first, and that a long line gives its memory back when it is gone.
     fn skip_gaps(&mut self) {
-        while self.places.front().is_some_and(|(_, entry)| entry.is_none()) {
+        while self.places.front().is_some_and(|(_, future)| future.is_none()) {
             self.places.pop_front();
             self.gaps -= 1;
         }
@@ -110,21 +145,19 @@ impl Line {
     }
 }
 
-/// A first-in, first-out list of waiting tasks.
+/// The waiting tasks, first come first served in each event loop.
 #[derive(Default)]
 pub struct Tasks {
     count: AtomicUsize,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
-/// What became of an attempt to wake one task.
-enum Wake {
-    /// It is on its way.
-    Sent,
-    /// It will be when its event loop runs again, so somebody else should be woken as well.
-    Postponed,
-    /// It no longer waits.
-    Gone,
+/// Taken off the line of one event loop.
+enum Taken {
+    /// The first, of the event loop that runs here.
+    Here(Py<PyAny>),
+    /// Those of another one that are not in a delivery yet.
+    There(Py<PyWeakrefReference>, Vec<Py<PyAny>>),
 }
 
 impl Tasks {
@@ -132,7 +165,8 @@ impl Tasks {
     fn lock(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock();
         while state.process != forks() {
-            let inherited = mem::replace(&mut *state, State { process: forks(), ..State::default() });
+            let last = state.last;
+            let inherited = mem::replace(&mut *state, State { process: forks(), groups: Vec::new(), last });
             self.count.store(0, Ordering::Relaxed);
             drop(state);
             drop(inherited); // runs Python code, so without the lock
@@ -141,23 +175,62 @@ impl Tasks {
         state
     }
 
+    /// After a change: how many there are.
+    fn note_count(&self, state: &State) {
+        let waiting = state.groups.iter().map(|group| group.line.len()).sum();
+        self.count.store(waiting, Ordering::Relaxed);
+    }
+
     /// Adds a task, at the place it had before if it was overtaken. Gives its place.
-    pub fn enter(&self, event_loop: Py<PyAny>, future: Py<PyAny>, place: Option<u64>) -> u64 {
+    pub fn enter(&self, event_loop: &Bound<'_, PyAny>, future: Py<PyAny>, place: Option<u64>) -> PyResult<u64> {
         let mut state = self.lock();
-        let place = state.line.enter(Entry { event_loop, future }, place);
-        self.count.store(state.line.len(), Ordering::Relaxed);
-        place
+        let mut index = state.group_of(event_loop);
+        if index.is_none() {
+            drop(state);
+            self.add_group(event_loop)?;
+            state = self.lock();
+            index = state.group_of(event_loop);
+        }
+        let place = place.unwrap_or_else(|| state.next());
+        if let Some(group) = index.and_then(|index| state.groups.get_mut(index)) {
+            group.line.enter(future, place);
+        }
+        self.note_count(&state);
+        Ok(place)
+    }
+
+    #[cold]
+    fn add_group(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = event_loop.py();
+        let weakly = loops::note(event_loop, &self.state)?;
+        let address = event_loop.as_ptr() as usize;
+        let mut alive = Vec::new();
+        let mut state = self.lock();
+        let is_of_use = |group: &Group| {
+            let event_loop = group.event_loop.bind(py).upgrade();
+            let is_alive = event_loop.is_some();
+            alive.extend(event_loop);
+            is_alive || group.line.len() > 0
+        };
+        let (used, ended) = mem::take(&mut state.groups).into_iter().partition::<Vec<_>, _>(is_of_use);
+        state.groups = used;
+        let number = state.next();
+        let (line, delivery) = (Line::default(), Weak::new());
+        state.groups.push(Group { number, address, event_loop: weakly, line, delivery });
+        drop(state);
+        drop((alive, ended));
+        Ok(())
     }
 
     /// Removes a task; false if it was not there any more, that is, if it was woken.
     pub fn leave(&self, place: u64) -> bool {
-        let entry = {
+        let future = {
             let mut state = self.lock();
-            let entry = state.line.leave(place);
-            self.count.store(state.line.len(), Ordering::Relaxed);
-            entry
+            let future = state.groups.iter_mut().find_map(|group| group.line.leave(place));
+            self.note_count(&state);
+            future
         };
-        entry.is_some()
+        future.is_some()
     }
 
     /// Whether there are any.
@@ -166,7 +239,7 @@ impl Tasks {
         self.count.load(Ordering::Relaxed) != 0
     }
 
-    /// Wakes up to `tasks` tasks.
+    /// Wakes up to `tasks` tasks of each event loop.
     #[inline]
     pub fn wake(&self, py: Python<'_>, tasks: usize) {
         if self.are_there() {
@@ -182,122 +255,143 @@ impl Tasks {
             error.write_unraisable(py, None);
             None
         });
-        let mut left = tasks;
-        while left > 0 {
-            let Some(entry) = self.first() else { break };
-            match self.wake_one(py, running.as_ref(), &entry) {
-                Ok(Wake::Sent) => left -= 1,
-                Ok(Wake::Postponed | Wake::Gone) => {}
-                Err(error) => error.write_unraisable(py, Some(entry.future.bind(py))),
-            }
-        }
-    }
-
-    fn first(&self) -> Option<Entry> {
-        let mut state = self.lock();
-        let entry = state.line.pop();
-        self.count.store(state.line.len(), Ordering::Relaxed);
-        entry
-    }
-
-    fn wake_one(&self, py: Python<'_>, running: Option<&Bound<'_, PyAny>>, entry: &Entry) -> PyResult<Wake> {
-        let event_loop = entry.event_loop.bind(py);
-        if running.is_some_and(|running| running.is(event_loop)) {
-            return Ok(if resolve(entry.future.bind(py))? { Wake::Sent } else { Wake::Gone });
-        }
-        if event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy()? {
-            return Ok(Wake::Gone);
-        }
-        let runs = event_loop.call_method0(intern!(py, "is_running"))?.is_truthy()?;
-        if !self.join_delivery(py, entry) {
-            let futures = Mutex::new(Some(vec![entry.future.clone_ref(py)]));
-            let delivery = Py::new(py, Delivery { event_loop: entry.event_loop.clone_ref(py), futures })?;
-            if let Err(error) = event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (&delivery,)) {
-                // Closed since we asked.
-                return if event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy()? {
-                    Ok(Wake::Gone)
-                } else {
-                    Err(error)
-                };
-            }
-            self.remember(py, delivery);
-        }
-        Ok(if runs { Wake::Sent } else { Wake::Postponed })
-    }
-
-    /// Adds the entry's future to a delivery that is on its way to its event loop, if there is one.
-    fn join_delivery(&self, py: Python<'_>, entry: &Entry) -> bool {
-        let mut future = Some(entry.future.clone_ref(py));
-        let state = self.lock();
-        for delivery in state.deliveries.iter().map(Py::get) {
-            if delivery.event_loop.is(&entry.event_loop) {
-                if let Some(futures) = delivery.futures.lock().as_mut() {
-                    futures.extend(future.take());
-                    break;
+        let here = running.as_ref().map_or(0, |running| running.as_ptr() as usize);
+        let mut round = Round { tasks, here, group: 0, left: 0 };
+        while let Some(taken) = self.take(py, &mut round) {
+            match taken {
+                Taken::Here(future) => match resolve(future.bind(py)) {
+                    Ok(waited) => round.left -= usize::from(waited),
+                    Err(error) => error.write_unraisable(py, Some(future.bind(py))),
+                },
+                Taken::There(event_loop, futures) => {
+                    let Some(event_loop) = event_loop.bind(py).upgrade() else { continue };
+                    if let Err(error) = self.send(&event_loop, round.group, futures) {
+                        error.write_unraisable(py, Some(&event_loop));
+                    }
                 }
             }
         }
-        drop(state);
-        future.is_none()
     }
 
-    fn remember(&self, py: Python<'_>, delivery: Py<Delivery>) {
-        let mut deliveries = mem::take(&mut self.lock().deliveries);
-        deliveries.retain(|delivery| delivery.get().is_on_its_way(py));
-        deliveries.push(delivery);
-        self.lock().deliveries.append(&mut deliveries);
+    /// Takes those off their line who are to be woken next.
+    fn take(&self, py: Python<'_>, round: &mut Round) -> Option<Taken> {
+        let mut state = self.lock();
+        let mut waiting = state.groups.iter_mut().filter(|group| group.line.len() > 0);
+        let next = waiting.find(|group| group.number >= round.group + u64::from(round.left == 0));
+        let mut on_its_way = None;
+        let taken = next.and_then(|group| {
+            if group.number != round.group {
+                (round.group, round.left) = (group.number, round.tasks);
+            }
+            if group.address == round.here {
+                return group.line.pop().map(Taken::Here);
+            }
+            let futures = iter::from_fn(|| group.line.pop()).take(mem::take(&mut round.left));
+            on_its_way = group.delivery.upgrade();
+            let mut woken = on_its_way.as_ref().map(|woken| woken.lock());
+            let rest = match woken.as_mut().and_then(|woken| woken.as_mut()) {
+                Some(woken) => {
+                    woken.extend(futures);
+                    Vec::new()
+                }
+                None => futures.collect(),
+            };
+            Some(Taken::There(group.event_loop.clone_ref(py), rest))
+        });
+        self.note_count(&state);
+        drop(state);
+        drop(on_its_way); // it may have lost its other owner meanwhile, and drops references then
+        taken
+    }
+
+    /// Has an event loop set these futures, of the group of this number.
+    fn send(&self, event_loop: &Bound<'_, PyAny>, number: u64, futures: Vec<Py<PyAny>>) -> PyResult<()> {
+        let py = event_loop.py();
+        let is_closed = || event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy();
+        if is_closed()? {
+            self.state.forget(event_loop);
+            return Ok(());
+        }
+        if futures.is_empty() {
+            return Ok(());
+        }
+        let woken = Arc::new(Mutex::new(Some(futures)));
+        let delivery = Bound::new(py, Delivery { woken: Arc::clone(&woken) })?;
+        match event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (delivery,)) {
+            Ok(_) => {
+                let mut state = self.lock();
+                if let Some(group) = state.groups.iter_mut().find(|group| group.number == number) {
+                    group.delivery = Arc::downgrade(&woken);
+                }
+                Ok(())
+            }
+            // Closed since we asked.
+            Err(_) if is_closed()? => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// For the garbage collector.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         let Some(state) = self.state.try_lock() else { return Ok(()) };
-        for entry in state.line.places.iter().filter_map(|(_, entry)| entry.as_ref()) {
-            visit.call(&entry.event_loop)?;
-            visit.call(&entry.future)?;
-        }
-        state.deliveries.iter().try_for_each(|delivery| visit.call(delivery))
+        state.groups.iter().try_for_each(|group| {
+            visit.call(&group.event_loop)?;
+            group.line.places.iter().try_for_each(|(_, future)| visit.call(future))
+        })
     }
 
     /// For the garbage collector: gives up everything.
     pub fn clear(&self) {
-        let state = mem::take(&mut *self.state.lock());
+        let groups = mem::take(&mut self.state.lock().groups);
         self.count.store(0, Ordering::Relaxed);
-        drop(state);
+        drop(groups);
+    }
+}
+
+/// How far the waking has come.
+struct Round {
+    /// How many of each event loop.
+    tasks: usize,
+    /// The address of the event loop that runs here.
+    here: usize,
+    /// The number of the group.
+    group: u64,
+    /// How many of that group.
+    left: usize,
+}
+
+impl Waiting for Mutex<State> {
+    fn forget(&self, event_loop: &Bound<'_, PyAny>) {
+        let gone: Vec<Group> = {
+            let mut state = self.lock();
+            let (gone, others) = mem::take(&mut state.groups).into_iter().partition(|group| group.is_of(event_loop));
+            state.groups = others;
+            gone
+        };
+        drop(gone);
     }
 }
 
 /// Sets the futures of one event loop when that loop calls it.
 #[pyclass(frozen, module = "elasticq._core")]
 pub struct Delivery {
-    event_loop: Py<PyAny>,
-    /// `None` once it has run.
-    futures: Mutex<Option<Vec<Py<PyAny>>>>,
-}
-
-impl Delivery {
-    /// Whether its event loop may still call it.
-    fn is_on_its_way(&self, py: Python<'_>) -> bool {
-        let closed = || self.event_loop.bind(py).call_method0(intern!(py, "is_closed"))?.is_truthy();
-        let has_run = self.futures.lock().is_none();
-        !has_run && !closed().unwrap_or(true)
-    }
+    woken: Arc<Woken>,
 }
 
 #[pymethods]
 impl Delivery {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        let futures = self.futures.lock().take();
+        let futures = self.woken.lock().take();
         futures.into_iter().flatten().try_for_each(|future| resolve(future.bind(py)).map(drop))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.event_loop)?;
-        let Some(futures) = self.futures.try_lock() else { return Ok(()) };
+        let Some(futures) = self.woken.try_lock() else { return Ok(()) };
         futures.iter().flatten().try_for_each(|future| visit.call(future))
     }
 
     fn __clear__(&self) {
-        let futures = self.futures.lock().take();
+        let futures = self.woken.lock().take();
         drop(futures);
     }
 }

@@ -18,6 +18,7 @@ use crate::queue::{self, Queue};
 use crate::raw::Item;
 use crate::raw::coroutine;
 use crate::store::{Store, Waiting};
+use crate::turns;
 use elasticq::{BufferError, Rejected};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration};
@@ -26,7 +27,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PyType};
 use pyo3::{IntoPyObjectExt, intern};
-use std::vec;
+use std::{mem, vec};
 
 /// What is to be done.
 pub enum Aim {
@@ -108,13 +109,37 @@ impl Operation {
 
     #[inline]
     pub fn resume(&mut self, py: Python<'_>) -> PyResult<Step> {
-        let stage = std::mem::replace(&mut self.stage, Stage::Ended);
-        if let Stage::New = stage {
-            if let Some(result) = self.attempt(py)? {
-                return Ok(Step::Return(result));
+        let stage = mem::replace(&mut self.stage, Stage::Ended);
+        let step = match stage {
+            Stage::New if self.is_turn_due() => {
+                self.stage = Stage::GaveWay;
+                return Ok(Step::Suspend(py.None()));
             }
+            Stage::New => match self.attempt(py) {
+                Ok(None) => self.resume_waiting(py, stage),
+                settled => settled.map(|result| Step::Return(result.unwrap_or_else(|| py.None()))),
+            },
+            stage => self.resume_waiting(py, stage),
+        };
+        if !matches!(step, Ok(Step::Suspend(_))) {
+            self.let_go();
         }
-        self.resume_waiting(py, stage)
+        step
+    }
+
+    /// Whether it should give way before it does anything.
+    fn is_turn_due(&self) -> bool {
+        let calls = match &self.aim {
+            Aim::Get | Aim::Next | Aim::Put(_) => return false, // the thin object has asked
+            Aim::GetMany(_) | Aim::PutMany(_) | Aim::PutAt { many: true, .. } => turns::BATCH,
+            _ => 1,
+        };
+        self.store().turns.is_due(matches!(self.aim.waiting(), Waiting::Item), calls)
+    }
+
+    /// Keeps nothing any longer: who has ended may be kept by others.
+    fn let_go(&mut self) {
+        drop(mem::replace(&mut self.aim, Aim::Join)); // last, since that may run Python code
     }
 
     #[cold]
@@ -140,11 +165,14 @@ impl Operation {
         if let Some(result) = self.attempt(py)? {
             return Ok(Step::Return(result));
         }
-        let (event_loop, future) = new_future(py).map_err(|no_event_loop| {
+        let entered = new_future(py).and_then(|(event_loop, future)| {
+            let place = self.enter(&event_loop, future.clone().unbind(), place)?;
+            Ok((place, future))
+        });
+        let (place, future) = entered.map_err(|no_event_loop| {
             self.end(py);
             self.with_remaining(py, no_event_loop)
         })?;
-        let place = self.enter(py, event_loop, future.clone().unbind(), place);
         self.stage = Stage::Waiting(place);
         // Whoever changed the queue before we entered did not see us.
         match self.attempt(py) {
@@ -156,10 +184,10 @@ impl Operation {
         }
     }
 
-    fn enter(&mut self, py: Python<'_>, event_loop: Py<PyAny>, future: Py<PyAny>, place: Option<u64>) -> u64 {
+    fn enter(&mut self, event_loop: &Bound<'_, PyAny>, future: Py<PyAny>, place: Option<u64>) -> PyResult<u64> {
         let store = self.queue.get().store();
         match &mut self.aim {
-            Aim::PutWeighed { put, .. } => put.enter(py, store, event_loop, future, place),
+            Aim::PutWeighed { put, .. } => put.enter(event_loop.py(), store, event_loop, future, place),
             aim => store.enter(aim.waiting(), event_loop, future, place),
         }
     }
@@ -256,7 +284,7 @@ impl Operation {
                 .map(|taken| taken.and_then(|list| Ok(list.is_truthy()?.then(|| list.unbind())))),
             Aim::Put(item) => moved!(queue, store, "offer", &*item).map(|offered| offered.and_then(done)),
             Aim::PutMany(items) => {
-                let rest = deque(py, std::mem::take(items));
+                let rest = deque(py, mem::take(items));
                 self.aim = match rest {
                     Ok(rest) => Aim::PutManyMoved(rest),
                     Err(no_memory) => return Some(Err(no_memory)),
@@ -308,7 +336,7 @@ impl Operation {
     /// Gives an exception that cuts a batch short the list of what was not added.
     fn with_remaining(&mut self, py: Python<'_>, raised: PyErr) -> PyErr {
         let remaining = match &mut self.aim {
-            Aim::PutMany(items) | Aim::PutAt { items, many: true, .. } => PyList::new(py, std::mem::take(items)),
+            Aim::PutMany(items) | Aim::PutAt { items, many: true, .. } => PyList::new(py, mem::take(items)),
             Aim::PutWeighed { put, many: true } => PyList::new(py, put.remaining()),
             Aim::PutManyMoved(rest) => collect(rest.bind(py)).and_then(|items| PyList::new(py, items)),
             _ => return raised,
@@ -319,7 +347,7 @@ impl Operation {
 
     /// Ends the waiting before it has come to its aim.
     fn end(&mut self, py: Python<'_>) {
-        let stage = std::mem::replace(&mut self.stage, Stage::Ended);
+        let stage = mem::replace(&mut self.stage, Stage::Ended);
         let store = self.queue.get().store();
         match (&mut self.aim, stage) {
             (Aim::PutWeighed { put, .. }, _) => put.give_up(py, store),
@@ -374,12 +402,15 @@ impl Operation {
             Some(value) => kind.call1((value,))?,
             None => kind,
         });
-        Err(self.with_remaining(py, raised))
+        let raised = self.with_remaining(py, raised);
+        self.let_go();
+        Err(raised)
     }
 
     /// End, as a coroutine does. Nothing has been taken.
     fn close(&mut self, py: Python<'_>) {
         self.end(py);
+        self.let_go();
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -398,7 +429,7 @@ impl Operation {
 
     fn __clear__(&mut self, py: Python<'_>) {
         self.end(py);
-        self.aim = Aim::Join;
+        self.let_go();
     }
 }
 
@@ -451,10 +482,10 @@ fn deque(py: Python<'_>, items: vec::IntoIter<Item>) -> PyResult<Item> {
 }
 
 /// The event loop that runs in this thread, and a future of it that says it is awaited.
-fn new_future(py: Python<'_>) -> PyResult<(Py<PyAny>, Bound<'_, PyAny>)> {
+fn new_future(py: Python<'_>) -> PyResult<(Bound<'_, PyAny>, Bound<'_, PyAny>)> {
     static RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let event_loop = RUNNING_LOOP.import(py, "asyncio", "get_running_loop")?.call0()?;
     let future = event_loop.call_method0(intern!(py, "create_future"))?;
     future.setattr(intern!(py, "_asyncio_future_blocking"), true.into_bound_py_any(py)?)?;
-    Ok((event_loop.unbind(), future))
+    Ok((event_loop, future))
 }

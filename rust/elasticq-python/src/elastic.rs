@@ -178,8 +178,14 @@ impl Elastic {
     /// Take the oldest item in a coroutine, waiting for one if need be.
     ///
     /// Does nothing before it is awaited. Then it takes what is there without suspending; else it waits, and nothing blocks.
-    /// Tasks are woken in the order in which they began to wait, in whatever event loops and threads they are. A task that
-    /// is cancelled has taken nothing.
+    /// In each event loop tasks are woken in the order in which they began to wait. An item wakes the first of every loop, of
+    /// which one gets it and the others keep their places: so it goes to whoever can come, though other loops be busy or
+    /// stopped. A task that is cancelled has taken nothing.
+    ///
+    /// A task that always finds what it wants gives its event loop a turn all the same: at the latest with the 64th call of a queue
+    /// (for batches, the eighth) that comes a millisecond or more after the last such turn. It has taken nothing then.
+    ///
+    /// A task that waits is kept alive by the queue as long as its event loop isn't closed.
     ///
     /// Returns:
     ///     An awaitable with the methods of a coroutine, good for `asyncio.create_task` and `asyncio.wait_for` as well.

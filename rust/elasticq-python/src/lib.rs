@@ -31,6 +31,7 @@ mod lifecycle;
 mod limits;
 mod line;
 mod lock_free;
+mod loops;
 mod moved;
 mod numbers;
 mod priority;
@@ -41,6 +42,7 @@ mod raw;
 mod simple;
 mod stats;
 mod store;
+mod turns;
 mod waiting;
 mod weighted;
 

@@ -15,7 +15,9 @@ use elasticq::{Signal, forks};
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use std::sync::Arc;
 
 /// Python is called, and references are dropped, without the lock.
@@ -41,7 +43,7 @@ struct Place {
 /// Who has a place, and how to wake it.
 pub enum Who {
     Thread(Arc<Signal>),
-    Task { event_loop: Py<PyAny>, tasks: Arc<Tasks> },
+    Task { event_loop: Py<PyWeakrefReference>, tasks: Arc<Tasks> },
 }
 
 impl Who {
@@ -67,7 +69,10 @@ impl Who {
     fn can_come(&self, py: Python<'_>) -> PyResult<bool> {
         match self {
             Self::Thread(_) => Ok(true),
-            Self::Task { event_loop, .. } => event_loop.bind(py).call_method0("is_running")?.is_truthy(),
+            Self::Task { event_loop, .. } => match event_loop.bind(py).upgrade() {
+                Some(event_loop) => event_loop.call_method0(intern!(py, "is_running"))?.is_truthy(),
+                None => Ok(false),
+            },
         }
     }
 }
@@ -94,7 +99,9 @@ impl Line {
     /// Takes a place at the end; gives its number. A thread that blocks its own event loop with this goes before the tasks
     /// of that loop, which can't come before it is done.
     pub fn enter(&self, py: Python<'_>, who: Who, own_loop: Option<&Bound<'_, PyAny>>) -> u64 {
-        let is_own = |place: &Place| match (&place.who, own_loop) {
+        // An object has one such reference as long as somebody holds it.
+        let own_loop = own_loop.and_then(|event_loop| PyWeakrefReference::new(event_loop).ok());
+        let is_own = |place: &Place| match (&place.who, &own_loop) {
             (Who::Task { event_loop, .. }, Some(own)) => own.is(event_loop),
             _ => false,
         };

@@ -15,6 +15,7 @@ use elasticq::{BufferError, BufferResult, Signal};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
+use pyo3::types::PyWeakrefReference;
 use std::sync::Arc;
 use std::vec;
 
@@ -117,12 +118,13 @@ impl Put {
         &mut self,
         py: Python<'_>,
         store: &Store,
-        event_loop: Py<PyAny>,
+        event_loop: &Bound<'_, PyAny>,
         future: Py<PyAny>,
         place: Option<u64>,
-    ) -> u64 {
+    ) -> PyResult<u64> {
         if self.place.is_none() {
-            let who = Who::Task { event_loop: event_loop.clone_ref(py), tasks: Arc::clone(&self.tasks) };
+            let event_loop = PyWeakrefReference::new(event_loop)?.unbind();
+            let who = Who::Task { event_loop, tasks: Arc::clone(&self.tasks) };
             self.place = Some(store.weighted().line.enter(py, who, None));
         }
         self.tasks.enter(event_loop, future, place)

@@ -13,6 +13,7 @@ use crate::numbers::Patience;
 use crate::raw::detach::{detached, stop_at_the_end};
 use crate::raw::handover::Taker;
 use crate::raw::{Item, lists};
+use crate::turns::Turns;
 use crate::waiting;
 use crate::weighted::Weighted;
 use elasticq::{BufferError, BufferResult, Rejected, Waiter};
@@ -31,6 +32,7 @@ pub struct Store {
     pub moved: Moved,
     pub taker: Taker,
     pub done: Done,
+    pub turns: Turns,
 }
 
 /// What tasks wait for.
@@ -53,6 +55,7 @@ impl Store {
             moved: Moved::default(),
             taker: Taker::default(),
             done: Done::default(),
+            turns: Turns::default(),
         })
     }
 
@@ -279,7 +282,7 @@ impl Store {
         taken.map_or_else(|error| Ok(Err(error)), |list| list.map(Ok))
     }
 
-    /// Wakes up to `count` tasks that wait.
+    /// Wakes up to `count` tasks of each event loop that wait.
     pub fn wake_tasks(&self, py: Python<'_>, which: Waiting, count: usize) {
         settle();
         self.tasks(which).wake(py, count);
@@ -327,7 +330,13 @@ impl Store {
 
     /// Lets a task wait, at the place it had before if it had one; it must try once more after this and before it
     /// suspends. Gives its place.
-    pub fn enter(&self, which: Waiting, event_loop: Py<PyAny>, future: Py<PyAny>, place: Option<u64>) -> u64 {
+    pub fn enter(
+        &self,
+        which: Waiting,
+        event_loop: &Bound<'_, PyAny>,
+        future: Py<PyAny>,
+        place: Option<u64>,
+    ) -> PyResult<u64> {
         let place = self.tasks(which).enter(event_loop, future, place);
         settle();
         place

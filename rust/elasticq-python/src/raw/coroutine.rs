@@ -45,7 +45,8 @@ struct Contents {
     translate: Slot,
     /// The `Operation`, for good.
     operation: Slot,
-    /// The `StopIteration` that has handed over the item, to be used again.
+    /// The `StopIteration` that has handed over the item, to be used again. It holds the item until this object goes, so there is
+    /// one only where nobody but the caller holds this object, and is about to drop it.
     stop: Slot,
 }
 
@@ -152,11 +153,13 @@ impl Contents {
     }
 
     /// The quick way, after `begin`: null without an exception (it gave None) or with `StopIteration`. `None`: not this way.
-    #[inline]
-    fn attempt(&self, py: Python<'_>) -> Option<*mut PyObject> {
+    /// `is_kept`: others than the caller hold this object, so it must not hold the item when it has handed it over.
+    #[inline(always)]
+    fn attempt(&self, py: Python<'_>, is_kept: bool) -> Option<*mut PyObject> {
         let store = self.queue.get().store_plainly();
         let Some(item) = self.item.take(py) else {
-            return store.take_quickly().map(|item| stop_iteration(item.into_bound(py), Some(&self.stop)));
+            let keep = (!is_kept).then_some(&self.stop);
+            return store.take_quickly().map(|item| stop_iteration(item.into_bound(py), keep));
         };
         match store.offer_quickly(item.unbind()) {
             Ok(()) => Some(ptr::null_mut()),
@@ -307,11 +310,19 @@ unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
     let contents = unsafe { &*place(object) };
     let begun = contents.begin();
     if let Some(stage) = begun {
-        if contents.item.pointer().is_null() {
+        let store = contents.queue.get().store_plainly();
+        let takes = contents.item.pointer().is_null();
+        if takes {
             // SAFETY: as above.
-            unsafe { contents.queue.get().store_plainly().taker.note(object) };
+            unsafe { store.taker.note(object) };
         }
-        if let Some(result) = contents.attempt(py) {
+        if stage == NEW && store.turns.is_due(takes, 1) {
+            contents.stage.store(GAVE_WAY, Ordering::Release);
+            return py.None().into_ptr();
+        }
+        // SAFETY: as above.
+        let is_kept = unsafe { ffi::Py_REFCNT(object) } > 1;
+        if let Some(result) = contents.attempt(py, is_kept) {
             return result;
         }
         if stage == NEW && contents.gives_way(py) {

@@ -1,0 +1,251 @@
+"""Several event loops on one queue: what one of them does, or leaves undone, is nothing to the others."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+from support import PATIENCE, Threads, wait_until
+
+from elasticq import DynamicCircularBuffer, LockFreeMPMCQueue, PriorityCircularBuffer, Queue
+
+
+def moved(maxsize: int = 0) -> Queue[int]:
+    """A queue that has moved to the standard library's locks."""
+    q: Queue[int] = Queue(maxsize)
+    with q.mutex:
+        pass
+    return q
+
+
+def limited(capacity: int) -> dict[str, Any]:
+    """The settings of a buffer for so many items."""
+    return {"initial_capacity": capacity, "min_capacity": capacity, "max_capacity": capacity}
+
+
+EMPTY: list[Callable[[], Any]] = [Queue, moved, PriorityCircularBuffer, LockFreeMPMCQueue]
+OF_ONE: list[Callable[[], Any]] = [
+    lambda: Queue(1),
+    lambda: moved(1),
+    lambda: DynamicCircularBuffer(**limited(1)),
+    lambda: PriorityCircularBuffer(**limited(1)),
+    lambda: PriorityCircularBuffer(**limited(2), level_capacities={1: 1}),
+]
+
+
+class Elsewhere:
+    """An event loop in a thread of its own that can be held in the middle of a callback."""
+
+    def __init__(self, threads: Threads) -> None:
+        self.threads = threads
+        self.loop = asyncio.new_event_loop()
+        self.go_on = threading.Event()
+        self.thread = threads.start(self.loop.run_forever)
+
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Starts a task; returns when it waits."""
+
+        async def create() -> asyncio.Task[Any]:
+            task = self.loop.create_task(coroutine)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return task
+
+        return asyncio.run_coroutine_threadsafe(create(), self.loop).result(PATIENCE)
+
+    def hold(self, and_then: Callable[[], None] = lambda: None) -> None:
+        """Blocks the loop in a callback until it is released; returns when it is there."""
+        held = threading.Event()
+
+        def callback() -> None:
+            held.set()
+            assert self.go_on.wait(PATIENCE)
+            and_then()
+
+        self.loop.call_soon_threadsafe(callback)
+        assert held.wait(PATIENCE)
+
+    def release(self) -> None:
+        """Lets the callback end."""
+        self.go_on.set()
+
+    def stop(self) -> None:
+        """Has the loop stop, and waits until it has."""
+        self.go_on.set()
+        if self.thread.is_alive():
+            self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(PATIENCE)
+
+    def close(self) -> None:
+        """Ends it; what still waits is cancelled."""
+        self.stop()
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.loop.run_until_complete(come_to_wait())
+        self.loop.close()
+
+
+@pytest.fixture
+def elsewhere(threads: Threads) -> Iterator[Elsewhere]:
+    """A loop that is closed at the end."""
+    other = Elsewhere(threads)
+    yield other
+    other.close()
+
+
+async def come_to_wait() -> None:
+    """Lets the tasks of this loop run until they wait."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def offer_from_a_thread(q: Any, item: int, threads: Threads) -> None:
+    """Adds an item in a thread, and waits for that."""
+    thread = threads.start(lambda: q._offer(item))
+    thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize("make", EMPTY)
+@pytest.mark.parametrize("busy_one_came_first", [True, False])
+async def test_a_busy_loop_keeps_no_other_from_an_item(
+    make: Callable[[], Any], busy_one_came_first: bool, elsewhere: Elsewhere, threads: Threads
+) -> None:
+    q = make()
+    if busy_one_came_first:
+        busy = elsewhere.start(q.aget())
+    here = asyncio.ensure_future(q.aget())
+    await come_to_wait()
+    if not busy_one_came_first:
+        busy = elsewhere.start(q.aget())
+    elsewhere.hold()
+    offer_from_a_thread(q, 1, threads)
+    assert await asyncio.wait_for(here, PATIENCE) == 1
+    elsewhere.release()
+    second = elsewhere.start(q.aget())
+    assert not busy.done()
+    for item in (2, 3):
+        q._offer(item)
+    wait_until(second.done, "both have their items")
+    assert (busy.result(), second.result()) == (2, 3)  # it went back to its place
+
+
+@pytest.mark.parametrize("make", EMPTY)
+async def test_a_loop_that_stops_after_it_was_woken_keeps_no_other_from_an_item(
+    make: Callable[[], Any], elsewhere: Elsewhere, threads: Threads
+) -> None:
+    q = make()
+    stopped = elsewhere.start(q.aget())
+    here = asyncio.ensure_future(q.aget())
+    await come_to_wait()
+    elsewhere.hold(and_then=elsewhere.loop.stop)
+    offer_from_a_thread(q, 1, threads)
+    elsewhere.release()
+    elsewhere.thread.join(PATIENCE)
+    assert await asyncio.wait_for(here, PATIENCE) == 1
+    assert not stopped.done()
+
+
+@pytest.mark.parametrize("make", EMPTY)
+async def test_the_loop_that_is_free_gets_an_item_though_this_one_is_busy(
+    make: Callable[[], Any], elsewhere: Elsewhere, threads: Threads
+) -> None:
+    q = make()
+    here = asyncio.ensure_future(q.aget())
+    await come_to_wait()
+    there = elsewhere.start(q.aget())
+    offer_from_a_thread(q, 1, threads)
+    wait_until(there.done, "the other loop has it while this one is blocked")
+    await come_to_wait()
+    assert (there.result(), here.done()) == (1, False)
+    q._offer(2)
+    assert await here == 2
+
+
+@pytest.mark.parametrize("make", OF_ONE)
+async def test_a_busy_loop_keeps_no_other_from_room(make: Callable[[], Any], elsewhere: Elsewhere) -> None:
+    q = make()
+    q._offer(0)
+    busy = elsewhere.start(q.aput(1))
+    here = asyncio.ensure_future(q.aput(2))
+    await come_to_wait()
+    elsewhere.hold()
+    assert q._poll(None) == 0
+    await asyncio.wait_for(here, PATIENCE)
+    elsewhere.release()
+    assert q._poll(None) == 2
+    wait_until(busy.done, "it has room")
+    assert q._poll(None) == 1
+
+
+@pytest.mark.parametrize("make", [Queue, moved])
+async def test_a_busy_loop_keeps_no_other_from_joining(make: Callable[[], Any], elsewhere: Elsewhere) -> None:
+    q = make()
+    q.put(1)
+    busy = elsewhere.start(q.ajoin())
+    here = asyncio.ensure_future(q.ajoin())
+    await come_to_wait()
+    elsewhere.hold()
+    q.get()
+    q.task_done()
+    await asyncio.wait_for(here, PATIENCE)
+    assert not busy.done()
+
+
+async def test_each_of_many_items_wakes_somebody_in_each_loop(elsewhere: Elsewhere, threads: Threads) -> None:
+    q: Queue[int] = Queue()
+    busy = [elsewhere.start(q.aget()) for _ in range(3)]
+    here = [asyncio.ensure_future(q.aget()) for _ in range(3)]
+    await come_to_wait()
+    elsewhere.hold()
+    threads.start(q.put_many, [0, 1, 2]).join(PATIENCE)
+    assert await asyncio.wait_for(asyncio.gather(*here), PATIENCE) == [0, 1, 2]
+    elsewhere.release()
+    assert not any(task.done() for task in busy)
+    q.put_many([3, 4, 5])
+    wait_until(lambda: all(task.done() for task in busy), "they have theirs")
+    assert [task.result() for task in busy] == [3, 4, 5]
+
+
+async def test_one_who_was_woken_and_cancelled_passes_it_on_to_its_own_loop_too(elsewhere: Elsewhere) -> None:
+    q: Queue[int] = Queue()
+    cancelled, next_one = (asyncio.ensure_future(q.aget()) for _ in range(2))
+    await come_to_wait()
+    busy = elsewhere.start(q.aget())
+    elsewhere.hold()
+    q.put(1)
+    cancelled.cancel()
+    assert await asyncio.wait_for(next_one, PATIENCE) == 1
+    assert cancelled.cancelled()
+    assert not busy.done()
+
+
+def test_loops_that_take_turns_at_being_busy_lose_and_double_nothing(threads: Threads) -> None:
+    q: Queue[int] = Queue(3)
+    taken: Queue[int] = Queue()
+    items = 600
+
+    def run_a_loop(me: int) -> None:
+        async def consume() -> None:
+            async for number in q:
+                taken.put(number)
+                if number % 3 == me:
+                    threading.Event().wait(0.0001)
+
+        async def produce() -> None:
+            for number in range(me, items, 3):
+                await q.aput(number)
+
+        async def main() -> None:
+            await asyncio.gather(*(consume() for _ in range(4)), produce())
+
+        asyncio.run(main())
+
+    for me in range(3):
+        threads.start(run_a_loop, me)
+    wait_until(lambda: len(taken) == items, "everything is taken")
+    q.shutdown()
+    threads.join()
+    assert sorted(taken) == list(range(items))
