@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import queue as standard
 import re
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from unittest import mock
 
 import pytest
 from support import Threads
@@ -285,3 +289,161 @@ def test_an_initialiser_may_be_called_while_threads_use_what_is_not_ready(
             queue._offer(1)
         threads.join()
         assert queue.max_capacity == 3
+
+
+# ---- names of their own
+
+REPLACED: dict[Any, Any] = {
+    Queue: standard.Queue,
+    LifoQueue: standard.LifoQueue,
+    PriorityQueue: standard.PriorityQueue,
+    SimpleQueue: standard.SimpleQueue,
+}
+NOT_FREE = {"shutdown", "is_shutdown"}
+"""They came with Python 3.13; here every Python has them."""
+HOOKS = {"_evict", "_peek", "_in_order"}
+"""What a subclass may say of its order."""
+
+
+def free_names(kind: Any) -> list[str]:
+    """The names that we have and the class of the standard library has not."""
+    ours, theirs = set(dir(kind())), set(dir(REPLACED[kind]()))
+    return sorted(
+        name for name in ours - theirs - NOT_FREE - HOOKS if not name.startswith(("__", "_Hooks__"))
+    )
+
+
+FREE = [(kind, name) for kind in REPLACED for name in free_names(kind)]
+
+
+def is_as_ever(queue: Any) -> None:
+    """What others call by name, and what is ours by way of the class, as code that means ours must."""
+    ours: Any = Queue if isinstance(queue, Queue) else SimpleQueue
+    queue.put(1)
+    queue.put_nowait(2)
+    ours.put_many(queue, [3, 4])
+    assert (queue.qsize(), queue.empty(), len(queue), sorted(queue)) == (4, False, 4, [1, 2, 3, 4])
+    ours.peek(queue)
+    assert sorted([queue.get(), queue.get_nowait(), *ours.get_many(queue)]) == [1, 2, 3, 4]
+    with pytest.raises(Empty):
+        queue.get_nowait()
+
+    async def use() -> None:
+        await ours.aput(queue, 5)
+        await ours.aput_many(queue, [6])
+        assert sorted([await ours.aget(queue), *await ours.aget_many(queue)]) == [5, 6]
+        if ours is SimpleQueue:
+            return
+        view = elasticq.AsyncQueue(queue)
+        await view.put(7)
+        view.put_nowait(8)
+        assert sorted([await view.get(), view.get_nowait()]) == [7, 8]
+        for _ in range(8):
+            view.task_done()
+        await view.join()
+        await ours.ajoin(queue)
+        assert (view.maxsize, view.qsize(), view.unfinished_tasks, view.full(), view.closed) == (
+            9,
+            0,
+            0,
+            False,
+            False,
+        )
+        await ours.aclose(queue)
+        await ours.wait_closed(queue)
+        view.close()
+        await view.aclose()
+        assert view.closed
+
+    asyncio.run(use())
+    assert ours.stats(queue).current_size == 0
+    if ours is Queue:
+        assert (queue.unfinished_tasks, queue.maxsize, queue.is_shutdown) == (0, 9, True)
+        queue.join()
+        queue.shutdown(immediate=True)
+        with pytest.raises(elasticq.ShutDown):
+            queue.put(9)
+
+
+@pytest.mark.parametrize(("kind", "name"), FREE)
+def test_a_name_that_the_standard_library_leaves_free_is_free(kind: Any, name: str) -> None:
+    mine = object()
+    arguments = () if kind is SimpleQueue else (9,)
+
+    class Late(kind):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(*arguments)
+            setattr(self, name, mine)
+
+    class Early(kind):  # type: ignore[misc]
+        def __init__(self) -> None:
+            setattr(self, name, mine)
+            super().__init__(*arguments)
+
+    def initialise(self: Any) -> None:
+        kind.__init__(self, *arguments)
+
+    makers: list[Callable[[], Any]] = [
+        Late,
+        Early,
+        type("Attribute", (kind,), {"__init__": initialise, name: mine}),
+        type("Property", (kind,), {"__init__": initialise, name: property(lambda _: mine)}),
+        type("Slot", (Late,), {"__slots__": (name,)}),
+    ]
+    for make in makers:
+        queue = make()
+        assert getattr(queue, name) is mine
+        is_as_ever(queue)
+        assert getattr(queue, name) is mine
+    method = type("Method", (kind,), {"__init__": initialise, name: lambda self: (self, mine)})()
+    assert getattr(method, name)() == (method, mine)
+    is_as_ever(method)
+    for make in (Late, Early):
+        queue = make()
+        setattr(queue, name, 1)
+        delattr(queue, name)
+        ours, usual = getattr(queue, name), getattr(kind(*arguments), name)
+        assert type(ours) is type(usual) or (isinstance(ours, kind) and isinstance(usual, kind))
+        with pytest.raises(AttributeError):
+            delattr(queue, name)
+
+
+def test_the_list_of_free_names_is_not_empty() -> None:
+    assert {"aget", "async_q", "capacity", "closed", "max_weight", "overflow", "weight"} <= set(
+        free_names(Queue)
+    )
+    assert {"aget", "capacity", "close", "put_many"} <= set(free_names(SimpleQueue))
+
+
+@pytest.mark.parametrize("kind", STANDARD)
+def test_an_instance_may_have_a_name_of_its_own(kind: Any) -> None:
+    """As one of the standard library may; a plain SimpleQueue has no attributes in either."""
+    queue = kind(9)
+    for name in free_names(kind):
+        setattr(queue, name, name)
+    assert vars(queue) == {name: name for name in free_names(kind)}
+    is_as_ever(queue)
+    with mock.patch.object(queue, "capacity", "patched"):
+        assert queue.capacity == "patched"
+    assert queue.capacity == "capacity"
+    for name in free_names(kind):
+        delattr(queue, name)
+    assert (queue.closed, queue.capacity) == (True, kind(9).capacity)
+
+
+def test_what_the_standard_library_lets_be_assigned_keeps_its_meaning() -> None:
+    queue: Queue[int] = Queue(1)
+    queue.maxsize = 2
+    queue.unfinished_tasks = 3
+    queue.is_shutdown = True
+    assert (queue.maxsize, queue.unfinished_tasks, queue.closed, vars(queue)) == (2, 3, True, {})
+
+
+def test_attributes_are_documented_where_they_stand() -> None:
+    for kind, name in (
+        (Queue, "capacity"),
+        (Queue, "closed"),
+        (Queue, "async_q"),
+        (DynamicCircularBuffer, "max_capacity"),
+    ):
+        assert "(" in str(inspect.getdoc(getattr(kind, name)))

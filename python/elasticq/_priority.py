@@ -55,12 +55,12 @@ class PriorityCircularBuffer(_core.PriorityCircularBuffer[T]):
 
     __slots__ = ()
 
-    @property
+    @_core._computed
     def sync_q(self) -> PrioritySyncQueue[T]:
         """The buffer with the interface of `queue.Queue` (PrioritySyncQueue)."""
         return PrioritySyncQueue(self)
 
-    @property
+    @_core._computed
     def async_q(self) -> PriorityAsyncQueue[T]:
         """The buffer with the interface of `asyncio.Queue` (PriorityAsyncQueue)."""
         return PriorityAsyncQueue(self)
@@ -258,11 +258,12 @@ class PriorityAsyncQueue(AsyncQueue[T]):
         'first'
     """
 
-    __slots__ = ("_buffer",)
+    __slots__ = ()
+
+    _buffer: PriorityCircularBuffer[T]
 
     def __init__(self, buffer: PriorityCircularBuffer[T]) -> None:
-        super().__init__(buffer.sync_q)
-        self._buffer = buffer
+        super().__init__(PrioritySyncQueue(buffer))
 
     def put(self, item: T, *, priority: int | None = None) -> Coroutine[Any, Any, None]:
         """Add an item, waiting for room if need be.
@@ -273,7 +274,7 @@ class PriorityAsyncQueue(AsyncQueue[T]):
             TypeError: `priority` is no integer.
         """
         if priority is None:
-            return self._buffer._aput(item, as_asyncio)
+            return _core.Elastic._aput(self._buffer, item, as_asyncio)
         return self._buffer._aput_with_priority(item, priority, as_asyncio)
 
     def put_nowait(self, item: T, *, priority: int | None = None) -> None:

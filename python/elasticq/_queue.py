@@ -65,7 +65,7 @@ class Queue(Hooks[T]):
         (400000, 1000000)
     """
 
-    @property
+    @_core._computed
     def async_q(self) -> AsyncQueue[T]:
         """The queue with the interface of `asyncio.Queue` (AsyncQueue).
 
@@ -80,15 +80,10 @@ class Queue(Hooks[T]):
         """
         return AsyncQueue(self)
 
-    @property
+    @_core._computed
     def sync_q(self) -> Self:
         """The queue with the interface of `queue.Queue`: itself."""
         return self
-
-    @property
-    def closed(self) -> bool:
-        """Whether the queue was shut down (bool): the name that janus has for `is_shutdown`."""
-        return self.is_shutdown
 
     async def wait_closed(self) -> None:
         """Wait until whoever was woken by closing has had a turn in this event loop.
@@ -104,7 +99,7 @@ class Queue(Hooks[T]):
         Unlike that of janus, closing keeps what is inside for those who still take;
         `shutdown(immediate=True)` drops it.
         """
-        self.close()
+        self.shutdown()
         await wait_closed(self)
 
 
@@ -138,15 +133,15 @@ class LifoQueue(Queue[T]):
         self.queue = []
 
     def _get(self) -> T:
-        item: T = self._standard.queue.pop()
+        item: T = _core._standard_of(self).queue.pop()
         return item
 
     def _evict(self) -> T:
-        item: T = self._standard.queue.pop(0)
+        item: T = _core._standard_of(self).queue.pop(0)
         return item
 
     def _peek(self) -> T:
-        item: T = self._standard.queue[-1]
+        item: T = _core._standard_of(self).queue[-1]
         return item
 
     def _in_order(self, items: list[T]) -> list[T]:
@@ -185,10 +180,10 @@ class PriorityQueue(Queue[T]):
         self.queue = []
 
     def _put(self, item: T) -> None:
-        _core._heap_push(self._standard.queue, item)
+        _core._heap_push(_core._standard_of(self).queue, item)
 
     def _get(self) -> T:
-        return cast("T", _core._heap_pop(self._standard.queue))
+        return cast("T", _core._heap_pop(_core._standard_of(self).queue))
 
     def _in_order(self, items: list[T]) -> list[T]:
         return [_core._heap_pop(items) for _ in range(len(items))]

@@ -379,10 +379,10 @@ class Attribute(Generic[V]):
     @overload
     def __get__(self, queue: Hooks[Any], _: type | None = None) -> V: ...
     def __get__(self, queue: Hooks[Any] | None, _: type | None = None) -> Any:
-        return self if queue is None else getattr(queue._standard, self._name)
+        return self if queue is None else getattr(_core._standard_of(queue), self._name)
 
     def __set__(self, queue: Hooks[Any], value: V) -> None:
-        setattr(queue._standard, self._name, value)
+        setattr(_core._standard_of(queue), self._name, value)
 
 
 class Hooks(_core.Queue[T]):
@@ -402,26 +402,28 @@ class Hooks(_core.Queue[T]):
     )
     queue = Attribute[Any]("The items in what `_init` made, a deque. Its first use moves the queue for good.")
 
+    __hooked = False  # `_core` asks for it by its mangled name
+
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        cls._hooked = any(getattr(cls, hook) is not getattr(Hooks, hook) for hook in HOOKS)
+        cls.__hooked = any(getattr(cls, hook) is not getattr(Hooks, hook) for hook in HOOKS)
 
     def _init(self, maxsize: int) -> None:
-        self._standard.queue = deque()
+        _core._standard_of(self).queue = deque()
 
     def _qsize(self) -> int:
-        return len(self._standard.queue)
+        return len(_core._standard_of(self).queue)
 
     def _put(self, item: T) -> None:
-        self._standard.queue.append(item)
+        _core._standard_of(self).queue.append(item)
 
     def _get(self) -> T:
-        item: T = self._standard.queue.popleft()
+        item: T = _core._standard_of(self).queue.popleft()
         return item
 
     def _peek(self) -> T:
         """Give the item that is next, of a queue that is not empty."""
-        item: T = next(iter(self._standard.queue))
+        item: T = next(iter(_core._standard_of(self).queue))
         return item
 
     def _evict(self) -> T:

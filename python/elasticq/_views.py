@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from . import _core
 from ._errors import Empty, Full, QueueError, ShutDown
 
 if TYPE_CHECKING:
@@ -44,10 +45,11 @@ class AsyncQueue(Generic[T]):
         'a'
     """
 
-    __slots__ = ("_queue",)
+    __slots__ = ("_buffer", "_queue")
 
     def __init__(self, queue: Queue[T] | PrioritySyncQueue[T]) -> None:
         self._queue = queue
+        self._buffer: _core.Elastic[T] = queue if isinstance(queue, _core.Elastic) else queue._buffer
 
     def put(self, item: T) -> Coroutine[Any, Any, None]:
         """Add an item, waiting for room if need be: `Queue.aput`.
@@ -58,7 +60,7 @@ class AsyncQueue(Generic[T]):
             ValueError: The item is heavier than the queue's `max_weight`, or its weight is negative.
             TypeError: The item's weight is no integer.
         """
-        return self._queue._aput(item, as_asyncio)
+        return _core.Elastic._aput(self._buffer, item, as_asyncio)
 
     def put_nowait(self, item: T) -> None:
         """Add an item if there is room at once: `Queue.put_nowait`. Needs no event loop.
@@ -80,7 +82,7 @@ class AsyncQueue(Generic[T]):
         Raises:
             ShutDown: There is none, and the queue was shut down.
         """
-        return self._queue._aget(as_asyncio)
+        return _core.Elastic._aget(self._buffer, as_asyncio)
 
     def get_nowait(self) -> T:
         """Take the oldest item if there is one. Needs no event loop.
@@ -121,7 +123,7 @@ class AsyncQueue(Generic[T]):
 
     def join(self) -> Coroutine[Any, Any, None]:
         """Wait until every item that was put has been taken and reported with `task_done`: `Queue.ajoin`."""
-        return self._queue.ajoin()
+        return _core.Elastic._ajoin(self._buffer)
 
     @property
     def unfinished_tasks(self) -> int:
@@ -138,7 +140,7 @@ class AsyncQueue(Generic[T]):
 
     def close(self) -> None:
         """Refuse items from now on and wake everybody who waits: `shutdown()`."""
-        self._queue.close()
+        self._queue.shutdown()
 
     @property
     def closed(self) -> bool:

@@ -357,6 +357,11 @@ impl Elastic {
         coroutine::awaitable(py, slf, Some(item), Some(translate), false)
     }
 
+    /// `ajoin`, where it has another name.
+    fn _ajoin(slf: Py<Self>) -> Operation {
+        Operation::new(slf, Aim::Join, None)
+    }
+
     /// What `copy` and `pickle` ask for. A subclass that knows what its copies should be gives its own.
     fn __getstate__(slf: &Bound<'_, Self>) -> PyResult<()> {
         Err(PyTypeError::new_err(format!(

@@ -19,6 +19,7 @@ compile_error!(
 mod asyncio;
 mod awaitable;
 mod buffer;
+mod computed;
 mod config;
 mod done;
 mod elastic;
@@ -61,6 +62,8 @@ mod _core {
     #[pymodule_export]
     use crate::buffer::DynamicCircularBuffer;
     #[pymodule_export]
+    use crate::computed::computed;
+    #[pymodule_export]
     use crate::config::Config;
     #[pymodule_export]
     use crate::elastic::Consumer;
@@ -81,7 +84,7 @@ mod _core {
     #[pymodule_export]
     use crate::priority_config::{PriorityConfig, PriorityStats};
     #[pymodule_export]
-    use crate::queue::Queue;
+    use crate::queue::{Queue, standard_of};
     #[pymodule_export]
     use crate::simple::SimpleQueue;
     #[pymodule_export]
@@ -91,6 +94,7 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::lifecycle::init(module)?;
         module.add("Awaitable", crate::raw::coroutine::class(module.py())?)?;
+        crate::computed::install(module.py())?;
         crate::raw::calls::install(module.py())
     }
 }

@@ -418,10 +418,6 @@ impl PriorityCircularBuffer {
         store(slf).join(slf.py()).map(drop)
     }
 
-    fn _ajoin(slf: &Bound<'_, Self>) -> Operation {
-        Operation::new(slf.as_super().clone().unbind(), Aim::Join, None)
-    }
-
     fn _unfinished_tasks(slf: &Bound<'_, Self>) -> u64 {
         store(slf).unfinished().unwrap_or_default()
     }

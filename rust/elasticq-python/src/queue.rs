@@ -143,10 +143,10 @@ impl Queue {
         moved::standard(slf)?.call_method1(intern!(slf.py(), "resize"), (maxsize,)).map(drop)
     }
 
-    /// What serves the queue instead of its own storage; it is moved there.
+    /// Whether the queue was shut down (bool): the name that janus has for `is_shutdown`.
     #[getter]
-    fn _standard<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        moved::standard(slf).cloned()
+    fn closed(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Elastic::is_shutdown(slf.as_super())
     }
 
     /// Whether the queue was shut down (bool). Setting it moves the queue to the standard locks for good.
@@ -532,9 +532,16 @@ fn store<'a>(slf: &'a Bound<'_, Queue>) -> &'a Store {
     slf.as_super().get().store()
 }
 
+/// What serves a queue instead of its own storage; it is moved there.
+#[pyfunction]
+#[pyo3(name = "_standard_of")]
+pub fn standard_of<'py>(queue: &Bound<'py, Queue>) -> PyResult<Bound<'py, PyAny>> {
+    moved::standard(queue).cloned()
+}
+
 /// Whether a class overrides a method that the plain queue doesn't call.
 fn is_hooked(class: &Bound<'_, PyType>) -> PyResult<bool> {
-    class.getattr_opt(intern!(class.py(), "_hooked"))?.map_or(Ok(false), |hooked| hooked.is_truthy())
+    class.getattr_opt(intern!(class.py(), "_Hooks__hooked"))?.map_or(Ok(false), |hooked| hooked.is_truthy())
 }
 
 /// Counts items that left without being handed out as done.

@@ -1,0 +1,75 @@
+//! `Computed`: attributes that are computed, and give way to whoever assigns to their names.
+//!
+//! `queue.Queue` leaves names such as `closed` and `capacity` free, so its subclasses have attributes of their own under
+//! them. A property would refuse those, as Python asks it before it looks into the instance. This can only be read (a
+//! non-data descriptor), so what was assigned goes before it, and deleting that gives ours back. In return nothing of
+//! ours may read such an attribute where it means the real one.
+
+use crate::buffer::DynamicCircularBuffer;
+use crate::elastic::Elastic;
+use crate::lock_free::LockFree;
+use crate::priority::PriorityCircularBuffer;
+use crate::queue::Queue;
+use pyo3::PyTraverseError;
+use pyo3::gc::PyVisit;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+// No docstring of its own: each has that of what it stands for.
+#[pyclass(frozen, module = "elasticq._core")]
+pub struct Computed {
+    /// Called with the queue, gives the value.
+    get: Py<PyAny>,
+    #[pyo3(get, name = "__doc__")]
+    doc: Py<PyAny>,
+}
+
+#[pymethods]
+impl Computed {
+    fn __get__<'py>(
+        slf: &Bound<'py, Self>,
+        queue: &Bound<'py, PyAny>,
+        _class: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if queue.is_none() { Ok(slf.clone().into_any()) } else { slf.get().get.bind(slf.py()).call1((queue,)) }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.get)
+    }
+}
+
+/// Makes such an attribute of a function, as a decorator.
+#[pyfunction]
+#[pyo3(name = "_computed")]
+pub fn computed(get: &Bound<'_, PyAny>) -> PyResult<Computed> {
+    let doc = get.getattr(intern!(get.py(), "__doc__"))?;
+    Ok(Computed { get: get.clone().unbind(), doc: doc.unbind() })
+}
+
+/// What `queue.Queue` has itself, and lets be assigned.
+const OF_THE_STANDARD_LIBRARY: [&str; 3] = ["maxsize", "unfinished_tasks", "is_shutdown"];
+
+/// Makes the attributes that PyO3 has made ones that give way.
+pub fn install(py: Python<'_>) -> PyResult<()> {
+    give_way(&py.get_type::<Elastic>(), &[])?;
+    give_way(&py.get_type::<Queue>(), &OF_THE_STANDARD_LIBRARY)?;
+    give_way(&py.get_type::<DynamicCircularBuffer>(), &[])?;
+    give_way(&py.get_type::<LockFree>(), &[])?;
+    give_way(&py.get_type::<PriorityCircularBuffer>(), &[])
+}
+
+fn give_way(class: &Bound<'_, PyType>, but: &[&str]) -> PyResult<()> {
+    let py = class.py();
+    let made_by_pyo3 = py.import("types")?.getattr("GetSetDescriptorType")?;
+    for pair in class.getattr("__dict__")?.call_method0("copy")?.call_method0("items")?.try_iter()? {
+        let (name, attribute) = pair?.extract::<(String, Bound<'_, PyAny>)>()?;
+        if attribute.get_type().is(&made_by_pyo3) && !name.starts_with("__") && !but.contains(&&*name) {
+            let doc = attribute.getattr(intern!(py, "__doc__"))?.unbind();
+            let get = attribute.getattr(intern!(py, "__get__"))?.unbind();
+            class.setattr(name, Computed { get, doc })?;
+        }
+    }
+    Ok(())
+}
