@@ -39,8 +39,8 @@ MUTANTS = [
     Mutant(
         "child-wakes-those-of-its-parent",
         "rust/elasticq/src/wait/waking.rs",
-        "self.wake_next(signal, signal.crowd(), |list| list.due(count));",
-        "self.wake_next(signal, signal.oldest_crowd(), |list| list.due(count));",
+        "self.wake_next(signal, signal.crowd(), round, |list| {",
+        "self.wake_next(signal, signal.oldest_crowd(), round, |list| {",
         "forked::a_wake_up_goes_to_who_waits_in_the_child",
         also=(
             (
@@ -53,14 +53,14 @@ MUTANTS = [
     Mutant(
         "inherited-thread-sleeps-on",
         WAITER,
-        ".filter(|_| self.crowd.process == forks())",
+        ".filter(|_| self.process == forks())",
         "",
         "forked::a_wait_that_was_begun_in_the_parent_ends_at_once_in_the_child",
     ),
     Mutant(
         "inherited-task-sleeps-on",
         WAITER,
-        ".filter(|_| self.crowd.process == forks())",
+        ".filter(|_| self.process == forks())",
         "",
         "forked::a_task_that_began_to_wait_in_the_parent_goes_on_at_once_in_the_child",
     ),

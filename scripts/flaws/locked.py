@@ -19,25 +19,23 @@ MUTANTS = [
     Mutant(
         "push-wakes-nobody",
         "rust/elasticq/src/locked/mod.rs",
-        """if self.not_empty.has_sleepers() {
-                self.not_empty.wake(count);""",
-        """if false {
-                self.not_empty.wake(count);""",
+        "self.not_empty.told(|| ring.len())",
+        "self.not_empty.told(|| 0)",
         "loom::a_pushed_item_reaches_a_consumer_who_waits",
     ),
     Mutant(
         "forced-push-wakes-nobody",
         "rust/elasticq/src/locked/evicting.rs",
         """            ring.push(item)?;
-            self.wake_after_adding(ring, 1);""",
+            self.wake_who_can_go_on(ring);""",
         "            ring.push(item)?;",
         "loom::a_forced_item_reaches_a_consumer_who_waits",
     ),
     Mutant(
         "evicting-wakes-nobody",
         "rust/elasticq/src/locked/evicting.rs",
-        "        self.wake_after_adding(ring, count);",
-        "",
+        "        self.wake_who_can_go_on(ring);\n        Ok(evicted)\n",
+        "        Ok(evicted)\n",
         "loom::room_that_evicting_leaves_reaches_a_producer_who_waits",
     ),
     Mutant(
@@ -49,13 +47,6 @@ MUTANTS = [
         let mut ring = self.ring.lock();
         ring.push(item)?;""",
         "loom::what_is_forced_in_is_taken_evicted_or_there",
-    ),
-    Mutant(
-        "taker-does-not-pass-on",
-        "rust/elasticq/src/locked/mod.rs",
-        "if more && self.not_empty.has_sleepers()",
-        "if false && more && self.not_empty.has_sleepers()",
-        "loom::two_items_in_a_row_reach_two_consumers_who_wait",
     ),
     Mutant(
         "watched-only-after-the-look",
@@ -84,10 +75,8 @@ MUTANTS = [
     Mutant(
         "room-wakes-nobody",
         "rust/elasticq/src/locked/mod.rs",
-        """if self.not_full.has_sleepers() {
-                self.not_full.wake(count);""",
-        """if false {
-                self.not_full.wake(count);""",
+        "self.not_full.told(|| ring.room())",
+        "self.not_full.told(|| 0)",
         "loom::room_reaches_a_producer_who_waits",
     ),
     Mutant(
@@ -100,8 +89,8 @@ MUTANTS = [
     Mutant(
         "close-wakes-nobody",
         "rust/elasticq/src/locked/mod.rs",
-        "        self.not_empty.wake(usize::MAX);\n",
-        "",
+        "wake_each([self.not_empty.told_all(), self.not_full.told_all()]);",
+        "wake_each([self.not_full.told_all()]);",
         "loom::closing_wakes_who_waits",
     ),
     Mutant(

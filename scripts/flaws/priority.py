@@ -6,28 +6,20 @@ from . import Mutant
 
 WAKE = "rust/elasticq/src/priority/wake.rs"
 TIMED = "rust/elasticq/src/priority/timed.rs"
+PUT = "        levels.push(item, priority)?;\n        self.wake_who_can_go_on(levels);\n"
+
 MUTANTS = [
     Mutant(
         "levels-push-wakes-nobody",
         WAKE,
-        """            if self.not_empty.has_sleepers() {
-                self.not_empty.wake(count);
-            }
-""",
+        "            waking.wake(&ready.items);\n",
         "",
         "loom_priority::a_pushed_item_reaches_a_consumer_who_waits",
     ),
     Mutant(
-        "levels-taker-does-not-pass-on",
-        WAKE,
-        "if more && self.not_empty.has_sleepers()",
-        "if false && more && self.not_empty.has_sleepers()",
-        "loom_priority::two_items_of_two_levels_reach_two_consumers_who_wait",
-    ),
-    Mutant(
         "levels-room-wakes-nobody",
         WAKE,
-        "            self.wake_producers(ready, count);\n",
+        "        wake_producers(ready, &mut waking);\n",
         "",
         "loom_priority::room_reaches_a_producer_who_waits",
     ),
@@ -69,29 +61,22 @@ MUTANTS = [
     Mutant(
         "a-full-level-is-woken",
         WAKE,
-        "levels.has_room(signal)",
-        "levels.has_room_in_all()",
+        "levels.room(signal)",
+        "levels.room_in_all()",
         "loom_priority::room_at_a_level_reaches_who_waits_for_it_past_one_who_waits_at_another",
     ),
     Mutant(
         "only-the-highest-who-waits-is-woken",
         WAKE,
-        "let ready = bits(waited_at)",
-        "let ready = bits(waited_at & waited_at.wrapping_neg())",
+        "self.not_full.iter().enumerate()",
+        "self.not_full.iter().enumerate().take(1 + waited_at.trailing_zeros() as usize)",
         "loom_priority::room_at_a_level_reaches_who_waits_for_it_past_one_who_waits_at_another",
     ),
     Mutant(
         "who-is-let-in-does-not-look-for-the-next",
-        WAKE,
-        """            self.wake_producers(ready, 1);
-        }
-    }
-
-    /// `count` items were taken.""",
-        """        }
-    }
-
-    /// `count` items were taken.""",
+        "rust/elasticq/src/priority/mod.rs",
+        PUT,
+        PUT.replace("self.wake_who_can_go_on(levels);", "drop(levels); self.not_empty.wake(1);"),
         "loom_priority::who_takes_the_place_of_one_who_was_woken_looks_for_those_of_another_level",
     ),
     Mutant(
@@ -103,23 +88,23 @@ MUTANTS = [
     ),
     Mutant(
         "a-place-too-few-for-a-batch-is-offered-to-nobody-else",
-        WAKE,
-        "if !signal.has_bulk_waiters() {",
-        "{",
+        "rust/elasticq/src/wait/waking.rs",
+        "promised = if list.has_bulk() { 0 } else {",
+        "promised = if false { 0 } else {",
         "loom_priority::one_free_place_is_not_lost_on_a_batch_of_another_level_that_needs_two",
     ),
     Mutant(
         "levels-close-wakes-no-consumer",
         "rust/elasticq/src/priority/mod.rs",
-        "        self.not_empty.wake(usize::MAX);\n",
-        "",
+        "wake_each(std::iter::once(&self.not_empty).chain(&self.not_full).map(",
+        "wake_each(self.not_full.iter().map(",
         "loom_priority::closing_wakes_who_waits_for_an_item",
     ),
     Mutant(
         "levels-close-wakes-one-level",
         "rust/elasticq/src/priority/mod.rs",
-        "self.not_full.iter().for_each(",
-        "self.not_full.iter().take(1).for_each(",
+        ".chain(&self.not_full)",
+        ".chain(self.not_full.iter().take(1))",
         "loom_priority::closing_wakes_who_waits_for_room_at_any_level",
     ),
     Mutant(

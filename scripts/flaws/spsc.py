@@ -88,7 +88,7 @@ MUTANTS = [
     Mutant(
         "spsc-publish-wakes-nobody",
         "rust/elasticq/src/lock_free/spsc/producer.rs",
-        "            self.items.wake(1);\n",
+        "            self.tell_who_waits(CONSUMER_SLEEPS); // last, since it may panic\n",
         "",
         "loom_spsc::an_item_reaches_a_consumer_who_waits",
     ),
@@ -120,7 +120,7 @@ MUTANTS = [
     Mutant(
         "spsc-release-wakes-nobody",
         "rust/elasticq/src/lock_free/spsc/consumer.rs",
-        "        self.room.wake(1);\n",
+        "            self.tell_who_waits(PRODUCER_SLEEPS);\n",
         "",
         "loom_spsc::freed_room_reaches_the_producer_who_waits",
     ),
@@ -145,15 +145,15 @@ MUTANTS = [
     Mutant(
         "spsc-closing-wakes-no-consumer",
         "rust/elasticq/src/lock_free/spsc/core.rs",
-        "        self.items.wake(usize::MAX);\n",
-        "",
+        "wake_each([self.items.told_all(), self.room.told_all()]);",
+        "wake_each([self.room.told_all()]);",
         "loom_spsc::closing_wakes_a_consumer_and_a_producer_who_wait",
     ),
     Mutant(
         "spsc-closing-wakes-no-producer",
         "rust/elasticq/src/lock_free/spsc/core.rs",
-        "        self.room.wake(usize::MAX);\n",
-        "",
+        "wake_each([self.items.told_all(), self.room.told_all()]);",
+        "wake_each([self.items.told_all()]);",
         "loom_spsc::closing_wakes_a_consumer_and_a_producer_who_wait",
     ),
     Mutant(

@@ -93,13 +93,6 @@ MUTANTS = [
         "loom_tasks::a_consumer_who_is_overtaken_leaves_no_producer_asleep",
     ),
     Mutant(
-        "sender-keeps-the-rest-of-the-room",
-        CHAIN,
-        "                if waited {\n",
-        "                if false {\n",
-        "loom_tasks::two_places_freed_at_once_reach_two_tasks_that_wait",
-    ),
-    Mutant(
         "task-waits-without-the-turn",
         "rust/elasticq/src/lock_free/mpsc.rs",
         "        let _turn = self.core.turn()?;\n",

@@ -83,35 +83,22 @@ pub fn settle() {
     }
 }
 
-/// After `count` items were added. A thread that was woken for several places passes it on.
-macro_rules! added {
-    ($queue:expr, $count:expr) => {{
+/// After items were added or taken: tells the threads that wait how many items and places there are now.
+macro_rules! changed {
+    ($queue:expr) => {{
         settle();
         if $queue.waiting_consumers() != 0 {
-            $queue.wake_consumers($count);
+            $queue.wake_consumers(items_for_others($queue));
         }
         if $queue.waiting_producers() != 0 {
-            $queue.wake_producers(usize::from($queue.len() < $queue.max_capacity()));
+            $queue.wake_producers($queue.max_capacity() - $queue.len());
         }
     }};
 }
 
-/// After `count` items were taken. A thread that was woken for several items, or for the end, passes it on.
-macro_rules! taken {
-    ($queue:expr, $count:expr) => {{
-        settle();
-        if $queue.waiting_producers() != 0 {
-            $queue.wake_producers($count);
-        }
-        if $queue.waiting_consumers() != 0 {
-            $queue.wake_consumers(left_for_others($queue));
-        }
-    }};
-}
-
-/// How many consumers should look again after an item was taken: one if there are more items, all if there will be none.
-fn left_for_others(queue: &impl Buffer<Item>) -> usize {
-    if queue.is_closed() { usize::MAX } else { usize::from(!queue.is_empty()) }
+/// How many consumers should look: one for each item, all if there will be no more.
+fn items_for_others(queue: &impl Buffer<Item>) -> usize {
+    if queue.is_closed() { usize::MAX } else { queue.len() }
 }
 
 impl From<DynamicCircularBuffer<Item, RingLock>> for Items {
@@ -156,16 +143,15 @@ impl Items {
     pub fn offer_again(&self, item: Item) -> Result<(), Rejected<Item>> {
         either!(self, buffer => buffer.offer_again(item), queue => {
             queue.offer_again(item)?;
-            added!(queue, 1);
+            changed!(queue);
             Ok(())
         })
     }
 
     pub fn offer_batch_again(&self, items: Vec<Item>) -> Result<(), Rejected<Vec<Item>>> {
-        let count = items.len();
         either!(self, buffer => buffer.offer_batch_again(items), queue => {
             queue.offer_batch_again(items)?;
-            added!(queue, count);
+            changed!(queue);
             Ok(())
         })
     }
@@ -214,7 +200,7 @@ impl Items {
         }
         either!(self, buffer => buffer.try_pop(), queue => match queue.try_dequeue() {
             Ok(Some(item)) => {
-                taken!(queue, 1);
+                changed!(queue);
                 Ok(item)
             }
             Ok(None) => Err(BufferError::Empty),
@@ -233,7 +219,7 @@ impl Items {
                 place.write(item);
             }
             if count > 0 {
-                taken!(queue, count);
+                changed!(queue);
             }
             Ok(count)
         })
@@ -247,7 +233,7 @@ impl Items {
         either!(self, buffer => Ok(buffer.drain()), queue => match queue.dequeue_batch(queue.len()) {
             Ok(items) => {
                 if !items.is_empty() {
-                    taken!(queue, items.len());
+                    changed!(queue);
                 }
                 Ok(items)
             }
@@ -299,12 +285,9 @@ impl Items {
         each!(self, queue => queue.wait_for_bulk_room())
     }
 
-    /// Wakes one of each kind of threads: somebody who might have been woken in its place had to give up.
+    /// Wakes others in the place of somebody who was perhaps woken and had to give up.
     pub fn wake_others(&self) {
-        either!(self, _buffer => {}, queue => {
-            queue.wake_consumers(1);
-            queue.wake_producers(1);
-        });
+        either!(self, _buffer => {}, queue => changed!(queue));
     }
 
     pub fn len(&self) -> usize {

@@ -60,4 +60,4 @@ pub use lock_free::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
 pub use locked::{DynamicCircularBuffer, ThreadSafeDynamicCircularBuffer};
 pub use ring::PatientLock;
 pub use stats::QueueStats;
-pub use wait::{Signal, Waiter, after_fork_in_child, forks};
+pub use wait::{Signal, Waiter, Waiting, after_fork_in_child, forks};

@@ -87,11 +87,11 @@ impl<T, C: Takers<T>> Chain<T, C> {
     /// To be called by a producer who has published and found somebody who sleeps, or seems to.
     #[cold]
     pub(super) fn wake_or_drop(&self) {
-        self.items.wake(1);
         if self.consumed.load(Ordering::SeqCst) != NOT_YET {
             fence(Ordering::SeqCst); // between publishing and looking for what others have published
             drop_all(|| C::take_left(self));
         }
+        self.tell_who_waits(); // last, since it may panic; who waited when the queue was closed was told then
     }
 }
 

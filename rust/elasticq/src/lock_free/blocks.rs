@@ -4,8 +4,9 @@
 use super::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::sync::{Ordering, fence};
-use crate::wait::Waiter;
+use crate::wait::{Waiter, Waiting};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 macro_rules! blocks {
     ($queue:ident) => {
@@ -103,7 +104,7 @@ macro_rules! blocks {
             ///         queue.try_enqueue(1).unwrap();
             ///         fence(Ordering::SeqCst);
             ///         if queue.waiting_consumers() != 0 {
-            ///             queue.wake_consumers(1);
+            ///             queue.wake_consumers(queue.len());
             ///         }
             ///     });
             ///     loop {
@@ -131,26 +132,55 @@ macro_rules! blocks {
                 registered(self.core.room.bulk_waiter())
             }
 
-            /// Sees to it that `count` of those who wait for an item are on their way.
+            /// [`wait_for_item`](Self::wait_for_item) with a waiter that holds the queue, for a stream or a task that is spawned.
+            pub fn owned_wait_for_item(self: &Arc<Self>) -> Waiter<'static>
+            where
+                T: Send + 'static,
+            {
+                registered(Waiter::owned(Arc::clone(self), |queue| &queue.core.items))
+            }
+
+            /// [`wait_for_room`](Self::wait_for_room) with a waiter that holds the queue.
+            pub fn owned_wait_for_room(self: &Arc<Self>) -> Waiter<'static>
+            where
+                T: Send + 'static,
+            {
+                registered(Waiter::owned(Arc::clone(self), |queue| &queue.core.room))
+            }
+
+            /// Who sleeps until there is an item. Linear in their number.
+            #[must_use]
+            pub fn waiting_for_item(&self) -> Waiting {
+                self.core.items.waiting()
+            }
+
+            /// Who sleeps until there is room. Linear in their number.
+            #[must_use]
+            pub fn waiting_for_room(&self) -> Waiting {
+                self.core.room.waiting()
+            }
+
+            /// Tells those who wait for an item that there are `count` now: so many of them, or all, are on their way then. Not
+            /// how many were added, but all that are there: see [`Signal::wake`](crate::Signal::wake).
             #[cold]
             pub fn wake_consumers(&self, count: usize) {
                 self.core.items.wake(count);
             }
 
-            /// Sees to it that `count` of those who wait for room are on their way.
+            /// Tells those who wait for room that there are `count` places now; the same rule.
             #[cold]
             pub fn wake_producers(&self, count: usize) {
                 self.core.room.wake(count);
             }
 
-            /// How many wait for an item now.
+            /// How many wait for an item now and have not been woken.
             #[inline(always)]
             #[must_use]
             pub fn waiting_consumers(&self) -> usize {
                 self.core.items.sleepers()
             }
 
-            /// How many wait for room now.
+            /// How many wait for room now and have not been woken.
             #[inline(always)]
             #[must_use]
             pub fn waiting_producers(&self) -> usize {

@@ -46,7 +46,7 @@ use crate::positions::end_of_batch;
 use crate::stats::QueueStats;
 use crate::sync::barrier::{often, rarely};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, stay_away};
-use crate::wait::{Signal, Waiter};
+use crate::wait::{Signal, Waiter, wake_each};
 use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
 use std::ptr;
@@ -257,6 +257,21 @@ impl<T, C: Takers<T>> Chain<T, C> {
         }
     }
 
+    /// Tells those who wait how many items and places there are now. No fewer than the caller's own change has made; slots that
+    /// are still being read count as room, which may be too much.
+    #[cold]
+    pub(super) fn tell_who_waits(&self) {
+        let items = || {
+            let (pushed, popped, _) = self.counts();
+            usize::try_from(pushed - popped).unwrap_or(usize::MAX)
+        };
+        let told = [
+            self.items.has_sleepers().then(|| self.items.told(items)),
+            self.room.has_sleepers().then(|| self.room.told(|| self.elasticity.max() - items())),
+        ];
+        wake_each(told.into_iter().flatten());
+    }
+
     #[cold]
     fn push_with_care(&self, item: T) -> Result<(), Rejected<T>> {
         let pin = self.pin();
@@ -293,53 +308,32 @@ impl<T, C: Takers<T>> Chain<T, C> {
         put: impl Fn(I) -> Result<(), Rejected<I>>,
     ) -> Result<(), Rejected<I>> {
         let deadline = Instant::now().checked_add(timeout);
-        match block((items, false), deadline, |state| self.attempt_to_put(state, &register, &put)) {
-            Ok(settled) => settled,
-            Err((items, _)) => Err(Rejected::new(BufferError::Timeout(timeout), items)),
-        }
+        block(items, deadline, |items| self.attempt_to_put(items, &register, &put))
+            .unwrap_or_else(|items| Err(Rejected::new(BufferError::Timeout(timeout), items)))
     }
 
     /// Adds an item, waiting for room as a task.
     pub(super) async fn send(&self, item: T) -> Result<(), Rejected<T>> {
-        complete((item, false), |state| self.attempt_to_put(state, Signal::waiter, |item| self.push(None, item))).await
+        complete(item, |item| self.attempt_to_put(item, Signal::waiter, |item| self.push(None, item))).await
     }
 
-    /// Puts `items` in or, where there is no room for them, gives them back with a waiter, of the kind that `register` makes;
-    /// `waited`: not for the first time.
+    /// Puts `items` in or, where there is no room for them, gives them back with a waiter, of the kind that `register` makes.
     fn attempt_to_put<'a, I>(
         &'a self,
-        (items, waited): (I, bool),
+        items: I,
         register: impl Fn(&'a Signal) -> Waiter<'a>,
         put: impl Fn(I) -> Result<(), Rejected<I>>,
-    ) -> Attempt<'a, (I, bool), Result<(), Rejected<I>>> {
+    ) -> Attempt<'a, I, Result<(), Rejected<I>>> {
         let items = match put(items) {
             Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
-            settled => {
-                if waited {
-                    self.pass_room_on();
-                }
-                return Attempt::Settled(settled);
-            }
+            settled => return Attempt::Settled(settled),
         };
         let waiter = register(&self.room);
         // Between registering and looking again. The other half: `often`, where the consumers say what they have taken.
         rarely();
         match put(items) {
-            Err(rejected) if rejected.reason().is_capacity_error() => {
-                Attempt::Sleep((rejected.into_inner(), true), waiter)
-            }
-            settled => {
-                drop(waiter);
-                self.pass_room_on();
-                Attempt::Settled(settled)
-            }
-        }
-    }
-
-    /// Several places that come free at once wake one producer; who was woken for one and may have left more wakes the next.
-    fn pass_room_on(&self) {
-        if self.room.has_sleepers() {
-            self.room.wake(1);
+            Err(rejected) if rejected.reason().is_capacity_error() => Attempt::Sleep(rejected.into_inner(), waiter),
+            settled => Attempt::Settled(settled),
         }
     }
 
@@ -461,8 +455,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
     pub(super) fn close(&self) {
         self.tail.fetch_or(CLOSED, Ordering::SeqCst);
         self.closed.store(true, Ordering::SeqCst);
-        self.items.wake(usize::MAX);
-        self.room.wake(usize::MAX);
+        wake_each([self.items.told_all(), self.room.told_all()]);
     }
 
     pub(super) fn is_closed(&self) -> bool {

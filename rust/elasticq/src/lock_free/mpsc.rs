@@ -206,14 +206,14 @@ impl<T> Core<T> {
             segment.limit.store(limit, Ordering::Release);
         }
         taker.renew_at = taker.popped + renewal_interval(capacity);
-        if self.room.has_sleepers() {
-            self.room.wake(1);
-        }
         self.recycle(taker);
         if taker.popped >= taker.shrink_at && capacity > self.elasticity.min() && taker.retired.len() < MAX_RETIRED {
             self.shrink(taker.popped);
             let capacity = self.current().capacity.load(Ordering::Relaxed);
             taker.shrink_at = taker.popped + shrink_interval(capacity);
+        }
+        if self.room.has_sleepers() {
+            self.tell_who_waits(); // last, since it may panic
         }
     }
 

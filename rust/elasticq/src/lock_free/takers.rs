@@ -181,17 +181,6 @@ impl<T> Core<T> {
         if due || self.room.has_sleepers() {
             self.renew(false);
         }
-        if self.items.has_sleepers() {
-            self.pass_on();
-        }
-    }
-
-    /// A burst wakes one consumer; who takes something and sees more wakes the next.
-    #[cold]
-    fn pass_on(&self) {
-        if position(self.tail.load(Ordering::SeqCst)) > self.takers.head.load(Ordering::SeqCst) {
-            self.items.wake(1);
-        }
     }
 
     #[cold]
@@ -300,9 +289,6 @@ impl<T> Core<T> {
         let popped = self.takers.popped();
         let limit = self.limit(popped, segment);
         segment.raise_limit(limit);
-        if self.room.has_sleepers() {
-            self.room.wake(1);
-        }
         if segment.capacity.load(Ordering::SeqCst) > self.elasticity.min()
             && (found_nothing || self.begins_an_interval(segment))
         {
@@ -310,6 +296,9 @@ impl<T> Core<T> {
         }
         drop(pin);
         self.reclaim();
+        if self.room.has_sleepers() {
+            self.tell_who_waits(); // last, since it may panic
+        }
     }
 
     /// Whether this renewal, while items are taken, is the first since the last look for a size below that of `segment` was due.

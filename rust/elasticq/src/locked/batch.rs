@@ -97,7 +97,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
             BufferError::ResizeError(format!("no memory for a batch of {count} items of {} bytes each", size_of::<T>()))
         })?;
         ring.pop_into_vec(&mut items, count);
-        self.wake_after_taking(ring, count);
+        self.wake_who_can_go_on(ring);
         Ok(items)
     }
 
@@ -175,19 +175,18 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
 
     /// One attempt to add a batch.
     pub(super) fn put_all(&self, mut items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
-        let count = items.len();
         let mut ring = self.ring.lock();
         if let Err(reason) = ring.push_all(&mut items) {
             return Err(Rejected::new(reason, items));
         }
-        self.wake_after_adding(ring, count);
+        self.wake_who_can_go_on(ring);
         Ok(())
     }
 
     fn take_all(&self) -> crate::ring::Taken<T> {
         let mut ring = self.ring.lock();
         let taken = ring.take_all();
-        self.wake_after_taking(ring, taken.len());
+        self.wake_who_can_go_on(ring);
         taken
     }
 }

@@ -9,10 +9,11 @@ use crate::config::Config;
 use crate::error::{BufferError, BufferResult, Rejected};
 use crate::ring::Ring;
 use crate::sync::Ordering;
-use crate::wait::Waiter;
+use crate::wait::{Waiter, Waiting};
 use parking_lot::lock_api::RawMutex;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::vec;
 
 impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
@@ -112,7 +113,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         let count = items.len().min(ring.max_capacity() - ring.len());
         ring.push_from(count, items)?;
         if count > 0 {
-            self.wake_after_adding(ring, count);
+            self.wake_who_can_go_on(ring);
         }
         Ok(count)
     }
@@ -139,7 +140,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         let mut items = (0..count).map(make);
         let mut ring = self.ring.lock();
         ring.push_from(count, &mut items)?;
-        self.wake_after_adding(ring, count);
+        self.wake_who_can_go_on(ring);
         Ok(())
     }
 
@@ -172,7 +173,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         let mut ring = self.ring.lock();
         let count = ring.pop_into(target);
         if count > 0 {
-            self.wake_after_taking(ring, count);
+            self.wake_who_can_go_on(ring);
         } else if ring.is_sealed() && !target.is_empty() {
             return Err(BufferError::Closed);
         }
@@ -301,26 +302,70 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         self.watched(self.not_full.bulk_waiter())
     }
 
+    /// [`wait_for_item`](Self::wait_for_item) with a waiter that holds the buffer, for a stream or a task that is spawned.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::sync::Arc;
+    ///
+    /// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
+    /// let waiter = buffer.owned_wait_for_item();
+    /// let task = std::thread::spawn(|| pollster::block_on(waiter));
+    /// buffer.push(1)?;
+    /// task.join().unwrap();
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn owned_wait_for_item(self: &Arc<Self>) -> Waiter<'static>
+    where
+        T: Send + 'static,
+        L: Send + Sync + 'static,
+    {
+        self.watched(Waiter::owned(Arc::clone(self), |buffer| &buffer.not_empty))
+    }
+
+    /// [`wait_for_room`](Self::wait_for_room) with a waiter that holds the buffer.
+    pub fn owned_wait_for_room(self: &Arc<Self>) -> Waiter<'static>
+    where
+        T: Send + 'static,
+        L: Send + Sync + 'static,
+    {
+        self.watched(Waiter::owned(Arc::clone(self), |buffer| &buffer.not_full))
+    }
+
+    /// Who sleeps until there is an item. Linear in their number.
+    #[must_use]
+    pub fn waiting_for_item(&self) -> Waiting {
+        self.not_empty.waiting()
+    }
+
+    /// Who sleeps until there is room. Linear in their number.
+    #[must_use]
+    pub fn waiting_for_room(&self) -> Waiting {
+        self.not_full.waiting()
+    }
+
     /// Has the ring watched for a waiter that is registered.
-    fn watched<'a>(&'a self, waiter: Waiter<'a>) -> Waiter<'a> {
+    fn watched<'a>(&self, waiter: Waiter<'a>) -> Waiter<'a> {
         self.ring.lock().watch();
         waiter
     }
 
-    /// Wakes up to `count` of those who wait for room, for a layer above that has made room in a way of its own.
+    /// Tells those who wait for room that there are `count` places now, for a layer above that has made room in a way of its own:
+    /// so many of them, or all, are on their way then.
     pub fn wake_producers(&self, count: usize) {
         if self.not_full.has_sleepers() {
             self.not_full.wake(count);
         }
     }
 
-    /// How many threads and tasks wait for an item now.
+    /// How many threads and tasks wait for an item now and have not been woken.
     #[must_use]
     pub fn waiting_consumers(&self) -> usize {
         self.not_empty.sleepers()
     }
 
-    /// How many threads and tasks wait for room now.
+    /// How many threads and tasks wait for room now and have not been woken.
     #[must_use]
     pub fn waiting_producers(&self) -> usize {
         self.not_full.sleepers()

@@ -30,12 +30,12 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         let mut ring = self.ring.lock();
         if ring.has_room() {
             ring.push(item)?;
-            self.wake_after_adding(ring, 1);
+            self.wake_who_can_go_on(ring);
             return Ok(None);
         }
         let evicted = ring.replace_oldest(item)?;
         self.note_refused(1);
-        self.wake_after_adding(ring, 1);
+        self.wake_who_can_go_on(ring);
         Ok(Some(evicted))
     }
 
@@ -93,7 +93,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
             return Err(Rejected::new(reason, items));
         }
         self.note_refused(evict);
-        self.wake_after_adding(ring, count);
+        self.wake_who_can_go_on(ring);
         Ok(evicted)
     }
 }

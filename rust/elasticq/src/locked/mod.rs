@@ -21,7 +21,7 @@ use crate::error::{BufferError, BufferResult, Rejected};
 use crate::ring::{DefaultLock, Ring};
 use crate::stats::QueueStats;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
-use crate::wait::Signal;
+use crate::wait::{Signal, wake_each};
 use crossbeam_utils::CachePadded;
 use parking_lot::lock_api::RawMutex;
 use std::fmt;
@@ -296,8 +296,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
 
     /// Wakes everybody who waits, after a change that concerns all of them.
     fn wake_all(&self) {
-        self.not_empty.wake(usize::MAX);
-        self.not_full.wake(usize::MAX);
+        wake_each([self.not_empty.told_all(), self.not_full.told_all()]);
     }
 
     /// One attempt to add one item.
@@ -337,14 +336,14 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     #[cold]
     fn put_with_care(&self, mut ring: MutexGuard<'_, L, Ring<T>>, item: T) -> Result<(), Rejected<T>> {
         ring.push(item)?;
-        self.wake_after_adding(ring, 1);
+        self.wake_who_can_go_on(ring);
         Ok(())
     }
 
     #[cold]
     fn take_with_care(&self, mut ring: MutexGuard<'_, L, Ring<T>>) -> BufferResult<T> {
         let Some(item) = ring.pop() else { return Err(nothing_in(&ring)) };
-        self.wake_after_taking(ring, 1);
+        self.wake_who_can_go_on(ring);
         Ok(item)
     }
 
@@ -358,31 +357,12 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         ring.is_watched()
     }
 
-    /// `count` items were added. With room left, a producer who was woken for more room than he used passes it on.
-    fn wake_after_adding(&self, mut ring: MutexGuard<'_, L, Ring<T>>, count: usize) {
+    /// The ring was changed: tells those who wait how many items and places there are now.
+    fn wake_who_can_go_on(&self, mut ring: MutexGuard<'_, L, Ring<T>>) {
         if self.is_watched(&mut ring) {
-            let room = ring.has_room();
+            let told = [self.not_empty.told(|| ring.len()), self.not_full.told(|| ring.room())];
             drop(ring);
-            if self.not_empty.has_sleepers() {
-                self.not_empty.wake(count);
-            }
-            if room && self.not_full.has_sleepers() {
-                self.not_full.wake(1);
-            }
-        }
-    }
-
-    /// `count` items were taken. With more left, a consumer who was woken for several of them passes it on.
-    fn wake_after_taking(&self, mut ring: MutexGuard<'_, L, Ring<T>>, count: usize) {
-        if self.is_watched(&mut ring) {
-            let more = ring.len() != 0;
-            drop(ring);
-            if self.not_full.has_sleepers() {
-                self.not_full.wake(count);
-            }
-            if more && self.not_empty.has_sleepers() {
-                self.not_empty.wake(1);
-            }
+            wake_each(told);
         }
     }
 }

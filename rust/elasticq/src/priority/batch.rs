@@ -108,7 +108,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
             BufferError::ResizeError(format!("no memory for a batch of {count} items of {} bytes each", size_of::<T>()))
         })?;
         levels.pop_into_vec(&mut items, count);
-        self.wake_after_taking(levels, count);
+        self.wake_who_can_go_on(levels);
         Ok(items)
     }
 
@@ -190,19 +190,18 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
 
     /// One attempt to add a batch.
     pub(super) fn put_all(&self, mut items: Vec<T>, priority: usize) -> Result<(), Rejected<Vec<T>>> {
-        let count = items.len();
         let mut levels = self.levels.lock();
         if let Err(reason) = levels.push_all(&mut items, priority) {
             return Err(Rejected::new(reason, items));
         }
-        self.wake_after_adding(levels, count);
+        self.wake_who_can_go_on(levels);
         Ok(())
     }
 
     fn take_all(&self) -> super::levels::TakenLevels<T> {
         let mut levels = self.levels.lock();
         let taken = levels.take_all();
-        self.wake_after_taking(levels, taken.len());
+        self.wake_who_can_go_on(levels);
         taken
     }
 }

@@ -112,7 +112,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         let count = items.len().min(at_level).min(levels.max_capacity() - levels.len());
         levels.push_from(count, items, priority)?;
         if count > 0 {
-            self.wake_after_adding(levels, count);
+            self.wake_who_can_go_on(levels);
         }
         Ok(count)
     }
@@ -139,7 +139,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         let mut items = (0..count).map(make);
         let mut levels = self.levels.lock();
         levels.push_from(count, &mut items, priority)?;
-        self.wake_after_adding(levels, count);
+        self.wake_who_can_go_on(levels);
         Ok(())
     }
 
@@ -174,7 +174,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         let mut levels = self.levels.lock();
         let count = levels.pop_into(target);
         if count > 0 {
-            self.wake_after_taking(levels, count);
+            self.wake_who_can_go_on(levels);
         } else if levels.is_sealed() && !target.is_empty() {
             return Err(BufferError::Closed);
         }

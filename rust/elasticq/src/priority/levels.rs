@@ -144,13 +144,13 @@ impl<T, C: Clock> Levels<T, C> {
         self.sealed
     }
 
-    /// Whether an item of this rank would be let in, as far as room goes.
-    pub(super) fn has_room(&self, rank: usize) -> bool {
-        self.has_room_in_all() && self.lanes[rank].len() < self.lanes[rank].most()
+    /// How many items more of this rank would be let in.
+    pub(super) fn room(&self, rank: usize) -> usize {
+        self.room_in_all().min(self.lanes[rank].most().saturating_sub(self.lanes[rank].len()))
     }
 
-    pub(super) const fn has_room_in_all(&self) -> bool {
-        self.len < self.elasticity.max() && !self.sealed
+    pub(super) const fn room_in_all(&self) -> usize {
+        if self.sealed { 0 } else { self.elasticity.max() - self.len }
     }
 
     /// Says that every push and pop is to be looked at more closely, for somebody waits for an item.

@@ -40,7 +40,7 @@ use crate::error::{BufferError, BufferResult, Rejected};
 use crate::ring::DefaultLock;
 use crate::stats::QueueStats;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
-use crate::wait::Signal;
+use crate::wait::{Signal, wake_each};
 use ages::Monotonic;
 pub use config::PriorityConfig;
 use crossbeam_utils::CachePadded;
@@ -334,7 +334,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     pub fn pop_from_priority(&self, priority: usize) -> BufferResult<T> {
         let mut levels = self.levels.lock();
         let Some(item) = levels.pop_from(priority)? else { return Err(nothing_in(&levels)) };
-        self.wake_after_taking(levels, 1);
+        self.wake_who_can_go_on(levels);
         Ok(item)
     }
 
@@ -430,8 +430,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// ```
     pub fn close(&self) {
         self.levels.lock().seal();
-        self.not_empty.wake(usize::MAX);
-        self.not_full.iter().for_each(|signal| signal.wake(usize::MAX));
+        wake_each(std::iter::once(&self.not_empty).chain(&self.not_full).map(Signal::told_all));
     }
 
     /// Whether the buffer was closed. Takes the lock.
@@ -477,14 +476,14 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     #[cold]
     fn put_with_care(&self, mut levels: Guard<'_, T, L>, item: T, priority: usize) -> Result<(), Rejected<T>> {
         levels.push(item, priority)?;
-        self.wake_after_adding(levels, 1);
+        self.wake_who_can_go_on(levels);
         Ok(())
     }
 
     #[cold]
     fn take_with_care(&self, mut levels: Guard<'_, T, L>) -> BufferResult<T> {
         let Some(item) = levels.pop() else { return Err(nothing_in(&levels)) };
-        self.wake_after_taking(levels, 1);
+        self.wake_who_can_go_on(levels);
         Ok(item)
     }
 }

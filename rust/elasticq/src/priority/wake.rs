@@ -2,72 +2,55 @@
 
 use super::order::bits;
 use super::{Guard, PriorityCircularBuffer};
-use crate::wait::Waiter;
+use crate::wait::{Signal, Told, Waiter, Waiting, Waking};
 use parking_lot::lock_api::RawMutex;
+use std::sync::Arc;
 
-/// The signals of `not_full` that those who can go on wait at, as bits. To be found out under the lock, and woken after it.
-#[derive(Clone, Copy)]
-struct Ready(u64);
+/// What those who wait can have. To be found out under the lock, and told after it.
+struct Ready<'a> {
+    items: Told<'a>,
+    /// Places in all, or 0 where nobody waits who could have one.
+    places: usize,
+    /// Those of them that one who waits at each signal of `not_full` could have.
+    at: [Option<Told<'a>>; 64],
+}
 
 impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
-    /// Whether there is anybody to wake, and which producers. To be asked under the lock, after something was changed.
+    /// Something was changed: tells those who wait how many items and places there are now.
     #[inline]
-    fn watched(&self, levels: &mut Guard<'_, T, L>) -> Option<Ready> {
-        levels.is_watched().then(|| self.find_ready(levels)).flatten()
+    pub(super) fn wake_who_can_go_on(&self, levels: Guard<'_, T, L>) {
+        if levels.is_watched() {
+            self.wake(levels);
+        }
     }
 
     #[cold]
-    fn find_ready(&self, levels: &mut Guard<'_, T, L>) -> Option<Ready> {
+    fn wake(&self, mut levels: Guard<'_, T, L>) {
+        let ready = self.find_ready(&mut levels);
+        drop(levels);
+        let mut waking = Waking::new();
+        if self.not_empty.has_sleepers() {
+            waking.wake(&ready.items);
+        }
+        wake_producers(ready, &mut waking);
+        waking.finish();
+    }
+
+    fn find_ready(&self, levels: &mut Guard<'_, T, L>) -> Ready<'_> {
         // Who registers from now on has the levels watched again before he looks.
         let waited_at = bits(levels.watched_for_producers())
             .filter(|&signal| self.not_full[signal].has_sleepers())
             .fold(0, |bits, signal| bits | 1_u64 << signal);
         levels.unwatch(self.not_empty.has_sleepers(), waited_at);
-        let ready = bits(waited_at)
-            .filter(|&signal| if self.not_full.len() == 1 { levels.has_room_in_all() } else { levels.has_room(signal) })
-            .fold(0, |bits, signal| bits | 1_u64 << signal);
-        levels.is_watched().then_some(Ready(ready))
-    }
-
-    /// `count` items were added. With room left, a producer who was woken for more room than he used passes it on.
-    pub(super) fn wake_after_adding(&self, mut levels: Guard<'_, T, L>, count: usize) {
-        if let Some(ready) = self.watched(&mut levels) {
-            drop(levels);
-            if self.not_empty.has_sleepers() {
-                self.not_empty.wake(count);
-            }
-            self.wake_producers(ready, 1);
-        }
-    }
-
-    /// `count` items were taken. With more left, a consumer who was woken for several of them passes it on.
-    pub(super) fn wake_after_taking(&self, mut levels: Guard<'_, T, L>, count: usize) {
-        if let Some(ready) = self.watched(&mut levels) {
-            let more = levels.len() != 0;
-            drop(levels);
-            self.wake_producers(ready, count);
-            if more && self.not_empty.has_sleepers() {
-                self.not_empty.wake(1);
+        let room = |signal| if self.not_full.len() == 1 { levels.room_in_all() } else { levels.room(signal) };
+        let mut ready = Ready { items: self.not_empty.told(|| levels.len()), places: 0, at: [const { None }; 64] };
+        if bits(waited_at).any(|signal| room(signal) > 0) {
+            ready.places = levels.room_in_all();
+            for (number, signal) in self.not_full.iter().enumerate() {
+                ready.at[number] = Some(signal.told(|| room(number)));
             }
         }
-    }
-
-    /// Wakes `count` of the producers who can go on, those of the highest level first.
-    fn wake_producers(&self, ready: Ready, mut count: usize) {
-        for signal in bits(ready.0) {
-            if count == 0 {
-                return;
-            }
-            let signal = &self.not_full[signal];
-            let woken = signal.sleepers().min(count);
-            if woken > 0 {
-                signal.wake(woken);
-            }
-            // What he is woken for may be too little for one who waits for several places. It is offered to others as well.
-            if !signal.has_bulk_waiters() {
-                count -= woken;
-            }
-        }
+        ready
     }
 
     /// Wakes a producer who can go on, in place of one who was perhaps woken and needs it no more.
@@ -76,11 +59,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// on or gave up: while he was registered, a wake-up that one of another level could use may have gone to him. Takes the lock; costs
     /// little where nobody waits.
     pub fn pass_on_room(&self) {
-        let mut levels = self.levels.lock();
-        if let Some(ready) = self.watched(&mut levels) {
-            drop(levels);
-            self.wake_producers(ready, 1);
-        }
+        self.wake_who_can_go_on(self.levels.lock());
     }
 
     /// Which signal those wait at who want room at a level; those of a level that does not exist, at any.
@@ -91,9 +70,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
 
     /// A place in the queue of those who wait for an item; see [`Waiter`] for the order in which to use it.
     pub fn wait_for_item(&self) -> Waiter<'_> {
-        let waiter = self.not_empty.waiter();
-        self.levels.lock().watch_for_consumers();
-        waiter
+        self.watched(self.not_empty.waiter())
     }
 
     /// A place in the queue of those who wait for room at the level of `priority`; see [`Waiter`] for the order in which to use it.
@@ -107,22 +84,70 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.watched_for(priority, self.not_full[self.signal_for(priority)].bulk_waiter())
     }
 
+    /// [`wait_for_item`](Self::wait_for_item) with a waiter that holds the buffer, for a stream or a task that is spawned.
+    pub fn owned_wait_for_item(self: &Arc<Self>) -> Waiter<'static>
+    where
+        T: Send + 'static,
+        L: Send + Sync + 'static,
+    {
+        self.watched(Waiter::owned(Arc::clone(self), |buffer| &buffer.not_empty))
+    }
+
+    /// [`wait_for_room`](Self::wait_for_room) with a waiter that holds the buffer.
+    pub fn owned_wait_for_room(self: &Arc<Self>, priority: usize) -> Waiter<'static>
+    where
+        T: Send + 'static,
+        L: Send + Sync + 'static,
+    {
+        let signal = self.signal_for(priority);
+        self.watched_for(priority, Waiter::owned(Arc::clone(self), move |buffer| &buffer.not_full[signal]))
+    }
+
+    /// Who sleeps until there is an item. Linear in their number.
+    #[must_use]
+    pub fn waiting_for_item(&self) -> Waiting {
+        self.not_empty.waiting()
+    }
+
+    /// Who sleeps until there is room, at whatever level. Linear in their number and in that of the levels.
+    #[must_use]
+    pub fn waiting_for_room(&self) -> Waiting {
+        self.not_full.iter().map(Signal::waiting).fold(Waiting::default(), Waiting::and)
+    }
+
+    /// Has the levels watched for a consumer that is registered.
+    fn watched<'a>(&self, waiter: Waiter<'a>) -> Waiter<'a> {
+        self.levels.lock().watch_for_consumers();
+        waiter
+    }
+
     /// Has the levels watched for a producer that is registered.
-    fn watched_for<'a>(&'a self, priority: usize, waiter: Waiter<'a>) -> Waiter<'a> {
+    fn watched_for<'a>(&self, priority: usize, waiter: Waiter<'a>) -> Waiter<'a> {
         self.levels.lock().watch_for_producers(self.signal_for(priority));
         waiter
     }
 
-    /// How many threads and tasks wait for an item now.
+    /// How many threads and tasks wait for an item now and have not been woken.
     #[must_use]
     pub fn waiting_consumers(&self) -> usize {
         self.not_empty.sleepers()
     }
 
-    /// How many threads and tasks wait for room now, at whatever level.
+    /// How many threads and tasks wait for room now, at whatever level, and have not been woken.
     #[must_use]
     pub fn waiting_producers(&self) -> usize {
         self.not_full.iter().map(|signal| signal.sleepers()).sum()
+    }
+}
+
+/// Sees to it that as many producers are coming as there are places, those of the highest level first.
+fn wake_producers(ready: Ready<'_>, waking: &mut Waking) {
+    let mut places = ready.places;
+    for told in ready.at.into_iter().flatten() {
+        let told = told.at_most(places);
+        if told.count() > 0 {
+            places -= waking.wake(&told);
+        }
     }
 }
 

@@ -41,7 +41,8 @@ impl PatientLock {
     #[cfg(loom)]
     #[must_use]
     pub fn new() -> Self {
-        Self { state: AtomicU8::new(FREE), sleepers: OnceLock::new() }
+        // The list is there from the beginning: loom does not see that who makes it later is seen by the others.
+        Self { state: AtomicU8::new(FREE), sleepers: OnceLock::from(Box::default()) }
     }
 
     /// Takes it, blocking until it is free.

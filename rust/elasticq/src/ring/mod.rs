@@ -120,7 +120,12 @@ impl<T> Ring<T> {
     }
 
     pub(crate) const fn has_room(&self) -> bool {
-        self.len() < self.elasticity.max() && !self.sealed
+        self.room() != 0
+    }
+
+    /// How many items more there is room for, if it grows.
+    pub(crate) const fn room(&self) -> usize {
+        if self.sealed { 0 } else { self.elasticity.max() - self.len() }
     }
 
     /// Says that every push and pop is to be looked at more closely, until `unwatch`.

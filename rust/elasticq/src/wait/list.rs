@@ -8,9 +8,9 @@
 //! The slots stand in a slab, and those that wait are linked by their indices. Nothing foreign runs in here: a waker that
 //! is no longer wanted is handed out, for the caller to wake or drop it without the lock.
 //!
-//! **Coming** are those who were woken and are not gone, unless somebody went to sleep since. Who goes to sleep has looked and
-//! found nothing, so what the others were woken for is gone, and they are not counted on for what comes later. One who
-//! arrives between such a look and the sleep is forgotten as well: then one more than needed is woken, never one less.
+//! **Coming** are those who were woken and are not gone, unless somebody has registered since there was what they were woken for
+//! (a new *round*). Who registers has looked and found nothing, so that is gone, and they are not counted on for what comes later. To
+//! forget one who does come costs a wake-up more than needed; to count for ever on one who never comes would leave others asleep.
 
 use crate::sync::thread::Thread;
 use std::task::Waker;
@@ -36,7 +36,7 @@ enum State {
     Waiting,
     Woken {
         /// It counts among those coming as long as the list's round is this one.
-        round: u64,
+        round: usize,
         /// Not if all were woken: whoever could be woken in its place is woken anyway.
         passes_on: bool,
     },
@@ -65,8 +65,8 @@ pub(super) struct List {
     /// Whether one who is nobody counts with those that wait, for ever.
     awaited: bool,
     coming: usize,
-    /// Changes when somebody goes to sleep.
-    round: u64,
+    /// Changes when somebody registers.
+    round: usize,
     /// How many with `bulk` there are, the woken ones included.
     bulk: usize,
     /// How many are passing a wake-up on at this moment.
@@ -114,8 +114,11 @@ impl List {
         self.awaited = true;
     }
 
+    pub(super) const fn round(&self) -> usize {
+        self.round
+    }
+
     /// How many were woken and will look.
-    #[allow(dead_code)]
     pub(super) const fn coming(&self) -> usize {
         self.coming
     }
@@ -124,7 +127,24 @@ impl List {
         self.bulk != 0
     }
 
-    /// A place at the end.
+    /// Who sleeps, and since when the first of them does. Linear in their number.
+    pub(super) fn asleep(&self) -> (usize, usize, Option<Instant>) {
+        let (mut threads, mut tasks, mut since) = (0, 0, None);
+        let mut key = self.first;
+        while key != NOBODY {
+            let slot = &self.slots[key];
+            match slot.sleeper {
+                Some(Sleeper::Thread(_)) => threads += 1,
+                Some(Sleeper::Task(_)) => tasks += 1,
+                None => {}
+            }
+            since = since.into_iter().chain(slot.since).min();
+            key = slot.after;
+        }
+        (threads, tasks, since)
+    }
+
+    /// A place at the end, for one that has looked and found nothing.
     pub(super) fn enter(&mut self, bulk: bool) -> usize {
         let slot = Slot { state: State::Waiting, before: self.last, after: NOBODY, bulk, sleeper: None, since: None };
         let key = if self.free == NOBODY {
@@ -143,6 +163,8 @@ impl List {
         self.last = key;
         self.here += 1;
         self.waiting += 1;
+        self.round = self.round.wrapping_add(1);
+        self.coming = 0;
         self.bulk += usize::from(bulk);
         key
     }
@@ -162,8 +184,6 @@ impl List {
         }
         if slot.sleeper.is_none() {
             slot.since = now();
-            self.round += 1;
-            self.coming = 0;
         }
         std::mem::swap(&mut slot.sleeper, sleeper);
         Look::Asleep
@@ -198,18 +218,17 @@ impl List {
         if self.has_bulk() { self.waiting } else { self.waiting.min(count.saturating_sub(self.coming)) }
     }
 
-    /// Makes the first that waits a woken one. Gives what wakes it, if it sleeps.
-    pub(super) fn wake_next(&mut self, passes_on: bool) -> Option<Option<Sleeper>> {
+    /// Makes the first that waits a woken one, for something that was there in this round. Gives what wakes it, if it sleeps.
+    pub(super) fn wake_next(&mut self, round: usize, passes_on: bool) -> Option<Option<Sleeper>> {
         let key = self.first;
         if key == NOBODY {
             return None;
         }
         self.unlink(key);
-        let round = self.round;
+        self.coming += usize::from(round == self.round);
         let slot = &mut self.slots[key];
         slot.state = State::Woken { round, passes_on };
         slot.since = None;
-        self.coming += 1;
         Some(slot.sleeper.take())
     }
 

@@ -18,11 +18,11 @@
 //! is taken, and woken and dropped after it was released (`waking`).
 //!
 //! **How many are woken.** `wake(n)` is told how many items (or places) there are *now*, and sees to it that at least `n` of
-//! those who wait are coming, or all. Coming are those that were woken and are not gone, as long as nobody has gone to sleep
-//! since: who goes to sleep has found nothing, so what the others were woken for is gone. So beside `n` items min(n, waiting) are
-//! on their way, and one that is woken and never looks costs the wake-up of one item, once. A burst for one consumer still pays for
-//! one wake-up. In return **whoever takes something and sees more of it tells so** (the buffer does that), and a waiter that
-//! was woken and is dropped without having waited it out passes the wake-up on.
+//! those who wait are coming, or all. Coming are those that were woken and are not gone, as long as nobody registers: who does has
+//! found nothing, so what they were woken for is gone. So beside `n` items min(n, waiting) are on their way, and one that is woken
+//! and never looks costs the wake-up of one item. A burst for one consumer still pays for one wake-up, and so does a stretch of
+//! items that those who do not sleep take faster than one who was woken comes. A waiter that was woken and is dropped without
+//! having waited it out passes the wake-up on.
 //!
 //! In a forked child those who waited in the parent do not exist, but their entries do: a wake-up spent on one of them
 //! would be lost, and the list's own lock may have been held by one. So each process has a [`Crowd`] of its own, looked
@@ -43,7 +43,12 @@ use std::fmt;
 use std::mem;
 use std::sync::atomic::AtomicUsize as Counter; // the machine's in models, too: nothing forks there
 use std::sync::{OnceLock, PoisonError};
+use std::time::Duration;
 pub use waiter::Waiter;
+#[cfg(feature = "priority")]
+pub(crate) use waking::Told;
+#[cfg(any(feature = "priority", feature = "lock_free"))]
+pub(crate) use waking::Waking;
 pub(crate) use waking::wake_each;
 
 /// A condition that threads can sleep on until somebody wakes them: what the buffers wait with, for building more of it.
@@ -78,6 +83,8 @@ pub(crate) use waking::wake_each;
 pub struct Signal {
     /// Read at every push and pop, written only by those who wait: a cache line of its own keeps it shared.
     sleepers: CachePadded<AtomicUsize>,
+    /// The list's, for who counts things before he takes the list's lock.
+    round: AtomicUsize,
     /// Of the process that made it. It leads to those of later ones.
     first: Crowd,
 }
@@ -146,7 +153,7 @@ impl Signal {
     /// A signal that nobody waits for.
     #[must_use]
     pub fn new() -> Self {
-        Self { sleepers: CachePadded::new(AtomicUsize::new(0)), first: Crowd::new(forks()) }
+        Self { sleepers: CachePadded::new(AtomicUsize::new(0)), round: AtomicUsize::new(0), first: Crowd::new(forks()) }
     }
 
     /// Registers a waiter. What it waits for must be looked at *after* this call and before the wait.
@@ -183,6 +190,9 @@ impl Signal {
         if self.sleepers.load(Ordering::Relaxed) != list.shown() {
             self.sleepers.store(list.shown(), Ordering::SeqCst);
         }
+        if self.round.load(Ordering::Relaxed) != list.round() {
+            self.round.store(list.round(), Ordering::SeqCst);
+        }
         result
     }
 
@@ -206,17 +216,68 @@ impl Signal {
         self.sleepers.load(Ordering::SeqCst)
     }
 
-    /// Whether one of those who wait may need more than what it is woken for.
-    #[cfg(feature = "priority")]
-    pub(crate) fn has_bulk_waiters(&self) -> bool {
-        self.change(self.crowd(), |list| list.has_bulk())
+    /// How many threads and tasks sleep here, and for how long. Linear in their number; takes the list's lock.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::Signal;
+    ///
+    /// let signal = Signal::new();
+    /// assert_eq!(signal.waiting().longest, None);
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| signal.waiter().wait_until(None));
+    ///     while signal.waiting().threads == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     assert!(signal.waiting().longest.is_some());
+    ///     signal.wake(1);
+    /// });
+    /// ```
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        let (threads, tasks, since) = self.change(self.crowd(), |list| list.asleep());
+        Waiting { threads, tasks, longest: since.map(|since| since.elapsed()) }
     }
 
-    /// Sees to it that at least `count` sleepers are awake or on their way, those already woken included. `usize::MAX`
-    /// wakes all. Costs little when nobody sleeps.
+    /// Tells those who wait that there are `count` things to be had *now*: sees to it that so many of them, or all, are on
+    /// their way, first come first served. `usize::MAX` wakes all. Costs little when nobody sleeps.
+    ///
+    /// Those who were woken before and have not looked yet count, so a burst of calls wakes a single consumer once. They
+    /// count until somebody else registers, who has looked in vain: one that is woken and never looks (a future that is kept and
+    /// not polled) costs the wake-up of one thing. Say how many there are in all, not how many were added: then nobody sleeps
+    /// beside something that nobody is on his way to.
+    ///
+    /// # Panics
+    /// Where a waker panics, or what it drops: all the others are woken first, and then the first panic goes on; in a thread
+    /// that unwinds already it ends here. This holds for every call of a queue that wakes somebody. The queue is then as if the
+    /// call had returned: what was put in is in, the queue is closed; what was taken is lost with the caller's stack.
     #[cold]
     pub fn wake(&self, count: usize) {
-        wake_each([(self, count)]);
+        wake_each([self.told(|| count)]);
+    }
+}
+
+/// Who sleeps at a [`Signal`], without those who were woken and those who are registered and do not sleep yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Waiting {
+    /// Threads that are blocked.
+    pub threads: usize,
+    /// Tasks that were polled and are to be woken.
+    pub tasks: usize,
+    /// How long the one among them has slept that has slept longest. `None` where nobody sleeps, or there is no clock.
+    pub longest: Option<Duration>,
+}
+
+impl Waiting {
+    /// Of two signals.
+    #[cfg(feature = "priority")]
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            threads: self.threads + other.threads,
+            tasks: self.tasks + other.tasks,
+            longest: self.longest.max(other.longest),
+        }
     }
 }
 

@@ -22,14 +22,55 @@ pub(crate) struct Waking {
     panic: Option<Box<dyn Any + Send>>,
 }
 
+/// What those who wait at a signal are to be told.
+pub(crate) struct Told<'a> {
+    signal: &'a Signal,
+    /// How many things there are.
+    count: usize,
+    /// The list's round before they were counted. Who has registered since may have found them gone.
+    round: usize,
+}
+
+impl Signal {
+    /// That there are so many things.
+    pub(crate) fn told(&self, count: impl FnOnce() -> usize) -> Told<'_> {
+        // Between the change, however it was made, and the look for who waits.
+        fence(Ordering::SeqCst);
+        let round = self.round.load(Ordering::SeqCst);
+        Told { signal: self, count: count(), round }
+    }
+
+    /// That all are to look.
+    pub(crate) fn told_all(&self) -> Told<'_> {
+        self.told(|| usize::MAX)
+    }
+}
+
+#[cfg(any(feature = "priority", feature = "lock_free"))]
+impl Told<'_> {
+    #[cfg(feature = "lock_free")]
+    pub(crate) const fn signal(&self) -> &Signal {
+        self.signal
+    }
+
+    #[cfg(feature = "priority")]
+    pub(crate) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// That there are no more than so many.
+    #[cfg(feature = "priority")]
+    pub(crate) fn at_most(self, count: usize) -> Self {
+        Self { count: self.count.min(count), ..self }
+    }
+}
+
 /// Wakes at each of these signals as [`Signal::wake`] does. None of them is left out because a waker panics.
-pub(crate) fn wake_each<'a>(signals: impl IntoIterator<Item = (&'a Signal, usize)>) {
-    // Between the change, however it was made, and the look for who waits.
-    fence(Ordering::SeqCst);
+pub(crate) fn wake_each<'a>(told: impl IntoIterator<Item = Told<'a>>) {
     let mut waking = Waking::new();
-    for (signal, count) in signals {
-        if signal.has_sleepers() {
-            waking.wake(signal, count);
+    for told in told {
+        if told.signal.has_sleepers() {
+            waking.wake(&told);
         }
     }
     waking.finish();
@@ -40,13 +81,26 @@ impl Waking {
         Self { panic: None }
     }
 
-    /// Sees to it that `count` of those at `signal` are coming.
-    pub(crate) fn wake(&mut self, signal: &Signal, count: usize) {
-        self.wake_next(signal, signal.crowd(), |list| list.due(count));
+    /// Sees to it that as many are coming as there are things, or all who wait. Gives how many things that leaves to nobody
+    /// else: none where it may be too few for one of them.
+    pub(crate) fn wake(&mut self, &Told { signal, count, round }: &Told<'_>) -> usize {
+        let mut promised = 0;
+        self.wake_next(signal, signal.crowd(), round, |list| {
+            let due = list.due(count);
+            promised = if list.has_bulk() { 0 } else { count.min(list.coming() + due) };
+            due
+        });
+        promised
     }
 
     /// Wakes as many of those that wait, from the first, as `how_many` says once.
-    pub(super) fn wake_next(&mut self, signal: &Signal, crowd: &Crowd, how_many: impl Fn(&List) -> usize) {
+    pub(super) fn wake_next(
+        &mut self,
+        signal: &Signal,
+        crowd: &Crowd,
+        round: usize,
+        mut how_many: impl FnMut(&List) -> usize,
+    ) {
         // Those who come while others are being woken are not meant.
         let mut left = None;
         while left != Some(0) {
@@ -55,7 +109,7 @@ impl Waking {
                 let left = left.get_or_insert_with(|| how_many(list));
                 let passes_on = *left < list.waiting();
                 for place in batch.iter_mut().take(*left) {
-                    let Some(sleeper) = list.wake_next(passes_on) else {
+                    let Some(sleeper) = list.wake_next(round, passes_on) else {
                         *left = 0; // some have gone meanwhile
                         break;
                     };

@@ -107,14 +107,8 @@ impl<T> Core<T> {
         // Between making room and looking at the notes. The other half: `rarely` in `register`.
         often();
         if self.notes.load(Ordering::Relaxed) & PRODUCER_SLEEPS != 0 {
-            self.wake_producer();
+            self.tell_who_waits(PRODUCER_SLEEPS);
         }
-    }
-
-    #[cold]
-    fn wake_producer(&self) {
-        self.notes.fetch_and(!PRODUCER_SLEEPS, Ordering::SeqCst);
-        self.room.wake(1);
     }
 
     /// How far the producer is, as far as that is the consumer's business.

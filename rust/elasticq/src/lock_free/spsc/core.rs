@@ -10,7 +10,7 @@ use crate::lock_free::turns::Turns;
 use crate::stats::QueueStats;
 use crate::sync::barrier::rarely;
 use crate::sync::{AtomicU64, AtomicUsize, Backoff, Cell, Ordering};
-use crate::wait::{Signal, Waiter};
+use crate::wait::{Signal, Waiter, Waking, wake_each};
 use crossbeam_utils::CachePadded;
 use std::mem::replace;
 use std::ptr;
@@ -162,6 +162,23 @@ impl<T> Core<T> {
         waiter
     }
 
+    /// Tells those who wait how many items and places there are now; `note` is the one that was found.
+    #[cold]
+    pub(super) fn tell_who_waits(&self, note: usize) {
+        self.notes.fetch_and(!note, Ordering::SeqCst);
+        let items = || self.stats().current_size;
+        let told = [self.items.told(items), self.room.told(|| self.elasticity.max() - items())];
+        let mut waking = Waking::new();
+        for (told, note) in told.iter().zip([CONSUMER_SLEEPS, PRODUCER_SLEEPS]) {
+            waking.wake(told);
+            // One that was forgotten may have been woken in place of another.
+            if told.signal().has_sleepers() {
+                self.notes.fetch_or(note, Ordering::SeqCst);
+            }
+        }
+        waking.finish();
+    }
+
     // ---- closing and looking
 
     /// Where the closed queue ends: at `at`, unless the other side has said otherwise before.
@@ -174,8 +191,7 @@ impl<T> Core<T> {
 
     pub(super) fn close(&self) {
         self.notes.fetch_or(CLOSED, Ordering::SeqCst);
-        self.items.wake(usize::MAX);
-        self.room.wake(usize::MAX);
+        wake_each([self.items.told_all(), self.room.told_all()]);
     }
 
     /// Drops what is left, for the consumer that goes.

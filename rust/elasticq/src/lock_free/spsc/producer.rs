@@ -86,12 +86,12 @@ impl<T> Core<T> {
     #[cold]
     fn published_with_notes(&self, tail: u64) -> bool {
         let notes = self.notes.load(Ordering::SeqCst);
-        if notes & CONSUMER_SLEEPS != 0 {
-            self.notes.fetch_and(!CONSUMER_SLEEPS, Ordering::SeqCst);
-            self.items.wake(1);
-        }
         // Closed meanwhile: the consumer may have found the end already. If not, it is here.
-        notes & CLOSED == 0 || self.settle(tail) >= tail
+        let in_time = notes & CLOSED == 0 || self.settle(tail) >= tail;
+        if in_time && notes & CONSUMER_SLEEPS != 0 {
+            self.tell_who_waits(CONSUMER_SLEEPS); // last, since it may panic
+        }
+        in_time
     }
 
     /// Sees to it that `count` more items fit: looks where the consumer is, shrinks or grows.

@@ -1,0 +1,271 @@
+//! Wakers are foreign code: whatever one does when it is woken, replaced or dropped, nothing hangs, and nobody else's wake-up is lost.
+#![cfg(all(feature = "lock_free", feature = "priority", not(loom)))]
+
+#[path = "support/queues.rs"]
+mod queues;
+
+use queues::{Queue, of_all_five};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+
+of_all_five! {
+    a_task_that_goes_with_its_waker_passes_the_wake_up_on
+    thousands_of_tasks_that_go_with_their_wakers
+    closing_when_tasks_go_with_their_wakers
+    a_waker_that_puts_into_the_same_queue
+    a_replaced_waker_that_puts_when_it_is_dropped
+    the_waker_of_a_waiter_that_leaves_may_put_when_it_is_dropped
+    a_waker_that_panics_stops_none_of_the_others
+    a_panic_while_closing_leaves_the_queue_closed_and_all_awake
+    a_panic_in_the_drop_of_a_waker_leaves_the_waiter_in_line
+    a_waker_that_panics_while_the_thread_unwinds_aborts_nothing
+    two_queues_whose_wakers_put_into_each_other
+}
+
+/// A waker that does something.
+struct Doing<W: Fn() + Send + Sync, D: Fn() + Send + Sync>(W, D);
+
+impl<W: Fn() + Send + Sync, D: Fn() + Send + Sync> Wake for Doing<W, D> {
+    fn wake(self: Arc<Self>) {
+        self.0();
+    }
+}
+
+impl<W: Fn() + Send + Sync, D: Fn() + Send + Sync> Drop for Doing<W, D> {
+    fn drop(&mut self) {
+        self.1();
+    }
+}
+
+/// Does this when it is woken.
+fn when_woken(act: impl Fn() + Send + Sync + 'static) -> Waker {
+    Waker::from(Arc::new(Doing(act, || ())))
+}
+
+/// Does this when the last of it is dropped.
+fn when_dropped(act: impl Fn() + Send + Sync + 'static) -> Waker {
+    Waker::from(Arc::new(Doing(|| (), act)))
+}
+
+fn counting() -> (Waker, Arc<AtomicUsize>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let waker = when_woken(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+    });
+    (waker, count)
+}
+
+fn count(calls: &AtomicUsize) -> usize {
+    calls.load(Ordering::SeqCst)
+}
+
+fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+fn text(panic: Box<dyn std::any::Any + Send>) -> &'static str {
+    panic.downcast_ref::<&str>().unwrap()
+}
+
+/// A task of an executor that is gone: its waker is all that keeps it.
+struct Orphan(#[allow(dead_code)] Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>);
+
+impl Wake for Orphan {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// A task that waits for an item, or for room, and is held by its waker only.
+fn orphan<Q: Queue>(queue: &Arc<Q>, for_item: bool) {
+    let queue = Arc::clone(queue);
+    let task = Arc::new(Orphan(Mutex::new(None)));
+    let waker = Waker::from(Arc::clone(&task));
+    let mut future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+        let waiter = if for_item { queue.wait_for_item() } else { queue.wait_for_room() };
+        waiter.await;
+    });
+    assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    *task.0.lock().unwrap() = Some(future);
+}
+
+fn a_task_that_goes_with_its_waker_passes_the_wake_up_on<Q: Queue>() {
+    let queue = Q::of(1);
+    let (waker, calls) = counting();
+    orphan(&queue, true);
+    let mut next = queue.wait_for_item();
+    assert!(poll(&mut next, &waker).is_pending());
+    queue.put(&[1]);
+    assert_eq!((count(&calls), poll(&mut next, &waker)), (1, Poll::Ready(())));
+
+    orphan(&queue, false);
+    let mut next = queue.wait_for_room();
+    assert!(poll(&mut next, &waker).is_pending());
+    assert_eq!(queue.take(1), [1]);
+    assert_eq!((count(&calls), poll(&mut next, &waker)), (2, Poll::Ready(())));
+    assert_eq!(queue.asleep(), (0, 0));
+}
+
+/// Each is dropped while the one before it passes its wake-up on: the stack must not grow with their number.
+fn thousands_of_tasks_that_go_with_their_wakers<Q: Queue>() {
+    let queue = Q::of(1);
+    (0..20_000).for_each(|_| orphan(&queue, true));
+    let (waker, calls) = counting();
+    let mut last = queue.wait_for_item();
+    assert!(poll(&mut last, &waker).is_pending());
+    queue.put(&[1]);
+    assert_eq!((count(&calls), queue.asleep()), (1, (0, 0)));
+    assert_eq!(Arc::strong_count(&queue), 1);
+}
+
+fn closing_when_tasks_go_with_their_wakers<Q: Queue>() {
+    let queue = Q::of(1);
+    (0..100).for_each(|_| orphan(&queue, true));
+    queue.put(&[1]);
+    (0..100).for_each(|_| orphan(&queue, false));
+    queue.close();
+    assert!(queue.is_closed());
+    assert_eq!((Arc::strong_count(&queue), queue.asleep()), (1, (0, 0)));
+}
+
+fn a_waker_that_puts_into_the_same_queue<Q: Queue>() {
+    let queue = Q::of(4);
+    let (first, second) = (Arc::clone(&queue), Arc::clone(&queue));
+    let mut waiters = [queue.wait_for_item(), queue.wait_for_item()];
+    assert!(poll(&mut waiters[0], &when_woken(move || first.put(&[2]))).is_pending());
+    assert!(poll(&mut waiters[1], &when_woken(move || second.put(&[3]))).is_pending());
+    queue.put(&[1]);
+    assert!(waiters.iter_mut().all(|waiter| poll(waiter, Waker::noop()).is_ready()));
+    assert_eq!(queue.take(4), [1, 2, 3]);
+}
+
+fn a_replaced_waker_that_puts_when_it_is_dropped<Q: Queue>() {
+    let queue = Q::of(4);
+    let other = Arc::clone(&queue);
+    let mut waiter = queue.wait_for_item();
+    assert!(poll(&mut waiter, &when_dropped(move || other.put(&[1]))).is_pending());
+    let (waker, calls) = counting();
+    assert!(poll(&mut waiter, &waker).is_pending());
+    assert_eq!((count(&calls), poll(&mut waiter, &waker)), (1, Poll::Ready(())));
+    assert_eq!(queue.take(4), [1]);
+}
+
+fn the_waker_of_a_waiter_that_leaves_may_put_when_it_is_dropped<Q: Queue>() {
+    let queue = Q::of(4);
+    let other = Arc::clone(&queue);
+    let mut waiter = queue.wait_for_item();
+    let mut next = queue.wait_for_item();
+    assert!(poll(&mut waiter, &when_dropped(move || other.put(&[1]))).is_pending());
+    let (waker, calls) = counting();
+    assert!(poll(&mut next, &waker).is_pending());
+    drop(waiter);
+    assert_eq!((count(&calls), poll(&mut next, &waker)), (1, Poll::Ready(())));
+    assert_eq!(queue.take(4), [1]);
+}
+
+fn a_waker_that_panics_stops_none_of_the_others<Q: Queue>() {
+    let queue = Q::of(4);
+    let (waker, calls) = counting();
+    let mut waiters: Vec<_> = (0..5).map(|_| queue.wait_for_item()).collect();
+    assert!(poll(&mut waiters[0], &when_woken(|| panic!("first"))).is_pending());
+    assert!(poll(&mut waiters[1], &waker).is_pending());
+    assert!(poll(&mut waiters[2], &when_woken(|| panic!("second"))).is_pending());
+    assert!(poll(&mut waiters[3], &waker).is_pending());
+    assert!(poll(&mut waiters[4], &waker).is_pending());
+    let panic = catch_unwind(AssertUnwindSafe(|| queue.put(&[1, 2, 3, 4]))).unwrap_err();
+    assert_eq!(text(panic), "first");
+    assert_eq!((count(&calls), queue.asleep()), (2, (1, 0)));
+    waiters.truncate(4);
+    drop(waiters); // they pass on what they were woken for, and the items are there
+    let mut later = queue.wait_for_item();
+    assert!(poll(&mut later, &waker).is_pending());
+    assert_eq!(queue.take(4), [1, 2, 3, 4]);
+    queue.put(&[5]);
+    assert!(poll(&mut later, &waker).is_ready());
+    drop(later);
+    assert_eq!(queue.asleep(), (0, 0));
+}
+
+fn a_panic_while_closing_leaves_the_queue_closed_and_all_awake<Q: Queue>() {
+    let queue = Q::of(1);
+    let (waker, calls) = counting();
+    let mut takers: Vec<_> = (0..100).map(|_| queue.wait_for_item()).collect();
+    for (number, waiter) in takers.iter_mut().enumerate() {
+        let waker = if number % 2 == 0 { &when_woken(|| panic!("woken")) } else { &waker };
+        assert!(poll(waiter, waker).is_pending());
+    }
+    // For room there is, but nobody needs to know that to be woken by the end.
+    let mut putters: Vec<_> = (0..100).map(|_| queue.wait_for_room()).collect();
+    assert!(putters.iter_mut().all(|waiter| poll(waiter, &waker).is_pending()));
+    assert_eq!(text(catch_unwind(AssertUnwindSafe(|| queue.close())).unwrap_err()), "woken");
+    assert_eq!((queue.is_closed(), count(&calls), queue.asleep()), (true, 150, (0, 0)));
+    assert!(takers.iter_mut().chain(&mut putters).all(|waiter| poll(waiter, &waker).is_ready()));
+}
+
+fn a_panic_in_the_drop_of_a_waker_leaves_the_waiter_in_line<Q: Queue>() {
+    let queue = Q::of(1);
+    let (waker, calls) = counting();
+    let mut waiter = queue.wait_for_item();
+    assert!(poll(&mut waiter, &when_dropped(|| panic!("dropped"))).is_pending());
+    let polled = catch_unwind(AssertUnwindSafe(|| poll(&mut waiter, &waker)));
+    assert_eq!(text(polled.unwrap_err()), "dropped");
+    assert_eq!(queue.asleep(), (1, 0));
+    queue.put(&[1]);
+    assert_eq!((count(&calls), poll(&mut waiter, &waker)), (1, Poll::Ready(())));
+    // And of one that leaves.
+    let mut waiter = queue.wait_for_item();
+    assert!(poll(&mut waiter, &when_dropped(|| panic!("dropped"))).is_pending());
+    assert_eq!(text(catch_unwind(AssertUnwindSafe(|| drop(waiter))).unwrap_err()), "dropped");
+    assert_eq!(queue.asleep(), (0, 0));
+}
+
+fn a_waker_that_panics_while_the_thread_unwinds_aborts_nothing<Q: Queue>() {
+    let queue = Q::of(1);
+    let mut waiters = [queue.wait_for_item(), queue.wait_for_item(), queue.wait_for_item()];
+    let (waker, calls) = counting();
+    assert!(poll(&mut waiters[0], &waker).is_pending());
+    assert!(poll(&mut waiters[1], &when_woken(|| panic!("inner"))).is_pending());
+    assert!(poll(&mut waiters[2], &waker).is_pending());
+    queue.put(&[1]);
+    let [first, second, mut third] = waiters;
+    let panic = catch_unwind(AssertUnwindSafe(move || {
+        let _first = first; // passes its wake-up on to the second while the thread unwinds
+        panic!("outer");
+    }));
+    assert_eq!(text(panic.unwrap_err()), "outer");
+    drop(second);
+    assert_eq!((count(&calls), poll(&mut third, &waker)), (2, Poll::Ready(())));
+}
+
+fn two_queues_whose_wakers_put_into_each_other<Q: Queue>() {
+    for _ in 0..100 {
+        let queues = [Q::of(8), Q::of(8)];
+        let start = Arc::new(Barrier::new(2));
+        let mut waiters = [queues[0].wait_for_item(), queues[1].wait_for_item()];
+        for (number, waiter) in waiters.iter_mut().enumerate() {
+            let other = Arc::clone(&queues[1 - number]);
+            // One at a time puts into a queue of one producer.
+            let once = Mutex::new(());
+            assert!(poll(waiter, &when_woken(move || drop(once.lock().map(|_| other_put(&*other))))).is_pending());
+        }
+        let threads = [0, 1].map(|number| {
+            let (queue, start) = (Arc::clone(&queues[number]), Arc::clone(&start));
+            thread::spawn(move || {
+                start.wait();
+                other_put(&*queue);
+            })
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(waiters.iter_mut().all(|waiter| poll(waiter, Waker::noop()).is_ready()));
+    }
+}
+
+/// Puts in until nobody else is at it in a queue of one producer.
+fn other_put<Q: Queue>(queue: &Q) {
+    while catch_unwind(AssertUnwindSafe(|| queue.put(&[1]))).is_err() {
+        thread::yield_now();
+    }
+}
