@@ -37,6 +37,10 @@ mod machine {
         }
     }
 
+    /// How often one looks whether a thread that has a few steps to go has gone them, before it is taken for stalled.
+    #[cfg(feature = "lock_free")]
+    pub(crate) const PATIENCE: u32 = 64;
+
     /// A number that tells threads apart, mostly: small, and given in the order in which they ask first.
     #[cfg(feature = "lock_free")]
     #[inline(always)]
@@ -107,6 +111,10 @@ mod model {
     pub(crate) fn stay_away(_: u32) {
         loom::thread::yield_now();
     }
+
+    /// At an end at once, which models every length of it.
+    #[cfg(feature = "lock_free")]
+    pub(crate) const PATIENCE: u32 = 0;
 
     /// The same for all: it is a matter of speed only.
     #[cfg(feature = "lock_free")]
