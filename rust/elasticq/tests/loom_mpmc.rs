@@ -12,7 +12,7 @@ use elasticq::lock_free::MpmcConsumer;
 use elasticq::{BufferError, Config, LockFreeMPMCQueue};
 use loom::thread;
 use std::sync::Arc;
-use support::{FOREVER, large_model, model};
+use support::{FOREVER, large_model, model, unfenced_model};
 
 fn between(min: usize, max: usize) -> Config {
     Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
@@ -66,7 +66,7 @@ fn who_guesses_where_the_head_is_takes_nothing_twice() {
 
 #[test]
 fn a_place_is_written_again_only_after_its_item_was_moved_out() {
-    model(|| {
+    unfenced_model(|| {
         let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 1)).unwrap().split();
         producer.try_enqueue(Box::new(1)).unwrap();
         let mut other = consumer.clone();
