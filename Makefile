@@ -46,7 +46,7 @@ verify: ## check what `make test` has no time for: more interleavings, larger mo
 	cd tla+ && ../scripts/tlc LockFreeMPSCQueue.tla -config LockFreeMPSCQueueLivenessLarge.cfg
 	cd tla+ && ../scripts/tlc LockFreeMPMCQueue.tla -config LockFreeMPMCQueueLarge.cfg
 	cd tla+ && ../scripts/tlc LockFreeMPMCQueue.tla -config LockFreeMPMCQueueLivenessLarge.cfg
-	scripts/mutants
+	LOOM_MAX_PREEMPTIONS=3 scripts/mutants
 	ELASTICQ_SOAK_MESSAGES=$${ELASTICQ_SOAK_MESSAGES:-100000000} cargo test --package elasticq --release \
 		--features lock_free --test soak -- --nocapture --test-threads 1
 	scripts/sanitize

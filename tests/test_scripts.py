@@ -1,6 +1,7 @@
 """What the scripts behind `make` promise: options are handed on, nothing broken counts as an interpreter."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -93,9 +94,67 @@ def test_an_unusable_interpreter_makes_no_environment(tmp_path: Path) -> None:
     assert not (tmp_path / "env").exists()
 
 
+def commit_all(folder: Path) -> None:
+    me = ("-c", "user.name=me", "-c", "user.email=me@example.org", "-c", "commit.gpgsign=false")
+    for command in (("add", "."), (*me, "commit", "-q", "-m", "all")):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone of the scripts with one commit and no changes, as a shallow one has it."""
+    shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    commit_all(tmp_path)
+    return tmp_path
+
+
+def mutants(clone: Path, *options: str) -> list[str]:
+    result = run(clone / "scripts" / "mutants", *options, "--names")
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
+
+
+def test_each_flaw_has_its_turn(clone: Path) -> None:
+    """Where nothing was changed, too. The number of a turn gives the same dozen again."""
+    every = mutants(clone)
+    turns = [mutants(clone, "--dozen", "--turn", str(turn)) for turn in range(len(every) // 12 + 1)]
+    assert {len(turn) for turn in turns} == {12}
+    assert {name for turn in turns for name in turn} == set(every)
+    by_the_clock = run(clone / "scripts" / "mutants", "--dozen", "--names")
+    turn = by_the_clock.stderr.split()[-1]
+    assert by_the_clock.stdout.split() == mutants(clone, "--dozen", "--turn", turn)
+
+
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize(
+    ("file", "flaw"),
+    [
+        ("src/lock_free/turns.rs", "mpsc-guard-hands-over-too-little"),
+        ("tests/forked.rs", "child-takes-itself-for-its-parent"),
+    ],
+)
+def test_flaws_of_what_was_just_changed_come_first(
+    clone: Path, file: str, flaw: str, committed: bool
+) -> None:
+    """Those in the file, and those that a proof in it finds, at every turn."""
+    changed = clone / "rust" / "elasticq" / file
+    changed.parent.mkdir(parents=True)
+    changed.touch()
+    if committed:
+        commit_all(clone)
+    assert all(flaw in mutants(clone, "--dozen", "--turn", str(turn)) for turn in range(3))
+
+
 @pytest.mark.parametrize(
     ("script", "argument", "known"),
-    [("test", "pyhton", "python"), ("bench", "rsut", "rust"), ("free-threaded-python", "--gli", "--gil")],
+    [
+        ("mutants", "mpcs-notes", "NAME"),
+        ("test", "pyhton", "python"),
+        ("bench", "rsut", "rust"),
+        ("free-threaded-python", "--gli", "--gil"),
+    ],
 )
 def test_an_unknown_word_is_bad_usage(script: str, argument: str, known: str) -> None:
     """Exit status 2, the word itself and what would have been right."""

@@ -23,6 +23,14 @@ class Mutant:
     proof: str
     also: tuple[tuple[str, str, str], ...] = ()
 
+    def files(self) -> set[str]:
+        """The files that it changes, and the one that its proof is in."""
+        return {
+            self.file,
+            *(name for name, _, _ in self.also),
+            f"rust/elasticq/tests/{self.proof.split('::')[0]}.rs",
+        }
+
     @contextmanager
     def in_tree(self, tree: Path) -> Iterator[None]:
         """Makes the replacements for a while. Each text must stand in its file once."""

@@ -128,10 +128,39 @@ MUTANTS = [
         "loom_mpmc::room_reaches_a_producer_who_waits",
     ),
     Mutant(
-        "mpmc-overtaken-guess-looks-for-nobody",
-        "rust/elasticq/src/lock_free/takers.rs",
-        "                Err(Missed::Overtaken) => self.help_who_was_held_up(),\n                Err(Missed::NotThere) => {}\n",
-        "                Err(_) => {}\n",
+        "mpmc-stalled-consumer-keeps-an-item-out",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "} else if full && !fits && first + count <= by_number {",
+        "} else if false {",
+        "loom_mpmc::an_empty_queue_takes_an_item_wherever_its_consumers_stand",
+    ),
+    Mutant(
+        "mpmc-note-in-vain-keeps-a-batch-out",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "} else if full && !fits && first + count <= by_number {",
+        "} else if full && !fits && count == 1 && first < by_number {",
+        "loom_mpmc::a_guess_in_vain_keeps_no_batch_out",
+    ),
+    Mutant(
+        "mpmc-goes-on-in-the-slot-that-is-read",
+        "rust/elasticq/src/lock_free/chain.rs",
+        """                    self.prepare_next(segment, capacity)?;
+                    self.seal(tail);
+                }
+""",
+        """                    segment.raise_limit(by_number);
+                    if self.claim(tail, count) {
+                        return Ok((segment, first));
+                    }
+                }
+""",
+        "loom_mpmc::an_empty_queue_takes_an_item_wherever_its_consumers_stand",
+    ),
+    Mutant(
+        "mpmc-sleeps-beside-a-slot-that-is-read",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "} else if full && !fits && first + count <= by_number {",
+        "} else if false {",
         "loom_mpmc::a_guess_that_is_overtaken_leaves_no_producer_asleep",
     ),
     Mutant(

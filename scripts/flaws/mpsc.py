@@ -103,8 +103,8 @@ MUTANTS = [
     Mutant(
         "mpsc-limit-renewed-too-far",
         "rust/elasticq/src/lock_free/chain.rs",
-        "        popped.saturating_add(capacity)",
-        "        (popped + 1).saturating_add(capacity)",
+        "popped.saturating_add(capacity as u64)",
+        "(popped + 1).saturating_add(capacity as u64)",
         "loom_mpsc::a_full_queue_refuses_and_gives_the_item_back",
     ),
     Mutant(

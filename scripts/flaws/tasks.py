@@ -84,12 +84,10 @@ MUTANTS = [
         "loom_tasks::mpmc::one_place_of_many_reaches_a_task_that_waits",
     ),
     Mutant(
-        "overtaken-consumer-looks-for-nobody",
-        "rust/elasticq/src/lock_free/takers.rs",
-        """whose waiters pass no more than a fence
-        if self.room.has_sleepers() {""",
-        """whose waiters pass no more than a fence
-        if false {""",
+        "sender-sleeps-beside-a-slot-that-is-read",
+        CHAIN,
+        "} else if full && !fits && first + count <= by_number {",
+        "} else if false {",
         "loom_tasks::a_consumer_who_is_overtaken_leaves_no_producer_asleep",
     ),
     Mutant(

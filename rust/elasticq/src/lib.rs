@@ -61,3 +61,8 @@ pub use locked::{DynamicCircularBuffer, ThreadSafeDynamicCircularBuffer};
 pub use ring::PatientLock;
 pub use stats::QueueStats;
 pub use wait::{Signal, Waiter, Waiting, after_fork_in_child, forks};
+
+/// For the models alone.
+#[cfg(all(loom, feature = "lock_free"))]
+#[doc(hidden)]
+pub use sync::barrier::unfenced;

@@ -48,6 +48,10 @@ mod machine {
         }
     }
 
+    /// How often one looks whether a thread that has a few steps to go has gone them, before it is taken for stalled.
+    #[cfg(feature = "lock_free")]
+    pub(crate) const PATIENCE: u32 = 64;
+
     /// A number that tells threads apart, mostly: small, and given in the order in which they ask first.
     #[cfg(feature = "lock_free")]
     #[inline(always)]
@@ -160,6 +164,10 @@ mod model {
         loom::thread::yield_now();
     }
 
+    /// At an end at once, which models every length of it.
+    #[cfg(feature = "lock_free")]
+    pub(crate) const PATIENCE: u32 = 0;
+
     /// The same for all: it is a matter of speed only.
     #[cfg(feature = "lock_free")]
     pub(crate) const fn thread_number() -> usize {
@@ -175,20 +183,37 @@ mod model {
 
     /// loom knows no process-wide barrier. What stands for it is a word that both sides change: so they are in one order among
     /// each other, and in none with the fences, which would hide from a model what lacks one.
+    ///
+    /// On the machine the frequent side has none, unless somebody is on the rare side. So a model in which nobody is can leave
+    /// it out ([`unfenced`]), and has to, where it is to show that the orders of the accesses around it are needed.
     #[cfg(feature = "lock_free")]
     pub(crate) mod barrier {
         use loom::sync::atomic::{AtomicUsize, Ordering};
+        use std::cell::Cell;
 
         loom::lazy_static! {
             static ref PASSED: AtomicUsize = AtomicUsize::new(0);
         }
 
+        // Not loom's: a model runs all of its threads on the one that called it.
+        std::thread_local!(static UNFENCED: Cell<bool> = const { Cell::new(false) });
+
         pub(crate) fn often() {
-            PASSED.fetch_add(1, Ordering::AcqRel);
+            if !UNFENCED.get() {
+                PASSED.fetch_add(1, Ordering::AcqRel);
+            }
         }
 
         pub(crate) fn rarely() {
+            assert!(!UNFENCED.get(), "somebody waits in a model without barriers");
             PASSED.fetch_add(1, Ordering::AcqRel);
+        }
+
+        /// Runs a model in which nobody waits, without the barrier's frequent half.
+        pub fn unfenced(model: impl FnOnce()) {
+            UNFENCED.set(true);
+            model();
+            UNFENCED.set(false);
         }
     }
 

@@ -12,7 +12,7 @@ use elasticq::lock_free::MpmcConsumer;
 use elasticq::{BufferError, Config, LockFreeMPMCQueue};
 use loom::thread;
 use std::sync::Arc;
-use support::{FOREVER, large_model, model};
+use support::{FOREVER, large_model, model, unfenced_model};
 
 fn between(min: usize, max: usize) -> Config {
     Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
@@ -66,7 +66,7 @@ fn who_guesses_where_the_head_is_takes_nothing_twice() {
 
 #[test]
 fn a_place_is_written_again_only_after_its_item_was_moved_out() {
-    model(|| {
+    unfenced_model(|| {
         let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 1)).unwrap().split();
         producer.try_enqueue(Box::new(1)).unwrap();
         let mut other = consumer.clone();
@@ -202,6 +202,38 @@ fn two_producers_who_fill_it_grow_it_while_somebody_takes() {
         thread.join().unwrap();
         sum += rest(&mut consumer).iter().sum::<u32>();
         assert_eq!(sum, 3);
+    });
+}
+
+/// At the maximum, too: what counts is how many items are inside, not whether somebody reads the slot, or has noted it in vain.
+#[test]
+fn an_empty_queue_takes_an_item_wherever_its_consumers_stand() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 1)).unwrap().split();
+        producer.try_enqueue(Box::new(1)).unwrap();
+        let mut other = consumer.clone();
+        let thread = thread::spawn(move || look(&mut other));
+        let mut sum = look(&mut consumer); // if nothing, then the other one has claimed it
+        producer.try_enqueue(Box::new(2)).unwrap();
+        sum += thread.join().unwrap() + rest(&mut consumer).iter().sum::<u32>();
+        assert_eq!(sum, 3);
+        assert_eq!((producer.stats().grown, producer.stats().shrunk), (0, 0));
+    });
+}
+
+#[test]
+fn a_guess_in_vain_keeps_no_batch_out() {
+    model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(2, 2)).unwrap().split();
+        let mut other = consumer.clone();
+        producer.try_enqueue(Box::new(1)).unwrap();
+        assert_eq!(look(&mut other), 1); // and so it guesses that the next one is at the head
+        producer.try_enqueue(Box::new(2)).unwrap();
+        let thread = thread::spawn(move || look(&mut other));
+        let mut sum = look(&mut consumer);
+        producer.offer_batch(vec![Box::new(3), Box::new(4)]).unwrap();
+        sum += thread.join().unwrap() + rest(&mut consumer).iter().sum::<u32>();
+        assert_eq!(sum, 9);
     });
 }
 

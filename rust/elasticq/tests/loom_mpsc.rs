@@ -8,7 +8,7 @@ use elasticq::lock_free::{Consumer, Producer};
 use elasticq::{BufferError, Config, LockFreeMPSCQueue};
 use loom::thread;
 use std::sync::Arc;
-use support::{FOREVER, large_model, model};
+use support::{FOREVER, large_model, model, unfenced_model};
 
 /// A queue that starts at `min` and may grow to `max`.
 fn queue<T>(min: usize, max: usize) -> LockFreeMPSCQueue<T> {
@@ -517,7 +517,7 @@ fn a_second_consumer_is_refused_and_nothing_breaks() {
 /// limit is not renewed after every item.)
 #[test]
 fn the_guard_hands_over_what_was_read() {
-    model(|| {
+    unfenced_model(|| {
         let queue = Arc::new(queue(16, 16));
         queue.offer_batch((0..16).collect()).unwrap();
         assert_eq!(queue.try_dequeue(), Ok(Some(0)));

@@ -11,9 +11,16 @@
 //! one, and **the claim protects it** until the publishing store: no consumer can pass a claimed slot.
 //!
 //! **Room.** `limit = popped + capacity + skipped` of the segment: the first position that would make it one item too
-//! many (and less where slots are still being read). The consumers renew it every capacity/8 items and whenever they find
-//! nothing; a producer at the limit computes it anew and raises it where there is room for others too. So a push is refused
-//! only if there is no room, or if the consumers are moving and have made room for less than capacity/8 since.
+//! many (and less where slots are still being read, see below). The consumers renew it every capacity/8 items and whenever
+//! they find nothing; a producer at the limit computes it anew and raises it where there is room for others too. So a push is
+//! refused only if there is no room, or if the consumers are moving and have made room for less than capacity/8 since.
+//!
+//! **Slots that are being read** keep nobody out. A consumer who is reading a slot, or has noted that it is about to and may
+//! have been overtaken, keeps the producers of its segment from that slot one lap later. Who comes there while there is room
+//! goes on in another segment: in a larger one, and where the capacity is at its maximum, in a fresh one of the same
+//! capacity, once it has looked in vain for about as long as a consumer that runs takes. So the consumers' notes decide where an
+//! item goes, but only the number of items whether it goes in; and nobody has to be woken when a note is erased.
+//!
 //! A limit that was right stays right, however late it is stored: `popped` only grows, the rest is fixed, and a slot that was
 //! read stays so. So the largest holds, as long as a pin keeps the header from becoming another segment's meanwhile. Whoever
 //! raises it has acquired the consumers' reads of the slots below and releases them; whoever claims below it acquires it.
@@ -45,7 +52,9 @@ use crate::error::{BufferError, BufferResult, Rejected};
 use crate::positions::end_of_batch;
 use crate::stats::QueueStats;
 use crate::sync::barrier::{often, rarely};
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, stay_away};
+use crate::sync::{
+    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, PATIENCE, order_seqcst, stay_away,
+};
 use crate::wait::{Signal, Waiter, wake_each};
 use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
@@ -76,6 +85,11 @@ pub(super) const fn renewal_interval(capacity: usize) -> u64 {
 pub(super) const fn shrink_interval(capacity: usize) -> u64 {
     let quarter = capacity as u64 / 4;
     if quarter == 0 { 1 } else { quarter }
+}
+
+/// The limit of a segment as the number of items sets it, whatever slots are in use.
+fn limit_by_number(popped: u64, capacity: usize, skipped: u64) -> u64 {
+    popped.saturating_add(capacity as u64).saturating_add(skipped)
 }
 
 /// The consumers' side, as far as the producers' side has to ask it.
@@ -389,10 +403,12 @@ impl<T, C: Takers<T>> Chain<T, C> {
             }
             let skipped = segment.skipped.load(Ordering::SeqCst);
             let popped = self.takers.popped();
-            let room = self.limit(popped, segment);
+            let by_number = limit_by_number(popped, capacity, skipped);
+            let occupied = self.takers.occupied(segment);
+            let room = by_number.min(occupied);
             let fits = count <= room.saturating_sub(first);
             let full = capacity >= self.elasticity.max();
-            if fits && !(full && self.consumers_move(segment, room, capacity)) {
+            if fits && !(full && self.consumers_move(segment, popped, by_number, capacity)) {
                 // The claims to come need no care then. Where this one takes all the room, it would help nobody.
                 if room > first + count {
                     segment.raise_limit(room);
@@ -401,9 +417,14 @@ impl<T, C: Takers<T>> Chain<T, C> {
                     return Ok((segment, first));
                 }
                 backoff.spin();
+            } else if full && !fits && count <= by_number.saturating_sub(first) {
+                if !self.slots_come_free(segment, occupied) {
+                    self.prepare_next(segment, capacity)?;
+                    self.seal(tail);
+                }
             } else if full {
                 let max = self.elasticity.max();
-                let empty_room = room.saturating_sub(first);
+                let empty_room = by_number.saturating_sub(first);
                 return Err(if empty_room == 0 || count > max as u64 || fits {
                     BufferError::MaxCapacityReached(max)
                 } else {
@@ -433,22 +454,31 @@ impl<T, C: Takers<T>> Chain<T, C> {
 
     /// The first position of `segment` that there is no room for. The caller is pinned or the one consumer.
     pub(super) fn limit(&self, popped: u64, segment: &Segment<T>) -> u64 {
-        let capacity = segment.capacity.load(Ordering::SeqCst) as u64;
+        let capacity = segment.capacity.load(Ordering::SeqCst);
         let skipped = segment.skipped.load(Ordering::SeqCst);
-        popped.saturating_add(capacity).saturating_add(skipped).min(self.takers.occupied(segment))
+        limit_by_number(popped, capacity, skipped).min(self.takers.occupied(segment))
     }
 
-    /// Whether the consumers have made `room` since they last renewed the limit and are making more. They will renew it
-    /// soon; fighting them for each single slot would slow everybody down.
-    fn consumers_move(&self, segment: &Segment<T>, room: u64, capacity: usize) -> bool {
+    /// Whether the consumers have made some room, up to `limit`, since they last renewed the segment's and are making more.
+    /// They will renew it soon; fighting them for each single slot would slow everybody down.
+    fn consumers_move(&self, segment: &Segment<T>, popped: u64, limit: u64, capacity: usize) -> bool {
         let renewed = segment.limit.load(Ordering::SeqCst);
-        let lag = room.saturating_sub(renewed);
+        let lag = limit.saturating_sub(renewed);
         if lag == 0 || lag >= renewal_interval(capacity) {
             return false;
         }
         (0..8).any(|_| {
             std::hint::spin_loop();
-            self.limit(self.takers.popped(), segment) != room
+            self.takers.popped() != popped
+        })
+    }
+
+    /// Whether a consumer has let go of slots since they were `occupied`. Those who run do so in a few steps.
+    #[cold]
+    fn slots_come_free(&self, segment: &Segment<T>, occupied: u64) -> bool {
+        (0..PATIENCE).any(|_| {
+            std::hint::spin_loop();
+            self.takers.occupied(segment) != occupied
         })
     }
 

@@ -25,10 +25,13 @@ use std::time::{Duration, Instant};
 /// with which taking is cheaper.
 ///
 /// **A stalled producer** that has claimed its place and not yet published its item holds back what came after it: until
-/// then consumers find nothing. **A stalled consumer** that has claimed an item and not yet moved it out holds back nobody
-/// but the producer that comes to the same place one lap later; a queue below `max_capacity` grows around it, one
-/// at `max_capacity` has so much less room until it goes on. No code of the caller runs at either place, so only
-/// the scheduler can stall a thread there.
+/// then consumers find nothing. **A stalled consumer** holds back nobody, whether it has claimed an item and not yet moved it
+/// out, or was about to claim one. A producer that comes to the same place one lap later goes on elsewhere: a queue below
+/// `max_capacity` grows around it; at `max_capacity` the producer looks for some microseconds whether the consumer goes on,
+/// and then puts its item into fresh memory of the same capacity. So a push is never refused for where consumers stand, only
+/// for the number of items, of which those that were claimed are none. What remains is memory: the part of the queue that a
+/// stalled consumer stands in is kept until it goes on, and where there is none for a fresh part, the push ends in
+/// `ResizeError`. No code of the caller runs at either place, so only the scheduler can stall a thread there.
 ///
 /// # Examples
 /// ```

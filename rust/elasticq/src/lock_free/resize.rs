@@ -1,4 +1,4 @@
-//! Growing and shrinking: the next segment is linked, by whoever comes by.
+//! Growing and shrinking, and going on in a fresh segment: the next one is linked, by whoever comes by.
 //!
 //! Prepare the next segment; mark `tail` SEALED; set the `end` of the old one, `base`, `skipped` and `limit` of the new one,
 //! make it `current`; reopen `tail` **one position further on**. Each step is a CAS from the exact old value and can be done
@@ -8,6 +8,7 @@ use super::chain::{CLOSED, Chain, FLAGS, ONE, SEALED, Takers, position};
 use super::segment::{OPEN, Segment, UNSET, allocate};
 use crate::error::BufferResult;
 use crate::sync::Ordering;
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::ptr;
 
 impl<T, C: Takers<T>> Chain<T, C> {
@@ -104,8 +105,11 @@ impl<T, C: Takers<T>> Chain<T, C> {
             let _ = fresh.limit.compare_exchange(0, limit, Ordering::SeqCst, Ordering::SeqCst);
             if self.current.compare_exchange(old, next, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
                 let before = segment.capacity.load(Ordering::SeqCst);
-                let resizes = if capacity > before { &self.grown } else { &self.shrunk };
-                resizes.fetch_add(1, Ordering::Relaxed);
+                match capacity.cmp(&before) {
+                    Less => self.shrunk.fetch_add(1, Ordering::Relaxed),
+                    Equal => 0, // around a slot that is being read
+                    Greater => self.grown.fetch_add(1, Ordering::Relaxed),
+                };
             }
         }
         // One position further on: no CAS from before can succeed.

@@ -16,11 +16,11 @@
 //! Who moved the front retires the old segment.
 //!
 //! **A failed claim** means that others are taking. The loser stays away for a while instead of trying again at once, so
-//! that the cache line of `head` does not travel for each item. Until he erased his note, it held producers up at a place that
-//! was free, so he looks whether one sleeps.
+//! that the cache line of `head` does not travel for each item.
 //!
-//! **A stalled consumer** between claim and moving out keeps its slot, and with it the room beyond the next lap, from
-//! being used; everybody else goes on, and a queue that may grow grows around it.
+//! **A stalled consumer**, between claim and moving out or with a note whose claim failed or is still to come, keeps its slot
+//! from being used. Everybody else goes on: who comes to the slot one lap later, by going on in another segment (see `chain`).
+//! The one that the stalled consumer's record names is kept so long.
 
 use super::batch::reserve;
 use super::chain::{CLOSED, Chain, SEALED, Takers, position, renewal_interval, shrink_interval};
@@ -30,7 +30,7 @@ use super::waiting::Attempt;
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
 use crate::sync::barrier::often;
-use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence, order_seqcst, stay_away};
+use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, order_seqcst, stay_away};
 use crossbeam_utils::CachePadded;
 use std::ptr;
 
@@ -106,10 +106,8 @@ impl<T> Core<T> {
     pub(super) fn pop(&self, record: &Record<T>) -> Option<T> {
         let Some(segment) = record.segment() else { return self.pop_with_care(record) };
         if let Some(head) = record.guess.position() {
-            match self.take_at(record, segment, head) {
-                Ok(item) => return Some(item),
-                Err(Missed::Overtaken) => self.help_who_was_held_up(),
-                Err(Missed::NotThere) => {}
+            if let Ok(item) = self.take_at(record, segment, head) {
+                return Some(item);
             }
         }
         self.look_and_pop(record, segment)
@@ -120,7 +118,7 @@ impl<T> Core<T> {
     fn look_and_pop(&self, record: &Record<T>, segment: &Segment<T>) -> Option<T> {
         match self.take_at(record, segment, self.takers.head.load(Ordering::Acquire)) {
             Ok(item) => return Some(item),
-            Err(Missed::Overtaken) => self.give_way(0),
+            Err(Missed::Overtaken) => stay_away(0),
             Err(Missed::NotThere) => {}
         }
         self.pop_with_care(record)
@@ -153,22 +151,6 @@ impl<T> Core<T> {
         claimed
     }
 
-    /// To be called after a claim has failed. Its note may have kept a producer from room that was there, who sleeps by now.
-    #[cold]
-    fn give_way(&self, failed: u32) {
-        self.help_who_was_held_up();
-        stay_away(failed);
-    }
-
-    /// To be called when a claim has failed: until its note was erased, a producer may have found no room.
-    #[cold]
-    fn help_who_was_held_up(&self) {
-        fence(Ordering::SeqCst); // for the parts for layers above, too, whose waiters pass no more than a fence
-        if self.room.has_sleepers() {
-            self.renew(true);
-        }
-    }
-
     #[inline(always)]
     fn took(&self, record: &Record<T>, segment: &Segment<T>, head: u64, count: u64) {
         record.guess.claimed(head, head + count);
@@ -192,7 +174,7 @@ impl<T> Core<T> {
                 Ok(item) => return Some(item),
                 Err(Missed::Overtaken) => {
                     failed += 1;
-                    self.give_way(failed);
+                    stay_away(failed);
                 }
                 Err(Missed::NotThere) => {}
             }
@@ -351,7 +333,7 @@ impl<T> Core<T> {
                 self.took(record, segment, head, count as u64);
             } else {
                 failed += 1;
-                self.give_way(failed);
+                stay_away(failed);
             }
         }
         if items.is_empty() && max_items > 0 {

@@ -14,6 +14,14 @@ pub fn model(body: impl Fn() + Sync + Send + 'static) {
     builder.check(body);
 }
 
+/// Without the fences that stand for a process-wide barrier: nobody may wait. On the machine they are not there either, and
+/// they would hide whether the orders of the accesses around them are needed.
+#[cfg(feature = "lock_free")]
+#[allow(dead_code)] // not every target has such a model
+pub fn unfenced_model(body: impl Fn() + Sync + Send + 'static) {
+    elasticq::unfenced(|| model(body));
+}
+
 /// One preemption less, for threads that do much.
 #[allow(dead_code)] // not every target has such a model
 pub fn large_model(body: impl Fn() + Sync + Send + 'static) {
