@@ -17,7 +17,8 @@
 //!   items are dropped and compared outside, so an item's `Drop` may use the queue it came from, also where it is dropped
 //!   with a future that is cancelled, a call that is refused or has timed out, or a closure that panics.
 //! - **Memory comes back.** After a burst the capacity returns to `min_capacity`, with enough hysteresis that a queue
-//!   at a threshold does not resize at every call.
+//!   at a threshold does not resize at every call. It does so by the call that takes the last item, and needs no call that
+//!   finds nothing; where items always remain, it follows their number. Each queue says what it keeps.
 //!
 //! # Examples
 //! ```
