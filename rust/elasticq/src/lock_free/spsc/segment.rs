@@ -125,6 +125,11 @@ impl<T> Cursor<T> {
         true
     }
 
+    /// The segment to be freed at the end: the pointer that the `Box` was made into, as one from a reference may not be a `Box` again.
+    pub(super) const fn segment_pointer(&self) -> *mut Segment<T> {
+        self.segment
+    }
+
     /// Whether all that was allowed is used up.
     pub(super) const fn is_at_limit(&self) -> bool {
         self.position == self.limit
