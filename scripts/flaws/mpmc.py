@@ -20,6 +20,13 @@ MUTANTS = [
         "loom_mpmc::a_batch_that_waited_holds_no_more_than_the_queue_can",
     ),
     Mutant(
+        "mpmc-does-not-look-up-with-the-last-item",
+        "rust/elasticq/src/lock_free/takers.rs",
+        "            due = due.min(last.max(next + 1));\n",
+        "            let _ = last;\n",
+        "burst_memory::a_consumer_who_takes_a_burst_to_its_last_item_and_looks_no_more_leaves_no_memory_behind",
+    ),
+    Mutant(
         "mpmc-claims-by-a-plain-store",
         "rust/elasticq/src/lock_free/takers.rs",
         """self.takers.head.compare_exchange(head, head + count, Ordering::SeqCst, Ordering::Relaxed).is_ok();""",

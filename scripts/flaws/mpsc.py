@@ -9,6 +9,13 @@ RESIZE = "rust/elasticq/src/lock_free/resize.rs"
 
 MUTANTS = [
     Mutant(
+        "mpsc-does-not-look-up-with-the-last-item",
+        "rust/elasticq/src/lock_free/mpsc.rs",
+        ".min(taker.pace.look_at).min(taker.empty_at);",
+        ".min(taker.pace.look_at);",
+        "burst_memory::a_consumer_who_takes_a_burst_to_its_last_item_and_looks_no_more_leaves_no_memory_behind",
+    ),
+    Mutant(
         "mpsc-publishes-before-it-writes",
         "rust/elasticq/src/lock_free/segment.rs",
         """        slot.value.with_mut(|place| {

@@ -50,7 +50,7 @@ MUTANTS = [
     Mutant(
         "spsc-looks-past-the-end",
         "rust/elasticq/src/lock_free/spsc/consumer.rs",
-        " && taker.cursor.segment().next().is_none();",
+        " && taker.cursor.segment().is_plain();",
         ";",
         "loom_spsc::a_queue_that_grows_under_the_consumer_loses_nothing",
     ),
@@ -184,6 +184,29 @@ MUTANTS = [
         "self.tail.load(Ordering::Acquire).min(taker.last)",
         "self.tail.load(Ordering::Acquire)",
         "loom_spsc::an_item_pushed_while_the_queue_is_closed_is_in_or_comes_back",
+    ),
+    Mutant(
+        "spsc-keeps-the-segment-of-the-last-item",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        """        if taker.cursor.is_at_limit() {
+            self.tidy(taker);
+        } else {""",
+        """        if !taker.cursor.is_at_limit() {""",
+        "burst_memory::a_consumer_who_takes_a_burst_to_its_last_item_and_looks_no_more_leaves_no_memory_behind",
+    ),
+    Mutant(
+        "spsc-overlooks-that-little-is-left",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        "next.is_none() && tail - cursor.position < cursor.segment().sparse as u64;",
+        "next.is_none() && tail == cursor.position && cursor.segment().sparse > 0;",
+        "burst_memory::a_consumer_who_never_finds_the_queue_empty_leaves_no_memory_behind",
+    ),
+    Mutant(
+        "spsc-leaves-a-segment-with-items",
+        "rust/elasticq/src/lock_free/spsc/segment.rs",
+        ".filter(|(_, end)| *end == self.position) else",
+        " else",
+        "loom_spsc::the_producer_shrinks_a_queue_whose_consumer_counts",
     ),
     Mutant(
         "spsc-drops-the-item-in-its-turn",

@@ -17,7 +17,11 @@
 //!   items are dropped and compared outside, so an item's `Drop` may use the queue it came from, also where it is dropped
 //!   with a future that is cancelled, a call that is refused or has timed out, or a closure that panics.
 //! - **Memory comes back.** After a burst the capacity returns to `min_capacity`, with enough hysteresis that a queue
-//!   at a threshold does not resize at every call.
+//!   at a threshold does not resize at every call. It does so by the call that takes the last item, and needs no call that
+//!   finds nothing; where items always remain, it follows their number. Each queue says what it keeps.
+//!
+//! **Targets.** Any with the standard library and atomic operations of 64 bits (`target_has_atomic = "64"`); on others it does
+//! not compile, and says why. A clock is read only by calls that wait and where the age of items is kept.
 //!
 //! # Examples
 //! ```
@@ -31,6 +35,11 @@
 //! assert_eq!(buffer.pop(), Err(BufferError::Empty));
 //! # Ok::<(), BufferError>(())
 //! ```
+
+// Positions and counters are 64 bits wide everywhere, so that none comes to its end. With locks in place of the atomics the queues
+// without locks would have them.
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("elasticq needs a target with atomic operations of 64 bits (`target_has_atomic = \"64\"`)");
 
 // Layers, each importing only those before it; docs/architecture.md says what belongs where.
 mod sync;

@@ -313,6 +313,25 @@ fn consumers_who_shrink_and_a_producer_who_pushes_agree() {
     });
 }
 
+/// Neither of them finds the queue empty, since they count.
+#[test]
+fn the_last_item_of_a_burst_takes_the_memory_along_whoever_takes_it() {
+    large_model(|| {
+        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 4)).unwrap().split();
+        producer.offer_batch(vec![Box::new(1), Box::new(2), Box::new(3)]).unwrap();
+        assert_eq!(look(&mut consumer), 1);
+        let mut other = consumer.clone();
+        let taker = thread::spawn(move || (look(&mut other), other));
+        let mut sum = look(&mut consumer);
+        let (taken, other) = taker.join().unwrap();
+        sum += taken;
+        assert_eq!((sum, consumer.capacity()), (5, 1));
+        producer.try_enqueue(Box::new(4)).unwrap();
+        assert_eq!(look(&mut consumer), 4);
+        drop(other);
+    });
+}
+
 #[test]
 fn two_items_reach_two_consumers_who_wait() {
     large_model(|| {

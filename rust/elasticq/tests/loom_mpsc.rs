@@ -232,6 +232,22 @@ fn a_consumer_who_shrinks_and_a_producer_who_pushes_agree() {
     });
 }
 
+/// It never finds the queue empty, since it counts.
+#[test]
+fn the_last_item_of_a_burst_takes_the_memory_along_while_a_producer_pushes() {
+    model(|| {
+        let (producer, mut consumer) = queue(1, 8).split();
+        producer.offer_batch(vec![1, 2, 3, 4]).unwrap();
+        let pusher = producer.clone();
+        let thread = thread::spawn(move || pusher.try_enqueue(5).unwrap());
+        let mut taken: Vec<_> = (0..4).map(|_| consumer.try_dequeue().unwrap().unwrap()).collect();
+        thread.join().unwrap();
+        taken.push(consumer.try_dequeue().unwrap().unwrap());
+        assert_eq!((taken, consumer.capacity()), (vec![1, 2, 3, 4, 5], 1));
+        drop(producer);
+    });
+}
+
 /// The room that a producer found in a segment is no room in the smaller one that follows it meanwhile.
 #[test]
 fn room_found_in_a_segment_is_raised_in_no_other() {

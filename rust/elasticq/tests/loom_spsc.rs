@@ -182,6 +182,42 @@ fn a_consumer_who_shrinks_the_queue_and_a_producer_agree() {
     });
 }
 
+/// It never finds the queue empty, since it counts.
+#[test]
+fn the_last_item_of_a_burst_takes_the_memory_along_while_a_producer_pushes() {
+    model(|| {
+        let queue = Arc::new(LockFreeSPSCQueue::new(between(1, 8)).unwrap());
+        queue.offer_batch((1..=4).map(Box::new).collect()).unwrap();
+        let thread = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.offer(Box::new(5)).unwrap())
+        };
+        let mut taken: Vec<_> = (0..4).map(|_| *queue.try_dequeue().unwrap().unwrap()).collect();
+        thread.join().unwrap();
+        taken.push(*queue.try_dequeue().unwrap().unwrap());
+        assert_eq!((taken, queue.capacity()), (vec![1, 2, 3, 4, 5], 1));
+    });
+}
+
+#[test]
+fn the_producer_shrinks_a_queue_whose_consumer_counts() {
+    model(|| {
+        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(1, 8)).unwrap().split();
+        producer.offer_batch((1..=4).map(Box::new).collect()).unwrap();
+        let thread = thread::spawn(move || {
+            let taken: Vec<_> = (0..4).map(|_| *consumer.try_dequeue().unwrap().unwrap()).collect();
+            (taken, consumer)
+        });
+        producer.try_enqueue(Box::new(5)).unwrap();
+        let (mut taken, mut consumer) = thread.join().unwrap();
+        taken.push(*consumer.try_dequeue().unwrap().unwrap());
+        producer.try_enqueue(Box::new(6)).unwrap();
+        assert_eq!(producer.capacity(), 1);
+        taken.push(*consumer.try_dequeue().unwrap().unwrap());
+        assert_eq!(taken, [1, 2, 3, 4, 5, 6]);
+    });
+}
+
 #[test]
 fn an_item_reaches_a_consumer_who_waits() {
     model(|| {

@@ -26,7 +26,8 @@
 //! raises it has acquired the consumers' reads of the slots below and releases them; whoever claims below it acquires it.
 //!
 //! **Resize.** See `resize`: a sealed tail takes no claims, and is reopened one position further on. Producers grow the queue;
-//! consumers look whether it may shrink about every capacity/4 items and whenever they find nothing.
+//! consumers look whether it may shrink about every capacity/4 items, with the last item that is there, and whenever they find
+//! nothing.
 //!
 //! **Pins.** Who looks at segments without a claim (to grow, to help) counts itself in `cold`. A retired header is used
 //! again only after a moment with `cold = 0`: who comes later cannot find it any more.

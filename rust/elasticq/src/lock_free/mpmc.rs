@@ -18,8 +18,13 @@ use std::time::{Duration, Instant};
 /// Pushing and taking are one claim each, and lock-free: some push and some take always succeed. Each item goes to exactly
 /// one consumer, in the order of the queue; what one consumer takes of one producer is in that producer's order. Capacity
 /// follows the use between `min_capacity` and `max_capacity` as in every queue of this crate; a burst that fits
-/// `max_capacity` is never refused, also while the consumers rest, and the memory goes back when it has been taken. (Once
-/// the queue is closed, too, but for the segment in use, which goes with the last handle.)
+/// `max_capacity` is never refused, also while the consumers rest.
+///
+/// **Memory.** Slots stand in segments. The call that takes the last item of all that are there leaves one segment, for
+/// `min_capacity` items (rounded up to a power of two), what other handles keep (see [`MpmcConsumer`]), and of each segment that there
+/// was at once a header of some hundred bytes, which is used again. If the queue never becomes empty, it shrinks at the latest
+/// when its consumers have taken what was there at the last look of one, which they take every eighth of the capacity, and a larger
+/// segment goes with the last item in it. Once the queue is closed the segment in use stays, until the last handle goes.
 ///
 /// This handle is shared by reference: any thread may put in and take through it. [`split`](Self::split) gives handles,
 /// with which taking is cheaper.

@@ -3,6 +3,9 @@
 //! `chain` tells how producers claim and publish, and `resize` how the queue grows and shrinks. Here is the consumer: it
 //! goes from position to position, takes what was published, counts it in `popped`, and retires segments that it has
 //! drained. It is the only one that does, so all of its state but the count is in plain cells.
+//!
+//! Now and then it looks up from its work (`look_up`), and then notes at how many items it will have taken all that is there
+//! (`empty_at`). There it looks again, since that may be the last item of a burst: nobody else would give its memory back.
 
 use super::abandon::Left;
 use super::batch::{reserve, take_within};
@@ -39,7 +42,9 @@ pub(super) struct Taker<T> {
     /// From which `popped` on a renewal looks whether a smaller queue would do.
     shrink_at: u64,
     pace: Pace,
-    /// The nearer of `renew_at` and when `pace` is to be kept.
+    /// The `popped` at which all is taken that was there at the last look; not where nothing could be given back then.
+    empty_at: u64,
+    /// The nearest of `renew_at`, `empty_at` and when `pace` is to be kept.
     due_at: u64,
     pub(super) front: *mut Segment<T>,
     /// Headers retired, which a pinned thread may still look at.
@@ -73,6 +78,7 @@ impl<T> Core<T> {
                 renew_at: 0,
                 shrink_at: 0,
                 pace: Pace::new(),
+                empty_at: u64::MAX,
                 due_at: 0,
                 front: first,
                 retired: Vec::new(),
@@ -120,7 +126,12 @@ impl<T> Core<T> {
     /// Does what is due now and then.
     #[cold]
     fn look_up(&self, taker: &mut Taker<T>) {
-        if taker.popped >= taker.renew_at || self.room.has_sleepers() {
+        if taker.popped >= taker.empty_at {
+            // Perhaps the last item of a burst, after which the consumer may look no more.
+            taker.shrink_at = taker.popped;
+            self.renew(taker);
+            while self.leave_drained(taker) {}
+        } else if taker.popped >= taker.renew_at || self.room.has_sleepers() {
             self.renew(taker);
         }
         if taker.popped >= taker.pace.look_at {
@@ -129,15 +140,39 @@ impl<T> Core<T> {
             let (popped, head) = (taker.popped, taker.head);
             taker.pace.keep(popped, capacity, || position(self.tail.load(Ordering::Relaxed)).saturating_sub(head));
         }
-        taker.due_at = taker.renew_at.min(taker.pace.look_at);
+        taker.empty_at = self.when_empty(taker);
+        taker.due_at = taker.renew_at.min(taker.pace.look_at).min(taker.empty_at);
+    }
+
+    /// The `popped` at which all that is there now is taken; not where nothing could be given back then. Where nothing is there,
+    /// a producer is growing the queue, or there was no memory for a smaller segment: then it is the next item.
+    fn when_empty(&self, taker: &Taker<T>) -> u64 {
+        if self.current().capacity.load(Ordering::Relaxed) == self.elasticity.min()
+            && ptr::eq(self.current(), taker.front)
+        {
+            return u64::MAX;
+        }
+        // In this order: where the queue is resized in between, this is too early, and the next look is exact.
+        let tail = position(self.tail.load(Ordering::SeqCst));
+        let pushed = tail.saturating_sub(self.current().skipped.load(Ordering::SeqCst));
+        pushed.max(taker.popped + 1)
+    }
+
+    /// Goes on to the next segment if the one in front has ended and is drained; whether it was.
+    fn leave_drained(&self, taker: &mut Taker<T>) -> bool {
+        // SAFETY: the front segment is the consumer's until it retires it.
+        let front = unsafe { &*taker.front };
+        if front.end.load(Ordering::SeqCst) != taker.head {
+            return false;
+        }
+        self.advance(taker, front);
+        true
     }
 
     #[cold]
     fn pop_with_care(&self, taker: &mut Taker<T>) -> Option<T> {
         loop {
-            // SAFETY: the front segment is the consumer's until it retires it.
-            let front = unsafe { &*taker.front };
-            if front.end.load(Ordering::SeqCst) != taker.head {
+            if !self.leave_drained(taker) {
                 // Nothing there, or claimed and not yet published. A queue that is as small as it may be is left alone: a
                 // producer at the limit looks at `popped` itself, and other looks would only slow the producers down.
                 if self.room.has_sleepers() || self.current().capacity.load(Ordering::Relaxed) > self.elasticity.min() {
@@ -146,7 +181,6 @@ impl<T> Core<T> {
                 }
                 return None;
             }
-            self.advance(taker, front);
             // SAFETY: headers live as long as the queue.
             let front = unsafe { &*taker.front };
             // SAFETY: as in `pop`.
@@ -338,9 +372,14 @@ impl<T> Core<T> {
 ///
 /// Pushing and taking are one claim and one stamp each: a push is lock-free (some push always succeeds), taking is
 /// wait-free. Capacity follows the use between `min_capacity` and `max_capacity` as in every queue of this crate; a burst
-/// that fits `max_capacity` is never refused, also while the consumer is stalled, and the memory goes back when it has
-/// been taken. (Once the queue is closed, too, but for the segment in use, which goes with the last handle.) Items of one
-/// producer come out in their order.
+/// that fits `max_capacity` is never refused, also while the consumer is stalled. Items of one producer come out in their
+/// order.
+///
+/// **Memory.** Slots stand in segments. The call that takes the last item of all that are there leaves one segment, for
+/// `min_capacity` items (rounded up to a power of two), and of each segment that there was at once a header of some hundred
+/// bytes, which is used again. If the queue never becomes empty, it shrinks at the latest when the consumer has taken what was there
+/// at its last look, which it takes every eighth of the capacity, and a larger segment goes with the last item in it. Once the queue
+/// is closed the segment in use stays, until the last handle goes.
 ///
 /// This handle is shared by reference; taking through it checks that nobody else is taking at the moment.
 /// [`split`](Self::split) gives handles for which the types do that.

@@ -108,6 +108,9 @@ pub(super) struct Segment<T> {
     slots: Cell<Box<[Slot<T>]>>,
     /// The logical capacity.
     pub(super) capacity: AtomicUsize,
+    /// Where there are many consumers: who takes up to this position or beyond does what is due now and then, and says when
+    /// it is next. A value that is out of date is a lower one, so it is too early at worst.
+    pub(super) due: AtomicU64,
     /// The first position.
     pub(super) base: AtomicU64,
     /// Positions below `base` that carry no item: one for each earlier segment.
@@ -129,6 +132,7 @@ impl<T> Segment<T> {
                 limit: CachePadded::new(AtomicU64::new(0)),
                 slots: Cell::new(Box::default()),
                 capacity: AtomicUsize::new(0),
+                due: AtomicU64::new(0),
                 base: AtomicU64::new(UNSET),
                 skipped: AtomicU64::new(UNSET),
                 end: AtomicU64::new(OPEN),
@@ -141,6 +145,7 @@ impl<T> Segment<T> {
         // Nobody reads any of it with consequences before the segment is linked, which publishes it.
         header.limit.store(0, Ordering::Relaxed);
         header.capacity.store(capacity, Ordering::Relaxed);
+        header.due.store(0, Ordering::Relaxed);
         header.base.store(UNSET, Ordering::Relaxed);
         header.skipped.store(UNSET, Ordering::Relaxed);
         header.end.store(OPEN, Ordering::Relaxed);

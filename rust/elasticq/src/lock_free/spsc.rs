@@ -13,7 +13,8 @@
 //! **Resize.** The producer links a segment of another size and goes on there; the consumer follows when it has drained the
 //! old one, and frees it. Nothing is copied and nobody waits. The producer grows the queue when it is full, and shrinks it
 //! when it looks at `head` and finds little: at every lap, and when the consumer, who finds little earlier, has noted so.
-//! Where no producer is about, the consumer takes its turn and shrinks the queue itself.
+//! Where no producer is about, the consumer takes its turn and shrinks the queue itself. In a segment larger than the smallest it
+//! takes the last item that it knows of with care (`take_and_tidy`), as nobody may look after it.
 //!
 //! **Waiting.** Register and note it, barrier, look once more, sleep; against change, barrier, look at the notes, wake. The
 //! barrier is `sync::barrier`, whose half at each push and pop is free.
@@ -42,8 +43,12 @@ use std::time::{Duration, Instant};
 ///
 /// Pushing and taking are wait-free, constant time but for the allocation of a larger or smaller segment now and then.
 /// Capacity follows the use between `min_capacity` and `max_capacity` as in every queue of this crate, and is exact: a burst
-/// that fits `max_capacity` is never refused, also while the consumer is stalled. The memory goes back when the burst
-/// was taken.
+/// that fits `max_capacity` is never refused, also while the consumer is stalled.
+///
+/// **Memory.** Slots stand in segments. The call that takes the last item of all that are there leaves one segment, for
+/// `min_capacity` items, unless somebody is putting in at this moment: then it is the next push that shrinks the queue. If it
+/// never becomes empty, it shrinks at the latest when the consumer has taken what was there when it last looked, and a larger
+/// segment goes with the last item in it.
 ///
 /// [`split`](Self::split) gives the two ends as handles, each for one thread. This handle is shared by reference instead: it
 /// checks that nobody else is putting in, or taking, at the moment, and answers `InvalidOperation` to a second one.
@@ -64,8 +69,9 @@ pub struct LockFreeSPSCQueue<T> {
 
 /// The end of a [`LockFreeSPSCQueue`] that puts in. When it is dropped the queue is closed.
 ///
-/// A producer that puts nothing in after a burst keeps the last segment of it, at most `max_capacity` slots: the queue
-/// shrinks at its next push.
+/// The slots are its own, so nobody can give them back without it: a producer that puts nothing in after a burst keeps the last
+/// segment of it, at most `max_capacity` slots. Its next push goes into a small one, and the consumer frees the large one when it
+/// next takes.
 pub struct SpscProducer<T> {
     core: Arc<Core<T>>,
 }

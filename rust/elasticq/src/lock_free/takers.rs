@@ -18,6 +18,10 @@
 //! **A failed claim** means that others are taking. The loser stays away for a while instead of trying again at once, so
 //! that the cache line of `head` does not travel for each item.
 //!
+//! **Looking up.** The segment says up to which position consumers may take without a thought for anything else (`due`): an
+//! eighth of the capacity, and in a segment that may be left behind no more than is there. Who reaches it renews the limit, shrinks
+//! the queue, leaves a segment that is drained, and says when it is due next. So the last item of a burst takes its memory along.
+//!
 //! **A stalled consumer**, between claim and moving out or with a note whose claim failed or is still to come, keeps its slot
 //! from being used. Everybody else goes on: who comes to the slot one lap later, by going on in another segment (see `chain`).
 //! The one that the stalled consumer's record names is kept so long.
@@ -25,7 +29,7 @@
 use super::batch::reserve;
 use super::chain::{CLOSED, Chain, SEALED, Takers, position, renewal_interval, shrink_interval};
 use super::records::{Record, Records};
-use super::segment::Segment;
+use super::segment::{OPEN, Segment};
 use super::waiting::Attempt;
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
@@ -157,12 +161,35 @@ impl<T> Core<T> {
         record.finish();
         // Between making room and looking for who waits for it. The other half: `rarely` in `attempt_to_put`.
         often();
-        // Whoever passes a multiple of about an eighth of the capacity renews the limit.
-        let interval = renewal_interval(segment.capacity.load(Ordering::Relaxed));
-        let due = (head ^ (head + count)) >> interval.ilog2() != 0;
-        if due || self.room.has_sleepers() {
+        if head + count >= segment.due.load(Ordering::Relaxed) {
+            self.look_up(record, segment, head + count);
+        } else if self.room.has_sleepers() {
             self.renew(false);
         }
+    }
+
+    /// Does what is due after the positions up to `next` were taken: every eighth of the capacity, and where the queue may be
+    /// empty. For that may have been the last item of a burst, after which nobody looks any more.
+    #[cold]
+    fn look_up(&self, record: &Record<T>, segment: &Segment<T>, next: u64) {
+        let capacity = segment.capacity.load(Ordering::Relaxed);
+        let interval = renewal_interval(capacity);
+        let there = position(self.tail.load(Ordering::SeqCst)).saturating_sub(next);
+        self.renew(there < interval);
+        // Of one who takes the last item and one who sets the end behind it, one sees the other.
+        order_seqcst();
+        let end = segment.end.load(Ordering::SeqCst);
+        if end == self.takers.head.load(Ordering::SeqCst) {
+            // Drained: goes on, which frees it.
+            let _ = self.find_head(record);
+            return;
+        }
+        let mut due = next + interval;
+        if end != OPEN || capacity > self.elasticity.min() {
+            let last = position(self.tail.load(Ordering::SeqCst)).min(end);
+            due = due.min(last.max(next + 1));
+        }
+        segment.due.store(due, Ordering::Relaxed);
     }
 
     #[cold]
@@ -263,16 +290,16 @@ impl<T> Core<T> {
     }
 
     /// Renews the limit, wakes producers who wait, and shrinks a queue that is sparsely used: at every other renewal after an
-    /// item was taken, and always where nothing was found.
+    /// item was taken, and always where nothing was found, or little.
     #[cold]
-    fn renew(&self, found_nothing: bool) {
+    fn renew(&self, found_little: bool) {
         let pin = self.pin();
         let segment = self.current();
         let popped = self.takers.popped();
         let limit = self.limit(popped, segment);
         segment.raise_limit(limit);
         if segment.capacity.load(Ordering::SeqCst) > self.elasticity.min()
-            && (found_nothing || self.begins_an_interval(segment))
+            && (found_little || self.begins_an_interval(segment))
         {
             self.shrink(popped);
         }

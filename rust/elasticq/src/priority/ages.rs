@@ -32,10 +32,10 @@ pub(super) struct Ages<C> {
 }
 
 impl<C: Clock> Ages<C> {
-    /// None if nobody wants to know.
-    pub(super) fn new(config: &PriorityConfig, clock: C) -> Option<Self> {
+    /// None if nobody wants to know: then no clock is read, which some targets don't have.
+    pub(super) fn new(config: &PriorityConfig, clock: impl FnOnce() -> C) -> Option<Self> {
         let times = || (0..config.priority_levels).map(|_| VecDeque::new()).collect();
-        (config.max_wait.is_some() || config.age_statistics).then(|| Self { clock, times: times() })
+        (config.max_wait.is_some() || config.age_statistics).then(|| Self { clock: clock(), times: times() })
     }
 
     pub(super) fn now(&self) -> u64 {

@@ -46,8 +46,8 @@ pub(super) struct Levels<T, C = Monotonic> {
 }
 
 impl<T, C: Clock> Levels<T, C> {
-    /// Empty levels. No memory is taken for items yet.
-    pub(super) fn new(config: &PriorityConfig, clock: C) -> BufferResult<Self> {
+    /// Empty levels. No memory is taken for items yet. `clock` makes what tells the time, where times are kept.
+    pub(super) fn new(config: &PriorityConfig, clock: impl FnOnce() -> C) -> BufferResult<Self> {
         config.validate()?;
         let limits = &config.max_capacity_at_priority;
         let most = |priority| limits.get(&priority).copied().unwrap_or(config.base.max_capacity);

@@ -167,7 +167,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn with_lock(config: PriorityConfig) -> BufferResult<Self> {
-        let levels = Levels::new(&config, Monotonic::new())?;
+        let levels = Levels::new(&config, Monotonic::new)?;
         let count = config.priority_levels;
         let signals = if config.max_capacity_at_priority.is_empty() { 1 } else { count };
         Ok(Self {

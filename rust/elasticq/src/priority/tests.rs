@@ -27,7 +27,15 @@ impl Clock for Manual {
 
 fn levels<T>(config: &PriorityConfig) -> (Levels<T, Manual>, Manual) {
     let clock = Manual::default();
-    (Levels::new(config, clock.clone()).unwrap(), clock)
+    (Levels::new(config, || clock.clone()).unwrap(), clock)
+}
+
+#[test]
+fn no_clock_is_made_where_no_times_are_kept() {
+    let none = || -> Manual { unreachable!("nobody wants to know") };
+    let mut levels = Levels::new(&PriorityConfig::default(), none).unwrap();
+    levels.push('a', 1).unwrap();
+    assert_eq!(levels.pop(), Some('a'));
 }
 
 fn in_order<T: Copy>(levels: &Levels<T, Manual>) -> Vec<T> {

@@ -29,6 +29,8 @@ impl<T> Taker<T> {
 #[derive(PartialEq)]
 enum Found {
     Items,
+    /// Items, in a segment that may have to be left after the last of them.
+    LastItems,
     Nothing,
     End,
 }
@@ -40,6 +42,7 @@ impl<T> Core<T> {
         if taker.cursor.position >= taker.cursor.limit && !self.look(taker) {
             match self.search(taker) {
                 Found::Items => {}
+                Found::LastItems => return Ok(Some(self.take_and_tidy(taker))),
                 Found::Nothing => return Ok(None),
                 Found::End => return Err(BufferError::Closed),
             }
@@ -48,6 +51,37 @@ impl<T> Core<T> {
         let item = unsafe { taker.cursor.take() };
         self.release(taker);
         Ok(Some(item))
+    }
+
+    /// Takes one of the items found. The last of them is left for such a call, too, to see at once what becomes of the segment.
+    #[cold]
+    fn take_and_tidy(&self, taker: &mut Taker<T>) -> T {
+        // SAFETY: published, and the caller is the consumer.
+        let item = unsafe { taker.cursor.take() };
+        self.release(taker);
+        if taker.cursor.is_at_limit() {
+            self.tidy(taker);
+        } else {
+            taker.cursor.keep_last();
+        }
+        item
+    }
+
+    /// Leaves the segment if it is drained, and sees to a smaller one if the queue is empty.
+    fn tidy(&self, taker: &mut Taker<T>) {
+        loop {
+            // In this order: see `published`.
+            let tail = self.published(taker);
+            // SAFETY: the cursor is the consumer's.
+            if unsafe { taker.cursor.leave_drained() } {
+                continue;
+            }
+            let cursor = &taker.cursor;
+            let spare = tail == cursor.position && cursor.segment().sparse > 0 && cursor.segment().next().is_none();
+            if !spare || !self.ask_to_shrink(cursor.position) {
+                return;
+            }
+        }
     }
 
     /// Up to `max_items`, oldest first.
@@ -77,7 +111,7 @@ impl<T> Core<T> {
         while items.len() < wanted && taker.cursor.position < end {
             if taker.cursor.position >= taker.cursor.limit && !self.look(taker) {
                 match self.search(taker) {
-                    Found::Items => {}
+                    Found::Items | Found::LastItems => {}
                     Found::End if items.is_empty() => return Err(BufferError::Closed),
                     Found::Nothing | Found::End => break,
                 }
@@ -95,6 +129,9 @@ impl<T> Core<T> {
             // SAFETY: published, and the caller is the consumer.
             items.extend((0..count).map(|_| unsafe { taker.cursor.take() }));
             self.release(taker);
+        }
+        if taker.cursor.is_at_limit() && !taker.cursor.segment().is_plain() {
+            self.tidy(taker);
         }
         Ok(())
     }
@@ -123,7 +160,7 @@ impl<T> Core<T> {
     #[inline(always)]
     fn look(&self, taker: &mut Taker<T>) -> bool {
         let tail = self.published(taker);
-        let plain = tail != taker.cursor.position && taker.cursor.segment().next().is_none();
+        let plain = tail != taker.cursor.position && taker.cursor.segment().is_plain();
         if plain {
             taker.cursor.set_limit(tail);
         }
@@ -136,21 +173,22 @@ impl<T> Core<T> {
         loop {
             let tail = self.published(taker);
             let cursor = &mut taker.cursor;
-            let limit = match cursor.segment().next() {
-                Some((next, end)) if end == cursor.position => {
-                    // SAFETY: it is the consumer's, and has reached the end.
-                    drop(unsafe { cursor.leave_for(next) });
-                    continue;
-                }
+            // SAFETY: it is the consumer's.
+            if unsafe { cursor.leave_drained() } {
+                continue;
+            }
+            let next = cursor.segment().next();
+            let is_sparse = next.is_none() && tail - cursor.position < cursor.segment().sparse as u64;
+            if is_sparse && self.ask_to_shrink(cursor.position) {
+                continue;
+            }
+            let limit = match next {
                 Some((_, end)) => tail.min(end),
                 None => tail,
             };
             if cursor.position < limit {
                 cursor.set_limit(limit);
-                return Found::Items;
-            }
-            if cursor.segment().sparse > 0 && self.ask_to_shrink(cursor.position) {
-                continue;
+                return if cursor.segment().is_plain() { Found::Items } else { Found::LastItems };
             }
             if self.notes.load(Ordering::SeqCst) & CLOSED == 0 {
                 return Found::Nothing;

@@ -13,7 +13,6 @@ use crate::sync::{AtomicU64, AtomicUsize, Backoff, Cell, Ordering};
 use crate::wait::{Signal, Waiter, Waking, wake_each};
 use crossbeam_utils::CachePadded;
 use std::mem::replace;
-use std::ptr;
 use std::time::Duration;
 
 /// The notes: what one side wants the other to know. Zero nearly always, so that one comparison tells that all is well.
@@ -285,7 +284,7 @@ impl<T> Drop for Core<T> {
             fn drop(&mut self) {
                 self.drop_items();
                 // SAFETY: nobody is left to look at the last segment; the others were freed on the way to it.
-                drop(unsafe { Box::from_raw(ptr::from_ref(self.0.cursor.segment()).cast_mut()) });
+                drop(unsafe { Box::from_raw(self.0.cursor.segment_pointer()) });
             }
         }
 

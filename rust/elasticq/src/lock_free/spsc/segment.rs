@@ -30,6 +30,8 @@ pub(super) struct Segment<T> {
     base: u64,
     /// The first position of the next segment, once there is one.
     end: AtomicU64,
+    /// Null while there is nothing to see to but items. Dangling, where there is no next segment, but this one is larger than need
+    /// be: so one look tells the consumer both.
     next: AtomicPtr<Segment<T>>,
 }
 
@@ -43,7 +45,8 @@ impl<T> Segment<T> {
             BufferError::ResizeError(format!("no memory for {capacity} slots of {} bytes each", size_of::<Slot<T>>()))
         })?;
         slots.extend((0..count).map(|_| Cell::new(MaybeUninit::uninit())));
-        let (end, next) = (AtomicU64::new(0), AtomicPtr::new(ptr::null_mut()));
+        let none = if sparse == 0 { ptr::null_mut() } else { ptr::dangling_mut() };
+        let (end, next) = (AtomicU64::new(0), AtomicPtr::new(none));
         Ok(Box::new(Self { capacity, sparse, slots, base, end, next }))
     }
 
@@ -65,7 +68,14 @@ impl<T> Segment<T> {
     pub(super) fn next(&self) -> Option<(*mut Self, u64)> {
         // Acquire: pairs with the link.
         let next = self.next.load(Ordering::Acquire);
-        (!next.is_null()).then(|| (next, self.end.load(Ordering::Relaxed)))
+        (!next.is_null() && next != ptr::dangling_mut()).then(|| (next, self.end.load(Ordering::Relaxed)))
+    }
+
+    /// Whether there is no next segment, and no smaller one would do.
+    #[inline(always)]
+    pub(super) fn is_plain(&self) -> bool {
+        // Acquire: as above.
+        self.next.load(Ordering::Acquire).is_null()
     }
 }
 
@@ -102,15 +112,32 @@ impl<T> Cursor<T> {
         unsafe { &*self.segment }
     }
 
-    /// Goes to the beginning of the next segment and gives the one behind it away.
+    /// Where the segment has ended and is drained: goes to the beginning of the next one, and frees it. Whether that was so.
     ///
     /// # Safety
-    /// The cursor is the consumer's, it has reached the end of its segment, and `next` follows.
-    pub(super) unsafe fn leave_for(&mut self, next: *mut Segment<T>) -> Box<Segment<T>> {
+    /// The cursor is the consumer's.
+    pub(super) unsafe fn leave_drained(&mut self) -> bool {
+        let Some((next, _)) = self.segment().next().filter(|(_, end)| *end == self.position) else { return false };
         let drained = self.segment;
         self.enter(next);
         // SAFETY: the producer has let go of it before it linked the next one, and the consumer does so here.
-        unsafe { Box::from_raw(drained) }
+        drop(unsafe { Box::from_raw(drained) });
+        true
+    }
+
+    /// The segment to be freed at the end: the pointer that the `Box` was made into, as one from a reference may not be a `Box` again.
+    pub(super) const fn segment_pointer(&self) -> *mut Segment<T> {
+        self.segment
+    }
+
+    /// Whether all that was allowed is used up.
+    pub(super) const fn is_at_limit(&self) -> bool {
+        self.position == self.limit
+    }
+
+    /// Disallows the last of the positions that are allowed; there are some.
+    pub(super) const fn keep_last(&mut self) {
+        self.limit -= 1;
     }
 
     /// Allows positions below `limit`, though not beyond this lap. Where the last lap has ended the next one begins.

@@ -1,0 +1,104 @@
+//! The memory of a burst comes back with its last item, and where no consumer ever finds the queue empty.
+#![cfg(all(feature = "lock_free", not(loom)))]
+
+mod support;
+
+use cap::Cap;
+use elasticq::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
+use std::alloc::System;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use support::between;
+
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
+
+/// What the test harness itself may allocate meanwhile, and headers that are used again.
+const NOISE: usize = 64 << 10;
+
+/// The tests of this file run one at a time, since they count the bytes of the whole process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bursts that end inside the largest segment, fill it, and have just begun it.
+const BURSTS: [u64; 4] = [100_000, 1 << 17, (1 << 16) + 1, 90_000];
+const MAX: usize = 1 << 17;
+
+macro_rules! for_all_queues {
+    ($test:ident) => {
+        $test!(LockFreeSPSCQueue);
+        $test!(LockFreeMPSCQueue);
+        $test!(LockFreeMPMCQueue);
+    };
+}
+
+#[test]
+fn a_consumer_who_takes_a_burst_to_its_last_item_and_looks_no_more_leaves_no_memory_behind() {
+    let _alone = alone();
+    macro_rules! test {
+        ($queue:ident) => {
+            for burst in BURSTS {
+                let before = ALLOCATOR.allocated();
+                let queue = $queue::new(between(64, MAX)).unwrap();
+                (0..burst).for_each(|item| queue.try_enqueue(item).unwrap());
+                assert!(ALLOCATOR.allocated() > before + 1_000_000);
+                (0..burst).for_each(|item| assert_eq!(queue.try_dequeue(), Ok(Some(item))));
+                let held = ALLOCATOR.allocated() - before;
+                assert!(held < NOISE, "{}, {burst} items: {held} bytes", stringify!($queue));
+                assert_eq!(queue.capacity(), 64);
+
+                queue.offer_batch((0..burst).collect()).unwrap();
+                assert_eq!(queue.dequeue_batch(burst as usize).unwrap().len() as u64, burst);
+                let held = ALLOCATOR.allocated() - before;
+                assert!(held < NOISE, "{}, a batch of {burst}: {held} bytes", stringify!($queue));
+            }
+        };
+    }
+    for_all_queues!(test);
+}
+
+/// As many further items as are inside at the most: the smaller segment comes behind them.
+#[test]
+fn a_consumer_who_never_finds_the_queue_empty_leaves_no_memory_behind() {
+    let _alone = alone();
+    macro_rules! test {
+        ($queue:ident) => {
+            for burst in BURSTS {
+                for inside in [1, 3, 20] {
+                    let before = ALLOCATOR.allocated();
+                    let queue = $queue::new(between(64, MAX)).unwrap();
+                    (0..burst).for_each(|item| queue.try_enqueue(item).unwrap());
+                    (inside..burst).for_each(|_| assert!(queue.try_dequeue().unwrap().is_some()));
+                    for item in 0..2 * inside + 1 {
+                        queue.try_enqueue(item).unwrap();
+                        assert!(queue.try_dequeue().unwrap().is_some());
+                    }
+                    let held = ALLOCATOR.allocated() - before;
+                    assert!(held < NOISE, "{}, {inside} of {burst} inside: {held} bytes", stringify!($queue));
+                    assert_eq!((queue.len() as u64, queue.capacity()), (inside, 64));
+                }
+            }
+        };
+    }
+    for_all_queues!(test);
+}
+
+/// The consumer's handle can't shrink the queue beside a producer; it says so, and the producer's next push does it.
+#[test]
+fn with_handles_of_one_producer_and_one_consumer_its_next_push_gives_the_memory_back() {
+    let _alone = alone();
+    for burst in BURSTS {
+        let before = ALLOCATOR.allocated();
+        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(64, MAX)).unwrap().split();
+        (0..burst).for_each(|item| producer.try_enqueue(item).unwrap());
+        (0..burst).for_each(|item| assert_eq!(consumer.try_dequeue(), Ok(Some(item))));
+        let held = ALLOCATOR.allocated() - before;
+        // All but the last segment, whose slots are an item each.
+        assert!(held < MAX * size_of::<u64>() + NOISE, "{burst} items: {held} bytes");
+        producer.try_enqueue(0).unwrap();
+        assert_eq!((producer.capacity(), consumer.try_dequeue()), (64, Ok(Some(0))));
+        let held = ALLOCATOR.allocated() - before;
+        assert!(held < NOISE, "{burst} items: {held} bytes");
+    }
+}
