@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 import queue
 from typing import Any
 
@@ -107,14 +106,6 @@ async def test_awaiting_raises_the_same_errors() -> None:
         with pytest.raises(elasticq.ShutDown) as raised:
             await late
         assert isinstance(raised.value, getattr(asyncio, "QueueShutDown", Exception))
-
-
-def test_an_error_of_a_view_can_be_pickled() -> None:
-    with pytest.raises(elasticq.Empty) as raised:
-        Queue[int]().async_q.get_nowait()
-    copy = pickle.loads(pickle.dumps(raised.value))
-    assert type(copy) is elasticq.Empty
-    assert copy.args == raised.value.args
 
 
 @pytest.mark.parametrize("of_view", [False, True])

@@ -289,7 +289,7 @@ class PriorityAsyncQueue(AsyncQueue[T]):
         try:
             self._buffer._put(item, False, None, priority)
         except QueueError as error:
-            raise as_asyncio(error) from None
+            raise as_asyncio(error) from error.__cause__
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, PriorityAsyncQueue):

@@ -1,18 +1,18 @@
 """`Queue.async_q`: a queue as asyncio knows it. (`Queue.sync_q` needs no class: it is the queue itself.)
 
 Its errors belong to three families, ours, the module queue's and asyncio's. They are made when the first one
-is needed, since `import elasticq` does not import asyncio.
+is needed, since `import elasticq` does not import asyncio. Where one is unpickled, asyncio is imported.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import _core
 from ._errors import Empty, Full, QueueError, ShutDown
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from ._priority import PrioritySyncQueue
     from ._queue import Queue
@@ -74,7 +74,7 @@ class AsyncQueue(Generic[T]):
         try:
             self._queue.put_nowait(item)
         except QueueError as error:
-            raise as_asyncio(error) from None
+            raise as_asyncio(error) from error.__cause__
 
     def get(self) -> Coroutine[Any, Any, T]:
         """Take the oldest item, waiting for one if need be: `Queue.aget`.
@@ -94,7 +94,7 @@ class AsyncQueue(Generic[T]):
         try:
             return self._queue.get_nowait()
         except QueueError as error:
-            raise as_asyncio(error) from None
+            raise as_asyncio(error) from error.__cause__
 
     def qsize(self) -> int:
         """Give the number of items now (int)."""
@@ -182,13 +182,25 @@ async def wait_closed(queue: Queue[Any] | PrioritySyncQueue[Any]) -> None:
 
 
 def as_asyncio(error: BaseException) -> BaseException:
-    """The same error as one that is also asyncio's; what is none of ours, as what `weigh` raises, itself."""
+    """The same error as one that is also asyncio's; where asyncio has none like it, itself."""
     if not isinstance(error, QueueError):
         return error
     ours = type(error)
     if ours not in _OF_BOTH:
         _OF_BOTH[ours] = _of_both(ours)
-    return _OF_BOTH[ours](*error.args)
+    both = _OF_BOTH[ours]
+    if both is ours:
+        return error
+    same = both.__new__(both, *error.args)  # not `__init__`, whose arguments may be others
+    same.__dict__.update(error.__dict__)  # notes are there, too
+    same.__cause__, same.__context__ = error.__cause__, error.__context__
+    same.__suppress_context__ = error.__suppress_context__
+    return same.with_traceback(error.__traceback__)
+
+
+def _made_as_asyncio(make: Callable[..., BaseException], *arguments: Any) -> BaseException:
+    """What an error of both families is pickled as, since its class has no name."""
+    return as_asyncio(make(*arguments))
 
 
 _OF_BOTH: dict[type[QueueError], type[QueueError]] = {}
@@ -198,12 +210,17 @@ def _of_both(ours: type[QueueError]) -> type[QueueError]:
     import asyncio
 
     for base, name in ((Empty, "QueueEmpty"), (Full, "QueueFull"), (ShutDown, "QueueShutDown")):
-        theirs = getattr(asyncio, name, None)  # QueueShutDown came with Python 3.13
-        if issubclass(ours, base) and theirs is not None:
+        theirs = getattr(asyncio, name, ours)  # QueueShutDown came with Python 3.13
+        if issubclass(ours, base) and not issubclass(ours, theirs):
+
+            def reduce(error: QueueError) -> tuple[Any, ...]:
+                make, arguments, *state = cast("tuple[Any, ...]", ours.__reduce__(error))
+                return _made_as_asyncio, (ours if make is type(error) else make, *arguments), *state
+
             names: dict[str, Any] = {
                 "__doc__": ours.__doc__,
                 "__module__": ours.__module__,
-                "__reduce__": lambda error: (ours, error.args),  # pickled as what another process knows
+                "__reduce__": reduce,
             }
             return type(ours.__name__, (ours, theirs), names)
     return ours
