@@ -16,11 +16,11 @@ pub(crate) mod barrier;
 #[cfg(not(loom))]
 mod machine {
     pub(crate) use parking_lot::lock_api::{Mutex, MutexGuard};
+    #[cfg(feature = "lock_free")]
+    pub(crate) use std::sync::Arc;
     /// For a few steps that call nothing foreign. It knows of no other lock, so a fork leaves it usable where nobody held it; the
     /// kinds of `Mutex` may sleep in a table of the whole process.
     pub(crate) use std::sync::Mutex as PlainMutex;
-    #[cfg(feature = "lock_free")]
-    pub(crate) use std::sync::Arc;
     #[cfg(feature = "lock_free")]
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr};
     pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
@@ -88,9 +88,9 @@ mod machine {
 mod model {
     #[cfg(feature = "lock_free")]
     pub(crate) use loom::cell::UnsafeCell as Cell;
-    pub(crate) use loom::sync::Mutex as PlainMutex;
     #[cfg(feature = "lock_free")]
     pub(crate) use loom::sync::Arc;
+    pub(crate) use loom::sync::Mutex as PlainMutex;
     #[cfg(feature = "lock_free")]
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr};
     pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
