@@ -161,7 +161,7 @@ MUTANTS = [
                     }
                 }
 """,
-        "loom_mpmc::an_empty_queue_takes_an_item_wherever_its_consumers_stand",
+        "loom_mpmc::a_place_is_written_again_only_after_its_item_was_moved_out",
     ),
     Mutant(
         "mpmc-sleeps-beside-a-slot-that-is-read",
