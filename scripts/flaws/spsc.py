@@ -122,7 +122,7 @@ MUTANTS = [
     Mutant(
         "spsc-sleeps-without-a-second-look",
         "rust/elasticq/src/lock_free/spsc/consumer.rs",
-        """        match self.pop(taker).transpose() {
+        """        match self.next(taker) {
             Some(settled)""",
         """        match None {
             Some(settled)""",
