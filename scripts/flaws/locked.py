@@ -26,9 +26,8 @@ MUTANTS = [
     Mutant(
         "forced-push-wakes-nobody",
         "rust/elasticq/src/locked/evicting.rs",
-        """            ring.push(item)?;
-            self.wake_who_can_go_on(ring);""",
-        "            ring.push(item)?;",
+        "give_back(self.put_with_care(ring, &mut place), place)",
+        "give_back(ring.push(&mut place), place)",
         "loom::a_forced_item_reaches_a_consumer_who_waits",
     ),
     Mutant(

@@ -195,17 +195,17 @@ MUTANTS = [
     Mutant(
         "mpsc-batch-waits-as-if-for-one-place",
         "rust/elasticq/src/lock_free/chain.rs",
-        "self.put_within(items, timeout, Signal::bulk_waiter,",
-        "self.put_within(items, timeout, Signal::waiter,",
+        "self.put_within(timeout, Signal::bulk_waiter,",
+        "self.put_within(timeout, Signal::waiter,",
         "loom_mpsc::a_place_that_is_too_little_for_a_batch_reaches_who_waits_behind_it",
     ),
     Mutant(
         "mpsc-batch-sleeps-without-a-second-look",
         "rust/elasticq/src/lock_free/chain.rs",
         """        rarely();
-        match put(items) {""",
+        match put() {""",
         """        rarely();
-        match Err(Rejected::new(BufferError::Full, items)) {""",
+        match Err(BufferError::Full) {""",
         "loom_mpsc::room_for_all_reaches_a_batch_that_waits",
     ),
     Mutant(

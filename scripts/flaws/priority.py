@@ -119,18 +119,35 @@ MUTANTS = [
     Mutant(
         "levels-who-goes-on-before-he-sleeps-passes-nothing-on",
         TIMED,
-        "        drop(leaving);\n",
-        "        if settled.is_ok() { std::mem::forget(leaving) } else { drop(leaving) }\n",
+        """        let _leaving = Leaving(self); // dropped after the waiter
+        let mut sleep = Sleep::new(register, timeout);
+        loop {
+            sleep.before_the_next_try()?;
+            match put() {
+                Err(reason) if reason.is_capacity_error() => {}
+                settled => return settled,
+""",
+        """        let leaving = Leaving(self);
+        let mut sleep = Sleep::new(register, timeout);
+        loop {
+            sleep.before_the_next_try()?;
+            match put() {
+                Err(reason) if reason.is_capacity_error() => {}
+                settled => {
+                    std::mem::forget(leaving);
+                    return settled;
+                }
+""",
         "loom_priority::two_places_in_all_reach_two_who_wait_at_two_levels",
     ),
     Mutant(
         "levels-task-that-goes-on-before-it-sleeps-passes-nothing-on",
         TIMED,
         """                let _leaving = Leaving(self);
-                complete(item, || self.wait_for_room(priority), attempt).await
+                complete((), || self.wait_for_room(priority), attempt).await
 """,
         """                let leaving = Leaving(self);
-                let settled = complete(item, || self.wait_for_room(priority), attempt).await;
+                let settled = complete((), || self.wait_for_room(priority), attempt).await;
                 std::mem::forget(leaving);
                 settled
 """,

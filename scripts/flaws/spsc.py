@@ -112,9 +112,9 @@ MUTANTS = [
         "spsc-batch-sleeps-without-a-second-look",
         "rust/elasticq/src/lock_free/spsc/producer.rs",
         """PRODUCER_SLEEPS);
-        match put(self, maker, items) {""",
+        match put() {""",
         """PRODUCER_SLEEPS);
-        match Err(Rejected::new(BufferError::Full, items)) {""",
+        match Err(BufferError::Full) {""",
         "loom_spsc::room_for_all_reaches_a_batch_that_waits",
     ),
     Mutant(
@@ -136,7 +136,7 @@ MUTANTS = [
     Mutant(
         "spsc-sleeps-without-a-second-look",
         "rust/elasticq/src/lock_free/spsc/consumer.rs",
-        """        match self.pop(taker).transpose() {
+        """        match self.next(taker) {
             Some(settled)""",
         """        match None {
             Some(settled)""",
@@ -210,11 +210,22 @@ MUTANTS = [
     ),
     Mutant(
         "spsc-drops-the-item-in-its-turn",
-        "rust/elasticq/src/lock_free/spsc/producer.rs",
-        """complete((right, item), |(mut right, item)| {
-            self.attempt_to_put(maker(&mut right), item, Self::push).with_state(|item| (right, item))""",
-        """complete((item, right), |(item, mut right)| {
-            self.attempt_to_put(maker(&mut right), item, Self::push).with_state(|item| (item, right))""",
+        "rust/elasticq/src/lock_free/spsc.rs",
+        """        let mut place = Some(item);
+        let put = match self.core.producer_turn() {
+            Ok(turn) => self.core.send(turn, ProducerTurn::maker, &mut place).await,
+            Err(reason) => Err(reason),
+        };
+        give_back(put, place)
+""",
+        """        let mut turn = match self.core.producer_turn() {
+            Ok(turn) => turn,
+            Err(reason) => return Err(Rejected::new(reason, item)),
+        };
+        let mut place = Some(item);
+        let put = self.core.send(&mut turn, |turn| turn.maker(), &mut place).await;
+        give_back(put, place)
+""",
         "dropping::in_the_queue_of_one_producer_and_one_consumer",
     ),
     Mutant(

@@ -64,9 +64,9 @@ MUTANTS = [
         "sender-sleeps-without-a-second-look",
         CHAIN,
         """        rarely();
-        match put(items) {""",
+        match put() {""",
         """        rarely();
-        match Err(Rejected::new(BufferError::Full, items)) {""",
+        match Err(BufferError::Full) {""",
         "loom_tasks::mpsc::room_reaches_a_task_that_waits",
     ),
     Mutant(

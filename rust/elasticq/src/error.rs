@@ -157,6 +157,18 @@ impl<T> Rejected<T> {
     }
 }
 
+/// What a call comes to that takes an item out of `place` where it is not refused.
+///
+/// By value an item is copied into each call on its way, and into each result on the way back, unless that is optimised away.
+/// So whatever is not the plain way hands on where the item is.
+pub(crate) fn give_back<T>(put: BufferResult<()>, place: Option<T>) -> Result<(), Rejected<T>> {
+    let Err(reason) = put else { return Ok(()) };
+    match place {
+        Some(item) => Err(Rejected { reason, item }),
+        None => Ok(()),
+    }
+}
+
 impl<T> From<Rejected<T>> for BufferError {
     fn from(rejected: Rejected<T>) -> Self {
         rejected.reason

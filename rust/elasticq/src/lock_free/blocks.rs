@@ -84,7 +84,7 @@ macro_rules! blocks {
             /// Counts `items` as refused in [`stats`](Self::stats).
             #[cold]
             pub fn note_refused(&self, items: usize) {
-                self.core.refused.fetch_add(items as u64, Ordering::Relaxed);
+                self.core.note_refused(items);
             }
 
             /// A place in the queue of those who wait for an item; see [`Waiter`] for the order in which to use it.

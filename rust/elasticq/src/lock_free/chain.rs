@@ -49,7 +49,7 @@ use super::segment::{Segment, allocate};
 use super::waiting::{Attempt, block, complete};
 use crate::config::Config;
 use crate::elasticity::Elasticity;
-use crate::error::{BufferError, BufferResult, Rejected};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::positions::end_of_batch;
 use crate::stats::QueueStats;
 use crate::sync::barrier::{often, rarely};
@@ -289,73 +289,88 @@ impl<T, C: Takers<T>> Chain<T, C> {
 
     #[cold]
     fn push_with_care(&self, item: T) -> Result<(), Rejected<T>> {
-        let pin = self.pin();
-        match self.claim_with_care(1) {
-            Ok((segment, position)) => {
-                // SAFETY: claimed just now.
-                unsafe { segment.publish(position, item) };
-                drop(pin);
-                self.wake_consumers();
-                Ok(())
-            }
-            Err(reason) => Err(Rejected::new(reason, item)),
+        let mut place = Some(item);
+        give_back(self.put(&mut place), place)
+    }
+
+    /// Adds the item in `place`, where there is one; on an error it is still there.
+    fn put(&self, place: &mut Option<T>) -> BufferResult<()> {
+        if place.is_none() {
+            return Ok(());
         }
+        let plain = self.look_and_claim(1);
+        let pin = plain.is_none().then(|| self.pin());
+        let (segment, position) = plain.map_or_else(|| self.claim_with_care(1), Ok)?;
+        if let Some(item) = place.take() {
+            // SAFETY: claimed just now.
+            unsafe { segment.publish(position, item) };
+        }
+        drop(pin);
+        self.wake_consumers();
+        Ok(())
     }
 
     /// Adds an item, blocking until there is room.
     pub(super) fn push_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
-        self.put_within(item, timeout, Signal::waiter, |item| self.push(None, item))
+        let mut place = Some(item);
+        let put = self.put_within(timeout, Signal::waiter, || self.put(&mut place));
+        give_back(put.inspect_err(|_| self.note_refused(1)), place)
     }
 
     /// Adds all of `items` or none, blocking until there is room for all. A batch that can never fit is refused at once.
-    pub(super) fn push_all_within(&self, items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
+    pub(super) fn push_all_within(&self, mut items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
         if items.len() > self.elasticity.max() {
             return self.push_all(None, items);
         }
-        self.put_within(items, timeout, Signal::bulk_waiter, |items| self.push_all(None, items))
+        let put = self.put_within(timeout, Signal::bulk_waiter, || {
+            self.push_all(None, std::mem::take(&mut items)).map_err(|rejected| {
+                let (reason, refused) = rejected.into_parts();
+                items = refused;
+                reason
+            })
+        });
+        give_back(put, Some(items))
     }
 
-    fn put_within<I>(
+    fn put_within(
         &self,
-        items: I,
         timeout: Duration,
         register: impl Fn(&Signal) -> Waiter<'_>,
-        put: impl Fn(I) -> Result<(), Rejected<I>>,
-    ) -> Result<(), Rejected<I>> {
+        mut put: impl FnMut() -> BufferResult<()>,
+    ) -> BufferResult<()> {
         let deadline = Instant::now().checked_add(timeout);
-        block(items, deadline, |items| self.attempt_to_put(items, &register, &put))
-            .unwrap_or_else(|items| Err(Rejected::new(BufferError::Timeout(timeout), items)))
+        let put = block((), deadline, |()| self.attempt_to_put(&register, &mut put));
+        put.unwrap_or(Err(BufferError::Timeout(timeout)))
     }
 
-    /// Adds an item, waiting for room as a task.
-    pub(super) async fn send(&self, item: T) -> Result<(), Rejected<T>> {
-        complete(item, |item| self.attempt_to_put(item, Signal::waiter, |item| self.push(None, item))).await
+    /// Adds the item in `place`, waiting for room as a task; on an error it is still there.
+    pub(super) async fn send(&self, place: &mut Option<T>) -> BufferResult<()> {
+        let put = complete((), |()| self.attempt_to_put(Signal::waiter, || self.put(place)));
+        put.await.inspect_err(|_| self.note_refused(1))
     }
 
-    /// Puts `items` in or, where there is no room for them, gives them back with a waiter, of the kind that `register` makes.
-    fn attempt_to_put<'a, I>(
+    /// Has `put` put something in or, where there is no room for it, gives a waiter, of the kind that `register` makes.
+    fn attempt_to_put<'a>(
         &'a self,
-        items: I,
         register: impl Fn(&'a Signal) -> Waiter<'a>,
-        put: impl Fn(I) -> Result<(), Rejected<I>>,
-    ) -> Attempt<'a, I, Result<(), Rejected<I>>> {
-        let items = match put(items) {
-            Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
+        mut put: impl FnMut() -> BufferResult<()>,
+    ) -> Attempt<'a, (), BufferResult<()>> {
+        match put() {
+            Err(reason) if reason.is_capacity_error() => {}
             settled => return Attempt::Settled(settled),
-        };
+        }
         let waiter = register(&self.room);
         // Between registering and looking again. The other half: `often`, where the consumers say what they have taken.
         rarely();
-        match put(items) {
-            Err(rejected) if rejected.reason().is_capacity_error() => Attempt::Sleep(rejected.into_inner(), waiter),
+        match put() {
+            Err(reason) if reason.is_capacity_error() => Attempt::Sleep((), waiter),
             settled => Attempt::Settled(settled),
         }
     }
 
     #[cold]
-    pub(super) fn count_refused<I>(&self, items: usize, rejected: Rejected<I>) -> Rejected<I> {
+    pub(super) fn note_refused(&self, items: usize) {
         self.refused.fetch_add(items as u64, Ordering::Relaxed);
-        rejected
     }
 
     /// Adds all of `items`, or none of them.

@@ -24,7 +24,10 @@ macro_rules! producing {
         pub fn try_enqueue(&self, item: T) -> $crate::BufferResult<()> {
             match self.core.push(self.guess(), item) {
                 Ok(()) => Ok(()),
-                Err(rejected) => Err(self.core.count_refused(1, rejected).into()),
+                Err(rejected) => {
+                    self.core.note_refused(1);
+                    Err(rejected.into())
+                }
             }
         }
 
@@ -34,10 +37,11 @@ macro_rules! producing {
         /// As [`try_enqueue`](Self::try_enqueue); the [`Rejected`](crate::Rejected) holds the item.
         #[inline(always)]
         pub fn offer(&self, item: T) -> Result<(), $crate::Rejected<T>> {
-            match self.core.push(self.guess(), item) {
-                Ok(()) => Ok(()),
-                Err(rejected) => Err(self.core.count_refused(1, rejected)),
+            let put = self.core.push(self.guess(), item);
+            if put.is_err() {
+                self.core.note_refused(1);
             }
+            put
         }
 
         /// Adds all of `items`, next to each other and with one claim, or none of them.
@@ -58,7 +62,7 @@ macro_rules! producing {
         pub fn offer_batch(&self, items: Vec<T>) -> Result<(), $crate::Rejected<Vec<T>>> {
             self.core
                 .push_all(self.guess(), items)
-                .map_err(|rejected| self.core.count_refused(rejected.item().len(), rejected))
+                .inspect_err(|rejected| self.core.note_refused(rejected.item().len()))
         }
 
         /// Adds `item` at the end, blocking up to `timeout` until there is room.
@@ -66,7 +70,7 @@ macro_rules! producing {
         /// # Errors
         /// `Timeout(timeout)`, `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`](crate::Rejected) holds the item.
         pub fn offer_within(&self, item: T, timeout: std::time::Duration) -> Result<(), $crate::Rejected<T>> {
-            self.core.push_within(item, timeout).map_err(|rejected| self.core.count_refused(1, rejected))
+            self.core.push_within(item, timeout)
         }
 
         /// Adds all of `items`, next to each other and with one claim, or none of them, blocking up to `timeout` until there is
@@ -94,8 +98,9 @@ macro_rules! producing {
             items: Vec<T>,
             timeout: std::time::Duration,
         ) -> Result<(), $crate::Rejected<Vec<T>>> {
-            let count = items.len();
-            self.core.push_all_within(items, timeout).map_err(|rejected| self.core.count_refused(count, rejected))
+            self.core
+                .push_all_within(items, timeout)
+                .inspect_err(|rejected| self.core.note_refused(rejected.item().len()))
         }
 
         /// Adds `item` at the end, waiting as a task until there is room.
@@ -122,7 +127,8 @@ macro_rules! producing {
         /// # Ok::<(), elasticq::BufferError>(())
         /// ```
         pub async fn send(&self, item: T) -> Result<(), $crate::Rejected<T>> {
-            self.core.send(item).await.map_err(|rejected| self.core.count_refused(1, rejected))
+            let mut place = Some(item);
+            $crate::error::give_back(self.core.send(&mut place).await, place)
         }
     };
 }
@@ -175,7 +181,7 @@ macro_rules! buffer {
             fn push(&self, item: T) -> $crate::BufferResult<()> {
                 match self.core.push_timeout {
                     None => self.try_enqueue(item),
-                    Some(timeout) => Ok(self.offer_within(item, timeout)?),
+                    Some(timeout) => self.offer_within(item, timeout).map_err(Into::into),
                 }
             }
             fn offer(&self, item: T) -> Result<(), $crate::Rejected<T>> {

@@ -34,7 +34,7 @@ pub(super) use self::core::Core;
 use self::core::ProducerTurn;
 use super::handles::{buffer, debug};
 use crate::config::Config;
-use crate::error::{BufferResult, Rejected};
+use crate::error::{BufferResult, Rejected, give_back};
 use crate::stats::QueueStats;
 use crate::sync::Arc;
 use std::time::{Duration, Instant};
@@ -169,7 +169,7 @@ impl<T> LockFreeSPSCQueue<T> {
     /// - `InvalidOperation`: another thread is putting in at this moment. Nothing happened.
     #[inline(always)]
     pub fn try_enqueue(&self, item: T) -> BufferResult<()> {
-        Ok(self.offer(item)?)
+        self.offer(item).map_err(Into::into)
     }
 
     /// [`try_enqueue`](Self::try_enqueue) that hands the item back when it is refused.
@@ -180,7 +180,7 @@ impl<T> LockFreeSPSCQueue<T> {
     pub fn offer(&self, item: T) -> Result<(), Rejected<T>> {
         match self.core.producer_turn() {
             Ok(mut turn) => self.core.offer(turn.maker(), item),
-            Err(reason) => Err(Rejected::new(reason, item)),
+            Err(reason) => give_back(Err(reason), Some(item)),
         }
     }
 
@@ -245,10 +245,13 @@ impl<T> LockFreeSPSCQueue<T> {
     /// As [`try_enqueue`](Self::try_enqueue) except for `MaxCapacityReached`, `Closed` also when it is closed meanwhile; the
     /// [`Rejected`] holds the item.
     pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
-        match self.core.producer_turn() {
-            Ok(turn) => self.core.send(turn, ProducerTurn::maker, item).await,
-            Err(reason) => Err(Rejected::new(reason, item)),
-        }
+        // Declared before the turn, so that this ends before the item is dropped with the future.
+        let mut place = Some(item);
+        let put = match self.core.producer_turn() {
+            Ok(turn) => self.core.send(turn, ProducerTurn::maker, &mut place).await,
+            Err(reason) => Err(reason),
+        };
+        give_back(put, place)
     }
 
     /// Takes the oldest item; `None` when there is none.
@@ -350,7 +353,7 @@ impl<T> SpscProducer<T> {
     /// ```
     #[inline(always)]
     pub fn try_enqueue(&mut self, item: T) -> BufferResult<()> {
-        Ok(self.offer(item)?)
+        self.offer(item).map_err(Into::into)
     }
 
     /// [`try_enqueue`](Self::try_enqueue) that hands the item back when it is refused.
@@ -446,8 +449,10 @@ impl<T> SpscProducer<T> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub async fn send(&mut self, item: T) -> Result<(), Rejected<T>> {
+        let mut place = Some(item);
         // SAFETY: as in `offer`; the future awaited here ends before the borrow.
-        self.core.send(&*self.core, |core| unsafe { core.maker() }, item).await
+        let put = self.core.send(&*self.core, |core| unsafe { core.maker() }, &mut place).await;
+        give_back(put, place)
     }
 }
 

@@ -6,8 +6,8 @@
 //! **A future that is dropped** has taken nothing and put nothing in: an attempt that succeeds ends it in the same poll. A
 //! wake-up that reached it and that it has not acted on goes to the next in line when its waiter is dropped. One that it has
 //! acted on led to an attempt, and where that came to nothing there was nothing to be had, or somebody is about to publish
-//! an item, who then wakes the next himself. Its waiter goes before its state, and what gives a right at the queue stands in the
-//! state before the item: so nothing of the call is left when the item is dropped, whose `Drop` may use the queue.
+//! an item, who then wakes the next himself. The item of one that sends stands in a place outside of the attempts, and of what
+//! gives a right at the queue: so nothing of the call is left when the item is dropped, whose `Drop` may use the queue.
 
 use crate::sync::{Backoff, Ordering, fence};
 use crate::wait::Waiter;
@@ -24,17 +24,6 @@ pub(super) enum Attempt<'a, S, R> {
     Soon(S),
     /// It has registered, and then looked in vain. Try again when woken.
     Sleep(S, Waiter<'a>),
-}
-
-impl<'a, S, R> Attempt<'a, S, R> {
-    /// The same with what `make` makes of what is needed for the next one.
-    pub(super) fn with_state<U>(self, make: impl FnOnce(S) -> U) -> Attempt<'a, U, R> {
-        match self {
-            Self::Settled(result) => Attempt::Settled(result),
-            Self::Soon(state) => Attempt::Soon(make(state)),
-            Self::Sleep(state, waiter) => Attempt::Sleep(make(state), waiter),
-        }
-    }
 }
 
 /// Makes `attempt` again and again, blocking in between, until it is settled or `deadline` has passed, when what is left is

@@ -1,7 +1,7 @@
 //! Many items under one lock: batches in and out, looking at all of them, taking all of them.
 
 use super::DynamicCircularBuffer;
-use crate::error::{BufferError, BufferResult, Rejected};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use parking_lot::lock_api::RawMutex;
 
 impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
@@ -50,8 +50,9 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// assert_eq!((reason, items), (BufferError::Full, vec![3, 4, 5]));
     /// # Ok::<(), BufferError>(())
     /// ```
-    pub fn offer_batch(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
-        self.put_all(items).inspect_err(|rejected| self.note_refused(rejected.item().len()))
+    pub fn offer_batch(&self, mut items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        let put = self.put_all(&mut items);
+        give_back(put.inspect_err(|_| self.note_refused(items.len())), Some(items))
     }
 
     /// Takes up to `max_items` of the oldest items, in order; an empty buffer gives an empty vector.
@@ -173,12 +174,10 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         self.peek_with(T::clone)
     }
 
-    /// One attempt to add a batch.
-    pub(super) fn put_all(&self, mut items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+    /// One attempt to add a batch; on success the vector is left empty.
+    pub(super) fn put_all(&self, items: &mut Vec<T>) -> BufferResult<()> {
         let mut ring = self.ring.lock();
-        if let Err(reason) = ring.push_all(&mut items) {
-            return Err(Rejected::new(reason, items));
-        }
+        ring.push_all(items)?;
         self.wake_who_can_go_on(ring);
         Ok(())
     }

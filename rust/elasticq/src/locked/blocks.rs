@@ -6,7 +6,7 @@
 
 use super::{DynamicCircularBuffer, nothing_in};
 use crate::config::Config;
-use crate::error::{BufferError, BufferResult, Rejected};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::ring::Ring;
 use crate::sync::Ordering;
 use crate::wait::{Waiter, Waiting};
@@ -23,7 +23,10 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// As [`offer`](Self::offer).
     #[inline]
     pub fn offer_again(&self, item: T) -> Result<(), Rejected<T>> {
-        self.put(item)
+        let mut ring = self.ring.lock();
+        let Err(item) = ring.push_plain(item) else { return Ok(()) };
+        let mut place = Some(item);
+        give_back(self.put_with_care(ring, &mut place), place)
     }
 
     /// Adds `item` only where that is plain sailing: the lock is free, the ring has room as it is, no thread waits, and
@@ -84,8 +87,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     ///
     /// # Errors
     /// As [`offer_batch`](Self::offer_batch).
-    pub fn offer_batch_again(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
-        self.put_all(items)
+    pub fn offer_batch_again(&self, mut items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        give_back(self.put_all(&mut items), Some(items))
     }
 
     /// Adds as many of `items`, from the front, as there is room for; gives their number. 0: there is no room.

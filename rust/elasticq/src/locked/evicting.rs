@@ -1,7 +1,7 @@
 //! Adding where there may be no room: the newest stay, the oldest go.
 
 use super::DynamicCircularBuffer;
-use crate::error::{BufferError, Rejected};
+use crate::error::{BufferError, Rejected, give_back};
 use parking_lot::lock_api::RawMutex;
 
 impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
@@ -29,9 +29,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     pub fn force_push(&self, item: T) -> Result<Option<T>, Rejected<T>> {
         let mut ring = self.ring.lock();
         if ring.has_room() {
-            ring.push(item)?;
-            self.wake_who_can_go_on(ring);
-            return Ok(None);
+            let mut place = Some(item);
+            return give_back(self.put_with_care(ring, &mut place), place).map(|()| None);
         }
         let evicted = ring.replace_oldest(item)?;
         self.note_refused(1);

@@ -17,7 +17,7 @@ mod timed;
 
 use crate::buffer::Buffer;
 use crate::config::Config;
-use crate::error::{BufferError, BufferResult, Rejected};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::ring::{DefaultLock, Ring};
 use crate::stats::QueueStats;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
@@ -169,7 +169,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     pub fn offer(&self, item: T) -> Result<(), Rejected<T>> {
         let mut ring = self.ring.lock();
         if let Err(item) = ring.push_plain(item) {
-            return self.put_with_care(ring, item).inspect_err(|_| self.note_refused(1));
+            return self.offer_with_care(ring, item);
         }
         drop(ring); // by hand, as in `try_pop`
         Ok(())
@@ -299,30 +299,28 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         wake_each([self.not_empty.told_all(), self.not_full.told_all()]);
     }
 
-    /// One attempt to add one item.
-    #[inline(always)]
-    fn put(&self, item: T) -> Result<(), Rejected<T>> {
-        let mut ring = self.ring.lock();
-        if let Err(item) = ring.push_plain(item) {
-            return self.put_with_care(ring, item);
-        }
-        drop(ring); // by hand, as in `try_pop`
-        Ok(())
+    /// One attempt to add the item in `place`.
+    fn put(&self, place: &mut Option<T>) -> BufferResult<()> {
+        self.put_with_care(self.ring.lock(), place)
     }
 
     #[cold]
     fn push_with_care(&self, ring: MutexGuard<'_, L, Ring<T>>, item: T) -> BufferResult<()> {
-        let rejected = match self.put_with_care(ring, item) {
-            Ok(()) => return Ok(()),
-            Err(rejected) => rejected,
-        };
-        if let Some(timeout) = self.push_timeout {
-            if rejected.reason().is_capacity_error() {
-                return Ok(self.offer_within(rejected.into_inner(), timeout)?);
+        let mut place = Some(item);
+        let put = match (self.put_with_care(ring, &mut place), self.push_timeout) {
+            (Err(reason), Some(timeout)) if reason.is_capacity_error() => {
+                self.put_within(timeout, || self.wait_for_room(), || self.put(&mut place))
             }
-        }
-        self.note_refused(1);
-        Err(rejected.into())
+            (settled, _) => settled,
+        };
+        put.inspect_err(|_| self.note_refused(1))
+    }
+
+    #[cold]
+    fn offer_with_care(&self, ring: MutexGuard<'_, L, Ring<T>>, item: T) -> Result<(), Rejected<T>> {
+        let mut place = Some(item);
+        let put = self.put_with_care(ring, &mut place);
+        give_back(put.inspect_err(|_| self.note_refused(1)), place)
     }
 
     #[cold]
@@ -334,8 +332,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     }
 
     #[cold]
-    fn put_with_care(&self, mut ring: MutexGuard<'_, L, Ring<T>>, item: T) -> Result<(), Rejected<T>> {
-        ring.push(item)?;
+    fn put_with_care(&self, mut ring: MutexGuard<'_, L, Ring<T>>, place: &mut Option<T>) -> BufferResult<()> {
+        ring.push(place)?;
         self.wake_who_can_go_on(ring);
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! Every wait follows the one order that misses no wake-up: try, register, try again, sleep (see `wait::sleep`).
 
 use super::DynamicCircularBuffer;
-use crate::error::{BufferError, BufferResult, Rejected};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::wait::{Sleep, Waiter};
 use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
@@ -77,8 +77,9 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn offer_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
-        self.put_within(item, timeout, || self.wait_for_room(), |item| self.put(item))
-            .inspect_err(|_| self.note_refused(1))
+        let mut place = Some(item);
+        let put = self.put_within(timeout, || self.wait_for_room(), || self.put(&mut place));
+        give_back(put.inspect_err(|_| self.note_refused(1)), place)
     }
 
     /// Adds all of `items` or none, blocking up to `timeout` until there is room for all. A batch larger than
@@ -98,14 +99,13 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// assert!(buffer.offer_batch_within(vec![0; 70_000], Duration::from_secs(1)).is_err()); // at once
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
-    pub fn offer_batch_within(&self, items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
-        let count = items.len();
-        let added = if count > self.max_capacity() {
-            self.put_all(items)
+    pub fn offer_batch_within(&self, mut items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
+        let put = if items.len() > self.max_capacity() {
+            self.put_all(&mut items)
         } else {
-            self.put_within(items, timeout, || self.wait_for_bulk_room(), |items| self.put_all(items))
+            self.put_within(timeout, || self.wait_for_bulk_room(), || self.put_all(&mut items))
         };
-        added.inspect_err(|_| self.note_refused(count))
+        give_back(put.inspect_err(|_| self.note_refused(items.len())), Some(items))
     }
 
     fn take_within<R>(&self, timeout: Duration, take: impl Fn() -> Option<BufferResult<R>>) -> BufferResult<R> {
@@ -118,22 +118,19 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         }
     }
 
-    fn put_within<'a, I>(
+    pub(super) fn put_within<'a>(
         &self,
-        mut item: I,
         timeout: Duration,
         register: impl Fn() -> Waiter<'a>,
-        put: impl Fn(I) -> Result<(), Rejected<I>>,
-    ) -> Result<(), Rejected<I>> {
+        mut put: impl FnMut() -> BufferResult<()>,
+    ) -> BufferResult<()> {
         let mut sleep = Sleep::new(register, timeout);
         loop {
-            match put(item) {
-                Err(rejected) if rejected.reason().is_capacity_error() => item = rejected.into_inner(),
+            match put() {
+                Err(reason) if reason.is_capacity_error() => {}
                 settled => return settled,
             }
-            if let Err(reason) = sleep.before_the_next_try() {
-                return Err(Rejected::new(reason, item));
-            }
+            sleep.before_the_next_try()?;
         }
     }
 }

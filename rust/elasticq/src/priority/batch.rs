@@ -1,7 +1,7 @@
 //! Many items under one lock: batches in and out, looking at all of them, taking all of them.
 
 use super::{PriorityCircularBuffer, nothing_in};
-use crate::error::{BufferError, BufferResult, Rejected};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use parking_lot::lock_api::RawMutex;
 
 impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
@@ -60,8 +60,9 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// assert_eq!((reason, items), (BufferError::Full, vec![3, 4, 5]));
     /// # Ok::<(), BufferError>(())
     /// ```
-    pub fn offer_batch_with_priority(&self, items: Vec<T>, priority: usize) -> Result<(), Rejected<Vec<T>>> {
-        self.put_all(items, priority).inspect_err(|rejected| self.note_refused(rejected.item().len(), priority))
+    pub fn offer_batch_with_priority(&self, mut items: Vec<T>, priority: usize) -> Result<(), Rejected<Vec<T>>> {
+        let put = self.put_all(&mut items, priority);
+        give_back(put.inspect_err(|_| self.note_refused(items.len(), priority)), Some(items))
     }
 
     /// Takes up to `max_items`, in the order in which [`pop`](Self::pop) would take them one by one; an empty buffer gives an empty vector.
@@ -188,12 +189,10 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.peek_with(T::clone)
     }
 
-    /// One attempt to add a batch.
-    pub(super) fn put_all(&self, mut items: Vec<T>, priority: usize) -> Result<(), Rejected<Vec<T>>> {
+    /// One attempt to add a batch; on success the vector is left empty.
+    pub(super) fn put_all(&self, items: &mut Vec<T>, priority: usize) -> BufferResult<()> {
         let mut levels = self.levels.lock();
-        if let Err(reason) = levels.push_all(&mut items, priority) {
-            return Err(Rejected::new(reason, items));
-        }
+        levels.push_all(items, priority)?;
         self.wake_who_can_go_on(levels);
         Ok(())
     }

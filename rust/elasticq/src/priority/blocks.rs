@@ -6,7 +6,7 @@
 //! not touch the buffer.
 
 use super::{PriorityCircularBuffer, nothing_in};
-use crate::error::{BufferError, BufferResult, Rejected};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::sync::Ordering;
 use parking_lot::lock_api::RawMutex;
 use std::mem::MaybeUninit;
@@ -20,7 +20,10 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// As [`offer_with_priority`](Self::offer_with_priority).
     #[inline]
     pub fn offer_again(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
-        self.put(item, priority)
+        let mut levels = self.levels.lock();
+        let Err(item) = levels.push_plain(item, priority) else { return Ok(()) };
+        let mut place = Some(item);
+        give_back(self.put_with_care(levels, &mut place, priority), place)
     }
 
     /// Adds `item` only where that is plain sailing: the lock is free, its level has room as it is, nobody waits, no times are kept,
@@ -81,8 +84,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     ///
     /// # Errors
     /// As [`offer_batch_with_priority`](Self::offer_batch_with_priority).
-    pub fn offer_batch_again(&self, items: Vec<T>, priority: usize) -> Result<(), Rejected<Vec<T>>> {
-        self.put_all(items, priority)
+    pub fn offer_batch_again(&self, mut items: Vec<T>, priority: usize) -> Result<(), Rejected<Vec<T>>> {
+        give_back(self.put_all(&mut items, priority), Some(items))
     }
 
     /// Adds as many of `items`, from the front, as there is room for; gives their number. 0: there is no room.

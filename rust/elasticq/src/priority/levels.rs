@@ -17,7 +17,7 @@ use super::ages::{Ages, Clock, Monotonic};
 use super::config::PriorityConfig;
 use super::order::Order;
 use crate::elasticity::Elasticity;
-use crate::error::{BufferError, BufferResult, Rejected};
+use crate::error::{BufferError, BufferResult};
 use crate::ring::{Lane, Taken};
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
@@ -201,17 +201,9 @@ impl<T, C: Clock> Levels<T, C> {
         Ok(())
     }
 
-    /// Adds one item, growing if need be.
-    pub(super) fn push(&mut self, item: T, priority: usize) -> Result<(), Rejected<T>> {
-        let mut item = Some(item);
-        let pushed = self.add(priority, 1, |lane| {
-            let refused = item.take().map(|item| lane.push(item));
-            debug_assert!(matches!(refused, Some(Ok(()))));
-        });
-        match (pushed, item) {
-            (Err(reason), Some(item)) => Err(Rejected::new(reason, item)),
-            _ => Ok(()),
-        }
+    /// Adds the item in `place`, growing if need be. On an error it is still there.
+    pub(super) fn push(&mut self, place: &mut Option<T>, priority: usize) -> BufferResult<()> {
+        self.add(priority, 1, |lane| lane.push_from(place))
     }
 
     /// Adds all of `items` or none; on success the vector is left empty.

@@ -36,7 +36,7 @@ mod wake;
 mod tests;
 
 use crate::buffer::Buffer;
-use crate::error::{BufferError, BufferResult, Rejected};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::ring::DefaultLock;
 use crate::stats::QueueStats;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
@@ -257,7 +257,12 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// ```
     #[inline(always)]
     pub fn offer_with_priority(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
-        self.put(item, priority).inspect_err(|_| self.note_refused(1, priority))
+        let mut levels = self.levels.lock();
+        if let Err(item) = levels.push_plain(item, priority) {
+            return self.offer_with_care(levels, item, priority);
+        }
+        drop(levels); // by hand, as in `try_pop`
+        Ok(())
     }
 
     /// Takes the next item: the oldest of the level whose turn it is. Blocks up to `pop_timeout` for one if that is set.
@@ -439,30 +444,28 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.levels.lock().is_sealed()
     }
 
-    /// One attempt to add one item.
-    #[inline(always)]
-    fn put(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
-        let mut levels = self.levels.lock();
-        if let Err(item) = levels.push_plain(item, priority) {
-            return self.put_with_care(levels, item, priority);
-        }
-        drop(levels); // by hand, as in `try_pop`
-        Ok(())
+    /// One attempt to add the item in `place`.
+    fn put(&self, place: &mut Option<T>, priority: usize) -> BufferResult<()> {
+        self.put_with_care(self.levels.lock(), place, priority)
     }
 
     #[cold]
     fn push_with_care(&self, levels: Guard<'_, T, L>, item: T, priority: usize) -> BufferResult<()> {
-        let rejected = match self.put_with_care(levels, item, priority) {
-            Ok(()) => return Ok(()),
-            Err(rejected) => rejected,
-        };
-        if let Some(timeout) = self.push_timeout {
-            if rejected.reason().is_capacity_error() {
-                return Ok(self.offer_with_priority_within(rejected.into_inner(), priority, timeout)?);
+        let mut place = Some(item);
+        let put = match (self.put_with_care(levels, &mut place, priority), self.push_timeout) {
+            (Err(reason), Some(timeout)) if reason.is_capacity_error() => {
+                self.put_within(timeout, || self.wait_for_room(priority), || self.put(&mut place, priority))
             }
-        }
-        self.note_refused(1, priority);
-        Err(rejected.into())
+            (settled, _) => settled,
+        };
+        put.inspect_err(|_| self.note_refused(1, priority))
+    }
+
+    #[cold]
+    fn offer_with_care(&self, levels: Guard<'_, T, L>, item: T, priority: usize) -> Result<(), Rejected<T>> {
+        let mut place = Some(item);
+        let put = self.put_with_care(levels, &mut place, priority);
+        give_back(put.inspect_err(|_| self.note_refused(1, priority)), place)
     }
 
     #[cold]
@@ -474,8 +477,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     }
 
     #[cold]
-    fn put_with_care(&self, mut levels: Guard<'_, T, L>, item: T, priority: usize) -> Result<(), Rejected<T>> {
-        levels.push(item, priority)?;
+    fn put_with_care(&self, mut levels: Guard<'_, T, L>, place: &mut Option<T>, priority: usize) -> BufferResult<()> {
+        levels.push(place, priority)?;
         self.wake_who_can_go_on(levels);
         Ok(())
     }

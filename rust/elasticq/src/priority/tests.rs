@@ -34,7 +34,7 @@ fn levels<T>(config: &PriorityConfig) -> (Levels<T, Manual>, Manual) {
 fn no_clock_is_made_where_no_times_are_kept() {
     let none = || -> Manual { unreachable!("nobody wants to know") };
     let mut levels = Levels::new(&PriorityConfig::default(), none).unwrap();
-    levels.push('a', 1).unwrap();
+    levels.push(&mut Some('a'), 1).unwrap();
     assert_eq!(levels.pop(), Some('a'));
 }
 
@@ -51,19 +51,19 @@ fn in_order<T: Copy>(levels: &Levels<T, Manual>) -> Vec<T> {
 fn what_has_waited_too_long_goes_first_and_the_oldest_of_it_before_all() {
     let config = PriorityConfig::default().with_fair_queuing(false).with_max_wait(Duration::from_nanos(100));
     let (mut levels, clock) = levels(&config);
-    levels.push("low", 0).unwrap();
+    levels.push(&mut Some("low"), 0).unwrap();
     clock.pass(10);
-    levels.push("middle", 1).unwrap();
+    levels.push(&mut Some("middle"), 1).unwrap();
     clock.pass(80);
-    levels.push("high", 2).unwrap();
-    levels.push("higher", 2).unwrap();
+    levels.push(&mut Some("high"), 2).unwrap();
+    levels.push(&mut Some("higher"), 2).unwrap();
     assert_eq!(levels.pop(), Some("high")); // nothing has waited for 100 yet
     clock.pass(10); // now "low" has
     assert_eq!(in_order(&levels), ["low", "higher", "middle"]);
     assert_eq!(levels.pop(), Some("low"));
     assert_eq!(levels.pop(), Some("higher"));
     clock.pass(10);
-    levels.push("high", 2).unwrap();
+    levels.push(&mut Some("high"), 2).unwrap();
     assert_eq!(levels.pop(), Some("middle"));
     assert_eq!(levels.pop(), Some("high"));
     assert_eq!(levels.pop(), None);
@@ -72,10 +72,10 @@ fn what_has_waited_too_long_goes_first_and_the_oldest_of_it_before_all() {
 #[test]
 fn the_statistics_tell_how_long_the_oldest_of_each_level_has_waited() {
     let (mut levels, clock) = levels(&PriorityConfig::default().with_age_statistics(true));
-    levels.push(1, 0).unwrap();
+    levels.push(&mut Some(1), 0).unwrap();
     clock.pass(5);
-    levels.push(2, 0).unwrap();
-    levels.push(3, 2).unwrap();
+    levels.push(&mut Some(2), 0).unwrap();
+    levels.push(&mut Some(3), 2).unwrap();
     clock.pass(7);
     assert_eq!(levels.oldest(), [Some(Duration::from_nanos(12)), None, Some(Duration::from_nanos(7))]);
     assert_eq!(levels.pop_from(0), Ok(Some(1)));
@@ -138,7 +138,7 @@ proptest! {
             let now = clock.now();
             match step {
                 Step::Push(level) => {
-                    levels.push(number, level % count).unwrap();
+                    levels.push(&mut Some(number), level % count).unwrap();
                     model[level % count].push_back((now, number));
                     number += 1;
                 }
@@ -188,7 +188,7 @@ proptest! {
         for (level, many, push) in steps {
             for _ in 0..many {
                 if push {
-                    let _ = levels.push(0_u8, level % count);
+                    let _ = levels.push(&mut Some(0_u8), level % count);
                 } else {
                     levels.pop_from(level % count).unwrap();
                 }
@@ -203,9 +203,9 @@ proptest! {
 fn sixty_four_levels_have_no_memory_before_their_first_item_and_little_with_it() {
     let (mut levels, _) = levels(&PriorityConfig::default().with_priority_levels(64));
     assert_eq!((levels.capacity(), levels.slots()), (1024, 0));
-    levels.push(0, 63).unwrap();
+    levels.push(&mut Some(0), 63).unwrap();
     assert_eq!(levels.slots(), 16);
-    (0..63).for_each(|level| levels.push(0, level).unwrap());
+    (0..63).for_each(|level| levels.push(&mut Some(0), level).unwrap());
     assert_eq!((levels.capacity(), levels.slots()), (1024, 64 * 16));
 }
 
@@ -228,7 +228,7 @@ fn memory_comes_back_after_a_burst_also_at_levels_that_it_did_not_end_at() {
 fn levels_that_fill_and_empty_in_turns_keep_their_memory() {
     let (mut levels, _) = levels(&PriorityConfig::default());
     let mut fill = || {
-        (0..999).for_each(|n| levels.push(n, n % 3).unwrap());
+        (0..999).for_each(|n| levels.push(&mut Some(n), n % 3).unwrap());
         let slots = levels.slots();
         while levels.pop().is_some() {}
         (slots, levels.slots())
@@ -240,7 +240,7 @@ fn levels_that_fill_and_empty_in_turns_keep_their_memory() {
 fn without_memory_to_grow_a_level_stays_as_it_was_and_hands_the_item_back() {
     let base = Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(usize::MAX);
     let (mut levels, _) = levels(&PriorityConfig::default().with_base_config(base));
-    levels.push(7_u64, 1).unwrap();
+    levels.push(&mut Some(7_u64), 1).unwrap();
     let mut none = std::iter::repeat(0_u64);
     for impossible in [1 << 58, 1 << 62, (1 << 63) - 1] {
         for level in [0, 1] {

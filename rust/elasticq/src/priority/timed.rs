@@ -4,7 +4,7 @@
 
 use super::PriorityCircularBuffer;
 use super::wake::Leaving;
-use crate::error::{BufferError, BufferResult, Rejected};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::wait::{Sleep, Waiter, complete};
 use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
@@ -84,8 +84,9 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn offer_with_priority_within(&self, item: T, priority: usize, timeout: Duration) -> Result<(), Rejected<T>> {
-        self.put_within(item, timeout, || self.wait_for_room(priority), |item| self.put(item, priority))
-            .inspect_err(|_| self.note_refused(1, priority))
+        let mut place = Some(item);
+        let put = self.put_within(timeout, || self.wait_for_room(priority), || self.put(&mut place, priority));
+        give_back(put.inspect_err(|_| self.note_refused(1, priority)), place)
     }
 
     /// Adds all of `items` at the end of the level of `priority` or none, blocking up to `timeout` until there is room for all. A batch
@@ -107,17 +108,16 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// ```
     pub fn offer_batch_with_priority_within(
         &self,
-        items: Vec<T>,
+        mut items: Vec<T>,
         priority: usize,
         timeout: Duration,
     ) -> Result<(), Rejected<Vec<T>>> {
-        let count = items.len();
-        let added = if self.levels.lock().lane(priority).is_none_or(|lane| count > lane.most()) {
-            self.put_all(items, priority)
+        let put = if self.levels.lock().lane(priority).is_none_or(|lane| items.len() > lane.most()) {
+            self.put_all(&mut items, priority)
         } else {
-            self.put_within(items, timeout, || self.wait_for_bulk_room(priority), |items| self.put_all(items, priority))
+            self.put_within(timeout, || self.wait_for_bulk_room(priority), || self.put_all(&mut items, priority))
         };
-        added.inspect_err(|_| self.note_refused(count, priority))
+        give_back(put.inspect_err(|_| self.note_refused(items.len(), priority)), Some(items))
     }
 
     /// [`send_with_priority`](Self::send_with_priority) at the middle level.
@@ -152,18 +152,19 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub async fn send_with_priority(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
-        let attempt = |item| match self.put(item, priority) {
-            Err(rejected) if rejected.reason().is_capacity_error() => Err(rejected.into_inner()),
+        let mut place = Some(item);
+        let mut attempt = |()| match self.put(&mut place, priority) {
+            Err(reason) if reason.is_capacity_error() => Err(()),
             settled => Ok(settled),
         };
-        let settled = match attempt(item) {
+        let put = match attempt(()) {
             Ok(settled) => settled,
-            Err(item) => {
+            Err(()) => {
                 let _leaving = Leaving(self);
-                complete(item, || self.wait_for_room(priority), attempt).await
+                complete((), || self.wait_for_room(priority), attempt).await
             }
         };
-        settled.inspect_err(|_| self.note_refused(1, priority))
+        give_back(put.inspect_err(|_| self.note_refused(1, priority)), place)
     }
 
     /// Takes the next item, waiting as a task until there is one.
@@ -206,30 +207,24 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         }
     }
 
-    fn put_within<'a, I>(
+    pub(super) fn put_within<'a>(
         &'a self,
-        mut item: I,
         timeout: Duration,
         register: impl Fn() -> Waiter<'a>,
-        put: impl Fn(I) -> Result<(), Rejected<I>>,
-    ) -> Result<(), Rejected<I>> {
-        match put(item) {
-            Err(rejected) if rejected.reason().is_capacity_error() => item = rejected.into_inner(),
+        mut put: impl FnMut() -> BufferResult<()>,
+    ) -> BufferResult<()> {
+        match put() {
+            Err(reason) if reason.is_capacity_error() => {}
             settled => return settled,
         }
-        let leaving = Leaving(self);
+        let _leaving = Leaving(self); // dropped after the waiter
         let mut sleep = Sleep::new(register, timeout);
-        let settled = loop {
-            if let Err(reason) = sleep.before_the_next_try() {
-                break Err(Rejected::new(reason, item));
+        loop {
+            sleep.before_the_next_try()?;
+            match put() {
+                Err(reason) if reason.is_capacity_error() => {}
+                settled => return settled,
             }
-            match put(item) {
-                Err(rejected) if rejected.reason().is_capacity_error() => item = rejected.into_inner(),
-                settled => break settled,
-            }
-        };
-        drop(sleep);
-        drop(leaving);
-        settled
+        }
     }
 }

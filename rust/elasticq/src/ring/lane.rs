@@ -65,6 +65,16 @@ impl<T> Lane<T> {
         Ok(())
     }
 
+    /// Adds the item in `place` where it fits without growing; else it is still there.
+    pub(crate) fn push_from(&mut self, place: &mut Option<T>) {
+        if self.span.len() < self.limit {
+            if let Some(item) = place.take() {
+                // SAFETY: `len < limit <= slots`.
+                unsafe { self.span.push(item) };
+            }
+        }
+    }
+
     /// Fails where there are too few positions left for a batch of `count` items.
     pub(crate) fn check_positions(&self, count: usize) -> BufferResult<()> {
         self.span.check_positions(count)

@@ -158,14 +158,14 @@ impl<T> Ring<T> {
         Ok(())
     }
 
-    /// Adds one item, growing if need be.
-    pub(crate) fn push(&mut self, item: T) -> Result<(), Rejected<T>> {
-        if let Err(reason) = self.make_room(1) {
-            return Err(Rejected::new(reason, item));
+    /// Adds the item in `place`, growing if need be. On an error it is still there.
+    pub(crate) fn push(&mut self, place: &mut Option<T>) -> BufferResult<()> {
+        self.make_room(1)?;
+        if let Some(item) = place.take() {
+            // SAFETY: `make_room` has seen to a free slot.
+            unsafe { self.span.push(item) };
+            self.peak = self.peak.max(self.span.len());
         }
-        // SAFETY: `make_room` has seen to a free slot.
-        unsafe { self.span.push(item) };
-        self.peak = self.peak.max(self.span.len());
         Ok(())
     }
 

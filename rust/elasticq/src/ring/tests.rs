@@ -1,6 +1,7 @@
 //! The ring against a plain `VecDeque`, and the limits that its capacity keeps.
 
 use super::*;
+use crate::error::give_back;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -68,7 +69,8 @@ proptest! {
             match step {
                 Step::Push(item) => {
                     let expected = verdict(&model, config.max_capacity, 1);
-                    let refused = ring.push(item).map_err(Rejected::into_parts);
+                    let mut place = Some(item);
+                    let refused = give_back(ring.push(&mut place), place).map_err(Rejected::into_parts);
                     prop_assert_eq!(&refused, &expected.clone().map_err(|reason| (reason, item)));
                     model.extend(expected.is_ok().then_some(item));
                 }
@@ -142,7 +144,7 @@ proptest! {
         let (mut capacity, mut grew, mut moved) = (ring.capacity(), None, 0);
         for (push, count) in bursts {
             for n in 0..count {
-                let done = if push { ring.push(n).is_ok() } else { ring.pop().is_some() };
+                let done = if push { ring.push(&mut Some(n)).is_ok() } else { ring.pop().is_some() };
                 moved += usize::from(done);
                 if ring.capacity() != capacity {
                     let smaller = ring.capacity().min(capacity);
@@ -160,7 +162,7 @@ fn the_slots_follow_the_capacity_both_ways() {
     let config = Config::default().with_min_capacity(4).with_initial_capacity(4).with_max_capacity(1000);
     let mut ring = Ring::new(&config).unwrap();
     for n in 0..1000 {
-        ring.push(n).unwrap();
+        ring.push(&mut Some(n)).unwrap();
     }
     assert_eq!((ring.capacity(), ring.span.slots()), (1000, 1024));
     for n in 0..1000 {
@@ -173,10 +175,10 @@ fn the_slots_follow_the_capacity_both_ways() {
 #[test]
 fn a_ring_that_took_everything_holds_no_memory_until_the_next_push() {
     let mut ring = Ring::new(&Config::default()).unwrap();
-    ring.push([0_u64; 16]).unwrap();
+    ring.push(&mut Some([0_u64; 16])).unwrap();
     assert_eq!(ring.take_all().len(), 1);
     assert_eq!((ring.span.slots(), ring.capacity()), (0, 1024));
-    ring.push([1; 16]).unwrap();
+    ring.push(&mut Some([1; 16])).unwrap();
     assert_eq!(ring.span.slots(), 1024);
 }
 
@@ -191,7 +193,7 @@ fn a_ring_without_memory_to_grow_stays_as_it_was_and_hands_the_item_back() {
     );
 
     let mut ring = Ring::new(&config).unwrap();
-    ring.push(7_u64).unwrap();
+    ring.push(&mut Some(7_u64)).unwrap();
     let mut none = std::iter::repeat(0_u64);
     for impossible in [1 << 58, 1 << 62, (1 << 63) - 1] {
         let refused = ring.push_from(impossible, &mut none);

@@ -38,7 +38,7 @@ impl<'a, F: Fn() -> Waiter<'a>> Sleep<'a, F> {
 pub(crate) async fn complete<'a, S, R>(
     mut state: S,
     register: impl Fn() -> Waiter<'a>,
-    attempt: impl Fn(S) -> Result<R, S>,
+    mut attempt: impl FnMut(S) -> Result<R, S>,
 ) -> R {
     let mut waiter = None;
     loop {

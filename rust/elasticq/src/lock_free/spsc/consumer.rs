@@ -251,13 +251,18 @@ impl<T> Core<T> {
         .await
     }
 
+    /// What there is to be had now: the next item, or the end.
+    fn next(&self, taker: &mut Taker<T>) -> Option<BufferResult<T>> {
+        self.pop(taker).transpose()
+    }
+
     /// Takes the next item, or registers for it.
     fn attempt_to_pop(&self, taker: &mut Taker<T>) -> Attempt<'_, (), BufferResult<T>> {
-        if let Some(settled) = self.pop(taker).transpose() {
+        if let Some(settled) = self.next(taker) {
             return Attempt::Settled(settled);
         }
         let waiter = self.register(&self.items, CONSUMER_SLEEPS);
-        match self.pop(taker).transpose() {
+        match self.next(taker) {
             Some(settled) => Attempt::Settled(settled),
             None => Attempt::Sleep((), waiter),
         }

@@ -2,7 +2,7 @@
 
 use super::core::{CLOSED, CONSUMER_SLEEPS, Core, PRODUCER_SLEEPS, SPARSE, to_usize};
 use super::segment::{Cursor, Segment};
-use crate::error::{BufferError, BufferResult, Rejected};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::lock_free::waiting::{Attempt, block, complete};
 use crate::positions::end_of_batch;
 use crate::sync::Ordering;
@@ -17,24 +17,34 @@ impl<T> Core<T> {
         }
         // SAFETY: there is room, and the caller is the producer.
         unsafe { maker.write(item) };
-        if self.publish(maker) { Ok(()) } else { Err(self.take_back(maker)) }
+        if self.publish(maker) { Ok(()) } else { self.take_back(maker) }
     }
 
     #[cold]
     fn push_with_care(&self, maker: &mut Cursor<T>, item: T) -> Result<(), Rejected<T>> {
-        if let Err(reason) = self.make_room(maker, 1) {
-            return Err(Rejected::new(reason, item));
-        }
+        let mut place = Some(item);
+        give_back(self.put(maker, &mut place), place)
+    }
+
+    /// Adds the item in `place`, where there is one; on an error it is still there.
+    fn put(&self, maker: &mut Cursor<T>, place: &mut Option<T>) -> BufferResult<()> {
+        self.make_room(maker, 1)?;
+        let Some(item) = place.take() else { return Ok(()) };
         // SAFETY: there is room, and the caller is the producer.
         unsafe { maker.write(item) };
-        if self.publish(maker) { Ok(()) } else { Err(self.take_back(maker)) }
+        if self.publish(maker) {
+            return Ok(());
+        }
+        // SAFETY: as in `take_back`.
+        *place = Some(unsafe { maker.take_back() });
+        Err(BufferError::Closed)
     }
 
     #[cold]
-    fn take_back(&self, maker: &mut Cursor<T>) -> Rejected<T> {
+    fn take_back(&self, maker: &mut Cursor<T>) -> Result<(), Rejected<T>> {
         // SAFETY: written just now; the queue has ended before it.
         let item = unsafe { maker.take_back() };
-        Rejected::new(BufferError::Closed, item)
+        Err(Rejected::new(BufferError::Closed, item))
     }
 
     /// Adds all of `items`, or none of them.
@@ -154,86 +164,80 @@ impl<T> Core<T> {
         Ok(())
     }
 
-    /// Puts `items` in or, where there is no room, registers for some and gives them back. There is one producer, so a batch need
-    /// not wait as one that may need more than others.
-    fn attempt_to_put<I>(
-        &self,
-        maker: &mut Cursor<T>,
-        items: I,
-        put: impl Fn(&Self, &mut Cursor<T>, I) -> Result<(), Rejected<I>>,
-    ) -> Attempt<'_, I, Result<(), Rejected<I>>> {
-        let items = match put(self, maker, items) {
-            Err(rejected) if rejected.reason().is_capacity_error() => rejected.into_inner(),
+    /// Has `put` put something in or, where there is no room, registers for some. There is one producer, so a batch need not wait as
+    /// one that may need more than others.
+    fn attempt_to_put(&self, mut put: impl FnMut() -> BufferResult<()>) -> Attempt<'_, (), BufferResult<()>> {
+        match put() {
+            Err(reason) if reason.is_capacity_error() => {}
             settled => return Attempt::Settled(settled),
-        };
+        }
         let waiter = self.register(&self.room, PRODUCER_SLEEPS);
-        match put(self, maker, items) {
-            Err(rejected) if rejected.reason().is_capacity_error() => Attempt::Sleep(rejected.into_inner(), waiter),
+        match put() {
+            Err(reason) if reason.is_capacity_error() => Attempt::Sleep((), waiter),
             settled => Attempt::Settled(settled),
         }
     }
 
-    fn put_within<I>(
-        &self,
-        maker: &mut Cursor<T>,
-        items: I,
-        timeout: Duration,
-        put: impl Fn(&Self, &mut Cursor<T>, I) -> Result<(), Rejected<I>>,
-    ) -> Result<(), Rejected<I>> {
+    fn put_within(&self, timeout: Duration, mut put: impl FnMut() -> BufferResult<()>) -> BufferResult<()> {
         let deadline = Instant::now().checked_add(timeout);
-        block(items, deadline, |items| self.attempt_to_put(maker, items, &put))
-            .unwrap_or_else(|items| Err(Rejected::new(BufferError::Timeout(timeout), items)))
+        block((), deadline, |()| self.attempt_to_put(&mut put)).unwrap_or(Err(BufferError::Timeout(timeout)))
     }
 
     // Putting in one or all, waiting or not, with what is refused counted.
 
     #[inline(always)]
     pub(super) fn offer(&self, maker: &mut Cursor<T>, item: T) -> Result<(), Rejected<T>> {
-        match self.push(maker, item) {
-            Ok(()) => Ok(()),
-            Err(rejected) => Err(self.count_refused(1, rejected)),
+        let put = self.push(maker, item);
+        if put.is_err() {
+            self.note_refused(1);
         }
+        put
     }
 
     pub(super) fn offer_batch(&self, maker: &mut Cursor<T>, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
-        self.push_all(maker, items).map_err(|rejected| self.count_refused(rejected.item().len(), rejected))
+        self.push_all(maker, items).inspect_err(|rejected| self.note_refused(rejected.item().len()))
     }
 
     pub(super) fn offer_within(&self, maker: &mut Cursor<T>, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
-        self.put_within(maker, item, timeout, Self::push).map_err(|rejected| self.count_refused(1, rejected))
+        let mut place = Some(item);
+        let put = self.put_within(timeout, || self.put(maker, &mut place));
+        give_back(put.inspect_err(|_| self.note_refused(1)), place)
     }
 
     /// A batch that can never fit is refused at once.
     pub(super) fn offer_batch_within(
         &self,
         maker: &mut Cursor<T>,
-        items: Vec<T>,
+        mut items: Vec<T>,
         timeout: Duration,
     ) -> Result<(), Rejected<Vec<T>>> {
         if items.len() > self.elasticity.max() {
             return self.offer_batch(maker, items);
         }
-        let count = items.len();
-        self.put_within(maker, items, timeout, Self::push_all).map_err(|rejected| self.count_refused(count, rejected))
+        let put = self.put_within(timeout, || {
+            self.push_all(maker, std::mem::take(&mut items)).map_err(|rejected| {
+                let (reason, refused) = rejected.into_parts();
+                items = refused;
+                reason
+            })
+        });
+        give_back(put.inspect_err(|_| self.note_refused(items.len())), Some(items))
     }
 
-    /// Adds an item, waiting for room as a task. `right` is the right to be the producer so long, by which `maker` can be had. It
-    /// ends before the item is dropped with the future.
+    /// Adds the item in `place`, waiting for room as a task; on an error it is still there. `right` is the right to be the producer so
+    /// long, by which `maker` can be had.
     pub(super) async fn send<R>(
         &self,
-        right: R,
+        mut right: R,
         maker: impl Fn(&mut R) -> &mut Cursor<T>,
-        item: T,
-    ) -> Result<(), Rejected<T>> {
-        let sent = complete((right, item), |(mut right, item)| {
-            self.attempt_to_put(maker(&mut right), item, Self::push).with_state(|item| (right, item))
-        });
-        sent.await.map_err(|rejected| self.count_refused(1, rejected))
+        place: &mut Option<T>,
+    ) -> BufferResult<()> {
+        let put = complete((), |()| self.attempt_to_put(|| self.put(maker(&mut right), place)));
+        put.await.inspect_err(|_| self.note_refused(1))
     }
 
     #[cold]
-    fn count_refused<I>(&self, items: usize, rejected: Rejected<I>) -> Rejected<I> {
+    pub(in crate::lock_free) fn note_refused(&self, items: usize) {
         self.refused.fetch_add(items as u64, Ordering::Relaxed);
-        rejected
     }
 }
