@@ -17,6 +17,7 @@
 //! parent's: no thread of the child runs their event loops.
 
 use crate::raw::detach::stop_at_the_end;
+use crate::waiting::undisturbed;
 use elasticq::forks;
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::PyTraverseError;
@@ -185,7 +186,7 @@ impl Tasks {
         let mut left = tasks;
         while left > 0 {
             let Some(entry) = self.first() else { break };
-            match self.wake_one(py, running.as_ref(), &entry) {
+            match undisturbed(py, || self.wake_one(py, running.as_ref(), &entry)) {
                 Ok(Wake::Sent) => left -= 1,
                 Ok(Wake::Postponed | Wake::Gone) => {}
                 Err(error) => error.write_unraisable(py, Some(entry.future.bind(py))),
@@ -279,7 +280,7 @@ impl Delivery {
     fn is_on_its_way(&self, py: Python<'_>) -> bool {
         let closed = || self.event_loop.bind(py).call_method0(intern!(py, "is_closed"))?.is_truthy();
         let has_run = self.futures.lock().is_none();
-        !has_run && !closed().unwrap_or(true)
+        !has_run && !undisturbed(py, closed).unwrap_or(true)
     }
 }
 
