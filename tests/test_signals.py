@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import threading
 import time
@@ -215,6 +216,37 @@ def test_the_place_that_a_call_was_woken_for_goes_to_the_next(kind: str, threads
 
     struck(lambda: ends.put("new"), strike, threads)
     assert ends.get() == "other"
+
+
+@pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    reason="without a GIL both may come between the last look for signals and the taking",
+)
+@pytest.mark.usefixtures("raising")
+@pytest.mark.parametrize("kind", [*LIMITED, *UNLIMITED])
+def test_a_signal_and_an_item_at_any_moment_of_a_call(kind: str, threads: Threads) -> None:
+    """Not only when it sleeps: before its first attempt, and between two of them."""
+    ends = make(kind)
+    begin, done = threading.Semaphore(0), threading.Semaphore(0)
+
+    def strike() -> None:
+        for number in range(100):
+            begin.acquire()
+            signal.raise_signal(signal.SIGUSR1)
+            ends.put(number)
+            done.release()
+
+    def get() -> None:
+        begin.release()
+        ends.get()
+
+    threads.start(strike)
+    for number in range(100):
+        with pytest.raises(StruckError):
+            get()
+        done.acquire()
+        assert len(ends) == 1
+        assert ends.get() == number
 
 
 def test_control_c_and_an_item_at_once() -> None:
