@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import threading
 import time
@@ -215,6 +216,37 @@ def test_the_place_that_a_call_was_woken_for_goes_to_the_next(kind: str, threads
 
     struck(lambda: ends.put("new"), strike, threads)
     assert ends.get() == "other"
+
+
+@pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    reason="without a GIL both may come between the last look for signals and the taking",
+)
+@pytest.mark.usefixtures("raising")
+@pytest.mark.parametrize("kind", [*LIMITED, *UNLIMITED])
+def test_a_signal_and_an_item_at_any_moment_of_a_call(kind: str, threads: Threads) -> None:
+    """Not only when it sleeps: before its first attempt, and between two of them."""
+    ends = make(kind)
+    begin, done = threading.Semaphore(0), threading.Semaphore(0)
+
+    def strike() -> None:
+        for number in range(100):
+            begin.acquire()
+            signal.raise_signal(signal.SIGUSR1)
+            ends.put(number)
+            done.release()
+
+    def get() -> None:
+        begin.release()
+        ends.get()
+
+    threads.start(strike)
+    for number in range(100):
+        with pytest.raises(StruckError):
+            get()
+        done.acquire()
+        assert len(ends) == 1
+        assert ends.get() == number
 
 
 def test_control_c_and_an_item_at_once() -> None:
@@ -667,3 +699,65 @@ def test_an_item_from_a_callback(how: str, threads: Threads) -> None:
         return await asleep(queue.aget(), strike, threads)
 
     assert asyncio.run(main()) == "item"
+
+
+# Waking others runs code of their event loop.
+
+
+class Disturbed(asyncio.SelectorEventLoop):
+    """An event loop in which the main thread is sent a signal in the middle of a method of the loop's."""
+
+    def __init__(self, method: str, moment: str) -> None:
+        super().__init__()
+        self.strikes = False
+        self.has_struck = False
+        inner = getattr(self, method)
+
+        def strike(now: str) -> None:
+            if now == moment and self.strikes and threading.current_thread() is MAIN:
+                self.strikes = False
+                self.has_struck = True
+                signal.raise_signal(signal.SIGUSR1)
+
+        def outer(*arguments: Any, **keywords: Any) -> Any:
+            strike("before")
+            result = inner(*arguments, **keywords)
+            strike("after")
+            return result
+
+        setattr(self, method, outer)
+
+
+@pytest.mark.usefixtures("raising")
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("method", ["call_soon_threadsafe", "is_closed", "is_running"])
+@pytest.mark.parametrize("kind", ["Queue", "Weighted", "PriorityCircularBuffer", "LockFreeMPMCQueue"])
+def test_a_handler_that_raises_during_a_waking_does_not_stop_it(
+    kind: str, method: str, moment: str, threads: Threads
+) -> None:
+    """And its exception is raised, after the call."""
+    ends = make(kind, 1)
+    loop = Disturbed(method, moment)
+    results: list[object] = []
+
+    def woken_by(call: Callable[[], object], waiting: Awaitable[object]) -> None:
+        thread = threads.start(
+            lambda: results.append(loop.run_until_complete(asyncio.wait_for(waiting, PATIENCE)))
+        )
+        wait_until_asleep(thread)
+        loop.has_struck = False
+        loop.strikes = True
+        try:
+            call()
+            assert not loop.has_struck
+        except StruckError:
+            assert loop.has_struck
+        threads.join()
+
+    ends.put("first")
+    woken_by(ends.get, ends.queue.aput("second"))
+    assert ends.get() == "second"
+    woken_by(lambda: ends.put("third"), ends.queue.aget())
+    loop.strikes = False
+    loop.close()
+    assert results == [None, "third"]

@@ -27,6 +27,7 @@
 
 use crate::loops::{self, Waiting};
 use crate::raw::detach::stop_at_the_end;
+use crate::waiting::undisturbed;
 use elasticq::forks;
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::PyTraverseError;
@@ -251,7 +252,7 @@ impl Tasks {
     fn wake_waiting(&self, py: Python<'_>, tasks: usize) {
         stop_at_the_end(); // here one may come who has done nothing but plain calls
         // Waking goes on through the loop's own queue where it can't be told which loop this is.
-        let running = loop_of_this_task(py).unwrap_or_else(|error| {
+        let running = undisturbed(py, || loop_of_this_task(py)).unwrap_or_else(|error| {
             error.write_unraisable(py, None);
             None
         });
@@ -259,13 +260,13 @@ impl Tasks {
         let mut round = Round { tasks, here, group: 0, left: 0 };
         while let Some(taken) = self.take(py, &mut round) {
             match taken {
-                Taken::Here(future) => match resolve(future.bind(py)) {
+                Taken::Here(future) => match undisturbed(py, || resolve(future.bind(py))) {
                     Ok(waited) => round.left -= usize::from(waited),
                     Err(error) => error.write_unraisable(py, Some(future.bind(py))),
                 },
                 Taken::There(event_loop, futures) => {
                     let Some(event_loop) = event_loop.bind(py).upgrade() else { continue };
-                    if let Err(error) = self.send(&event_loop, round.group, futures) {
+                    if let Err(error) = undisturbed(py, || self.send(&event_loop, round.group, &futures)) {
                         error.write_unraisable(py, Some(&event_loop));
                     }
                 }
@@ -305,7 +306,7 @@ impl Tasks {
     }
 
     /// Has an event loop set these futures, of the group of this number.
-    fn send(&self, event_loop: &Bound<'_, PyAny>, number: u64, futures: Vec<Py<PyAny>>) -> PyResult<()> {
+    fn send(&self, event_loop: &Bound<'_, PyAny>, number: u64, futures: &[Py<PyAny>]) -> PyResult<()> {
         let py = event_loop.py();
         let is_closed = || event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy();
         if is_closed()? {
@@ -315,7 +316,7 @@ impl Tasks {
         if futures.is_empty() {
             return Ok(());
         }
-        let woken = Arc::new(Mutex::new(Some(futures)));
+        let woken = Arc::new(Mutex::new(Some(futures.iter().map(|future| future.clone_ref(py)).collect())));
         let delivery = Bound::new(py, Delivery { woken: Arc::clone(&woken) })?;
         match event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (delivery,)) {
             Ok(_) => {

@@ -11,6 +11,7 @@
 //! wait, by a signal handler, finds itself forgotten and enters again.
 
 use crate::asyncio::Tasks;
+use crate::waiting::undisturbed;
 use elasticq::{Signal, forks};
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::PyTraverseError;
@@ -149,7 +150,7 @@ impl Line {
         let mut index = 0;
         while let Some(who) = self.other_at(py, index, number) {
             who.wake(py);
-            match who.can_come(py) {
+            match undisturbed(py, || who.can_come(py)) {
                 Ok(true) => break,
                 Ok(false) => {}
                 Err(error) => error.write_unraisable(py, None),

@@ -7,6 +7,7 @@
 //! Nothing here keeps anything alive. Python is called, and references are dropped, without the lock.
 
 use crate::raw::detach::stop_at_the_end;
+use crate::waiting::undisturbed;
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -70,7 +71,7 @@ fn weed(py: Python<'_>, phase: &str, _info: &Bound<'_, PyAny>) {
             Ok(!event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy()?)
         };
         let open = event_loop.as_ref().is_some_and(|event_loop| {
-            is_open(event_loop).unwrap_or_else(|error| {
+            undisturbed(py, || is_open(event_loop)).unwrap_or_else(|error| {
                 error.write_unraisable(py, Some(event_loop));
                 true
             })

@@ -7,10 +7,13 @@
 //!
 //! A signal that comes between that look and the sleep, or one that the system hands to another thread, ends no sleep. So the
 //! main thread looks up by itself every so often.
+//!
+//! What follows a successful attempt, waking others, runs Python code of event loops, in which the interpreter may run a handler.
+//! What that raises must not stop the waking half-way, nor be lost (`undisturbed`): the interpreter raises it after the call.
 
 use crate::raw::alarm::Alarm;
 use crate::raw::detach::detached;
-use crate::raw::interpreter::is_main_thread;
+use crate::raw::interpreter::{is_main_thread, raise_soon};
 use elasticq::Waiter;
 use pyo3::prelude::*;
 use std::future::Future;
@@ -43,4 +46,19 @@ pub fn sleep(py: Python<'_>, waiter: &mut Waiter<'_>, deadline: Option<Instant>)
         }
         detached(py, || alarm.sleep(left));
     }
+}
+
+/// Does what follows a change of a queue and runs Python code of others; once more if that raised. If it succeeds then, what was
+/// raised came from a signal handler, and is raised after this call. So `run` must be a thing that may be done twice.
+pub fn undisturbed<T>(py: Python<'_>, run: impl Fn() -> PyResult<T>) -> PyResult<T> {
+    let raised = match run() {
+        Err(raised) if is_main_thread() => raised,
+        settled => return settled,
+    };
+    let settled = run();
+    let lost = if settled.is_ok() { raise_soon(py, raised).err() } else { Some(raised) };
+    if let Some(raised) = lost {
+        raised.write_unraisable(py, None);
+    }
+    settled
 }

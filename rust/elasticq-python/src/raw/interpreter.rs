@@ -43,3 +43,23 @@ pub fn find_main_thread(_: Python<'_>) -> PyResult<()> {
         _ => Err(PyRuntimeError::new_err("too many calls are pending in the main thread: import elasticq again later")),
     }
 }
+
+/// Has the main thread raise an exception before it runs any more Python code: after the call that it is in. Gives it back where
+/// too many calls are pending.
+pub fn raise_soon(_: Python<'_>, error: PyErr) -> Result<(), PyErr> {
+    extern "C" fn raise(error: *mut c_void) -> c_int {
+        // SAFETY: the interpreter makes its pending calls while attached.
+        let py = unsafe { Python::assume_attached() };
+        // SAFETY: made of a box below, and this is the one call that it is for.
+        let error = unsafe { Box::from_raw(error.cast::<PyErr>()) };
+        error.restore(py);
+        -1
+    }
+    let error = Box::into_raw(Box::new(error));
+    // SAFETY: attached; a function that takes what it is given, and says by -1 that it has set an exception.
+    match unsafe { ffi::Py_AddPendingCall(Some(raise), error.cast()) } {
+        0 => Ok(()),
+        // SAFETY: made of a box, and nobody else has it.
+        _ => Err(*unsafe { Box::from_raw(error) }),
+    }
+}
