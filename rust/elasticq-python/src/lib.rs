@@ -34,6 +34,7 @@ mod line;
 mod lock_free;
 mod moved;
 mod numbers;
+mod overridden;
 mod priority;
 mod priority_config;
 mod put;
