@@ -182,7 +182,8 @@ def test_an_error_of_a_view_is_asyncios_where_asyncio_was_not_imported() -> None
         assert "asyncio" not in sys.modules
         error = pickle.loads({pickled!r})
         import asyncio
-        print([isinstance(error, kind) for kind in (asyncio.QueueEmpty, elasticq.Empty)], error.remaining, error)
+        kinds = [isinstance(error, kind) for kind in (asyncio.QueueEmpty, elasticq.Empty)]
+        print(kinds, error.remaining, error)
         """
     )
     assert output == "[True, True] [1, 'two'] why\n"

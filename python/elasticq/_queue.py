@@ -26,6 +26,14 @@ class Queue(Hooks[T]):
     The first use moves that one queue for good to a lock and a deque of Python's, which is much slower. A
     queue with `max_weight` can't be moved: InvalidOperation.
 
+    **Subclasses that override `put` or `get`** see what comes and goes by them: `put_nowait` calls
+    `put(item, block=False)` and `get_nowait` calls `get(block=False)`, as in `queue.Queue`, and in the same
+    way `put_many`, `get_many`, `consume` and the `_nowait` calls of `async_q` call them for each item. (So an
+    override goes on to `super().put` and `super().get`, not to these.) What is awaited doesn't, since it must
+    not block: override `aput`, `aget` and their batches, or better `_put` and `_get`, which everything goes
+    through. Nor do `drain`, `clear` and looking. A class is asked once what it overrides, when a queue is
+    made.
+
     Args:
         maxsize: The most items it may hold. Zero or below: no limit.
         initial_capacity: Items that fit before the first growth, from `min_capacity` to `maxsize`; the former
@@ -193,7 +201,8 @@ class SimpleQueue(_core.SimpleQueue[T]):
     """An unbounded first-in, first-out queue with the interface of `queue.SimpleQueue`.
 
     `put` never blocks and may be called by a `__del__` or a signal handler at any moment. Tasks use `aput`,
-    `aget` and `async for`; `close` ends it.
+    `aget` and `async for`; `close` ends it. As in the standard library, nothing calls a `put` or
+    `get` that a subclass overrides.
 
     Example:
         >>> queue = SimpleQueue()

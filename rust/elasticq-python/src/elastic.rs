@@ -2,18 +2,21 @@
 //! methods for coroutines.
 
 use crate::awaitable::{Aim, AsyncConsumer, Operation};
+use crate::buffer::before_init;
 use crate::entrance;
 use crate::errors;
 use crate::items::Items;
 use crate::limits;
 use crate::moved::moved;
 use crate::numbers::{self, Patience};
+use crate::overridden;
+use crate::queue::Queue;
 use crate::raw::detach::stop_at_the_end;
 use crate::raw::replaceable::Replaceable;
 use crate::raw::{Item, coroutine};
 use crate::stats::QueueStats;
 use crate::store::{Store, Waiting};
-use elasticq::{BufferError, BufferResult};
+use elasticq::{BufferError, BufferResult, DynamicCircularBuffer};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::PyVisit;
@@ -32,6 +35,13 @@ pub struct Elastic {
 impl Elastic {
     pub fn new(py: Python<'_>, items: BufferResult<Items>) -> PyResult<Self> {
         Ok(Self { store: Replaceable::new(Store::new(py, items)?) })
+    }
+
+    /// The same for a class whose methods must see every call: the innermost ones find a queue that was shut down.
+    pub fn behind_a_front(py: Python<'_>, items: BufferResult<Items>) -> PyResult<Self> {
+        let front = Store::new(py, DynamicCircularBuffer::with_lock(before_init()).map(Items::from))?;
+        front.close(py);
+        Ok(Self { store: Replaceable::behind(front, Store::new(py, items)?) })
     }
 
     /// Takes `items` instead of what `__new__` made: the settings are `__init__`'s. That happens once, and before anything
@@ -55,6 +65,12 @@ impl Elastic {
     pub fn store(&self) -> &Store {
         stop_at_the_end();
         self.store.get()
+    }
+
+    /// The same for the innermost calls' attempts.
+    #[inline(always)]
+    pub fn store_to_attempt(&self) -> &Store {
+        self.store.front()
     }
 
     /// The same for calls that run none, and return at once.
@@ -163,7 +179,8 @@ impl Elastic {
 
     /// Give an iterator that takes: it blocks for each item and ends once the queue is shut down and empty.
     ///
-    /// Any number of threads may consume one queue; each item goes to one of them.
+    /// Any number of threads may consume one queue; each item goes to one of them. Where a subclass of Queue overrides
+    /// `get`, each comes from that.
     ///
     /// Example:
     ///     >>> queue = Queue()
@@ -431,6 +448,9 @@ impl Consumer {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Item>> {
         let slf = self.queue.bind(py);
+        if let Some(queue) = slf.cast::<Queue>().ok().filter(|queue| queue.get().overridden.get) {
+            return overridden::next(queue);
+        }
         let store = slf.get().store();
         match store.get(py, Patience::Until(None))? {
             Ok(item) => Ok(Some(item)),

@@ -35,6 +35,7 @@ mod lock_free;
 mod loops;
 mod moved;
 mod numbers;
+mod overridden;
 mod priority;
 mod priority_config;
 mod put;

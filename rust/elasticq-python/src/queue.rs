@@ -8,6 +8,7 @@ use crate::items::Items;
 use crate::limits::{self, Overflow};
 use crate::moved::{self, moved};
 use crate::numbers::{self, Patience, Truth};
+use crate::overridden::{self, Overridden};
 use crate::raw::Item;
 use crate::store::Store;
 use crate::weighted::Weighted;
@@ -36,6 +37,7 @@ pub struct Queue {
     overflow: AtomicU8,
     /// Whether `__init__` was called.
     begun: AtomicBool,
+    pub overridden: Overridden,
 }
 
 #[pymethods]
@@ -55,13 +57,16 @@ impl Queue {
         if let (Ok(buffer), true) = (&buffer, is_hooked(class)?) {
             buffer.close(); // until `__init__` moves it, or its hooks would not be called
         }
+        let overridden = Overridden::by(class)?;
         let queue = Self {
             maxsize: AtomicIsize::new(0),
             limited: AtomicBool::new(false),
             overflow: AtomicU8::new(Overflow::Block as u8),
             begun: AtomicBool::new(false),
+            overridden,
         };
-        Ok((queue, Elastic::new(class.py(), buffer.map(Items::from))?))
+        let make = if overridden.any() { Elastic::behind_a_front } else { Elastic::new };
+        Ok((queue, make(class.py(), buffer.map(Items::from))?))
     }
 
     /// Begins with these settings; whatever the queue was before is gone.
@@ -220,7 +225,7 @@ impl Queue {
         }
     }
 
-    /// Add an item if there is room at once: `put(item, block=False)`.
+    /// Add an item if there is room at once: `put(item, block=False)`, of a subclass that overrides it, too.
     ///
     /// Raises:
     ///     Full: There is no room.
@@ -230,8 +235,11 @@ impl Queue {
     /// Example:
     ///     >>> queue = Queue()
     ///     >>> queue.put_nowait("a")
-    fn put_nowait(slf: &Bound<'_, Self>, item: Item) -> PyResult<()> {
-        put(slf, item, Patience::None)
+    fn put_nowait(slf: &Bound<'_, Self>, item: Item) -> PyResult<Item> {
+        if slf.get().overridden.put {
+            return overridden::put(slf, item, Patience::None);
+        }
+        put(slf, item, Patience::None).map(|()| slf.py().None())
     }
 
     /// Take the oldest item, waiting for one if need be.
@@ -260,7 +268,7 @@ impl Queue {
         get(slf, patience_to_get(slf, block, timeout)?)
     }
 
-    /// Take the oldest item if there is one: `get(block=False)`.
+    /// Take the oldest item if there is one: `get(block=False)`, of a subclass that overrides it, too.
     ///
     /// Raises:
     ///     Empty: There is none.
@@ -272,6 +280,9 @@ impl Queue {
     ///     >>> queue.get_nowait()
     ///     'a'
     fn get_nowait(slf: &Bound<'_, Self>) -> PyResult<Item> {
+        if slf.get().overridden.get {
+            return overridden::get(slf, Patience::None).map(Bound::unbind);
+        }
         get(slf, Patience::None)
     }
 
@@ -281,6 +292,8 @@ impl Queue {
     /// for all they go in as one. Otherwise, with `block` they go in piece by piece as room comes, so that also more
     /// than `maxsize` can be added, and without it none is added. An iterable is run to its end first; if it raises,
     /// nothing is added. Safe from any thread.
+    ///
+    /// A subclass that overrides `put` gets one call of it for each item, and what was added before one fails stays.
     ///
     /// With `overflow="error"` it is as without `block`. With "drop_oldest" and "drop_newest" it does what as many `put`
     /// would do, in one step, whatever the number of items. With `max_weight` all items are weighed first, and if that
@@ -314,13 +327,18 @@ impl Queue {
         block: Truth,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
+        if slf.get().overridden.put {
+            return overridden::put_many(slf, items, Patience::new(block, timeout)?);
+        }
         let patience = slf.get().patience_to_put(block, timeout)?;
         limits::put_many(slf, items, patience)
     }
 
     /// Take up to `n` items, oldest first: a list of at least one.
     ///
-    /// Waits for the first if need be, then takes what is there. Much cheaper than as many `get`. Safe from any thread.
+    /// Waits for the first if need be, then takes what is there. Much cheaper than as many `get`; a subclass that overrides
+    /// `get` gets as many calls of it, and another error than those below has the list of what came before it as `taken`. Safe
+    /// from any thread.
     ///
     /// Args:
     ///     n: The most items to take, at least 1; None: all that there are.
@@ -348,6 +366,9 @@ impl Queue {
         let py = slf.py();
         let max = n.map_or(Ok(usize::MAX), |n| numbers::count("n", n, 1))?;
         let patience = patience_to_get(slf, block, timeout)?;
+        if slf.get().overridden.get {
+            return overridden::get_many(slf, max, patience);
+        }
         store(slf).get_many(py, max, patience)?.or_else(|error| {
             let (block, timeout) = patience.left();
             let max = max.min(isize::MAX.unsigned_abs());

@@ -189,7 +189,7 @@ unsafe fn hand_in(
     object: *mut PyObject,
     offer: impl FnOnce(&Store, Item) -> Result<(), Item>,
 ) -> *mut PyObject {
-    let store = queue.get().store_plainly();
+    let store = queue.get().store_to_attempt();
     // SAFETY: the caller's promise. The reference is counted before anybody else can see the item.
     let Some(item) = (unsafe { store.taker.reference(py, object) }) else { return ptr::null_mut() };
     match offer(store, item) {
@@ -280,7 +280,7 @@ fn later(py: Python<'_>, queue: Borrowed<'_, '_, Elastic>, item: Option<Item>) -
 
 #[inline(always)]
 fn taken(queue: Borrowed<'_, '_, Elastic>) -> *mut PyObject {
-    queue.get().store_plainly().take_plain().map_or(ptr::null_mut(), Item::into_ptr)
+    queue.get().store_to_attempt().take_plain().map_or(ptr::null_mut(), Item::into_ptr)
 }
 
 /// The attempt on the object whose method was called.

@@ -1,0 +1,110 @@
+//! `put` and `get` of subclasses. In the standard library `put_nowait` and `get_nowait` call them, so a subclass that
+//! overrides them sees every item; here every way in and out that blocks or answers at once does the same.
+//!
+//! It is asked once, when a queue is made, whether its class overrides them. If so, the innermost calls find a queue that
+//! was shut down (`Elastic::behind_a_front`), and so come to the methods, which call the overrides. All others pay
+//! nothing. A coroutine can't call what blocks, so what is awaited doesn't.
+
+use crate::entrance::{Refused, collect};
+use crate::errors;
+use crate::numbers::Patience;
+use crate::queue::Queue;
+use crate::raw::Item;
+use elasticq::BufferError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyString, PyType};
+
+/// Which of the two a class overrides.
+#[derive(Clone, Copy)]
+pub struct Overridden {
+    pub put: bool,
+    pub get: bool,
+}
+
+impl Overridden {
+    pub fn by(class: &Bound<'_, PyType>) -> PyResult<Self> {
+        static PUBLIC: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let py = class.py();
+        if class.is(PUBLIC.import(py, "elasticq._queue", "Queue")?) {
+            return Ok(Self { put: false, get: false });
+        }
+        let ours = py.get_type::<Queue>();
+        let overrides = |name: &Bound<'_, PyString>| Ok::<_, PyErr>(!class.getattr(name)?.is(&ours.getattr(name)?));
+        Ok(Self { put: overrides(intern!(py, "put"))?, get: overrides(intern!(py, "get"))? })
+    }
+
+    pub const fn any(self) -> bool {
+        self.put || self.get
+    }
+}
+
+/// The override's `put`; gives what it returns.
+#[cold]
+pub fn put(slf: &Bound<'_, Queue>, item: Item, patience: Patience) -> PyResult<Item> {
+    let keywords = keywords(slf.py(), patience)?;
+    slf.call_method(intern!(slf.py(), "put"), (item,), keywords.as_ref()).map(Bound::unbind)
+}
+
+/// The override's `get`.
+#[cold]
+pub fn get<'py>(slf: &Bound<'py, Queue>, patience: Patience) -> PyResult<Bound<'py, PyAny>> {
+    let keywords = keywords(slf.py(), patience)?;
+    slf.call_method(intern!(slf.py(), "get"), (), keywords.as_ref())
+}
+
+/// As the standard library gives them.
+fn keywords(py: Python<'_>, patience: Patience) -> PyResult<Option<Bound<'_, PyDict>>> {
+    let keywords = PyDict::new(py);
+    match patience.left() {
+        (false, _) => keywords.set_item(intern!(py, "block"), false)?,
+        (true, Some(timeout)) => keywords.set_item(intern!(py, "timeout"), timeout)?,
+        (true, None) => return Ok(None),
+    }
+    Ok(Some(keywords))
+}
+
+/// `put` for each item.
+pub fn put_many(slf: &Bound<'_, Queue>, items: &Bound<'_, PyAny>, patience: Patience) -> PyResult<()> {
+    let py = slf.py();
+    let items = collect(items)?;
+    for (index, item) in items.iter().enumerate() {
+        if let Err(raised) = put(slf, item.clone_ref(py), patience) {
+            let items = items.into_iter().skip(index).collect();
+            return Err(Refused { reason: BufferError::Full, items, raised: Some(raised) }.into_exception(py));
+        }
+    }
+    Ok(())
+}
+
+/// `get` for the first of up to `max` items and for what is there then. An error that cuts it short has what was taken.
+pub fn get_many<'py>(slf: &Bound<'py, Queue>, max: usize, patience: Patience) -> PyResult<Bound<'py, PyList>> {
+    let items = PyList::new(slf.py(), [get(slf, patience)?])?;
+    let there = slf.as_super().len()?;
+    while items.len() < max.min(there.saturating_add(1)) {
+        match get(slf, Patience::None) {
+            Ok(item) => items.append(item)?,
+            Err(raised) if is_end(&raised, slf.py())? => break,
+            Err(raised) => {
+                raised.value(slf.py()).setattr("taken", items)?;
+                return Err(raised);
+            }
+        }
+    }
+    Ok(items)
+}
+
+/// Whether there is nothing more, for now or for good.
+fn is_end(raised: &PyErr, py: Python<'_>) -> PyResult<bool> {
+    Ok(raised.is_instance(py, errors::empty(py)?) || raised.is_instance(py, errors::shut_down(py)?))
+}
+
+/// `get` for an iterator that ends with the queue.
+#[cold]
+pub fn next(slf: &Bound<'_, Queue>) -> PyResult<Option<Item>> {
+    match get(slf, Patience::Until(None)) {
+        Err(ended) if ended.is_instance(slf.py(), errors::shut_down(slf.py())?) => Ok(None),
+        got => got.map(|item| Some(item.unbind())),
+    }
+}
