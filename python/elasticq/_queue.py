@@ -126,6 +126,8 @@ class LifoQueue(Queue[T]):
         ('c', 'b', ['b', 'a'])
     """
 
+    _order = "lifo"
+
     def __init__(
         self,
         maxsize: int = 0,
@@ -158,7 +160,8 @@ class PriorityQueue(Queue[T]):
 
     It stands on a lock and a list of Python's, a heap as `heapq` keeps it: see the moved `Queue`. When
     comparing two items raises, the queue stays as it was: what was being put is not in it, what was being
-    taken still is. `iter()` and `peek()` look in the order in which the items will be taken, `get_many` and
+    taken still is. Items that Python code compares are compared without any lock, and once more if the queue
+    has changed meanwhile; numbers, strings and tuples that begin with them are compared at once. `iter()` and `peek()` look in the order in which the items will be taken, `get_many` and
     `drain` take in it.
 
     Args:
@@ -172,6 +175,8 @@ class PriorityQueue(Queue[T]):
         >>> queue.get(), queue.peek(), list(queue)
         ((1, 'first'), (2, 'later'), [(2, 'later'), (3, 'last')])
     """
+
+    _order = "heap"
 
     def __init__(
         self, maxsize: int = 0, *, overflow: Literal["block", "error", "drop_newest"] = "block"
@@ -191,7 +196,7 @@ class PriorityQueue(Queue[T]):
         return cast("T", _core._heap_pop(self._standard.queue))
 
     def _in_order(self, items: list[T]) -> list[T]:
-        return [_core._heap_pop(items) for _ in range(len(items))]
+        return cast("list[T]", _core._heap_in_order(items))
 
 
 class SimpleQueue(_core.SimpleQueue[T]):

@@ -20,6 +20,7 @@ mod asyncio;
 mod awaitable;
 mod buffer;
 mod config;
+mod contents;
 mod done;
 mod elastic;
 mod entrance;
@@ -65,7 +66,9 @@ mod _core {
     #[pymodule_export]
     use crate::elastic::Elastic;
     #[pymodule_export]
-    use crate::heap::{pop, push};
+    use crate::contents::Contents;
+    #[pymodule_export]
+    use crate::heap::{heap_in_order, heap_pop, heap_push};
     #[pymodule_export]
     use crate::lock_free::LockFree;
     #[pymodule_export]
