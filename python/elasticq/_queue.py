@@ -23,8 +23,15 @@ class Queue(Hooks[T]):
 
     What shows the inside of `queue.Queue` works, too: `mutex`, the three conditions, `queue`, setting
     `maxsize`, `unfinished_tasks` or `is_shutdown`, and in subclasses `_init`, `_qsize`, `_put` and `_get`.
-    The first use moves that one queue for good to a lock and a deque of Python's, which is much slower. A
-    queue with `max_weight` can't be moved: InvalidOperation.
+    The first use moves that one queue for good to a lock and a deque of Python's, which is much slower. To
+    read the attributes is no use of them, but to take the lock or to touch the container is. A queue with
+    `max_weight` can't be moved: InvalidOperation, which is an AttributeError there.
+
+    A subclass that overrides `_get` tells by `_peek()` which item that would give now, and by
+    `_in_order(items)` in which order it would give all of them; `items` is a list of what is in `queue`.
+    Without them `peek`, `iter` and `list` raise InvalidOperation; everything else goes by the four hooks.
+    They are called under the lock. A signal handler that interrupts one may use the queue, and finds it as if
+    the hook had done its work; so it should not wait for that.
 
     Args:
         maxsize: The most items it may hold. Zero or below: no limit.
@@ -140,15 +147,15 @@ class LifoQueue(Queue[T]):
         self.queue = []
 
     def _get(self) -> T:
-        item: T = self._standard.queue.pop()
+        item: T = self._move().queue.pop()
         return item
 
     def _evict(self) -> T:
-        item: T = self._standard.queue.pop(0)
+        item: T = self._move().queue.pop(0)
         return item
 
     def _peek(self) -> T:
-        item: T = self._standard.queue[-1]
+        item: T = self._move().queue[-1]
         return item
 
     def _in_order(self, items: list[T]) -> list[T]:
@@ -160,9 +167,12 @@ class PriorityQueue(Queue[T]):
 
     It stands on a lock and a list of Python's, a heap as `heapq` keeps it: see the moved `Queue`. When
     comparing two items raises, the queue stays as it was: what was being put is not in it, what was being
-    taken still is. Items that Python code compares are compared without any lock, and once more if the queue
-    has changed meanwhile; numbers, strings and tuples that begin with them are compared at once. `iter()` and `peek()` look in the order in which the items will be taken, `get_many` and
-    `drain` take in it.
+    taken still is. Numbers, strings and tuples that begin with them are compared under the lock. All other
+    items are compared without it, and once more if the queue has changed meanwhile, so a comparison may use
+    the queue, and may wait for another thread that does.
+
+    `iter()` and `peek()` look in the order in which the items will be taken, `get_many` and `drain` take in
+    it.
 
     Args:
         maxsize: The most items it may hold. Zero or below: no limit.
@@ -190,10 +200,14 @@ class PriorityQueue(Queue[T]):
         self.queue = []
 
     def _put(self, item: T) -> None:
-        _core._heap_push(self._standard.queue, item)
+        _core._heap_push(self._move().queue, item)
 
     def _get(self) -> T:
-        return cast("T", _core._heap_pop(self._standard.queue))
+        return cast("T", _core._heap_pop(self._move().queue))
+
+    def _peek(self) -> T:
+        item: T = self._move().queue[0]
+        return item
 
     def _in_order(self, items: list[T]) -> list[T]:
         return cast("list[T]", _core._heap_in_order(items))

@@ -7,11 +7,10 @@ class that finds its own storage closed goes to the method of the same name here
 
 The lock is a re-entrant one, so that a `__del__` or a signal handler that comes while its thread is in here
 may use the same queue. It may come between any two instructions of this file, so nothing here relies on what
-it has seen: whatever looks and acts is one step of the compiled `Contents`, and where that finds no room or no
-item, the thread waits and tries again. Items are compared without the lock where that may run Python code.
+it has seen: whatever looks and acts is one step of the compiled `Contents`, and where that finds no room or
+no item, the thread waits and tries again. Items are compared without the lock where that may run Python code.
 
-`Standard` doesn't hold its owner, or no queue would be freed before the garbage
-collector runs.
+`Standard` doesn't hold its owner, or no queue would be freed before the garbage collector runs.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ import sys
 import threading
 import weakref
 from collections import deque
-from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from . import _core
-from ._errors import Empty, Full, MaxCapacityReached, ShutDown
+from ._errors import Empty, Full, InvalidOperation, MaxCapacityReached, ShutDown
+from ._stand_ins import CONDITION, CONTAINER, LOCK, StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -364,11 +363,13 @@ class Standard(_core.Contents):
             return self._is_full(owner)
 
     def snapshot(self, owner: Hooks[Any]) -> list[Any]:
+        _check_sight(owner, "_in_order", "iter()")
         with self.mutex:
-            items = list(self.queue)
+            items = [] if self.queue is None else list(self.queue)
         return owner._in_order(items)
 
     def peek(self, owner: Hooks[Any]) -> Any:
+        _check_sight(owner, "_peek", "peek()")
         with self.mutex:
             item = self._look(owner, EMPTY)
         if item is EMPTY:
@@ -401,14 +402,14 @@ def _at_most(maxsize: Any) -> str:
 
 
 def _deadline(timeout: float) -> float:
-    return monotonic() + timeout
+    return _core._now() + timeout
 
 
 def _wait(condition: threading.Condition, deadline: float | None) -> bool:
     """Wait to be woken; false if there is no time left to wait in."""
     if deadline is None:
         return condition.wait()
-    left = deadline - monotonic()
+    left = deadline - _core._now()
     if left <= 0:
         return False
     condition.wait(min(left, threading.TIMEOUT_MAX))
@@ -416,9 +417,10 @@ def _wait(condition: threading.Condition, deadline: float | None) -> bool:
 
 
 class Attribute(Generic[V]):
-    """An attribute of the standard machinery: whoever uses it moves the queue there."""
+    """An attribute of the standard machinery: whoever uses it moves the queue there, not who only looks."""
 
-    def __init__(self, doc: str) -> None:
+    def __init__(self, stand_in: type[StandIn], doc: str) -> None:
+        self._stand_in = stand_in
         self.__doc__ = doc
 
     def __set_name__(self, _: type, name: str) -> None:
@@ -429,31 +431,39 @@ class Attribute(Generic[V]):
     @overload
     def __get__(self, queue: Hooks[Any], _: type | None = None) -> V: ...
     def __get__(self, queue: Hooks[Any] | None, _: type | None = None) -> Any:
-        return self if queue is None else getattr(queue._standard, self._name)
+        if queue is None:
+            return self
+        standard = queue._moved
+        return self._stand_in(queue, self._name) if standard is None else getattr(standard, self._name)
 
     def __set__(self, queue: Hooks[Any], value: V) -> None:
-        setattr(queue._standard, self._name, value)
+        setattr(queue._move(), self._name, value)
 
 
 class Hooks(_core.Queue[T]):
     """What moves a queue to the standard machinery: attributes, and methods that a subclass may override."""
 
     mutex = Attribute["threading.RLock"](
-        "The lock around everything, a re-entrant one. Its first use moves the queue to it for good."
+        LOCK, "The lock around everything, a re-entrant one. Its first use moves the queue to it for good."
     )
     not_empty = Attribute[threading.Condition](
-        "An item was added. Its first use moves the queue to the standard locks for good."
+        CONDITION, "An item was added. Its first use moves the queue to the standard locks for good."
     )
     not_full = Attribute[threading.Condition](
-        "An item was taken. Its first use moves the queue to the standard locks for good."
+        CONDITION, "An item was taken. Its first use moves the queue to the standard locks for good."
     )
     all_tasks_done = Attribute[threading.Condition](
-        "No task is unfinished. Its first use moves the queue to the standard locks for good."
+        CONDITION, "No task is unfinished. Its first use moves the queue to the standard locks for good."
     )
-    queue = Attribute[Any]("The items in what `_init` made, a deque. Its first use moves the queue for good.")
+    queue = Attribute[Any](
+        CONTAINER, "The items in what `_init` made, a deque. Its first use moves the queue for good."
+    )
 
     _order: ClassVar[str | None] = "fifo"
     """Whose methods the hooks are: "fifo", "lifo", "heap", or None, those of a subclass."""
+
+    _blind: ClassVar[frozenset[str]] = frozenset()
+    """The hooks for looking that know nothing of a `_get` which a subclass has overridden."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -461,23 +471,40 @@ class Hooks(_core.Queue[T]):
         orders = next(base for base in cls.__mro__ if "_order" in vars(base))
         if _overrides(cls, orders, (*HOOKS, *OWN_HOOKS)):
             cls._order = None
+        blind = {
+            hook for hook in ("_peek", "_in_order", "_evict") if _definer(cls, hook) > _definer(cls, "_get")
+        }
+        if "_evict" in blind:
+            cls._evict = Hooks._evict  # type: ignore[method-assign]
+        cls._blind = frozenset(blind)
+
+    def __dir__(self) -> list[str]:
+        names = super().__dir__()
+        if hasattr(self, "_moved"):
+            return list(names)
+        # A queue that can't be moved has none of these.
+        return [
+            name
+            for name in names
+            if name != "_moved" and not isinstance(getattr(Hooks, name, None), Attribute)
+        ]
 
     def _init(self, maxsize: int) -> None:
-        self._standard.queue = deque()
+        self._move().queue = deque()
 
     def _qsize(self) -> int:
-        return len(self._standard.queue)
+        return len(self._move().queue)
 
     def _put(self, item: T) -> None:
-        self._standard.queue.append(item)
+        self._move().queue.append(item)
 
     def _get(self) -> T:
-        item: T = self._standard.queue.popleft()
+        item: T = self._move().queue.popleft()
         return item
 
     def _peek(self) -> T:
-        """Give the item that is next, of a queue that is not empty."""
-        item: T = next(iter(self._standard.queue))
+        """Give the item that `_get` would take, of a queue that is not empty."""
+        item: T = next(iter(self._move().queue))
         return item
 
     def _evict(self) -> T:
@@ -485,9 +512,22 @@ class Hooks(_core.Queue[T]):
         return self._get()
 
     def _in_order(self, items: list[T]) -> list[T]:
-        """Put the items as they stand in `queue` into the order in which they will be taken."""
+        """Give the items in the order in which `_get` would take them; `items` lists those in `queue`."""
         return items
 
 
 def _overrides(cls: type, base: type, names: tuple[str, ...]) -> bool:
     return any(getattr(cls, name) is not getattr(base, name) for name in names)
+
+
+def _definer(cls: type, name: str) -> int:
+    """Where in the order of base classes a method comes from: the lower, the more derived."""
+    return next(place for place, base in enumerate(cls.__mro__) if name in vars(base))
+
+
+def _check_sight(owner: Hooks[Any], hook: str, call: str) -> None:
+    if hook in owner._blind:
+        name = type(owner).__name__
+        raise InvalidOperation(
+            f"{call} of {name}, which overrides _get and not {hook}: only _get knows what is next"
+        )

@@ -12,17 +12,19 @@
 //! - *`_put`, `_get` and `_evict` of a subclass* do the act itself. While they run, `InFlight` says how many items there will
 //!   be at most, and at least, once they have returned, and who comes in between reckons with that.
 
+mod hooked;
+
+use self::hooked::{InFlight, qsize};
 use crate::errors;
 use crate::heap::{self, Draft, Stop, plainly};
 use crate::numbers;
 use crate::raw::Item;
 use crate::raw::detach::stop_at_the_end;
 use elasticq::BufferError;
-use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyFloat, PyList, PyString, PyType};
+use pyo3::types::{PyFloat, PyList, PyType};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// What a queue that has moved consists of, but for its locks.
@@ -55,37 +57,6 @@ enum Container<'py> {
     Stack(Bound<'py, PyList>),
     Heap(Bound<'py, PyList>),
     Hooked,
-}
-
-/// Hooks of one kind that have been called and not returned, one from within the other or from other threads while such a one
-/// waits; and the number of items once they have.
-#[derive(Default)]
-struct InFlight {
-    hooks: AtomicUsize,
-    size: AtomicUsize,
-}
-
-impl InFlight {
-    fn are_there(&self) -> bool {
-        self.hooks.load(Relaxed) > 0
-    }
-
-    fn begin(&self, size: usize) {
-        self.hooks.fetch_add(1, Relaxed);
-        self.size.store(size, Relaxed);
-    }
-
-    fn end(&self) {
-        self.hooks.fetch_sub(1, Relaxed);
-    }
-
-    fn size(&self) -> Option<usize> {
-        self.are_there().then(|| self.size.load(Relaxed))
-    }
-
-    fn set(&self, size: usize) {
-        self.size.store(size, Relaxed);
-    }
 }
 
 #[pymethods]
@@ -481,103 +452,6 @@ impl Contents {
         }
         Ok(Draft::adding(heap, items.iter().take(count), plainly)?.carry_out(heap)?)
     }
-
-    /// Adds items by the hook: as many as there is room for, or if `whole` all or none. Gives their number, and what the hook raised
-    /// for the next.
-    fn add_hooked(
-        &self,
-        owner: &Bound<'_, PyAny>,
-        items: &Bound<'_, PyList>,
-        whole: bool,
-    ) -> PyResult<(usize, Option<PyErr>)> {
-        let py = owner.py();
-        let (count, most) = loop {
-            self.check_open(py)?;
-            if self.limit() == usize::MAX {
-                break (items.len(), usize::MAX);
-            }
-            let before = self.changes.load(Relaxed);
-            let size = qsize(owner)?.max(self.putting.size().unwrap_or(0));
-            if self.changes.load(Relaxed) == before {
-                let count = self.fitting(size, items.len(), whole);
-                break (count, size + count);
-            }
-        };
-        if count == 0 {
-            return Ok((0, None));
-        }
-        self.putting.begin(most);
-        self.changed();
-        let mut raised = None;
-        let mut added = 0;
-        while added < count && raised.is_none() {
-            // Counted first, as what comes in between may take the item and report it as done.
-            self.count_added(1);
-            let put = items.get_item(added).and_then(|item| owner.call_method1(intern!(py, "_put"), (item,)));
-            match put {
-                Ok(_) => added += 1,
-                Err(error) => {
-                    self.added.fetch_sub(1, Relaxed);
-                    self._finish(1);
-                    raised = Some(error);
-                }
-            }
-        }
-        self.putting.end();
-        self.putting.set(self.putting.size.load(Relaxed) - (count - added));
-        if self.getting.are_there() {
-            // Each hook that takes takes one more at the most.
-            let least = qsize(owner).unwrap_or(0).saturating_sub(self.getting.hooks.load(Relaxed));
-            self.getting.set(least.max(self.getting.size.load(Relaxed)));
-        }
-        self.changed();
-        Ok((added, raised))
-    }
-
-    /// Takes an item by a hook, if there is one and their number is `enough`.
-    fn take_hooked<'py>(
-        &self,
-        owner: &Bound<'py, PyAny>,
-        hook: &Bound<'py, PyString>,
-        enough: impl Fn(usize) -> bool,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let least = loop {
-            let before = self.changes.load(Relaxed);
-            let size = qsize(owner)?;
-            if self.changes.load(Relaxed) != before {
-                continue;
-            }
-            match size.min(self.getting.size().unwrap_or(usize::MAX)).checked_sub(1) {
-                Some(least) if enough(size) => break least,
-                _ => return Ok(None),
-            }
-        };
-        self.getting.begin(least);
-        self.changed();
-        let taken = owner.call_method0(hook);
-        self.getting.end();
-        match &taken {
-            Ok(_) => self.putting.set(self.putting.size.load(Relaxed).saturating_sub(1)),
-            Err(_) => self.getting.set(self.getting.size.load(Relaxed) + 1),
-        }
-        self.changed();
-        taken.map(Some)
-    }
-
-    /// Takes up to `max` items by the hook. One that raises ends it, so that those which were taken are not lost; the next call
-    /// raises then.
-    fn take_many_hooked(&self, owner: &Bound<'_, PyAny>, max: usize, taken: &Bound<'_, PyList>) -> PyResult<()> {
-        let py = owner.py();
-        while taken.len() < max {
-            match self.take_hooked(owner, intern!(py, "_get"), |_| true) {
-                Ok(Some(item)) => taken.append(item)?,
-                Ok(None) => break,
-                Err(raised) if !taken.is_empty() && raised.is_instance_of::<PyException>(py) => break,
-                Err(raised) => return Err(raised),
-            }
-        }
-        Ok(())
-    }
 }
 
 impl<'py> Container<'py> {
@@ -624,8 +498,4 @@ fn container<'py>(slf: &Bound<'py, Contents>) -> PyResult<Container<'py>> {
 fn deque(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     CLASS.import(py, "collections", "deque")
-}
-
-fn qsize(owner: &Bound<'_, PyAny>) -> PyResult<usize> {
-    owner.call_method0(intern!(owner.py(), "_qsize"))?.extract()
 }

@@ -78,6 +78,8 @@ mod _core {
     #[pymodule_export]
     use crate::lock_free::LockFreeSPSCQueue;
     #[pymodule_export]
+    use crate::moved::now;
+    #[pymodule_export]
     use crate::priority::PriorityCircularBuffer;
     #[pymodule_export]
     use crate::priority_config::{PriorityConfig, PriorityStats};

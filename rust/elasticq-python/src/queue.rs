@@ -143,10 +143,15 @@ impl Queue {
         moved::standard(slf)?.call_method1(intern!(slf.py(), "resize"), (maxsize,)).map(drop)
     }
 
-    /// What serves the queue instead of its own storage; it is moved there.
-    #[getter]
-    fn _standard<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    /// Moves the queue to what serves it instead of its own storage, and gives that.
+    fn _move<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         moved::standard(slf).cloned()
+    }
+
+    /// What serves the queue instead of its own storage, once everything has moved there; None before.
+    #[getter]
+    fn _moved<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        moved::standard_if_moved(slf)
     }
 
     /// Whether the queue was shut down (bool). Setting it moves the queue to the standard locks for good.
@@ -542,8 +547,11 @@ pub fn finish(slf: &Bound<'_, Queue>, items: usize) -> PyResult<()> {
 }
 
 pub fn not_with_weights(py: Python<'_>, what: &str) -> PyErr {
-    let text = format!("{what} together with max_weight: a queue that weighs its items serves them in one way only");
-    errors::to_python(py, &BufferError::InvalidOperation(text))
+    errors::to_python(py, &BufferError::InvalidOperation(with_weights(what)))
+}
+
+pub fn with_weights(what: &str) -> String {
+    format!("{what} together with max_weight: a queue that weighs its items serves them in one way only")
 }
 
 /// `put` with a timeout that is none. In the standard library it is not looked at where there is no need to wait for room:
