@@ -45,6 +45,9 @@ class Hooked(Queue[Any]):
     def _peek(self) -> Any:
         return self.queue[0]
 
+    def _in_order(self, items: list[Any]) -> list[Any]:
+        return items
+
 
 class HookedHeap(PriorityQueue[Any]):
     """The recipe of the standard library's documentation, almost."""
@@ -54,6 +57,12 @@ class HookedHeap(PriorityQueue[Any]):
 
     def _get(self) -> Any:
         return super()._get()
+
+    def _peek(self) -> Any:
+        return super()._peek()
+
+    def _in_order(self, items: list[Any]) -> list[Any]:
+        return super()._in_order(items)
 
 
 class Compared:
