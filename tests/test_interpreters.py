@@ -71,7 +71,7 @@ threading.Thread(target=asyncio.run, args=(wait(),), daemon=True).start()
 threading.Thread(target=put, daemon=True).start()
 """,
     "threads in moved queues": """
-empty.mutex, full.mutex
+len(empty.queue), len(full.queue)
 for _ in range(4):
     threading.Thread(target=empty.get, daemon=True).start()
 threading.Thread(target=full.put, args=("new",), daemon=True).start()
@@ -82,7 +82,7 @@ def serve():
     for item in empty.consume():
         empty.put(item)
 
-empty.mutex
+len(empty.queue)
 empty.put_many(range(10))
 for _ in range(4):
     threading.Thread(target=serve, daemon=True).start()

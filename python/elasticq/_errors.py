@@ -70,6 +70,10 @@ class InvalidOperation(QueueError, RuntimeError):
     """The call makes no sense in the state the queue is in, or from the thread it came from."""
 
 
+class NoAttribute(InvalidOperation, AttributeError):
+    """An InvalidOperation for `getattr`, so that who merely looks what there is finds that there is none."""
+
+
 class InvalidConfiguration(QueueError, ValueError):
     """A setting breaks its rule; the text names the field, its value and the rule."""
 

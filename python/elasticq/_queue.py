@@ -23,8 +23,15 @@ class Queue(Hooks[T]):
 
     What shows the inside of `queue.Queue` works, too: `mutex`, the three conditions, `queue`, setting
     `maxsize`, `unfinished_tasks` or `is_shutdown`, and in subclasses `_init`, `_qsize`, `_put` and `_get`.
-    The first use moves that one queue for good to a lock and a deque of Python's, which is much slower. A
-    queue with `max_weight` can't be moved: InvalidOperation.
+    The first use moves that one queue for good to a lock and a deque of Python's, which is much slower. To
+    read the attributes is no use of them, but to take the lock or to touch the container is. A queue with
+    `max_weight` can't be moved: InvalidOperation, which is an AttributeError there.
+
+    A subclass that overrides `_get` tells by `_peek()` which item that would give now, and by
+    `_in_order(items)` in which order it would give all of them; `items` is a list of what is in `queue`.
+    Without them `peek`, `iter` and `list` raise InvalidOperation; everything else goes by the four hooks.
+    They are called under the lock. A signal handler that interrupts one may use the queue, and finds it as if
+    the hook had done its work; so it should not wait for that.
 
     **Subclasses that override `put` or `get`** see what comes and goes by them: `put_nowait` calls
     `put(item, block=False)` and `get_nowait` calls `get(block=False)`, as in `queue.Queue`, and in the same
@@ -129,6 +136,8 @@ class LifoQueue(Queue[T]):
         ('c', 'b', ['b', 'a'])
     """
 
+    _Hooks__order = "lifo"
+
     def __init__(
         self,
         maxsize: int = 0,
@@ -161,8 +170,12 @@ class PriorityQueue(Queue[T]):
 
     It stands on a lock and a list of Python's, a heap as `heapq` keeps it: see the moved `Queue`. When
     comparing two items raises, the queue stays as it was: what was being put is not in it, what was being
-    taken still is. `iter()` and `peek()` look in the order in which the items will be taken, `get_many` and
-    `drain` take in it.
+    taken still is. Numbers, strings and tuples that begin with them are compared under the lock. All other
+    items are compared without it, and once more if the queue has changed meanwhile, so a comparison may use
+    the queue, and may wait for another thread that does.
+
+    `iter()` and `peek()` look in the order in which the items will be taken, `get_many` and `drain` take in
+    it.
 
     Args:
         maxsize: The most items it may hold. Zero or below: no limit.
@@ -175,6 +188,8 @@ class PriorityQueue(Queue[T]):
         >>> queue.get(), queue.peek(), list(queue)
         ((1, 'first'), (2, 'later'), [(2, 'later'), (3, 'last')])
     """
+
+    _Hooks__order = "heap"
 
     def __init__(
         self, maxsize: int = 0, *, overflow: Literal["block", "error", "drop_newest"] = "block"
@@ -193,8 +208,12 @@ class PriorityQueue(Queue[T]):
     def _get(self) -> T:
         return cast("T", _core._heap_pop(_core._standard_of(self).queue))
 
+    def _peek(self) -> T:
+        item: T = _core._standard_of(self).queue[0]
+        return item
+
     def _in_order(self, items: list[T]) -> list[T]:
-        return [_core._heap_pop(items) for _ in range(len(items))]
+        return cast("list[T]", _core._heap_in_order(items))
 
 
 class SimpleQueue(_core.SimpleQueue[T]):

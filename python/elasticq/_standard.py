@@ -6,8 +6,11 @@ there for good when somebody uses one of these things (`Hooks`), and from then o
 class that finds its own storage closed goes to the method of the same name here.
 
 The lock is a re-entrant one, so that a `__del__` or a signal handler that comes while its thread is in here
-may use the same queue. `Standard` doesn't hold its owner, or no queue would be freed before the garbage
-collector runs.
+may use the same queue. It may come between any two instructions of this file, so nothing here relies on what
+it has seen: whatever looks and acts is one step of the compiled `Contents`, and where that finds no room or
+no item, the thread waits and tries again. Items are compared without the lock where that may run Python code.
+
+`Standard` doesn't hold its owner, or no queue would be freed before the garbage collector runs.
 """
 
 from __future__ import annotations
@@ -16,11 +19,11 @@ import sys
 import threading
 import weakref
 from collections import deque
-from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from . import _core
-from ._errors import Empty, Full, MaxCapacityReached, ShutDown
+from ._errors import Empty, Full, InvalidOperation, MaxCapacityReached, ShutDown
+from ._stand_ins import CONDITION, CONTAINER, LOCK, StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +32,10 @@ T = TypeVar("T")
 V = TypeVar("V")
 
 HOOKS = ("_init", "_qsize", "_put", "_get")
+"""The methods that a subclass may override, as in the standard library."""
+
+OWN_HOOKS = ("_peek", "_in_order", "_evict")
+"""Those that the standard library has not."""
 
 
 class Condition(threading.Condition):
@@ -51,21 +58,10 @@ class Condition(threading.Condition):
         self.notify(sys.maxsize)
 
 
-class Standard:
+class Standard(_core.Contents):
     """What a moved queue consists of. Each method stands for the queue's method of the same name."""
 
-    __slots__ = (
-        "added",
-        "all_tasks_done",
-        "is_shutdown",
-        "maxsize",
-        "mutex",
-        "not_empty",
-        "not_full",
-        "queue",
-        "refused",
-        "unfinished_tasks",
-    )
+    __slots__ = ("_foreign", "_turn", "all_tasks_done", "maxsize", "mutex", "not_empty", "not_full", "queue")
 
     def __init__(self, owner: Hooks[Any], maxsize: Any) -> None:
         self.maxsize = maxsize
@@ -74,14 +70,13 @@ class Standard:
         self.not_full: threading.Condition = Condition(self.mutex, owner, _core.Elastic._wake_putters)
         self.all_tasks_done: threading.Condition = Condition(self.mutex, owner, _core.Elastic._wake_joiners)
         self.queue: Any = None  # made by `_init`
-        self.unfinished_tasks = 0
-        self.is_shutdown = False
-        self.added = 0
-        self.refused = 0
+        self._foreign = False  # whether comparisons run Python code, as far as is known
+        self._turn = threading.RLock()
 
     def restart(self, owner: Hooks[Any], maxsize: Any) -> None:
         """Begin anew: `Queue.__init__` was called once more."""
         with self.mutex:
+            self._limit(maxsize)
             self.maxsize = maxsize
             self.unfinished_tasks = self.added = 0
             self.is_shutdown = False
@@ -90,197 +85,242 @@ class Standard:
     # Single items.
 
     def put(self, owner: Hooks[Any], item: Any, block: bool, timeout: float | None) -> None:
-        with self.mutex:
-            if self.is_shutdown or (self.maxsize > 0 and owner._qsize() >= self.maxsize):
-                try:
-                    self._wait_for_room(owner, block, _deadline(timeout))
-                except (Full, ShutDown):
-                    self.refused += 1
-                    raise
-            self._add(owner, item)
+        deadline = None if timeout is None else _deadline(timeout)
+        try:
+            while not self._insert(owner, item):
+                self._wait_for_room(owner, 1, block, deadline)
+        except (Full, ShutDown):
+            self._refuse(1)
+            raise
 
     def get(self, owner: Hooks[Any], block: bool, timeout: float | None) -> Any:
-        with self.mutex:
-            if not owner._qsize():
-                self._wait_for_item(owner, block, _deadline(timeout))
-            item = owner._get()
-            self.not_full.notify()
-            return item
+        deadline = None if timeout is None else _deadline(timeout)
+        while (item := self._remove(owner)) is EMPTY:
+            self._wait_for_item(owner, block, deadline)
+        return item
 
     def offer(self, owner: Hooks[Any], item: Any) -> bool:
         """Add an item if there is room: true."""
-        with self.mutex:
-            if self._is_full(owner) and not self.is_shutdown:
-                return False
-            self.put(owner, item, False, None)
-            return True
+        try:
+            return self._insert(owner, item)
+        except ShutDown:
+            self._refuse(1)
+            raise
 
     def poll(self, owner: Hooks[Any], default: Any) -> Any:
         """Take an item, or give `default` if there is none."""
-        with self.mutex:
-            if not owner._qsize() and not self.is_shutdown:
-                return default
-            return self.get(owner, False, None)
+        item = self._remove(owner)
+        return default if item is EMPTY else item
 
     def put_dropping(self, owner: Hooks[Any], item: Any, oldest: bool) -> None:
         """Add an item; where there is no room, the oldest one is dropped for it, or it is dropped itself."""
-        dropped: list[Any] = []  # until the lock is free
-        with self.mutex:
-            self._add_dropping(owner, item, oldest, dropped)
+        try:
+            self._insert_dropping(owner, [item], oldest)
+        except ShutDown:
+            self._refuse(1)
+            raise
 
     def put_unlimited(self, owner: Hooks[Any], item: Any) -> bool:
         """Add an item if no timeout is looked at, for want of a limit or after the end: true."""
         with self.mutex:
             if self.maxsize > 0 and not self.is_shutdown:
                 return False
-            self.put(owner, item, False, None)
-            return True
+        self.put(owner, item, False, None)
+        return True
 
     def check_ended(self, owner: Hooks[Any]) -> None:
         """Raise ShutDown if there is nothing to take and never will be."""
         with self.mutex:
-            if self.is_shutdown and not owner._qsize():
-                raise ShutDown(_CLOSED)
+            self._look(owner, EMPTY)
 
-    def _add(self, owner: Hooks[Any], item: Any) -> None:
-        owner._put(item)
-        self.unfinished_tasks += 1
-        self.added += 1
-        self.not_empty.notify()
+    def _insert(self, owner: Hooks[Any], item: Any) -> bool:
+        """Add an item if there is room: true."""
+        if not self._foreign:
+            with self.mutex:
+                if added := self._add(owner, item):
+                    self.not_empty.notify()
+            if added is not None:
+                return added
+        return self._insert_compared(owner, [item], False) > 0
 
-    def _add_dropping(self, owner: Hooks[Any], item: Any, oldest: bool, dropped: list[Any]) -> None:
-        if self.is_shutdown:
-            self.refused += 1
-            raise ShutDown(_CLOSED)
-        if self._is_full(owner):
-            dropped.append(owner._evict() if oldest else item)
-            self.refused += 1
-            if not oldest:
-                return
-            self.finish(1)
-        self._add(owner, item)
+    def _remove(self, owner: Hooks[Any]) -> Any:
+        """Take an item, or give EMPTY."""
+        if not self._foreign:
+            with self.mutex:
+                item = self._take(owner, EMPTY, COMPARE)
+                if item is not EMPTY and item is not COMPARE:
+                    self.not_full.notify()
+            if item is not COMPARE:
+                return item
+        for item in self._remove_compared(owner, 1, True):
+            return item
+        return EMPTY
 
-    def _wait_for_room(self, owner: Hooks[Any], block: bool, deadline: float | None) -> None:
-        while True:
-            if self.is_shutdown:
-                raise ShutDown(_CLOSED)
-            if not self._is_full(owner):
+    def _wait_for_room(self, owner: Hooks[Any], count: int, block: bool, deadline: float | None) -> None:
+        """Wait until it is worth trying once more to add some of `count` items."""
+        with self.mutex:
+            if self.is_shutdown or (block and not self._is_full(owner)):
                 return
             if not block or not _wait(self.not_full, deadline):
+                if count > 1 and count <= self.maxsize and not self._is_full(owner):
+                    raise Full("the buffer has too little room for the batch")
                 raise MaxCapacityReached(_at_most(self.maxsize))
 
     def _wait_for_item(self, owner: Hooks[Any], block: bool, deadline: float | None) -> None:
-        while not owner._qsize():
-            if self.is_shutdown:
-                raise ShutDown(_CLOSED)
+        """Wait until it is worth trying once more to take an item."""
+        with self.mutex:
+            if self.is_shutdown or (block and not self._is_empty(owner)):
+                return
             if not block or not _wait(self.not_empty, deadline):
                 raise Empty("the buffer is empty")
 
-    # Many items.
+    # Many items. Those that are in are taken out of the list that they come in, in the same step, so the
+    # caller finds in it what is left, whatever cuts the call short.
 
     def put_many(self, owner: Hooks[Any], items: list[Any], block: bool, timeout: float | None) -> None:
-        deadline = _deadline(timeout)
-        added = 0
-        with self.mutex:
-            try:
-                if not block or not items:
-                    self._check_room(owner, len(items))
-                for item in items:
-                    self._wait_for_room(owner, block, deadline)
-                    self._add(owner, item)
-                    added += 1
-            except BaseException as error:
-                error.remaining = items[added:]  # type: ignore[attr-defined]
-                if isinstance(error, (Full, ShutDown)):
-                    self.refused += len(items) - added
-                raise
+        deadline = None if timeout is None else _deadline(timeout)
+        try:
+            while True:
+                self._insert_many(owner, items, not block)
+                if not items:
+                    return
+                self._wait_for_room(owner, len(items), block, deadline)
+        except (Full, ShutDown):
+            self._refuse(len(items))
+            raise
 
     def put_many_dropping(self, owner: Hooks[Any], items: list[Any], oldest: bool) -> None:
         """Do for each item what `put_dropping` does."""
-        dropped: list[Any] = []  # until the lock is free
-        added = 0
-        with self.mutex:
-            try:
-                for item in items:
-                    self._add_dropping(owner, item, oldest, dropped)
-                    added += 1
-            except BaseException as error:
-                error.remaining = items[added:]  # type: ignore[attr-defined]
-                if isinstance(error, ShutDown):
-                    self.refused += len(items) - added - 1  # the first was counted
-                raise
+        try:
+            self._insert_dropping(owner, items, oldest)
+        except ShutDown:
+            self._refuse(len(items))
+            raise
 
     def get_many(self, owner: Hooks[Any], n: int, block: bool, timeout: float | None) -> list[Any]:
-        with self.mutex:
-            self._wait_for_item(owner, block, _deadline(timeout))
-            return self._take_many(owner, n)
+        deadline = None if timeout is None else _deadline(timeout)
+        while not (items := self._remove_many(owner, n, True)):
+            self._wait_for_item(owner, block, deadline)
+        return items
 
-    def offer_some(self, owner: Hooks[Any], items: deque[Any]) -> bool:
+    def offer_some(self, owner: Hooks[Any], items: list[Any]) -> bool:
         """Add items, and take them out of `items`, as long as there is room; true if all are in."""
-        with self.mutex:
-            try:
-                while items and self.offer(owner, items[0]):
-                    items.popleft()
-            except ShutDown:
-                self.refused += len(items) - 1  # the first was counted
-                raise
+        try:
+            self._insert_many(owner, items, False)
+        except ShutDown:
+            self._refuse(len(items))
+            raise
         return not items
 
     def poll_many(self, owner: Hooks[Any], n: int) -> list[Any]:
         """Take up to `n` items, or none if there are none."""
-        with self.mutex:
-            if not owner._qsize() and not self.is_shutdown:
-                return []
-            return self.get_many(owner, n, False, None)
+        return self._remove_many(owner, n, True)
 
     def drain(self, owner: Hooks[Any]) -> list[Any]:
-        with self.mutex:
-            return self._take_many(owner, sys.maxsize)
+        return self._remove_many(owner, sys.maxsize, False)
 
     def clear(self, owner: Hooks[Any]) -> int:
         with self.mutex:
-            items = self._take_many(owner, sys.maxsize)
-            self.finish(len(items))
+            items = self._take_all(owner)
+            self._tell_if_done()
+            if items:
+                self.not_full.notify(len(items))
         return len(items)  # they are dropped after the lock
 
-    def _take_many(self, owner: Hooks[Any], n: int) -> list[Any]:
-        items: list[Any] = []
-        n = min(n, owner._qsize())  # a hook that adds while it takes could keep this busy for ever
-        while len(items) < n and owner._qsize():
-            try:
-                item = owner._get()
-            except Exception:
-                if not items:
-                    raise
-                break  # those that were taken are not to be lost, and the next call raises
-            items.append(item)
-        if items:
-            self.not_full.notify(len(items))
-        return items
+    def _insert_many(self, owner: Hooks[Any], items: list[Any], whole: bool) -> int:
+        """Add items while there is room, or if `whole` all or none; give their number."""
+        added = self._insert_drafted(owner, items, whole, None)
+        return added if added is not None else self._insert_compared(owner, items, whole)
 
-    def _check_room(self, owner: Hooks[Any], count: int) -> None:
-        if self.is_shutdown:
-            raise ShutDown(_CLOSED)
-        size = owner._qsize() if self.maxsize > 0 else 0
-        if 0 < self.maxsize < size + count:
-            if size < self.maxsize and count <= self.maxsize:
-                raise Full("the buffer has too little room for the batch")
-            raise MaxCapacityReached(_at_most(self.maxsize))
+    def _insert_compared(self, owner: Hooks[Any], items: list[Any], whole: bool) -> int:
+        """Do the same with comparisons that run Python code, and that without the lock."""
+        self._foreign = True
+        draft = self._draft_adding(items, whole)
+        if (added := self._insert_drafted(owner, items, whole, draft)) is not None:
+            return added
+        ours = self._turn.acquire(True, COURTESY)
+        try:
+            while added is None:
+                draft = self._draft_adding(items, whole)
+                added = self._insert_drafted(owner, items, whole, draft)
+            return added
+        finally:
+            if ours:
+                self._turn.release()
+
+    def _insert_drafted(self, owner: Hooks[Any], items: list[Any], whole: bool, draft: Any) -> int | None:
+        with self.mutex:
+            before = self.added
+            try:
+                return self._add_many(owner, items, whole, draft)
+            finally:  # also where a hook raises after some were added
+                if self.added > before:
+                    self.not_empty.notify(self.added - before)
+
+    def _insert_dropping(self, owner: Hooks[Any], items: list[Any], oldest: bool) -> None:
+        if not oldest:
+            self._insert_many(owner, items, False)
+            self._refuse(len(items))
+            return
+        dropped: list[Any] = []  # until the lock is free
+        with self.mutex:
+            while self._insert_many(owner, items, False) or items:
+                if not items:
+                    return
+                if (evicted := self._make_room(owner, EMPTY)) is not EMPTY:
+                    dropped.append(evicted)
+                    self._tell_if_done()
+                elif self._is_full(owner):  # of what a hook that this call interrupts is about to add
+                    self._refuse(len(items))
+                    return
+
+    def _remove_many(self, owner: Hooks[Any], n: int, ends: bool) -> list[Any]:
+        """Take up to `n` items; where there are none and it `ends`, raise ShutDown if there never will be."""
+        taken = self._remove_drafted(owner, n, ends, None)
+        return taken if taken is not None else self._remove_compared(owner, n, ends)
+
+    def _remove_compared(self, owner: Hooks[Any], n: int, ends: bool) -> list[Any]:
+        """Do the same with comparisons that run Python code, and that without the lock."""
+        self._foreign = True
+        draft = self._draft_taking(n)
+        if (taken := self._remove_drafted(owner, n, ends, draft)) is not None:
+            return taken
+        ours = self._turn.acquire(True, COURTESY)
+        try:
+            while taken is None:
+                draft = self._draft_taking(n)
+                taken = self._remove_drafted(owner, n, ends, draft)
+            return taken
+        finally:
+            if ours:
+                self._turn.release()
+
+    def _remove_drafted(self, owner: Hooks[Any], n: int, ends: bool, draft: Any) -> list[Any] | None:
+        with self.mutex:
+            taken = self._take_many(owner, n, ends, draft)
+            if taken:
+                self.not_full.notify(len(taken))
+            return taken
 
     # Tasks done, and the end.
 
     def task_done(self) -> None:
         with self.mutex:
-            if self.unfinished_tasks <= 0:
+            none_left = self._task_done()
+            if none_left is None:
                 raise ValueError("task_done() called too many times")
-            self.finish(1)
+            if none_left:
+                self.all_tasks_done.notify_all()
 
     def finish(self, items: int) -> None:
         """Count items as done."""
         with self.mutex:
-            self.unfinished_tasks = max(0, self.unfinished_tasks - items)
-            if not self.unfinished_tasks:
+            if self._finish(items):
                 self.all_tasks_done.notify_all()
+
+    def _tell_if_done(self) -> None:
+        if not self.unfinished_tasks:
+            self.all_tasks_done.notify_all()
 
     def join(self) -> None:
         with self.mutex:
@@ -296,10 +336,10 @@ class Standard:
         with self.mutex:
             self.is_shutdown = True
             try:
-                while immediate and owner._qsize():
-                    items.append(owner._get())
+                while immediate and (some := self._take_all(owner)):
+                    items += some
             finally:
-                self.finish(len(items))
+                self._tell_if_done()
                 if immediate:
                     self.all_tasks_done.notify_all()
                 self.not_empty.notify_all()
@@ -308,6 +348,7 @@ class Standard:
     def resize(self, maxsize: Any) -> None:
         """Change the limit. Whoever waits for room looks again."""
         with self.mutex:
+            self._limit(maxsize)
             self.maxsize = maxsize
             self.not_full.notify_all()
 
@@ -315,50 +356,60 @@ class Standard:
 
     def qsize(self, owner: Hooks[Any]) -> int:
         with self.mutex:
-            return owner._qsize()
+            return self._size(owner)
 
     def full(self, owner: Hooks[Any]) -> bool:
         with self.mutex:
             return self._is_full(owner)
 
-    def _is_full(self, owner: Hooks[Any]) -> bool:
-        # Without a limit the hook is not called, as in the standard library.
-        return bool(self.maxsize > 0 and owner._qsize() >= self.maxsize)
-
     def snapshot(self, owner: Hooks[Any]) -> list[Any]:
+        _check_sight(owner, "_in_order", "iter()")
         with self.mutex:
-            items = list(self.queue)
+            items = [] if self.queue is None else list(self.queue)
         return owner._in_order(items)
 
     def peek(self, owner: Hooks[Any]) -> Any:
+        _check_sight(owner, "_peek", "peek()")
         with self.mutex:
-            self._wait_for_item(owner, False, None)
-            return owner._peek()
+            item = self._look(owner, EMPTY)
+        if item is EMPTY:
+            raise Empty("the buffer is empty")
+        return item
 
     def counts(self, owner: Hooks[Any]) -> tuple[int, int, int, int]:
         """Items ever added, refused, here now, and how many fit."""
         with self.mutex:
-            size = owner._qsize()
+            size = self._size(owner)
             limited = isinstance(self.maxsize, int) and self.maxsize > 0
             return max(self.added, size), self.refused, size, max(self.maxsize if limited else 0, size)
 
 
-_CLOSED = "the buffer is closed"
+EMPTY: Any = object()
+"""What is given where there is no item."""
+
+COMPARE: Any = object()
+"""What is given where items have to be compared first."""
 
 
-def _at_most(maxsize: object) -> str:
+COURTESY = 0.05
+"""Seconds for which a thread leaves the turn to compare to another one, so that nobody compares in vain again
+and again. Not for longer, as a comparison may wait for what this thread does; whether a comparison is still
+good is found in any case."""
+
+
+def _at_most(maxsize: Any) -> str:
     return f"the buffer has reached its max_capacity of {maxsize} items"
 
 
-def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else monotonic() + timeout
+def _deadline(timeout: float) -> float:
+    return _core._now() + timeout
 
 
 def _wait(condition: threading.Condition, deadline: float | None) -> bool:
     """Wait to be woken; false if there is no time left to wait in."""
     if deadline is None:
         return condition.wait()
-    left = deadline - monotonic()
+    left = deadline - _core._now()
     if left <= 0:
         return False
     condition.wait(min(left, threading.TIMEOUT_MAX))
@@ -366,9 +417,10 @@ def _wait(condition: threading.Condition, deadline: float | None) -> bool:
 
 
 class Attribute(Generic[V]):
-    """An attribute of the standard machinery: whoever uses it moves the queue there."""
+    """An attribute of the standard machinery: whoever uses it moves the queue there, not who only looks."""
 
-    def __init__(self, doc: str) -> None:
+    def __init__(self, stand_in: type[StandIn], doc: str) -> None:
+        self._stand_in = stand_in
         self.__doc__ = doc
 
     def __set_name__(self, _: type, name: str) -> None:
@@ -379,7 +431,10 @@ class Attribute(Generic[V]):
     @overload
     def __get__(self, queue: Hooks[Any], _: type | None = None) -> V: ...
     def __get__(self, queue: Hooks[Any] | None, _: type | None = None) -> Any:
-        return self if queue is None else getattr(_core._standard_of(queue), self._name)
+        if queue is None:
+            return self
+        standard = _core._moved_of(queue)
+        return self._stand_in(queue, self._name) if standard is None else getattr(standard, self._name)
 
     def __set__(self, queue: Hooks[Any], value: V) -> None:
         setattr(_core._standard_of(queue), self._name, value)
@@ -389,24 +444,49 @@ class Hooks(_core.Queue[T]):
     """What moves a queue to the standard machinery: attributes, and methods that a subclass may override."""
 
     mutex = Attribute["threading.RLock"](
-        "The lock around everything, a re-entrant one. Its first use moves the queue to it for good."
+        LOCK, "The lock around everything, a re-entrant one. Its first use moves the queue to it for good."
     )
     not_empty = Attribute[threading.Condition](
-        "An item was added. Its first use moves the queue to the standard locks for good."
+        CONDITION, "An item was added. Its first use moves the queue to the standard locks for good."
     )
     not_full = Attribute[threading.Condition](
-        "An item was taken. Its first use moves the queue to the standard locks for good."
+        CONDITION, "An item was taken. Its first use moves the queue to the standard locks for good."
     )
     all_tasks_done = Attribute[threading.Condition](
-        "No task is unfinished. Its first use moves the queue to the standard locks for good."
+        CONDITION, "No task is unfinished. Its first use moves the queue to the standard locks for good."
     )
-    queue = Attribute[Any]("The items in what `_init` made, a deque. Its first use moves the queue for good.")
+    queue = Attribute[Any](
+        CONTAINER, "The items in what `_init` made, a deque. Its first use moves the queue for good."
+    )
+
+    __order: ClassVar[str | None] = "fifo"
+    """Whose methods the hooks are: "fifo", "lifo", "heap", or None, those of a subclass."""
+
+    __blind: ClassVar[frozenset[str]] = frozenset()
+    """The hooks for looking that know nothing of a `_get` which a subclass has overridden."""
 
     __hooked = False  # `_core` asks for it by its mangled name
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        cls.__hooked = any(getattr(cls, hook) is not getattr(Hooks, hook) for hook in HOOKS)
+        cls.__hooked = _overrides(cls, Hooks, HOOKS)
+        orders = next(base for base in cls.__mro__ if "_Hooks__order" in vars(base))
+        if _overrides(cls, orders, (*HOOKS, *OWN_HOOKS)):
+            cls.__order = None
+        blind = {
+            hook for hook in ("_peek", "_in_order", "_evict") if _definer(cls, hook) > _definer(cls, "_get")
+        }
+        if "_evict" in blind:
+            cls._evict = Hooks._evict  # type: ignore[method-assign]
+        cls.__blind = frozenset(blind)
+
+    def __dir__(self) -> list[str]:
+        names = list(super().__dir__())
+        try:
+            _core._moved_of(self)
+        except AttributeError:  # a queue that can't be moved has none of these
+            return [name for name in names if not isinstance(getattr(Hooks, name, None), Attribute)]
+        return names
 
     def _init(self, maxsize: int) -> None:
         _core._standard_of(self).queue = deque()
@@ -422,7 +502,7 @@ class Hooks(_core.Queue[T]):
         return item
 
     def _peek(self) -> T:
-        """Give the item that is next, of a queue that is not empty."""
+        """Give the item that `_get` would take, of a queue that is not empty."""
         item: T = next(iter(_core._standard_of(self).queue))
         return item
 
@@ -431,5 +511,25 @@ class Hooks(_core.Queue[T]):
         return self._get()
 
     def _in_order(self, items: list[T]) -> list[T]:
-        """Put the items as they stand in `queue` into the order in which they will be taken."""
+        """Give the items in the order in which `_get` would take them; `items` lists those in `queue`."""
         return items
+
+
+def _overrides(cls: type, base: type, names: tuple[str, ...]) -> bool:
+    return any(getattr(cls, name) is not getattr(base, name) for name in names)
+
+
+def _definer(cls: type, name: str) -> int:
+    """Where in the order of base classes a method comes from: the lower, the more derived."""
+    return next(place for place, base in enumerate(cls.__mro__) if name in vars(base))
+
+
+_BLIND = "_Hooks__blind"  # the mangled name: the plain one is free for subclasses
+
+
+def _check_sight(owner: Hooks[Any], hook: str, call: str) -> None:
+    if hook in getattr(owner, _BLIND):
+        name = type(owner).__name__
+        raise InvalidOperation(
+            f"{call} of {name}, which overrides _get and not {hook}: only _get knows what is next"
+        )

@@ -383,7 +383,9 @@ pub struct Delivery {
 impl Delivery {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let futures = self.woken.lock().take();
-        futures.into_iter().flatten().try_for_each(|future| resolve(future.bind(py)).map(drop))
+        // All of them, whatever one raises: who is left out would sleep on.
+        let resolved = futures.into_iter().flatten().map(|future| resolve(future.bind(py)).map(drop));
+        resolved.fold(Ok(()), |first, result| first.and(result))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -25,7 +25,7 @@ use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration};
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyList, PyType};
+use pyo3::types::PyList;
 use pyo3::{IntoPyObjectExt, intern};
 use std::{mem, vec};
 
@@ -49,7 +49,7 @@ pub enum Aim {
         /// There is an exception's `remaining` to be given.
         many: bool,
     },
-    /// Adding what is left of a batch, in a deque, in a queue that has moved.
+    /// Adding what is left of a batch, in a list, in a queue that has moved.
     PutManyMoved(Item),
     /// Waiting until all tasks are done.
     Join,
@@ -284,9 +284,8 @@ impl Operation {
                 .map(|taken| taken.and_then(|list| Ok(list.is_truthy()?.then(|| list.unbind())))),
             Aim::Put(item) => moved!(queue, store, "offer", &*item).map(|offered| offered.and_then(done)),
             Aim::PutMany(items) => {
-                let rest = deque(py, mem::take(items));
-                self.aim = match rest {
-                    Ok(rest) => Aim::PutManyMoved(rest),
+                self.aim = match PyList::new(py, mem::take(items)) {
+                    Ok(rest) => Aim::PutManyMoved(rest.into_any().unbind()),
                     Err(no_memory) => return Some(Err(no_memory)),
                 };
                 self.attempt_moved(py)
@@ -474,11 +473,6 @@ impl AsyncConsumer {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.queue)
     }
-}
-
-fn deque(py: Python<'_>, items: vec::IntoIter<Item>) -> PyResult<Item> {
-    static DEQUE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    Ok(DEQUE.import(py, "collections", "deque")?.call1((PyList::new(py, items)?,))?.unbind())
 }
 
 /// The event loop that runs in this thread, and a future of it that says it is awaited.

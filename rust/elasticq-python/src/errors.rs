@@ -23,6 +23,7 @@ exceptions! {
     timeout = "Timeout";
     resize_error = "ResizeError";
     invalid_operation = "InvalidOperation";
+    no_attribute = "NoAttribute";
     invalid_configuration = "InvalidConfiguration";
     corrupted = "Corrupted";
     already_open = "AlreadyOpen";

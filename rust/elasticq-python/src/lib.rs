@@ -21,6 +21,7 @@ mod awaitable;
 mod buffer;
 mod computed;
 mod config;
+mod contents;
 mod done;
 mod elastic;
 mod entrance;
@@ -67,11 +68,13 @@ mod _core {
     #[pymodule_export]
     use crate::config::Config;
     #[pymodule_export]
+    use crate::contents::Contents;
+    #[pymodule_export]
     use crate::elastic::Consumer;
     #[pymodule_export]
     use crate::elastic::Elastic;
     #[pymodule_export]
-    use crate::heap::{pop, push};
+    use crate::heap::{heap_in_order, heap_pop, heap_push};
     #[pymodule_export]
     use crate::lock_free::LockFree;
     #[pymodule_export]
@@ -81,11 +84,13 @@ mod _core {
     #[pymodule_export]
     use crate::lock_free::LockFreeSPSCQueue;
     #[pymodule_export]
+    use crate::moved::now;
+    #[pymodule_export]
     use crate::priority::PriorityCircularBuffer;
     #[pymodule_export]
     use crate::priority_config::{PriorityConfig, PriorityStats};
     #[pymodule_export]
-    use crate::queue::{Queue, standard_of};
+    use crate::queue::{Queue, moved_of, standard_of};
     #[pymodule_export]
     use crate::simple::SimpleQueue;
     #[pymodule_export]

@@ -16,6 +16,7 @@ use crate::store::Store;
 use crate::weighted::Weighted;
 use elasticq::{BufferError, Config, DynamicCircularBuffer, Rejected};
 use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -219,16 +220,19 @@ fn put_many_instead(slf: &Bound<'_, Queue>, refused: Refused, patience: Patience
     if !refused.is_for_closing() || store.moved.get(py).is_none() {
         return Err(refused.into_exception(py));
     }
+    // Those that are in are taken out of it.
     let items = PyList::new(py, refused.items)?;
     let put = match slf.get().overflow() {
         Overflow::Block => {
             let (block, timeout) = patience.left();
-            moved!(slf, store, "put_many", items, block, timeout)
+            moved!(slf, store, "put_many", &items, block, timeout)
         }
-        Overflow::Error => moved!(slf, store, "put_many", items, false, py.None()),
-        policy => moved!(slf, store, "put_many_dropping", items, policy.drops_oldest()),
+        Overflow::Error => moved!(slf, store, "put_many", &items, false, py.None()),
+        policy => moved!(slf, store, "put_many_dropping", &items, policy.drops_oldest()),
     };
-    put.map_or(Ok(()), |put| put.map(drop))
+    let Some(Err(raised)) = put else { return Ok(()) };
+    raised.value(py).setattr(intern!(py, "remaining"), items)?;
+    Err(raised)
 }
 
 /// Adds items with their weights, as the policy says.

@@ -4,15 +4,16 @@
 //! order makes that safe: `standard` is set *before* the ring is closed, so whoever finds the ring closed by the move
 //! finds `standard`, too; and its lock is held until the items are in it, so whoever comes early waits there.
 
+use crate::errors;
 use crate::numbers::Patience;
-use crate::queue::{Queue, not_with_weights};
+use crate::queue::{Queue, with_weights};
 use crate::raw::Item;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PyType};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{LazyLock, OnceLock};
 use std::time::Instant;
 
 /// The `Standard` that serves a queue instead of its ring, once there is one.
@@ -65,9 +66,7 @@ pub fn move_with<'a, 'py>(
 ) -> PyResult<&'a Bound<'py, PyAny>> {
     let py = slf.py();
     let store = slf.as_super().get().store();
-    if store.buffer.weighted().is_some() {
-        return Err(not_with_weights(py, "the standard locks"));
-    }
+    check_movable(slf)?;
     let moved = &store.moved;
     if moved.get(py).is_none() {
         let made = match maxsize {
@@ -85,6 +84,22 @@ pub fn move_with<'a, 'py>(
         locked(standard, || fill(slf, standard, &moved.stage))?;
     }
     Ok(standard)
+}
+
+/// What serves a queue, once everything has moved there.
+pub fn standard_if_moved<'py>(slf: &Bound<'py, Queue>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    check_movable(slf)?;
+    let moved = &slf.as_super().get().store().moved;
+    let has_moved = moved.stage.load(Ordering::Acquire) == MOVED;
+    Ok(moved.get(slf.py()).filter(|_| has_moved).cloned())
+}
+
+/// Who only looks whether a queue has one of the standard library's attributes asks for an `AttributeError`.
+fn check_movable(slf: &Bound<'_, Queue>) -> PyResult<()> {
+    if slf.as_super().get().store().buffer.weighted().is_none() {
+        return Ok(());
+    }
+    Err(PyErr::from_type(errors::no_attribute(slf.py())?.clone(), with_weights("the standard locks")))
 }
 
 /// Does something under the lock of `standard`.
@@ -131,6 +146,14 @@ fn fill<'py>(slf: &Bound<'py, Queue>, standard: &Bound<'py, PyAny>, stage: &Atom
 fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     CLASS.import(py, "elasticq._standard", "Standard")
+}
+
+/// Seconds on the clock by which everything here waits, and not on one of Python's, which a test may have stopped.
+#[pyfunction]
+#[pyo3(name = "_now")]
+pub fn now() -> f64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed().as_secs_f64()
 }
 
 impl Patience {

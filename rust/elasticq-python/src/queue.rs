@@ -553,6 +553,13 @@ fn store<'a>(slf: &'a Bound<'_, Queue>) -> &'a Store {
     slf.as_super().get().store()
 }
 
+/// What serves a queue instead of its own storage, once everything has moved there; None before.
+#[pyfunction]
+#[pyo3(name = "_moved_of")]
+pub fn moved_of<'py>(queue: &Bound<'py, Queue>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    moved::standard_if_moved(queue)
+}
+
 /// What serves a queue instead of its own storage; it is moved there.
 #[pyfunction]
 #[pyo3(name = "_standard_of")]
@@ -574,8 +581,11 @@ pub fn finish(slf: &Bound<'_, Queue>, items: usize) -> PyResult<()> {
 }
 
 pub fn not_with_weights(py: Python<'_>, what: &str) -> PyErr {
-    let text = format!("{what} together with max_weight: a queue that weighs its items serves them in one way only");
-    errors::to_python(py, &BufferError::InvalidOperation(text))
+    errors::to_python(py, &BufferError::InvalidOperation(with_weights(what)))
+}
+
+pub fn with_weights(what: &str) -> String {
+    format!("{what} together with max_weight: a queue that weighs its items serves them in one way only")
 }
 
 /// `put` with a timeout that is none. In the standard library it is not looked at where there is no need to wait for room:

@@ -1,0 +1,76 @@
+"""What a queue gives for `mutex`, `queue` and its conditions as long as nobody has used them.
+
+Debuggers, mocks, managers and `hasattr` read every attribute there is. That must change nothing, so reading
+gives a stand-in, and its first use moves the queue: a lock that is taken, a container that is touched. From
+then on the queue gives the real thing, and a stand-in that somebody has kept passes everything on to that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from . import _core
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._standard import Hooks
+
+
+class StandIn:
+    """Stands for an attribute of a queue that has not moved."""
+
+    __slots__ = ("_name", "_queue")
+
+    def __init__(self, queue: Hooks[Any], name: str) -> None:
+        self._queue, self._name = queue, name
+
+    def _used(self) -> Any:
+        """Give the real thing, for which the queue moves."""
+        return getattr(_core._standard_of(self._queue), self._name)
+
+    def __repr__(self) -> str:
+        standard = _core._moved_of(self._queue)
+        what = "not used yet" if standard is None else repr(getattr(standard, self._name))
+        return f"<{self._name} of {self._queue!r}: {what}>"
+
+
+def _forward(method: str) -> Callable[..., Any]:
+    def use(self: StandIn, *arguments: Any, **keywords: Any) -> Any:
+        return getattr(self._used(), method)(*arguments, **keywords)
+
+    use.__name__ = method
+    use.__qualname__ = f"StandIn.{method}"
+    return use
+
+
+def _standing_for(kind: type, name: str, *methods: str) -> type[StandIn]:
+    """Make a class that passes these methods on, and is taken for `kind` by `isinstance`."""
+    members: dict[str, Any] = {method: _forward(method) for method in methods}
+    members["__slots__"] = ()
+    members["__class__"] = property(lambda _: kind)
+    members["__module__"] = __name__
+    members["__doc__"] = f"Stands for the {kind.__name__} of a queue that has not moved."
+    return type(name, (StandIn,), members)
+
+
+_LOCK = ("acquire", "release", "__enter__", "__exit__")
+
+LOCK = _standing_for(
+    type(threading.RLock()), "LockStandIn", *_LOCK, "_release_save", "_acquire_restore", "_is_owned"
+)
+
+CONDITION = _standing_for(
+    threading.Condition, "ConditionStandIn", *_LOCK, "wait", "wait_for", "notify", "notify_all", "_is_owned"
+)
+
+# But for what belongs to an object rather than to what it holds.
+_OWN = {
+    name for name in dir(object) if name not in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
+}
+_CONTENTS = (name for name in dir(deque) if name not in _OWN and name not in ("maxlen", "__class_getitem__"))
+
+CONTAINER = _standing_for(deque, "ContainerStandIn", *_CONTENTS, "__reduce_ex__")
+CONTAINER.__hash__ = None  # type: ignore[assignment] # as that of what can be changed
