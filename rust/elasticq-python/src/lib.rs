@@ -62,11 +62,11 @@ mod _core {
     #[pymodule_export]
     use crate::config::Config;
     #[pymodule_export]
+    use crate::contents::Contents;
+    #[pymodule_export]
     use crate::elastic::Consumer;
     #[pymodule_export]
     use crate::elastic::Elastic;
-    #[pymodule_export]
-    use crate::contents::Contents;
     #[pymodule_export]
     use crate::heap::{heap_in_order, heap_pop, heap_push};
     #[pymodule_export]
