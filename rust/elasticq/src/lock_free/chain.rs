@@ -59,6 +59,7 @@ use crate::sync::{
 use crate::wait::{Signal, Waiter, wake_each};
 use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::ptr;
 use std::time::{Duration, Instant};
 
@@ -402,6 +403,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
     /// Claims `count` positions in a row, growing if need be. The caller is pinned.
     fn claim_with_care(&self, count: u64) -> BufferResult<(&Segment<T>, u64)> {
         let backoff = Backoff::new();
+        let mut looks = 0..PATIENCE;
         loop {
             let tail = self.tail.load(Ordering::SeqCst);
             if tail & CLOSED != 0 {
@@ -434,7 +436,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
                 }
                 backoff.spin();
             } else if full && !fits && count <= by_number.saturating_sub(first) {
-                if !self.slots_come_free(segment, occupied) {
+                if !self.slots_come_free(segment, occupied, &mut looks) {
                     self.prepare_next(segment, capacity)?;
                     self.seal(tail);
                 }
@@ -489,10 +491,11 @@ impl<T, C: Takers<T>> Chain<T, C> {
         })
     }
 
-    /// Whether a consumer has let go of slots since they were `occupied`. Those who run do so in a few steps.
+    /// Whether a consumer has let go of slots since they were `occupied`. Those who run do so in a few steps; but others may come
+    /// after them, so the `looks` are counted.
     #[cold]
-    fn slots_come_free(&self, segment: &Segment<T>, occupied: u64) -> bool {
-        (0..PATIENCE).any(|_| {
+    fn slots_come_free(&self, segment: &Segment<T>, occupied: u64, looks: &mut Range<u32>) -> bool {
+        looks.any(|_| {
             std::hint::spin_loop();
             self.takers.occupied(segment) != occupied
         })
