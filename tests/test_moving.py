@@ -288,7 +288,9 @@ class Wheel(Queue[int]):
 
 
 @pytest.mark.parametrize("take", [Wheel.get_many, Wheel.drain, lambda q: q.get_many(9, block=False)])
-def test_a_call_that_takes_all_ends_where_a_hook_puts_in_what_it_takes(take: Callable[[Wheel], list[int]]) -> None:
+def test_a_call_that_takes_all_ends_where_a_hook_puts_in_what_it_takes(
+    take: Callable[[Wheel], list[int]],
+) -> None:
     q = Wheel()
     q.put_many([1, 2, 3])
     assert (take(q), len(q)) == ([1, 2, 3], 3)

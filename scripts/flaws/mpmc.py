@@ -137,14 +137,14 @@ MUTANTS = [
     Mutant(
         "mpmc-stalled-consumer-keeps-an-item-out",
         "rust/elasticq/src/lock_free/chain.rs",
-        "} else if full && !fits && first + count <= by_number {",
+        "} else if full && !fits && count <= by_number.saturating_sub(first) {",
         "} else if false {",
         "loom_mpmc::an_empty_queue_takes_an_item_wherever_its_consumers_stand",
     ),
     Mutant(
         "mpmc-note-in-vain-keeps-a-batch-out",
         "rust/elasticq/src/lock_free/chain.rs",
-        "} else if full && !fits && first + count <= by_number {",
+        "} else if full && !fits && count <= by_number.saturating_sub(first) {",
         "} else if full && !fits && count == 1 && first < by_number {",
         "loom_mpmc::a_guess_in_vain_keeps_no_batch_out",
     ),
@@ -166,7 +166,7 @@ MUTANTS = [
     Mutant(
         "mpmc-sleeps-beside-a-slot-that-is-read",
         "rust/elasticq/src/lock_free/chain.rs",
-        "} else if full && !fits && first + count <= by_number {",
+        "} else if full && !fits && count <= by_number.saturating_sub(first) {",
         "} else if false {",
         "loom_mpmc::a_guess_that_is_overtaken_leaves_no_producer_asleep",
     ),

@@ -6,7 +6,7 @@ from . import Mutant
 
 WAKE = "rust/elasticq/src/priority/wake.rs"
 TIMED = "rust/elasticq/src/priority/timed.rs"
-PUT = "        levels.push(item, priority)?;\n        self.wake_who_can_go_on(levels);\n"
+PUT = "        levels.push(place, priority)?;\n        self.wake_who_can_go_on(levels);\n"
 
 MUTANTS = [
     Mutant(

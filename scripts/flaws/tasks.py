@@ -86,7 +86,7 @@ MUTANTS = [
     Mutant(
         "sender-sleeps-beside-a-slot-that-is-read",
         CHAIN,
-        "} else if full && !fits && first + count <= by_number {",
+        "} else if full && !fits && count <= by_number.saturating_sub(first) {",
         "} else if false {",
         "loom_tasks::a_consumer_who_is_overtaken_leaves_no_producer_asleep",
     ),
