@@ -64,7 +64,7 @@ OTHERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Awaitable[Any]], int]
 
 
 async def most_in_a_row(call: Callable[[], Awaitable[Any]], times: int, work: float) -> int:
-    """Awaits a call so many times, with work after each; gives the most of them between two turns of the loop."""
+    """Awaits a call so many times, with work after each; the most of them between two turns of the loop."""
     loop = asyncio.get_running_loop()
     in_a_row = most = 0
 

@@ -6,9 +6,19 @@ is needed, since `import elasticq` does not import asyncio.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from . import _core
 from ._errors import Empty, Full, QueueError, ShutDown
+
+# Both make known that what a method returns is to be awaited. A mark on the function costs its calls nothing.
+if sys.version_info >= (3, 12):
+    import inspect
+
+    coroutine_method = inspect.markcoroutinefunction
+else:
+    coroutine_method = _core.coroutine_method
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -49,6 +59,7 @@ class AsyncQueue(Generic[T]):
     def __init__(self, queue: Queue[T] | PrioritySyncQueue[T]) -> None:
         self._queue = queue
 
+    @coroutine_method
     def put(self, item: T) -> Coroutine[Any, Any, None]:
         """Add an item, waiting for room if need be: `Queue.aput`.
 
@@ -74,6 +85,7 @@ class AsyncQueue(Generic[T]):
         except QueueError as error:
             raise as_asyncio(error) from None
 
+    @coroutine_method
     def get(self) -> Coroutine[Any, Any, T]:
         """Take the oldest item, waiting for one if need be: `Queue.aget`.
 
@@ -119,6 +131,7 @@ class AsyncQueue(Generic[T]):
         """
         self._queue.task_done()
 
+    @coroutine_method
     def join(self) -> Coroutine[Any, Any, None]:
         """Wait until every item that was put has been taken and reported with `task_done`: `Queue.ajoin`."""
         return self._queue.ajoin()

@@ -9,6 +9,7 @@ pub mod handover;
 pub mod interpreter;
 pub mod lists;
 pub mod lock;
+pub mod method;
 
 /// Any Python object.
 pub type Item = Py<PyAny>;
