@@ -192,12 +192,10 @@ impl Contents {
     /// What is shown of it.
     #[cold]
     fn portrayed<'py, R>(&self, py: Python<'py>, look: impl FnOnce(Portrait<'_, 'py>) -> R) -> R {
-        let name = if self.puts {
-            "aput"
-        } else if self.next {
-            "__anext__"
-        } else {
-            "aget"
+        let name = match (self.puts, self.next) {
+            (true, _) => "aput",
+            (false, true) => "__anext__",
+            (false, false) => "aget",
         };
         let phase = match self.stage.load(Ordering::Acquire) {
             NEW => Phase::Created,
