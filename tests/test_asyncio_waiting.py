@@ -201,10 +201,12 @@ async def test_awaiting_leaves_no_references_behind() -> None:
         assert await q.aget() is item
         await q.async_q.put(item)
         full = asyncio.create_task(q.aput(item))
-        closed, forgotten = q.aput(item), q.aput(item)
+        closed, thrown_at = q.aput(item), q.aput(item)
         await settle()
         closed.close()
-        del forgotten
+        with pytest.raises(LookupError):
+            thrown_at.throw(LookupError)
+        del thrown_at
         assert await q.async_q.get() is item
         await full
         assert await q.aget_many() == [item]
@@ -237,6 +239,7 @@ class Item:
     """Something that can be watched."""
 
 
+@pytest.mark.filterwarnings("ignore:coroutine 'Queue.aget' was never awaited")
 def test_cycles_through_what_is_awaited_are_collected() -> None:
     item = Item()
     watched = weakref.ref(item)

@@ -209,10 +209,10 @@ def test_a_closed_loop_goes_although_its_tasks_wait_in_a_queue_that_lives(which:
         q._poll(None) if len(q) else q._offer(0)
     for task in tasks:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
-    gone = [weakref.ref(task) for task in tasks] + [weakref.ref(task._fut_waiter) for task in tasks]  # type: ignore[attr-defined]
-    gone.append(weakref.ref(loop))
+    futures = [task._fut_waiter for task in tasks]  # type: ignore[attr-defined]
+    gone: list[weakref.ref[Any]] = [weakref.ref(thing) for thing in [*tasks, *futures, loop]]
     loop.close()
-    del loop, task, tasks
+    del loop, task, tasks, futures
     gc.collect()
     assert [reference() for reference in gone] == [None] * 7
     assert len(q) < 2
@@ -247,7 +247,7 @@ def test_tasks_that_wait_in_a_queue_that_nobody_knows_go_with_it() -> None:
         task = asyncio.ensure_future(q.aget())
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         await come_to_wait()
-        gone = [weakref.ref(q), weakref.ref(task)]
+        gone: list[weakref.ref[Any]] = [weakref.ref(q), weakref.ref(task)]
         del q, task
         gc.collect()
         assert [reference() for reference in gone] == [None] * 2

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import _core
 from ._errors import QueueError
-from ._views import AsyncQueue, as_asyncio
+from ._views import AsyncQueue, as_asyncio, coroutine_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -196,6 +196,7 @@ class PrioritySyncQueue(Generic[T]):
         """Block until every item that was put has been taken and reported with `task_done`."""
         self._buffer._join()
 
+    @coroutine_method
     def ajoin(self) -> Coroutine[Any, Any, None]:
         """Wait for the same in a coroutine."""
         return self._buffer._ajoin()
@@ -265,6 +266,7 @@ class PriorityAsyncQueue(AsyncQueue[T]):
     def __init__(self, buffer: PriorityCircularBuffer[T]) -> None:
         super().__init__(PrioritySyncQueue(buffer))
 
+    @coroutine_method
     def put(self, item: T, *, priority: int | None = None) -> Coroutine[Any, Any, None]:
         """Add an item, waiting for room if need be.
 

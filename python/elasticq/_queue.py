@@ -54,6 +54,7 @@ class Queue(Hooks[T]):
         max_weight: The most that the items may weigh together, at least 1. None: no limit by weight. Whoever
             waits for room waits his turn then: no light item passes by a heavy one that came before it (a
             `put` that doesn't wait gets Full then). Only a task whose event loop doesn't run is passed by.
+            For one whose loop is busy also other loops and threads wait: that is the price of the order.
         weigh: Gives an item's weight, a non-negative integer; `len` if not given. It is called once for each
             item, in the thread that puts it and without any lock.
 

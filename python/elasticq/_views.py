@@ -6,10 +6,19 @@ is needed, since `import elasticq` does not import asyncio. Where one is unpickl
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import _core
 from ._errors import Empty, Full, QueueError, ShutDown
+
+# Both make known that what a method returns is to be awaited. A mark on the function costs its calls nothing.
+if sys.version_info >= (3, 12):
+    import inspect
+
+    coroutine_method = inspect.markcoroutinefunction
+else:
+    coroutine_method = _core.coroutine_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -51,6 +60,7 @@ class AsyncQueue(Generic[T]):
         self._queue = queue
         self._buffer: _core.Elastic[T] = queue if isinstance(queue, _core.Elastic) else queue._buffer
 
+    @coroutine_method
     def put(self, item: T) -> Coroutine[Any, Any, None]:
         """Add an item, waiting for room if need be: `Queue.aput`.
 
@@ -76,6 +86,7 @@ class AsyncQueue(Generic[T]):
         except QueueError as error:
             raise as_asyncio(error) from error.__cause__
 
+    @coroutine_method
     def get(self) -> Coroutine[Any, Any, T]:
         """Take the oldest item, waiting for one if need be: `Queue.aget`.
 
@@ -121,6 +132,7 @@ class AsyncQueue(Generic[T]):
         """
         self._queue.task_done()
 
+    @coroutine_method
     def join(self) -> Coroutine[Any, Any, None]:
         """Wait until every item that was put has been taken and reported with `task_done`: `Queue.ajoin`."""
         return _core.Elastic._ajoin(self._buffer)

@@ -13,6 +13,7 @@ use crate::entrance::collect;
 use crate::errors;
 use crate::limits;
 use crate::moved::moved;
+use crate::portrait::{Phase, Portrait};
 use crate::put::Put;
 use crate::queue::{self, Queue};
 use crate::raw::Item;
@@ -56,6 +57,20 @@ pub enum Aim {
 }
 
 impl Aim {
+    /// The method that it was made for.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Get => "aget",
+            Self::Next => "__anext__",
+            Self::GetMany(_) => "aget_many",
+            Self::Put(_) => "aput",
+            Self::PutAt { many: false, .. } => "aput_with_priority",
+            Self::PutAt { many: true, .. } => "aput_many_with_priority",
+            Self::PutMany(_) | Self::PutWeighed { .. } | Self::PutManyMoved(_) => "aput_many",
+            Self::Join => "ajoin",
+        }
+    }
+
     const fn waiting(&self) -> Waiting {
         match self {
             Self::Get | Self::Next | Self::GetMany(_) => Waiting::Item,
@@ -87,6 +102,7 @@ pub enum Step {
 #[pyclass(module = "elasticq._core")]
 pub struct Operation {
     queue: Py<Elastic>,
+    name: &'static str,
     aim: Aim,
     stage: Stage,
     /// Makes of an exception the one to be raised.
@@ -95,7 +111,7 @@ pub struct Operation {
 
 impl Operation {
     pub const fn new(queue: Py<Elastic>, aim: Aim, translate: Option<Item>) -> Self {
-        Self { queue, aim, stage: Stage::New, translate }
+        Self { queue, name: aim.name(), aim, stage: Stage::New, translate }
     }
 
     /// It has tried in an earlier turn of its event loop already.
@@ -105,6 +121,22 @@ impl Operation {
 
     fn store(&self) -> &Store {
         self.queue.get().store()
+    }
+
+    pub const fn phase(&self) -> Phase {
+        match self.stage {
+            Stage::New => Phase::Created,
+            Stage::GaveWay | Stage::Waiting(_) => Phase::Suspended,
+            Stage::Ended => Phase::Ended,
+        }
+    }
+
+    fn portrait<'a, 'py>(&self, queue: &'a Bound<'py, Elastic>) -> Portrait<'a, 'py> {
+        Portrait { queue, name: self.name, of_view: self.translate.is_some(), phase: self.phase() }
+    }
+
+    fn attribute<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        self.portrait(self.queue.bind(py)).attribute(name)
     }
 
     #[inline]
@@ -412,6 +444,51 @@ impl Operation {
         self.let_go();
     }
 
+    #[getter(__name__)]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.attribute(py, "__name__")
+    }
+
+    #[getter(__qualname__)]
+    fn qualname<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.attribute(py, "__qualname__")
+    }
+
+    #[getter(__class__)]
+    fn class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.attribute(py, "__class__")
+    }
+
+    #[getter(cr_await)]
+    fn cr_await<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.attribute(py, "cr_await")
+    }
+
+    #[getter(cr_code)]
+    fn cr_code<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.attribute(py, "cr_code")
+    }
+
+    #[getter(cr_frame)]
+    fn cr_frame<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.attribute(py, "cr_frame")
+    }
+
+    #[getter(cr_origin)]
+    fn cr_origin<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.attribute(py, "cr_origin")
+    }
+
+    #[getter(cr_suspended)]
+    fn cr_suspended<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.attribute(py, "cr_suspended")
+    }
+
+    #[getter(cr_running)]
+    fn is_running(slf: &Bound<'_, Self>) -> bool {
+        slf.try_borrow().is_err()
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.queue)?;
         visit.call(&self.translate)?;
@@ -427,7 +504,9 @@ impl Operation {
     }
 
     fn __clear__(&mut self, py: Python<'_>) {
-        self.end(py);
+        if self.phase() != Phase::Created {
+            self.end(py); // and else it is still to be told that it was never awaited
+        }
         self.let_go();
     }
 }
@@ -444,6 +523,8 @@ impl Drop for Operation {
                     raised.restore(py);
                 }
             });
+        } else if self.phase() == Phase::Created {
+            Python::attach(|py| self.portrait(self.queue.bind(py)).warn());
         }
     }
 }

@@ -205,7 +205,8 @@ impl Elastic {
     /// A task that waits is kept alive by the queue as long as its event loop isn't closed.
     ///
     /// Returns:
-    ///     An awaitable with the methods of a coroutine, good for `asyncio.create_task` and `asyncio.wait_for` as well.
+    ///     A coroutine to all who ask (`inspect.iscoroutine`, `inspect.getcoroutinestate`), good for `asyncio.create_task` and
+    ///     `asyncio.wait_for` as well. Who drops it without awaiting it is warned, as with `async def`; `cr_origin` is always None.
     ///
     /// Raises:
     ///     ShutDown: There is none, and the queue was shut down, before or meanwhile.

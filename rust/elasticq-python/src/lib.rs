@@ -37,6 +37,7 @@ mod loops;
 mod moved;
 mod numbers;
 mod overridden;
+mod portrait;
 mod priority;
 mod priority_config;
 mod put;
@@ -52,6 +53,7 @@ mod weighted;
 /// The compiled half of `elasticq`.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
+    use crate::raw::method;
     use pyo3::prelude::*;
 
     #[pymodule_export]
@@ -92,6 +94,8 @@ mod _core {
     #[pymodule_export]
     use crate::queue::{Queue, moved_of, standard_of};
     #[pymodule_export]
+    use crate::raw::method::coroutine_method;
+    #[pymodule_export]
     use crate::simple::SimpleQueue;
     #[pymodule_export]
     use crate::stats::QueueStats;
@@ -100,7 +104,12 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::lifecycle::init(module)?;
         module.add("Awaitable", crate::raw::coroutine::class(module.py())?)?;
-        crate::computed::install(module.py())?;
-        crate::raw::calls::install(module.py())
+        let py = module.py();
+        crate::computed::install(py)?;
+        method::install(py, &py.get_type::<Elastic>(), &["aget", "aput", "aget_many", "aput_many"])?;
+        method::install(py, &py.get_type::<Queue>(), &["ajoin"])?;
+        let priorities = py.get_type::<PriorityCircularBuffer>();
+        method::install(py, &priorities, &["aput_with_priority", "aput_many_with_priority"])?;
+        crate::raw::calls::install(py)
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! Where one item needs more room than another, whoever needs little could pass by whoever needs much for ever. So here a
 //! later one waits until all before it have been served, and only the first in line is woken: when room came, and when the
-//! one before it left. A task whose event loop doesn't run is no obstacle: it keeps its place and is passed by.
+//! one before it left. A task whose event loop doesn't run is no obstacle: it keeps its place and is passed by. One whose loop is busy is
+//! an obstacle to all behind it, whatever their loops: if it could be passed in the meantime, then by light items each time that
+//! it has been woken, and the order would hold for nobody. (One whose loop stops after it was woken is passed by whoever looks
+//! next: when somebody takes, comes or leaves.)
 //!
 //! No wake-up is missed: one who waits registers (a thread with its signal, a task in its list) before it looks at the line
 //! and the queue once more; who makes room, or leaves the line, does so before he looks for the first in line.

@@ -13,7 +13,7 @@ use crate::buffer::DynamicCircularBuffer;
 use crate::elastic::Elastic;
 use crate::priority::PriorityCircularBuffer;
 use crate::queue::Queue;
-use crate::raw::{Item, coroutine};
+use crate::raw::Item;
 use crate::simple::SimpleQueue;
 use crate::store::Store;
 use pyo3::PyTypeInfo;
@@ -102,8 +102,6 @@ methods! {
     PushWithPriority = PriorityCircularBuffer, "push_with_priority", add_at;
     PopNext = PriorityCircularBuffer, "pop", take;
     Poll = Elastic, "_poll", take_or;
-    Aget = Elastic, "aget", later_take;
-    Aput = Elastic, "aput", later_add;
 }
 
 /// With the item alone: adds it, gives None.
@@ -228,54 +226,6 @@ unsafe fn take_or(
     count: Py_ssize_t,
 ) -> *mut PyObject {
     if count == 1 { taken(queue) } else { ptr::null_mut() }
-}
-
-/// Without arguments: gives what takes an item when it is awaited.
-///
-/// # Safety
-/// As [`Method::attempt`].
-#[inline(always)]
-unsafe fn later_take(
-    py: Python<'_>,
-    queue: Borrowed<'_, '_, Elastic>,
-    _: *const *mut PyObject,
-    count: Py_ssize_t,
-) -> *mut PyObject {
-    if count == 0 { later(py, queue, None) } else { ptr::null_mut() }
-}
-
-/// With the item alone: gives what adds it when it is awaited.
-///
-/// # Safety
-/// As [`Method::attempt`].
-#[inline(always)]
-unsafe fn later_add(
-    py: Python<'_>,
-    queue: Borrowed<'_, '_, Elastic>,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-) -> *mut PyObject {
-    if count != 1 {
-        return ptr::null_mut();
-    }
-    // SAFETY: there is one.
-    let object = unsafe { *arguments };
-    // SAFETY: an object that the caller holds.
-    match unsafe { Bound::from_borrowed_ptr_or_opt(py, object) } {
-        Some(item) => later(py, queue, Some(item.unbind())),
-        None => ptr::null_mut(),
-    }
-}
-
-#[inline(always)]
-fn later(py: Python<'_>, queue: Borrowed<'_, '_, Elastic>, item: Option<Item>) -> *mut PyObject {
-    match coroutine::awaitable(py, queue.to_owned().unbind(), item, None, false) {
-        Ok(awaitable) => awaitable.into_ptr(),
-        Err(no_memory) => {
-            std::mem::forget(no_memory); // the method as PyO3 made it finds the same, and raises it
-            ptr::null_mut()
-        }
-    }
 }
 
 #[inline(always)]

@@ -10,10 +10,12 @@
 //! drop others within `Python::attach`.
 
 use super::Item;
+use super::detach::is_ending;
 use crate::awaitable::{Aim, Operation, Step};
 use crate::elastic::Elastic;
 use crate::items::Items;
 use crate::limits;
+use crate::portrait::{ATTRIBUTES, Phase, Portrait};
 use crate::store::Waiting;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::ffi::{self, PyObject};
@@ -38,6 +40,8 @@ struct Contents {
     stage: AtomicU8,
     /// For `async for`.
     next: bool,
+    /// Whether it is to put something.
+    puts: bool,
     queue: Py<Elastic>,
     /// What is to be put; nothing for taking. It belongs to whoever has made the stage `BUSY`.
     item: Slot,
@@ -116,6 +120,7 @@ pub fn awaitable(
     let contents = Contents {
         stage: AtomicU8::new(NEW),
         next,
+        puts: item.is_some(),
         queue,
         item: Slot::new(item),
         translate: Slot::new(translate),
@@ -182,6 +187,27 @@ impl Contents {
             && !store.buffer.is_closed()
             && !store.is_anybody_waiting(which)
             && (taking || limits::limiting(self.queue.bind(py)).is_none())
+    }
+
+    /// What is shown of it.
+    #[cold]
+    fn portrayed<'py, R>(&self, py: Python<'py>, look: impl FnOnce(Portrait<'_, 'py>) -> R) -> R {
+        let name = match (self.puts, self.next) {
+            (true, _) => "aput",
+            (false, true) => "__anext__",
+            (false, false) => "aget",
+        };
+        let phase = match self.stage.load(Ordering::Acquire) {
+            NEW => Phase::Created,
+            GAVE_WAY => Phase::Suspended,
+            PASSED_ON => match self.operation.get(py).and_then(|operation| operation.cast_into::<Operation>().ok()) {
+                Some(operation) => operation.try_borrow().map_or(Phase::Running, |operation| operation.phase()),
+                None => Phase::Ended,
+            },
+            _ => Phase::Ended,
+        };
+        let of_view = !self.translate.pointer().is_null();
+        look(Portrait { queue: self.queue.bind(py), name, of_view, phase })
     }
 
     /// What does the rest, given the stage if the caller has begun.
@@ -368,6 +394,16 @@ unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyOb
     })
 }
 
+unsafe extern "C" fn attribute(object: *mut PyObject, name: *mut c_void) -> *mut PyObject {
+    // SAFETY: as for `throw`.
+    let contents = unsafe { &*place(object) };
+    patiently(contents, |py, contents| {
+        // SAFETY: one of the names in the type's table.
+        let name = unsafe { CStr::from_ptr(name.cast()) }.to_str()?;
+        contents.portrayed(py, |portrait| portrait.attribute(name)).map(Bound::into_ptr)
+    })
+}
+
 unsafe extern "C" fn traverse(object: *mut PyObject, visit: ffi::visitproc, argument: *mut c_void) -> c_int {
     // SAFETY: the collector calls this for one of ours, whose contents are there as long as it is tracked.
     let contents = unsafe { &*place(object) };
@@ -403,6 +439,9 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
     unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
     // SAFETY: the last reference is gone, so all is ours.
     let contents = unsafe { place(object).read() };
+    if contents.stage.load(Ordering::Relaxed) == NEW && !is_ending() {
+        Python::attach(|py| contents.portrayed(py, |portrait| portrait.warn()));
+    }
     if let Some(stop) = contents.stop.take(py) {
         recycle(stop);
     }
@@ -519,12 +558,22 @@ fn make_class(py: Python<'_>) -> PyResult<Py<PyType>> {
         ),
         ffi::PyMethodDef::zeroed(),
     ]));
+    let attribute = |name: &'static CStr| ffi::PyGetSetDef {
+        name: name.as_ptr(),
+        get: Some(attribute),
+        set: None,
+        doc: ptr::null(),
+        closure: name.as_ptr().cast_mut().cast(),
+    };
+    let attributes: Vec<_> = ATTRIBUTES.into_iter().map(attribute).chain([ffi::PyGetSetDef::default()]).collect();
+    let attributes = attributes.leak();
     let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
     let mut slots = [
         slot(ffi::Py_am_await, itself as *mut c_void),
         slot(ffi::Py_tp_iter, itself as *mut c_void),
         slot(ffi::Py_tp_iternext, next as *mut c_void),
         slot(ffi::Py_tp_methods, methods.as_mut_ptr().cast()),
+        slot(ffi::Py_tp_getset, attributes.as_mut_ptr().cast()),
         slot(ffi::Py_tp_traverse, traverse as *mut c_void),
         slot(ffi::Py_tp_clear, clear as *mut c_void),
         slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),

@@ -27,6 +27,21 @@ impl Drop for Detached {
     }
 }
 
+/// Whether the interpreter ends, or has ended.
+pub fn is_ending() -> bool {
+    #[cfg(not(Py_3_13))]
+    unsafe extern "C" {
+        #[link_name = "_Py_IsFinalizing"]
+        fn is_finalizing() -> std::ffi::c_int;
+    }
+    #[cfg(Py_3_13)]
+    use ffi::Py_IsFinalizing as is_finalizing;
+    // SAFETY: may be asked at any time, by any thread.
+    let ending = unsafe { is_finalizing() } != 0;
+    // SAFETY: likewise.
+    ending || unsafe { ffi::Py_IsInitialized() } == 0
+}
+
 /// Elsewhere nothing is unwound.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 #[inline(always)]
@@ -37,7 +52,7 @@ pub fn stop_at_the_end() {}
 /// the innermost one (`FRAME_LEFT` in nptl/unwind.c). So the handler comes first of all.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod glibc {
-    use pyo3::ffi;
+    use super::is_ending;
     use std::ffi::{c_int, c_void};
     use std::mem::MaybeUninit;
     use std::{ptr, thread};
@@ -72,8 +87,6 @@ mod glibc {
             argument: *mut c_void,
         );
         fn _pthread_cleanup_pop(record: *mut Record, run: c_int);
-        #[cfg(not(Py_3_13))]
-        fn _Py_IsFinalizing() -> c_int;
     }
 
     impl Handler {
@@ -93,21 +106,10 @@ mod glibc {
         }
     }
 
+    /// Unless the interpreter ends, somebody else ends the thread, and knows why.
     unsafe extern "C" fn stop(_: *mut c_void) {
         while is_ending() {
             thread::park();
         }
-    }
-
-    /// Otherwise somebody else ends the thread, and knows why.
-    fn is_ending() -> bool {
-        #[cfg(not(Py_3_13))]
-        use _Py_IsFinalizing as is_finalizing;
-        #[cfg(Py_3_13)]
-        use ffi::Py_IsFinalizing as is_finalizing;
-        // SAFETY: may be asked at any time, by any thread.
-        let ending = unsafe { is_finalizing() } != 0;
-        // SAFETY: likewise.
-        ending || unsafe { ffi::Py_IsInitialized() } == 0
     }
 }

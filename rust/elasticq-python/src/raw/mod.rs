@@ -10,6 +10,7 @@ pub mod handover;
 pub mod interpreter;
 pub mod lists;
 pub mod lock;
+pub mod method;
 pub mod replaceable;
 
 /// Any Python object.

@@ -1,0 +1,309 @@
+//! `CoroutineMethod`: a method that gives something to be awaited, for those who ask before they call.
+//!
+//! Frameworks tell coroutine functions by a flag in `__code__` (`inspect.iscoroutinefunction`), which a method in Rust has not, and a
+//! function of Python's only with a coroutine around each call. So such a method is wrapped in an object that shows the code of
+//! an `async def` with the same signature. To a call it is what a method is to the interpreter: with `METHOD_DESCRIPTOR` and
+//! vectorcall no bound method is made. `aget` and `aput` with plain arguments are done right here; all else is passed on.
+
+use super::{Item, coroutine};
+use crate::elastic::Elastic;
+use crate::portrait::stub;
+use pyo3::exceptions::PyAttributeError;
+use pyo3::ffi::{self, Py_ssize_t, PyObject};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyType};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::mem::offset_of;
+use std::ptr;
+
+unsafe extern "C" {
+    // PyO3 has no declaration of it.
+    fn PyMethod_New(function: *mut PyObject, object: *mut PyObject) -> *mut PyObject;
+}
+
+/// The layout of the objects, which live as long as the classes whose methods they are: for good.
+#[repr(C)]
+struct CoroutineMethod {
+    head: PyObject,
+    vectorcall: ffi::vectorcallfunc,
+    /// What is wrapped.
+    inner: *mut PyObject,
+    /// What the first argument must be an instance of for the quick way.
+    class: *mut ffi::PyTypeObject,
+}
+
+/// Wraps the methods of a class that give something to be awaited.
+pub fn install(py: Python<'_>, class: &Bound<'_, PyType>, names: &[&str]) -> PyResult<()> {
+    for &name in names {
+        let method = class.as_any().getattr("__dict__")?.get_item(name)?;
+        let vectorcall = match name {
+            "aget" => aget,
+            "aput" => aput,
+            _ => pass_on,
+        };
+        class.setattr(name, wrap(py, &method, vectorcall)?)?;
+    }
+    Ok(())
+}
+
+/// Wrap a function that returns something to be awaited, so that it is known as one that was made by `async def`.
+#[pyfunction]
+pub fn coroutine_method<'py>(py: Python<'py>, function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    wrap(py, function, pass_on)
+}
+
+fn wrap<'py>(
+    py: Python<'py>,
+    inner: &Bound<'py, PyAny>,
+    vectorcall: ffi::vectorcallfunc,
+) -> PyResult<Bound<'py, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || make_class(py))?.as_ptr().cast::<ffi::PyTypeObject>();
+    // SAFETY: attached; a type of objects with this layout.
+    let object = unsafe { ffi::PyType_GenericAlloc(class, 0) };
+    // SAFETY: a new reference, or null with the exception set.
+    let wrapped = unsafe { Bound::from_owned_ptr_or_err(py, object) }?;
+    // SAFETY: an object that nobody else knows, of this layout.
+    let fields = unsafe { &mut *object.cast::<CoroutineMethod>() };
+    fields.vectorcall = vectorcall;
+    fields.inner = inner.clone().into_ptr();
+    fields.class = py.get_type::<Elastic>().as_type_ptr();
+    Ok(wrapped)
+}
+
+/// # Safety
+/// One of ours.
+unsafe fn fields<'a>(object: *mut PyObject) -> &'a CoroutineMethod {
+    // SAFETY: the caller's promise; they never go, and don't change.
+    unsafe { &*object.cast() }
+}
+
+unsafe extern "C" fn pass_on(
+    method: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: usize,
+    keywords: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: the interpreter calls this for one of ours.
+    let inner = unsafe { fields(method) }.inner;
+    // SAFETY: attached; what the interpreter gave.
+    unsafe { ffi::PyObject_Vectorcall(inner, arguments, count, keywords) }
+}
+
+/// The queue, if it is one and there are so many arguments without a name.
+///
+/// # Safety
+/// As a vectorcall.
+#[inline(always)]
+unsafe fn plainly<'py>(
+    py: Python<'py>,
+    method: *mut PyObject,
+    arguments: *const *mut PyObject,
+    (count, wanted): (usize, Py_ssize_t),
+    keywords: *mut PyObject,
+) -> Option<Py<Elastic>> {
+    // SAFETY: a calculation.
+    let count = unsafe { ffi::PyVectorcall_NARGS(count) };
+    if !keywords.is_null() || count != wanted {
+        return None;
+    }
+    // SAFETY: there is one.
+    let queue = unsafe { *arguments };
+    // SAFETY: one of ours.
+    let class = unsafe { fields(method) }.class;
+    // SAFETY: an object that the caller holds, and a type.
+    if unsafe { ffi::PyObject_TypeCheck(queue, class) } == 0 {
+        return None;
+    }
+    // SAFETY: an object that the caller holds.
+    let queue = unsafe { Bound::from_borrowed_ptr_or_opt(py, queue) }?;
+    // SAFETY: as was just looked at.
+    Some(unsafe { queue.cast_into_unchecked::<Elastic>() }.unbind())
+}
+
+#[inline(always)]
+fn later(py: Python<'_>, queue: Py<Elastic>, item: Option<Item>) -> *mut PyObject {
+    match coroutine::awaitable(py, queue, item, None, false) {
+        Ok(awaitable) => awaitable.into_ptr(),
+        Err(no_memory) => no_memory_left(no_memory),
+    }
+}
+
+#[cold]
+fn no_memory_left(error: PyErr) -> *mut PyObject {
+    Python::attach(|py| error.restore(py));
+    ptr::null_mut()
+}
+
+unsafe extern "C" fn aget(
+    method: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: usize,
+    keywords: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: attached.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: the interpreter's promise.
+    match unsafe { plainly(py, method, arguments, (count, 1), keywords) } {
+        Some(queue) => later(py, queue, None),
+        // SAFETY: likewise.
+        None => unsafe { pass_on(method, arguments, count, keywords) },
+    }
+}
+
+unsafe extern "C" fn aput(
+    method: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: usize,
+    keywords: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: attached.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: the interpreter's promise.
+    match unsafe { plainly(py, method, arguments, (count, 2), keywords) } {
+        Some(queue) => {
+            // SAFETY: there are two.
+            let &[_, item] = unsafe { &*arguments.cast::<[*mut PyObject; 2]>() };
+            // SAFETY: an object that the caller holds.
+            later(py, queue, unsafe { Bound::from_borrowed_ptr_or_opt(py, item) }.map(Bound::unbind))
+        }
+        // SAFETY: likewise.
+        None => unsafe { pass_on(method, arguments, count, keywords) },
+    }
+}
+
+unsafe extern "C" fn bind(method: *mut PyObject, object: *mut PyObject, _class: *mut PyObject) -> *mut PyObject {
+    if object.is_null() {
+        // SAFETY: attached, and a valid object.
+        return unsafe { ffi::Py_NewRef(method) };
+    }
+    // SAFETY: attached, and valid objects.
+    unsafe { PyMethod_New(method, object) }
+}
+
+/// What is asked of the method that is wrapped.
+unsafe extern "C" fn of_inner(method: *mut PyObject, name: *mut c_void) -> *mut PyObject {
+    // SAFETY: the interpreter calls this for one of ours.
+    let inner = unsafe { fields(method) }.inner;
+    // SAFETY: attached, an object and one of the names below.
+    unsafe { ffi::PyObject_GetAttrString(inner, name.cast::<c_char>()) }
+}
+
+/// What is asked of an `async def` with the same signature.
+unsafe extern "C" fn of_stub(method: *mut PyObject, name: *mut c_void) -> *mut PyObject {
+    // SAFETY: the interpreter calls this for one of ours.
+    let inner = unsafe { fields(method) }.inner;
+    Python::attach(|py| {
+        // SAFETY: an object that ours holds.
+        let inner = unsafe { Bound::from_borrowed_ptr(py, inner) };
+        // SAFETY: one of the names below.
+        let name = unsafe { CStr::from_ptr(name.cast()) };
+        let answer = name.to_str().map_err(PyErr::from).and_then(|name| as_async_def(&inner, name));
+        answer.map_or_else(
+            |error| {
+                error.restore(py);
+                ptr::null_mut()
+            },
+            Bound::into_ptr,
+        )
+    })
+}
+
+fn as_async_def<'py>(inner: &Bound<'py, PyAny>, attribute: &str) -> PyResult<Bound<'py, PyAny>> {
+    const CO_COROUTINE: u32 = 0x80;
+    let py = inner.py();
+    if let Some(own) = inner.getattr_opt(attribute)? {
+        if attribute != "__code__" {
+            return Ok(own);
+        }
+        let changed = PyDict::new(py);
+        changed.set_item("co_flags", own.getattr("co_flags")?.extract::<u32>()? | CO_COROUTINE)?;
+        return own.call_method("replace", (), Some(&changed));
+    }
+    let name: String = inner.getattr("__name__")?.extract()?;
+    let parameters: Option<String> = inner.getattr("__text_signature__")?.extract()?;
+    let parameters = parameters.ok_or_else(|| PyAttributeError::new_err("no signature"))?.replace('$', "");
+    stub(py, &name, &parameters)?.getattr(attribute)
+}
+
+unsafe extern "C" fn repr(method: *mut PyObject) -> *mut PyObject {
+    // SAFETY: one of ours.
+    let inner = unsafe { fields(method) }.inner;
+    // SAFETY: attached, and a valid object.
+    unsafe { ffi::PyObject_Repr(inner) }
+}
+
+unsafe extern "C" fn reduce(method: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: attached, and one of ours.
+    let inner = unsafe { fields(method) }.inner;
+    // SAFETY: attached, a valid object and a name.
+    let reduce = unsafe { ffi::PyObject_GetAttrString(inner, c"__reduce__".as_ptr()) };
+    if reduce.is_null() {
+        return reduce;
+    }
+    // SAFETY: attached, and a valid object.
+    let reduced = unsafe { ffi::PyObject_CallNoArgs(reduce) };
+    // SAFETY: the reference that was given.
+    unsafe { ffi::Py_DECREF(reduce) };
+    reduced
+}
+
+#[cold]
+fn make_class(py: Python<'_>) -> PyResult<Py<PyType>> {
+    let getter = |name: &'static CStr, get: ffi::getter| ffi::PyGetSetDef {
+        name: name.as_ptr(),
+        get: Some(get),
+        set: None,
+        doc: ptr::null(),
+        closure: name.as_ptr().cast_mut().cast(),
+    };
+    let own = [c"__name__", c"__qualname__", c"__doc__", c"__text_signature__", c"__objclass__"];
+    let shown = [c"__code__", c"__defaults__", c"__kwdefaults__", c"__annotations__"];
+    let mut attributes: Vec<_> = own.iter().map(|name| getter(name, of_inner)).collect();
+    attributes.extend(shown.iter().map(|name| getter(name, of_stub)));
+    // SAFETY: all zero ends the table.
+    attributes.push(unsafe { std::mem::zeroed() });
+    let mut methods = vec![ffi::PyMethodDef::zeroed(); 2];
+    methods[0] = ffi::PyMethodDef {
+        ml_name: c"__reduce__".as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: reduce },
+        ml_flags: ffi::METH_NOARGS,
+        ml_doc: ptr::null(),
+    };
+    // SAFETY: all zero ends the table.
+    let mut members: Vec<ffi::PyMemberDef> = vec![unsafe { std::mem::zeroed() }; 2];
+    members[0].name = c"__vectorcalloffset__".as_ptr();
+    members[0].type_code = ffi::Py_T_PYSSIZET;
+    members[0].offset = offset_of!(CoroutineMethod, vectorcall) as Py_ssize_t;
+    members[0].flags = ffi::Py_READONLY;
+    // The type keeps pointers to the tables, so they stay for good.
+    let (attributes, methods, members) = (attributes.leak(), methods.leak(), members.leak());
+    let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
+    let mut slots = [
+        slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void),
+        slot(ffi::Py_tp_descr_get, bind as *mut c_void),
+        slot(ffi::Py_tp_repr, repr as *mut c_void),
+        slot(ffi::Py_tp_getset, attributes.as_mut_ptr().cast()),
+        slot(ffi::Py_tp_methods, methods.as_mut_ptr().cast()),
+        slot(ffi::Py_tp_members, members.as_mut_ptr().cast()),
+        slot(0, ptr::null_mut()),
+    ];
+    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // small numbers
+    let mut spec = ffi::PyType_Spec {
+        name: c"elasticq._core.CoroutineMethod".as_ptr(),
+        basicsize: size_of::<CoroutineMethod>() as c_int,
+        itemsize: 0,
+        flags: (ffi::Py_TPFLAGS_DEFAULT
+            | ffi::Py_TPFLAGS_HAVE_VECTORCALL
+            | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR
+            | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
+            | ffi::Py_TPFLAGS_IMMUTABLETYPE) as c_uint,
+        slots: slots.as_mut_ptr(),
+    };
+    // SAFETY: attached; the functions have the types that their slots want.
+    let class = unsafe { ffi::PyType_FromSpec(&raw mut spec) };
+    // SAFETY: a new reference, or null with the exception set.
+    let class = unsafe { Bound::from_owned_ptr_or_err(py, class) }?;
+    Ok(class.cast_into::<PyType>()?.unbind())
+}
