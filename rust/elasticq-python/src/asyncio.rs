@@ -1,12 +1,12 @@
 //! The tasks that wait for one condition of a buffer, in any number of event loops.
 //!
-//! A waiting task is an entry (event loop, future), first come first served. Waking takes the first entry off the line
-//! and sets its future: directly within a task of that event loop, else through one `call_soon_threadsafe` that
-//! serves every future of the loop woken until it runs. (A task is a step of its loop, which goes on to look at what is ready. Any
-//! other code in the loop's thread may be a signal handler, or a `__del__`, that interrupts the loop on its way into
-//! a sleep, or in the middle of it; only a loop that is called so ends it.) **A wake-up is a hint**: the woken task takes its item itself
-//! when it resumes, so cancelling loses none. Who finds the item gone goes back to his place; who is woken and then
-//! cancelled passes the hint on.
+//! A waiting task is an entry (event loop, future), first come first served. Waking takes the first entry off the
+//! line and sets its future: directly within a task of that event loop, else through one `call_soon_threadsafe`
+//! that serves every future of the loop woken until it runs. (A task is a step of its loop, which goes on to look
+//! at what is ready. Any other code in the loop's thread may be a signal handler, or a `__del__`, that interrupts
+//! the loop on its way into a sleep, or in the middle of it; only a loop that is called so ends it.) **A wake-up is
+//! a hint**: the woken task takes its item itself when it resumes, so cancelling loses none. Who finds the item
+//! gone goes back to his place; who is woken and then cancelled passes the hint on.
 //!
 //! No wake-up is missed: a task enters (`count` is raised) *before* it looks at the buffer once more, a waker changes
 //! the buffer *before* it reads `count`, and both go through the buffer's lock in between (see `wait` in the crate), or
