@@ -123,9 +123,9 @@ impl LockFree {
 
     /// Add an item, waiting for room if need be.
     ///
-    /// Waiting releases the interpreter, takes no processor time and is ended by signals (Ctrl-C) in the main thread: at once,
-    /// and what the handler raises ends the call, which has added nothing then. (What is raised after the call has returned looks
-    /// the same, and the item is in the queue.) In a coroutine use `aput`.
+    /// Waiting releases the interpreter, takes no processor time and is ended by signals (Ctrl-C) in the main
+    /// thread: at once, and what the handler raises ends the call, which has added nothing then. (What is raised
+    /// after the call has returned looks the same, and the item is in the queue.) In a coroutine use `aput`.
     ///
     /// Args:
     ///     item: Anything.
@@ -152,9 +152,9 @@ impl LockFree {
 
     /// Take the oldest item, waiting for one if need be.
     ///
-    /// Waits as `put` does; what a signal handler raises ends it before it has taken anything. In a coroutine use `aget`. A
-    /// thread that waits is not yet taking: several may wait at a queue for one consumer, and each item goes to one of them. Only
-    /// two that take at the same moment are in each other's way.
+    /// Waits as `put` does; what a signal handler raises ends it before it has taken anything. In a coroutine use
+    /// `aget`. A thread that waits is not yet taking: several may wait at a queue for one consumer, and each item
+    /// goes to one of them. Only two that take at the same moment are in each other's way.
     ///
     /// Args:
     ///     block: Whether to wait for an item.

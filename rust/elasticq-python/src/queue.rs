@@ -191,10 +191,10 @@ impl Queue {
 
     /// Add an item, waiting for room if need be, unless the queue's `overflow` says otherwise.
     ///
-    /// Constant time (amortised, where the queue grows). Waiting releases the interpreter, takes no processor time and is ended
-    /// by signals (Ctrl-C) in the main thread: at once, and what the handler raises ends the call, which has added nothing then.
-    /// (What is raised after the call has returned looks the same, and the item is in the queue.) Safe from any thread; in a
-    /// coroutine use `aput`, which waits without blocking the event loop.
+    /// Constant time (amortised, where the queue grows). Waiting releases the interpreter, takes no processor time
+    /// and is ended by signals (Ctrl-C) in the main thread: at once, and what the handler raises ends the call,
+    /// which has added nothing then. (What is raised after the call has returned looks the same, and the item is in
+    /// the queue.) Safe from any thread; in a coroutine use `aput`, which waits without blocking the event loop.
     ///
     /// Args:
     ///     item: Anything.
@@ -244,10 +244,10 @@ impl Queue {
 
     /// Take the oldest item, waiting for one if need be.
     ///
-    /// Constant time. Waiting releases the interpreter, takes no processor time and is ended by signals (Ctrl-C) in the
-    /// main thread: at once, and what the handler raises ends the call, which has taken nothing then. (What is raised after the
-    /// call has returned, and before its result is bound to a name, loses the item as it would that of any function.) Safe from
-    /// any thread; in a coroutine use `aget`.
+    /// Constant time. Waiting releases the interpreter, takes no processor time and is ended by signals (Ctrl-C) in
+    /// the main thread: at once, and what the handler raises ends the call, which has taken nothing then. (What is
+    /// raised after the call has returned, and before its result is bound to a name, loses the item as it would
+    /// that of any function.) Safe from any thread; in a coroutine use `aget`.
     ///
     /// Args:
     ///     block: Whether to wait for an item.

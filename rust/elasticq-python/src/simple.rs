@@ -65,10 +65,10 @@ impl SimpleQueue {
 
     /// Take the oldest item, waiting for one if need be.
     ///
-    /// Constant time. Waiting releases the interpreter, takes no processor time and is ended by signals (Ctrl-C) in the
-    /// main thread: at once, and what the handler raises ends the call, which has taken nothing then. (What is raised after the
-    /// call has returned, and before its result is bound to a name, loses the item as it would that of any function.) Safe from
-    /// any thread; in a coroutine use `aget`.
+    /// Constant time. Waiting releases the interpreter, takes no processor time and is ended by signals (Ctrl-C) in
+    /// the main thread: at once, and what the handler raises ends the call, which has taken nothing then. (What is
+    /// raised after the call has returned, and before its result is bound to a name, loses the item as it would
+    /// that of any function.) Safe from any thread; in a coroutine use `aget`.
     ///
     /// Args:
     ///     block: Whether to wait for an item.

@@ -405,8 +405,8 @@ impl Drop for Store {
     }
 }
 
-/// Tries until it succeeds or `patience` ends; in the one order that misses no wake-up: try, register, try again, sleep. True:
-/// it has succeeded, at the last attempt.
+/// Tries until it succeeds or `patience` ends; in the one order that misses no wake-up: try, register, try again,
+/// sleep. True: it has succeeded, at the last attempt.
 ///
 /// Before all that it lets the others go on for a moment: often they bring what is wanted, and more of it, and a put that wakes
 /// nobody costs a fraction of one that does.

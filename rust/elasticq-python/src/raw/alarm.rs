@@ -1,9 +1,10 @@
 //! `Alarm`: what a thread sleeps on until another one wakes it, or a signal comes.
 //!
-//! It is a lock of the interpreter's, so that a signal ends this sleep wherever it ends that of `threading.Lock.acquire`.
-//! Whoever sleeps takes the lock, which is held already; whoever wakes it releases the lock, once, which `rung` sees to: to
-//! release a free lock is a fatal error since Python 3.14. These calls ask for no interpreter, so an alarm may be rung and
-//! dropped by any thread at any time, also when nobody sleeps any more, or the interpreter has ended.
+//! It is a lock of the interpreter's, so that a signal ends this sleep wherever it ends that of
+//! `threading.Lock.acquire`. Whoever sleeps takes the lock, which is held already; whoever wakes it releases the
+//! lock, once, which `rung` sees to: to release a free lock is a fatal error since Python 3.14. These calls ask for
+//! no interpreter, so an alarm may be rung and dropped by any thread at any time, also when nobody sleeps any more,
+//! or the interpreter has ended.
 
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
@@ -46,23 +47,23 @@ impl Alarm {
         Ok(alarm)
     }
 
-    /// Blocks until it is rung, a signal comes or the time is over (an hour at most); at once if it was rung since the last time.
-    /// For one thread, which must be detached.
+    /// Blocks until it is rung, a signal comes or the time is over (an hour at most); at once if it was rung since
+    /// the last time. For one thread, which must be detached.
     pub fn sleep(&self, time: Duration) {
         let microseconds = u32::try_from(time.as_nanos().div_ceil(1000)).unwrap_or(u32::MAX);
         // SAFETY: the lock is there as long as the alarm is.
         let status = unsafe { PyThread_acquire_lock_timed(self.lock.as_ptr(), microseconds.into(), 1) };
         if status == PY_LOCK_ACQUIRED {
-            // An exchange, not a store: whoever rings once more before it, and so in vain, changed something before that, which
-            // this thread sees after it.
+            // An exchange, not a store: whoever rings once more before it, and so in vain, changed something before
+            // that, which this thread sees after it.
             self.rung.swap(false, Ordering::AcqRel);
         }
     }
 
     fn ring(&self) {
         if !self.rung.swap(true, Ordering::AcqRel) {
-            // SAFETY: it is held, since `new` or `sleep` took it; nobody but the one that sets `rung` releases it, until `sleep` has
-            // taken it again.
+            // SAFETY: it is held, since `new` or `sleep` took it; nobody but the one that sets `rung` releases it,
+            // until `sleep` has taken it again.
             unsafe { PyThread_release_lock(self.lock.as_ptr()) };
         }
     }

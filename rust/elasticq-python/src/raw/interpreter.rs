@@ -30,8 +30,8 @@ pub fn be_main_thread() {
     IS_MAIN_THREAD.set(true);
 }
 
-/// Has the main thread learn that it is, before it runs any more Python code. The interpreter itself sends word to it: the module
-/// `threading` knows of one, too, but with gevent its threads are greenlets.
+/// Has the main thread learn that it is, before it runs any more Python code. The interpreter itself sends word to
+/// it: the module `threading` knows of one, too, but with gevent its threads are greenlets.
 pub fn find_main_thread(_: Python<'_>) -> PyResult<()> {
     extern "C" fn found(_: *mut c_void) -> c_int {
         be_main_thread();
@@ -44,8 +44,8 @@ pub fn find_main_thread(_: Python<'_>) -> PyResult<()> {
     }
 }
 
-/// Has the main thread raise an exception before it runs any more Python code: after the call that it is in. Gives it back where
-/// too many calls are pending.
+/// Has the main thread raise an exception before it runs any more Python code: after the call that it is in. Gives
+/// it back where too many calls are pending.
 pub fn raise_soon(_: Python<'_>, error: PyErr) -> Result<(), PyErr> {
     extern "C" fn raise(error: *mut c_void) -> c_int {
         // SAFETY: the interpreter makes its pending calls while attached.
