@@ -125,22 +125,26 @@ mod model {
         fence(Ordering::SeqCst);
     }
 
-    /// loom knows no process-wide barrier. What stands for it is a word that both sides change: so they are in one order among
-    /// each other, and in none with the fences, which would hide from a model what lacks one.
+    /// loom knows no process-wide barrier. What stands for it are two words that both sides change, in opposite order: whoever
+    /// comes second has acquired what the first did before. Two calls of `often` order nothing among each other, and neither is in
+    /// any order with the fences, so they hide nothing from a model that lacks one.
     #[cfg(feature = "lock_free")]
     pub(crate) mod barrier {
         use loom::sync::atomic::{AtomicUsize, Ordering};
 
         loom::lazy_static! {
-            static ref PASSED: AtomicUsize = AtomicUsize::new(0);
+            static ref OFTEN: AtomicUsize = AtomicUsize::new(0);
+            static ref RARELY: AtomicUsize = AtomicUsize::new(0);
         }
 
         pub(crate) fn often() {
-            PASSED.fetch_add(1, Ordering::AcqRel);
+            OFTEN.fetch_add(1, Ordering::Release);
+            RARELY.fetch_add(1, Ordering::Acquire);
         }
 
         pub(crate) fn rarely() {
-            PASSED.fetch_add(1, Ordering::AcqRel);
+            RARELY.fetch_add(1, Ordering::AcqRel);
+            OFTEN.fetch_add(1, Ordering::Acquire);
         }
     }
 
