@@ -49,6 +49,8 @@ verify: ## check what `make test` has no time for: more interleavings, larger mo
 	LOOM_MAX_PREEMPTIONS=3 scripts/mutants
 	ELASTICQ_SOAK_MESSAGES=$${ELASTICQ_SOAK_MESSAGES:-100000000} cargo test --package elasticq --release \
 		--features lock_free --test soak -- --nocapture --test-threads 1
+	ELASTICQ_ENDS_ROUNDS=$${ELASTICQ_ENDS_ROUNDS:-100000} cargo test --package elasticq --release \
+		--features lock_free --test ends_random
 	scripts/sanitize
 
 clean: ## delete everything that was built

@@ -56,8 +56,8 @@ MUTANTS = [
     Mutant(
         "ends-drops-what-others-published-in-no-order",
         ABANDON,
-        "            fence(Ordering::SeqCst); // between publishing",
-        "            // between publishing",
+        "        fence(Ordering::SeqCst); // between publishing",
+        "        // between publishing",
         "loom_ends::mpsc::two_pushes_under_way_leave_nothing_behind",
     ),
     Mutant(
@@ -73,20 +73,6 @@ MUTANTS = [
         "                handed_over = true;\n",
         "",
         "loom_ends::mpsc::a_push_under_way_leaves_nothing_behind",
-    ),
-    Mutant(
-        "ends-hands-the-segment-over-before-the-place",
-        ABANDON,
-        "        self.head.store(head, Ordering::SeqCst);\n",
-        "        self.front.store(front, Ordering::SeqCst);\n        self.head.store(head, Ordering::SeqCst);\n",
-        "loom_ends::mpsc::a_push_under_way_behind_others_leaves_nothing_behind",
-    ),
-    Mutant(
-        "ends-hands-over-in-no-order",
-        ABANDON,
-        "self.front.store(front, Ordering::Release);",
-        "self.front.store(front, Ordering::Relaxed);",
-        "loom_ends::mpsc::a_push_under_way_behind_others_leaves_nothing_behind",
     ),
     Mutant(
         "ends-frees-from-the-consumer-s-place",

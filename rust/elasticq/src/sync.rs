@@ -181,8 +181,9 @@ mod model {
         fence(Ordering::SeqCst);
     }
 
-    /// loom knows no process-wide barrier. What stands for it is a word that both sides change: so they are in one order among
-    /// each other, and in none with the fences, which would hide from a model what lacks one.
+    /// loom knows no process-wide barrier. What stands for it are two words that both sides change, in opposite order: whoever
+    /// comes second has acquired what the first did before. Two calls of `often` order nothing among each other, and neither is in
+    /// any order with the fences, so they hide nothing from a model that lacks one.
     ///
     /// On the machine the frequent side has none, unless somebody is on the rare side. So a model in which nobody is can leave
     /// it out ([`unfenced`]), and has to, where it is to show that the orders of the accesses around it are needed.
@@ -192,7 +193,8 @@ mod model {
         use std::cell::Cell;
 
         loom::lazy_static! {
-            static ref PASSED: AtomicUsize = AtomicUsize::new(0);
+            static ref OFTEN: AtomicUsize = AtomicUsize::new(0);
+            static ref RARELY: AtomicUsize = AtomicUsize::new(0);
         }
 
         // Not loom's: a model runs all of its threads on the one that called it.
@@ -200,13 +202,15 @@ mod model {
 
         pub(crate) fn often() {
             if !UNFENCED.get() {
-                PASSED.fetch_add(1, Ordering::AcqRel);
+                OFTEN.fetch_add(1, Ordering::Release);
+                RARELY.fetch_add(1, Ordering::Acquire);
             }
         }
 
         pub(crate) fn rarely() {
             assert!(!UNFENCED.get(), "somebody waits in a model without barriers");
-            PASSED.fetch_add(1, Ordering::AcqRel);
+            RARELY.fetch_add(1, Ordering::AcqRel);
+            OFTEN.fetch_add(1, Ordering::Acquire);
         }
 
         /// Runs a model in which nobody waits, without the barrier's frequent half.

@@ -87,11 +87,12 @@ impl<T, C: Takers<T>> Chain<T, C> {
     /// To be called by a producer who has published and found somebody who sleeps, or seems to.
     #[cold]
     pub(super) fn wake_or_drop(&self) {
-        if self.consumed.load(Ordering::SeqCst) != NOT_YET {
-            fence(Ordering::SeqCst); // between publishing and looking for what others have published
-            drop_all(|| C::take_left(self));
+        if self.consumed.load(Ordering::SeqCst) == NOT_YET {
+            self.tell_who_waits();
+            return;
         }
-        self.tell_who_waits(); // last, since it may panic; who waited when the queue was closed was told then
+        fence(Ordering::SeqCst); // between publishing and looking for what others have published
+        drop_all(|| C::take_left(self));
     }
 }
 
@@ -114,7 +115,7 @@ impl<T> Left<T> {
 
     fn begin(&self, front: *mut Segment<T>, head: u64) {
         self.head.store(head, Ordering::SeqCst);
-        // Release: who sees the segment sees the head.
+        // Release: who sees the segment sees the head. (Who was led here by a waiter that was forgotten may see neither.)
         self.front.store(front, Ordering::Release);
     }
 
