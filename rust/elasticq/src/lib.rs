@@ -14,7 +14,8 @@
 //! - **A refused item comes back.** [`offer`](DynamicCircularBuffer::offer) returns it in a [`Rejected`]; a batch goes
 //!   in whole or not at all; a failed call leaves the queue as it was.
 //! - **No foreign code runs under a lock**, except that [`iter`](DynamicCircularBuffer::iter) and its kin clone there:
-//!   items are dropped and compared outside, so an item's `Drop` may use the queue it came from.
+//!   items are dropped and compared outside, so an item's `Drop` may use the queue it came from; and so are wakers, which may
+//!   use it, drop the task, or panic: then all others are woken first, and what was put in is in (see [`Signal::wake`]).
 //! - **Memory comes back.** After a burst the capacity returns to `min_capacity`, with enough hysteresis that a queue
 //!   at a threshold does not resize at every call.
 //!
