@@ -100,7 +100,7 @@ MUTANTS = [
         "wakes-under-the-lock",
         WAKING,
         "                    *place = sleeper;\n",
-        "                    sleeper.into_iter().for_each(Sleeper::wake);\n                    let _ = place;\n",
+        "                    sleeper.into_iter().for_each(Sleeper::wake);\n                    *place = None::<Sleeper>;\n",
         "wakers::a_waker_that_puts_into_the_same_queue::mpmc",
     ),
     Mutant(
