@@ -30,13 +30,6 @@ MUTANTS = [
         "forked::a_child_of_a_child_of_the_process_that_made_it",
     ),
     Mutant(
-        "child-counts-those-of-its-parent",
-        WAIT,
-        "                self.sleepers.store(0, Ordering::SeqCst);\n",
-        "",
-        "forked::a_wake_up_goes_to_who_waits_in_the_child",
-    ),
-    Mutant(
         "child-wakes-those-of-its-parent",
         "rust/elasticq/src/wait/waking.rs",
         "self.wake_next(signal, signal.crowd(), round, |list| {",
@@ -45,8 +38,8 @@ MUTANTS = [
         also=(
             (
                 WAIT,
-                "    /// Those who wait in this process.\n    fn crowd",
-                "    fn oldest_crowd(&self) -> &Crowd { &self.first }\n    fn crowd",
+                "    fn crowd(",
+                "    fn oldest_crowd(&self) -> &Crowd { &self.first }\n    fn crowd(",
             ),
         ),
     ),
@@ -63,13 +56,6 @@ MUTANTS = [
         ".filter(|_| self.process == forks())",
         "",
         "forked::a_task_that_began_to_wait_in_the_parent_goes_on_at_once_in_the_child",
-    ),
-    Mutant(
-        "inherited-waiter-is-counted-off",
-        WAITER,
-        "let Some(place) = self.place() else { return };",
-        "let Some(place) = self.place else { return };",
-        "forked::a_wait_that_was_begun_in_the_parent_ends_at_once_in_the_child",
     ),
     Mutant(
         "inherited-waiter-leaves-the-list-of-its-parent",

@@ -31,7 +31,7 @@ MUTANTS = [
         LIST,
         "        self.coming += usize::from(round == self.round);\n",
         "        let round = { let _ = round; self.round };\n        self.coming += 1;\n",
-        "loom_waiting::spsc::items_reach_the_task_behind_one_that_was_forgotten",
+        "loom_waiting::spsc::one_that_was_woken_late_and_is_forgotten_costs_nothing_more",
     ),
     Mutant(
         "sleeps-though-it-was-woken",
@@ -100,7 +100,7 @@ MUTANTS = [
         "wakes-under-the-lock",
         WAKING,
         "                    *place = sleeper;\n",
-        "                    sleeper.into_iter().for_each(Sleeper::wake);\n                    let _ = place;\n",
+        "                    sleeper.into_iter().for_each(Sleeper::wake);\n                    *place = None::<Sleeper>;\n",
         "wakers::a_waker_that_puts_into_the_same_queue::mpmc",
     ),
     Mutant(

@@ -12,8 +12,8 @@
 //!
 //! Producers that wait for room at different levels are not alike, if levels have limits of their own: a place at one level is
 //! nothing to who waits for one at another. So each level has a signal then, and **whoever changes something** (takes, adds, or
-//! stops waiting) **wakes who can go on at the highest level where somebody can**. One who is woken goes on and in turn wakes the
-//! next, or finds that somebody was faster, who has looked for the next after that. One who stops waiting, be it in vain or
+//! stops waiting) **wakes as many as there are places, those of the highest level first**; who was woken before and is not there yet
+//! has his place kept. One who is woken goes on, or finds that somebody was faster, who has looked for the next after that. One who stops waiting, be it in vain or
 //! because he went on before he slept, looks as well (`Leaving`): he was registered, so a wake-up may have gone to him that was meant
 //! for any level, even his own of a moment before. Where a signal has one who waits for several
 //! places, all who wait at it are woken, and those of the next level that can go on, too: what is too little for him is enough for

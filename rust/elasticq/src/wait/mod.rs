@@ -168,16 +168,12 @@ impl Signal {
         Waiter::new(self, true)
     }
 
-    /// Those who wait in this process.
+    /// Those who wait in this process. The first who registers here sets the count right, too.
     fn crowd(&self) -> &Crowd {
         let process = forks();
         let mut crowd = &self.first;
         while crowd.process != process {
-            crowd = crowd.next.get_or_init(|| {
-                // Nobody of this process is among the sleepers yet, since whoever registers comes here first.
-                self.sleepers.store(0, Ordering::SeqCst);
-                Box::new(Crowd::new(process))
-            });
+            crowd = crowd.next.get_or_init(|| Box::new(Crowd::new(process)));
         }
         crowd
     }
