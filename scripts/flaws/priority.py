@@ -6,7 +6,6 @@ from . import Mutant
 
 WAKE = "rust/elasticq/src/priority/wake.rs"
 TIMED = "rust/elasticq/src/priority/timed.rs"
-PUT = "        levels.push(place, priority)?;\n        self.wake_who_can_go_on(levels);\n"
 
 MUTANTS = [
     Mutant(
@@ -71,13 +70,6 @@ MUTANTS = [
         "self.not_full.iter().enumerate()",
         "self.not_full.iter().enumerate().take(1 + waited_at.trailing_zeros() as usize)",
         "loom_priority::room_at_a_level_reaches_who_waits_for_it_past_one_who_waits_at_another",
-    ),
-    Mutant(
-        "who-is-let-in-does-not-look-for-the-next",
-        "rust/elasticq/src/priority/mod.rs",
-        PUT,
-        PUT.replace("self.wake_who_can_go_on(levels);", "drop(levels); self.not_empty.wake(1);"),
-        "loom_priority::who_takes_the_place_of_one_who_was_woken_looks_for_those_of_another_level",
     ),
     Mutant(
         "who-gives-up-does-not-look-for-another-level",
