@@ -384,8 +384,11 @@ impl Delivery {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let futures = self.woken.lock().take();
         // All of them, whatever one raises: who is left out would sleep on.
-        let resolved = futures.into_iter().flatten().map(|future| resolve(future.bind(py)).map(drop));
-        resolved.fold(Ok(()), |first, result| first.and(result))
+        let mut result = Ok(());
+        for future in futures.into_iter().flatten() {
+            result = result.and(resolve(future.bind(py)).map(drop));
+        }
+        result
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
