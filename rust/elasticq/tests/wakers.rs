@@ -4,7 +4,7 @@
 #[path = "support/queues.rs"]
 mod queues;
 
-use elasticq::Waiter;
+use elasticq::{BufferError, Config, LockFreeMPSCQueue, LockFreeSPSCQueue, Waiter};
 use queues::{Queue, of_all_five};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -168,6 +168,39 @@ fn a_waker_that_is_dropped_where_a_thread_goes_to_sleep_may_use_its_token<Q: Que
     assert!(poll(&mut waiters[1], &waker).is_pending());
     drop(waker);
     assert_eq!(Waiter::wait_for_any(&mut waiters, None), Some(0));
+}
+
+/// The call that wakes is not over: its end of the queue answers the waker as it answers a second thread, and nothing is lost.
+#[test]
+fn a_waker_that_is_called_within_a_turn_is_refused_the_same_turn() {
+    macro_rules! refused_to_take_while_one_takes {
+        ($queue:ident) => {
+            let one = Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(1);
+            let queue = Arc::new($queue::new(one).unwrap());
+            queue.try_enqueue(1).unwrap();
+            let (own, taken) = (Arc::clone(&queue), Arc::new(Mutex::new(None)));
+            let answer = Arc::clone(&taken);
+            let mut sending = Box::pin(queue.send(2));
+            let waker = when_woken(move || *answer.lock().unwrap() = Some(own.try_dequeue()));
+            assert!(poll(&mut sending, &waker).is_pending());
+            assert_eq!(queue.try_dequeue(), Ok(Some(1)));
+            assert!(matches!(*taken.lock().unwrap(), Some(Err(BufferError::InvalidOperation(_)))));
+            assert_eq!(poll(&mut sending, Waker::noop()), Poll::Ready(Ok(())));
+            assert_eq!(queue.try_dequeue(), Ok(Some(2)));
+        };
+    }
+    refused_to_take_while_one_takes!(LockFreeSPSCQueue);
+    refused_to_take_while_one_takes!(LockFreeMPSCQueue);
+
+    let queue = Arc::new(LockFreeSPSCQueue::new(Config::default()).unwrap());
+    let (own, put) = (Arc::clone(&queue), Arc::new(Mutex::new(None)));
+    let answer = Arc::clone(&put);
+    let mut receiving = Box::pin(queue.recv());
+    let waker = when_woken(move || *answer.lock().unwrap() = Some(own.try_enqueue(2)));
+    assert!(poll(&mut receiving, &waker).is_pending());
+    queue.try_enqueue(1).unwrap();
+    assert!(matches!(*put.lock().unwrap(), Some(Err(BufferError::InvalidOperation(_)))));
+    assert_eq!(poll(&mut receiving, Waker::noop()), Poll::Ready(Ok(1)));
 }
 
 fn the_waker_of_a_waiter_that_leaves_may_put_when_it_is_dropped<Q: Queue>() {
