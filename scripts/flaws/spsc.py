@@ -188,11 +188,20 @@ MUTANTS = [
     Mutant(
         "spsc-keeps-the-segment-of-the-last-item",
         "rust/elasticq/src/lock_free/spsc/consumer.rs",
-        """        if taker.cursor.is_at_limit() {
+        """        self.tidy(taker);
+        item""",
+        """        if !taker.cursor.is_at_limit() {
             self.tidy(taker);
-        } else {""",
-        """        if !taker.cursor.is_at_limit() {""",
+        }
+        item""",
         "burst_memory::a_consumer_who_takes_a_burst_to_its_last_item_and_looks_no_more_leaves_no_memory_behind",
+    ),
+    Mutant(
+        "spsc-batch-leaves-the-last-item-to-the-plain-way",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        "if !taker.cursor.segment().is_plain() {",
+        "if taker.cursor.is_at_limit() && !taker.cursor.segment().is_plain() {",
+        "burst_memory::a_burst_that_is_taken_in_a_batch_and_then_one_by_one_leaves_no_memory_behind",
     ),
     Mutant(
         "spsc-overlooks-that-little-is-left",

@@ -48,6 +48,13 @@ MUTANTS = [
         "loom_waiting::a_waker_that_is_replaced_while_it_is_woken_is_woken_or_the_poll_is_ready",
     ),
     Mutant(
+        "drops-a-waker-of-before-on-going-to-sleep",
+        WAITER,
+        "        waiters.iter_mut().filter(|waiter| waiter.was_polled).for_each(Self::get_up);\n",
+        "",
+        "wakers::a_waker_that_is_dropped_where_a_thread_goes_to_sleep_may_use_its_token::mpmc",
+    ),
+    Mutant(
         "leaver-passes-nothing-on",
         LIST,
         "if !passes_on || self.waiting == 0 {",

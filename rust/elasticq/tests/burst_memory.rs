@@ -58,6 +58,27 @@ fn a_consumer_who_takes_a_burst_to_its_last_item_and_looks_no_more_leaves_no_mem
     for_all_queues!(test);
 }
 
+/// A batch that leaves some of what it has found leaves them to calls that take one each.
+#[test]
+fn a_burst_that_is_taken_in_a_batch_and_then_one_by_one_leaves_no_memory_behind() {
+    let _alone = alone();
+    macro_rules! test {
+        ($queue:ident) => {
+            for burst in BURSTS {
+                let before = ALLOCATOR.allocated();
+                let queue = $queue::new(between(64, MAX)).unwrap();
+                queue.offer_batch((0..burst).collect()).unwrap();
+                assert_eq!(queue.dequeue_batch(10).unwrap().len(), 10);
+                (10..burst).for_each(|item| assert_eq!(queue.try_dequeue(), Ok(Some(item))));
+                let held = ALLOCATOR.allocated() - before;
+                assert!(held < NOISE, "{}, {burst} items: {held} bytes", stringify!($queue));
+                assert_eq!(queue.capacity(), 64);
+            }
+        };
+    }
+    for_all_queues!(test);
+}
+
 /// As many further items as are inside at the most: the smaller segment comes behind them.
 #[test]
 fn a_consumer_who_never_finds_the_queue_empty_leaves_no_memory_behind() {

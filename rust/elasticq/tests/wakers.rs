@@ -4,6 +4,7 @@
 #[path = "support/queues.rs"]
 mod queues;
 
+use elasticq::{BufferError, Config, LockFreeMPSCQueue, LockFreeSPSCQueue, Waiter};
 use queues::{Queue, of_all_five};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
+use std::time::Duration;
 
 of_all_five! {
     a_task_that_goes_with_its_waker_passes_the_wake_up_on
@@ -18,6 +20,7 @@ of_all_five! {
     closing_when_tasks_go_with_their_wakers
     a_waker_that_puts_into_the_same_queue
     a_replaced_waker_that_puts_when_it_is_dropped
+    a_waker_that_is_dropped_where_a_thread_goes_to_sleep_may_use_its_token
     the_waker_of_a_waiter_that_leaves_may_put_when_it_is_dropped
     a_waker_that_panics_stops_none_of_the_others
     a_panic_while_closing_leaves_the_queue_closed_and_all_awake
@@ -151,6 +154,53 @@ fn a_replaced_waker_that_puts_when_it_is_dropped<Q: Queue>() {
     assert!(poll(&mut waiter, &waker).is_pending());
     assert_eq!((count(&calls), poll(&mut waiter, &waker)), (1, Poll::Ready(())));
     assert_eq!(queue.take(4), [1]);
+}
+
+/// The token of `unpark` is the thread's, and what is foreign may park, too.
+fn a_waker_that_is_dropped_where_a_thread_goes_to_sleep_may_use_its_token<Q: Queue>() {
+    let queues = [Q::of(1), Q::of(1)];
+    let mut waiters = queues.each_ref().map(|queue| queue.wait_for_item());
+    let first = Arc::clone(&queues[0]);
+    let waker = when_dropped(move || {
+        first.put(&[1]);
+        thread::park_timeout(Duration::ZERO);
+    });
+    assert!(poll(&mut waiters[1], &waker).is_pending());
+    drop(waker);
+    assert_eq!(Waiter::wait_for_any(&mut waiters, None), Some(0));
+}
+
+/// The call that wakes is not over: its end of the queue answers the waker as it answers a second thread, and nothing is lost.
+#[test]
+fn a_waker_that_is_called_within_a_turn_is_refused_the_same_turn() {
+    macro_rules! refused_to_take_while_one_takes {
+        ($queue:ident) => {
+            let one = Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(1);
+            let queue = Arc::new($queue::new(one).unwrap());
+            queue.try_enqueue(1).unwrap();
+            let (own, taken) = (Arc::clone(&queue), Arc::new(Mutex::new(None)));
+            let answer = Arc::clone(&taken);
+            let mut sending = Box::pin(queue.send(2));
+            let waker = when_woken(move || *answer.lock().unwrap() = Some(own.try_dequeue()));
+            assert!(poll(&mut sending, &waker).is_pending());
+            assert_eq!(queue.try_dequeue(), Ok(Some(1)));
+            assert!(matches!(*taken.lock().unwrap(), Some(Err(BufferError::InvalidOperation(_)))));
+            assert_eq!(poll(&mut sending, Waker::noop()), Poll::Ready(Ok(())));
+            assert_eq!(queue.try_dequeue(), Ok(Some(2)));
+        };
+    }
+    refused_to_take_while_one_takes!(LockFreeSPSCQueue);
+    refused_to_take_while_one_takes!(LockFreeMPSCQueue);
+
+    let queue = Arc::new(LockFreeSPSCQueue::new(Config::default()).unwrap());
+    let (own, put) = (Arc::clone(&queue), Arc::new(Mutex::new(None)));
+    let answer = Arc::clone(&put);
+    let mut receiving = Box::pin(queue.recv());
+    let waker = when_woken(move || *answer.lock().unwrap() = Some(own.try_enqueue(2)));
+    assert!(poll(&mut receiving, &waker).is_pending());
+    queue.try_enqueue(1).unwrap();
+    assert!(matches!(*put.lock().unwrap(), Some(Err(BufferError::InvalidOperation(_)))));
+    assert_eq!(poll(&mut receiving, Waker::noop()), Poll::Ready(Ok(1)));
 }
 
 fn the_waker_of_a_waiter_that_leaves_may_put_when_it_is_dropped<Q: Queue>() {

@@ -381,7 +381,8 @@ impl<T> Core<T> {
 /// at its last look, which it takes every eighth of the capacity, and a larger segment goes with the last item in it. Once the queue
 /// is closed the segment in use stays, until the last handle goes.
 ///
-/// This handle is shared by reference; taking through it checks that nobody else is taking at the moment.
+/// This handle is shared by reference; taking through it checks that nobody else is taking at the moment, be it the waker of a
+/// producer who waits, which is called within the taking that made room.
 /// [`split`](Self::split) gives handles for which the types do that.
 ///
 /// **A stalled producer** that has claimed its place and not yet published its item holds back what came after it: until

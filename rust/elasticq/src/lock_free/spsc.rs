@@ -51,7 +51,8 @@ use std::time::{Duration, Instant};
 /// segment goes with the last item in it.
 ///
 /// [`split`](Self::split) gives the two ends as handles, each for one thread. This handle is shared by reference instead: it
-/// checks that nobody else is putting in, or taking, at the moment, and answers `InvalidOperation` to a second one.
+/// checks that nobody else is putting in, or taking, at the moment, and answers `InvalidOperation` to a second one. That may be a
+/// waker, too: it is called within the push, or the taking, that wakes.
 ///
 /// # Examples
 /// ```

@@ -44,6 +44,8 @@ pub struct Waiter<'a> {
     process: usize,
     /// Its place in the list of that process, until it was woken.
     place: Option<usize>,
+    /// As a task, and its waker may still be there.
+    was_polled: bool,
 }
 
 /// How a waiter holds its signal.
@@ -81,7 +83,7 @@ impl<'a> Waiter<'a> {
 
     fn enter(signal: Source<'a>, bulk: bool) -> Self {
         let place = signal.change(signal.crowd(), |list| list.enter(bulk));
-        Self { signal, process: forks(), place: Some(place) }
+        Self { signal, process: forks(), place: Some(place), was_polled: false }
     }
 
     /// Registers a waiter that holds what it waits for: for a stream, or a task that is spawned. `signal` says which
@@ -143,6 +145,8 @@ impl<'a> Waiter<'a> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn wait_for_any(waiters: &mut [Self], deadline: Option<Instant>) -> Option<usize> {
+        // First, since what is foreign may use up the thread's token, which is to be this call's from the first look on.
+        waiters.iter_mut().filter(|waiter| waiter.was_polled).for_each(Self::get_up);
         let woken = loop {
             let woken = waiters.iter_mut().position(|waiter| waiter.look(|| Sleeper::Thread(current())));
             if woken.is_some() {
@@ -172,10 +176,11 @@ impl<'a> Waiter<'a> {
         woken
     }
 
-    /// A thread that sleeps no more.
+    /// It sleeps no more, as a thread or as a task.
     fn get_up(&mut self) {
+        self.was_polled = false;
         if let Some(place) = self.place() {
-            drop(self.change(|list| list.get_up(place))); // its own handle
+            drop(self.change(|list| list.get_up(place)));
         }
     }
 
@@ -200,6 +205,7 @@ impl Future for Waiter<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.was_polled = true;
         if self.look(|| Sleeper::Task(context.waker().clone())) { Poll::Ready(()) } else { Poll::Pending }
     }
 }

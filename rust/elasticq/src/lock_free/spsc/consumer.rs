@@ -53,22 +53,23 @@ impl<T> Core<T> {
         Ok(Some(item))
     }
 
-    /// Takes one of the items found. The last of them is left for such a call, too, to see at once what becomes of the segment.
+    /// Takes one of the items found.
     #[cold]
     fn take_and_tidy(&self, taker: &mut Taker<T>) -> T {
         // SAFETY: published, and the caller is the consumer.
         let item = unsafe { taker.cursor.take() };
         self.release(taker);
-        if taker.cursor.is_at_limit() {
-            self.tidy(taker);
-        } else {
-            taker.cursor.keep_last();
-        }
+        self.tidy(taker);
         item
     }
 
-    /// Leaves the segment if it is drained, and sees to a smaller one if the queue is empty.
+    /// To be called where some of the last items were taken: leaves the segment if it is drained, and sees to a smaller one if the
+    /// queue is empty. The last of those that are left is kept from the plain way, for a call that tidies up, too.
     fn tidy(&self, taker: &mut Taker<T>) {
+        if !taker.cursor.is_at_limit() {
+            taker.cursor.keep_last();
+            return;
+        }
         loop {
             // In this order: see `published`.
             let tail = self.published(taker);
@@ -107,7 +108,7 @@ impl<T> Core<T> {
     /// stays empty.
     fn pop_more(&self, taker: &mut Taker<T>, items: &mut Vec<T>, max_items: usize) -> BufferResult<()> {
         let wanted = items.len().saturating_add(max_items);
-        let mut end = OPEN;
+        let (mut end, mut result) = (OPEN, Ok(()));
         while items.len() < wanted && taker.cursor.position < end {
             if taker.cursor.position >= taker.cursor.limit && !self.look(taker) {
                 match self.search(taker) {
@@ -122,7 +123,7 @@ impl<T> Core<T> {
             let count = to_usize(taker.cursor.limit.min(end) - taker.cursor.position).min(wanted - items.len());
             if let Err(no_memory) = reserve(items, count) {
                 if items.is_empty() {
-                    return Err(no_memory);
+                    result = Err(no_memory);
                 }
                 break;
             }
@@ -130,10 +131,10 @@ impl<T> Core<T> {
             items.extend((0..count).map(|_| unsafe { taker.cursor.take() }));
             self.release(taker);
         }
-        if taker.cursor.is_at_limit() && !taker.cursor.segment().is_plain() {
+        if !taker.cursor.segment().is_plain() {
             self.tidy(taker);
         }
-        Ok(())
+        result
     }
 
     /// Shows the producer how far the consumer is, and wakes it if it sleeps.
