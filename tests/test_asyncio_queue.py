@@ -312,18 +312,19 @@ def test_a_queue_made_outside_of_any_loop_serves_one_loop_after_the_other() -> N
     assert [asyncio.run(exchange(number)) for number in range(3)] == [0, 1, 2]
 
 
-def test_importing_and_using_threads_does_not_import_asyncio() -> None:
+def test_importing_and_using_threads_imports_neither_asyncio_nor_inspect() -> None:
     output = python(
         """
     import sys
+    before = set(sys.modules)
     import elasticq
     q = elasticq.Queue(1)
     q.put(1)
     q.get()
-    print("asyncio" in sys.modules)
+    print({"asyncio", "inspect"} & (set(sys.modules) - before))
     """
     )
-    assert output == "False\n"
+    assert output == "set()\n"
 
 
 def test_a_thread_wakes_a_loop_that_sleeps(threads: Threads) -> None:

@@ -71,7 +71,10 @@ def has_moved(queue: Any) -> bool:
     """As seen from where its items are."""
     try:
         return _core._moved_of(queue) is not None
-    except AttributeError:  # it has no such thing, or never moves
+    except (
+        AttributeError,
+        TypeError,
+    ):  # with weights it never moves, and others but Queue have nowhere to go
         return False
 
 

@@ -231,6 +231,67 @@ def test_what_an_override_raises_leaves_the_rest_with_the_sender(kind: Any) -> N
 
 
 @each
+def test_the_module_queues_exceptions_of_an_override_end_a_batch_and_an_iterator(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Old(Exception):
+        """Stands for the module's ShutDown, which older Pythons have not."""
+
+    monkeypatch.setattr(standard, "ShutDown", Old, raising=False)
+
+    class Written(kind):  # type: ignore[misc]
+        """For `queue.Queue`, before its users knew of this one."""
+
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            item = super().get(block, timeout)
+            if item == "nothing":
+                raise standard.Empty
+            if item == "end":
+                raise Old
+            return item
+
+    for last, take in (
+        ("nothing", kind.get_many),
+        ("end", kind.get_many),
+        ("end", lambda q: list(q.consume())),
+    ):
+        queue, items = Written(), ["a", last]
+        kind.put_many(queue, reversed(items) if kind is LifoQueue else items)
+        assert take(queue) == ["a"]
+
+
+@each
+def test_counting_that_fails_leaves_what_was_taken_to_the_exception(kind: Any) -> None:
+    class Uncountable(noting(kind)):  # type: ignore[misc]
+        def __len__(self) -> int:
+            raise LookupError
+
+    queue = Uncountable()
+    kind.put_many(queue, [1, 2])
+    assert sorted(queue.get_many()) == [1, 2]
+
+    class Broken(noting(kind)):  # type: ignore[misc]
+        broken = False
+
+        def _qsize(self) -> int:
+            if self.broken:
+                raise LookupError
+            return super()._qsize()
+
+        def get(self, *arguments: Any, **keywords: Any) -> Any:
+            item = super().get(*arguments, **keywords)
+            self.broken = True
+            return item
+
+    broken = Broken()
+    kind.put_many(broken, [1, 2])
+    with pytest.raises(LookupError) as raised:
+        broken.get_many()
+    broken.broken = False
+    assert sorted([*raised.value.taken, *broken.drain()]) == [1, 2]  # type: ignore[attr-defined]
+
+
+@each
 def test_get_many_calls_get_for_each_and_ends(kind: Any) -> None:
     class Endless(noting(kind)):  # type: ignore[misc]
         """Each time an item is taken, another one comes."""

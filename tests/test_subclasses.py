@@ -33,6 +33,7 @@ from elasticq import (
     SimpleQueue,
 )
 
+QUEUES: list[Any] = [standard.Queue, standard.LifoQueue, standard.PriorityQueue]
 STANDARD: list[Any] = [Queue, LifoQueue, PriorityQueue]
 LOCK_FREE: list[Any] = [LockFreeMPSCQueue, LockFreeMPMCQueue, LockFreeSPSCQueue]
 BUFFERS: list[Any] = [DynamicCircularBuffer, PriorityCircularBuffer]
@@ -447,3 +448,29 @@ def test_attributes_are_documented_where_they_stand() -> None:
         (DynamicCircularBuffer, "max_capacity"),
     ):
         assert "(" in str(inspect.getdoc(getattr(kind, name)))
+
+
+@pytest.mark.parametrize(("theirs", "ours"), list(zip(QUEUES, STANDARD, strict=True)))
+def test_the_initialiser_replaces_what_was_assigned_before_it(theirs: Any, ours: Any) -> None:
+    def used(kind: Any) -> Any:
+        class Early(kind):  # type: ignore[misc]
+            def __init__(self) -> None:
+                self.queue = ["early"]
+                self.mutex = threading.Lock()
+                self.not_empty = self.not_full = self.all_tasks_done = threading.Condition()
+                self.unfinished_tasks = 7
+                self.maxsize = 9
+                super().__init__(2)
+
+        queue = Early()
+        queue.put(1)
+        queue.put(2)
+        with pytest.raises(standard.Full):
+            queue.put(3, timeout=0.01)
+        with queue.mutex, suppress(RuntimeError):
+            queue.not_full.notify()
+            queue.not_empty.notify()
+            queue.all_tasks_done.notify()
+            return queue.unfinished_tasks, queue.maxsize, sorted(queue.queue)
+
+    assert used(ours) == used(theirs) == (2, 2, [1, 2])

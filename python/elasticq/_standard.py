@@ -61,26 +61,48 @@ class Condition(threading.Condition):
 class Standard(_core.Contents):
     """What a moved queue consists of. Each method stands for the queue's method of the same name."""
 
-    __slots__ = ("_foreign", "_turn", "all_tasks_done", "maxsize", "mutex", "not_empty", "not_full", "queue")
+    __slots__ = (
+        "_foreign",
+        "_made",
+        "_turn",
+        "all_tasks_done",
+        "maxsize",
+        "mutex",
+        "not_empty",
+        "not_full",
+        "queue",
+    )
 
     def __init__(self, owner: Hooks[Any], maxsize: Any) -> None:
-        self.maxsize = maxsize
-        self.mutex: Any = threading.RLock()
-        self.not_empty: threading.Condition = Condition(self.mutex, owner, _core.Elastic._wake_getters)
-        self.not_full: threading.Condition = Condition(self.mutex, owner, _core.Elastic._wake_putters)
-        self.all_tasks_done: threading.Condition = Condition(self.mutex, owner, _core.Elastic._wake_joiners)
+        lock = threading.RLock()
+        self._made = (
+            lock,
+            Condition(lock, owner, _core.Elastic._wake_getters),
+            Condition(lock, owner, _core.Elastic._wake_putters),
+            Condition(lock, owner, _core.Elastic._wake_joiners),
+        )
+        self._begin(maxsize)
         self.queue: Any = None  # made by `_init`
         self._foreign = False  # whether comparisons run Python code, as far as is known
         self._turn = threading.RLock()
 
     def restart(self, owner: Hooks[Any], maxsize: Any) -> None:
-        """Begin anew: `Queue.__init__` was called once more."""
-        with self.mutex:
+        """Begin anew: `Queue.__init__` was called once more, or for the first time after an assignment."""
+        with self._made[0]:
             self._limit(maxsize)
-            self.maxsize = maxsize
+            self._begin(maxsize)
             self.unfinished_tasks = self.added = 0
             self.is_shutdown = False
             owner._init(maxsize)
+
+    def _begin(self, maxsize: Any) -> None:
+        """Set what `queue.Queue.__init__` sets, whatever was assigned before."""
+        self.maxsize = maxsize
+        self.mutex: Any
+        self.not_empty: threading.Condition
+        self.not_full: threading.Condition
+        self.all_tasks_done: threading.Condition
+        self.mutex, self.not_empty, self.not_full, self.all_tasks_done = self._made
 
     # Single items.
 
@@ -350,6 +372,7 @@ class Standard(_core.Contents):
         with self.mutex:
             self._limit(maxsize)
             self.maxsize = maxsize
+        with self.not_full:  # which may be one of a subclass's, with a lock of its own
             self.not_full.notify_all()
 
     # Looking.

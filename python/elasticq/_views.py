@@ -6,19 +6,13 @@ is needed, since `import elasticq` does not import asyncio. Where one is unpickl
 
 from __future__ import annotations
 
+import functools
 import sys
+import types
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import _core
 from ._errors import Empty, Full, QueueError, ShutDown
-
-# Both make known that what a method returns is to be awaited. A mark on the function costs its calls nothing.
-if sys.version_info >= (3, 12):
-    import inspect
-
-    coroutine_method = inspect.markcoroutinefunction
-else:
-    coroutine_method = _core.coroutine_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -27,6 +21,24 @@ if TYPE_CHECKING:
     from ._queue import Queue
 
 T = TypeVar("T")
+F = TypeVar("F", bound="Callable[..., Any]")
+
+if sys.version_info < (3, 11):
+    coroutine_method = _core.coroutine_method
+else:
+
+    def coroutine_method(function: F) -> F:
+        """Make known that what a function returns is to be awaited, by the flag of `async def`.
+
+        That is what `inspect.iscoroutinefunction` looks at. Its own mark, which needs Python 3.12, would make
+        `import elasticq` import inspect, which takes as long as all the rest. Calls cost what they did: from
+        Python 3.11 on a coroutine is made by an instruction of the code, and not for the flag.
+        """
+        code = function.__code__
+        code = code.replace(co_flags=code.co_flags | 0x80)  # inspect.CO_COROUTINE
+        flagged = types.FunctionType(code, function.__globals__, argdefs=function.__defaults__)
+        flagged.__kwdefaults__ = function.__kwdefaults__
+        return cast("F", functools.update_wrapper(flagged, function))
 
 
 class AsyncQueue(Generic[T]):

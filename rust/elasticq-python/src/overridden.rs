@@ -5,6 +5,7 @@
 //! was shut down (`Elastic::behind_a_front`), and so come to the methods, which call the overrides. All others pay
 //! nothing. A coroutine can't call what blocks, so what is awaited doesn't.
 
+use crate::elastic;
 use crate::entrance::{Refused, collect};
 use crate::errors;
 use crate::numbers::Patience;
@@ -81,30 +82,41 @@ pub fn put_many(slf: &Bound<'_, Queue>, items: &Bound<'_, PyAny>, patience: Pati
 /// `get` for the first of up to `max` items and for what is there then. An error that cuts it short has what was taken.
 pub fn get_many<'py>(slf: &Bound<'py, Queue>, max: usize, patience: Patience) -> PyResult<Bound<'py, PyList>> {
     let items = PyList::new(slf.py(), [get(slf, patience)?])?;
-    let there = slf.as_super().len()?;
-    while items.len() < max.min(there.saturating_add(1)) {
-        match get(slf, Patience::None) {
-            Ok(item) => items.append(item)?,
-            Err(raised) if is_end(&raised, slf.py())? => break,
-            Err(raised) => {
-                raised.value(slf.py()).setattr("taken", items)?;
-                return Err(raised);
-            }
-        }
+    if let Err(raised) = get_rest(slf, max, &items) {
+        raised.value(slf.py()).setattr("taken", items)?;
+        return Err(raised);
     }
     Ok(items)
 }
 
-/// Whether there is nothing more, for now or for good.
-fn is_end(raised: &PyErr, py: Python<'_>) -> PyResult<bool> {
-    Ok(raised.is_instance(py, errors::empty(py)?) || raised.is_instance(py, errors::shut_down(py)?))
+fn get_rest(slf: &Bound<'_, Queue>, max: usize, items: &Bound<'_, PyList>) -> PyResult<()> {
+    let there = elastic::len(slf.as_super())?;
+    while items.len() < max.min(there.saturating_add(1)) {
+        match get(slf, Patience::None) {
+            Ok(item) => items.append(item)?,
+            // Nothing more, for now or for good.
+            Err(raised) if is_standard(&raised, slf.py(), "Empty")? || is_shut_down(&raised, slf.py())? => break,
+            Err(raised) => return Err(raised),
+        }
+    }
+    Ok(())
+}
+
+fn is_shut_down(raised: &PyErr, py: Python<'_>) -> PyResult<bool> {
+    Ok(raised.is_instance(py, errors::shut_down(py)?) || is_standard(raised, py, "ShutDown")?)
+}
+
+/// Whether it is the module queue's exception of this name, if there is one: ours derive from these, and an override
+/// that was written for `queue.Queue` raises them itself.
+fn is_standard(raised: &PyErr, py: Python<'_>, name: &str) -> PyResult<bool> {
+    Ok(py.import("queue")?.getattr_opt(name)?.is_some_and(|class| raised.is_instance(py, &class)))
 }
 
 /// `get` for an iterator that ends with the queue.
 #[cold]
 pub fn next(slf: &Bound<'_, Queue>) -> PyResult<Option<Item>> {
     match get(slf, Patience::Until(None)) {
-        Err(ended) if ended.is_instance(slf.py(), errors::shut_down(slf.py())?) => Ok(None),
+        Err(ended) if is_shut_down(&ended, slf.py())? => Ok(None),
         got => got.map(|item| Some(item.unbind())),
     }
 }

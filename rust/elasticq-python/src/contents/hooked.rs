@@ -121,8 +121,8 @@ impl Contents {
         taken.map(Some)
     }
 
-    /// Takes up to `max` items by the hook. One that raises ends it, so that those which were taken are not lost; the next call
-    /// raises then.
+    /// Takes up to `max` items by the hook, and no more than there were: it may put in what it takes. One that raises ends it,
+    /// so that those which were taken are not lost; the next call raises then.
     pub(super) fn take_many_hooked(
         &self,
         owner: &Bound<'_, PyAny>,
@@ -130,6 +130,7 @@ impl Contents {
         taken: &Bound<'_, PyList>,
     ) -> PyResult<()> {
         let py = owner.py();
+        let max = max.min(qsize(owner)?);
         while taken.len() < max {
             match self.take_hooked(owner, intern!(py, "_get"), |_| true) {
                 Ok(Some(item)) => taken.append(item)?,
