@@ -177,4 +177,11 @@ MUTANTS = [
         "        let _ = head;\n",
         "loom_mpmc::the_last_handle_drops_what_is_left_once",
     ),
+    Mutant(
+        "mpmc-keeps-the-segment-that-it-has-shrunk",
+        "rust/elasticq/src/lock_free/takers.rs",
+        "                    if segment.end.load(Ordering::SeqCst) != head {",
+        "                    if true {",
+        "burst_memory::a_look_at_an_empty_queue_leaves_no_memory_of_a_large_beginning_behind",
+    ),
 ]

@@ -258,4 +258,15 @@ MUTANTS = [
             ),
         ),
     ),
+    Mutant(
+        "mpsc-keeps-the-segment-that-it-has-shrunk",
+        "rust/elasticq/src/lock_free/mpsc.rs",
+        """                if !self.leave_drained(taker) {
+                    return None;
+                }
+""",
+        """                return None;
+""",
+        "burst_memory::a_look_at_an_empty_queue_leaves_no_memory_of_a_large_beginning_behind",
+    ),
 ]

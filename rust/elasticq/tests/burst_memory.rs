@@ -79,6 +79,23 @@ fn a_burst_that_is_taken_in_a_batch_and_then_one_by_one_leaves_no_memory_behind(
     for_all_queues!(test);
 }
 
+#[test]
+fn a_look_at_an_empty_queue_leaves_no_memory_of_a_large_beginning_behind() {
+    let _alone = alone();
+    macro_rules! test {
+        ($queue:ident) => {
+            let before = ALLOCATOR.allocated();
+            let queue = $queue::<u64>::new(between(64, MAX).with_initial_capacity(MAX)).unwrap();
+            assert!(ALLOCATOR.allocated() > before + 1_000_000);
+            assert_eq!(queue.try_dequeue(), Ok(None));
+            let held = ALLOCATOR.allocated() - before;
+            assert!(held < NOISE, "{}: {held} bytes", stringify!($queue));
+            assert_eq!(queue.capacity(), 64);
+        };
+    }
+    for_all_queues!(test);
+}
+
 /// As many further items as are inside at the most: the smaller segment comes behind them.
 #[test]
 fn a_consumer_who_never_finds_the_queue_empty_leaves_no_memory_behind() {

@@ -179,7 +179,10 @@ impl<T> Core<T> {
                     taker.shrink_at = taker.popped;
                     self.renew(taker);
                 }
-                return None;
+                // A smaller segment may follow by now.
+                if !self.leave_drained(taker) {
+                    return None;
+                }
             }
             // SAFETY: headers live as long as the queue.
             let front = unsafe { &*taker.front };

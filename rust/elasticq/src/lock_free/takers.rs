@@ -236,7 +236,10 @@ impl<T> Core<T> {
                     if segment.capacity.load(Ordering::Relaxed) > self.elasticity.min() {
                         self.renew(true);
                     }
-                    return None;
+                    // A smaller segment may follow by now.
+                    if segment.end.load(Ordering::SeqCst) != head {
+                        return None;
+                    }
                 }
             }
         }
