@@ -80,6 +80,15 @@ def test_a_method_is_a_coroutine_function(which: str) -> None:
     assert bound == getattr(queue, name)
 
 
+@pytest.mark.parametrize("which", METHODS)
+def test_to_ask_again_makes_nothing_new(which: str) -> None:
+    function, arguments = method(which)
+    assert function.__code__ is function.__code__
+    call = function(*arguments)
+    assert call.cr_code is call.cr_code is call.cr_frame.f_code
+    call.close()
+
+
 @pytest.mark.parametrize(("owner", "name"), OTHER_CLASSES)
 def test_so_are_those_of_the_other_views(owner: type, name: str) -> None:
     assert inspect.iscoroutinefunction(getattr(owner, name))

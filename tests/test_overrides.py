@@ -234,10 +234,10 @@ def test_what_an_override_raises_leaves_the_rest_with_the_sender(kind: Any) -> N
 def test_the_module_queues_exceptions_of_an_override_end_a_batch_and_an_iterator(
     kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Old(Exception):
+    class OldError(Exception):
         """Stands for the module's ShutDown, which older Pythons have not."""
 
-    monkeypatch.setattr(standard, "ShutDown", Old, raising=False)
+    monkeypatch.setattr(standard, "ShutDown", OldError, raising=False)
 
     class Written(kind):  # type: ignore[misc]
         """For `queue.Queue`, before its users knew of this one."""
@@ -247,7 +247,7 @@ def test_the_module_queues_exceptions_of_an_override_end_a_batch_and_an_iterator
             if item == "nothing":
                 raise standard.Empty
             if item == "end":
-                raise Old
+                raise OldError
             return item
 
     for last, take in (
@@ -276,7 +276,8 @@ def test_counting_that_fails_leaves_what_was_taken_to_the_exception(kind: Any) -
         def _qsize(self) -> int:
             if self.broken:
                 raise LookupError
-            return super()._qsize()
+            size: int = super()._qsize()
+            return size
 
         def get(self, *arguments: Any, **keywords: Any) -> Any:
             item = super().get(*arguments, **keywords)

@@ -8,6 +8,7 @@ use crate::raw::detach::{is_ending, stop_at_the_end};
 use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use std::ffi::CString;
 
@@ -95,13 +96,21 @@ impl<'py> Portrait<'_, 'py> {
     }
 }
 
-/// An `async def` of this name, with these parameters, that does nothing.
+/// An `async def` of this name, with these parameters, that does nothing. Each is made once: to compile takes a hundred times
+/// as long as what is asked of it, and free-threaded builds never let go of code.
 pub fn stub<'py>(py: Python<'py>, name: &str, parameters: &str) -> PyResult<Bound<'py, PyAny>> {
-    let builtins = py.import("builtins")?;
+    static MADE: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    let made = MADE.get_or_init(py, || PyDict::new(py).unbind()).bind(py);
     let source = format!("async def {name}{parameters}: pass");
-    let code = builtins.call_method1("compile", (source, "<elasticq>", "exec"))?;
+    if let Some(stub) = made.get_item(&source)? {
+        return Ok(stub);
+    }
+    let builtins = py.import("builtins")?;
+    let code = builtins.call_method1("compile", (&source, "<elasticq>", "exec"))?;
     let names = PyDict::new(py);
     names.set_item(intern!(py, "__name__"), intern!(py, "elasticq"))?;
     builtins.call_method1("exec", (code, &names))?;
-    names.as_any().get_item(name)
+    let stub = names.as_any().get_item(name)?;
+    made.set_item(source, &stub)?;
+    Ok(stub)
 }
