@@ -292,6 +292,27 @@ def test_an_initialiser_may_be_called_while_threads_use_what_is_not_ready(
         assert queue.max_capacity == 3
 
 
+@pytest.mark.parametrize("kind", SETTLED)
+def test_what_is_added_while_the_initialiser_runs_is_kept_in_order(kind: Any, threads: Threads) -> None:
+    for _ in range(100):
+        queue, ready = kind.__new__(kind), threading.Barrier(2)
+        added: list[int] = []
+
+        def add(queue: Any = queue, ready: Any = ready, added: list[int] = added) -> None:
+            ready.wait()
+            for number in range(3):
+                with suppress(elasticq.ShutDown):
+                    if queue._offer(number):
+                        added.append(number)
+
+        threads.start(add)
+        ready.wait()
+        with suppress(InvalidOperation):  # it was in use before
+            queue.__init__(**settings(kind, 8))
+        threads.join()
+        assert queue.drain() == added
+
+
 # ---- names of their own
 
 REPLACED: dict[Any, Any] = {

@@ -51,13 +51,17 @@ impl Elastic {
             let text = "__init__ more than once, or of a queue that is in use: its settings stay as they are";
             errors::to_python(py, &BufferError::InvalidOperation(text.into()))
         };
-        if self.store.former().is_some() || self.store().is_used() {
+        let first = self.store(); // before the questions, or it might be what another thread has just begun with
+        if self.store.former().is_some() || first.is_used() {
             return Err(refused());
         }
-        let first = self.store.replace(Store::new(py, items)?).map_err(|_| refused())?;
+        let settled = Store::new(py, items)?;
         first.close(py);
-        drop(first.drain(py)); // or another thread is just taking what is there
-        Ok(())
+        // What another thread has added since it was looked at goes along, or that thread is just taking it again.
+        for item in first.drain(py).unwrap_or_default() {
+            drop(settled.offer(py, item));
+        }
+        self.store.replace(settled).map_err(|_| refused()).map(drop)
     }
 
     /// The buffer and who waits for it, in a thread that may run Python code then.
