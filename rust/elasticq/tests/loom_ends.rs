@@ -10,7 +10,7 @@ use elasticq::{BufferError, Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFr
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use support::{FOREVER, model};
+use support::{FOREVER, large_model, model};
 
 /// How often each of the items of a model was dropped.
 #[derive(Clone)]
@@ -130,7 +130,7 @@ macro_rules! ends {
 
         #[test]
         fn a_push_that_grows_leaves_nothing_behind() {
-            model(|| {
+            large_model(|| {
                 let drops = Drops::new(3);
                 let (mut producer, consumer) = queue(1, 4).split();
                 producer.try_enqueue(drops.item(0)).unwrap();
@@ -203,7 +203,7 @@ macro_rules! ends_of_many {
 
         #[test]
         fn two_pushes_under_way_that_grow_leave_nothing_behind() {
-            model(|| {
+            large_model(|| {
                 let drops = Drops::new(3);
                 let (producer, consumer) = queue(1, 2).split();
                 let threads = [0, 1].map(|number| {
