@@ -41,7 +41,7 @@ bench: ## measure against peers, in Rust and on Python 3.13 with and without the
 	scripts/bench $(ARGS)
 
 verify: ## check what `make test` has no time for: more interleavings, larger models, code broken on purpose, 100 million messages
-	LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-4} scripts/test loom
+	LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-3} scripts/test loom
 	cd tla+ && ../scripts/tlc LockFreeMPSCQueue.tla -config LockFreeMPSCQueueLarge.cfg
 	cd tla+ && ../scripts/tlc LockFreeMPSCQueue.tla -config LockFreeMPSCQueueLivenessLarge.cfg
 	cd tla+ && ../scripts/tlc LockFreeMPMCQueue.tla -config LockFreeMPMCQueueLarge.cfg
