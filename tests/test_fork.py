@@ -56,7 +56,8 @@ def insist(call, *arguments):
         try:
             return call(*arguments)
         except elasticq.InvalidOperation:
-            pass
+            if not isinstance(call.__self__, (elasticq.LockFreeMPSCQueue, elasticq.LockFreeSPSCQueue)):
+                raise
 
 def blocked(call, *arguments):
     thread = threading.Thread(target=insist, args=(call, *arguments), daemon=True)
