@@ -16,6 +16,13 @@ MUTANTS = [
         "burst_memory::a_consumer_who_takes_a_burst_to_its_last_item_and_looks_no_more_leaves_no_memory_behind",
     ),
     Mutant(
+        "mpsc-shrinks-to-what-was-prepared",
+        RESIZE,
+        "for _ in 0..2 {",
+        "for _ in 0..1 {",
+        "loom_mpsc::the_last_item_of_a_burst_takes_the_memory_along_while_a_producer_pushes",
+    ),
+    Mutant(
         "mpsc-publishes-before-it-writes",
         "rust/elasticq/src/lock_free/segment.rs",
         """        slot.value.with_mut(|place| {
@@ -67,8 +74,8 @@ MUTANTS = [
     Mutant(
         "mpsc-resizes-without-sealing",
         RESIZE,
-        "self.prepare_next(segment, smaller).is_ok() && self.seal(tail)",
-        "self.prepare_next(segment, smaller).is_ok()",
+        "if !ends || !self.seal(tail) {",
+        "if !ends {",
         "loom_mpsc::a_consumer_who_shrinks_and_a_producer_who_pushes_agree",
     ),
     Mutant(

@@ -21,8 +21,7 @@
 //!   that end is in use finds it in use (`InvalidOperation`).
 //! - **Memory comes back.** After a burst the capacity returns to `min_capacity`, with enough hysteresis that a queue
 //!   at a threshold does not resize at every call. It does so by the call that takes the last item, and needs no call that
-//!   finds nothing; only that of `LockFreeMPSCQueue` may need a next one, where a producer resizes the queue at that moment. Where
-//!   items always remain, the memory follows their number. Each queue says what it keeps.
+//!   finds nothing; where items always remain, it follows their number. Each queue says what it keeps.
 //!
 //! **Targets.** Any with the standard library and atomic operations of 64 bits (`target_has_atomic = "64"`); on others it does
 //! not compile, and says why. A clock is read only by calls that wait and where the age of items is kept.

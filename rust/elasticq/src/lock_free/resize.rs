@@ -126,18 +126,22 @@ impl<T, C: Takers<T>> Chain<T, C> {
     /// Not a closed one: its items stay in the segments that they are in, so until the last was taken a smaller segment behind
     /// them would only be memory more; and then the handles go, and with them the queue.
     pub(super) fn shrink(&self, popped: u64) {
-        // In this order: if the tail is sealed from the value read here, it is this segment that ends.
-        let tail = self.tail.load(Ordering::SeqCst);
-        let segment = self.current();
-        let capacity = segment.capacity.load(Ordering::SeqCst);
-        let pushed = position(tail).saturating_sub(segment.skipped.load(Ordering::SeqCst));
-        let len = usize::try_from(pushed.saturating_sub(popped)).unwrap_or(usize::MAX);
-        let smaller = self.elasticity.shrunk(capacity, len);
-        if tail & FLAGS == 0 && smaller < capacity {
+        // A second time where the segment that follows was prepared before, by a thread that did not get to use it: for another
+        // capacity then.
+        for _ in 0..2 {
+            // In this order: if the tail is sealed from the value read here, it is this segment that ends.
+            let tail = self.tail.load(Ordering::SeqCst);
+            let segment = self.current();
+            let capacity = segment.capacity.load(Ordering::SeqCst);
+            let pushed = position(tail).saturating_sub(segment.skipped.load(Ordering::SeqCst));
+            let len = usize::try_from(pushed.saturating_sub(popped)).unwrap_or(usize::MAX);
+            let smaller = self.elasticity.shrunk(capacity, len);
             // Without memory, or where a producer was faster, the next time will do.
-            if self.prepare_next(segment, smaller).is_ok() && self.seal(tail) {
-                self.help(tail | SEALED);
+            let ends = tail & FLAGS == 0 && smaller < capacity && self.prepare_next(segment, smaller).is_ok();
+            if !ends || !self.seal(tail) {
+                return;
             }
+            self.help(tail | SEALED);
         }
     }
 }
