@@ -44,7 +44,7 @@ MUTANTS = [
         """drop(ring);
         let evicted = self.try_pop().map_err(|_| ()).unwrap();
         let mut ring = self.ring.lock();
-        ring.push(item)?;""",
+        ring.push(&mut Some(item)).unwrap();""",
         "loom::what_is_forced_in_is_taken_evicted_or_there",
     ),
     Mutant(

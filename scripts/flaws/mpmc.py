@@ -128,9 +128,9 @@ MUTANTS = [
         "loom_mpmc::closing_wakes_a_consumer_who_waits",
     ),
     Mutant(
-        "mpmc-renewal-wakes-nobody",
-        "rust/elasticq/src/lock_free/takers.rs",
-        "            self.tell_who_waits(); // last, since it may panic\n",
+        "mpmc-room-wakes-nobody",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "            self.tell_of_room();\n",
         "",
         "loom_mpmc::room_reaches_a_producer_who_waits",
     ),

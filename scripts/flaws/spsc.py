@@ -88,7 +88,7 @@ MUTANTS = [
     Mutant(
         "spsc-publish-wakes-nobody",
         "rust/elasticq/src/lock_free/spsc/producer.rs",
-        "            self.tell_who_waits(CONSUMER_SLEEPS); // last, since it may panic\n",
+        "            self.tell_who_waits(CONSUMER_SLEEPS);\n",
         "",
         "loom_spsc::an_item_reaches_a_consumer_who_waits",
     ),
@@ -96,8 +96,8 @@ MUTANTS = [
         "spsc-publishes-without-barrier",
         "rust/elasticq/src/lock_free/spsc/producer.rs",
         """        often();
-        self.notes.load(Ordering::Relaxed) == 0 ||""",
-        "        self.notes.load(Ordering::Relaxed) == 0 ||",
+        if self.notes""",
+        "        if self.notes",
         "loom_spsc::an_item_reaches_a_consumer_who_waits",
     ),
     Mutant(
@@ -116,6 +116,13 @@ MUTANTS = [
         """PRODUCER_SLEEPS);
         match Err(BufferError::Full) {""",
         "loom_spsc::room_for_all_reaches_a_batch_that_waits",
+    ),
+    Mutant(
+        "spsc-wakes-within-its-turn",
+        "rust/elasticq/src/lock_free/spsc/core.rs",
+        "        drop(turn);\n        self.tell_producer();",
+        "        self.tell_producer();",
+        "wakers::a_waker_called_by_one_that_takes_may_take_and_look",
     ),
     Mutant(
         "spsc-release-wakes-nobody",
@@ -225,7 +232,7 @@ MUTANTS = [
             Ok(turn) => self.core.send(turn, ProducerTurn::maker, &mut place).await,
             Err(reason) => Err(reason),
         };
-        give_back(put, place)
+        give_back(self.core.tell_consumer(put), place)
 """,
         """        let mut turn = match self.core.producer_turn() {
             Ok(turn) => turn,
@@ -233,7 +240,7 @@ MUTANTS = [
         };
         let mut place = Some(item);
         let put = self.core.send(&mut turn, |turn| turn.maker(), &mut place).await;
-        give_back(put, place)
+        give_back(self.core.tell_consumer(put), place)
 """,
         "dropping::in_the_queue_of_one_producer_and_one_consumer",
     ),

@@ -71,16 +71,16 @@ MUTANTS = [
     ),
     Mutant(
         "one-consumer-makes-room-without-a-barrier",
-        "rust/elasticq/src/lock_free/mpsc.rs",
-        "        often();\n",
-        "",
+        CHAIN,
+        "        often();\n        if self.room.has_sleepers() {",
+        "        if self.room.has_sleepers() {",
         "loom_tasks::mpsc::one_place_of_many_reaches_a_task_that_waits",
     ),
     Mutant(
         "many-consumers-make-room-without-a-barrier",
-        "rust/elasticq/src/lock_free/takers.rs",
-        "        often();\n",
-        "",
+        CHAIN,
+        "        often();\n        if self.room.has_sleepers() {",
+        "        if self.room.has_sleepers() {",
         "loom_tasks::mpmc::one_place_of_many_reaches_a_task_that_waits",
     ),
     Mutant(

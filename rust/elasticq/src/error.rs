@@ -161,11 +161,11 @@ impl<T> Rejected<T> {
 ///
 /// By value an item is copied into each call on its way, and into each result on the way back, unless that is optimised away.
 /// So whatever is not the plain way hands on where the item is.
-pub(crate) fn give_back<T>(put: BufferResult<()>, place: Option<T>) -> Result<(), Rejected<T>> {
-    let Err(reason) = put else { return Ok(()) };
-    match place {
-        Some(item) => Err(Rejected { reason, item }),
-        None => Ok(()),
+pub(crate) fn give_back<T, R: Default>(put: BufferResult<R>, place: Option<T>) -> Result<R, Rejected<T>> {
+    match (put, place) {
+        (Ok(put), _) => Ok(put),
+        (Err(reason), Some(item)) => Err(Rejected { reason, item }),
+        (Err(_), None) => Ok(R::default()),
     }
 }
 

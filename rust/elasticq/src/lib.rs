@@ -17,8 +17,6 @@
 //!   items are dropped and compared outside, so an item's `Drop` may use the queue it came from, also where it is dropped
 //!   with a future that is cancelled, a call that is refused or has timed out, or a closure that panics. Wakers run outside, too,
 //!   and may use the queue, drop the task, or panic: then all others are woken first, and what was put in is in (see [`Signal::wake`]).
-//!   Only a turn is not over then: where a shared handle has one producer or one consumer, a waker that is called while
-//!   that end is in use finds it in use (`InvalidOperation`).
 //! - **Memory comes back.** After a burst the capacity returns to `min_capacity`, with enough hysteresis that a queue
 //!   at a threshold does not resize at every call. It does so by the call that takes the last item, and needs no call that
 //!   finds nothing; where items always remain, it follows their number. Each queue says what it keeps.

@@ -4,7 +4,7 @@
 #[path = "support/queues.rs"]
 mod queues;
 
-use elasticq::{BufferError, Config, LockFreeMPSCQueue, LockFreeSPSCQueue, Waiter};
+use elasticq::{Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Waiter};
 use queues::{Queue, of_all_five};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -170,37 +170,62 @@ fn a_waker_that_is_dropped_where_a_thread_goes_to_sleep_may_use_its_token<Q: Que
     assert_eq!(Waiter::wait_for_any(&mut waiters, None), Some(0));
 }
 
-/// The call that wakes is not over: its end of the queue answers the waker as it answers a second thread, and nothing is lost.
+/// Also where that end of the queue is one thread's at a time: the call that wakes has taken what it wanted then.
 #[test]
-fn a_waker_that_is_called_within_a_turn_is_refused_the_same_turn() {
-    macro_rules! refused_to_take_while_one_takes {
-        ($queue:ident) => {
+fn a_waker_called_by_one_that_takes_may_take_and_look() {
+    const SHORT: Duration = Duration::from_secs(1);
+    macro_rules! one_that_takes_by {
+        ($queue:ident, $take:expr) => {
             let one = Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(1);
             let queue = Arc::new($queue::new(one).unwrap());
             queue.try_enqueue(1).unwrap();
             let (own, taken) = (Arc::clone(&queue), Arc::new(Mutex::new(None)));
             let answer = Arc::clone(&taken);
             let mut sending = Box::pin(queue.send(2));
-            let waker = when_woken(move || *answer.lock().unwrap() = Some(own.try_dequeue()));
+            let waker = when_woken(move || *answer.lock().unwrap() = Some((own.iter(), own.try_dequeue())));
             assert!(poll(&mut sending, &waker).is_pending());
-            assert_eq!(queue.try_dequeue(), Ok(Some(1)));
-            assert!(matches!(*taken.lock().unwrap(), Some(Err(BufferError::InvalidOperation(_)))));
+            let take: fn(&$queue<u32>) -> u32 = $take;
+            assert_eq!((take(&queue), taken.lock().unwrap().take()), (1, Some((Ok(vec![]), Ok(None)))));
             assert_eq!(poll(&mut sending, Waker::noop()), Poll::Ready(Ok(())));
             assert_eq!(queue.try_dequeue(), Ok(Some(2)));
         };
     }
-    refused_to_take_while_one_takes!(LockFreeSPSCQueue);
-    refused_to_take_while_one_takes!(LockFreeMPSCQueue);
+    macro_rules! however_it_takes {
+        ($($queue:ident)*) => {$(
+            one_that_takes_by!($queue, |queue| queue.try_dequeue().unwrap().unwrap());
+            one_that_takes_by!($queue, |queue| queue.dequeue_batch(2).unwrap()[0]);
+            one_that_takes_by!($queue, |queue| queue.dequeue_within(SHORT).unwrap().unwrap());
+            one_that_takes_by!($queue, |queue| queue.dequeue_batch_within(2, SHORT).unwrap()[0]);
+            one_that_takes_by!($queue, |queue| pollster::block_on(queue.recv()).unwrap());
+        )*};
+    }
+    however_it_takes!(LockFreeSPSCQueue LockFreeMPSCQueue LockFreeMPMCQueue);
+}
 
-    let queue = Arc::new(LockFreeSPSCQueue::new(Config::default()).unwrap());
-    let (own, put) = (Arc::clone(&queue), Arc::new(Mutex::new(None)));
-    let answer = Arc::clone(&put);
-    let mut receiving = Box::pin(queue.recv());
-    let waker = when_woken(move || *answer.lock().unwrap() = Some(own.try_enqueue(2)));
-    assert!(poll(&mut receiving, &waker).is_pending());
-    queue.try_enqueue(1).unwrap();
-    assert!(matches!(*put.lock().unwrap(), Some(Err(BufferError::InvalidOperation(_)))));
-    assert_eq!(poll(&mut receiving, Waker::noop()), Poll::Ready(Ok(1)));
+#[test]
+fn a_waker_called_by_the_one_who_puts_may_put() {
+    const SHORT: Duration = Duration::from_secs(1);
+    let ways: [fn(&LockFreeSPSCQueue<u32>); 7] = [
+        |queue| queue.try_enqueue(1).unwrap(),
+        |queue| queue.offer_again(1).unwrap(),
+        |queue| queue.offer_batch(vec![1]).unwrap(),
+        |queue| queue.offer_batch_again(vec![1]).unwrap(),
+        |queue| queue.offer_within(1, SHORT).unwrap(),
+        |queue| queue.offer_batch_within(vec![1], SHORT).unwrap(),
+        |queue| pollster::block_on(queue.send(1)).unwrap(),
+    ];
+    for put in ways {
+        let queue = Arc::new(LockFreeSPSCQueue::new(Config::default()).unwrap());
+        let (own, answer) = (Arc::clone(&queue), Arc::new(Mutex::new(None)));
+        let other = Arc::clone(&answer);
+        let mut receiving = Box::pin(queue.recv());
+        let waker = when_woken(move || *other.lock().unwrap() = Some(own.try_enqueue(2)));
+        assert!(poll(&mut receiving, &waker).is_pending());
+        put(&queue);
+        assert_eq!(answer.lock().unwrap().take(), Some(Ok(())));
+        assert_eq!(poll(&mut receiving, Waker::noop()), Poll::Ready(Ok(1)));
+        assert_eq!(queue.try_dequeue(), Ok(Some(2)));
+    }
 }
 
 fn the_waker_of_a_waiter_that_leaves_may_put_when_it_is_dropped<Q: Queue>() {

@@ -232,10 +232,11 @@ impl<T> LockFreeSPSCQueue<T> {
     /// As [`offer`](Self::offer).
     #[inline(always)]
     pub fn offer_again(&self, item: T) -> Result<(), Rejected<T>> {
-        match self.core.producer_turn() {
+        let put = match self.core.producer_turn() {
             Ok(mut turn) => self.core.push(turn.maker(), item),
             Err(reason) => Err(Rejected::new(reason, item)),
-        }
+        };
+        self.core.tell_consumer(put)
     }
 
     /// [`offer_batch`](Self::offer_batch) for callers who will try again: a refusal is not counted.
@@ -243,9 +244,10 @@ impl<T> LockFreeSPSCQueue<T> {
     /// # Errors
     /// As [`offer_batch`](Self::offer_batch).
     pub fn offer_batch_again(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
-        match self.core.producer_turn() {
+        let put = match self.core.producer_turn() {
             Ok(mut turn) => self.core.push_all(turn.maker(), items),
             Err(reason) => Err(Rejected::new(reason, items)),
-        }
+        };
+        self.core.tell_consumer(put)
     }
 }

@@ -273,6 +273,27 @@ impl<T, C: Takers<T>> Chain<T, C> {
         }
     }
 
+    /// Wakes producers who wait for room. To be called after something was taken, when the consumer's turn has ended, where it
+    /// has one for each call: whoever is woken may use the queue.
+    #[inline(always)]
+    pub(super) fn tell_producers(&self) {
+        // Between making room and looking for who waits for it. The other half: `rarely` in `attempt_to_put`.
+        often();
+        if self.room.has_sleepers() {
+            self.tell_of_room();
+        }
+    }
+
+    #[cold]
+    fn tell_of_room(&self) {
+        let pin = self.pin();
+        let segment = self.current();
+        // Those who are woken need not look for room themselves then.
+        segment.raise_limit(self.limit(self.takers.popped(), segment));
+        drop(pin);
+        self.tell_who_waits();
+    }
+
     /// Tells those who wait how many items and places there are now. No fewer than the caller's own change has made; slots that
     /// are still being read count as room, which may be too much.
     #[cold]

@@ -95,6 +95,16 @@ impl<T> LockFreeMPMCQueue<T> {
         Ok(Self { core: Arc::new(Core::open(&config)?) })
     }
 
+    /// Takes something with a record for this call, and then wakes producers who wait for room.
+    #[inline(always)]
+    fn take_turn<R>(&self, take: impl FnOnce(&Record<T>) -> R) -> R {
+        let turn = Turn::new(&self.core);
+        let taken = take(turn.0);
+        drop(turn);
+        self.core.tell_producers();
+        taken
+    }
+
     /// Gives the two ends as handles that can be cloned.
     ///
     /// **The end.** When the last producer goes, the queue is closed, and what is inside can still be taken; the same with
@@ -137,8 +147,7 @@ impl<T> LockFreeMPMCQueue<T> {
     /// `Closed`: the queue was closed, and everything was taken.
     #[inline(always)]
     pub fn try_dequeue(&self) -> BufferResult<Option<T>> {
-        let turn = Turn::new(&self.core);
-        self.core.try_take(turn.0)
+        self.take_turn(|record| self.core.try_take(record))
     }
 
     /// Takes up to `max_items` of those that were there at its first look, oldest first; those next to each other in memory with
@@ -149,8 +158,7 @@ impl<T> LockFreeMPMCQueue<T> {
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue); `ResizeError` when there is no memory for the vector (nothing is taken).
     pub fn dequeue_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
-        let turn = Turn::new(&self.core);
-        self.core.take_batch(turn.0, max_items)
+        self.take_turn(|record| self.core.take_batch(record, max_items))
     }
 
     /// Takes the oldest item, blocking up to `timeout` for one; `None` when none came.
@@ -159,7 +167,9 @@ impl<T> LockFreeMPMCQueue<T> {
     /// As [`try_dequeue`](Self::try_dequeue).
     pub fn dequeue_within(&self, timeout: Duration) -> BufferResult<Option<T>> {
         let deadline = Instant::now().checked_add(timeout);
-        block((), deadline, |()| self.core.attempt_to_take(Turn::new(&self.core).0)).ok().transpose()
+        let taken = block((), deadline, |()| self.core.attempt_to_take(Turn::new(&self.core).0)).ok().transpose();
+        self.core.tell_producers();
+        taken
     }
 
     /// Takes the oldest item, waiting for one as a task. Any number of tasks may.
@@ -182,7 +192,9 @@ impl<T> LockFreeMPMCQueue<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub async fn recv(&self) -> BufferResult<T> {
-        complete((), |()| self.core.attempt_to_take(Turn::new(&self.core).0)).await
+        let taken = complete((), |()| self.core.attempt_to_take(Turn::new(&self.core).0)).await;
+        self.core.tell_producers();
+        taken
     }
 
     /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
@@ -203,12 +215,14 @@ impl<T> LockFreeMPMCQueue<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn dequeue_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
-        take_within(
+        let taken = take_within(
             &mut &*self.core,
             max_items.min(self.core.elasticity.max()),
             |core, items, max| core.take_more(Turn::new(core).0, items, max),
             |_| self.dequeue_within(timeout),
-        )
+        );
+        self.core.tell_producers();
+        taken
     }
 }
 
@@ -245,7 +259,9 @@ impl<T> MpmcConsumer<T> {
     /// `Closed`: the queue was closed, and everything was taken.
     #[inline(always)]
     pub fn try_dequeue(&mut self) -> BufferResult<Option<T>> {
-        self.core.try_take(self.record())
+        let taken = self.core.try_take(self.record());
+        self.core.tell_producers();
+        taken
     }
 
     /// Takes up to `max_items` of those that were there at its first look, oldest first; those next to each other in memory with
@@ -256,7 +272,9 @@ impl<T> MpmcConsumer<T> {
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue); `ResizeError` when there is no memory for the vector (nothing is taken).
     pub fn dequeue_batch(&mut self, max_items: usize) -> BufferResult<Vec<T>> {
-        self.core.take_batch(self.record(), max_items)
+        let taken = self.core.take_batch(self.record(), max_items);
+        self.core.tell_producers();
+        taken
     }
 
     /// Takes the oldest item, blocking up to `timeout` for one; `None` when none came.
@@ -265,7 +283,9 @@ impl<T> MpmcConsumer<T> {
     /// As [`try_dequeue`](Self::try_dequeue).
     pub fn dequeue_within(&mut self, timeout: Duration) -> BufferResult<Option<T>> {
         let deadline = Instant::now().checked_add(timeout);
-        block((), deadline, |()| self.core.attempt_to_take(self.record())).ok().transpose()
+        let taken = block((), deadline, |()| self.core.attempt_to_take(self.record())).ok().transpose();
+        self.core.tell_producers();
+        taken
     }
 
     /// Takes the oldest item, waiting for one as a task.
@@ -290,7 +310,9 @@ impl<T> MpmcConsumer<T> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub async fn recv(&mut self) -> BufferResult<T> {
-        complete((), |()| self.core.attempt_to_take(self.record())).await
+        let taken = complete((), |()| self.core.attempt_to_take(self.record())).await;
+        self.core.tell_producers();
+        taken
     }
 
     /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
@@ -312,12 +334,14 @@ impl<T> MpmcConsumer<T> {
     /// ```
     pub fn dequeue_batch_within(&mut self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
         let most = max_items.min(self.core.elasticity.max());
-        take_within(
+        let taken = take_within(
             self,
             most,
             |consumer, items, max| consumer.core.take_more(consumer.record(), items, max),
             |consumer| consumer.dequeue_within(timeout),
-        )
+        );
+        self.core.tell_producers();
+        taken
     }
 }
 

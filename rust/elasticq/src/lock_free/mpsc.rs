@@ -18,7 +18,6 @@ use super::turns::Turns;
 use super::waiting::{Attempt, block, complete};
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
-use crate::sync::barrier::often;
 use crate::sync::{Arc, AtomicU64, Cell, Ordering, order_seqcst};
 use crossbeam_utils::CachePadded;
 use std::ptr;
@@ -113,12 +112,9 @@ impl<T> Core<T> {
     /// Says what was taken.
     #[inline(always)]
     fn settle(&self, taker: &mut Taker<T>) {
-        let due = taker.popped >= taker.due_at;
         // Release: who sees this count sees that the slots were read.
         self.takers.popped.store(taker.popped, Ordering::Release);
-        // Between making room and looking for who waits for it. The other half: `rarely` in `attempt_to_put`.
-        often();
-        if due || self.room.has_sleepers() {
+        if taker.popped >= taker.due_at {
             self.look_up(taker);
         }
     }
@@ -131,7 +127,7 @@ impl<T> Core<T> {
             taker.shrink_at = taker.popped;
             self.renew(taker);
             while self.leave_drained(taker) {}
-        } else if taker.popped >= taker.renew_at || self.room.has_sleepers() {
+        } else if taker.popped >= taker.renew_at {
             self.renew(taker);
         }
         if taker.popped >= taker.pace.look_at {
@@ -175,7 +171,7 @@ impl<T> Core<T> {
             if !self.leave_drained(taker) {
                 // Nothing there, or claimed and not yet published. A queue that is as small as it may be is left alone: a
                 // producer at the limit looks at `popped` itself, and other looks would only slow the producers down.
-                if self.room.has_sleepers() || self.current().capacity.load(Ordering::Relaxed) > self.elasticity.min() {
+                if self.current().capacity.load(Ordering::Relaxed) > self.elasticity.min() {
                     taker.shrink_at = taker.popped;
                     self.renew(taker);
                 }
@@ -231,7 +227,7 @@ impl<T> Core<T> {
         }
     }
 
-    /// Renews the limit, wakes producers who wait, and shrinks a queue that is sparsely used, if it is time to look.
+    /// Renews the limit, and shrinks a queue that is sparsely used, if it is time to look.
     #[cold]
     fn renew(&self, taker: &mut Taker<T>) {
         let segment = self.current();
@@ -249,9 +245,6 @@ impl<T> Core<T> {
             let capacity = self.current().capacity.load(Ordering::Relaxed);
             taker.shrink_at = taker.popped + shrink_interval(capacity);
         }
-        if self.room.has_sleepers() {
-            self.tell_who_waits(); // last, since it may panic
-        }
     }
 
     /// Whether nothing is there and nothing is on its way. SeqCst: the second half of "register, then look at the tail".
@@ -263,6 +256,16 @@ impl<T> Core<T> {
     fn turn(&self) -> BufferResult<Turn<'_, T>> {
         self.takers.consuming.take("the queue has one consumer, and another thread is taking")?;
         Ok(Turn(self))
+    }
+
+    /// Takes something as the consumer, for one call, and then wakes producers who wait for room.
+    #[inline(always)]
+    fn take_turn<R>(&self, take: impl FnOnce(&mut Taker<T>) -> BufferResult<R>) -> BufferResult<R> {
+        let mut turn = self.turn()?;
+        let taken = take(turn.taker());
+        drop(turn);
+        self.tell_producers();
+        taken
     }
 
     /// # Safety
@@ -384,8 +387,7 @@ impl<T> Core<T> {
 /// at its last look, which it takes every eighth of the capacity, and a larger segment goes with the last item in it. Once the queue
 /// is closed the segment in use stays, until the last handle goes.
 ///
-/// This handle is shared by reference; taking through it checks that nobody else is taking at the moment, be it the waker of a
-/// producer who waits, which is called within the taking that made room.
+/// This handle is shared by reference; taking through it checks that nobody else is taking at the moment.
 /// [`split`](Self::split) gives handles for which the types do that.
 ///
 /// **A stalled producer** that has claimed its place and not yet published its item holds back what came after it: until
@@ -480,8 +482,7 @@ impl<T> LockFreeMPSCQueue<T> {
     /// - `InvalidOperation`: another thread is taking at this moment. Nothing happened.
     #[inline(always)]
     pub fn try_dequeue(&self) -> BufferResult<Option<T>> {
-        let mut turn = self.core.turn()?;
-        self.core.try_take(turn.taker())
+        self.core.take_turn(|taker| self.core.try_take(taker))
     }
 
     /// Takes up to `max_items`, oldest first, of those that were there at its first look, and no more than `max_capacity`. The
@@ -490,8 +491,7 @@ impl<T> LockFreeMPSCQueue<T> {
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector; nothing was taken then.
     pub fn dequeue_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
-        let mut turn = self.core.turn()?;
-        self.core.take_batch(turn.taker(), max_items)
+        self.core.take_turn(|taker| self.core.take_batch(taker, max_items))
     }
 
     /// Takes the oldest item, blocking up to `timeout` for one; `None` when none came.
@@ -499,8 +499,7 @@ impl<T> LockFreeMPSCQueue<T> {
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue).
     pub fn dequeue_within(&self, timeout: Duration) -> BufferResult<Option<T>> {
-        let mut turn = self.core.turn()?;
-        self.core.take_until(turn.taker(), Instant::now().checked_add(timeout))
+        self.core.take_turn(|taker| self.core.take_until(taker, Instant::now().checked_add(timeout)))
     }
 
     /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
@@ -521,8 +520,7 @@ impl<T> LockFreeMPSCQueue<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn dequeue_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
-        let mut turn = self.core.turn()?;
-        self.core.take_batch_until(turn.taker(), max_items, Instant::now().checked_add(timeout))
+        self.core.take_turn(|taker| self.core.take_batch_until(taker, max_items, Instant::now().checked_add(timeout)))
     }
 
     /// Takes the oldest item, waiting for one as a task. The caller is the consumer from the first poll of the future until it is
@@ -545,9 +543,13 @@ impl<T> LockFreeMPSCQueue<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub async fn recv(&self) -> BufferResult<T> {
-        let _turn = self.core.turn()?;
-        // SAFETY: the turn makes the caller the consumer, and outlives the future awaited here.
-        unsafe { self.core.receive() }.await
+        let taken = {
+            let _turn = self.core.turn()?;
+            // SAFETY: the turn makes the caller the consumer, and outlives the future awaited here.
+            unsafe { self.core.receive() }.await
+        };
+        self.core.tell_producers();
+        taken
     }
 }
 
@@ -580,7 +582,9 @@ impl<T> Consumer<T> {
     #[inline(always)]
     pub fn try_dequeue(&mut self) -> BufferResult<Option<T>> {
         let (core, taker) = self.taker();
-        core.try_take(taker)
+        let taken = core.try_take(taker);
+        core.tell_producers();
+        taken
     }
 
     /// Takes up to `max_items`, oldest first, of those that were there at its first look, and no more than `max_capacity`. The
@@ -590,7 +594,9 @@ impl<T> Consumer<T> {
     /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector; nothing was taken then.
     pub fn dequeue_batch(&mut self, max_items: usize) -> BufferResult<Vec<T>> {
         let (core, taker) = self.taker();
-        core.take_batch(taker, max_items)
+        let taken = core.take_batch(taker, max_items);
+        core.tell_producers();
+        taken
     }
 
     /// Takes the oldest item, blocking up to `timeout` for one; `None` when none came.
@@ -599,7 +605,9 @@ impl<T> Consumer<T> {
     /// As [`try_dequeue`](Self::try_dequeue).
     pub fn dequeue_within(&mut self, timeout: Duration) -> BufferResult<Option<T>> {
         let (core, taker) = self.taker();
-        core.take_until(taker, Instant::now().checked_add(timeout))
+        let taken = core.take_until(taker, Instant::now().checked_add(timeout));
+        core.tell_producers();
+        taken
     }
 
     /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
@@ -621,7 +629,9 @@ impl<T> Consumer<T> {
     /// ```
     pub fn dequeue_batch_within(&mut self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
         let (core, taker) = self.taker();
-        core.take_batch_until(taker, max_items, Instant::now().checked_add(timeout))
+        let taken = core.take_batch_until(taker, max_items, Instant::now().checked_add(timeout));
+        core.tell_producers();
+        taken
     }
 
     /// Takes the oldest item, waiting for one as a task.
@@ -647,7 +657,9 @@ impl<T> Consumer<T> {
     /// ```
     pub async fn recv(&mut self) -> BufferResult<T> {
         // SAFETY: as in `taker`; the future awaited here ends before the borrow.
-        unsafe { self.core.receive() }.await
+        let taken = unsafe { self.core.receive() }.await;
+        self.core.tell_producers();
+        taken
     }
 }
 

@@ -51,8 +51,7 @@ use std::time::{Duration, Instant};
 /// segment goes with the last item in it.
 ///
 /// [`split`](Self::split) gives the two ends as handles, each for one thread. This handle is shared by reference instead: it
-/// checks that nobody else is putting in, or taking, at the moment, and answers `InvalidOperation` to a second one. That may be a
-/// waker, too: it is called within the push, or the taking, that wakes.
+/// checks that nobody else is putting in, or taking, at the moment, and answers `InvalidOperation` to a second one.
 ///
 /// # Examples
 /// ```
@@ -179,10 +178,11 @@ impl<T> LockFreeSPSCQueue<T> {
     /// As [`try_enqueue`](Self::try_enqueue); the [`Rejected`] holds the item.
     #[inline(always)]
     pub fn offer(&self, item: T) -> Result<(), Rejected<T>> {
-        match self.core.producer_turn() {
+        let put = match self.core.producer_turn() {
             Ok(mut turn) => self.core.offer(turn.maker(), item),
             Err(reason) => give_back(Err(reason), Some(item)),
-        }
+        };
+        self.core.tell_consumer(put)
     }
 
     /// Adds all of `items`, or none of them.
@@ -191,10 +191,11 @@ impl<T> LockFreeSPSCQueue<T> {
     /// As [`try_enqueue`](Self::try_enqueue); `Full` when there is room, but not for all; `InvalidOperation` for a batch that
     /// takes the queue beyond its item `2^63`, which only items without a size can. The [`Rejected`] holds the items.
     pub fn offer_batch(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
-        match self.core.producer_turn() {
+        let put = match self.core.producer_turn() {
             Ok(mut turn) => self.core.offer_batch(turn.maker(), items),
             Err(reason) => Err(Rejected::new(reason, items)),
-        }
+        };
+        self.core.tell_consumer(put)
     }
 
     /// Adds `item` at the end, blocking up to `timeout` until there is room; so long the caller is the producer.
@@ -203,10 +204,11 @@ impl<T> LockFreeSPSCQueue<T> {
     /// `Timeout(timeout)`, or as [`try_enqueue`](Self::try_enqueue), `Closed` also when it is closed meanwhile; the
     /// [`Rejected`] holds the item.
     pub fn offer_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
-        match self.core.producer_turn() {
+        let put = match self.core.producer_turn() {
             Ok(mut turn) => self.core.offer_within(turn.maker(), item, timeout),
             Err(reason) => Err(Rejected::new(reason, item)),
-        }
+        };
+        self.core.tell_consumer(put)
     }
 
     /// Adds all of `items` or none of them, blocking up to `timeout` until there is room for all. So long the caller is the
@@ -230,10 +232,11 @@ impl<T> LockFreeSPSCQueue<T> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn offer_batch_within(&self, items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
-        match self.core.producer_turn() {
+        let put = match self.core.producer_turn() {
             Ok(mut turn) => self.core.offer_batch_within(turn.maker(), items, timeout),
             Err(reason) => Err(Rejected::new(reason, items)),
-        }
+        };
+        self.core.tell_consumer(put)
     }
 
     /// Adds `item` at the end, waiting as a task until there is room. The caller is the producer from the first poll of the
@@ -252,7 +255,7 @@ impl<T> LockFreeSPSCQueue<T> {
             Ok(turn) => self.core.send(turn, ProducerTurn::maker, &mut place).await,
             Err(reason) => Err(reason),
         };
-        give_back(put, place)
+        give_back(self.core.tell_consumer(put), place)
     }
 
     /// Takes the oldest item; `None` when there is none.
@@ -262,8 +265,7 @@ impl<T> LockFreeSPSCQueue<T> {
     /// - `InvalidOperation`: another thread is taking at this moment. Nothing happened.
     #[inline(always)]
     pub fn try_dequeue(&self) -> BufferResult<Option<T>> {
-        let mut turn = self.core.consumer_turn()?;
-        self.core.pop(turn.taker())
+        self.core.take_turn(|taker| self.core.pop(taker))
     }
 
     /// Takes up to `max_items` of those that were there at its first look, oldest first; an empty queue gives an empty vector.
@@ -271,8 +273,7 @@ impl<T> LockFreeSPSCQueue<T> {
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector. Nothing is taken then.
     pub fn dequeue_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
-        let mut turn = self.core.consumer_turn()?;
-        self.core.pop_many(turn.taker(), max_items)
+        self.core.take_turn(|taker| self.core.pop_many(taker, max_items))
     }
 
     /// Takes the oldest item, blocking up to `timeout` for one; `None` when none came. So long the caller is the consumer.
@@ -280,8 +281,7 @@ impl<T> LockFreeSPSCQueue<T> {
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue).
     pub fn dequeue_within(&self, timeout: Duration) -> BufferResult<Option<T>> {
-        let mut turn = self.core.consumer_turn()?;
-        self.core.pop_until(turn.taker(), Instant::now().checked_add(timeout))
+        self.core.take_turn(|taker| self.core.pop_until(taker, Instant::now().checked_add(timeout)))
     }
 
     /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
@@ -302,8 +302,7 @@ impl<T> LockFreeSPSCQueue<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn dequeue_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
-        let mut turn = self.core.consumer_turn()?;
-        self.core.pop_many_until(turn.taker(), max_items, Instant::now().checked_add(timeout))
+        self.core.take_turn(|taker| self.core.pop_many_until(taker, max_items, Instant::now().checked_add(timeout)))
     }
 
     /// Takes the oldest item, waiting for one as a task. The caller is the consumer from the first poll of the future until it is
@@ -326,9 +325,13 @@ impl<T> LockFreeSPSCQueue<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub async fn recv(&self) -> BufferResult<T> {
-        let _turn = self.core.consumer_turn()?;
-        // SAFETY: the turn makes the caller the consumer, and outlives the future awaited here.
-        unsafe { self.core.receive() }.await
+        let taken = {
+            let _turn = self.core.consumer_turn()?;
+            // SAFETY: the turn makes the caller the consumer, and outlives the future awaited here.
+            unsafe { self.core.receive() }.await
+        };
+        self.core.tell_producer();
+        taken
     }
 }
 
@@ -365,7 +368,7 @@ impl<T> SpscProducer<T> {
     pub fn offer(&mut self, item: T) -> Result<(), Rejected<T>> {
         // SAFETY: there is one producer for a queue that was split, and it is borrowed exclusively.
         let maker = unsafe { self.core.maker() };
-        self.core.offer(maker, item)
+        self.core.tell_consumer(self.core.offer(maker, item))
     }
 
     /// Adds all of `items`, or none of them. The consumer sees all at once.
@@ -386,7 +389,7 @@ impl<T> SpscProducer<T> {
     pub fn offer_batch(&mut self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         // SAFETY: as in `offer`.
         let maker = unsafe { self.core.maker() };
-        self.core.offer_batch(maker, items)
+        self.core.tell_consumer(self.core.offer_batch(maker, items))
     }
 
     /// Adds `item` at the end, blocking up to `timeout` until there is room.
@@ -396,7 +399,7 @@ impl<T> SpscProducer<T> {
     pub fn offer_within(&mut self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
         // SAFETY: as in `offer`.
         let maker = unsafe { self.core.maker() };
-        self.core.offer_within(maker, item, timeout)
+        self.core.tell_consumer(self.core.offer_within(maker, item, timeout))
     }
 
     /// Adds all of `items` or none of them, blocking up to `timeout` until there is room for all. A batch larger than
@@ -422,7 +425,7 @@ impl<T> SpscProducer<T> {
     pub fn offer_batch_within(&mut self, items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
         // SAFETY: as in `offer`.
         let maker = unsafe { self.core.maker() };
-        self.core.offer_batch_within(maker, items, timeout)
+        self.core.tell_consumer(self.core.offer_batch_within(maker, items, timeout))
     }
 
     /// Adds `item` at the end, waiting as a task until there is room.
@@ -453,7 +456,7 @@ impl<T> SpscProducer<T> {
         let mut place = Some(item);
         // SAFETY: as in `offer`; the future awaited here ends before the borrow.
         let put = self.core.send(&*self.core, |core| unsafe { core.maker() }, &mut place).await;
-        give_back(put, place)
+        give_back(self.core.tell_consumer(put), place)
     }
 }
 
@@ -468,7 +471,9 @@ impl<T> SpscConsumer<T> {
     pub fn try_dequeue(&mut self) -> BufferResult<Option<T>> {
         // SAFETY: there is one consumer for a queue that was split, and it is borrowed exclusively.
         let taker = unsafe { self.core.taker() };
-        self.core.pop(taker)
+        let taken = self.core.pop(taker);
+        self.core.tell_producer();
+        taken
     }
 
     /// Takes up to `max_items` of those that were there at its first look, oldest first; an empty queue gives an empty vector.
@@ -478,7 +483,9 @@ impl<T> SpscConsumer<T> {
     pub fn dequeue_batch(&mut self, max_items: usize) -> BufferResult<Vec<T>> {
         // SAFETY: as in `try_dequeue`.
         let taker = unsafe { self.core.taker() };
-        self.core.pop_many(taker, max_items)
+        let taken = self.core.pop_many(taker, max_items);
+        self.core.tell_producer();
+        taken
     }
 
     /// Takes the oldest item, blocking up to `timeout` for one; `None` when none came.
@@ -500,7 +507,9 @@ impl<T> SpscConsumer<T> {
     pub fn dequeue_within(&mut self, timeout: Duration) -> BufferResult<Option<T>> {
         // SAFETY: as in `try_dequeue`.
         let taker = unsafe { self.core.taker() };
-        self.core.pop_until(taker, Instant::now().checked_add(timeout))
+        let taken = self.core.pop_until(taker, Instant::now().checked_add(timeout));
+        self.core.tell_producer();
+        taken
     }
 
     /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
@@ -523,7 +532,9 @@ impl<T> SpscConsumer<T> {
     pub fn dequeue_batch_within(&mut self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
         // SAFETY: as in `try_dequeue`.
         let taker = unsafe { self.core.taker() };
-        self.core.pop_many_until(taker, max_items, Instant::now().checked_add(timeout))
+        let taken = self.core.pop_many_until(taker, max_items, Instant::now().checked_add(timeout));
+        self.core.tell_producer();
+        taken
     }
 
     /// Takes the oldest item, waiting for one as a task.
@@ -549,7 +560,9 @@ impl<T> SpscConsumer<T> {
     /// ```
     pub async fn recv(&mut self) -> BufferResult<T> {
         // SAFETY: as in `try_dequeue`; the future awaited here ends before the borrow.
-        unsafe { self.core.receive() }.await
+        let taken = unsafe { self.core.receive() }.await;
+        self.core.tell_producer();
+        taken
     }
 }
 

@@ -33,7 +33,6 @@ use super::segment::{OPEN, Segment};
 use super::waiting::Attempt;
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
-use crate::sync::barrier::often;
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, order_seqcst, stay_away};
 use crossbeam_utils::CachePadded;
 use std::ptr;
@@ -159,12 +158,8 @@ impl<T> Core<T> {
     fn took(&self, record: &Record<T>, segment: &Segment<T>, head: u64, count: u64) {
         record.guess.claimed(head, head + count);
         record.finish();
-        // Between making room and looking for who waits for it. The other half: `rarely` in `attempt_to_put`.
-        often();
         if head + count >= segment.due.load(Ordering::Relaxed) {
             self.look_up(record, segment, head + count);
-        } else if self.room.has_sleepers() {
-            self.renew(false);
         }
     }
 
@@ -292,7 +287,7 @@ impl<T> Core<T> {
         }
     }
 
-    /// Renews the limit, wakes producers who wait, and shrinks a queue that is sparsely used: at every other renewal after an
+    /// Renews the limit, and shrinks a queue that is sparsely used: at every other renewal after an
     /// item was taken, and always where nothing was found, or little.
     #[cold]
     fn renew(&self, found_little: bool) {
@@ -308,9 +303,6 @@ impl<T> Core<T> {
         }
         drop(pin);
         self.reclaim();
-        if self.room.has_sleepers() {
-            self.tell_who_waits(); // last, since it may panic
-        }
     }
 
     /// Whether this renewal, while items are taken, is the first since the last look for a size below that of `segment` was due.

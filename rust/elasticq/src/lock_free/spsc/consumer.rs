@@ -137,11 +137,17 @@ impl<T> Core<T> {
         result
     }
 
-    /// Shows the producer how far the consumer is, and wakes it if it sleeps.
+    /// Shows the producer how far the consumer is.
     #[inline(always)]
     fn release(&self, taker: &Taker<T>) {
         // Release: who sees the head sees that the slots below it were read.
         self.head.store(taker.cursor.position, Ordering::Release);
+    }
+
+    /// Wakes the producer if it sleeps. To be called after something was taken, when the caller's turn has ended, if it was one:
+    /// whoever is woken may use the queue.
+    #[inline(always)]
+    pub(super) fn tell_producer(&self) {
         // Between making room and looking at the notes. The other half: `rarely` in `register`.
         often();
         if self.notes.load(Ordering::Relaxed) & PRODUCER_SLEEPS != 0 {

@@ -123,6 +123,16 @@ impl<T> Core<T> {
         Ok(ConsumerTurn(self))
     }
 
+    /// Takes something as the consumer, for one call, and then wakes the producer if it sleeps.
+    #[inline(always)]
+    pub(super) fn take_turn<R>(&self, take: impl FnOnce(&mut Taker<T>) -> BufferResult<R>) -> BufferResult<R> {
+        let mut turn = self.consumer_turn()?;
+        let taken = take(turn.taker());
+        drop(turn);
+        self.tell_producer();
+        taken
+    }
+
     /// For good: the handles are the two sides from now on. No turn may be under way.
     pub(super) fn give_turns_away(&self) {
         self.producing.store(PRODUCER, Ordering::Release);

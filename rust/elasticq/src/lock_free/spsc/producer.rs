@@ -9,31 +9,50 @@ use crate::sync::Ordering;
 use crate::sync::barrier::often;
 use std::time::{Duration, Instant};
 
+/// What is still to be done when the turn has ended, after something was put in: whoever is woken may use the queue.
+#[derive(Clone, Copy, Default)]
+#[must_use = "a consumer may sleep"]
+pub(in crate::lock_free) enum Put {
+    #[default]
+    Quietly,
+    /// A consumer sleeps, or has: `tell_consumer`.
+    Awaited,
+}
+
 impl<T> Core<T> {
+    /// Ends what a push has begun. The caller's turn has ended.
     #[inline(always)]
-    pub(in crate::lock_free) fn push(&self, maker: &mut Cursor<T>, item: T) -> Result<(), Rejected<T>> {
+    pub(in crate::lock_free) fn tell_consumer<E>(&self, put: Result<Put, E>) -> Result<(), E> {
+        if matches!(put?, Put::Awaited) {
+            self.tell_who_waits(CONSUMER_SLEEPS);
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(in crate::lock_free) fn push(&self, maker: &mut Cursor<T>, item: T) -> Result<Put, Rejected<T>> {
         if self.notes.load(Ordering::Relaxed) != 0 || maker.position >= maker.limit {
             return self.push_with_care(maker, item);
         }
         // SAFETY: there is room, and the caller is the producer.
         unsafe { maker.write(item) };
-        if self.publish(maker) { Ok(()) } else { self.take_back(maker) }
+        self.publish(maker).map_or_else(|| self.take_back(maker), Ok)
     }
 
     #[cold]
-    fn push_with_care(&self, maker: &mut Cursor<T>, item: T) -> Result<(), Rejected<T>> {
+    fn push_with_care(&self, maker: &mut Cursor<T>, item: T) -> Result<Put, Rejected<T>> {
         let mut place = Some(item);
         give_back(self.put(maker, &mut place), place)
     }
 
     /// Adds the item in `place`, where there is one; on an error it is still there.
-    fn put(&self, maker: &mut Cursor<T>, place: &mut Option<T>) -> BufferResult<()> {
+    fn put(&self, maker: &mut Cursor<T>, place: &mut Option<T>) -> BufferResult<Put> {
         self.make_room(maker, 1)?;
-        let Some(item) = place.take() else { return Ok(()) };
+        let Some(item) = place.take() else { return Ok(Put::Quietly) };
         // SAFETY: there is room, and the caller is the producer.
         unsafe { maker.write(item) };
-        if self.publish(maker) {
-            return Ok(());
+        if let Some(put) = self.publish(maker) {
+            return Ok(put);
         }
         // SAFETY: as in `take_back`.
         *place = Some(unsafe { maker.take_back() });
@@ -41,17 +60,17 @@ impl<T> Core<T> {
     }
 
     #[cold]
-    fn take_back(&self, maker: &mut Cursor<T>) -> Result<(), Rejected<T>> {
+    fn take_back(&self, maker: &mut Cursor<T>) -> Result<Put, Rejected<T>> {
         // SAFETY: written just now; the queue has ended before it.
         let item = unsafe { maker.take_back() };
         Err(Rejected::new(BufferError::Closed, item))
     }
 
     /// Adds all of `items`, or none of them.
-    pub(in crate::lock_free) fn push_all(&self, maker: &mut Cursor<T>, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+    pub(in crate::lock_free) fn push_all(&self, maker: &mut Cursor<T>, items: Vec<T>) -> Result<Put, Rejected<Vec<T>>> {
         let count = items.len();
         if count == 0 {
-            return if self.is_closed() { Err(Rejected::new(BufferError::Closed, items)) } else { Ok(()) };
+            return if self.is_closed() { Err(Rejected::new(BufferError::Closed, items)) } else { Ok(Put::Quietly) };
         }
         let max = self.elasticity.max();
         let end = match end_of_batch(maker.position, count as u64) {
@@ -73,8 +92,8 @@ impl<T> Core<T> {
             // SAFETY: there is room for all of them, and the caller is the producer.
             unsafe { maker.write(item) };
         }
-        if self.publish(maker) {
-            return Ok(());
+        if let Some(put) = self.publish(maker) {
+            return Ok(put);
         }
         // SAFETY: written just now, into one segment; the queue has ended before them.
         let mut items: Vec<_> = (0..count).map(|_| unsafe { maker.take_back() }).collect();
@@ -82,26 +101,26 @@ impl<T> Core<T> {
         Err(Rejected::new(BufferError::Closed, items))
     }
 
-    /// Shows the consumer what was written, and wakes it if it sleeps. False: the queue was closed before it got there, and
+    /// Shows the consumer what was written, and sees whether it sleeps. None: the queue was closed before it got there, and
     /// the consumer will not look at it.
     #[inline(always)]
-    fn publish(&self, maker: &Cursor<T>) -> bool {
+    fn publish(&self, maker: &Cursor<T>) -> Option<Put> {
         // Release: who sees the tail sees the items below it, and the links of segments that ended before it.
         self.tail.store(maker.position, Ordering::Release);
         // Between publishing and looking at the notes. The other half: `rarely` in `register` and in `search`.
         often();
-        self.notes.load(Ordering::Relaxed) == 0 || self.published_with_notes(maker.position)
+        if self.notes.load(Ordering::Relaxed) == 0 {
+            return Some(Put::Quietly);
+        }
+        self.published_with_notes(maker.position)
     }
 
     #[cold]
-    fn published_with_notes(&self, tail: u64) -> bool {
+    fn published_with_notes(&self, tail: u64) -> Option<Put> {
         let notes = self.notes.load(Ordering::SeqCst);
         // Closed meanwhile: the consumer may have found the end already. If not, it is here.
         let in_time = notes & CLOSED == 0 || self.settle(tail) >= tail;
-        if in_time && notes & CONSUMER_SLEEPS != 0 {
-            self.tell_who_waits(CONSUMER_SLEEPS); // last, since it may panic
-        }
-        in_time
+        in_time.then_some(if notes & CONSUMER_SLEEPS == 0 { Put::Quietly } else { Put::Awaited })
     }
 
     /// Sees to it that `count` more items fit: looks where the consumer is, shrinks or grows.
@@ -166,7 +185,7 @@ impl<T> Core<T> {
 
     /// Has `put` put something in or, where there is no room, registers for some. There is one producer, so a batch need not wait as
     /// one that may need more than others.
-    fn attempt_to_put(&self, mut put: impl FnMut() -> BufferResult<()>) -> Attempt<'_, (), BufferResult<()>> {
+    fn attempt_to_put(&self, mut put: impl FnMut() -> BufferResult<Put>) -> Attempt<'_, (), BufferResult<Put>> {
         match put() {
             Err(reason) if reason.is_capacity_error() => {}
             settled => return Attempt::Settled(settled),
@@ -178,7 +197,7 @@ impl<T> Core<T> {
         }
     }
 
-    fn put_within(&self, timeout: Duration, mut put: impl FnMut() -> BufferResult<()>) -> BufferResult<()> {
+    fn put_within(&self, timeout: Duration, mut put: impl FnMut() -> BufferResult<Put>) -> BufferResult<Put> {
         let deadline = Instant::now().checked_add(timeout);
         block((), deadline, |()| self.attempt_to_put(&mut put)).unwrap_or(Err(BufferError::Timeout(timeout)))
     }
@@ -186,7 +205,7 @@ impl<T> Core<T> {
     // Putting in one or all, waiting or not, with what is refused counted.
 
     #[inline(always)]
-    pub(super) fn offer(&self, maker: &mut Cursor<T>, item: T) -> Result<(), Rejected<T>> {
+    pub(super) fn offer(&self, maker: &mut Cursor<T>, item: T) -> Result<Put, Rejected<T>> {
         let put = self.push(maker, item);
         if put.is_err() {
             self.note_refused(1);
@@ -194,11 +213,11 @@ impl<T> Core<T> {
         put
     }
 
-    pub(super) fn offer_batch(&self, maker: &mut Cursor<T>, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+    pub(super) fn offer_batch(&self, maker: &mut Cursor<T>, items: Vec<T>) -> Result<Put, Rejected<Vec<T>>> {
         self.push_all(maker, items).inspect_err(|rejected| self.note_refused(rejected.item().len()))
     }
 
-    pub(super) fn offer_within(&self, maker: &mut Cursor<T>, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
+    pub(super) fn offer_within(&self, maker: &mut Cursor<T>, item: T, timeout: Duration) -> Result<Put, Rejected<T>> {
         let mut place = Some(item);
         let put = self.put_within(timeout, || self.put(maker, &mut place));
         give_back(put.inspect_err(|_| self.note_refused(1)), place)
@@ -210,7 +229,7 @@ impl<T> Core<T> {
         maker: &mut Cursor<T>,
         mut items: Vec<T>,
         timeout: Duration,
-    ) -> Result<(), Rejected<Vec<T>>> {
+    ) -> Result<Put, Rejected<Vec<T>>> {
         if items.len() > self.elasticity.max() {
             return self.offer_batch(maker, items);
         }
@@ -231,7 +250,7 @@ impl<T> Core<T> {
         mut right: R,
         maker: impl Fn(&mut R) -> &mut Cursor<T>,
         place: &mut Option<T>,
-    ) -> BufferResult<()> {
+    ) -> BufferResult<Put> {
         let put = complete((), |()| self.attempt_to_put(|| self.put(maker(&mut right), place)));
         put.await.inspect_err(|_| self.note_refused(1))
     }
