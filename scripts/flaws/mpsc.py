@@ -16,6 +16,13 @@ MUTANTS = [
         "burst_memory::a_consumer_who_takes_a_burst_to_its_last_item_and_looks_no_more_leaves_no_memory_behind",
     ),
     Mutant(
+        "mpsc-moves-its-next-look-on",
+        MPSC,
+        "if taker.popped >= taker.empty_at || taker.empty_at == u64::MAX {",
+        "if true {",
+        "burst_memory::a_queue_that_always_holds_many_items_follows_their_number",
+    ),
+    Mutant(
         "mpsc-shrinks-to-what-was-prepared",
         RESIZE,
         "for _ in 0..2 {",

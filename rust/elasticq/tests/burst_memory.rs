@@ -122,6 +122,28 @@ fn a_consumer_who_never_finds_the_queue_empty_leaves_no_memory_behind() {
     for_all_queues!(test);
 }
 
+/// Many, but so few that a smaller queue would do.
+#[test]
+fn a_queue_that_always_holds_many_items_follows_their_number() {
+    let _alone = alone();
+    macro_rules! test {
+        ($queue:ident) => {
+            for inside in [10_000, 20_000, 30_000] {
+                let queue = $queue::new(between(64, MAX)).unwrap();
+                (0..MAX).for_each(|item| queue.try_enqueue(item).unwrap());
+                (inside..MAX).for_each(|_| assert!(queue.try_dequeue().unwrap().is_some()));
+                for item in 0..2 * inside + 1 {
+                    queue.try_enqueue(item).unwrap();
+                    assert!(queue.try_dequeue().unwrap().is_some());
+                }
+                assert_eq!(queue.len(), inside);
+                assert!(queue.capacity() < MAX, "{}, {inside} inside", stringify!($queue));
+            }
+        };
+    }
+    for_all_queues!(test);
+}
+
 /// The consumer's handle can't shrink the queue beside a producer; it says so, and the producer's next push does it.
 #[test]
 fn with_handles_of_one_producer_and_one_consumer_its_next_push_gives_the_memory_back() {

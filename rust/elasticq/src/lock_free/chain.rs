@@ -26,8 +26,7 @@
 //! raises it has acquired the consumers' reads of the slots below and releases them; whoever claims below it acquires it.
 //!
 //! **Resize.** See `resize`: a sealed tail takes no claims, and is reopened one position further on. Producers grow the queue;
-//! consumers look whether it may shrink about every capacity/4 items, with the last item that is there, and whenever they find
-//! nothing.
+//! consumers look now and then whether it may shrink, with the last item that is there, and whenever they find nothing.
 //!
 //! **Pins.** Who looks at segments without a claim (to grow, to help) counts itself in `cold`. A retired header is used
 //! again only after a moment with `cold = 0`: who comes later cannot find it any more.
@@ -80,13 +79,6 @@ pub(super) const fn position(tail: u64) -> u64 {
 pub(super) const fn renewal_interval(capacity: usize) -> u64 {
     let eighth = capacity as u64 / 8;
     if eighth == 0 { 1 } else { eighth }
-}
-
-/// How many items they take between two looks at whether a smaller queue would do, unless they find it empty before. Each
-/// size is a segment to be allocated and filled in, so a queue that is being emptied takes its steps several at a time.
-pub(super) const fn shrink_interval(capacity: usize) -> u64 {
-    let quarter = capacity as u64 / 4;
-    if quarter == 0 { 1 } else { quarter }
 }
 
 /// The limit of a segment as the number of items sets it, whatever slots are in use.

@@ -6,6 +6,7 @@ use super::guess::Guess;
 use super::handles::{buffer, debug, producing, watching};
 use super::records::Record;
 use super::takers::Core;
+use super::turns::taken;
 use super::waiting::{block, complete};
 use crate::config::Config;
 use crate::error::BufferResult;
@@ -147,7 +148,11 @@ impl<T> LockFreeMPMCQueue<T> {
     /// `Closed`: the queue was closed, and everything was taken.
     #[inline(always)]
     pub fn try_dequeue(&self) -> BufferResult<Option<T>> {
-        self.take_turn(|record| self.core.try_take(record))
+        let turn = Turn::new(&self.core);
+        taken(self.core.try_take(turn.0), || {
+            drop(turn);
+            self.core.tell_producers();
+        })
     }
 
     /// Takes up to `max_items` of those that were there at its first look, oldest first; those next to each other in memory with
@@ -259,9 +264,7 @@ impl<T> MpmcConsumer<T> {
     /// `Closed`: the queue was closed, and everything was taken.
     #[inline(always)]
     pub fn try_dequeue(&mut self) -> BufferResult<Option<T>> {
-        let taken = self.core.try_take(self.record());
-        self.core.tell_producers();
-        taken
+        taken(self.core.try_take(self.record()), || self.core.tell_producers())
     }
 
     /// Takes up to `max_items` of those that were there at its first look, oldest first; those next to each other in memory with

@@ -4,17 +4,18 @@
 //! goes from position to position, takes what was published, counts it in `popped`, and retires segments that it has
 //! drained. It is the only one that does, so all of its state but the count is in plain cells.
 //!
-//! Now and then it looks up from its work (`look_up`), and then notes at how many items it will have taken all that is there
-//! (`empty_at`). There it looks again, since that may be the last item of a burst: nobody else would give its memory back.
+//! Now and then it looks up from its work (`look_up`), and notes at how many items it will have taken all that is there
+//! (`empty_at`). There it looks whether a smaller queue would do, and notes the next such place. One of them is the last item of a
+//! burst, after which nobody else would give its memory back.
 
 use super::abandon::Left;
 use super::batch::{reserve, take_within};
-use super::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Takers, position, renewal_interval, shrink_interval};
+use super::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Takers, position, renewal_interval};
 use super::guess::Guess;
 use super::handles::{buffer, debug, producing, watching};
 use super::pace::Pace;
 use super::segment::Segment;
-use super::turns::Turns;
+use super::turns::{Turns, taken};
 use super::waiting::{Attempt, block, complete};
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
@@ -38,10 +39,8 @@ pub(super) struct Taker<T> {
     pub(super) popped: u64,
     /// The `popped` at which the limit is to be renewed.
     renew_at: u64,
-    /// From which `popped` on a renewal looks whether a smaller queue would do.
-    shrink_at: u64,
     pace: Pace,
-    /// The `popped` at which all is taken that was there at the last look; not where nothing could be given back then.
+    /// The `popped` at which all is taken that was there when the one before was reached; not where nothing could be given back then.
     empty_at: u64,
     /// The nearest of `renew_at`, `empty_at` and when `pace` is to be kept.
     due_at: u64,
@@ -75,7 +74,6 @@ impl<T> Core<T> {
                 head: 0,
                 popped: 0,
                 renew_at: 0,
-                shrink_at: 0,
                 pace: Pace::new(),
                 empty_at: u64::MAX,
                 due_at: 0,
@@ -124,8 +122,8 @@ impl<T> Core<T> {
     fn look_up(&self, taker: &mut Taker<T>) {
         if taker.popped >= taker.empty_at {
             // Perhaps the last item of a burst, after which the consumer may look no more.
-            taker.shrink_at = taker.popped;
             self.renew(taker);
+            self.shrink_for(taker);
             while self.leave_drained(taker) {}
         } else if taker.popped >= taker.renew_at {
             self.renew(taker);
@@ -136,7 +134,10 @@ impl<T> Core<T> {
             let (popped, head) = (taker.popped, taker.head);
             taker.pace.keep(popped, capacity, || position(self.tail.load(Ordering::Relaxed)).saturating_sub(head));
         }
-        taker.empty_at = self.when_empty(taker);
+        // Not moved on before it is reached: where producers keep pace, the queue would never shrink.
+        if taker.popped >= taker.empty_at || taker.empty_at == u64::MAX {
+            taker.empty_at = self.when_empty(taker);
+        }
         taker.due_at = taker.renew_at.min(taker.pace.look_at).min(taker.empty_at);
     }
 
@@ -172,8 +173,8 @@ impl<T> Core<T> {
                 // Nothing there, or claimed and not yet published. A queue that is as small as it may be is left alone: a
                 // producer at the limit looks at `popped` itself, and other looks would only slow the producers down.
                 if self.current().capacity.load(Ordering::Relaxed) > self.elasticity.min() {
-                    taker.shrink_at = taker.popped;
                     self.renew(taker);
+                    self.shrink_for(taker);
                 }
                 // A smaller segment may follow by now.
                 if !self.leave_drained(taker) {
@@ -227,7 +228,14 @@ impl<T> Core<T> {
         }
     }
 
-    /// Renews the limit, and shrinks a queue that is sparsely used, if it is time to look.
+    /// Shrinks a queue that is sparsely used.
+    fn shrink_for(&self, taker: &Taker<T>) {
+        if taker.retired.len() < MAX_RETIRED {
+            self.shrink(taker.popped);
+        }
+    }
+
+    /// Renews the limit.
     #[cold]
     fn renew(&self, taker: &mut Taker<T>) {
         let segment = self.current();
@@ -240,11 +248,6 @@ impl<T> Core<T> {
         }
         taker.renew_at = taker.popped + renewal_interval(capacity);
         self.recycle(taker);
-        if taker.popped >= taker.shrink_at && capacity > self.elasticity.min() && taker.retired.len() < MAX_RETIRED {
-            self.shrink(taker.popped);
-            let capacity = self.current().capacity.load(Ordering::Relaxed);
-            taker.shrink_at = taker.popped + shrink_interval(capacity);
-        }
     }
 
     /// Whether nothing is there and nothing is on its way. SeqCst: the second half of "register, then look at the tail".
@@ -383,9 +386,9 @@ impl<T> Core<T> {
 ///
 /// **Memory.** Slots stand in segments. The call that takes the last item of all that are there leaves one segment, for
 /// `min_capacity` items (rounded up to a power of two), and of each segment that there was at once a header of some hundred
-/// bytes, which is used again. If the queue never becomes empty, it shrinks at the latest when the consumer has taken what was there
-/// at its last look, which it takes every eighth of the capacity, and a larger segment goes with the last item in it. Once the queue
-/// is closed the segment in use stays, until the last handle goes.
+/// bytes, which is used again. If the queue never becomes empty, the consumer looks whether a smaller one would do whenever it has
+/// taken all that was there at the look before, and a larger segment goes with the last item in it. Once the queue is closed the
+/// segment in use stays, until the last handle goes.
 ///
 /// This handle is shared by reference; taking through it checks that nobody else is taking at the moment.
 /// [`split`](Self::split) gives handles for which the types do that.
@@ -482,7 +485,11 @@ impl<T> LockFreeMPSCQueue<T> {
     /// - `InvalidOperation`: another thread is taking at this moment. Nothing happened.
     #[inline(always)]
     pub fn try_dequeue(&self) -> BufferResult<Option<T>> {
-        self.core.take_turn(|taker| self.core.try_take(taker))
+        let mut turn = self.core.turn()?;
+        taken(self.core.try_take(turn.taker()), || {
+            drop(turn);
+            self.core.tell_producers();
+        })
     }
 
     /// Takes up to `max_items`, oldest first, of those that were there at its first look, and no more than `max_capacity`. The
@@ -582,9 +589,7 @@ impl<T> Consumer<T> {
     #[inline(always)]
     pub fn try_dequeue(&mut self) -> BufferResult<Option<T>> {
         let (core, taker) = self.taker();
-        let taken = core.try_take(taker);
-        core.tell_producers();
-        taken
+        taken(core.try_take(taker), || core.tell_producers())
     }
 
     /// Takes up to `max_items`, oldest first, of those that were there at its first look, and no more than `max_capacity`. The

@@ -33,6 +33,7 @@ mod segment;
 pub(super) use self::core::Core;
 use self::core::ProducerTurn;
 use super::handles::{buffer, debug};
+use super::turns::taken;
 use crate::config::Config;
 use crate::error::{BufferResult, Rejected, give_back};
 use crate::stats::QueueStats;
@@ -265,7 +266,11 @@ impl<T> LockFreeSPSCQueue<T> {
     /// - `InvalidOperation`: another thread is taking at this moment. Nothing happened.
     #[inline(always)]
     pub fn try_dequeue(&self) -> BufferResult<Option<T>> {
-        self.core.take_turn(|taker| self.core.pop(taker))
+        let mut turn = self.core.consumer_turn()?;
+        taken(self.core.pop(turn.taker()), || {
+            drop(turn);
+            self.core.tell_producer();
+        })
     }
 
     /// Takes up to `max_items` of those that were there at its first look, oldest first; an empty queue gives an empty vector.
@@ -471,9 +476,7 @@ impl<T> SpscConsumer<T> {
     pub fn try_dequeue(&mut self) -> BufferResult<Option<T>> {
         // SAFETY: there is one consumer for a queue that was split, and it is borrowed exclusively.
         let taker = unsafe { self.core.taker() };
-        let taken = self.core.pop(taker);
-        self.core.tell_producer();
-        taken
+        taken(self.core.pop(taker), || self.core.tell_producer())
     }
 
     /// Takes up to `max_items` of those that were there at its first look, oldest first; an empty queue gives an empty vector.

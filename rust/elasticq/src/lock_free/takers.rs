@@ -27,7 +27,7 @@
 //! The one that the stalled consumer's record names is kept so long.
 
 use super::batch::reserve;
-use super::chain::{CLOSED, Chain, SEALED, Takers, position, renewal_interval, shrink_interval};
+use super::chain::{CLOSED, Chain, SEALED, Takers, position, renewal_interval};
 use super::records::{Record, Records};
 use super::segment::{OPEN, Segment};
 use super::waiting::Attempt;
@@ -36,6 +36,13 @@ use crate::error::{BufferError, BufferResult};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, order_seqcst, stay_away};
 use crossbeam_utils::CachePadded;
 use std::ptr;
+
+/// How many items the consumers take between two looks at whether a smaller queue would do, unless they find it empty before. Each
+/// size is a segment to be allocated and filled in, so a queue that is being emptied takes its steps several at a time.
+const fn shrink_interval(capacity: usize) -> u64 {
+    let quarter = capacity as u64 / 4;
+    if quarter == 0 { 1 } else { quarter }
+}
 
 /// What the consumers share.
 pub(super) struct Many<T> {
