@@ -22,8 +22,8 @@ MUTANTS = [
     Mutant(
         "mpmc-does-not-look-up-with-the-last-item",
         "rust/elasticq/src/lock_free/takers.rs",
-        "            due = due.min(last.max(next + 1));\n",
-        "            let _ = last;\n",
+        "            due = due.min(tail.min(end).max(next + 1));\n",
+        "            let _ = tail;\n",
         "burst_memory::a_consumer_who_takes_a_burst_to_its_last_item_and_looks_no_more_leaves_no_memory_behind",
     ),
     Mutant(

@@ -18,6 +18,8 @@ mod resize;
 mod segment;
 mod spsc;
 mod takers;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod turns;
 mod waiting;
 

@@ -46,7 +46,7 @@ pub(super) struct Taker<T> {
     due_at: u64,
     pub(super) front: *mut Segment<T>,
     /// Headers retired, which a pinned thread may still look at.
-    retired: Vec<*mut Segment<T>>,
+    pub(super) retired: Vec<*mut Segment<T>>,
 }
 
 // SAFETY: the pointers are to segments, which belong to the queue; the taker is used by one thread at a time (`consuming`,
@@ -275,7 +275,7 @@ impl<T> Core<T> {
     /// The caller is the consumer, and holds no other reference to its side.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
-    unsafe fn taker(&self) -> &mut Taker<T> {
+    pub(super) unsafe fn taker(&self) -> &mut Taker<T> {
         let taker = self.takers.taker.with_mut(|taker| taker);
         // SAFETY: this function's own condition.
         unsafe { &mut *taker }

@@ -27,7 +27,7 @@
 //! The one that the stalled consumer's record names is kept so long.
 
 use super::batch::reserve;
-use super::chain::{CLOSED, Chain, SEALED, Takers, position, renewal_interval};
+use super::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Takers, position, renewal_interval};
 use super::records::{Record, Records};
 use super::segment::{OPEN, Segment};
 use super::waiting::Attempt;
@@ -51,6 +51,8 @@ pub(super) struct Many<T> {
     pub(super) records: Records<T>,
     /// Handles of consumers.
     pub(super) handles: AtomicUsize,
+    /// How many retired headers were still waiting when they were last looked through.
+    waiting: AtomicUsize,
 }
 
 impl<T> Takers<T> for Many<T> {
@@ -102,6 +104,7 @@ impl<T> Core<T> {
             front: CachePadded::new(AtomicPtr::new(first)),
             records: Records::new(),
             handles: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
         })
     }
 
@@ -180,6 +183,8 @@ impl<T> Core<T> {
         self.renew(there < interval);
         // Of one who takes the last item and one who sets the end behind it, one sees the other.
         order_seqcst();
+        // In this order: who sees a tail beyond the end sees the end.
+        let tail = position(self.tail.load(Ordering::SeqCst));
         let end = segment.end.load(Ordering::SeqCst);
         if end == self.takers.head.load(Ordering::SeqCst) {
             // Drained: goes on, which frees it.
@@ -188,8 +193,7 @@ impl<T> Core<T> {
         }
         let mut due = next + interval;
         if end != OPEN || capacity > self.elasticity.min() {
-            let last = position(self.tail.load(Ordering::SeqCst)).min(end);
-            due = due.min(last.max(next + 1));
+            due = due.min(tail.min(end).max(next + 1));
         }
         segment.due.store(due, Ordering::Relaxed);
     }
@@ -275,6 +279,7 @@ impl<T> Core<T> {
         let mut header = self.retired.swap(ptr::null_mut(), Ordering::SeqCst);
         order_seqcst();
         let unpinned = self.cold.load(Ordering::SeqCst) == 0;
+        let mut waiting = 0;
         while !header.is_null() {
             // SAFETY: headers live as long as the queue, and what was taken off the list belongs to this thread.
             let segment = unsafe { &*header };
@@ -289,9 +294,11 @@ impl<T> Core<T> {
                 self.keep_spare(header);
             } else {
                 self.retire(header);
+                waiting += 1;
             }
             header = after;
         }
+        self.takers.waiting.store(waiting, Ordering::Relaxed);
     }
 
     /// Renews the limit, and shrinks a queue that is sparsely used: at every other renewal after an
@@ -305,6 +312,7 @@ impl<T> Core<T> {
         segment.raise_limit(limit);
         if segment.capacity.load(Ordering::SeqCst) > self.elasticity.min()
             && (found_little || self.begins_an_interval(segment))
+            && self.takers.waiting.load(Ordering::Relaxed) < MAX_RETIRED
         {
             self.shrink(popped);
         }
