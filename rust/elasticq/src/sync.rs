@@ -25,7 +25,6 @@ mod machine {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr};
     pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 
-    #[cfg(feature = "lock_free")]
     pub(crate) use crossbeam_utils::Backoff;
 
     /// The tokens of `park` and `unpark` are the thread's, and others may use them too (std's channels do): each side must take a
@@ -135,15 +134,14 @@ mod model {
     }
 
     /// Another thread's turn: what loom needs to hear where a loop waits for somebody.
-    #[cfg(feature = "lock_free")]
     pub(crate) struct Backoff;
 
-    #[cfg(feature = "lock_free")]
     impl Backoff {
         pub(crate) const fn new() -> Self {
             Self
         }
 
+        #[cfg(feature = "lock_free")]
         pub(crate) fn spin(&self) {
             loom::thread::yield_now();
         }
@@ -153,6 +151,7 @@ mod model {
         }
 
         /// Patience is at an end at once, which models every length of it.
+        #[cfg(feature = "lock_free")]
         pub(crate) fn is_completed(&self) -> bool {
             true
         }

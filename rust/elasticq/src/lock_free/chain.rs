@@ -45,7 +45,6 @@
 use super::abandon::NOT_YET;
 use super::guess::Guess;
 use super::segment::{Segment, allocate};
-use super::waiting::{Attempt, block, complete};
 use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
@@ -55,12 +54,12 @@ use crate::sync::barrier::{often, rarely};
 use crate::sync::{
     AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, PATIENCE, order_seqcst, stay_away,
 };
-use crate::wait::{Signal, Waiter, wake_each};
+use crate::wait::{Attempt, Signal, Waiter, block, complete, try_or_register, unless_full, wake_each};
 use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(super) const CLOSED: u64 = 1;
 pub(super) const SEALED: u64 = 2;
@@ -352,14 +351,12 @@ impl<T, C: Takers<T>> Chain<T, C> {
         register: impl Fn(&Signal) -> Waiter<'_>,
         mut put: impl FnMut() -> BufferResult<()>,
     ) -> BufferResult<()> {
-        let deadline = Instant::now().checked_add(timeout);
-        let put = block((), deadline, |()| self.attempt_to_put(&register, &mut put));
-        put.unwrap_or(Err(BufferError::Timeout(timeout)))
+        block(timeout, || self.attempt_to_put(&register, &mut put))
     }
 
     /// Adds the item in `place`, waiting for room as a task; on an error it is still there.
     pub(super) async fn send(&self, place: &mut Option<T>) -> BufferResult<()> {
-        let put = complete((), |()| self.attempt_to_put(Signal::waiter, || self.put(place)));
+        let put = complete(|| self.attempt_to_put(Signal::waiter, || self.put(place)));
         put.await.inspect_err(|_| self.note_refused(1))
     }
 
@@ -368,18 +365,14 @@ impl<T, C: Takers<T>> Chain<T, C> {
         &'a self,
         register: impl Fn(&'a Signal) -> Waiter<'a>,
         mut put: impl FnMut() -> BufferResult<()>,
-    ) -> Attempt<'a, (), BufferResult<()>> {
-        match put() {
-            Err(reason) if reason.is_capacity_error() => {}
-            settled => return Attempt::Settled(settled),
-        }
-        let waiter = register(&self.room);
-        // Between registering and looking again. The other half: `often`, where the consumers say what they have taken.
-        rarely();
-        match put() {
-            Err(reason) if reason.is_capacity_error() => Attempt::Sleep((), waiter),
-            settled => Attempt::Settled(settled),
-        }
+    ) -> Attempt<'a, BufferResult<()>> {
+        let register = || {
+            let waiter = register(&self.room);
+            // Between registering and looking again. The other half: `often`, where the consumers say what they have taken.
+            rarely();
+            waiter
+        };
+        try_or_register(|| unless_full(put()), register)
     }
 
     #[cold]

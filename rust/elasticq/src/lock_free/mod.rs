@@ -21,7 +21,6 @@ mod takers;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod turns;
-mod waiting;
 
 pub use mpmc::{LockFreeMPMCQueue, MpmcConsumer, MpmcProducer};
 pub use mpsc::{Consumer, LockFreeMPSCQueue, Producer};

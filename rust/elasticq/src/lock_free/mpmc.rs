@@ -7,12 +7,12 @@ use super::handles::{buffer, debug, producing, watching};
 use super::records::Record;
 use super::takers::Core;
 use super::turns::taken;
-use super::waiting::{block, complete};
 use crate::config::Config;
 use crate::error::BufferResult;
 use crate::sync::{Arc, Ordering};
+use crate::wait::{block, complete, in_time};
 use std::ptr::NonNull;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// An elastic queue of many producers and many consumers, without locks.
 ///
@@ -171,8 +171,7 @@ impl<T> LockFreeMPMCQueue<T> {
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue).
     pub fn dequeue_within(&self, timeout: Duration) -> BufferResult<Option<T>> {
-        let deadline = Instant::now().checked_add(timeout);
-        let taken = block((), deadline, |()| self.core.attempt_to_take(Turn::new(&self.core).0)).ok().transpose();
+        let taken = in_time(block(timeout, || self.core.attempt_to_take(Turn::new(&self.core).0)));
         self.core.tell_producers();
         taken
     }
@@ -197,7 +196,7 @@ impl<T> LockFreeMPMCQueue<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub async fn recv(&self) -> BufferResult<T> {
-        let taken = complete((), |()| self.core.attempt_to_take(Turn::new(&self.core).0)).await;
+        let taken = complete(|| self.core.attempt_to_take(Turn::new(&self.core).0)).await;
         self.core.tell_producers();
         taken
     }
@@ -285,8 +284,7 @@ impl<T> MpmcConsumer<T> {
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue).
     pub fn dequeue_within(&mut self, timeout: Duration) -> BufferResult<Option<T>> {
-        let deadline = Instant::now().checked_add(timeout);
-        let taken = block((), deadline, |()| self.core.attempt_to_take(self.record())).ok().transpose();
+        let taken = in_time(block(timeout, || self.core.attempt_to_take(self.record())));
         self.core.tell_producers();
         taken
     }
@@ -313,7 +311,7 @@ impl<T> MpmcConsumer<T> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub async fn recv(&mut self) -> BufferResult<T> {
-        let taken = complete((), |()| self.core.attempt_to_take(self.record())).await;
+        let taken = complete(|| self.core.attempt_to_take(self.record())).await;
         self.core.tell_producers();
         taken
     }

@@ -16,13 +16,13 @@ use super::handles::{buffer, debug, producing, watching};
 use super::pace::Pace;
 use super::segment::Segment;
 use super::turns::{Turns, taken};
-use super::waiting::{Attempt, block, complete};
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
 use crate::sync::{Arc, AtomicU64, Cell, Ordering, order_seqcst};
+use crate::wait::{Attempt, block, complete, in_time};
 use crossbeam_utils::CachePadded;
 use std::ptr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The consumer's side.
 pub(super) struct Single<T> {
@@ -287,16 +287,11 @@ impl<T> Core<T> {
         Ok(items)
     }
 
-    /// Up to `max_items`, waiting for the first until `deadline`.
-    fn take_batch_until(
-        &self,
-        mut taker: &mut Taker<T>,
-        max_items: usize,
-        deadline: Option<Instant>,
-    ) -> BufferResult<Vec<T>> {
+    /// Up to `max_items`, waiting for the first up to `timeout`.
+    fn take_batch_within(&self, mut taker: &mut Taker<T>, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
         let take_more = |taker: &mut &mut Taker<T>, items: &mut Vec<T>, max| self.take_more(taker, items, max);
         let most = max_items.min(self.elasticity.max());
-        take_within(&mut taker, most, take_more, |taker| self.take_until(taker, deadline))
+        take_within(&mut taker, most, take_more, |taker| self.take_one_within(taker, timeout))
     }
 
     /// Takes up to `max_items` more of what is there now: producers could keep it busy for ever. (The ends of segments count as
@@ -344,9 +339,9 @@ impl<T> Core<T> {
         Ok(None)
     }
 
-    /// The next item, blocking for it until `deadline`; `None` waits for ever.
-    fn take_until(&self, taker: &mut Taker<T>, deadline: Option<Instant>) -> BufferResult<Option<T>> {
-        block((), deadline, |()| self.attempt_to_take(taker)).ok().transpose()
+    /// The next item, blocking for it up to `timeout`.
+    fn take_one_within(&self, taker: &mut Taker<T>, timeout: Duration) -> BufferResult<Option<T>> {
+        in_time(block(timeout, || self.attempt_to_take(taker)))
     }
 
     /// The next item, waiting for it as a task.
@@ -354,7 +349,7 @@ impl<T> Core<T> {
     /// # Safety
     /// The caller is the consumer until the future is done or dropped.
     async unsafe fn receive(&self) -> BufferResult<T> {
-        complete((), |()| {
+        complete(|| {
             // SAFETY: this function's own condition.
             self.attempt_to_take(unsafe { self.taker() })
         })
@@ -362,7 +357,7 @@ impl<T> Core<T> {
     }
 
     /// Takes the next item, or registers for it.
-    fn attempt_to_take(&self, taker: &mut Taker<T>) -> Attempt<'_, (), BufferResult<T>> {
+    fn attempt_to_take(&self, taker: &mut Taker<T>) -> Attempt<'_, BufferResult<T>> {
         if let Some(settled) = self.try_take(taker).transpose() {
             return Attempt::Settled(settled);
         }
@@ -370,9 +365,9 @@ impl<T> Core<T> {
         order_seqcst();
         let tail = self.tail.load(Ordering::SeqCst);
         if position(tail) > taker.head || tail & CLOSED != 0 {
-            Attempt::Soon(()) // its producer may have looked for sleepers before this one registered
+            Attempt::Soon // its producer may have looked for sleepers before this one registered
         } else {
-            Attempt::Sleep((), waiter)
+            Attempt::Sleep(waiter)
         }
     }
 }
@@ -506,7 +501,7 @@ impl<T> LockFreeMPSCQueue<T> {
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue).
     pub fn dequeue_within(&self, timeout: Duration) -> BufferResult<Option<T>> {
-        self.core.take_turn(|taker| self.core.take_until(taker, Instant::now().checked_add(timeout)))
+        self.core.take_turn(|taker| self.core.take_one_within(taker, timeout))
     }
 
     /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
@@ -527,7 +522,7 @@ impl<T> LockFreeMPSCQueue<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn dequeue_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
-        self.core.take_turn(|taker| self.core.take_batch_until(taker, max_items, Instant::now().checked_add(timeout)))
+        self.core.take_turn(|taker| self.core.take_batch_within(taker, max_items, timeout))
     }
 
     /// Takes the oldest item, waiting for one as a task. The caller is the consumer from the first poll of the future until it is
@@ -610,7 +605,7 @@ impl<T> Consumer<T> {
     /// As [`try_dequeue`](Self::try_dequeue).
     pub fn dequeue_within(&mut self, timeout: Duration) -> BufferResult<Option<T>> {
         let (core, taker) = self.taker();
-        let taken = core.take_until(taker, Instant::now().checked_add(timeout));
+        let taken = core.take_one_within(taker, timeout);
         core.tell_producers();
         taken
     }
@@ -634,7 +629,7 @@ impl<T> Consumer<T> {
     /// ```
     pub fn dequeue_batch_within(&mut self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
         let (core, taker) = self.taker();
-        let taken = core.take_batch_until(taker, max_items, Instant::now().checked_add(timeout));
+        let taken = core.take_batch_within(taker, max_items, timeout);
         core.tell_producers();
         taken
     }

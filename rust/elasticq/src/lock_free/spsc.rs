@@ -38,7 +38,7 @@ use crate::config::Config;
 use crate::error::{BufferResult, Rejected, give_back};
 use crate::stats::QueueStats;
 use crate::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// An elastic queue of one producer and one consumer, without locks: the fastest of this crate.
 ///
@@ -286,7 +286,7 @@ impl<T> LockFreeSPSCQueue<T> {
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue).
     pub fn dequeue_within(&self, timeout: Duration) -> BufferResult<Option<T>> {
-        self.core.take_turn(|taker| self.core.pop_until(taker, Instant::now().checked_add(timeout)))
+        self.core.take_turn(|taker| self.core.pop_within(taker, timeout))
     }
 
     /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
@@ -307,7 +307,7 @@ impl<T> LockFreeSPSCQueue<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn dequeue_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
-        self.core.take_turn(|taker| self.core.pop_many_until(taker, max_items, Instant::now().checked_add(timeout)))
+        self.core.take_turn(|taker| self.core.pop_many_within(taker, max_items, timeout))
     }
 
     /// Takes the oldest item, waiting for one as a task. The caller is the consumer from the first poll of the future until it is
@@ -510,7 +510,7 @@ impl<T> SpscConsumer<T> {
     pub fn dequeue_within(&mut self, timeout: Duration) -> BufferResult<Option<T>> {
         // SAFETY: as in `try_dequeue`.
         let taker = unsafe { self.core.taker() };
-        let taken = self.core.pop_until(taker, Instant::now().checked_add(timeout));
+        let taken = self.core.pop_within(taker, timeout);
         self.core.tell_producer();
         taken
     }
@@ -535,7 +535,7 @@ impl<T> SpscConsumer<T> {
     pub fn dequeue_batch_within(&mut self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
         // SAFETY: as in `try_dequeue`.
         let taker = unsafe { self.core.taker() };
-        let taken = self.core.pop_many_until(taker, max_items, Instant::now().checked_add(timeout));
+        let taken = self.core.pop_many_within(taker, max_items, timeout);
         self.core.tell_producer();
         taken
     }

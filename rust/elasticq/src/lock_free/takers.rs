@@ -30,10 +30,10 @@ use super::batch::reserve;
 use super::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Takers, position, renewal_interval};
 use super::records::{Record, Records};
 use super::segment::{OPEN, Segment};
-use super::waiting::Attempt;
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, order_seqcst, stay_away};
+use crate::wait::Attempt;
 use crossbeam_utils::CachePadded;
 use std::ptr;
 
@@ -382,20 +382,20 @@ impl<T> Core<T> {
     }
 
     /// Takes the next item, or registers for it.
-    pub(super) fn attempt_to_take(&self, record: &Record<T>) -> Attempt<'_, (), BufferResult<T>> {
+    pub(super) fn attempt_to_take(&self, record: &Record<T>) -> Attempt<'_, BufferResult<T>> {
         if let Some(settled) = self.try_take(record).transpose() {
             return Attempt::Settled(settled);
         }
         if self.is_on_its_way() {
-            return Attempt::Soon(()); // its producer may have looked for sleepers already
+            return Attempt::Soon; // its producer may have looked for sleepers already
         }
         let waiter = self.items.waiter();
         order_seqcst();
         if self.is_on_its_way() {
-            return Attempt::Soon(());
+            return Attempt::Soon;
         }
         self.let_go(record); // a sleeper keeps no memory
-        Attempt::Sleep((), waiter)
+        Attempt::Sleep(waiter)
     }
 
     /// Whether an item was claimed that nobody has taken, or there is an end to be told. SeqCst: the second half of

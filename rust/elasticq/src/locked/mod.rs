@@ -308,9 +308,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     fn push_with_care(&self, ring: MutexGuard<'_, L, Ring<T>>, item: T) -> BufferResult<()> {
         let mut place = Some(item);
         let put = match (self.put_with_care(ring, &mut place), self.push_timeout) {
-            (Err(reason), Some(timeout)) if reason.is_capacity_error() => {
-                self.put_within(timeout, || self.wait_for_room(), || self.put(&mut place))
-            }
+            (Err(reason), Some(timeout)) if reason.is_capacity_error() => self.put_within(&mut place, timeout),
             (settled, _) => settled,
         };
         put.inspect_err(|_| self.note_refused(1))

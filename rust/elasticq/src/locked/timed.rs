@@ -1,10 +1,10 @@
-//! Waiting for an item or for room.
+//! Waiting for an item or for room, as a thread or as a task.
 //!
-//! Every wait follows the one order that misses no wake-up: try, register, try again, sleep (see `wait::sleep`).
+//! Every wait follows the one order that misses no wake-up: try, register, try again, sleep (see `wait::attempt`).
 
 use super::DynamicCircularBuffer;
-use crate::error::{BufferError, BufferResult, Rejected, give_back};
-use crate::wait::{Sleep, Waiter};
+use crate::error::{BufferResult, Rejected, give_back};
+use crate::wait::{block, complete, in_time, try_or_register, unless_empty, unless_full};
 use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
 
@@ -26,10 +26,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn pop_within(&self, timeout: Duration) -> BufferResult<T> {
-        self.take_within(timeout, || match self.try_pop() {
-            Err(BufferError::Empty) => None,
-            settled => Some(settled),
-        })
+        block(timeout, || try_or_register(|| unless_empty(self.try_pop()), || self.wait_for_item()))
     }
 
     /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
@@ -47,14 +44,12 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn pop_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
-        let taken = self.take_within(timeout, || match self.try_pop_batch(max_items) {
+        let take = || match self.try_pop_batch(max_items) {
             Ok(items) if items.is_empty() && max_items > 0 => None,
             settled => Some(settled),
-        });
-        match taken {
-            Err(BufferError::Timeout(_)) => Ok(Vec::new()),
-            settled => settled,
-        }
+        };
+        let taken = block(timeout, || try_or_register(take, || self.wait_for_item()));
+        Ok(in_time(taken)?.unwrap_or_default())
     }
 
     /// Adds `item` at the end, blocking up to `timeout` until there is room. A timeout too long for the clock waits
@@ -78,7 +73,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// ```
     pub fn offer_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
-        let put = self.put_within(timeout, || self.wait_for_room(), || self.put(&mut place));
+        let put = self.put_within(&mut place, timeout);
         give_back(put.inspect_err(|_| self.note_refused(1)), place)
     }
 
@@ -103,34 +98,64 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         let put = if items.len() > self.max_capacity() {
             self.put_all(&mut items)
         } else {
-            self.put_within(timeout, || self.wait_for_bulk_room(), || self.put_all(&mut items))
+            block(timeout, || try_or_register(|| unless_full(self.put_all(&mut items)), || self.wait_for_bulk_room()))
         };
         give_back(put.inspect_err(|_| self.note_refused(items.len())), Some(items))
     }
 
-    fn take_within<R>(&self, timeout: Duration, take: impl Fn() -> Option<BufferResult<R>>) -> BufferResult<R> {
-        let mut sleep = Sleep::new(|| self.wait_for_item(), timeout);
-        loop {
-            if let Some(settled) = take() {
-                return settled;
-            }
-            sleep.before_the_next_try()?;
-        }
+    /// Adds `item` at the end, waiting as a task until there is room.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in, and drops the item.
+    ///
+    /// # Errors
+    /// `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`] holds the item.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let one = Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
+    /// let buffer = DynamicCircularBuffer::new(one)?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| pollster::block_on(async {
+    ///         buffer.send(1).await?;
+    ///         buffer.send(2).await // when the first was taken
+    ///     }));
+    ///     assert_eq!(pollster::block_on(buffer.recv()), Ok(1));
+    ///     assert_eq!(pollster::block_on(buffer.recv()), Ok(2));
+    /// });
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
+        let mut place = Some(item);
+        let put = complete(|| try_or_register(|| unless_full(self.put(&mut place)), || self.wait_for_room())).await;
+        give_back(put.inspect_err(|_| self.note_refused(1)), place)
     }
 
-    pub(super) fn put_within<'a>(
-        &self,
-        timeout: Duration,
-        register: impl Fn() -> Waiter<'a>,
-        mut put: impl FnMut() -> BufferResult<()>,
-    ) -> BufferResult<()> {
-        let mut sleep = Sleep::new(register, timeout);
-        loop {
-            match put() {
-                Err(reason) if reason.is_capacity_error() => {}
-                settled => return settled,
-            }
-            sleep.before_the_next_try()?;
-        }
+    /// Takes the oldest item, waiting as a task until there is one.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing.
+    ///
+    /// # Errors
+    /// `Closed` once the buffer is empty and was closed, before or meanwhile.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| buffer.push(7));
+    ///     assert_eq!(pollster::block_on(buffer.recv()), Ok(7));
+    /// });
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub async fn recv(&self) -> BufferResult<T> {
+        complete(|| try_or_register(|| unless_empty(self.try_pop()), || self.wait_for_item())).await
+    }
+
+    /// Adds the item in `place`, blocking up to `timeout` until there is room; on an error the item is still there.
+    pub(super) fn put_within(&self, place: &mut Option<T>, timeout: Duration) -> BufferResult<()> {
+        block(timeout, || try_or_register(|| unless_full(self.put(place)), || self.wait_for_room()))
     }
 }

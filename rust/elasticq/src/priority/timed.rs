@@ -1,11 +1,11 @@
 //! Waiting for an item or for room, as a thread or as a task.
 //!
-//! Every wait follows the one order that misses no wake-up: try, register, try again, sleep (see `wait::sleep`).
+//! Every wait follows the one order that misses no wake-up: try, register, try again, sleep (see `wait::attempt`).
 
 use super::PriorityCircularBuffer;
 use super::wake::Leaving;
-use crate::error::{BufferError, BufferResult, Rejected, give_back};
-use crate::wait::{Sleep, Waiter, complete};
+use crate::error::{BufferResult, Rejected, give_back};
+use crate::wait::{Waiter, block, complete, in_time, try_or_register, unless_empty, unless_full};
 use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn pop_within(&self, timeout: Duration) -> BufferResult<T> {
-        self.take_within(timeout, || self.next())
+        block(timeout, || try_or_register(|| unless_empty(self.try_pop()), || self.wait_for_item()))
     }
 
     /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
@@ -45,14 +45,12 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn pop_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
-        let taken = self.take_within(timeout, || match self.try_pop_batch(max_items) {
+        let take = || match self.try_pop_batch(max_items) {
             Ok(items) if items.is_empty() && max_items > 0 => None,
             settled => Some(settled),
-        });
-        match taken {
-            Err(BufferError::Timeout(_)) => Ok(Vec::new()),
-            settled => settled,
-        }
+        };
+        let taken = block(timeout, || try_or_register(take, || self.wait_for_item()));
+        Ok(in_time(taken)?.unwrap_or_default())
     }
 
     /// [`offer_with_priority_within`](Self::offer_with_priority_within) at the middle level.
@@ -153,15 +151,12 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// ```
     pub async fn send_with_priority(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
-        let mut attempt = |()| match self.put(&mut place, priority) {
-            Err(reason) if reason.is_capacity_error() => Err(()),
-            settled => Ok(settled),
-        };
-        let put = match attempt(()) {
-            Ok(settled) => settled,
-            Err(()) => {
-                let _leaving = Leaving(self);
-                complete((), || self.wait_for_room(priority), attempt).await
+        let mut put = || unless_full(self.put(&mut place, priority));
+        let put = match put() {
+            Some(settled) => settled,
+            None => {
+                let _leaving = Leaving(self); // dropped after the waiter
+                complete(|| try_or_register(&mut put, || self.wait_for_room(priority))).await
             }
         };
         give_back(put.inspect_err(|_| self.note_refused(1, priority)), place)
@@ -186,45 +181,21 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub async fn recv(&self) -> BufferResult<T> {
-        complete((), || self.wait_for_item(), |()| self.next().ok_or(())).await
+        complete(|| try_or_register(|| unless_empty(self.try_pop()), || self.wait_for_item())).await
     }
 
-    /// One attempt to take; none where it is worth waiting.
-    fn next(&self) -> Option<BufferResult<T>> {
-        match self.try_pop() {
-            Err(BufferError::Empty) => None,
-            settled => Some(settled),
-        }
-    }
-
-    fn take_within<R>(&self, timeout: Duration, take: impl Fn() -> Option<BufferResult<R>>) -> BufferResult<R> {
-        let mut sleep = Sleep::new(|| self.wait_for_item(), timeout);
-        loop {
-            if let Some(settled) = take() {
-                return settled;
-            }
-            sleep.before_the_next_try()?;
-        }
-    }
-
+    /// Has `put` put something in, blocking up to `timeout` until there is room for it.
     pub(super) fn put_within<'a>(
         &'a self,
         timeout: Duration,
         register: impl Fn() -> Waiter<'a>,
         mut put: impl FnMut() -> BufferResult<()>,
     ) -> BufferResult<()> {
-        match put() {
-            Err(reason) if reason.is_capacity_error() => {}
-            settled => return settled,
+        let mut put = || unless_full(put());
+        if let Some(settled) = put() {
+            return settled;
         }
         let _leaving = Leaving(self); // dropped after the waiter
-        let mut sleep = Sleep::new(register, timeout);
-        loop {
-            sleep.before_the_next_try()?;
-            match put() {
-                Err(reason) if reason.is_capacity_error() => {}
-                settled => return settled,
-            }
-        }
+        block(timeout, || try_or_register(&mut put, &register))
     }
 }

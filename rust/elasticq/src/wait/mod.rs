@@ -28,17 +28,17 @@
 //! would be lost, and the list's own lock may have been held by one. So each process has a [`Crowd`] of its own, looked
 //! up only by who waits or wakes; see [`after_fork_in_child`].
 
+mod attempt;
 mod list;
-mod sleep;
 mod waiter;
 mod waking;
 
 use crate::sync::{AtomicUsize, Ordering, PlainMutex};
+#[cfg(feature = "lock_free")]
+pub(crate) use attempt::Attempt;
+pub(crate) use attempt::{block, complete, in_time, try_or_register, unless_empty, unless_full};
 use crossbeam_utils::CachePadded;
 use list::List;
-pub(crate) use sleep::Sleep;
-#[cfg(feature = "priority")]
-pub(crate) use sleep::complete;
 use std::fmt;
 use std::mem;
 use std::sync::atomic::AtomicUsize as Counter; // the machine's in models, too: nothing forks there

@@ -4,10 +4,10 @@ use super::core::{CLOSED, CONSUMER, CONSUMER_SLEEPS, Core, NOBODY, OPEN, PRODUCE
 use super::segment::{Cursor, Segment};
 use crate::error::{BufferError, BufferResult};
 use crate::lock_free::batch::{reserve, take_within};
-use crate::lock_free::waiting::{Attempt, block, complete};
 use crate::sync::Ordering;
 use crate::sync::barrier::{often, rarely};
-use std::time::Instant;
+use crate::wait::{Attempt, block, complete, in_time, try_or_register};
+use std::time::Duration;
 
 /// What only the consumer knows.
 pub(in crate::lock_free) struct Taker<T> {
@@ -92,16 +92,16 @@ impl<T> Core<T> {
         Ok(items)
     }
 
-    /// Up to `max_items`, waiting for the first until `deadline`.
-    pub(super) fn pop_many_until(
+    /// Up to `max_items`, waiting for the first up to `timeout`.
+    pub(super) fn pop_many_within(
         &self,
         mut taker: &mut Taker<T>,
         max_items: usize,
-        deadline: Option<Instant>,
+        timeout: Duration,
     ) -> BufferResult<Vec<T>> {
         let pop_more = |taker: &mut &mut Taker<T>, items: &mut Vec<T>, max| self.pop_more(taker, items, max);
         let most = max_items.min(self.elasticity.max());
-        take_within(&mut taker, most, pop_more, |taker| self.pop_until(taker, deadline))
+        take_within(&mut taker, most, pop_more, |taker| self.pop_within(taker, timeout))
     }
 
     /// Takes up to `max_items` more of what is there now: a fast producer could keep it busy for ever. Fails only where `items`
@@ -241,9 +241,9 @@ impl<T> Core<T> {
         false
     }
 
-    /// The next item, blocking for it until `deadline`; `None` waits for ever.
-    pub(super) fn pop_until(&self, taker: &mut Taker<T>, deadline: Option<Instant>) -> BufferResult<Option<T>> {
-        block((), deadline, |()| self.attempt_to_pop(taker)).ok().transpose()
+    /// The next item, blocking for it up to `timeout`.
+    pub(super) fn pop_within(&self, taker: &mut Taker<T>, timeout: Duration) -> BufferResult<Option<T>> {
+        in_time(block(timeout, || self.attempt_to_pop(taker)))
     }
 
     /// The next item, waiting for it as a task.
@@ -251,27 +251,15 @@ impl<T> Core<T> {
     /// # Safety
     /// The caller is the consumer until the future is done or dropped.
     pub(super) async unsafe fn receive(&self) -> BufferResult<T> {
-        complete((), |()| {
+        complete(|| {
             // SAFETY: this function's own condition.
             self.attempt_to_pop(unsafe { self.taker() })
         })
         .await
     }
 
-    /// What there is to be had now: the next item, or the end.
-    fn next(&self, taker: &mut Taker<T>) -> Option<BufferResult<T>> {
-        self.pop(taker).transpose()
-    }
-
     /// Takes the next item, or registers for it.
-    fn attempt_to_pop(&self, taker: &mut Taker<T>) -> Attempt<'_, (), BufferResult<T>> {
-        if let Some(settled) = self.next(taker) {
-            return Attempt::Settled(settled);
-        }
-        let waiter = self.register(&self.items, CONSUMER_SLEEPS);
-        match self.next(taker) {
-            Some(settled) => Attempt::Settled(settled),
-            None => Attempt::Sleep((), waiter),
-        }
+    fn attempt_to_pop(&self, taker: &mut Taker<T>) -> Attempt<'_, BufferResult<T>> {
+        try_or_register(|| self.pop(taker).transpose(), || self.register(&self.items, CONSUMER_SLEEPS))
     }
 }

@@ -3,11 +3,11 @@
 use super::core::{CLOSED, CONSUMER_SLEEPS, Core, PRODUCER_SLEEPS, SPARSE, to_usize};
 use super::segment::{Cursor, Segment};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
-use crate::lock_free::waiting::{Attempt, block, complete};
 use crate::positions::end_of_batch;
 use crate::sync::Ordering;
 use crate::sync::barrier::often;
-use std::time::{Duration, Instant};
+use crate::wait::{Attempt, block, complete, try_or_register, unless_full};
+use std::time::Duration;
 
 /// What is still to be done when the turn has ended, after something was put in: whoever is woken may use the queue.
 #[derive(Clone, Copy, Default)]
@@ -185,21 +185,12 @@ impl<T> Core<T> {
 
     /// Has `put` put something in or, where there is no room, registers for some. There is one producer, so a batch need not wait as
     /// one that may need more than others.
-    fn attempt_to_put(&self, mut put: impl FnMut() -> BufferResult<Put>) -> Attempt<'_, (), BufferResult<Put>> {
-        match put() {
-            Err(reason) if reason.is_capacity_error() => {}
-            settled => return Attempt::Settled(settled),
-        }
-        let waiter = self.register(&self.room, PRODUCER_SLEEPS);
-        match put() {
-            Err(reason) if reason.is_capacity_error() => Attempt::Sleep((), waiter),
-            settled => Attempt::Settled(settled),
-        }
+    fn attempt_to_put(&self, mut put: impl FnMut() -> BufferResult<Put>) -> Attempt<'_, BufferResult<Put>> {
+        try_or_register(|| unless_full(put()), || self.register(&self.room, PRODUCER_SLEEPS))
     }
 
     fn put_within(&self, timeout: Duration, mut put: impl FnMut() -> BufferResult<Put>) -> BufferResult<Put> {
-        let deadline = Instant::now().checked_add(timeout);
-        block((), deadline, |()| self.attempt_to_put(&mut put)).unwrap_or(Err(BufferError::Timeout(timeout)))
+        block(timeout, || self.attempt_to_put(&mut put))
     }
 
     // Putting in one or all, waiting or not, with what is refused counted.
@@ -251,7 +242,7 @@ impl<T> Core<T> {
         maker: impl Fn(&mut R) -> &mut Cursor<T>,
         place: &mut Option<T>,
     ) -> BufferResult<Put> {
-        let put = complete((), |()| self.attempt_to_put(|| self.put(maker(&mut right), place)));
+        let put = complete(|| self.attempt_to_put(|| self.put(maker(&mut right), place)));
         put.await.inspect_err(|_| self.note_refused(1))
     }
 
