@@ -7,7 +7,7 @@ from . import Mutant
 MUTANTS = [
     Mutant(
         "locked-drops-what-makes-items-under-the-lock",
-        "rust/elasticq/src/locked/blocks.rs",
+        "rust/elasticq/src/locked/parts.rs",
         """        let mut items = (0..count).map(make);
         let mut ring = self.ring.lock();
 """,
@@ -49,7 +49,7 @@ MUTANTS = [
     ),
     Mutant(
         "watched-only-after-the-look",
-        "rust/elasticq/src/locked/blocks.rs",
+        "rust/elasticq/src/locked/parts.rs",
         "        self.ring.lock().watch();\n",
         "",
         "loom::a_pushed_item_reaches_a_consumer_who_waits",
@@ -63,12 +63,9 @@ MUTANTS = [
     ),
     Mutant(
         "sleep-without-a-second-look",
-        "rust/elasticq/src/wait/sleep.rs",
-        """        let Some(mut waiter) = self.waiter.take() else {
-            self.waiter = Some((self.register)());
-            return Ok(());
-        };""",
-        "        let mut waiter = self.waiter.take().unwrap_or_else(&self.register);",
+        "rust/elasticq/src/wait/attempt.rs",
+        "    match try_it() {\n        Some(settled)",
+        "    match None {\n        Some(settled)",
         "loom::a_pushed_item_reaches_a_consumer_who_waits",
     ),
     Mutant(

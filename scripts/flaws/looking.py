@@ -55,10 +55,24 @@ MUTANTS = [
         "loom_looking::a_consumer_that_finds_all_records_in_use_waits_for_who_looks",
     ),
     Mutant(
-        "registered-without-a-fence",
-        "rust/elasticq/src/lock_free/blocks.rs",
-        "    fence(Ordering::SeqCst);\n    waiter",
-        "    waiter",
+        "a-producer-of-a-layer-registers-without-a-barrier",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "        rarely(); // The other half: `often` in `tell_producers`.\n",
+        "",
+        "loom_looking::mpsc::no_wake_up_of_who_waits_for_room_is_lost",
+    ),
+    Mutant(
+        "a-consumer-of-a-layer-registers-without-a-barrier",
+        "rust/elasticq/src/lock_free/chain.rs",
+        "        rarely(); // The other half: `often` in `wake_consumers`.\n",
+        "",
+        "loom_looking::mpmc::no_wake_up_of_who_waits_for_an_item_is_lost",
+    ),
+    Mutant(
+        "a-consumer-of-a-layer-registers-without-a-note",
+        "rust/elasticq/src/lock_free/spsc/core.rs",
+        "        self.registered(CONSUMER_SLEEPS);\n",
+        "        rarely();\n",
         "loom_looking::spsc::no_wake_up_of_who_waits_for_an_item_is_lost",
     ),
 ]

@@ -121,7 +121,7 @@ MUTANTS = [
         "rust/elasticq/src/lock_free/takers.rs",
         """        order_seqcst();
         if self.is_on_its_way() {
-            return Attempt::Soon(());
+            return Attempt::Soon;
         }
 """,
         "",

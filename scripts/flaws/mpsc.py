@@ -222,11 +222,9 @@ MUTANTS = [
     ),
     Mutant(
         "mpsc-batch-sleeps-without-a-second-look",
-        "rust/elasticq/src/lock_free/chain.rs",
-        """        rarely();
-        match put() {""",
-        """        rarely();
-        match Err(BufferError::Full) {""",
+        "rust/elasticq/src/wait/attempt.rs",
+        "    match try_it() {\n        Some(settled)",
+        "    match None {\n        Some(settled)",
         "loom_mpsc::room_for_all_reaches_a_batch_that_waits",
     ),
     Mutant(

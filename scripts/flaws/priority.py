@@ -18,7 +18,7 @@ MUTANTS = [
     Mutant(
         "levels-room-wakes-nobody",
         WAKE,
-        "        wake_producers(ready, &mut waking);\n",
+        "        wake_producers(ready.places, ready.at, &mut waking);\n",
         "",
         "loom_priority::room_reaches_a_producer_who_waits",
     ),
@@ -74,7 +74,7 @@ MUTANTS = [
     Mutant(
         "who-gives-up-does-not-look-for-another-level",
         WAKE,
-        "        self.0.pass_on_room();\n",
+        "        self.0.wake_who_can_go_on(self.0.levels.lock());\n",
         "",
         "loom_priority::who_gives_up_passes_his_wake_up_on_to_another_level",
     ),
@@ -101,48 +101,23 @@ MUTANTS = [
     ),
     Mutant(
         "task-sleeps-without-a-second-look",
-        "rust/elasticq/src/wait/sleep.rs",
-        """            None => waiter = Some(register()),
-            Some(registered) => registered.await,
-""",
-        "            registered => registered.unwrap_or_else(&register).await,\n",
+        "rust/elasticq/src/wait/attempt.rs",
+        "    match try_it() {\n        Some(settled)",
+        "    match None {\n        Some(settled)",
         "loom_priority::tasks_are_woken_as_threads_are",
     ),
     Mutant(
         "levels-who-goes-on-before-he-sleeps-passes-nothing-on",
         TIMED,
-        """        let _leaving = Leaving(self); // dropped after the waiter
-        let mut sleep = Sleep::new(register, timeout);
-        loop {
-            sleep.before_the_next_try()?;
-            match put() {
-                Err(reason) if reason.is_capacity_error() => {}
-                settled => return settled,
-""",
-        """        let leaving = Leaving(self);
-        let mut sleep = Sleep::new(register, timeout);
-        loop {
-            sleep.before_the_next_try()?;
-            match put() {
-                Err(reason) if reason.is_capacity_error() => {}
-                settled => {
-                    std::mem::forget(leaving);
-                    return settled;
-                }
-""",
+        "        let _leaving = Leaving(self); // dropped after the waiter\n        block(timeout, || try_or_register(&mut put, &register))\n",
+        "        let leaving = Leaving(self);\n        let settled = block(timeout, || try_or_register(&mut put, &register));\n        std::mem::forget(leaving);\n        settled\n",
         "loom_priority::two_places_in_all_reach_two_who_wait_at_two_levels",
     ),
     Mutant(
         "levels-task-that-goes-on-before-it-sleeps-passes-nothing-on",
         TIMED,
-        """                let _leaving = Leaving(self);
-                complete((), || self.wait_for_room(priority), attempt).await
-""",
-        """                let leaving = Leaving(self);
-                let settled = complete((), || self.wait_for_room(priority), attempt).await;
-                std::mem::forget(leaving);
-                settled
-""",
+        "                let _leaving = Leaving(self); // dropped after the waiter\n                complete(|| try_or_register(&mut put, || self.wait_for_room_at_priority(priority))).await\n",
+        "                let leaving = Leaving(self);\n                let settled = complete(|| try_or_register(&mut put, || self.wait_for_room_at_priority(priority))).await;\n                std::mem::forget(leaving);\n                settled\n",
         "loom_priority::two_places_in_all_reach_two_tasks_that_wait_at_two_levels",
     ),
 ]

@@ -110,11 +110,9 @@ MUTANTS = [
     ),
     Mutant(
         "spsc-batch-sleeps-without-a-second-look",
-        "rust/elasticq/src/lock_free/spsc/producer.rs",
-        """PRODUCER_SLEEPS);
-        match put() {""",
-        """PRODUCER_SLEEPS);
-        match Err(BufferError::Full) {""",
+        "rust/elasticq/src/wait/attempt.rs",
+        "    match try_it() {\n        Some(settled)",
+        "    match None {\n        Some(settled)",
         "loom_spsc::room_for_all_reaches_a_batch_that_waits",
     ),
     Mutant(
@@ -134,19 +132,15 @@ MUTANTS = [
     Mutant(
         "spsc-sleeps-without-barrier",
         "rust/elasticq/src/lock_free/spsc/core.rs",
-        """        rarely();
-        waiter
-""",
-        "        waiter\n",
+        "        // Between noting it and looking. The other half: `often` in `publish` and in `tell_producer`.\n        rarely();\n",
+        "",
         "loom_spsc::an_item_reaches_a_consumer_who_waits",
     ),
     Mutant(
         "spsc-sleeps-without-a-second-look",
-        "rust/elasticq/src/lock_free/spsc/consumer.rs",
-        """        match self.next(taker) {
-            Some(settled)""",
-        """        match None {
-            Some(settled)""",
+        "rust/elasticq/src/wait/attempt.rs",
+        "    match try_it() {\n        Some(settled)",
+        "    match None {\n        Some(settled)",
         "loom_spsc::an_item_reaches_a_consumer_who_waits",
     ),
     Mutant(

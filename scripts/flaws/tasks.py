@@ -7,7 +7,7 @@ from . import Mutant
 CHAIN = "rust/elasticq/src/lock_free/chain.rs"
 LIST = "rust/elasticq/src/wait/list.rs"
 WAITER = "rust/elasticq/src/wait/waiter.rs"
-WAITING = "rust/elasticq/src/lock_free/waiting.rs"
+WAITING = "rust/elasticq/src/wait/attempt.rs"
 
 MUTANTS = [
     Mutant(
@@ -22,7 +22,7 @@ MUTANTS = [
         "rust/elasticq/src/lock_free/takers.rs",
         """        order_seqcst();
         if self.is_on_its_way() {
-            return Attempt::Soon(());
+            return Attempt::Soon;
         }
 """,
         """        order_seqcst();
@@ -62,11 +62,9 @@ MUTANTS = [
     ),
     Mutant(
         "sender-sleeps-without-a-second-look",
-        CHAIN,
-        """        rarely();
-        match put() {""",
-        """        rarely();
-        match Err(BufferError::Full) {""",
+        "rust/elasticq/src/wait/attempt.rs",
+        "    match try_it() {\n        Some(settled)",
+        "    match None {\n        Some(settled)",
         "loom_tasks::mpsc::room_reaches_a_task_that_waits",
     ),
     Mutant(

@@ -62,7 +62,7 @@ mod locked;
 #[cfg(feature = "priority")]
 pub mod priority;
 
-pub use buffer::Buffer;
+pub use buffer::{Buffer, Parts};
 pub use config::Config;
 pub use error::{BufferError, BufferResult, Rejected};
 #[cfg(feature = "lock_free")]

@@ -5,7 +5,7 @@
 
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
 use elasticq::{
-    Buffer, BufferError, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue,
+    Buffer, BufferError, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts,
     Rejected,
 };
 use std::sync::Arc;
@@ -56,7 +56,7 @@ fn subjects(max: usize) -> Vec<Subject> {
         subject!(PriorityCircularBuffer::new(leveled),
             "levels, at once" => |buffer, items| buffer.offer_batch_with_priority(items, 1),
             "levels, in time" => |buffer, items| buffer.offer_batch_with_priority_within(items, 1, PATIENCE),
-            "levels, again" => |buffer, items| buffer.offer_batch_again(items, 1),
+            "levels, again" => |buffer, items| buffer.offer_batch_again_with_priority(items, 1),
             "another level" => |buffer, items| buffer.offer_batch_with_priority(items, 2),
         ),
         subject!(LockFreeMPSCQueue::new(config.clone()),

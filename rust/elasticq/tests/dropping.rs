@@ -3,7 +3,7 @@
 
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
 use elasticq::{
-    Buffer, BufferError, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue,
+    Buffer, BufferError, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts,
     Rejected,
 };
 use std::future::Future;
@@ -189,9 +189,9 @@ macro_rules! common {
         });
         play(concat!($name, ": looked at"), $new, 1, |stage| {
             let holds = stage.items(1);
-            let _ = stage
-                .queue
-                .try_visit(move |_| if holds.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
+            stage.queue.try_visit(&mut move |_| {
+                if holds.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
         });
         play(concat!($name, ": looked at by what panics"), $new, 2, |stage| {
             let (seen, holds) = (stage.items(1).pop().unwrap(), stage.items(1));
@@ -246,9 +246,9 @@ fn in_the_buffer_with_a_lock() {
     });
     locked!("looked at", new(), 3, |stage| {
         let holds = stage.items(1);
-        let _ = stage
+        stage
             .queue
-            .try_visit(move |_| if holds.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
+            .try_visit(&mut move |_| if holds.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
         let holds = stage.items(1);
         stage.queue.iter_with(move |_| holds.len());
         let holds = stage.items(1);

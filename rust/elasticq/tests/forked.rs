@@ -1,6 +1,6 @@
 //! What a forked child makes of those who waited in its parent. The fork is only announced: the rest is the same process.
 
-use elasticq::{Config, DynamicCircularBuffer, Signal, after_fork_in_child};
+use elasticq::{Config, DynamicCircularBuffer, Parts, Signal, after_fork_in_child};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -4,7 +4,7 @@
 #![cfg(all(feature = "lock_free", feature = "priority", not(loom)))]
 
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
-use elasticq::{Buffer, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
+use elasticq::{Buffer, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts};
 use std::process::Command;
 
 use std::thread;
@@ -117,7 +117,7 @@ const CALLS: &[Call] = calls! {
         "levels push_with_priority" |it| drop(it.push_with_priority(large(), 2));
         "levels offer" |it| drop(it.offer(large()));
         "levels offer_with_priority" |it| drop(it.offer_with_priority(large(), 2));
-        "levels offer_again" |it| drop(it.offer_again(large(), 2));
+        "levels offer_again" |it| drop(it.offer_again_with_priority(large(), 2));
         "levels offer_plain" |it| drop(it.offer_plain(large(), 1, || true));
         "levels offer_with_priority_within" |it| drop(it.offer_with_priority_within(large(), 2, BRIEF));
         "levels offer_with" |it| drop(it.offer_with(1, 2, |_| large()));

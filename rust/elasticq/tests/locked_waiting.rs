@@ -1,6 +1,6 @@
 //! Waiting: who waits is woken, no item is lost or taken twice, and a timeout leaves everything as it was.
 
-use elasticq::{BufferError, Config, DynamicCircularBuffer};
+use elasticq::{BufferError, Config, DynamicCircularBuffer, Parts};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;

@@ -4,7 +4,7 @@
 #[path = "support/model.rs"]
 mod support;
 
-use elasticq::{BufferError, Config, DynamicCircularBuffer};
+use elasticq::{BufferError, Config, DynamicCircularBuffer, Parts};
 use loom::thread;
 use std::sync::Arc;
 use support::{FOREVER, model};

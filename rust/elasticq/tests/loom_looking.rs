@@ -8,8 +8,7 @@
 #[path = "support/model.rs"]
 mod support;
 
-use elasticq::{BufferError, Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
-use loom::sync::atomic::{Ordering, fence};
+use elasticq::{BufferError, Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts};
 use loom::thread;
 use std::sync::Arc;
 use support::{large_model, model};
@@ -90,13 +89,7 @@ macro_rules! models {
                 model(|| {
                     let queue = Arc::new(Queue::new(between(2, 2)).unwrap());
                     let other = Arc::clone(&queue);
-                    let producer = thread::spawn(move || {
-                        other.try_enqueue(Box::new(1)).unwrap();
-                        fence(Ordering::SeqCst);
-                        if other.waiting_consumers() != 0 {
-                            other.wake_consumers(1);
-                        }
-                    });
+                    let producer = thread::spawn(move || other.try_enqueue(Box::new(1)).unwrap());
                     loop {
                         let mut waiter = queue.wait_for_item();
                         if taken(&queue) == 1 {
@@ -114,13 +107,7 @@ macro_rules! models {
                     let queue = Arc::new(Queue::new(between(1, 1)).unwrap());
                     queue.try_enqueue(Box::new(1)).unwrap();
                     let other = Arc::clone(&queue);
-                    let consumer = thread::spawn(move || {
-                        assert_eq!(taken(&other), 1);
-                        fence(Ordering::SeqCst);
-                        if other.waiting_producers() != 0 {
-                            other.wake_producers(1);
-                        }
-                    });
+                    let consumer = thread::spawn(move || assert_eq!(taken(&other), 1));
                     loop {
                         let mut waiter = queue.wait_for_room();
                         if queue.offer_again(Box::new(2)).is_ok() {

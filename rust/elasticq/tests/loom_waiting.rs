@@ -5,7 +5,7 @@
 mod support;
 
 use elasticq::{
-    Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Signal, Waiter,
+    Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts, Signal, Waiter,
 };
 use loom::future::block_on;
 use loom::sync::Mutex;

@@ -3,7 +3,7 @@
 #![cfg(all(feature = "priority", not(loom)))]
 
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig, ThreadSafePriorityCircularBuffer};
-use elasticq::{BufferError, Config};
+use elasticq::{BufferError, Config, Parts};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -131,7 +131,7 @@ fn a_timeout_is_an_error_that_leaves_everything_as_it_was() {
 }
 
 /// Until so many producers wait.
-fn until_waiting<T>(buffer: &PriorityCircularBuffer<T>, producers: usize) {
+fn until_waiting<T: Send>(buffer: &PriorityCircularBuffer<T>, producers: usize) {
     while buffer.waiting_producers() != producers {
         thread::yield_now();
     }

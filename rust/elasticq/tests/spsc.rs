@@ -2,7 +2,7 @@
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 use elasticq::lock_free::{SpscConsumer, SpscProducer};
-use elasticq::{Buffer, BufferError, Config, LockFreeSPSCQueue, QueueStats, Rejected};
+use elasticq::{Buffer, BufferError, Config, LockFreeSPSCQueue, Parts, QueueStats, Rejected};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -57,10 +57,10 @@ fn until(condition: impl Fn() -> bool) {
 fn an_owned_waiter_keeps_its_queue_and_is_woken<Q: Queue>() {
     let queue = Q::of(1);
     let (calls, waker) = Calls::new();
-    let mut item = queue.owned_wait_for_item();
+    let mut item = Arc::clone(&queue).owned_wait_for_item();
     assert!(poll(&mut item, &waker).is_pending());
     queue.put(&[1]);
-    let mut room = queue.owned_wait_for_room();
+    let mut room = Arc::clone(&queue).owned_wait_for_room();
     assert!(poll(&mut room, &waker).is_pending());
     assert_eq!((queue.take(1), calls.count()), (vec![1], 2));
     assert!(poll(&mut item, &waker).is_ready() && poll(&mut room, &waker).is_ready());
@@ -72,7 +72,7 @@ fn an_owned_waiter_keeps_its_queue_and_is_woken<Q: Queue>() {
 fn the_last_waiter_may_take_its_queue_along<Q: Queue>() {
     let queue = Q::of(1);
     let weak = Arc::downgrade(&queue);
-    let mut waiters = [queue.owned_wait_for_item(), queue.owned_wait_for_item()];
+    let mut waiters = [Arc::clone(&queue).owned_wait_for_item(), Arc::clone(&queue).owned_wait_for_item()];
     assert!(poll(&mut waiters[0], Waker::noop()).is_pending());
     queue.put(&[1]);
     drop(queue);

@@ -4,7 +4,7 @@
 #[path = "support/queues.rs"]
 mod queues;
 
-use elasticq::{Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Waiter};
+use elasticq::{Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts, Waiter};
 use queues::{Queue, of_all_five};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;

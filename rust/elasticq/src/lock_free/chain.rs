@@ -368,11 +368,20 @@ impl<T, C: Takers<T>> Chain<T, C> {
     ) -> Attempt<'a, BufferResult<()>> {
         let register = || {
             let waiter = register(&self.room);
-            // Between registering and looking again. The other half: `often`, where the consumers say what they have taken.
-            rarely();
+            self.producer_registered();
             waiter
         };
         try_or_register(|| unless_full(put()), register)
+    }
+
+    /// To be called between registering for room and looking again.
+    pub(super) fn producer_registered(&self) {
+        rarely(); // The other half: `often` in `tell_producers`.
+    }
+
+    /// To be called between registering for an item and looking again, by whoever does not look at the tail.
+    pub(super) fn consumer_registered(&self) {
+        rarely(); // The other half: `often` in `wake_consumers`.
     }
 
     #[cold]

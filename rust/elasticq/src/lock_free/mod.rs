@@ -5,7 +5,6 @@
 
 mod abandon;
 mod batch;
-mod blocks;
 mod chain;
 mod guess;
 mod handles;
@@ -13,6 +12,7 @@ mod looking;
 mod mpmc;
 mod mpsc;
 mod pace;
+mod parts;
 mod records;
 mod resize;
 mod segment;

@@ -52,7 +52,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// ```
     pub fn offer_batch(&self, mut items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         let put = self.put_all(&mut items);
-        give_back(put.inspect_err(|_| self.note_refused(items.len())), Some(items))
+        give_back(put.inspect_err(|_| self.note_refusal(items.len())), Some(items))
     }
 
     /// Takes up to `max_items` of the oldest items, in order; an empty buffer gives an empty vector.

@@ -33,7 +33,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
             return give_back(self.put_with_care(ring, &mut place), place).map(|()| None);
         }
         let evicted = ring.replace_oldest(item)?;
-        self.note_refused(1);
+        self.note_refusal(1);
         self.wake_who_can_go_on(ring);
         Ok(Some(evicted))
     }
@@ -91,7 +91,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         if let Err(reason) = added {
             return Err(Rejected::new(reason, items));
         }
-        self.note_refused(evict);
+        self.note_refusal(evict);
         self.wake_who_can_go_on(ring);
         Ok(evicted)
     }

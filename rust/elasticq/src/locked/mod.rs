@@ -7,12 +7,12 @@
 //! in and out there and dropped outside.
 //!
 //! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `evicting`: adding where the
-//! oldest make room. `timed`: waiting. `blocks`: parts for
-//! layers above that do these things in their own way.
+//! oldest make room. `timed`: waiting. `parts`: what
+//! layers above need.
 
 mod batch;
-mod blocks;
 mod evicting;
+mod parts;
 mod timed;
 
 use crate::buffer::Buffer;
@@ -311,14 +311,14 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
             (Err(reason), Some(timeout)) if reason.is_capacity_error() => self.put_within(&mut place, timeout),
             (settled, _) => settled,
         };
-        put.inspect_err(|_| self.note_refused(1))
+        put.inspect_err(|_| self.note_refusal(1))
     }
 
     #[cold]
     fn offer_with_care(&self, ring: MutexGuard<'_, L, Ring<T>>, item: T) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
         let put = self.put_with_care(ring, &mut place);
-        give_back(put.inspect_err(|_| self.note_refused(1)), place)
+        give_back(put.inspect_err(|_| self.note_refusal(1)), place)
     }
 
     #[cold]

@@ -26,7 +26,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn pop_within(&self, timeout: Duration) -> BufferResult<T> {
-        block(timeout, || try_or_register(|| unless_empty(self.try_pop()), || self.wait_for_item()))
+        block(timeout, || try_or_register(|| unless_empty(self.try_pop()), || self.item_waiter()))
     }
 
     /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
@@ -48,7 +48,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
             Ok(items) if items.is_empty() && max_items > 0 => None,
             settled => Some(settled),
         };
-        let taken = block(timeout, || try_or_register(take, || self.wait_for_item()));
+        let taken = block(timeout, || try_or_register(take, || self.item_waiter()));
         Ok(in_time(taken)?.unwrap_or_default())
     }
 
@@ -74,7 +74,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     pub fn offer_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
         let put = self.put_within(&mut place, timeout);
-        give_back(put.inspect_err(|_| self.note_refused(1)), place)
+        give_back(put.inspect_err(|_| self.note_refusal(1)), place)
     }
 
     /// Adds all of `items` or none, blocking up to `timeout` until there is room for all. A batch larger than
@@ -98,9 +98,9 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         let put = if items.len() > self.max_capacity() {
             self.put_all(&mut items)
         } else {
-            block(timeout, || try_or_register(|| unless_full(self.put_all(&mut items)), || self.wait_for_bulk_room()))
+            block(timeout, || try_or_register(|| unless_full(self.put_all(&mut items)), || self.bulk_room_waiter()))
         };
-        give_back(put.inspect_err(|_| self.note_refused(items.len())), Some(items))
+        give_back(put.inspect_err(|_| self.note_refusal(items.len())), Some(items))
     }
 
     /// Adds `item` at the end, waiting as a task until there is room.
@@ -128,8 +128,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// ```
     pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
-        let put = complete(|| try_or_register(|| unless_full(self.put(&mut place)), || self.wait_for_room())).await;
-        give_back(put.inspect_err(|_| self.note_refused(1)), place)
+        let put = complete(|| try_or_register(|| unless_full(self.put(&mut place)), || self.room_waiter())).await;
+        give_back(put.inspect_err(|_| self.note_refusal(1)), place)
     }
 
     /// Takes the oldest item, waiting as a task until there is one.
@@ -151,11 +151,11 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub async fn recv(&self) -> BufferResult<T> {
-        complete(|| try_or_register(|| unless_empty(self.try_pop()), || self.wait_for_item())).await
+        complete(|| try_or_register(|| unless_empty(self.try_pop()), || self.item_waiter())).await
     }
 
     /// Adds the item in `place`, blocking up to `timeout` until there is room; on an error the item is still there.
     pub(super) fn put_within(&self, place: &mut Option<T>, timeout: Duration) -> BufferResult<()> {
-        block(timeout, || try_or_register(|| unless_full(self.put(place)), || self.wait_for_room()))
+        block(timeout, || try_or_register(|| unless_full(self.put(place)), || self.room_waiter()))
     }
 }

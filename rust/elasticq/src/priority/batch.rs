@@ -62,7 +62,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// ```
     pub fn offer_batch_with_priority(&self, mut items: Vec<T>, priority: usize) -> Result<(), Rejected<Vec<T>>> {
         let put = self.put_all(&mut items, priority);
-        give_back(put.inspect_err(|_| self.note_refused(items.len(), priority)), Some(items))
+        give_back(put.inspect_err(|_| self.note_refused_at_priority(items.len(), priority)), Some(items))
     }
 
     /// Takes up to `max_items`, in the order in which [`pop`](Self::pop) would take them one by one; an empty buffer gives an empty vector.

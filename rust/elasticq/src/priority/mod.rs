@@ -19,15 +19,15 @@
 //! places, all who wait at it are woken, and those of the next level that can go on, too: what is too little for him is enough for
 //! others.
 //!
-//! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `timed`: waiting. `blocks`: parts for
+//! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `timed`: waiting. `parts`: parts for
 //! layers above.
 
 mod ages;
 mod batch;
-mod blocks;
 mod config;
 mod levels;
 mod order;
+mod parts;
 mod stats;
 mod timed;
 mod wake;
@@ -454,18 +454,18 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         let mut place = Some(item);
         let put = match (self.put_with_care(levels, &mut place, priority), self.push_timeout) {
             (Err(reason), Some(timeout)) if reason.is_capacity_error() => {
-                self.put_within(timeout, || self.wait_for_room(priority), || self.put(&mut place, priority))
+                self.put_within(timeout, || self.wait_for_room_at_priority(priority), || self.put(&mut place, priority))
             }
             (settled, _) => settled,
         };
-        put.inspect_err(|_| self.note_refused(1, priority))
+        put.inspect_err(|_| self.note_refused_at_priority(1, priority))
     }
 
     #[cold]
     fn offer_with_care(&self, levels: Guard<'_, T, L>, item: T, priority: usize) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
         let put = self.put_with_care(levels, &mut place, priority);
-        give_back(put.inspect_err(|_| self.note_refused(1, priority)), place)
+        give_back(put.inspect_err(|_| self.note_refused_at_priority(1, priority)), place)
     }
 
     #[cold]

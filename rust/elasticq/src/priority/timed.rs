@@ -27,7 +27,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn pop_within(&self, timeout: Duration) -> BufferResult<T> {
-        block(timeout, || try_or_register(|| unless_empty(self.try_pop()), || self.wait_for_item()))
+        block(timeout, || try_or_register(|| unless_empty(self.try_pop()), || self.item_waiter()))
     }
 
     /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
@@ -49,7 +49,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
             Ok(items) if items.is_empty() && max_items > 0 => None,
             settled => Some(settled),
         };
-        let taken = block(timeout, || try_or_register(take, || self.wait_for_item()));
+        let taken = block(timeout, || try_or_register(take, || self.item_waiter()));
         Ok(in_time(taken)?.unwrap_or_default())
     }
 
@@ -83,8 +83,9 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// ```
     pub fn offer_with_priority_within(&self, item: T, priority: usize, timeout: Duration) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
-        let put = self.put_within(timeout, || self.wait_for_room(priority), || self.put(&mut place, priority));
-        give_back(put.inspect_err(|_| self.note_refused(1, priority)), place)
+        let put =
+            self.put_within(timeout, || self.wait_for_room_at_priority(priority), || self.put(&mut place, priority));
+        give_back(put.inspect_err(|_| self.note_refused_at_priority(1, priority)), place)
     }
 
     /// Adds all of `items` at the end of the level of `priority` or none, blocking up to `timeout` until there is room for all. A batch
@@ -113,9 +114,13 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         let put = if self.levels.lock().lane(priority).is_none_or(|lane| items.len() > lane.most()) {
             self.put_all(&mut items, priority)
         } else {
-            self.put_within(timeout, || self.wait_for_bulk_room(priority), || self.put_all(&mut items, priority))
+            self.put_within(
+                timeout,
+                || self.wait_for_bulk_room_at_priority(priority),
+                || self.put_all(&mut items, priority),
+            )
         };
-        give_back(put.inspect_err(|_| self.note_refused(items.len(), priority)), Some(items))
+        give_back(put.inspect_err(|_| self.note_refused_at_priority(items.len(), priority)), Some(items))
     }
 
     /// [`send_with_priority`](Self::send_with_priority) at the middle level.
@@ -156,10 +161,10 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
             Some(settled) => settled,
             None => {
                 let _leaving = Leaving(self); // dropped after the waiter
-                complete(|| try_or_register(&mut put, || self.wait_for_room(priority))).await
+                complete(|| try_or_register(&mut put, || self.wait_for_room_at_priority(priority))).await
             }
         };
-        give_back(put.inspect_err(|_| self.note_refused(1, priority)), place)
+        give_back(put.inspect_err(|_| self.note_refused_at_priority(1, priority)), place)
     }
 
     /// Takes the next item, waiting as a task until there is one.
@@ -181,7 +186,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub async fn recv(&self) -> BufferResult<T> {
-        complete(|| try_or_register(|| unless_empty(self.try_pop()), || self.wait_for_item())).await
+        complete(|| try_or_register(|| unless_empty(self.try_pop()), || self.item_waiter())).await
     }
 
     /// Has `put` put something in, blocking up to `timeout` until there is room for it.

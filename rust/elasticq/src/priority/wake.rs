@@ -2,7 +2,7 @@
 
 use super::order::bits;
 use super::{Guard, PriorityCircularBuffer};
-use crate::wait::{Signal, Told, Waiter, Waiting, Waking};
+use crate::wait::{Told, Waiter, Waking};
 use parking_lot::lock_api::RawMutex;
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         if self.not_empty.has_sleepers() {
             waking.wake(&ready.items);
         }
-        wake_producers(ready, &mut waking);
+        wake_producers(ready.places, ready.at, &mut waking);
         waking.finish();
     }
 
@@ -53,13 +53,15 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         ready
     }
 
-    /// Wakes a producer who can go on, in place of one who was perhaps woken and needs it no more.
-    ///
-    /// Whoever has registered with [`wait_for_room`](Self::wait_for_room) must call it when his last waiter is dropped, whether he went
-    /// on or gave up: while he was registered, a wake-up that one of another level could use may have gone to him. Takes the lock; costs
-    /// little where nobody waits.
-    pub fn pass_on_room(&self) {
-        self.wake_who_can_go_on(self.levels.lock());
+    /// Wakes so many producers, those of the highest level first.
+    pub(super) fn wake_for_room(&self, count: usize) {
+        let mut at = [const { None }; 64];
+        for (told, signal) in at.iter_mut().zip(&self.not_full) {
+            *told = Some(signal.told(|| count));
+        }
+        let mut waking = Waking::new();
+        wake_producers(count, at, &mut waking);
+        waking.finish();
     }
 
     /// Which signal those wait at who want room at a level; those of a level that does not exist, at any.
@@ -68,55 +70,34 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         last.saturating_sub(priority)
     }
 
-    /// A place in the queue of those who wait for an item; see [`Waiter`] for the order in which to use it.
-    pub fn wait_for_item(&self) -> Waiter<'_> {
+    pub(super) fn item_waiter(&self) -> Waiter<'_> {
         self.watched(self.not_empty.waiter())
     }
 
     /// A place in the queue of those who wait for room at the level of `priority`; see [`Waiter`] for the order in which to use it.
-    /// Whoever has registered calls [`pass_on_room`](Self::pass_on_room) in the end.
-    pub fn wait_for_room(&self, priority: usize) -> Waiter<'_> {
+    /// Whoever has registered calls [`pass_on_room`](crate::Parts::pass_on_room) in the end.
+    pub fn wait_for_room_at_priority(&self, priority: usize) -> Waiter<'_> {
         self.watched_for(priority, self.not_full[self.signal_for(priority)].waiter())
     }
 
-    /// [`wait_for_room`](Self::wait_for_room) for one that needs more than one place.
-    pub fn wait_for_bulk_room(&self, priority: usize) -> Waiter<'_> {
+    /// [`wait_for_room_at_priority`](Self::wait_for_room_at_priority) for one that needs more than one place.
+    pub fn wait_for_bulk_room_at_priority(&self, priority: usize) -> Waiter<'_> {
         self.watched_for(priority, self.not_full[self.signal_for(priority)].bulk_waiter())
     }
 
-    /// [`wait_for_item`](Self::wait_for_item) with a waiter that holds the buffer, for a stream or a task that is spawned.
-    pub fn owned_wait_for_item(self: &Arc<Self>) -> Waiter<'static>
-    where
-        T: Send + 'static,
-        L: Send + Sync + 'static,
-    {
-        self.watched(Waiter::owned(Arc::clone(self), |buffer| &buffer.not_empty))
-    }
-
-    /// [`wait_for_room`](Self::wait_for_room) with a waiter that holds the buffer.
-    pub fn owned_wait_for_room(self: &Arc<Self>, priority: usize) -> Waiter<'static>
+    /// [`wait_for_room_at_priority`](Self::wait_for_room_at_priority) with a waiter that holds the buffer.
+    pub fn owned_wait_for_room_at_priority(self: Arc<Self>, priority: usize) -> Waiter<'static>
     where
         T: Send + 'static,
         L: Send + Sync + 'static,
     {
         let signal = self.signal_for(priority);
-        self.watched_for(priority, Waiter::owned(Arc::clone(self), move |buffer| &buffer.not_full[signal]))
-    }
-
-    /// Who sleeps until there is an item. Linear in their number.
-    #[must_use]
-    pub fn waiting_for_item(&self) -> Waiting {
-        self.not_empty.waiting()
-    }
-
-    /// Who sleeps until there is room, at whatever level. Linear in their number and in that of the levels.
-    #[must_use]
-    pub fn waiting_for_room(&self) -> Waiting {
-        self.not_full.iter().map(Signal::waiting).fold(Waiting::default(), Waiting::and)
+        let waiter = Waiter::owned(Arc::clone(&self), move |buffer| &buffer.not_full[signal]);
+        self.watched_for(priority, waiter)
     }
 
     /// Has the levels watched for a consumer that is registered.
-    fn watched<'a>(&self, waiter: Waiter<'a>) -> Waiter<'a> {
+    pub(super) fn watched<'a>(&self, waiter: Waiter<'a>) -> Waiter<'a> {
         self.levels.lock().watch_for_consumers();
         waiter
     }
@@ -126,24 +107,11 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.levels.lock().watch_for_producers(self.signal_for(priority));
         waiter
     }
-
-    /// How many threads and tasks wait for an item now and have not been woken.
-    #[must_use]
-    pub fn waiting_consumers(&self) -> usize {
-        self.not_empty.sleepers()
-    }
-
-    /// How many threads and tasks wait for room now, at whatever level, and have not been woken.
-    #[must_use]
-    pub fn waiting_producers(&self) -> usize {
-        self.not_full.iter().map(|signal| signal.sleepers()).sum()
-    }
 }
 
 /// Sees to it that as many producers are coming as there are places, those of the highest level first.
-fn wake_producers(ready: Ready<'_>, waking: &mut Waking) {
-    let mut places = ready.places;
-    for told in ready.at.into_iter().flatten() {
+fn wake_producers(mut places: usize, at: [Option<Told<'_>>; 64], waking: &mut Waking) {
+    for told in at.into_iter().flatten() {
         let told = told.at_most(places);
         if told.count() > 0 {
             places -= waking.wake(&told);
@@ -156,6 +124,6 @@ pub(super) struct Leaving<'a, T, L: RawMutex>(pub(super) &'a PriorityCircularBuf
 
 impl<T, L: RawMutex> Drop for Leaving<'_, T, L> {
     fn drop(&mut self) {
-        self.0.pass_on_room();
+        self.0.wake_who_can_go_on(self.0.levels.lock());
     }
 }

@@ -165,10 +165,25 @@ impl<T> Core<T> {
     /// the note there: it costs the other side a look, and is gone then.
     pub(super) fn register<'a>(&'a self, signal: &'a Signal, note: usize) -> Waiter<'a> {
         let waiter = signal.waiter();
-        self.notes.fetch_or(note, Ordering::SeqCst);
-        // Between noting it and looking. The other half: `often` in `publish` and in `release`.
-        rarely();
+        self.registered(note);
         waiter
+    }
+
+    /// Notes that a side has registered.
+    fn registered(&self, note: usize) {
+        self.notes.fetch_or(note, Ordering::SeqCst);
+        // Between noting it and looking. The other half: `often` in `publish` and in `tell_producer`.
+        rarely();
+    }
+
+    /// To be called between registering for room and looking again.
+    pub(in crate::lock_free) fn producer_registered(&self) {
+        self.registered(PRODUCER_SLEEPS);
+    }
+
+    /// To be called between registering for an item and looking again.
+    pub(in crate::lock_free) fn consumer_registered(&self) {
+        self.registered(CONSUMER_SLEEPS);
     }
 
     /// Tells those who wait how many items and places there are now; `note` is the one that was found.

@@ -1,7 +1,10 @@
-//! What every buffer of this crate can do, as one trait.
+//! What every buffer of this crate can do, as two traits: `Buffer` for its users, `Parts` for layers above.
+
+mod parts;
 
 use crate::error::{BufferResult, Rejected};
 use crate::stats::QueueStats;
+pub use parts::Parts;
 use std::sync::Arc;
 
 /// The operations that all buffers share; wrappers, conformance tests and benchmarks are written once against it.

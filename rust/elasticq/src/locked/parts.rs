@@ -1,10 +1,11 @@
-//! Building blocks for layers that wait, convert or collect garbage in a way of their own: the Python binding is one.
+//! What layers above need: [`Parts`], and more of the kind for those that convert or collect garbage in a way of their own, as the
+//! Python binding does.
 //!
-//! None of them waits, and none counts what it refuses: whoever tries again says at the end what was refused, with
-//! [`note_refused`](DynamicCircularBuffer::note_refused). Closures run **under the lock**: they must be short and must
-//! not touch the buffer.
+//! None of it waits, and none counts what it refuses: whoever tries again says at the end what was refused, with
+//! [`note_refused`](Parts::note_refused). Closures run **under the lock**: they must be short and must not touch the buffer.
 
 use super::{DynamicCircularBuffer, nothing_in};
+use crate::buffer::Parts;
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::ring::Ring;
@@ -17,21 +18,9 @@ use std::sync::Arc;
 use std::vec;
 
 impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
-    /// [`offer`](Self::offer) for callers who will try again: a refusal is not counted.
-    ///
-    /// # Errors
-    /// As [`offer`](Self::offer).
-    #[inline]
-    pub fn offer_again(&self, item: T) -> Result<(), Rejected<T>> {
-        let mut ring = self.ring.lock();
-        let Err(item) = ring.push_plain(item) else { return Ok(()) };
-        let mut place = Some(item);
-        give_back(self.put_with_care(ring, &mut place), place)
-    }
-
     /// Adds `item` only where that is plain sailing: the lock is free, the ring has room as it is, no thread waits, and
     /// `may`, which is asked **under the lock**, says yes. Otherwise nothing has happened and the item comes back; it may
-    /// still go in by [`offer_again`](Self::offer_again).
+    /// still go in by [`offer_again`](Parts::offer_again).
     ///
     /// Never blocks, allocates or wakes anybody; does not panic unless `may` does.
     ///
@@ -81,14 +70,6 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
             return None;
         }
         ring.pop_plain()
-    }
-
-    /// [`offer_batch`](Self::offer_batch) for callers who will try again: a refusal is not counted.
-    ///
-    /// # Errors
-    /// As [`offer_batch`](Self::offer_batch).
-    pub fn offer_batch_again(&self, mut items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
-        give_back(self.put_all(&mut items), Some(items))
     }
 
     /// Adds as many of `items`, from the front, as there is room for; gives their number. 0: there is no room.
@@ -145,12 +126,6 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         ring.push_from(count, &mut items)?;
         self.wake_who_can_go_on(ring);
         Ok(())
-    }
-
-    /// Counts `items` as refused in [`stats`](Self::stats).
-    #[cold]
-    pub fn note_refused(&self, items: usize) {
-        self.refused.fetch_add(items as u64, Ordering::Relaxed);
     }
 
     /// Moves the oldest items into `target`, as many as there are and fit, without waiting; gives their number. The
@@ -215,26 +190,6 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         ring.as_slices().0.first().map(look).ok_or_else(|| nothing_in(&ring))
     }
 
-    /// Shows every item to `visit`, in order and **under the lock**, until it breaks; shows none if the lock is taken
-    /// at the moment. For garbage collectors, which must not block.
-    ///
-    /// # Examples
-    /// ```
-    /// use elasticq::{Config, DynamicCircularBuffer};
-    /// use std::ops::ControlFlow;
-    ///
-    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
-    /// buffer.push_batch(vec![1, 2, 3])?;
-    /// let found = buffer.try_visit(|&n| if n == 2 { ControlFlow::Break(n) } else { ControlFlow::Continue(()) });
-    /// assert_eq!(found, ControlFlow::Break(2));
-    /// # Ok::<(), elasticq::BufferError>(())
-    /// ```
-    pub fn try_visit<B>(&self, mut visit: impl FnMut(&T) -> ControlFlow<B>) -> ControlFlow<B> {
-        let Some(ring) = self.ring.try_lock() else { return ControlFlow::Continue(()) };
-        let (first, second) = ring.as_slices();
-        first.iter().chain(second).try_for_each(&mut visit)
-    }
-
     /// Closes the buffer and takes everything, at one moment: whether it was closed before, and what was inside.
     ///
     /// For callers that go on with the items elsewhere: whoever comes later finds the buffer closed.
@@ -289,63 +244,25 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         self.wake_all();
         Ok(other.take_all().into_vec())
     }
+}
 
-    /// A place in the queue of those who wait for an item; see [`Waiter`] for the order in which to use it.
-    pub fn wait_for_item(&self) -> Waiter<'_> {
+impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
+    /// Counts `items` as refused.
+    #[cold]
+    pub(super) fn note_refusal(&self, items: usize) {
+        self.refused.fetch_add(items as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn item_waiter(&self) -> Waiter<'_> {
         self.watched(self.not_empty.waiter())
     }
 
-    /// A place in the queue of those who wait for room; see [`Waiter`] for the order in which to use it.
-    pub fn wait_for_room(&self) -> Waiter<'_> {
+    pub(super) fn room_waiter(&self) -> Waiter<'_> {
         self.watched(self.not_full.waiter())
     }
 
-    /// [`wait_for_room`](Self::wait_for_room) for one that needs more than one place.
-    pub fn wait_for_bulk_room(&self) -> Waiter<'_> {
+    pub(super) fn bulk_room_waiter(&self) -> Waiter<'_> {
         self.watched(self.not_full.bulk_waiter())
-    }
-
-    /// [`wait_for_item`](Self::wait_for_item) with a waiter that holds the buffer, for a stream or a task that is spawned.
-    ///
-    /// # Examples
-    /// ```
-    /// use elasticq::{Config, DynamicCircularBuffer};
-    /// use std::sync::Arc;
-    ///
-    /// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
-    /// let waiter = buffer.owned_wait_for_item();
-    /// let task = std::thread::spawn(|| pollster::block_on(waiter));
-    /// buffer.push(1)?;
-    /// task.join().unwrap();
-    /// # Ok::<(), elasticq::BufferError>(())
-    /// ```
-    pub fn owned_wait_for_item(self: &Arc<Self>) -> Waiter<'static>
-    where
-        T: Send + 'static,
-        L: Send + Sync + 'static,
-    {
-        self.watched(Waiter::owned(Arc::clone(self), |buffer| &buffer.not_empty))
-    }
-
-    /// [`wait_for_room`](Self::wait_for_room) with a waiter that holds the buffer.
-    pub fn owned_wait_for_room(self: &Arc<Self>) -> Waiter<'static>
-    where
-        T: Send + 'static,
-        L: Send + Sync + 'static,
-    {
-        self.watched(Waiter::owned(Arc::clone(self), |buffer| &buffer.not_full))
-    }
-
-    /// Who sleeps until there is an item. Linear in their number.
-    #[must_use]
-    pub fn waiting_for_item(&self) -> Waiting {
-        self.not_empty.waiting()
-    }
-
-    /// Who sleeps until there is room. Linear in their number.
-    #[must_use]
-    pub fn waiting_for_room(&self) -> Waiting {
-        self.not_full.waiting()
     }
 
     /// Has the ring watched for a waiter that is registered.
@@ -353,24 +270,98 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         self.ring.lock().watch();
         waiter
     }
+}
 
-    /// Tells those who wait for room that there are `count` places now, for a layer above that has made room in a way of its own:
-    /// so many of them, or all, are on their way then.
-    pub fn wake_producers(&self, count: usize) {
+impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for DynamicCircularBuffer<T, L> {
+    fn max_capacity(&self) -> usize {
+        self.max_capacity()
+    }
+
+    #[inline]
+    fn offer_again(&self, item: T) -> Result<(), Rejected<T>> {
+        let mut ring = self.ring.lock();
+        let Err(item) = ring.push_plain(item) else { return Ok(()) };
+        let mut place = Some(item);
+        give_back(self.put_with_care(ring, &mut place), place)
+    }
+
+    fn offer_batch_again(&self, mut items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        give_back(self.put_all(&mut items), Some(items))
+    }
+
+    fn try_pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        self.try_pop_batch(max_items)
+    }
+
+    fn note_refused(&self, items: usize) {
+        self.note_refusal(items);
+    }
+
+    fn visit(&self, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) -> BufferResult<()> {
+        let ring = self.ring.lock();
+        visit_ring(&ring, visit);
+        Ok(())
+    }
+
+    fn try_visit(&self, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) {
+        if let Some(ring) = self.ring.try_lock() {
+            visit_ring(&ring, visit);
+        }
+    }
+
+    fn wait_for_item(&self) -> Waiter<'_> {
+        self.item_waiter()
+    }
+
+    fn wait_for_room(&self) -> Waiter<'_> {
+        self.room_waiter()
+    }
+
+    fn wait_for_bulk_room(&self) -> Waiter<'_> {
+        self.bulk_room_waiter()
+    }
+
+    fn owned_wait_for_item(self: Arc<Self>) -> Waiter<'static>
+    where
+        Self: 'static,
+    {
+        let waiter = Waiter::owned(Arc::clone(&self), |buffer| &buffer.not_empty);
+        self.watched(waiter)
+    }
+
+    fn owned_wait_for_room(self: Arc<Self>) -> Waiter<'static>
+    where
+        Self: 'static,
+    {
+        let waiter = Waiter::owned(Arc::clone(&self), |buffer| &buffer.not_full);
+        self.watched(waiter)
+    }
+
+    fn waiting_for_item(&self) -> Waiting {
+        self.not_empty.waiting()
+    }
+
+    fn waiting_for_room(&self) -> Waiting {
+        self.not_full.waiting()
+    }
+
+    fn waiting_consumers(&self) -> usize {
+        self.not_empty.sleepers()
+    }
+
+    fn waiting_producers(&self) -> usize {
+        self.not_full.sleepers()
+    }
+
+    fn wake_producers(&self, count: usize) {
         if self.not_full.has_sleepers() {
             self.not_full.wake(count);
         }
     }
+}
 
-    /// How many threads and tasks wait for an item now and have not been woken.
-    #[must_use]
-    pub fn waiting_consumers(&self) -> usize {
-        self.not_empty.sleepers()
-    }
-
-    /// How many threads and tasks wait for room now and have not been woken.
-    #[must_use]
-    pub fn waiting_producers(&self) -> usize {
-        self.not_full.sleepers()
-    }
+/// Shows the items, in order, until `visit` breaks.
+fn visit_ring<T>(ring: &Ring<T>, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) {
+    let (first, second) = ring.as_slices();
+    let _ = first.iter().chain(second).try_for_each(visit);
 }

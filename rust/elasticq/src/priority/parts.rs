@@ -1,16 +1,19 @@
-//! Building blocks for layers that wait, convert or collect garbage in a way of their own, as `locked::blocks` has them for
-//! the buffer without levels.
+//! What layers above need: [`Parts`], at the middle level, and more of the kind, as `locked::parts` has it for the buffer without
+//! levels.
 //!
-//! None of them waits, and none counts what it refuses: whoever tries again says at the end what was refused, with
-//! [`note_refused`](PriorityCircularBuffer::note_refused). Closures run **under the lock**: they must be short and must
+//! None of it waits, and none counts what it refuses: whoever tries again says at the end what was refused, with
+//! [`note_refused`](Parts::note_refused). Closures run **under the lock**: they must be short and must
 //! not touch the buffer.
 
 use super::{PriorityCircularBuffer, nothing_in};
+use crate::buffer::Parts;
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::sync::Ordering;
+use crate::wait::{Signal, Waiter, Waiting};
 use parking_lot::lock_api::RawMutex;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::vec;
 
 impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
@@ -19,7 +22,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Errors
     /// As [`offer_with_priority`](Self::offer_with_priority).
     #[inline]
-    pub fn offer_again(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
+    pub fn offer_again_with_priority(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
         let mut levels = self.levels.lock();
         let Err(item) = levels.push_plain(item, priority) else { return Ok(()) };
         let mut place = Some(item);
@@ -28,7 +31,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
 
     /// Adds `item` only where that is plain sailing: the lock is free, its level has room as it is, nobody waits, no times are kept,
     /// and `may`, which is asked **under the lock**, says yes. Otherwise nothing has happened and the item comes back; it may
-    /// still go in by [`offer_again`](Self::offer_again).
+    /// still go in by [`offer_again_with_priority`](Self::offer_again_with_priority).
     ///
     /// Never blocks, allocates or wakes anybody; does not panic unless `may` does.
     ///
@@ -84,7 +87,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     ///
     /// # Errors
     /// As [`offer_batch_with_priority`](Self::offer_batch_with_priority).
-    pub fn offer_batch_again(&self, mut items: Vec<T>, priority: usize) -> Result<(), Rejected<Vec<T>>> {
+    pub fn offer_batch_again_with_priority(&self, mut items: Vec<T>, priority: usize) -> Result<(), Rejected<Vec<T>>> {
         give_back(self.put_all(&mut items, priority), Some(items))
     }
 
@@ -148,7 +151,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
 
     /// Counts `items` as refused at a level in [`stats`](Self::stats); nothing, if there is no such level.
     #[cold]
-    pub fn note_refused(&self, items: usize, priority: usize) {
+    pub fn note_refused_at_priority(&self, items: usize, priority: usize) {
         if let Some(refused) = self.refused.get(priority) {
             refused.fetch_add(items as u64, Ordering::Relaxed);
         }
@@ -222,28 +225,96 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         seen.break_value().ok_or_else(|| nothing_in(&levels))
     }
 
-    /// Shows every item to `visit`, in the order in which [`pop`](Self::pop) would take them and **under the lock**, until it breaks; shows
-    /// none if the lock is taken at the moment. For garbage collectors, which must not block.
-    ///
-    /// # Examples
-    /// ```
-    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
-    /// use std::ops::ControlFlow;
-    ///
-    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
-    /// buffer.push_batch_with_priority(vec![1, 2, 3], 0)?;
-    /// let found = buffer.try_visit(|&n| if n == 2 { ControlFlow::Break(n) } else { ControlFlow::Continue(()) });
-    /// assert_eq!(found, ControlFlow::Break(2));
-    /// # Ok::<(), elasticq::BufferError>(())
-    /// ```
-    pub fn try_visit<B>(&self, mut visit: impl FnMut(&T) -> ControlFlow<B>) -> ControlFlow<B> {
-        let Some(levels) = self.levels.try_lock() else { return ControlFlow::Continue(()) };
-        levels.visit(&mut visit)
-    }
-
     /// Items ever accepted. Linear in the number of levels; takes the lock.
     #[must_use]
     pub fn pushed(&self) -> u64 {
         super::total(self.levels.lock().lanes().map(|lane| lane.pushed()))
+    }
+}
+
+impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for PriorityCircularBuffer<T, L> {
+    fn max_capacity(&self) -> usize {
+        self.max_capacity()
+    }
+
+    #[inline]
+    fn offer_again(&self, item: T) -> Result<(), Rejected<T>> {
+        self.offer_again_with_priority(item, self.middle)
+    }
+
+    fn offer_batch_again(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        self.offer_batch_again_with_priority(items, self.middle)
+    }
+
+    fn try_pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        self.try_pop_batch(max_items)
+    }
+
+    fn note_refused(&self, items: usize) {
+        self.note_refused_at_priority(items, self.middle);
+    }
+
+    fn visit(&self, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) -> BufferResult<()> {
+        let _ = self.levels.lock().visit(visit);
+        Ok(())
+    }
+
+    fn try_visit(&self, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) {
+        if let Some(levels) = self.levels.try_lock() {
+            let _ = levels.visit(visit);
+        }
+    }
+
+    fn wait_for_item(&self) -> Waiter<'_> {
+        self.item_waiter()
+    }
+
+    fn wait_for_room(&self) -> Waiter<'_> {
+        self.wait_for_room_at_priority(self.middle)
+    }
+
+    fn wait_for_bulk_room(&self) -> Waiter<'_> {
+        self.wait_for_bulk_room_at_priority(self.middle)
+    }
+
+    fn owned_wait_for_item(self: Arc<Self>) -> Waiter<'static>
+    where
+        Self: 'static,
+    {
+        let waiter = Waiter::owned(Arc::clone(&self), |buffer| &buffer.not_empty);
+        self.watched(waiter)
+    }
+
+    fn owned_wait_for_room(self: Arc<Self>) -> Waiter<'static>
+    where
+        Self: 'static,
+    {
+        let middle = self.middle;
+        self.owned_wait_for_room_at_priority(middle)
+    }
+
+    fn pass_on_room(&self) {
+        self.wake_who_can_go_on(self.levels.lock());
+    }
+
+    fn waiting_for_item(&self) -> Waiting {
+        self.not_empty.waiting()
+    }
+
+    fn waiting_for_room(&self) -> Waiting {
+        self.not_full.iter().map(Signal::waiting).fold(Waiting::default(), Waiting::and)
+    }
+
+    fn waiting_consumers(&self) -> usize {
+        self.not_empty.sleepers()
+    }
+
+    fn waiting_producers(&self) -> usize {
+        self.not_full.iter().map(|signal| signal.sleepers()).sum()
+    }
+
+    /// Those at the highest level first.
+    fn wake_producers(&self, count: usize) {
+        self.wake_for_room(count);
     }
 }

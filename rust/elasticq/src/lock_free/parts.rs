@@ -1,0 +1,205 @@
+//! What layers above need: [`Parts`], and looking that makes something of each item. The same for all queues, so they are written once,
+//! as a macro.
+//!
+//! Those who register here need no look at what was claimed and not yet published: between publishing and looking for sleepers a
+//! producer passes one half of a barrier, between registering and trying again they pass the other.
+
+use super::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
+use crate::buffer::Parts;
+use crate::error::{BufferError, BufferResult, Rejected};
+use crate::wait::{Waiter, Waiting};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+macro_rules! parts {
+    ($queue:ident) => {
+        impl<T> $queue<T> {
+            /// Copies of all items, oldest first. None is taken.
+            ///
+            /// Linear in the number of items. Does not block, but makes consumers wait meanwhile: `clone` must be short and
+            /// must not touch this queue. Items that are claimed and not yet published, and those behind them, are not seen.
+            ///
+            /// # Errors
+            /// `InvalidOperation`: another thread is taking or looking at this moment.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("use elasticq::{Config, ", stringify!($queue), "};")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($queue), "::new(Config::default())?;")]
+            /// queue.offer_batch(vec![1, 2, 3])?;
+            /// assert_eq!(queue.iter()?, [1, 2, 3]);
+            /// assert_eq!(queue.len(), 3);
+            /// # Ok::<(), elasticq::BufferError>(())
+            /// ```
+            pub fn iter(&self) -> BufferResult<Vec<T>>
+            where
+                T: Clone,
+            {
+                self.iter_with(T::clone)
+            }
+
+            /// What `look` makes of each item, as in [`iter`](Self::iter).
+            ///
+            /// # Errors
+            /// As [`iter`](Self::iter).
+            pub fn iter_with<U>(&self, mut look: impl FnMut(&T) -> U) -> BufferResult<Vec<U>> {
+                // Declared before the turn, so that a panic in `look` drops the clones only after it.
+                let mut seen = Vec::with_capacity(self.len());
+                let _: ControlFlow<()> = self.core.visit(|item| {
+                    seen.push(look(item));
+                    ControlFlow::Continue(())
+                })?;
+                Ok(seen)
+            }
+
+            /// What `look` makes of the oldest item, as in [`iter`](Self::iter). Constant time.
+            ///
+            /// # Errors
+            /// As [`iter`](Self::iter); `Empty`, or `Closed` when the queue is empty and was closed.
+            pub fn peek_with<U>(&self, look: impl FnOnce(&T) -> U) -> BufferResult<U> {
+                let mut look = Some(look);
+                let seen = self.core.visit(|item| match look.take() {
+                    Some(look) => ControlFlow::Break(look(item)),
+                    None => ControlFlow::Continue(()),
+                })?;
+                match seen {
+                    ControlFlow::Break(seen) => Ok(seen),
+                    // In this order: nothing is added after closing.
+                    ControlFlow::Continue(()) if self.is_closed() && self.is_empty() => Err(BufferError::Closed),
+                    ControlFlow::Continue(()) => Err(BufferError::Empty),
+                }
+            }
+        }
+
+        impl<T: Send> Parts<T> for $queue<T> {
+            fn max_capacity(&self) -> usize {
+                self.core.elasticity.max()
+            }
+
+            #[inline(always)]
+            fn offer_again(&self, item: T) -> Result<(), Rejected<T>> {
+                self.put_quietly(item)
+            }
+
+            fn offer_batch_again(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+                self.put_all_quietly(items)
+            }
+
+            fn try_pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
+                self.dequeue_batch(max_items)
+            }
+
+            #[cold]
+            fn note_refused(&self, items: usize) {
+                self.core.note_refused(items);
+            }
+
+            fn visit(&self, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) -> BufferResult<()> {
+                self.core.visit(visit).map(|_| ())
+            }
+
+            fn try_visit(&self, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) {
+                let _ = self.core.visit(visit);
+            }
+
+            fn wait_for_item(&self) -> Waiter<'_> {
+                let waiter = self.core.items.waiter();
+                self.core.consumer_registered();
+                waiter
+            }
+
+            fn wait_for_room(&self) -> Waiter<'_> {
+                let waiter = self.core.room.waiter();
+                self.core.producer_registered();
+                waiter
+            }
+
+            fn wait_for_bulk_room(&self) -> Waiter<'_> {
+                let waiter = self.core.room.bulk_waiter();
+                self.core.producer_registered();
+                waiter
+            }
+
+            fn owned_wait_for_item(self: Arc<Self>) -> Waiter<'static>
+            where
+                Self: 'static,
+            {
+                let waiter = Waiter::owned(Arc::clone(&self), |queue| &queue.core.items);
+                self.core.consumer_registered();
+                waiter
+            }
+
+            fn owned_wait_for_room(self: Arc<Self>) -> Waiter<'static>
+            where
+                Self: 'static,
+            {
+                let waiter = Waiter::owned(Arc::clone(&self), |queue| &queue.core.room);
+                self.core.producer_registered();
+                waiter
+            }
+
+            fn waiting_for_item(&self) -> Waiting {
+                self.core.items.waiting()
+            }
+
+            fn waiting_for_room(&self) -> Waiting {
+                self.core.room.waiting()
+            }
+
+            fn waiting_consumers(&self) -> usize {
+                self.core.items.sleepers()
+            }
+
+            fn waiting_producers(&self) -> usize {
+                self.core.room.sleepers()
+            }
+
+            fn wake_producers(&self, count: usize) {
+                if self.core.room.has_sleepers() {
+                    self.core.room.wake(count);
+                }
+            }
+        }
+    };
+}
+
+parts!(LockFreeMPSCQueue);
+parts!(LockFreeMPMCQueue);
+parts!(LockFreeSPSCQueue);
+
+macro_rules! put_quietly {
+    ($($queue:ident)*) => {$(
+        impl<T> $queue<T> {
+            #[inline(always)]
+            fn put_quietly(&self, item: T) -> Result<(), Rejected<T>> {
+                self.core.push(None, item)
+            }
+
+            fn put_all_quietly(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+                self.core.push_all(None, items)
+            }
+        }
+    )*};
+}
+
+put_quietly!(LockFreeMPSCQueue LockFreeMPMCQueue);
+
+impl<T> LockFreeSPSCQueue<T> {
+    #[inline(always)]
+    fn put_quietly(&self, item: T) -> Result<(), Rejected<T>> {
+        let put = match self.core.producer_turn() {
+            Ok(mut turn) => self.core.push(turn.maker(), item),
+            Err(reason) => Err(Rejected::new(reason, item)),
+        };
+        self.core.tell_consumer(put)
+    }
+
+    fn put_all_quietly(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        let put = match self.core.producer_turn() {
+            Ok(mut turn) => self.core.push_all(turn.maker(), items),
+            Err(reason) => Err(Rejected::new(reason, items)),
+        };
+        self.core.tell_consumer(put)
+    }
+}
