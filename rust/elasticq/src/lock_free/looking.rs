@@ -1,9 +1,8 @@
 //! Looking at what is in a queue without taking it. Whoever looks has the consumers' side to itself meanwhile, since an item
 //! that a consumer moves out can't be looked at: it has the one consumer's turn, or all the records of many.
 
-use super::chain::position;
-use super::segment::Segment;
-use super::{mpsc, spsc, takers};
+use super::chain::{Segment, position};
+use super::{mpmc, mpsc, spsc};
 use crate::error::{BufferError, BufferResult};
 use crate::sync::Ordering;
 use std::ops::ControlFlow;
@@ -25,7 +24,7 @@ impl<T> mpsc::Core<T> {
     }
 }
 
-impl<T> takers::Core<T> {
+impl<T> mpmc::Core<T> {
     /// As in the queue of one consumer.
     pub(super) fn visit<B>(&self, visit: impl FnMut(&T) -> ControlFlow<B>) -> BufferResult<ControlFlow<B>> {
         let _records = self.takers.records.use_all().ok_or_else(somebody_takes)?;

@@ -3,21 +3,15 @@
 //! All of them are chains of segments at absolute positions. Growing and shrinking link a segment of another size and
 //! nothing is ever copied, so a resize cannot lose anything.
 
-mod abandon;
 mod batch;
 mod chain;
-mod guess;
+mod ending;
 mod handles;
 mod looking;
 mod mpmc;
 mod mpsc;
-mod pace;
 mod parts;
-mod records;
-mod resize;
-mod segment;
 mod spsc;
-mod takers;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod turns;

@@ -5,7 +5,7 @@ use super::segment::{Cursor, Segment};
 use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult};
-use crate::lock_free::abandon::{NOT_YET, drop_all};
+use crate::lock_free::ending::{NOT_YET, drop_all};
 use crate::lock_free::turns::Turns;
 use crate::stats::QueueStats;
 use crate::sync::barrier::rarely;

@@ -15,23 +15,23 @@ use crate::sync::{AtomicU64, Ordering};
 const UNSURE: u64 = 1 << 63;
 
 /// The position at which the last claim of a handle ended.
-pub(super) struct Guess(AtomicU64);
+pub(in crate::lock_free) struct Guess(AtomicU64);
 
 impl Guess {
-    pub(super) fn new() -> Self {
+    pub(in crate::lock_free) fn new() -> Self {
         Self(AtomicU64::new(UNSURE))
     }
 
     /// Where the next claim begins, if that is worth a try.
     #[inline(always)]
-    pub(super) fn position(&self) -> Option<u64> {
+    pub(in crate::lock_free) fn position(&self) -> Option<u64> {
         // Acquire: pairs with the stores, so that what is read next is no older than the claim of whoever shares the handle.
         Some(self.0.load(Ordering::Acquire)).filter(|position| position & UNSURE == 0)
     }
 
     /// To be called after a claim of the positions from `first` to `end`, whether it was a guess or looked first.
     #[inline(always)]
-    pub(super) fn claimed(&self, first: u64, end: u64) {
+    pub(in crate::lock_free) fn claimed(&self, first: u64, end: u64) {
         let untouched = self.0.load(Ordering::Relaxed) & !UNSURE == first;
         self.0.store(if untouched { end } else { end | UNSURE }, Ordering::Release);
     }

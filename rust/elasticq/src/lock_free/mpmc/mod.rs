@@ -1,11 +1,14 @@
 //! The elastic queue of many producers and many consumers: its public face. `chain` and `resize` are its producers' side,
 //! `takers` and `records` its consumers'.
 
+mod consumers;
+mod records;
+
+pub(super) use self::consumers::Core;
+use self::records::Record;
 use super::batch::take_within;
-use super::guess::Guess;
+use super::chain::Guess;
 use super::handles::{buffer, debug, producing, watching};
-use super::records::Record;
-use super::takers::Core;
 use super::turns::taken;
 use crate::config::Config;
 use crate::error::BufferResult;

@@ -19,19 +19,18 @@
 //! **Looking** at items needs that nobody takes: who looks uses all records (`use_all`). Consumers find none free then and
 //! wait, and one that adds a record first sees whether somebody looks. The plain way to a record is the same as ever.
 
-use super::guess::Guess;
-use super::segment::Segment;
+use crate::lock_free::chain::{Guess, Segment};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, thread_number};
 use crossbeam_utils::CachePadded;
 use std::ptr;
 
 const IDLE: u64 = u64::MAX;
 
-pub(super) struct Record<T> {
+pub(in crate::lock_free) struct Record<T> {
     hazard: AtomicPtr<Segment<T>>,
     working: AtomicU64,
     /// Where the head is if nobody else has taken since.
-    pub(super) guess: Guess,
+    pub(in crate::lock_free) guess: Guess,
     busy: AtomicBool,
     /// The record that was there before.
     next: AtomicPtr<CachePadded<Record<T>>>,
@@ -40,7 +39,7 @@ pub(super) struct Record<T> {
 impl<T> Record<T> {
     /// The segment that is protected, for who uses the record.
     #[inline(always)]
-    pub(super) fn segment(&self) -> Option<&Segment<T>> {
+    pub(in crate::lock_free) fn segment(&self) -> Option<&Segment<T>> {
         // Relaxed: only the user changes it.
         let hazard = self.hazard.load(Ordering::Relaxed);
         // SAFETY: headers live as long as the queue, and the record does not outlive it.
@@ -48,7 +47,7 @@ impl<T> Record<T> {
     }
 
     /// Protects the segment that `front` shows, and tells whether that let go of another.
-    pub(super) fn protect(&self, front: &AtomicPtr<Segment<T>>) -> (*mut Segment<T>, bool) {
+    pub(in crate::lock_free) fn protect(&self, front: &AtomicPtr<Segment<T>>) -> (*mut Segment<T>, bool) {
         let before = self.hazard.load(Ordering::Relaxed);
         let mut seen = front.load(Ordering::SeqCst);
         if seen == before {
@@ -66,21 +65,21 @@ impl<T> Record<T> {
     }
 
     /// Protects nothing any more.
-    pub(super) fn let_go(&self) {
+    pub(in crate::lock_free) fn let_go(&self) {
         // Release: who sees it sees that this consumer is done with the slots.
         self.hazard.store(ptr::null_mut(), Ordering::Release);
     }
 
     /// To be called before `position` is claimed. Release: later stores than the one that ended a take end it as well.
     #[inline(always)]
-    pub(super) fn begin(&self, position: u64) {
+    pub(in crate::lock_free) fn begin(&self, position: u64) {
         self.working.store(position, Ordering::Release);
     }
 
     /// To be called after the items were moved out, or when the claim has failed. Release: who sees it may have the slots
     /// written again.
     #[inline(always)]
-    pub(super) fn finish(&self) {
+    pub(in crate::lock_free) fn finish(&self) {
         self.working.store(IDLE, Ordering::Release);
     }
 
@@ -92,12 +91,12 @@ impl<T> Record<T> {
     }
 
     #[inline(always)]
-    pub(super) fn release(&self) {
+    pub(in crate::lock_free) fn release(&self) {
         self.busy.store(false, Ordering::Release);
     }
 }
 
-pub(super) struct Records<T> {
+pub(in crate::lock_free) struct Records<T> {
     first: CachePadded<AtomicPtr<CachePadded<Record<T>>>>,
     count: AtomicUsize,
     /// Somebody uses all records, or is about to.
@@ -105,7 +104,7 @@ pub(super) struct Records<T> {
 }
 
 impl<T> Records<T> {
-    pub(super) fn new() -> Self {
+    pub(in crate::lock_free) fn new() -> Self {
         Self {
             first: CachePadded::new(AtomicPtr::new(ptr::null_mut())),
             count: AtomicUsize::new(0),
@@ -115,7 +114,7 @@ impl<T> Records<T> {
 
     /// A record for the caller alone until he releases it. Threads begin to look at different places.
     #[inline(always)]
-    pub(super) fn obtain(&self) -> &Record<T> {
+    pub(in crate::lock_free) fn obtain(&self) -> &Record<T> {
         let count = self.count.load(Ordering::Relaxed);
         if count > 0 {
             if let Some(record) = self.iter().nth(thread_number() % count).filter(|record| record.try_use()) {
@@ -147,7 +146,7 @@ impl<T> Records<T> {
     }
 
     /// Uses all records, until what it gives is dropped: so long nobody takes. None where a record stays in use.
-    pub(super) fn use_all(&self) -> Option<UseOfAll<'_, T>> {
+    pub(in crate::lock_free) fn use_all(&self) -> Option<UseOfAll<'_, T>> {
         if self.looking.swap(true, Ordering::SeqCst) {
             return None;
         }
@@ -205,14 +204,14 @@ impl<T> Records<T> {
     }
 
     /// The first position that may not be finished, given the head.
-    pub(super) fn finished(&self, head: &AtomicU64) -> u64 {
+    pub(in crate::lock_free) fn finished(&self, head: &AtomicU64) -> u64 {
         // Acquire, in this order: see above. A record that is not in the list yet has claimed nothing below this head.
         let head = head.load(Ordering::Acquire);
         self.iter().map(|record| record.working.load(Ordering::Acquire)).fold(head, u64::min)
     }
 
     /// Whether a consumer works in this segment, which is no longer in front. Records that nobody uses forget it.
-    pub(super) fn name(&self, segment: *mut Segment<T>) -> bool {
+    pub(in crate::lock_free) fn name(&self, segment: *mut Segment<T>) -> bool {
         self.iter().any(|record| {
             if record.hazard.load(Ordering::SeqCst) != segment {
                 return false;
@@ -228,7 +227,7 @@ impl<T> Records<T> {
 }
 
 /// The use of all records: the newest `count` of those that `newest` leads to.
-pub(super) struct UseOfAll<'a, T> {
+pub(in crate::lock_free) struct UseOfAll<'a, T> {
     records: &'a Records<T>,
     newest: *mut CachePadded<Record<T>>,
     count: usize,

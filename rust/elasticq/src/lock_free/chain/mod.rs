@@ -42,9 +42,15 @@
 //! item taken is free. A push may also be refused because consumers are moving. Then their counts have changed after the
 //! producer's barrier, so who changed them looks for sleepers later still, and finds the producer.
 
-use super::abandon::NOT_YET;
-use super::guess::Guess;
-use super::segment::{Segment, allocate};
+mod abandon;
+mod guess;
+mod resize;
+mod segment;
+
+pub(super) use self::guess::Guess;
+use self::segment::allocate;
+pub(super) use self::segment::{OPEN, Segment};
+use super::ending::NOT_YET;
 use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult, Rejected, give_back};

@@ -4,8 +4,8 @@
 //! make it `current`; reopen `tail` **one position further on**. Each step is a CAS from the exact old value and can be done
 //! by any thread that finds the mark, so a stalled thread holds up nobody.
 
-use super::chain::{CLOSED, Chain, FLAGS, ONE, SEALED, Takers, position};
 use super::segment::{OPEN, Segment, UNSET, allocate};
+use super::{CLOSED, Chain, FLAGS, ONE, SEALED, Takers, position};
 use crate::error::BufferResult;
 use crate::sync::Ordering;
 use std::cmp::Ordering::{Equal, Greater, Less};
@@ -13,7 +13,7 @@ use std::ptr;
 
 impl<T, C: Takers<T>> Chain<T, C> {
     /// Links a segment to follow `segment`, unless there is one. The caller is pinned or the one consumer.
-    pub(super) fn prepare_next(&self, segment: &Segment<T>, capacity: usize) -> BufferResult<()> {
+    pub(in crate::lock_free) fn prepare_next(&self, segment: &Segment<T>, capacity: usize) -> BufferResult<()> {
         if !segment.next.load(Ordering::SeqCst).is_null() {
             return Ok(());
         }
@@ -32,7 +32,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
     }
 
     /// Puts a header on the list of those that wait for a moment without pins.
-    pub(super) fn retire(&self, header: *mut Segment<T>) {
+    pub(in crate::lock_free) fn retire(&self, header: *mut Segment<T>) {
         // SAFETY: headers live as long as the queue, and who retires one has it for itself.
         let link = unsafe { &(*header).link };
         let mut first = self.retired.load(Ordering::SeqCst);
@@ -48,7 +48,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
     /// Keeps a header without slots for a resize to come. Nobody may be able to find it, though a stale producer may still
     /// look at its limit, which is why it is never freed before the queue. Since it was retired there was a moment without
     /// pins.
-    pub(super) fn keep_spare(&self, header: *mut Segment<T>) {
+    pub(in crate::lock_free) fn keep_spare(&self, header: *mut Segment<T>) {
         // SAFETY: unlinked headers belong to whoever holds them, and live as long as the queue.
         let link = unsafe { &(*header).next };
         let mut first = self.spares.load(Ordering::SeqCst);
@@ -80,12 +80,12 @@ impl<T, C: Takers<T>> Chain<T, C> {
     }
 
     /// Marks the tail, so that the segment takes no more. The caller has prepared the next one.
-    pub(super) fn seal(&self, tail: u64) -> bool {
+    pub(in crate::lock_free) fn seal(&self, tail: u64) -> bool {
         self.tail.compare_exchange(tail, tail | SEALED, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
     /// Completes the resize that `tail`, which is sealed, speaks of. The caller is pinned or the one consumer.
-    pub(super) fn help(&self, tail: u64) {
+    pub(in crate::lock_free) fn help(&self, tail: u64) {
         let end = position(tail);
         let old = self.current.load(Ordering::SeqCst);
         // SAFETY: headers live as long as the queue; the pin keeps this one from being used again meanwhile.
@@ -125,7 +125,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
     ///
     /// Not a closed one: its items stay in the segments that they are in, so until the last was taken a smaller segment behind
     /// them would only be memory more; and then the handles go, and with them the queue.
-    pub(super) fn shrink(&self, popped: u64) {
+    pub(in crate::lock_free) fn shrink(&self, popped: u64) {
         // A second time where the segment that follows was prepared before, by a thread that did not get to use it: for another
         // capacity then.
         for _ in 0..2 {

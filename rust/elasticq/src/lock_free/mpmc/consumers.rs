@@ -26,12 +26,11 @@
 //! from being used. Everybody else goes on: who comes to the slot one lap later, by going on in another segment (see `chain`).
 //! The one that the stalled consumer's record names is kept so long.
 
-use super::batch::reserve;
-use super::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Takers, position, renewal_interval};
 use super::records::{Record, Records};
-use super::segment::{OPEN, Segment};
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
+use crate::lock_free::batch::reserve;
+use crate::lock_free::chain::{CLOSED, Chain, MAX_RETIRED, OPEN, SEALED, Segment, Takers, position, renewal_interval};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, order_seqcst, stay_away};
 use crate::wait::Attempt;
 use crossbeam_utils::CachePadded;
@@ -45,12 +44,12 @@ const fn shrink_interval(capacity: usize) -> u64 {
 }
 
 /// What the consumers share.
-pub(super) struct Many<T> {
+pub(in crate::lock_free) struct Many<T> {
     head: CachePadded<AtomicU64>,
     front: CachePadded<AtomicPtr<Segment<T>>>,
-    pub(super) records: Records<T>,
+    pub(in crate::lock_free) records: Records<T>,
     /// Handles of consumers.
-    pub(super) handles: AtomicUsize,
+    pub(in crate::lock_free) handles: AtomicUsize,
     /// How many retired headers were still waiting when they were last looked through.
     waiting: AtomicUsize,
 }
@@ -81,7 +80,7 @@ impl<T> Takers<T> for Many<T> {
 
 impl<T> Many<T> {
     /// The segment in front and the position to be taken next, while nobody takes.
-    pub(super) fn place(&self) -> (*mut Segment<T>, u64) {
+    pub(in crate::lock_free) fn place(&self) -> (*mut Segment<T>, u64) {
         let front = self.front.load(Ordering::SeqCst);
         // SAFETY: headers live as long as the queue.
         let base = unsafe { (*front).base.load(Ordering::SeqCst) };
@@ -95,10 +94,10 @@ enum Missed {
     Overtaken,
 }
 
-pub(super) type Core<T> = Chain<T, Many<T>>;
+pub(in crate::lock_free) type Core<T> = Chain<T, Many<T>>;
 
 impl<T> Core<T> {
-    pub(super) fn open(config: &Config) -> BufferResult<Self> {
+    pub(in crate::lock_free) fn open(config: &Config) -> BufferResult<Self> {
         Self::new(config, |first| Many {
             head: CachePadded::new(AtomicU64::new(0)),
             front: CachePadded::new(AtomicPtr::new(first)),
@@ -110,13 +109,13 @@ impl<T> Core<T> {
 
     /// A record for one call or one handle.
     #[inline(always)]
-    pub(super) fn record(&self) -> &Record<T> {
+    pub(in crate::lock_free) fn record(&self) -> &Record<T> {
         self.takers.records.obtain()
     }
 
     /// Takes the next item, if it was published.
     #[inline(always)]
-    pub(super) fn pop(&self, record: &Record<T>) -> Option<T> {
+    pub(in crate::lock_free) fn pop(&self, record: &Record<T>) -> Option<T> {
         let Some(segment) = record.segment() else { return self.pop_with_care(record) };
         if let Some(head) = record.guess.position() {
             if let Ok(item) = self.take_at(record, segment, head) {
@@ -328,7 +327,7 @@ impl<T> Core<T> {
 
     /// The next item; `Closed` when there will be none.
     #[inline(always)]
-    pub(super) fn try_take(&self, record: &Record<T>) -> BufferResult<Option<T>> {
+    pub(in crate::lock_free) fn try_take(&self, record: &Record<T>) -> BufferResult<Option<T>> {
         if let Some(item) = self.pop(record) {
             return Ok(Some(item));
         }
@@ -339,12 +338,12 @@ impl<T> Core<T> {
     }
 
     /// Whether everything that was claimed by producers was claimed by consumers, too.
-    pub(super) fn is_drained(&self) -> bool {
+    pub(in crate::lock_free) fn is_drained(&self) -> bool {
         position(self.tail.load(Ordering::SeqCst)) <= self.takers.head.load(Ordering::SeqCst)
     }
 
     /// Up to `max_items`, with one claim for each stretch that is published in one segment.
-    pub(super) fn take_batch(&self, record: &Record<T>, max_items: usize) -> BufferResult<Vec<T>> {
+    pub(in crate::lock_free) fn take_batch(&self, record: &Record<T>, max_items: usize) -> BufferResult<Vec<T>> {
         let mut items = Vec::new();
         self.take_more(record, &mut items, max_items)?;
         Ok(items)
@@ -352,7 +351,12 @@ impl<T> Core<T> {
 
     /// Takes up to `max_items` more of what is there now: producers could keep it busy for ever. Fails only where `items` stays
     /// empty.
-    pub(super) fn take_more(&self, record: &Record<T>, items: &mut Vec<T>, max_items: usize) -> BufferResult<()> {
+    pub(in crate::lock_free) fn take_more(
+        &self,
+        record: &Record<T>,
+        items: &mut Vec<T>,
+        max_items: usize,
+    ) -> BufferResult<()> {
         let wanted_in_all = items.len().saturating_add(max_items);
         let end = position(self.tail.load(Ordering::Acquire));
         let mut failed = 0;
@@ -382,7 +386,7 @@ impl<T> Core<T> {
     }
 
     /// Takes the next item, or registers for it.
-    pub(super) fn attempt_to_take(&self, record: &Record<T>) -> Attempt<'_, BufferResult<T>> {
+    pub(in crate::lock_free) fn attempt_to_take(&self, record: &Record<T>) -> Attempt<'_, BufferResult<T>> {
         if let Some(settled) = self.try_take(record).transpose() {
             return Attempt::Settled(settled);
         }
@@ -406,9 +410,28 @@ impl<T> Core<T> {
     }
 
     /// Protects no segment any more.
-    pub(super) fn let_go(&self, record: &Record<T>) {
+    pub(in crate::lock_free) fn let_go(&self, record: &Record<T>) {
         record.let_go();
         self.reclaim();
+    }
+}
+
+impl<T> Core<T> {
+    /// Drops what is left, for the last of the consumers.
+    pub(in crate::lock_free) fn abandon(&self) {
+        let consumed = {
+            let _pin = self.pin();
+            self.takers.popped()
+        };
+        self.end(&mut (), consumed, |()| self.take_left(), |()| !self.is_drained());
+    }
+
+    /// Takes an item as a consumer does.
+    pub(in crate::lock_free) fn take_left(&self) -> Option<T> {
+        let record = self.record();
+        let item = self.pop(record);
+        record.release();
+        item
     }
 }
 

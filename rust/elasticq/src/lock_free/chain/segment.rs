@@ -14,8 +14,8 @@
 //! one consumer, or one of many whose record names the segment (see `records`); and whoever holds a pin (see `chain`),
 //! since headers are not used again while there is one.
 
-use super::abandon::drop_all;
 use crate::error::{BufferError, BufferResult};
+use crate::lock_free::ending::drop_all;
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Cell, Ordering};
 use crossbeam_utils::CachePadded;
 use std::mem::MaybeUninit;
@@ -23,11 +23,11 @@ use std::ops::ControlFlow;
 use std::ptr;
 
 /// `base` and `skipped` before the predecessor has ended.
-pub(super) const UNSET: u64 = u64::MAX;
+pub(in crate::lock_free) const UNSET: u64 = u64::MAX;
 /// `end` while the segment takes items.
-pub(super) const OPEN: u64 = u64::MAX;
+pub(in crate::lock_free) const OPEN: u64 = u64::MAX;
 
-pub(super) struct Slot<T> {
+pub(in crate::lock_free) struct Slot<T> {
     stamp: AtomicU64,
     value: Cell<MaybeUninit<T>>,
 }
@@ -43,7 +43,7 @@ impl<T> Slot<T> {
     ///
     /// # Safety
     /// It was published, and nobody takes meanwhile.
-    pub(super) unsafe fn look<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+    pub(in crate::lock_free) unsafe fn look<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         self.value.with(|place| {
             // SAFETY: published, so no producer writes here until this position counts as taken.
             let place = unsafe { &*place };
@@ -57,7 +57,7 @@ impl<T> Slot<T> {
     /// # Safety
     /// It was published, this thread alone may take it, and does so once.
     #[inline(always)]
-    pub(super) unsafe fn read(&self) -> T {
+    pub(in crate::lock_free) unsafe fn read(&self) -> T {
         self.value.with(|place| {
             // SAFETY: published, so no producer writes here until this position counts as taken.
             let place = unsafe { &*place };
@@ -102,31 +102,31 @@ impl<T> Circle<T> {
     }
 }
 
-pub(super) struct Segment<T> {
+pub(in crate::lock_free) struct Segment<T> {
     /// Positions below may be claimed. Read by every producer at every push; written by the consumer now and then.
-    pub(super) limit: CachePadded<AtomicU64>,
+    pub(in crate::lock_free) limit: CachePadded<AtomicU64>,
     slots: Cell<Box<[Slot<T>]>>,
     /// The logical capacity.
-    pub(super) capacity: AtomicUsize,
+    pub(in crate::lock_free) capacity: AtomicUsize,
     /// Where there are many consumers: who takes up to this position or beyond does what is due now and then, and says when
     /// it is next. A value that is out of date is a lower one, so it is too early at worst.
-    pub(super) due: AtomicU64,
+    pub(in crate::lock_free) due: AtomicU64,
     /// The first position.
-    pub(super) base: AtomicU64,
+    pub(in crate::lock_free) base: AtomicU64,
     /// Positions below `base` that carry no item: one for each earlier segment.
-    pub(super) skipped: AtomicU64,
+    pub(in crate::lock_free) skipped: AtomicU64,
     /// The position at which the segment ended.
-    pub(super) end: AtomicU64,
-    pub(super) next: AtomicPtr<Segment<T>>,
+    pub(in crate::lock_free) end: AtomicU64,
+    pub(in crate::lock_free) next: AtomicPtr<Segment<T>>,
     /// The list of the retired; `next` may still be read then.
-    pub(super) link: AtomicPtr<Segment<T>>,
+    pub(in crate::lock_free) link: AtomicPtr<Segment<T>>,
 }
 
 impl<T> Segment<T> {
     /// A new segment of `capacity`, in a header used before or in a new one. It belongs to the caller until it is linked.
     /// The slots are [`allocate`]d before a used header is taken, since that one may not be freed where there is no memory;
     /// nor may it become a `Box` before the end of the queue, since stale producers may look at its limit.
-    pub(super) fn prepare(used: Option<*mut Self>, slots: Box<[Slot<T>]>, capacity: usize) -> *mut Self {
+    pub(in crate::lock_free) fn prepare(used: Option<*mut Self>, slots: Box<[Slot<T>]>, capacity: usize) -> *mut Self {
         let fresh = used.unwrap_or_else(|| {
             Box::into_raw(Box::new(Self {
                 limit: CachePadded::new(AtomicU64::new(0)),
@@ -159,7 +159,7 @@ impl<T> Segment<T> {
 
     /// Lets positions below `limit` be claimed. The caller is pinned, so this is the segment that it took the limit for; each
     /// limit was right once, so the largest is.
-    pub(super) fn raise_limit(&self, limit: u64) {
+    pub(in crate::lock_free) fn raise_limit(&self, limit: u64) {
         if self.limit.load(Ordering::Relaxed) < limit {
             // Release: who sees the limit sees that the slots below it were read, as the caller has.
             self.limit.fetch_max(limit, Ordering::AcqRel);
@@ -171,7 +171,7 @@ impl<T> Segment<T> {
     /// # Safety
     /// No claim in this segment is unpublished, every item was taken, and the caller is the one consumer, or no record of a
     /// consumer names this segment, nor will.
-    pub(super) unsafe fn retire(&self) {
+    pub(in crate::lock_free) unsafe fn retire(&self) {
         let slots = self.slots.with_mut(|place| {
             // SAFETY: producers look at the slots only between claim and publication; there is no such producer.
             std::mem::take(unsafe { &mut *place })
@@ -195,7 +195,7 @@ impl<T> Segment<T> {
     /// # Safety
     /// The caller claimed `position` in this segment and publishes it once.
     #[inline(always)]
-    pub(super) unsafe fn publish(&self, position: u64, item: T) {
+    pub(in crate::lock_free) unsafe fn publish(&self, position: u64, item: T) {
         // SAFETY: the claim.
         let circle = unsafe { self.circle() };
         // SAFETY: the claim.
@@ -206,7 +206,7 @@ impl<T> Segment<T> {
     ///
     /// # Safety
     /// The caller claimed as many positions in this segment and publishes them once.
-    pub(super) unsafe fn publish_all(&self, first: u64, items: Vec<T>) {
+    pub(in crate::lock_free) unsafe fn publish_all(&self, first: u64, items: Vec<T>) {
         // SAFETY: the claim of the last position.
         let circle = unsafe { self.circle() };
         for (position, item) in (first..).zip(items) {
@@ -220,7 +220,7 @@ impl<T> Segment<T> {
     /// # Safety
     /// The segment's slots cannot be freed meanwhile: the caller is the one consumer, or its record names this segment.
     #[inline(always)]
-    pub(super) unsafe fn published(&self, position: u64) -> Option<&Slot<T>> {
+    pub(in crate::lock_free) unsafe fn published(&self, position: u64) -> Option<&Slot<T>> {
         // SAFETY: this function's own condition.
         let circle = unsafe { self.circle() };
         // SAFETY: as above.
@@ -232,7 +232,7 @@ impl<T> Segment<T> {
     ///
     /// # Safety
     /// As for [`published`](Self::published).
-    pub(super) unsafe fn count_published(&self, first: u64, most: u64) -> usize {
+    pub(in crate::lock_free) unsafe fn count_published(&self, first: u64, most: u64) -> usize {
         // SAFETY: this function's own condition.
         let circle = unsafe { self.circle() };
         // SAFETY: as above.
@@ -244,7 +244,7 @@ impl<T> Segment<T> {
     /// # Safety
     /// The caller is the one consumer, `position` is its head, and this is its front segment.
     #[inline(always)]
-    pub(super) unsafe fn take(&self, position: u64) -> Option<T> {
+    pub(in crate::lock_free) unsafe fn take(&self, position: u64) -> Option<T> {
         // SAFETY: this function's own condition.
         let slot = unsafe { self.published(position) }?;
         // SAFETY: published, and read once, since the one consumer's head moves on.
@@ -256,7 +256,7 @@ impl<T> Segment<T> {
     ///
     /// # Safety
     /// As for [`take`](Self::take); or the caller is one of many consumers, and has claimed as many as `most`.
-    pub(super) unsafe fn take_all(&self, head: u64, most: u64, items: &mut Vec<T>) -> u64 {
+    pub(in crate::lock_free) unsafe fn take_all(&self, head: u64, most: u64, items: &mut Vec<T>) -> u64 {
         // SAFETY: this function's own condition.
         let circle = unsafe { self.circle() };
         let mut taken = 0;
@@ -276,7 +276,7 @@ impl<T> Segment<T> {
     }
 
     /// The slots of a segment that was linked.
-    pub(super) fn slots(&self) -> u64 {
+    pub(in crate::lock_free) fn slots(&self) -> u64 {
         (self.capacity.load(Ordering::Relaxed) as u64).next_power_of_two()
     }
 
@@ -284,7 +284,7 @@ impl<T> Segment<T> {
     ///
     /// # Safety
     /// Nobody takes or retires meanwhile, and `head`, the position to be taken next, is in `front` or at its end.
-    pub(super) unsafe fn visit_chain<B>(
+    pub(in crate::lock_free) unsafe fn visit_chain<B>(
         front: *mut Self,
         head: u64,
         tail: u64,
@@ -312,7 +312,7 @@ impl<T> Segment<T> {
     ///
     /// # Safety
     /// Nobody else can find these segments any more, `head` is in `front` or in a later one, and every claim was published.
-    pub(super) unsafe fn free_chain(front: *mut Self, head: u64) {
+    pub(in crate::lock_free) unsafe fn free_chain(front: *mut Self, head: u64) {
         let (mut front, mut head) = (front, head);
         drop_all(|| {
             while !front.is_null() {
@@ -335,7 +335,7 @@ impl<T> Segment<T> {
 }
 
 /// The slots for a segment of `capacity`.
-pub(super) fn allocate<T>(capacity: usize) -> BufferResult<Box<[Slot<T>]>> {
+pub(in crate::lock_free) fn allocate<T>(capacity: usize) -> BufferResult<Box<[Slot<T>]>> {
     let no_memory =
         || BufferError::ResizeError(format!("no memory for {capacity} slots of {} bytes each", size_of::<Slot<T>>()));
     let count = capacity.checked_next_power_of_two().ok_or_else(no_memory)?;
