@@ -30,25 +30,63 @@ exceptions! {
     io = "StorageError";
 }
 
-/// The exception for `error`, with the same text.
+/// The class for each kind of the crate's errors.
+macro_rules! table {
+    ($($kind:literal => $class:ident,)*) => {
+        /// The kinds that have a class here.
+        const KINDS: &[&str] = &[$($kind),*];
+
+        fn class<'py>(py: Python<'py>, error: &BufferError) -> PyResult<&'py Bound<'py, PyType>> {
+            match error.kind() {
+                $($kind => $class(py),)*
+                _ => queue_error(py),
+            }
+        }
+    };
+}
+
+table! {
+    "Full" => full,
+    "Empty" => empty,
+    "Timeout" => timeout,
+    "MaxCapacityReached" => max_capacity_reached,
+    "ResizeError" => resize_error,
+    "InvalidOperation" => invalid_operation,
+    "InvalidConfiguration" => invalid_configuration,
+    "Other" => queue_error,
+    "Closed" => shut_down,
+    "Corrupted" => corrupted,
+    "AlreadyOpen" => already_open,
+    "Io" => io,
+}
+
+// A kind of error without a line in the table does not compile.
+const _: () = {
+    assert!(KINDS.len() == BufferError::KINDS.len());
+    let mut number = 0;
+    while number < KINDS.len() {
+        let (here, there) = (KINDS[number].as_bytes(), BufferError::KINDS[number].as_bytes());
+        assert!(here.len() == there.len());
+        let mut place = 0;
+        while place < here.len() {
+            assert!(here[place] == there[place]);
+            place += 1;
+        }
+        number += 1;
+    }
+};
+
+/// The exception for `error`, with the same text; what the operating system refused has its `errno` and `filename`, too.
 #[cold]
 pub fn to_python(py: Python<'_>, error: &BufferError) -> PyErr {
-    let class = match error {
-        BufferError::Empty => empty(py),
-        BufferError::Full => full(py),
-        BufferError::MaxCapacityReached(_) => max_capacity_reached(py),
-        BufferError::Closed => shut_down(py),
-        BufferError::Timeout(_) => timeout(py),
-        BufferError::ResizeError(_) => resize_error(py),
-        BufferError::InvalidOperation(_) => invalid_operation(py),
-        BufferError::InvalidConfiguration(_) => invalid_configuration(py),
-        BufferError::Corrupted(_) => corrupted(py),
-        BufferError::AlreadyOpen(_) => already_open(py),
-        BufferError::Io(_) => io(py),
-        _ => queue_error(py),
+    let class = match class(py, error) {
+        Ok(class) => class.clone(),
+        Err(import_failed) => return import_failed,
     };
-    match class {
-        Ok(class) => PyErr::from_type(class.clone(), error.to_string()),
-        Err(import_failed) => import_failed,
+    match error {
+        BufferError::Io(refused) if refused.errno().is_some() => {
+            PyErr::from_type(class, (refused.errno(), error.to_string(), refused.path().as_os_str().to_owned()))
+        }
+        error => PyErr::from_type(class, error.to_string()),
     }
 }

@@ -1,8 +1,9 @@
 //! What can go wrong, and the item that comes back when it does.
 
 use std::error::Error;
-use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fmt, io};
 
 /// What every fallible operation of this crate returns.
 pub type BufferResult<T> = Result<T, BufferError>;
@@ -59,12 +60,79 @@ pub enum BufferError {
     /// The durable queue is open elsewhere; the text names the owner.
     #[error("already open: {0}")]
     AlreadyOpen(String),
-    /// The operating system refused a read or a write.
-    #[error("input/output error: {0}")]
-    Io(String),
+    /// The operating system refused something, say to write a file.
+    #[error(transparent)]
+    Io(Box<IoError>),
+}
+
+/// The one list of all kinds of error. The compiler sees to it that none is missing.
+macro_rules! kinds {
+    ($($kind:pat => $name:literal,)*) => {
+        impl BufferError {
+            /// The names of all kinds, for tables that are to have a line for each.
+            ///
+            /// # Examples
+            /// ```
+            /// assert!(elasticq::BufferError::KINDS.contains(&"Closed"));
+            /// ```
+            pub const KINDS: &'static [&'static str] = &[$($name),*];
+
+            /// The name of this kind of error: that of the variant.
+            ///
+            /// # Examples
+            /// ```
+            /// assert_eq!(elasticq::BufferError::MaxCapacityReached(8).kind(), "MaxCapacityReached");
+            /// ```
+            #[must_use]
+            pub const fn kind(&self) -> &'static str {
+                match self {
+                    $($kind => $name,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Self::Full => "Full",
+    Self::Empty => "Empty",
+    Self::Timeout(_) => "Timeout",
+    Self::MaxCapacityReached(_) => "MaxCapacityReached",
+    Self::ResizeError(_) => "ResizeError",
+    Self::InvalidOperation(_) => "InvalidOperation",
+    Self::InvalidConfiguration(_) => "InvalidConfiguration",
+    Self::Other(_) => "Other",
+    Self::Closed => "Closed",
+    Self::Corrupted(_) => "Corrupted",
+    Self::AlreadyOpen(_) => "AlreadyOpen",
+    Self::Io(_) => "Io",
 }
 
 impl BufferError {
+    /// What the operating system said when it refused to do something with `path`; `attempt` says what, as in "to write".
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::BufferError;
+    /// use std::fs::File;
+    ///
+    /// let refused = File::open("/no/such/file").unwrap_err();
+    /// let error = BufferError::io("to open", "/no/such/file", &refused);
+    /// assert!(error.to_string().starts_with("failed to open /no/such/file: "));
+    /// let BufferError::Io(details) = error else { unreachable!() };
+    /// assert_eq!((details.errno(), details.path().to_str()), (refused.raw_os_error(), Some("/no/such/file")));
+    /// ```
+    #[must_use]
+    pub fn io(attempt: &'static str, path: impl Into<PathBuf>, refused: &io::Error) -> Self {
+        Self::Io(Box::new(IoError {
+            attempt,
+            path: path.into(),
+            kind: refused.kind(),
+            errno: refused.raw_os_error(),
+            reason: refused.to_string(),
+        }))
+    }
+
     /// Whether the same call may succeed later without anything being changed but the buffer's contents or the
     /// memory that is free.
     ///
@@ -102,6 +170,43 @@ impl BufferError {
     #[must_use]
     pub const fn is_capacity_error(&self) -> bool {
         matches!(self, Self::Full | Self::MaxCapacityReached(_))
+    }
+}
+
+/// What the operating system refused, with which file, and why. See [`BufferError::io`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("failed {attempt} {}: {reason}", .path.display())]
+pub struct IoError {
+    attempt: &'static str,
+    path: PathBuf,
+    kind: io::ErrorKind,
+    errno: Option<i32>,
+    reason: String,
+}
+
+impl IoError {
+    /// The kind of refusal, the same on all systems.
+    #[must_use]
+    pub const fn kind(&self) -> io::ErrorKind {
+        self.kind
+    }
+
+    /// The number that the operating system has for the reason; none where it was not the system that refused.
+    #[must_use]
+    pub const fn errno(&self) -> Option<i32> {
+        self.errno
+    }
+
+    /// The file or folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The reason in words.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 }
 

@@ -64,7 +64,7 @@ pub mod priority;
 
 pub use buffer::{Buffer, Parts};
 pub use config::Config;
-pub use error::{BufferError, BufferResult, Rejected};
+pub use error::{BufferError, BufferResult, IoError, Rejected};
 #[cfg(feature = "lock_free")]
 pub use lock_free::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
 pub use locked::{DynamicCircularBuffer, ThreadSafeDynamicCircularBuffer};
