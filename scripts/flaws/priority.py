@@ -41,7 +41,7 @@ MUTANTS = [
         WAKE,
         "levels.unwatch(self.not_empty.has_sleepers(), waited_at);",
         "levels.unwatch(false, waited_at);",
-        "loom_priority::a_pushed_item_reaches_a_consumer_who_waits",
+        "loom_priority::two_items_of_two_levels_reach_two_consumers_who_wait",
     ),
     Mutant(
         "levels-watch-ends-under-a-producer",

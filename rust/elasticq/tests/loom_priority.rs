@@ -107,7 +107,7 @@ fn room_reaches_a_producer_who_waits() {
 #[test]
 fn room_at_a_level_reaches_who_waits_for_it_past_one_who_waits_at_another() {
     model(|| {
-        let buffer = buffer(4, Some([1, 1]));
+        let buffer = buffer(2, Some([1, 1])); // so that one place more is one in all
         buffer.push_with_priority(10, 0).unwrap();
         buffer.push_with_priority(11, 1).unwrap();
         let high = offers(&buffer, 21, 1);
