@@ -130,7 +130,7 @@ MUTANTS = [
                     return settled;
                 }
 """,
-        "loom_priority::two_places_in_all_reach_two_who_wait_at_two_levels",
+        "loom_priority::one_place_after_the_other_reaches_two_who_wait_at_two_levels",
     ),
     Mutant(
         "levels-task-that-goes-on-before-it-sleeps-passes-nothing-on",
@@ -143,6 +143,6 @@ MUTANTS = [
                 std::mem::forget(leaving);
                 settled
 """,
-        "loom_priority::two_places_in_all_reach_two_tasks_that_wait_at_two_levels",
+        "loom_priority::one_place_after_the_other_reaches_two_tasks_that_wait_at_two_levels",
     ),
 ]

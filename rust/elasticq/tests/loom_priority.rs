@@ -171,6 +171,29 @@ fn two_places_in_all_reach_two_tasks_that_wait_at_two_levels() {
     });
 }
 
+/// The second place comes free while one of them goes on with the first one and still counts as one who will look.
+fn one_place_after_the_other_reaches_two(producer: impl Fn(&Shared, u32, usize) -> JoinHandle<()>) {
+    let buffer = buffer(1, Some([1, 1]));
+    buffer.push_with_priority(10, 0).unwrap();
+    let producers = [producer(&buffer, 20, 0), producer(&buffer, 21, 1)];
+    let consumer = with(&buffer, |buffer| {
+        assert_eq!(buffer.pop(), Ok(10));
+        buffer.pop_within(FOREVER).unwrap()
+    });
+    producers.into_iter().for_each(|producer| producer.join().unwrap());
+    assert_eq!(consumer.join().unwrap() + buffer.pop().unwrap(), 41);
+}
+
+#[test]
+fn one_place_after_the_other_reaches_two_who_wait_at_two_levels() {
+    large_model(|| one_place_after_the_other_reaches_two(offers));
+}
+
+#[test]
+fn one_place_after_the_other_reaches_two_tasks_that_wait_at_two_levels() {
+    large_model(|| one_place_after_the_other_reaches_two(sends));
+}
+
 #[test]
 fn who_comes_in_between_does_not_take_the_wake_up_of_another_level_along() {
     large_model(|| {
