@@ -41,7 +41,7 @@ MUTANTS = [
         WAKE,
         "levels.unwatch(self.not_empty.has_sleepers(), waited_at);",
         "levels.unwatch(false, waited_at);",
-        "loom_priority::a_pushed_item_reaches_a_consumer_who_waits",
+        "loom_priority::two_items_of_two_levels_reach_two_consumers_who_wait",
     ),
     Mutant(
         "levels-watch-ends-under-a-producer",
@@ -111,13 +111,13 @@ MUTANTS = [
         TIMED,
         "        let _leaving = Leaving(self); // dropped after the waiter\n        block(timeout, || try_or_register(&mut put, &register))\n",
         "        let leaving = Leaving(self);\n        let settled = block(timeout, || try_or_register(&mut put, &register));\n        std::mem::forget(leaving);\n        settled\n",
-        "loom_priority::two_places_in_all_reach_two_who_wait_at_two_levels",
+        "loom_priority::one_place_after_the_other_reaches_two_who_wait_at_two_levels",
     ),
     Mutant(
         "levels-task-that-goes-on-before-it-sleeps-passes-nothing-on",
         TIMED,
         "                let _leaving = Leaving(self); // dropped after the waiter\n                complete(|| try_or_register(&mut put, || self.wait_for_room_at_priority(priority))).await\n",
         "                let leaving = Leaving(self);\n                let settled = complete(|| try_or_register(&mut put, || self.wait_for_room_at_priority(priority))).await;\n                std::mem::forget(leaving);\n                settled\n",
-        "loom_priority::two_places_in_all_reach_two_tasks_that_wait_at_two_levels",
+        "loom_priority::one_place_after_the_other_reaches_two_tasks_that_wait_at_two_levels",
     ),
 ]

@@ -59,7 +59,7 @@ MUTANTS = [
         "rust/elasticq/src/lock_free/spsc/consumer.rs",
         "Some((_, end)) => tail.min(end),",
         "Some(_) => tail,",
-        "loom_spsc::a_queue_that_grows_under_the_consumer_loses_nothing",
+        "loom_spsc::a_queue_that_grows_in_the_middle_of_a_lap_loses_nothing",
     ),
     Mutant(
         "spsc-links-after-publishing",

@@ -107,7 +107,7 @@ fn room_reaches_a_producer_who_waits() {
 #[test]
 fn room_at_a_level_reaches_who_waits_for_it_past_one_who_waits_at_another() {
     model(|| {
-        let buffer = buffer(4, Some([1, 1]));
+        let buffer = buffer(2, Some([1, 1])); // so that one place more is one in all
         buffer.push_with_priority(10, 0).unwrap();
         buffer.push_with_priority(11, 1).unwrap();
         let high = offers(&buffer, 21, 1);
@@ -169,6 +169,29 @@ fn two_places_in_all_reach_two_tasks_that_wait_at_two_levels() {
         producers.into_iter().for_each(|producer| producer.join().unwrap());
         assert_eq!(buffer.drain(), [4, 3]);
     });
+}
+
+/// The second place comes free while one of them goes on with the first one and still counts as one who will look.
+fn one_place_after_the_other_reaches_two(producer: impl Fn(&Shared, u32, usize) -> JoinHandle<()>) {
+    let buffer = buffer(1, Some([1, 1]));
+    buffer.push_with_priority(10, 0).unwrap();
+    let producers = [producer(&buffer, 20, 0), producer(&buffer, 21, 1)];
+    let consumer = with(&buffer, |buffer| {
+        assert_eq!(buffer.pop(), Ok(10));
+        buffer.pop_within(FOREVER).unwrap()
+    });
+    producers.into_iter().for_each(|producer| producer.join().unwrap());
+    assert_eq!(consumer.join().unwrap() + buffer.pop().unwrap(), 41);
+}
+
+#[test]
+fn one_place_after_the_other_reaches_two_who_wait_at_two_levels() {
+    large_model(|| one_place_after_the_other_reaches_two(offers));
+}
+
+#[test]
+fn one_place_after_the_other_reaches_two_tasks_that_wait_at_two_levels() {
+    large_model(|| one_place_after_the_other_reaches_two(sends));
 }
 
 #[test]

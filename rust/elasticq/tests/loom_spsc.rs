@@ -91,6 +91,26 @@ fn a_queue_that_grows_under_the_consumer_loses_nothing() {
     });
 }
 
+/// It fills up, so that the segment ends, in the middle of a lap.
+#[test]
+fn a_queue_that_grows_in_the_middle_of_a_lap_loses_nothing() {
+    model(|| {
+        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(3, 6)).unwrap().split();
+        producer.offer_batch((1..=3).map(Box::new).collect()).unwrap();
+        assert_eq!(consumer.try_dequeue(), Ok(Some(Box::new(1))));
+        producer.try_enqueue(Box::new(4)).unwrap();
+        let thread = thread::spawn(move || {
+            for item in 5..=6 {
+                producer.try_enqueue(Box::new(item)).unwrap();
+            }
+        });
+        let mut taken: Vec<_> = (0..3).filter_map(|_| consumer.try_dequeue().unwrap_or(None)).collect();
+        thread.join().unwrap();
+        taken.append(&mut drain(&mut consumer));
+        assert_eq!(taken.iter().map(|item| **item).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
+    });
+}
+
 #[test]
 fn a_batch_is_seen_whole_or_not_at_all() {
     model(|| {
