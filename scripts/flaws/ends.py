@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from . import Mutant
 
-ABANDON = "rust/elasticq/src/lock_free/abandon.rs"
-CHAIN = "rust/elasticq/src/lock_free/chain.rs"
-MPMC = "rust/elasticq/src/lock_free/mpmc.rs"
-MPSC = "rust/elasticq/src/lock_free/mpsc.rs"
+ABANDON = "rust/elasticq/src/lock_free/chain/abandon.rs"
+CHAIN = "rust/elasticq/src/lock_free/chain/mod.rs"
+MPMC = "rust/elasticq/src/lock_free/mpmc/mod.rs"
+MPSC = "rust/elasticq/src/lock_free/mpsc/consumer.rs"
 SPSC = "rust/elasticq/src/lock_free/spsc/core.rs"
 
 MUTANTS = [
     Mutant(
         "ends-forgets-what-is-on-its-way",
-        ABANDON,
+        "rust/elasticq/src/lock_free/mpsc/left.rs",
         "let on_its_way = !self.is_drained(taker);",
         "let on_its_way = false;",
         "loom_ends::mpsc::a_push_under_way_leaves_nothing_behind",
@@ -62,7 +62,7 @@ MUTANTS = [
     ),
     Mutant(
         "ends-takes-without-a-claim",
-        ABANDON,
+        "rust/elasticq/src/lock_free/mpsc/left.rs",
         "self.head.compare_exchange(head, head + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()",
         "{ self.head.store(head + 1, Ordering::SeqCst); true }",
         "loom_ends::mpsc::two_pushes_under_way_leave_nothing_behind",
@@ -83,7 +83,7 @@ MUTANTS = [
     ),
     Mutant(
         "ends-stops-at-the-end-of-a-segment",
-        ABANDON,
+        "rust/elasticq/src/lock_free/mpsc/left.rs",
         "            let slot = if head == end {\n                None",
         "            let slot = if head == end {\n                return None",
         "loom_ends::mpsc::two_pushes_under_way_that_grow_leave_nothing_behind",
@@ -134,7 +134,7 @@ MUTANTS = [
     ),
     Mutant(
         "ends-stops-at-a-panic",
-        ABANDON,
+        "rust/elasticq/src/lock_free/ending.rs",
         "            self.0.by_ref().for_each(drop);\n        }\n    }\n",
         "        }\n    }\n",
         "ends::mpsc::a_drop_that_panics_leaves_no_other_item_behind",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import Mutant
 
-RECORDS = "rust/elasticq/src/lock_free/records.rs"
+RECORDS = "rust/elasticq/src/lock_free/mpmc/records.rs"
 TURNS = "rust/elasticq/src/lock_free/turns.rs"
 
 MUTANTS = [
@@ -56,14 +56,14 @@ MUTANTS = [
     ),
     Mutant(
         "a-producer-of-a-layer-registers-without-a-barrier",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "        rarely(); // The other half: `often` in `tell_producers`.\n",
         "",
         "loom_looking::mpsc::no_wake_up_of_who_waits_for_room_is_lost",
     ),
     Mutant(
         "a-consumer-of-a-layer-registers-without-a-barrier",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "        rarely(); // The other half: `often` in `wake_consumers`.\n",
         "",
         "loom_looking::mpmc::no_wake_up_of_who_waits_for_an_item_is_lost",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from . import Mutant
 
-MPSC = "rust/elasticq/src/lock_free/mpsc.rs"
-RESIZE = "rust/elasticq/src/lock_free/resize.rs"
+MPSC = "rust/elasticq/src/lock_free/mpsc/consumer.rs"
+RESIZE = "rust/elasticq/src/lock_free/chain/resize.rs"
 
 MUTANTS = [
     Mutant(
         "mpsc-does-not-look-up-with-the-last-item",
-        "rust/elasticq/src/lock_free/mpsc.rs",
+        "rust/elasticq/src/lock_free/mpsc/consumer.rs",
         ".min(taker.pace.look_at).min(taker.empty_at);",
         ".min(taker.pace.look_at);",
         "burst_memory::a_consumer_who_takes_a_burst_to_its_last_item_and_looks_no_more_leaves_no_memory_behind",
@@ -31,7 +31,7 @@ MUTANTS = [
     ),
     Mutant(
         "mpsc-publishes-before-it-writes",
-        "rust/elasticq/src/lock_free/segment.rs",
+        "rust/elasticq/src/lock_free/chain/segment.rs",
         """        slot.value.with_mut(|place| {
             // SAFETY: the claim""",
         """        slot.stamp.store(position + 1, Ordering::Release);
@@ -55,7 +55,7 @@ MUTANTS = [
     ),
     Mutant(
         "mpsc-stamp-without-a-position",
-        "rust/elasticq/src/lock_free/segment.rs",
+        "rust/elasticq/src/lock_free/chain/segment.rs",
         "self.stamp.load(Ordering::Acquire) == position + 1",
         "self.stamp.load(Ordering::Acquire) != 0 || position == u64::MAX",
         "loom_mpsc::room_reaches_a_producer_who_waits",
@@ -123,21 +123,21 @@ MUTANTS = [
     ),
     Mutant(
         "mpsc-limit-renewed-too-far",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "popped.saturating_add(capacity as u64)",
         "(popped + 1).saturating_add(capacity as u64)",
         "loom_mpsc::a_full_queue_refuses_and_gives_the_item_back",
     ),
     Mutant(
         "mpsc-guesses-beyond-the-limit",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "if first + count <= segment.limit.load(Ordering::Acquire) && self.claim(first * ONE, count) {",
         "if self.claim(first * ONE, count) {",
         "loom_mpsc::a_full_queue_refuses_and_gives_the_item_back",
     ),
     Mutant(
         "mpsc-claims-a-guess-without-looking",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "if first + count <= segment.limit.load(Ordering::Acquire) && self.claim(first * ONE, count) {",
         """if first + count <= segment.limit.load(Ordering::Acquire) {
                 self.tail.store((first + count) * ONE, Ordering::SeqCst);""",
@@ -145,14 +145,14 @@ MUTANTS = [
     ),
     Mutant(
         "mpsc-producer-raises-the-limit-too-far",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "segment.raise_limit(room);",
         "segment.raise_limit(room + 1);",
         "loom_mpsc::room_that_one_producer_finds_serves_another",
     ),
     Mutant(
         "mpsc-producer-raises-the-limit-of-another-segment",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "segment.raise_limit(room);",
         "self.current().raise_limit(room);",
         "loom_mpsc::room_found_in_a_segment_is_raised_in_no_other",
@@ -166,7 +166,7 @@ MUTANTS = [
     ),
     Mutant(
         "mpsc-shows-an-old-count",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "popped.clamp(pushed.saturating_sub(self.elasticity.max() as u64), pushed)",
         "popped.min(pushed)",
         "loom_mpsc::who_looks_never_sees_more_than_the_maximum",
@@ -180,14 +180,14 @@ MUTANTS = [
     ),
     Mutant(
         "mpsc-push-wakes-nobody",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "if self.items.has_sleepers() {",
         "if false {",
         "loom_mpsc::an_item_reaches_a_consumer_who_waits",
     ),
     Mutant(
         "mpsc-looks-for-sleepers-in-no-order",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "        order_seqcst(); // not in `wake_consumers`: publishing, which comes in between, is in no such order\n",
         "",
         "loom_mpsc::an_item_reaches_a_consumer_who_waits",
@@ -201,21 +201,21 @@ MUTANTS = [
     ),
     Mutant(
         "mpsc-room-wakes-nobody",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "            self.tell_of_room();\n",
         "",
         "loom_mpsc::room_reaches_a_producer_who_waits",
     ),
     Mutant(
         "mpsc-makes-room-without-a-barrier",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "        often();\n        if self.room.has_sleepers() {",
         "        if self.room.has_sleepers() {",
         "loom_mpsc::room_for_all_reaches_a_batch_that_waits",
     ),
     Mutant(
         "mpsc-batch-waits-as-if-for-one-place",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "self.put_within(timeout, Signal::bulk_waiter,",
         "self.put_within(timeout, Signal::waiter,",
         "loom_mpsc::a_place_that_is_too_little_for_a_batch_reaches_who_waits_behind_it",
@@ -229,14 +229,14 @@ MUTANTS = [
     ),
     Mutant(
         "mpsc-close-wakes-no-consumer",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "wake_each([self.items.told_all(), self.room.told_all()]);",
         "wake_each([self.room.told_all()]);",
         "loom_mpsc::the_last_producer_to_go_wakes_a_consumer_who_waits",
     ),
     Mutant(
         "mpsc-close-wakes-no-producer",
-        "rust/elasticq/src/lock_free/chain.rs",
+        "rust/elasticq/src/lock_free/chain/mod.rs",
         "wake_each([self.items.told_all(), self.room.told_all()]);",
         "wake_each([self.items.told_all()]);",
         "loom_mpsc::a_consumer_who_goes_wakes_a_producer_who_waits",
@@ -258,7 +258,7 @@ MUTANTS = [
     ),
     Mutant(
         "mpsc-publishes-in-no-order",
-        "rust/elasticq/src/lock_free/segment.rs",
+        "rust/elasticq/src/lock_free/chain/segment.rs",
         "slot.stamp.store(position + 1, Ordering::Release);",
         "slot.stamp.store(position + 1, Ordering::Relaxed);",
         "loom_mpsc::two_producers_and_a_consumer_lose_nothing",
@@ -279,7 +279,7 @@ MUTANTS = [
     ),
     Mutant(
         "mpsc-keeps-the-segment-that-it-has-shrunk",
-        "rust/elasticq/src/lock_free/mpsc.rs",
+        "rust/elasticq/src/lock_free/mpsc/consumer.rs",
         """                if !self.leave_drained(taker) {
                     return None;
                 }

@@ -220,7 +220,7 @@ MUTANTS = [
     ),
     Mutant(
         "spsc-drops-the-item-in-its-turn",
-        "rust/elasticq/src/lock_free/spsc.rs",
+        "rust/elasticq/src/lock_free/spsc/mod.rs",
         """        let mut place = Some(item);
         let put = match self.core.producer_turn() {
             Ok(turn) => self.core.send(turn, ProducerTurn::maker, &mut place).await,

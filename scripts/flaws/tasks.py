@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import Mutant
 
-CHAIN = "rust/elasticq/src/lock_free/chain.rs"
+CHAIN = "rust/elasticq/src/lock_free/chain/mod.rs"
 LIST = "rust/elasticq/src/wait/list.rs"
 WAITER = "rust/elasticq/src/wait/waiter.rs"
 WAITING = "rust/elasticq/src/wait/attempt.rs"
@@ -12,14 +12,14 @@ WAITING = "rust/elasticq/src/wait/attempt.rs"
 MUTANTS = [
     Mutant(
         "task-sleeps-beside-a-claim",
-        "rust/elasticq/src/lock_free/mpsc.rs",
+        "rust/elasticq/src/lock_free/mpsc/consumer.rs",
         "if position(tail) > taker.head || tail & CLOSED != 0 {",
         "if unsafe { (*taker.front).published(taker.head) }.is_some() || tail & CLOSED != 0 {",
         "loom_tasks::mpsc::an_item_reaches_a_task_that_waits",
     ),
     Mutant(
         "task-among-many-sleeps-beside-a-claim",
-        "rust/elasticq/src/lock_free/takers.rs",
+        "rust/elasticq/src/lock_free/mpmc/consumers.rs",
         """        order_seqcst();
         if self.is_on_its_way() {
             return Attempt::Soon;
@@ -90,7 +90,7 @@ MUTANTS = [
     ),
     Mutant(
         "task-waits-without-the-turn",
-        "rust/elasticq/src/lock_free/mpsc.rs",
+        "rust/elasticq/src/lock_free/mpsc/mod.rs",
         "        let _turn = self.core.turn()?;\n",
         "        let _ = self.core.turn()?;\n",
         "loom_tasks::a_second_consumer_is_refused_while_a_task_waits",

@@ -7,7 +7,7 @@ from . import Mutant
 LIST = "rust/elasticq/src/wait/list.rs"
 WAITER = "rust/elasticq/src/wait/waiter.rs"
 WAKING = "rust/elasticq/src/wait/waking.rs"
-CHAIN = "rust/elasticq/src/lock_free/chain.rs"
+CHAIN = "rust/elasticq/src/lock_free/chain/mod.rs"
 SPSC = "rust/elasticq/src/lock_free/spsc/core.rs"
 
 MUTANTS = [
