@@ -1,51 +1,26 @@
 //! `LockFreeMPMCQueue`: each item is taken exactly once, whatever grows, shrinks, waits or closes meanwhile.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
+mod support;
+
 use elasticq::{Buffer, BufferError, Config, LockFreeMPMCQueue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
-
-const FOREVER: Duration = Duration::from_secs(60);
-
-fn between(min: usize, max: usize) -> Config {
-    Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
-}
-
-/// A payload in one heap object: whoever reads a slot that was not yet written, or was written over, sees a wrong sum.
-struct Message {
-    producer: u64,
-    number: u64,
-    sum: u64,
-}
-
-impl Message {
-    fn new(producer: u64, number: u64) -> Box<Self> {
-        Box::new(Self { producer, number, sum: Self::sum(producer, number) })
-    }
-
-    fn sum(producer: u64, number: u64) -> u64 {
-        (producer << 48 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    }
-
-    fn is_whole(&self) -> bool {
-        self.sum == Self::sum(self.producer, self.number)
-    }
-}
+use support::{Drops, FOREVER, Message, between};
 
 /// What came of each producer: a bit for each message, set by whoever took it.
 struct Ledger(Vec<Vec<AtomicU64>>);
 
 impl Ledger {
-    fn new(producers: u64, each: u64) -> Self {
+    fn new(producers: usize, each: u64) -> Self {
         Self((0..producers).map(|_| (0..each.div_ceil(64)).map(|_| AtomicU64::new(0)).collect()).collect())
     }
 
     fn enter(&self, message: &Message) {
         assert!(message.is_whole());
-        let bits = &self.0[usize::try_from(message.producer).unwrap()][usize::try_from(message.number / 64).unwrap()];
+        let bits = &self.0[message.producer][usize::try_from(message.number / 64).unwrap()];
         let bit = 1 << (message.number % 64);
         assert_eq!(bits.fetch_or(bit, Ordering::Relaxed) & bit, 0, "taken twice: {}", message.number);
     }
@@ -68,14 +43,14 @@ impl<'a> Taker<'a> {
 
     fn take(&mut self, message: Box<Message>) {
         self.ledger.enter(&message);
-        let last = &mut self.last[usize::try_from(message.producer).unwrap()];
+        let last = &mut self.last[message.producer];
         assert!(*last < Some(message.number), "producer {}: {} after {last:?}", message.producer, message.number);
         *last = Some(message.number);
     }
 }
 
 /// Producers and consumers that mix single items and batches, waiting and not, handles and shared references.
-fn conserve(config: Config, producers: u64, consumers: usize, each: u64, batch: u64) {
+fn conserve(config: Config, producers: usize, consumers: usize, each: u64, batch: u64) {
     let ledger = Ledger::new(producers, each);
     let queue = LockFreeMPMCQueue::new(config).unwrap();
     thread::scope(|scope| {
@@ -124,7 +99,7 @@ fn conserve(config: Config, producers: u64, consumers: usize, each: u64, batch: 
         }
         drop(consumer);
     });
-    assert_eq!(ledger.entered(), producers * each);
+    assert_eq!(ledger.entered(), producers as u64 * each);
 }
 
 #[test]
@@ -278,41 +253,30 @@ fn the_capacity_comes_back_after_a_burst() {
     assert!(queue.stats().shrunk > 0);
 }
 
-/// Counts how often it is dropped, and panics meanwhile if it is told to.
-struct Counted(Arc<AtomicUsize>, bool);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        assert!(!self.1, "told to");
-    }
-}
-
 #[test]
 fn every_item_is_dropped_exactly_once() {
-    let drops = Arc::new(AtomicUsize::new(0));
-    let make = || Counted(Arc::clone(&drops), false);
+    let drops = Drops::new(1001);
     let queue = LockFreeMPMCQueue::new(between(1, 1000)).unwrap();
-    for _ in 0..1000 {
-        queue.try_enqueue(make()).unwrap();
+    for number in 0..1000 {
+        queue.try_enqueue(drops.item(number)).unwrap();
     }
-    assert!(queue.try_enqueue(make()).is_err());
-    assert_eq!(drops.load(Ordering::Relaxed), 1);
+    assert!(queue.try_enqueue(drops.item(1000)).is_err());
+    assert_eq!(drops.total(), 1);
     drop(queue.dequeue_batch(300).unwrap());
-    assert_eq!(drops.load(Ordering::Relaxed), 301);
+    assert_eq!(drops.total(), 301);
     drop(queue);
-    assert_eq!(drops.load(Ordering::Relaxed), 1001);
+    assert_eq!(drops.counts(), [1; 1001]);
 }
 
 #[test]
 fn a_drop_that_panics_keeps_no_other_item_from_being_dropped() {
-    let drops = Arc::new(AtomicUsize::new(0));
+    let drops = Drops::new(10);
     let queue = LockFreeMPMCQueue::new(between(1, 100)).unwrap();
-    for n in 0..10 {
-        queue.try_enqueue(Counted(Arc::clone(&drops), n == 3)).unwrap();
+    for number in 0..10 {
+        queue.try_enqueue(drops.item(number).exploding(number == 3)).unwrap();
     }
     assert!(catch_unwind(AssertUnwindSafe(|| drop(queue))).is_err());
-    assert_eq!(drops.load(Ordering::Relaxed), 10);
+    assert_eq!(drops.counts(), [1; 10]);
 }
 
 #[test]

@@ -1,50 +1,17 @@
 //! `LockFreeSPSCQueue`: nothing is lost, doubled or read early, whatever grows, shrinks, waits or closes meanwhile.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
+mod support;
+
 use elasticq::lock_free::{SpscConsumer, SpscProducer};
 use elasticq::{Buffer, BufferError, Config, LockFreeSPSCQueue, Parts, QueueStats, Rejected};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
-
-const FOREVER: Duration = Duration::from_secs(60);
-
-fn between(min: usize, max: usize) -> Config {
-    Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
-}
-
-/// A payload in one heap object: whoever reads a slot that was not yet written, or was written over, sees a wrong sum.
-struct Message {
-    number: u64,
-    sum: u64,
-}
-
-impl Message {
-    fn new(number: u64) -> Box<Self> {
-        Box::new(Self { number, sum: Self::sum(number) })
-    }
-
-    fn sum(number: u64) -> u64 {
-        (number ^ 0xA5A5).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    }
-
-    fn check(&self, expected: u64) {
-        assert_eq!((self.number, self.sum), (expected, Self::sum(expected)));
-    }
-}
-
-/// Counts its drops.
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
+use support::{Drops, FOREVER, Ledger, Message, between};
 
 /// How the ends put in and take.
 #[derive(Clone, Copy)]
@@ -59,7 +26,7 @@ fn produce(mut producer: SpscProducer<Box<Message>>, way: Way, total: u64) {
     while number < total {
         match way {
             Way::Trying => {
-                let mut item = Message::new(number);
+                let mut item = Message::new(0, number);
                 while let Err(rejected) = producer.offer(item) {
                     assert!(rejected.reason().is_capacity_error(), "{rejected}");
                     item = rejected.into_inner();
@@ -68,12 +35,12 @@ fn produce(mut producer: SpscProducer<Box<Message>>, way: Way, total: u64) {
                 number += 1;
             }
             Way::Waiting => {
-                producer.offer_within(Message::new(number), FOREVER).unwrap();
+                producer.offer_within(Message::new(0, number), FOREVER).unwrap();
                 number += 1;
             }
             Way::Batches(size) => {
                 let count = (number % size + 1).min(total - number);
-                let mut items: Vec<_> = (number..number + count).map(Message::new).collect();
+                let mut items: Vec<_> = (number..number + count).map(|number| Message::new(0, number)).collect();
                 while let Err(rejected) = producer.offer_batch(items) {
                     assert!(rejected.reason().is_capacity_error(), "{rejected}");
                     items = rejected.into_inner();
@@ -86,7 +53,7 @@ fn produce(mut producer: SpscProducer<Box<Message>>, way: Way, total: u64) {
 }
 
 fn consume(consumer: &mut SpscConsumer<Box<Message>>, way: Way) -> u64 {
-    let mut next = 0;
+    let mut ledger = Ledger::new(1);
     loop {
         let items = match way {
             Way::Trying => consumer.try_dequeue().map(|item| item.into_iter().collect()),
@@ -98,14 +65,11 @@ fn consume(consumer: &mut SpscConsumer<Box<Message>>, way: Way) -> u64 {
                 if items.is_empty() {
                     thread::yield_now();
                 }
-                for item in items {
-                    item.check(next);
-                    next += 1;
-                }
+                items.iter().for_each(|message| ledger.enter(message));
             }
             Err(error) => {
                 assert_eq!(error, BufferError::Closed);
-                return next;
+                return ledger.total();
             }
         }
     }
@@ -239,27 +203,26 @@ fn the_capacity_comes_back_while_the_queue_is_never_empty() {
 
 #[test]
 fn every_item_is_dropped_exactly_once() {
-    let drops = Arc::new(AtomicUsize::new(0));
-    let make = || Counted(Arc::clone(&drops));
+    let drops = Drops::new(1001);
     let queue = LockFreeSPSCQueue::new(between(1, 1000)).unwrap();
-    for _ in 0..1000 {
-        queue.try_enqueue(make()).unwrap();
+    for number in 0..1000 {
+        queue.try_enqueue(drops.item(number)).unwrap();
     }
-    assert!(queue.try_enqueue(make()).is_err());
-    assert_eq!(drops.load(Ordering::Relaxed), 1);
+    assert!(queue.try_enqueue(drops.item(1000)).is_err());
+    assert_eq!(drops.total(), 1);
     drop(queue.dequeue_batch(300).unwrap());
-    assert_eq!(drops.load(Ordering::Relaxed), 301);
+    assert_eq!(drops.total(), 301);
     drop(queue);
-    assert_eq!(drops.load(Ordering::Relaxed), 1001);
+    assert_eq!(drops.counts(), [1; 1001]);
 }
 
 #[test]
 fn what_is_left_is_dropped_once_in_whichever_order_the_handles_go() {
     for producer_first in [true, false] {
-        let drops = Arc::new(AtomicUsize::new(0));
+        let drops = Drops::new(51);
         let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(1, 100)).unwrap().split();
-        for _ in 0..50 {
-            producer.try_enqueue(Counted(Arc::clone(&drops))).unwrap();
+        for number in 0..50 {
+            producer.try_enqueue(drops.item(number)).unwrap();
         }
         drop(consumer.try_dequeue().unwrap());
         if producer_first {
@@ -269,27 +232,20 @@ fn what_is_left_is_dropped_once_in_whichever_order_the_handles_go() {
             drop(consumer);
         } else {
             drop(consumer);
-            assert!(matches!(producer.try_enqueue(Counted(Arc::clone(&drops))), Err(BufferError::Closed)));
-            assert_eq!(drops.load(Ordering::Relaxed), 51);
+            assert!(matches!(producer.try_enqueue(drops.item(50)), Err(BufferError::Closed)));
+            assert_eq!(drops.total(), 51);
             drop(producer);
         }
-        assert_eq!(drops.load(Ordering::Relaxed), if producer_first { 50 } else { 51 });
+        assert_eq!(drops.counts()[..50], [1; 50]);
     }
 }
 
 #[test]
 fn an_item_whose_drop_panics_takes_no_other_with_it() {
-    struct Explosive(Arc<AtomicUsize>, bool);
-    impl Drop for Explosive {
-        fn drop(&mut self) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            assert!(!self.1, "an item's drop panics, as this test wants it");
-        }
-    }
-    let drops = Arc::new(AtomicUsize::new(0));
+    let drops = Drops::new(10);
     let queue = LockFreeSPSCQueue::new(between(1, 16)).unwrap();
-    for n in 0..10 {
-        queue.try_enqueue(Explosive(Arc::clone(&drops), n == 0 || n == 4)).unwrap();
+    for number in 0..10 {
+        queue.try_enqueue(drops.item(number).exploding(number == 0 || number == 4)).unwrap();
     }
     // Taken: the caller's panic, and the queue goes on.
     assert!(catch_unwind(AssertUnwindSafe(|| drop(queue.try_dequeue()))).is_err());
@@ -297,7 +253,7 @@ fn an_item_whose_drop_panics_takes_no_other_with_it() {
     assert!(queue.try_dequeue().unwrap().is_some());
     // Left behind: those after it are dropped all the same.
     assert!(catch_unwind(AssertUnwindSafe(|| drop(queue))).is_err());
-    assert_eq!(drops.load(Ordering::Relaxed), 10);
+    assert_eq!(drops.counts(), [1; 10]);
 }
 
 #[test]
@@ -352,10 +308,10 @@ fn closing_in_the_middle_of_a_stream_loses_and_invents_nothing() {
                 start.wait();
                 let mut number = 0;
                 loop {
-                    match producer.offer(Message::new(number)) {
+                    match producer.offer(Message::new(0, number)) {
                         Ok(()) => number += 1,
                         Err(rejected) => {
-                            rejected.item().check(number);
+                            assert!(rejected.item().is_whole() && rejected.item().number == number);
                             if rejected.reason() == &BufferError::Closed {
                                 return (number, producer.stats().messages_enqueued);
                             }
@@ -366,23 +322,19 @@ fn closing_in_the_middle_of_a_stream_loses_and_invents_nothing() {
             })
         };
         start.wait();
-        let mut next = 0;
-        while next < round {
+        let mut ledger = Ledger::new(1);
+        while ledger.total() < round {
             match consumer.try_dequeue().unwrap() {
-                Some(item) => {
-                    item.check(next);
-                    next += 1;
-                }
+                Some(item) => ledger.enter(&item),
                 None => thread::yield_now(),
             }
         }
         consumer.close();
         while let Ok(Some(item)) = consumer.try_dequeue() {
-            item.check(next);
-            next += 1;
+            ledger.enter(&item);
         }
         let (accepted, counted) = thread.join().unwrap();
-        assert_eq!((next, counted), (accepted, accepted));
+        assert_eq!((ledger.total(), counted), (accepted, accepted));
         assert_eq!(consumer.try_dequeue().map(|_| ()), Err(BufferError::Closed));
     }
 }
@@ -428,7 +380,7 @@ fn a_crowd_at_both_ends_of_a_shared_queue_breaks_nothing() {
             let queue = Arc::clone(&queue);
             thread::spawn(move || {
                 for number in 0..EACH {
-                    let mut item = Message::new(producer << 32 | number);
+                    let mut item = Message::new(producer, number);
                     while let Err(rejected) = queue.offer(item) {
                         item = rejected.into_inner();
                         thread::yield_now();
@@ -445,8 +397,8 @@ fn a_crowd_at_both_ends_of_a_shared_queue_breaks_nothing() {
                 loop {
                     match queue.try_dequeue() {
                         Ok(Some(item)) => {
-                            item.check(item.number);
-                            taken[usize::try_from(item.number >> 32).unwrap()] += 1;
+                            assert!(item.is_whole());
+                            taken[item.producer] += 1;
                         }
                         Err(BufferError::Closed) => return taken,
                         Ok(None) | Err(BufferError::InvalidOperation(_)) => thread::yield_now(),

@@ -115,9 +115,17 @@ pub fn receive(consumer: &mut Consumer<Box<Message>>, ledger: &mut Ledger) {
 #[derive(Clone, Debug)]
 pub struct Drops(Arc<[AtomicUsize]>);
 
-/// An item that knows its number, and is counted when it is dropped.
+/// An item that knows its number, is counted when it is dropped, and may panic then.
 #[derive(Debug)]
-pub struct Counted(pub usize, Drops);
+pub struct Counted(pub usize, Drops, bool);
+
+impl Counted {
+    /// One whose drop panics, if so wanted.
+    pub fn exploding(mut self, explodes: bool) -> Self {
+        self.2 = explodes;
+        self
+    }
+}
 
 impl Drops {
     pub fn new(items: usize) -> Self {
@@ -125,7 +133,12 @@ impl Drops {
     }
 
     pub fn item(&self, number: usize) -> Counted {
-        Counted(number, self.clone())
+        Counted(number, self.clone(), false)
+    }
+
+    /// How many drops there were.
+    pub fn total(&self) -> usize {
+        self.counts().iter().sum()
     }
 
     /// How often each item was dropped.
@@ -137,5 +150,6 @@ impl Drops {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.1.0[self.0].fetch_add(1, Ordering::SeqCst);
+        assert!(!self.2, "an item's drop panics, as the test wants it");
     }
 }
