@@ -56,11 +56,11 @@ impl Elastic {
             return Err(refused());
         }
         let settled = Store::new(py, items)?;
-        first.close(py);
-        // What another thread has added since it was looked at goes along, or that thread is just taking it again.
-        for item in first.drain(py).unwrap_or_default() {
-            drop(settled.offer(py, item));
+        // Of threads that begin at the same moment one closes it, and none where another thread has just put something in.
+        if !first.buffer.close_unused() {
+            return Err(refused());
         }
+        first.close(py); // for the tasks that wait
         self.store.replace(settled).map_err(|_| refused()).map(drop)
     }
 
