@@ -50,17 +50,8 @@ def make(kind, limit=None):
         return queue, queue.push, queue.pop
     return queue, queue.put, queue.get
 
-def insist(call, *arguments):
-    "Calls again where an end is for one thread, and another that was woken came at the same moment."
-    while True:
-        try:
-            return call(*arguments)
-        except elasticq.InvalidOperation:
-            if not isinstance(call.__self__, (elasticq.LockFreeMPSCQueue, elasticq.LockFreeSPSCQueue)):
-                raise
-
 def blocked(call, *arguments):
-    thread = threading.Thread(target=insist, args=(call, *arguments), daemon=True)
+    thread = threading.Thread(target=call, args=arguments, daemon=True)
     thread.start()
     wait_until_asleep(thread)
     return thread

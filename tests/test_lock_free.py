@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from support import Threads, wait_until_asleep
+from support import PATIENCE, Threads, wait_until_asleep
 from test_free_threading import Message, background, check
 
 from elasticq import (
@@ -438,22 +438,77 @@ def test_eight_threads_lose_double_and_change_nothing(make: Any, largest: int, t
     assert (stats.messages_enqueued, stats.messages_dequeued, stats.current_size) == (total, total, 0)
 
 
-@pytest.mark.parametrize("make", [LockFreeMPSCQueue, LockFreeSPSCQueue])
-def test_a_second_consumer_is_told_so_and_nothing_breaks(make: Make, threads: Threads) -> None:
+for_one_consumer = pytest.mark.parametrize("make", [LockFreeMPSCQueue, LockFreeSPSCQueue])
+
+GETS: dict[str, Callable[[Any], object]] = {
+    "get": lambda q: q.get(),
+    "get in time": lambda q: q.get(timeout=PATIENCE),
+    "consume": lambda q: next(q.consume()),
+    "aget": lambda q: asyncio.run(q.aget()),
+    "aget_many": lambda q: asyncio.run(q.aget_many(2)),
+}
+PUTS: dict[str, Callable[[Any], object]] = {
+    "put": lambda q: q.put(0),
+    "put in time": lambda q: q.put(0, timeout=PATIENCE),
+    "aput": lambda q: asyncio.run(q.aput(0)),
+    "aput_many": lambda q: asyncio.run(q.aput_many([0, 0])),
+}
+
+
+def amid_large_batches(make: Make, call: Callable[[Any], object]) -> None:
+    """Calls again and again while another thread works at one end or the other most of the time.
+
+    That leaves items in the queue, and room: who waits for them would starve else.
+    """
+    q = make(max_capacity=1_000_000)
+    items = [0] * 100_000
+    worked = 0
+
+    def work() -> None:
+        nonlocal worked
+        with suppress(InvalidOperation, Full):
+            q.enqueue_batch(items)
+        with suppress(InvalidOperation):
+            q.dequeue_batch(max(0, len(q) - len(items)))
+        worked += 1
+
+    with background(work):
+        while worked < 50:
+            call(q)
+
+
+@for_one_consumer
+@pytest.mark.parametrize("get", GETS.values(), ids=GETS)
+def test_who_waits_for_an_item_and_finds_another_thread_taking_tries_again(
+    make: Make, get: Callable[[Any], object]
+) -> None:
+    amid_large_batches(make, get)
+
+
+@pytest.mark.parametrize("put", PUTS.values(), ids=PUTS)
+def test_who_waits_for_room_and_finds_another_thread_putting_in_tries_again(
+    put: Callable[[Any], object],
+) -> None:
+    amid_large_batches(LockFreeSPSCQueue, put)
+
+
+@for_one_consumer
+def test_a_second_consumer_that_does_not_wait_is_told_so_and_nothing_breaks(
+    make: Make, threads: Threads
+) -> None:
     q = make()
     count, consumers = 20_000, 4
     taken: list[list[Message]] = [[] for _ in range(consumers)]
     told: list[int] = [0] * consumers
 
     def take(me: int) -> None:
-        while True:
-            try:
+        with suppress(ShutDown):
+            while True:
                 taken[me].append(q.get())
-                taken[me].extend(q.dequeue_batch(3))
-            except InvalidOperation:
-                told[me] += 1
-            except ShutDown:
-                return
+                try:
+                    taken[me].extend(q.dequeue_batch(3))
+                except InvalidOperation:
+                    told[me] += 1
 
     for me in range(consumers):
         threads.start(take, me)
@@ -466,21 +521,21 @@ def test_a_second_consumer_is_told_so_and_nothing_breaks(make: Make, threads: Th
         assert told == [0] * consumers
 
 
-def test_a_second_producer_of_the_queue_for_one_is_told_so_and_nothing_breaks(threads: Threads) -> None:
+def test_a_second_producer_that_does_not_wait_is_told_so_and_nothing_breaks(threads: Threads) -> None:
     q: Any = LockFreeSPSCQueue(initial_capacity=8, min_capacity=8, max_capacity=64)
     taken: list[Message] = []
+    told: list[Exception] = []
     count, producers = 4000, 4
     senders = Threads()
 
     def put(me: int) -> None:
         for number in range(count):
             message = Message(me, number)
-            while True:
-                try:
-                    q.put(message)
-                    break
-                except InvalidOperation:
-                    assert FREE_THREADED
+            try:
+                q.try_enqueue(message)
+            except (InvalidOperation, Full) as error:
+                told.append(error)
+                q.put(message)
 
     threads.start(receive, q, taken)
     for me in range(producers):
@@ -489,6 +544,7 @@ def test_a_second_producer_of_the_queue_for_one_is_told_so_and_nothing_breaks(th
     q.close()
     threads.join()
     check([taken], dict.fromkeys(range(producers), count))
+    assert FREE_THREADED or all(isinstance(error, Full) for error in told)
 
 
 def test_tasks_in_several_loops_and_threads_share_one_queue(threads: Threads) -> None:

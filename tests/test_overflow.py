@@ -287,6 +287,26 @@ def test_a_hook_that_raises_cuts_a_dropping_batch_short() -> None:
     assert q.unfinished_tasks == len(q)
 
 
+@pytest.mark.parametrize("kind", [Queue, LifoQueue])
+def test_an_item_is_refused_where_a_subclass_puts_back_what_should_make_room(kind: Any) -> None:
+    class PutsBack(kind):  # type: ignore[misc]
+        evictions = 0
+
+        def _evict(self) -> Any:
+            self.evictions += 1
+            assert self.evictions <= 100
+            item = super()._evict()
+            self._put(item)
+            return item
+
+    q = PutsBack(3, overflow="drop_oldest")
+    with q.mutex:  # moves it to where its hook is called
+        pass
+    q.put_many([1, 2, 3, 4])
+    q.put(5)
+    assert (sorted(q), q.evictions) == ([1, 2, 3], 6)
+
+
 def test_beginning_again_changes_the_policy() -> None:
     q: Queue[int] = Queue(1, overflow="drop_newest")
     q.put_many([1, 2])

@@ -261,6 +261,49 @@ def test_the_module_queues_exceptions_of_an_override_end_a_batch_and_an_iterator
 
 
 @each
+@pytest.mark.parametrize("name", ["_get", "get", "get_nowait"])
+async def test_the_module_queues_exceptions_of_an_override_are_asyncios_in_its_view(
+    kind: Any, name: str
+) -> None:
+    class NothingToday(standard.Empty):
+        """An error of the subclass's own."""
+
+    raised = {error: error("why") for error in (standard.Empty, standard.Full, NothingToday)}
+
+    def override(queue: Any, *_: Any, **__: Any) -> Any:
+        raise raised[queue.error]
+
+    queue = type("Written", (kind,), {name: override})()
+    queue.put(1)
+    for error, theirs in (
+        (standard.Empty, asyncio.QueueEmpty),
+        (standard.Full, asyncio.QueueFull),
+        (NothingToday, asyncio.QueueEmpty),
+    ):
+        queue.error = error
+        with pytest.raises(theirs, match="why") as seen:
+            queue.async_q.get_nowait()
+        assert isinstance(seen.value, error)
+        if name == "_get":  # what is awaited goes by the hooks alone
+            with pytest.raises(theirs, match="why"):
+                await queue.async_q.get()
+
+
+@each
+@pytest.mark.parametrize("name", ["_put", "put", "put_nowait"])
+async def test_and_so_they_are_for_one_that_puts_in(kind: Any, name: str) -> None:
+    def override(*_: Any, **__: Any) -> Any:
+        raise standard.Full("why")
+
+    queue = type("Written", (kind,), {name: override})()
+    with pytest.raises(asyncio.QueueFull, match="why"):
+        queue.async_q.put_nowait(1)
+    if name == "_put":
+        with pytest.raises(asyncio.QueueFull, match="why"):
+            await queue.async_q.put(1)
+
+
+@each
 def test_counting_that_fails_leaves_what_was_taken_to_the_exception(kind: Any) -> None:
     class Uncountable(noting(kind)):  # type: ignore[misc]
         def __len__(self) -> int:

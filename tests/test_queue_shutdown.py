@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support import Threads, wait_until, wait_until_asleep
 
-from elasticq import Queue, QueueError, ShutDown
+from elasticq import LifoQueue, PriorityQueue, Queue, QueueError, ShutDown
 
 CLOSING: dict[str, Callable[[Queue[Any]], None]] = {
     "shutdown()": Queue.shutdown,
@@ -55,6 +55,42 @@ def test_immediately_means_that_what_is_inside_is_dropped_and_done() -> None:
         q.get()
     q.task_done()
     q.join()
+
+
+@pytest.mark.parametrize("kind", [Queue, LifoQueue, PriorityQueue])
+def test_it_ends_where_a_subclass_puts_back_what_it_takes(kind: Any) -> None:
+    class PutsBack(kind):  # type: ignore[misc]
+        gets = 0
+
+        def _get(self) -> Any:
+            self.gets += 1
+            assert self.gets <= 100
+            item = super()._get()
+            self._put(item)
+            return item
+
+    q = PutsBack()
+    q.put_many(range(5))
+    q.shutdown(immediate=True)
+    assert (q.gets, q.qsize(), q.unfinished_tasks) == (5, 5, 0)
+    q.join()
+
+
+@pytest.mark.parametrize("kind", [Queue, LifoQueue, PriorityQueue])
+def test_what_a_hook_raises_ends_it_only_where_it_takes_nothing(kind: Any) -> None:
+    class RaisesOnce(kind):  # type: ignore[misc]
+        gets = 0
+
+        def _get(self) -> Any:
+            self.gets += 1
+            if self.gets == 3:
+                raise LookupError
+            return super()._get()
+
+    q = RaisesOnce()
+    q.put_many(range(5))
+    q.shutdown(immediate=True)
+    assert (q.gets, q.qsize(), q.unfinished_tasks) == (6, 0, 0)
 
 
 def test_a_full_queue_is_rather_shut_down_than_full() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import queue as standard
 import re
+import sysconfig
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,6 +38,7 @@ QUEUES: list[Any] = [standard.Queue, standard.LifoQueue, standard.PriorityQueue]
 STANDARD: list[Any] = [Queue, LifoQueue, PriorityQueue]
 LOCK_FREE: list[Any] = [LockFreeMPSCQueue, LockFreeMPMCQueue, LockFreeSPSCQueue]
 BUFFERS: list[Any] = [DynamicCircularBuffer, PriorityCircularBuffer]
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 SETTLED: list[Any] = [*BUFFERS, *LOCK_FREE]
 """Those whose settings are never changed."""
 ALL: list[Any] = [*STANDARD, *SETTLED, SimpleQueue]
@@ -294,23 +296,39 @@ def test_an_initialiser_may_be_called_while_threads_use_what_is_not_ready(
 
 @pytest.mark.parametrize("kind", SETTLED)
 def test_what_is_added_while_the_initialiser_runs_is_kept_in_order(kind: Any, threads: Threads) -> None:
-    for _ in range(100):
-        queue, ready = kind.__new__(kind), threading.Barrier(2)
-        added: list[int] = []
+    """Either it comes first, and the queue is in use, or it is told that the queue was shut down."""
+    rounds = 500 if FREE_THREADED else 20  # with a GIL, the two meet by turns of some milliseconds
+    queues: list[Any] = [kind.__new__(kind) for _ in range(rounds)]
+    added: list[list[int]] = [[] for _ in queues]
+    begun: list[int] = []
+    at = [-1, -1]
 
-        def add(queue: Any = queue, ready: Any = ready, added: list[int] = added) -> None:
-            ready.wait()
+    def meet(me: int, index: int) -> None:
+        """Busily, or one would come much later than the other."""
+        at[me] = index
+        while min(at) < index:
+            pass
+
+    def add() -> None:
+        for index, (queue, mine) in enumerate(zip(queues, added, strict=True)):
+            meet(0, index)
             for number in range(3):
                 with suppress(elasticq.ShutDown):
                     if queue._offer(number):
-                        added.append(number)
+                        mine.append(number)
 
-        threads.start(add)
-        ready.wait()
-        with suppress(InvalidOperation):  # it was in use before
-            queue.__init__(**settings(kind, 8))
-        threads.join()
-        assert queue.drain() == added
+    def begin() -> None:
+        for index, queue in enumerate(queues):
+            meet(1, index)
+            with suppress(InvalidOperation):
+                queue.__init__(**settings(kind, 1))
+                begun.append(index)
+
+    threads.start(add)
+    threads.start(begin)
+    threads.join()
+    assert [queue.drain() for queue in queues] == added
+    assert [index for index, queue in enumerate(queues) if queue.max_capacity == 1] == begun
 
 
 # ---- names of their own

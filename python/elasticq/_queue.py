@@ -265,9 +265,9 @@ ThreadSafeDynamicCircularBuffer = DynamicCircularBuffer
 class LockFreeMPSCQueue(_core.LockFreeMPSCQueue[T]):
     """A first-in, first-out queue without locks, of many producers and one consumer.
 
-    Any thread may put in. One thread at a time may take: a second one that takes at the same moment gets
-    InvalidOperation, and nothing has happened. That can only be on a Python without a GIL. A queue is false
-    when it is empty.
+    Any thread may put in. One thread at a time may take: a second one that comes at the same moment tries
+    again where it may wait, and else gets InvalidOperation, and nothing has happened. That can only be on a
+    Python without a GIL. A queue is false when it is empty.
 
     Args:
         config: The settings; keyword arguments of the same names as those of Config go before it. Its
@@ -313,9 +313,9 @@ class LockFreeMPMCQueue(_core.LockFreeMPMCQueue[T]):
 class LockFreeSPSCQueue(_core.LockFreeSPSCQueue[T]):
     """A first-in, first-out queue without locks, of one producer and one consumer.
 
-    One thread at a time may put in, and one may take: a second one that does the same at the same moment gets
-    InvalidOperation, and nothing has happened. That can only be on a Python without a GIL. A queue is false
-    when it is empty.
+    One thread at a time may put in, and one may take: a second one that does the same at the same moment
+    tries again where it may wait, and else gets InvalidOperation, and nothing has happened. That can only be
+    on a Python without a GIL. A queue is false when it is empty.
 
     Args:
         config: The settings; keyword arguments of the same names as those of Config go before it. Its

@@ -289,10 +289,13 @@ class Standard(_core.Contents):
             while self._insert_many(owner, items, False) or items:
                 if not items:
                     return
-                if (evicted := self._make_room(owner, EMPTY)) is not EMPTY:
+                # No more than there are: an `_evict` may put back what it takes.
+                for _ in range(self._size(owner)):
+                    if (evicted := self._make_room(owner, EMPTY)) is EMPTY:
+                        break
                     dropped.append(evicted)
                     self._tell_if_done()
-                elif self._is_full(owner):  # of what a hook that this call interrupts is about to add
+                if self._is_full(owner):  # also of what a hook that this call interrupts is about to add
                     self._refuse(len(items))
                     return
 
@@ -358,7 +361,9 @@ class Standard(_core.Contents):
         with self.mutex:
             self.is_shutdown = True
             try:
-                while immediate and (some := self._take_all(owner)):
+                # Again where a hook has raised. No more than there were: a `_get` may put back what it takes.
+                there = self._size(owner) if immediate else 0
+                while len(items) < there and (some := self._take_all(owner)):
                     items += some
             finally:
                 self._tell_if_done()

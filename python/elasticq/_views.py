@@ -7,18 +7,29 @@ is needed, since `import elasticq` does not import asyncio. Where one is unpickl
 from __future__ import annotations
 
 import functools
+import queue
 import sys
 import types
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import _core
-from ._errors import Empty, Full, QueueError, ShutDown
+from ._errors import QueueError, ShutDown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from ._priority import PrioritySyncQueue
     from ._queue import Queue
+
+_ENDS = {
+    "QueueEmpty": queue.Empty,
+    "QueueFull": queue.Full,
+    "QueueShutDown": getattr(queue, "ShutDown", ShutDown),
+}
+"""Asyncio's errors, and the module queue's from which ours derive. Subclasses that override methods of
+`queue.Queue` raise them as well."""
+
+_ERRORS = (QueueError, *_ENDS.values())
 
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -48,7 +59,8 @@ class AsyncQueue(Generic[T]):
     with Python 3.13, is there on every Python. It holds nothing itself: any two views of one queue are equal.
 
     Its errors are ours as well as asyncio's: `except asyncio.QueueEmpty` and `except elasticq.Empty` both
-    catch what `get_nowait` raises. ShutDown is also an asyncio.QueueShutDown, where Python has that.
+    catch what `get_nowait` raises. ShutDown is also an asyncio.QueueShutDown, where Python has that. The
+    module queue's Empty, Full and ShutDown that a subclass's overrides raise are asyncio's here, too.
 
     Args:
         queue: The queue to be seen.
@@ -95,7 +107,7 @@ class AsyncQueue(Generic[T]):
         """
         try:
             self._queue.put_nowait(item)
-        except QueueError as error:
+        except _ERRORS as error:
             raise as_asyncio(error) from error.__cause__
 
     @coroutine_method
@@ -116,7 +128,7 @@ class AsyncQueue(Generic[T]):
         """
         try:
             return self._queue.get_nowait()
-        except QueueError as error:
+        except _ERRORS as error:
             raise as_asyncio(error) from error.__cause__
 
     def qsize(self) -> int:
@@ -207,7 +219,7 @@ async def wait_closed(queue: Queue[Any] | PrioritySyncQueue[Any]) -> None:
 
 def as_asyncio(error: BaseException) -> BaseException:
     """The same error as one that is also asyncio's; where asyncio has none like it, itself."""
-    if not isinstance(error, QueueError):
+    if not isinstance(error, _ERRORS):
         return error
     ours = type(error)
     if ours not in _OF_BOTH:
@@ -227,17 +239,17 @@ def _made_as_asyncio(make: Callable[..., BaseException], *arguments: Any) -> Bas
     return as_asyncio(make(*arguments))
 
 
-_OF_BOTH: dict[type[QueueError], type[QueueError]] = {}
+_OF_BOTH: dict[type[Exception], type[Exception]] = {}
 
 
-def _of_both(ours: type[QueueError]) -> type[QueueError]:
+def _of_both(ours: type[Exception]) -> type[Exception]:
     import asyncio
 
-    for base, name in ((Empty, "QueueEmpty"), (Full, "QueueFull"), (ShutDown, "QueueShutDown")):
+    for name, base in _ENDS.items():
         theirs = getattr(asyncio, name, ours)  # QueueShutDown came with Python 3.13
         if issubclass(ours, base) and not issubclass(ours, theirs):
 
-            def reduce(error: QueueError) -> tuple[Any, ...]:
+            def reduce(error: Exception) -> tuple[Any, ...]:
                 make, arguments, *state = cast("tuple[Any, ...]", ours.__reduce__(error))
                 return _made_as_asyncio, (ours if make is type(error) else make, *arguments), *state
 

@@ -17,6 +17,13 @@ MUTANTS = [
         "dropping::in_the_buffer_with_a_lock",
     ),
     Mutant(
+        "closed-unused-in-two-steps",
+        "rust/elasticq/src/locked/blocks.rs",
+        "            }\n            ring.seal();\n",
+        "            }\n            drop(ring);\n            self.ring.lock().seal();\n",
+        "loom::it_is_closed_unused_once_or_used",
+    ),
+    Mutant(
         "push-wakes-nobody",
         "rust/elasticq/src/locked/mod.rs",
         "self.not_empty.told(|| ring.len())",

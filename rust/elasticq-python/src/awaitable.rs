@@ -18,7 +18,7 @@ use crate::put::Put;
 use crate::queue::{self, Queue};
 use crate::raw::Item;
 use crate::raw::coroutine;
-use crate::store::{Store, Waiting};
+use crate::store::{Attempt, Store, Waiting};
 use crate::turns;
 use elasticq::{BufferError, Rejected};
 use pyo3::PyTraverseError;
@@ -336,15 +336,21 @@ impl Operation {
                 None => {}
             }
         }
-        match (&self.aim, error) {
-            (Aim::Get | Aim::Next | Aim::GetMany(_), BufferError::Empty) => return Ok(None),
-            (Aim::Put(_) | Aim::PutMany(_), error) if error.is_capacity_error() => return Ok(None),
-            (Aim::PutAt { .. }, error) if error.is_capacity_error() => return Ok(None),
-            (Aim::PutAt { items, priority, .. }, _) => {
+        match Attempt::refused(error) {
+            Attempt::Settled => {}
+            Attempt::Soon => {
+                // What it was woken for, or came to wait beside, may still be there: it, or who waits longer, looks again.
+                self.store().pass_on(py);
+                return Ok(None);
+            }
+            Attempt::Sleep => return Ok(None),
+        }
+        match &self.aim {
+            Aim::PutAt { items, priority, .. } => {
                 self.store().entrance_at(*priority).refused(py, error, items.len());
             }
-            (Aim::Put(_), _) => self.store().buffer.refused(error, 1),
-            (Aim::PutMany(items), _) => self.store().buffer.refused(error, items.len()),
+            Aim::Put(_) => self.store().buffer.refused(error, 1),
+            Aim::PutMany(items) => self.store().buffer.refused(error, items.len()),
             _ => {}
         }
         self.raise(py, errors::to_python(py, error))

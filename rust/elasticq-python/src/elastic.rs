@@ -56,11 +56,11 @@ impl Elastic {
             return Err(refused());
         }
         let settled = Store::new(py, items)?;
-        first.close(py);
-        // What another thread has added since it was looked at goes along, or that thread is just taking it again.
-        for item in first.drain(py).unwrap_or_default() {
-            drop(settled.offer(py, item));
+        // Of threads that begin at the same moment one closes it, and none where another thread has just put something in.
+        if !first.buffer.close_unused() {
+            return Err(refused());
         }
+        first.close(py); // for the tasks that wait
         self.store.replace(settled).map_err(|_| refused()).map(drop)
     }
 
@@ -201,7 +201,8 @@ impl Elastic {
     /// Does nothing before it is awaited. Then it takes what is there without suspending; else it waits, and nothing blocks.
     /// In each event loop tasks are woken in the order in which they began to wait. An item wakes the first of every loop, of
     /// which one gets it and the others keep their places: so it goes to whoever can come, though other loops be busy or
-    /// stopped. A task that is cancelled has taken nothing.
+    /// stopped. A task that is cancelled has taken nothing. One that finds a thread at work at its end of a queue whose ends are
+    /// for one thread each tries again, and so do those of `aput` and of the batches.
     ///
     /// A task that always finds what it wants gives its event loop a turn all the same: at the latest with the 64th call of a queue
     /// (for batches, the eighth) that comes a millisecond or more after the last such turn. It has taken nothing then.
@@ -214,7 +215,6 @@ impl Elastic {
     ///
     /// Raises:
     ///     ShutDown: There is none, and the queue was shut down, before or meanwhile.
-    ///     InvalidOperation: The queue is for one consumer, and another thread is taking.
     ///
     /// Example:
     ///     >>> import asyncio
@@ -239,7 +239,6 @@ impl Elastic {
     ///     ResizeError: There is no memory to grow.
     ///     ValueError: The item is heavier than the queue's `max_weight`, or its weight is negative.
     ///     TypeError: The item's weight is no integer.
-    ///     InvalidOperation: The queue is for one producer, and another thread is adding.
     ///
     /// Example:
     ///     >>> import asyncio
@@ -263,7 +262,6 @@ impl Elastic {
     ///
     /// Raises:
     ///     ShutDown: There is none, and the queue was shut down, before or meanwhile.
-    ///     InvalidOperation: The queue is for one consumer, and another thread is taking.
     ///     ValueError: `n` is below 1. At the call.
     ///
     /// Example:
@@ -303,7 +301,6 @@ impl Elastic {
     ///     ResizeError: There is no memory to grow.
     ///     ValueError: An item has a weight that is negative or above `max_weight`.
     ///     TypeError: `items` is not iterable, at the call; or an item's weight is no integer.
-    ///     InvalidOperation: The queue is for one producer, and another thread is adding.
     ///
     /// Example:
     ///     >>> import asyncio

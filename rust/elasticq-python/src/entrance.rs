@@ -5,7 +5,7 @@ use crate::leveled::Leveled;
 use crate::numbers::Patience;
 use crate::raw::detach::stop_at_the_end;
 use crate::raw::{Item, lists};
-use crate::store::{Store, retry};
+use crate::store::{Attempt, Store};
 use elasticq::{BufferError, BufferResult, Rejected, Waiter};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -98,13 +98,13 @@ impl<'a> Entrance<'a> {
         py: Python<'_>,
         patience: Patience,
         register: impl Fn() -> Waiter<'a>,
-        attempt: impl FnMut() -> bool,
+        attempt: impl FnMut() -> Attempt,
     ) -> PyResult<bool> {
-        let succeeded = retry(py, patience, register, attempt);
-        if let (Some(leveled), Patience::Until(_)) = (self.store.buffer.leveled(), patience) {
+        let settled = self.store.retry(py, patience, register, attempt);
+        if let (Some(leveled), true) = (self.store.buffer.leveled(), patience.waits()) {
             leveled.buffer.pass_on_room();
         }
-        succeeded
+        settled
     }
 
     /// Adds an item, waiting for room as long as `patience` says. The reason of a refusal is `Closed`, `ResizeError` or
@@ -129,24 +129,22 @@ impl<'a> Entrance<'a> {
             py,
             patience,
             || self.wait_for_room(),
-            || match refused.take() {
-                Some(rejected) if rejected.reason().is_capacity_error() => {
-                    refused = self.offer(py, rejected.into_inner()).err();
-                    !refused.as_ref().is_some_and(|rejected| rejected.reason().is_capacity_error())
+            || {
+                let comes_to = |refused: &Option<Rejected<Item>>| {
+                    refused.as_ref().map_or(Attempt::Settled, |rejected| Attempt::refused(rejected.reason()))
+                };
+                if comes_to(&refused) != Attempt::Settled {
+                    refused = refused.take().and_then(|rejected| self.offer(py, rejected.into_inner()).err());
                 }
-                other => {
-                    refused = other;
-                    true
-                }
+                comes_to(&refused)
             },
         );
-        match refused {
-            None => outcome.map(|_| Ok(())),
-            Some(rejected) => {
-                self.refused(py, rejected.reason(), 1);
-                outcome.map(|_| Err(rejected))
-            }
+        let Some(mut rejected) = refused else { return outcome.map(|_| Ok(())) };
+        if patience.waits() && Attempt::refused(rejected.reason()) == Attempt::Soon {
+            rejected = Rejected::new(BufferError::Full, rejected.into_inner()); // none in time
         }
+        self.refused(py, rejected.reason(), 1);
+        outcome.map(|_| Err(rejected))
     }
 
     /// Adds all items of an iterable. Without patience all or none, and a refusal is counted. With patience, in pieces
@@ -163,7 +161,7 @@ impl<'a> Entrance<'a> {
                     self.store.added(py, count);
                     return Ok(Ok(()));
                 }
-                Err(reason) if !matches!(patience, Patience::Until(_)) || !reason.is_capacity_error() => {
+                Err(reason) if !patience.waits() || Attempt::refused(&reason) == Attempt::Settled => {
                     self.refused(py, &reason, count);
                     return Ok(Err(Refused { reason, items: collect(iterable)?, raised: None }));
                 }
@@ -172,7 +170,7 @@ impl<'a> Entrance<'a> {
         }
         let items = collect(iterable)?;
         let count = items.len();
-        if let Patience::Until(_) = patience {
+        if patience.waits() {
             return Ok(self.put_in_pieces(py, items, patience));
         }
         match self.offer_batch(items) {
@@ -208,10 +206,12 @@ impl<'a> Entrance<'a> {
                 items = Some(refused);
                 added = Err(reason);
             }
-            !added.as_ref().is_err_and(BufferError::is_capacity_error)
+            Attempt::of(&added)
         };
-        let outcome =
-            if attempt() { Ok(true) } else { self.retry(py, patience, || self.wait_for_bulk_room(), attempt) };
+        let outcome = match attempt() {
+            Attempt::Settled => Ok(true),
+            _ => self.retry(py, patience, || self.wait_for_bulk_room(), attempt),
+        };
         match &added {
             Ok(()) => self.store.added(py, count),
             Err(reason) => self.refused(py, reason, count),
@@ -246,10 +246,14 @@ impl<'a> Entrance<'a> {
             patience,
             || self.wait_for_room(),
             || match self.offer_some(py, &mut items) {
-                Ok(_) => items.len() == 0,
+                Ok(_) if items.len() == 0 => Attempt::Settled,
+                Ok(_) => Attempt::Sleep,
                 Err(error) => {
-                    reason = error;
-                    true
+                    let attempt = Attempt::refused(&error);
+                    if attempt == Attempt::Settled {
+                        reason = error;
+                    }
+                    attempt
                 }
             },
         );

@@ -249,6 +249,15 @@ impl Items {
         Rest { was_closed, items }
     }
 
+    /// Closes it if it is open and nothing was ever put in, at one moment; whether that was so. Not without a lock.
+    pub fn close_unused(&self) -> bool {
+        match self {
+            Locked { buffer, .. } => buffer.close_unused(),
+            Levels(leveled) => leveled.buffer.close_unused(),
+            _ => unreachable!("no queue begins without a lock"),
+        }
+    }
+
     /// Whether anything was ever put in, or it was closed.
     pub fn is_used(&self) -> bool {
         self.pushed() != 0 || self.is_closed()

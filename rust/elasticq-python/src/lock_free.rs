@@ -136,7 +136,8 @@ impl LockFree {
     ///     Full: There is no room, or none in time.
     ///     ShutDown: The queue was closed, before or meanwhile.
     ///     ResizeError: There is no memory to grow.
-    ///     InvalidOperation: The queue is for one producer, and another thread is putting in.
+    ///     InvalidOperation: Without `block`: the queue is for one producer, and another thread is putting in. Who waits
+    ///         tries again then.
     ///     ValueError: `timeout` is negative.
     ///
     /// Example:
@@ -154,7 +155,7 @@ impl LockFree {
     ///
     /// Waits as `put` does; what a signal handler raises ends it before it has taken anything. In a coroutine use
     /// `aget`. A thread that waits is not yet taking: several may wait at a queue for one consumer, and each item
-    /// goes to one of them. Only two that take at the same moment are in each other's way.
+    /// goes to one of them. One that finds another thread taking at that very moment tries again.
     ///
     /// Args:
     ///     block: Whether to wait for an item.
@@ -163,7 +164,7 @@ impl LockFree {
     /// Raises:
     ///     Empty: There is none, or none in time.
     ///     ShutDown: There is none, and the queue was closed, before or meanwhile.
-    ///     InvalidOperation: The queue is for one consumer, and another thread is taking.
+    ///     InvalidOperation: Without `block`: the queue is for one consumer, and another thread is taking.
     ///     ValueError: `timeout` is negative.
     ///
     /// Example:

@@ -136,6 +136,10 @@ pub enum Patience {
 }
 
 impl Patience {
+    pub const fn waits(self) -> bool {
+        matches!(self, Self::Until(_))
+    }
+
     /// What `block` and `timeout` mean, which is what they mean in the standard library: without `block` the timeout is
     /// not looked at.
     #[inline]

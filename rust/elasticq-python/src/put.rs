@@ -9,7 +9,7 @@ use crate::errors;
 use crate::line::Who;
 use crate::numbers::Patience;
 use crate::raw::Item;
-use crate::store::{Store, retry};
+use crate::store::{Attempt, Store};
 use crate::weighted::Weighted;
 use elasticq::{BufferError, BufferResult, Signal};
 use pyo3::PyTraverseError;
@@ -74,9 +74,9 @@ impl Put {
                         self.place = Some(enter());
                     }
                     settled = self.attempt(py, store, weighted);
-                    !matches!(settled, Ok(Ok(false)))
+                    if let Ok(Ok(false)) = settled { Attempt::Sleep } else { Attempt::Settled }
                 };
-                retry(py, patience, || signal.waiter(), attempt)
+                store.retry(py, patience, || signal.waiter(), attempt)
             });
             if let Err(raised) = waited {
                 settled = Err(raised);

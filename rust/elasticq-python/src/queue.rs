@@ -486,7 +486,8 @@ impl Queue {
     /// error. Does not block.
     ///
     /// Args:
-    ///     immediate: Whether to drop what is inside, too; for `join` it then counts as done.
+    ///     immediate: Whether to drop what is inside, too; for `join` it then counts as done. Where a subclass overrides
+    ///         `_get`, that gives as many items as there were at the call, and what it puts back meanwhile stays.
     ///
     /// Example:
     ///     >>> queue = Queue()

@@ -23,6 +23,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::ops::ControlFlow;
 use std::thread;
+use std::time::Instant;
 
 pub struct Store {
     pub buffer: Items,
@@ -42,6 +43,33 @@ pub enum Waiting {
     Room,
     /// That all items which were put are done.
     TasksDone,
+}
+
+/// What an attempt comes to for one who waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// It has succeeded, or never will.
+    Settled,
+    /// Another thread is at this end of the queue, which is over in a moment.
+    Soon,
+    /// There is nothing to be had.
+    Sleep,
+}
+
+impl Attempt {
+    pub fn of<R>(result: &BufferResult<R>) -> Self {
+        result.as_ref().map_or_else(Self::refused, |_| Self::Settled)
+    }
+
+    /// Of one that was refused for `reason`.
+    pub fn refused(reason: &BufferError) -> Self {
+        match reason {
+            BufferError::InvalidOperation(_) => Self::Soon,
+            BufferError::Empty => Self::Sleep,
+            reason if reason.is_capacity_error() => Self::Sleep,
+            _ => Self::Settled,
+        }
+    }
 }
 
 impl Store {
@@ -73,12 +101,9 @@ impl Store {
     // Out of line, so that the plain way of the buffer with a lock stays short.
     #[inline(never)]
     fn offer_otherwise(&self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
-        let offered = self.buffer.offer_again(item);
-        match &offered {
-            Ok(()) => self.getters.wake(py, 1),
-            Err(rejected) => self.give_up(py, rejected.reason()),
-        }
-        offered
+        self.buffer.offer_again(item)?;
+        self.getters.wake(py, 1);
+        Ok(())
     }
 
     /// One attempt to take an item.
@@ -99,12 +124,9 @@ impl Store {
 
     #[inline(never)]
     fn take_otherwise(&self, py: Python<'_>) -> BufferResult<Item> {
-        let taken = self.buffer.try_pop();
-        match &taken {
-            Ok(_) => self.wake_after_taking(py, 1),
-            Err(error) => self.give_up(py, error),
-        }
-        taken
+        let item = self.buffer.try_pop()?;
+        self.wake_after_taking(py, 1);
+        Ok(item)
     }
 
     /// An attempt to add an item to the buffer with a lock, for callers of whom PyO3 does not know that they are attached:
@@ -155,15 +177,13 @@ impl Store {
         }
     }
 
-    /// Who is turned away because another thread is at his end of the queue may have been woken for something that is still
-    /// there: others are woken in his place.
+    /// Whoever waits and found another thread at this end of the queue may have been woken for something that is still there:
+    /// the first of those who wait are woken for it.
     #[cold]
-    fn give_up(&self, py: Python<'_>, reason: &BufferError) {
-        if matches!(reason, BufferError::InvalidOperation(_)) {
-            self.buffer.wake_others();
-            self.getters.wake(py, 1);
-            self.putters.wake(py, 1);
-        }
+    pub fn pass_on(&self, py: Python<'_>) {
+        self.buffer.wake_others();
+        self.getters.wake(py, 1);
+        self.putters.wake(py, 1);
     }
 
     /// Adds an item where that is plain sailing, see `raw::calls`; gives it back otherwise. Never calls Python. A task that
@@ -223,30 +243,84 @@ impl Store {
     /// Takes an item, waiting for one as long as `patience` says. `Empty` also where it waited in vain.
     pub fn get(&self, py: Python<'_>, patience: Patience) -> PyResult<BufferResult<Item>> {
         match self.take(py) {
-            Err(BufferError::Empty) => {}
-            settled => return Ok(settled),
+            Err(reason) if Attempt::refused(&reason) != Attempt::Settled => {
+                self.get_waiting(py, patience, reason, || self.take(py))
+            }
+            settled => Ok(settled),
         }
-        self.get_waiting(py, patience, || self.take(py))
     }
 
+    /// The rest of [`get`](Self::get) after the first attempt, which was refused for `reason`.
     #[cold]
     fn get_waiting<R>(
         &self,
         py: Python<'_>,
         patience: Patience,
+        reason: BufferError,
         take: impl Fn() -> BufferResult<R>,
     ) -> PyResult<BufferResult<R>> {
-        let mut result = Err(BufferError::Empty);
-        retry(
+        let mut result = Err(if patience.waits() { BufferError::Empty } else { reason });
+        self.retry(
             py,
             patience,
             || self.buffer.wait_for_item(),
             || {
-                result = take();
-                !matches!(result, Err(BufferError::Empty))
+                let taken = take();
+                let attempt = Attempt::of(&taken);
+                if attempt == Attempt::Settled {
+                    result = taken;
+                }
+                attempt
             },
         )?;
         Ok(result)
+    }
+
+    /// Tries until it is settled (true) or `patience` ends; in the one order that misses no wake-up: try, register, try again,
+    /// sleep. Whoever finds another thread at this end of the queue at that very moment doesn't sleep: it tries again.
+    ///
+    /// Before all that it lets the others go on for a moment: often they bring what is wanted, and more of it, and a put that
+    /// wakes nobody costs a fraction of one that does.
+    ///
+    /// An error is what a signal handler raised before an attempt; see `waiting`.
+    pub fn retry<'a>(
+        &self,
+        py: Python<'_>,
+        patience: Patience,
+        register: impl Fn() -> Waiter<'a>,
+        mut attempt: impl FnMut() -> Attempt,
+    ) -> PyResult<bool> {
+        let Patience::Until(deadline) = patience else { return Ok(false) };
+        detached(py, thread::yield_now);
+        py.check_signals()?;
+        let mut last = attempt();
+        loop {
+            match last {
+                Attempt::Settled => return Ok(true),
+                Attempt::Soon => {
+                    detached(py, thread::yield_now);
+                    let raised = py.check_signals();
+                    if raised.is_err() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                        self.pass_on(py);
+                        return raised.map(|()| false);
+                    }
+                    last = attempt();
+                }
+                Attempt::Sleep => {
+                    let mut waiter = register();
+                    py.check_signals()?;
+                    last = attempt();
+                    if last == Attempt::Sleep {
+                        let woken = waiting::sleep(py, &mut waiter, deadline)?;
+                        drop(waiter);
+                        if !woken {
+                            return Ok(false);
+                        }
+                        last = attempt();
+                    }
+                }
+            }
+        }
     }
 
     /// One attempt to take from 1 to `max` items.
@@ -257,10 +331,7 @@ impl Store {
                 Ok(list)
             }
             Ok(None) => Err(BufferError::Empty),
-            Err(error) => {
-                self.give_up(py, &error);
-                Err(error)
-            }
+            Err(error) => Err(error),
         })
     }
 
@@ -276,7 +347,9 @@ impl Store {
             Err(raised) => Ok(Err(raised)),
         };
         let taken = match take() {
-            Err(BufferError::Empty) => self.get_waiting(py, patience, take)?,
+            Err(reason) if Attempt::refused(&reason) != Attempt::Settled => {
+                self.get_waiting(py, patience, reason, take)?
+            }
             settled => settled,
         };
         taken.map_or_else(|error| Ok(Err(error)), |list| list.map(Ok))
@@ -403,33 +476,4 @@ impl Drop for Store {
     fn drop(&mut self) {
         stop_at_the_end(); // dropping the items may run Python code
     }
-}
-
-/// Tries until it succeeds or `patience` ends; in the one order that misses no wake-up: try, register, try again,
-/// sleep. True: it has succeeded, at the last attempt.
-///
-/// Before all that it lets the others go on for a moment: often they bring what is wanted, and more of it, and a put that wakes
-/// nobody costs a fraction of one that does.
-///
-/// An error is what a signal handler raised before an attempt; see `waiting`.
-pub fn retry<'a>(
-    py: Python<'_>,
-    patience: Patience,
-    register: impl Fn() -> Waiter<'a>,
-    mut attempt: impl FnMut() -> bool,
-) -> PyResult<bool> {
-    let Patience::Until(deadline) = patience else { return Ok(false) };
-    detached(py, thread::yield_now);
-    py.check_signals()?;
-    while !attempt() {
-        let mut waiter = register();
-        py.check_signals()?;
-        if attempt() {
-            break;
-        }
-        if !waiting::sleep(py, &mut waiter, deadline)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

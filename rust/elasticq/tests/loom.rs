@@ -153,6 +153,25 @@ fn closing_wakes_who_waits() {
 }
 
 #[test]
+fn it_is_closed_unused_once_or_used() {
+    model(|| {
+        let buffer = buffer(2);
+        let other = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.close_unused())
+        };
+        let producer = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.push(1).is_ok())
+        };
+        let closed = [buffer.close_unused(), other.join().unwrap()];
+        let pushed = producer.join().unwrap();
+        assert_eq!(closed.iter().filter(|&&closed| closed).count(), usize::from(!pushed));
+        assert_eq!((buffer.len(), buffer.is_closed()), (usize::from(pushed), !pushed));
+    });
+}
+
+#[test]
 fn a_waiter_who_leaves_passes_his_wake_up_on() {
     model(|| {
         let buffer = buffer(2);

@@ -326,3 +326,16 @@ fn closing_wakes_who_waits_for_room_at_any_level() {
         }
     });
 }
+
+#[test]
+fn it_is_closed_unused_once_or_used() {
+    model(|| {
+        let buffer = buffer(2, None);
+        let other = with(&buffer, |buffer| buffer.close_unused());
+        let producer = with(&buffer, |buffer| buffer.push(1).is_ok());
+        let closed = [buffer.close_unused(), other.join().unwrap()];
+        let pushed = producer.join().unwrap();
+        assert_eq!(closed.iter().filter(|&&closed| closed).count(), usize::from(!pushed));
+        assert_eq!((buffer.len(), buffer.is_closed()), (usize::from(pushed), !pushed));
+    });
+}

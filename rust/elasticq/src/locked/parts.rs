@@ -215,6 +215,35 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         (was_closed, taken.into_vec())
     }
 
+    /// Closes the buffer if it is open and nothing was ever pushed, at one moment; whether that was so.
+    ///
+    /// For callers that go on elsewhere unless somebody has begun here: of those who come later each finds the buffer closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// assert_eq!((buffer.close_unused(), buffer.close_unused()), (true, false));
+    /// assert_eq!(buffer.push(1), Err(BufferError::Closed));
+    ///
+    /// let used = DynamicCircularBuffer::new(Config::default())?;
+    /// used.push(1)?;
+    /// assert_eq!((used.pop()?, used.close_unused(), used.is_closed()), (1, false, false));
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub fn close_unused(&self) -> bool {
+        {
+            let mut ring = self.ring.lock();
+            if ring.is_sealed() || ring.pushed() > 0 {
+                return false;
+            }
+            ring.seal();
+        }
+        self.wake_all();
+        true
+    }
+
     /// Begins anew with another configuration, its timeouts aside: empty, open, every counter but that of refusals at
     /// zero. Gives what was inside. Whoever waits tries again.
     ///

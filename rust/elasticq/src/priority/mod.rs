@@ -435,6 +435,11 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// ```
     pub fn close(&self) {
         self.levels.lock().seal();
+        self.wake_all();
+    }
+
+    /// Wakes everybody who waits, after a change that concerns all of them.
+    fn wake_all(&self) {
         wake_each(std::iter::once(&self.not_empty).chain(&self.not_full).map(Signal::told_all));
     }
 

@@ -230,6 +230,34 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     pub fn pushed(&self) -> u64 {
         super::total(self.levels.lock().lanes().map(|lane| lane.pushed()))
     }
+
+    /// Closes the buffer if it is open and nothing was ever pushed, at one moment; whether that was so.
+    ///
+    /// For callers that go on elsewhere unless somebody has begun here: of those who come later each finds the buffer closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// assert_eq!((buffer.close_unused(), buffer.close_unused()), (true, false));
+    ///
+    /// let used = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// used.push(1)?;
+    /// assert_eq!((used.pop()?, used.close_unused(), used.is_closed()), (1, false, false));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn close_unused(&self) -> bool {
+        {
+            let mut levels = self.levels.lock();
+            if levels.is_sealed() || levels.lanes().any(|lane| lane.pushed() > 0) {
+                return false;
+            }
+            levels.seal();
+        }
+        self.wake_all();
+        true
+    }
 }
 
 impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for PriorityCircularBuffer<T, L> {
