@@ -6,7 +6,7 @@ use crate::numbers::Patience;
 use crate::raw::detach::stop_at_the_end;
 use crate::raw::{Item, lists};
 use crate::store::{Attempt, Store};
-use elasticq::{BufferError, BufferResult, Rejected, Waiter};
+use elasticq::{BufferError, BufferResult, Parts, Rejected, Waiter};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use std::vec;
@@ -38,14 +38,14 @@ impl<'a> Entrance<'a> {
     /// One attempt to add an item; not counted when refused.
     pub fn offer(self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
         let Some((leveled, priority)) = self.level else { return self.store.offer(py, item) };
-        leveled.buffer.offer_again(item, priority)?;
+        leveled.buffer.offer_again_with_priority(item, priority)?;
         self.store.added(py, 1);
         Ok(())
     }
 
     fn offer_batch(self, items: Vec<Item>) -> Result<(), Rejected<Vec<Item>>> {
         match self.level {
-            Some((leveled, priority)) => leveled.buffer.offer_batch_again(items, priority),
+            Some((leveled, priority)) => leveled.buffer.offer_batch_again_with_priority(items, priority),
             None => self.store.buffer.offer_batch_again(items),
         }
     }
@@ -79,14 +79,14 @@ impl<'a> Entrance<'a> {
 
     fn wait_for_room(self) -> Waiter<'a> {
         match self.level {
-            Some((leveled, priority)) => leveled.buffer.wait_for_room(priority),
+            Some((leveled, priority)) => leveled.buffer.wait_for_room_at_priority(priority),
             None => self.store.buffer.wait_for_room(),
         }
     }
 
     fn wait_for_bulk_room(self) -> Waiter<'a> {
         match self.level {
-            Some((leveled, priority)) => leveled.buffer.wait_for_bulk_room(priority),
+            Some((leveled, priority)) => leveled.buffer.wait_for_bulk_room_at_priority(priority),
             None => self.store.buffer.wait_for_bulk_room(),
         }
     }
@@ -270,7 +270,7 @@ impl<'a> Entrance<'a> {
             return;
         }
         match self.level {
-            Some((leveled, priority)) => leveled.buffer.note_refused(count, priority),
+            Some((leveled, priority)) => leveled.buffer.note_refused_at_priority(count, priority),
             None => self.store.buffer.refused(reason, count),
         }
     }

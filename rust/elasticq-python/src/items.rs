@@ -1,8 +1,7 @@
 //! `Items`: the items of a queue, in the buffer with a lock or in one of the queues without, behind one set of methods.
 //!
-//! The buffer with a lock is the plain case: each method is its own one, behind one comparison. The queues without get here
-//! what they leave to whoever waits in a way of his own: after each change a fence and a look for who waits, so that a
-//! thread or task that registered before and saw nothing of the change is woken.
+//! The buffer with a lock is the plain case: each method is its own one, behind one comparison. After each change of a queue without a
+//! lock a fence follows here, so that the look for tasks that wait comes after it. (Threads that wait are the queue's own business.)
 
 use crate::leveled::Leveled;
 use crate::raw::Item;
@@ -10,8 +9,8 @@ use crate::raw::detach::detached;
 use crate::raw::lock::RingLock;
 use crate::weighted::Weighted;
 use elasticq::{
-    Buffer, BufferError, BufferResult, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue,
-    LockFreeSPSCQueue, QueueStats, Rejected, Waiter,
+    BufferError, BufferResult, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue,
+    Parts, QueueStats, Rejected, Waiter,
 };
 use pyo3::Python;
 use std::mem::MaybeUninit;
@@ -83,24 +82,6 @@ pub fn settle() {
     }
 }
 
-/// After items were added or taken: tells the threads that wait how many items and places there are now.
-macro_rules! changed {
-    ($queue:expr) => {{
-        settle();
-        if $queue.waiting_consumers() != 0 {
-            $queue.wake_consumers(items_for_others($queue));
-        }
-        if $queue.waiting_producers() != 0 {
-            $queue.wake_producers($queue.max_capacity() - $queue.len());
-        }
-    }};
-}
-
-/// How many consumers should look: one for each item, all if there will be no more.
-fn items_for_others(queue: &impl Buffer<Item>) -> usize {
-    if queue.is_closed() { usize::MAX } else { queue.len() }
-}
-
 impl From<DynamicCircularBuffer<Item, RingLock>> for Items {
     fn from(buffer: DynamicCircularBuffer<Item, RingLock>) -> Self {
         Locked { buffer, weighted: OnceLock::new() }
@@ -143,7 +124,7 @@ impl Items {
     pub fn offer_again(&self, item: Item) -> Result<(), Rejected<Item>> {
         either!(self, buffer => buffer.offer_again(item), queue => {
             queue.offer_again(item)?;
-            changed!(queue);
+            settle();
             Ok(())
         })
     }
@@ -151,7 +132,7 @@ impl Items {
     pub fn offer_batch_again(&self, items: Vec<Item>) -> Result<(), Rejected<Vec<Item>>> {
         either!(self, buffer => buffer.offer_batch_again(items), queue => {
             queue.offer_batch_again(items)?;
-            changed!(queue);
+            settle();
             Ok(())
         })
     }
@@ -200,7 +181,7 @@ impl Items {
         }
         either!(self, buffer => buffer.try_pop(), queue => match queue.try_dequeue() {
             Ok(Some(item)) => {
-                changed!(queue);
+                settle();
                 Ok(item)
             }
             Ok(None) => Err(BufferError::Empty),
@@ -219,7 +200,7 @@ impl Items {
                 place.write(item);
             }
             if count > 0 {
-                changed!(queue);
+                settle();
             }
             Ok(count)
         })
@@ -233,7 +214,7 @@ impl Items {
         either!(self, buffer => Ok(buffer.drain()), queue => match queue.dequeue_batch(queue.len()) {
             Ok(items) => {
                 if !items.is_empty() {
-                    changed!(queue);
+                    settle();
                 }
                 Ok(items)
             }
@@ -278,8 +259,8 @@ impl Items {
         patiently(py, || each!(self, queue => queue.peek_with(&mut look)))
     }
 
-    pub fn try_visit<B>(&self, visit: impl FnMut(&Item) -> ControlFlow<B>) -> ControlFlow<B> {
-        each!(self, queue => queue.try_visit(visit))
+    pub fn try_visit(&self, visit: &mut dyn FnMut(&Item) -> ControlFlow<()>) {
+        each!(self, queue => queue.try_visit(visit));
     }
 
     pub fn wait_for_item(&self) -> Waiter<'_> {
@@ -296,7 +277,12 @@ impl Items {
 
     /// Wakes others in the place of somebody who was perhaps woken and had to give up.
     pub fn wake_others(&self) {
-        either!(self, _buffer => {}, queue => changed!(queue));
+        either!(self, _buffer => {}, queue => {
+            settle();
+            let items = queue.len();
+            queue.wake_consumers(if queue.is_closed() { usize::MAX } else { items });
+            queue.wake_producers(queue.max_capacity() - items);
+        });
     }
 
     pub fn len(&self) -> usize {

@@ -1,9 +1,9 @@
-//! `Leveled`: a buffer with levels behind the methods of one without, which mean the middle level.
+//! `Leveled`: a buffer with levels, where the parts that say nothing of a level mean the middle one.
 
 use crate::raw::Item;
 use crate::raw::lock::RingLock;
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
-use elasticq::{Buffer, BufferResult, QueueStats, Rejected, Waiter};
+use elasticq::{Buffer, BufferResult, QueueStats};
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::vec;
@@ -41,32 +41,12 @@ impl Leveled {
         self.limits.get(&priority).map_or(max, |&limit| limit.min(max))
     }
 
-    pub fn offer_again(&self, item: Item) -> Result<(), Rejected<Item>> {
-        self.buffer.offer_again(item, self.middle)
-    }
-
-    pub fn offer_batch_again(&self, items: Vec<Item>) -> Result<(), Rejected<Vec<Item>>> {
-        self.buffer.offer_batch_again(items, self.middle)
-    }
-
     pub fn offer_some(&self, items: &mut vec::IntoIter<Item>) -> BufferResult<usize> {
         self.buffer.offer_some(items, self.middle)
     }
 
     pub fn offer_with(&self, count: usize, make: impl FnMut(usize) -> Item) -> BufferResult<()> {
         self.buffer.offer_with(count, self.middle, make)
-    }
-
-    pub fn note_refused(&self, items: usize) {
-        self.buffer.note_refused(items, self.middle);
-    }
-
-    pub fn wait_for_room(&self) -> Waiter<'_> {
-        self.buffer.wait_for_room(self.middle)
-    }
-
-    pub fn wait_for_bulk_room(&self) -> Waiter<'_> {
-        self.buffer.wait_for_bulk_room(self.middle)
     }
 
     /// Of the buffer as a whole.

@@ -16,7 +16,7 @@ use crate::raw::{Item, lists};
 use crate::turns::Turns;
 use crate::waiting;
 use crate::weighted::Weighted;
-use elasticq::{BufferError, BufferResult, Rejected, Waiter};
+use elasticq::{BufferError, BufferResult, Parts, Rejected, Waiter};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
@@ -444,13 +444,12 @@ impl Store {
     }
 
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        let seen = self.buffer.try_visit(|item| match visit.call(item) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(stop) => ControlFlow::Break(stop),
+        let mut seen = Ok(());
+        self.buffer.try_visit(&mut |item| {
+            seen = visit.call(item);
+            if seen.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        if let ControlFlow::Break(stop) = seen {
-            return Err(stop);
-        }
+        seen?;
         if let Some(weighted) = self.buffer.weighted() {
             weighted.traverse(visit)?;
         }

@@ -8,7 +8,7 @@
 use crate::line::Line;
 use crate::raw::Item;
 use crate::raw::lock::RingLock;
-use elasticq::{BufferError, BufferResult, DynamicCircularBuffer, Rejected};
+use elasticq::{BufferError, BufferResult, DynamicCircularBuffer, Parts, Rejected};
 use parking_lot::lock_api::Mutex;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};

@@ -111,7 +111,10 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
     /// How many threads and tasks wait for room now and have not been woken. No lock.
     fn waiting_producers(&self) -> usize;
 
-    /// Tells those who wait for room that there are `count` places now, for a layer that has made room in a way of its own: so many of
-    /// them, or all, are on their way then.
+    /// Tells those who wait for an item that there are `count` now: so many of them, or all, are on their way then. The buffer does so by
+    /// itself after each change; this is for a caller that gives up what it was woken for.
+    fn wake_consumers(&self, count: usize);
+
+    /// Tells those who wait for room that there are `count` places now, as [`wake_consumers`](Self::wake_consumers) does for items.
     fn wake_producers(&self, count: usize);
 }

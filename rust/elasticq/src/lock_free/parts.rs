@@ -155,6 +155,12 @@ macro_rules! parts {
                 self.core.room.sleepers()
             }
 
+            fn wake_consumers(&self, count: usize) {
+                if self.core.items.has_sleepers() {
+                    self.core.items.wake(count);
+                }
+            }
+
             fn wake_producers(&self, count: usize) {
                 if self.core.room.has_sleepers() {
                     self.core.room.wake(count);

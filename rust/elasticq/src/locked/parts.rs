@@ -382,6 +382,12 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for DynamicCircularBuffer<T, L
         self.not_full.sleepers()
     }
 
+    fn wake_consumers(&self, count: usize) {
+        if self.not_empty.has_sleepers() {
+            self.not_empty.wake(count);
+        }
+    }
+
     fn wake_producers(&self, count: usize) {
         if self.not_full.has_sleepers() {
             self.not_full.wake(count);

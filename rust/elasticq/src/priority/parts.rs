@@ -341,6 +341,12 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for PriorityCircularBuffer<T, 
         self.not_full.iter().map(|signal| signal.sleepers()).sum()
     }
 
+    fn wake_consumers(&self, count: usize) {
+        if self.not_empty.has_sleepers() {
+            self.not_empty.wake(count);
+        }
+    }
+
     /// Those at the highest level first.
     fn wake_producers(&self, count: usize) {
         self.wake_for_room(count);
