@@ -232,7 +232,8 @@ def test_moving_under_load_loses_and_doubles_nothing(threads: Threads) -> None:
             threads.start(consume, into)
         for _mover in range(2):
             threads.start(move)
-        wait_until(lambda producers=producers: not any(p.is_alive() for p in producers), "all is put")  # type: ignore[misc]
+        for producer in producers:
+            wait_until(lambda producer=producer: not producer.is_alive(), "all is put")  # type: ignore[misc]
         q.put_many([None, None])  # type: ignore[list-item]
         threads.join()
         assert sorted(taken[0] + taken[1]) == [*range(300), *range(1000, 1300)]

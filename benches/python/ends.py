@@ -92,7 +92,8 @@ def culsans_from_thread(maxsize: int, _: asyncio.AbstractEventLoop) -> FromThrea
 def call_soon_from_thread(_: int, loop: asyncio.AbstractEventLoop) -> FromThread:
     """What one does without any library; it can have no limit, as nobody would wait for room."""
     plain = asyncio.Queue[Any]()
-    put: Callable[[Any], object] = partial(loop.call_soon_threadsafe, plain.put_nowait)  # type: ignore[arg-type]
+    put: Callable[[Any], object]
+    put = partial(loop.call_soon_threadsafe, plain.put_nowait)  # type: ignore[arg-type]
     return Ends(put, plain.get, plain.qsize)
 
 

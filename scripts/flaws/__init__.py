@@ -11,7 +11,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Mutant:
-    """A replacement in a file, and the proof, as target::name, that must find it: a loom model, or an ordinary test.
+    """A replacement in a file, and the proof, as target::name, that must find it.
+
+    That is a loom model, or an ordinary test.
 
     `also`: further replacements, as (file, old, new), that belong to the same flaw.
     """

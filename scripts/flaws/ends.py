@@ -21,14 +21,16 @@ MUTANTS = [
     Mutant(
         "ends-drops-before-it-closes",
         ABANDON,
-        "                self.close(); // in here, so that a waker that panics leaves no item behind either\n",
+        "                self.close(); "
+        "// in here, so that a waker that panics leaves no item behind either\n",
         "",
         "loom_ends::mpsc::a_push_under_way_leaves_nothing_behind",
         also=(
             (
                 ABANDON,
                 "            C::take_left(self)\n        });\n    }\n\n    /// To be called by",
-                "            C::take_left(self)\n        });\n        self.close();\n    }\n\n    /// To be called by",
+                "            C::take_left(self)\n        });\n"
+                "        self.close();\n    }\n\n    /// To be called by",
             ),
         ),
     ),

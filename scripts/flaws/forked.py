@@ -1,4 +1,7 @@
-"""What a forked child makes of those who waited in its parent. Nothing forks in a loom model, so ordinary tests find these."""
+"""What a forked child makes of those who waited in its parent.
+
+Nothing forks in a loom model, so ordinary tests find these.
+"""
 
 from __future__ import annotations
 

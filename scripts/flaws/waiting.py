@@ -44,7 +44,8 @@ MUTANTS = [
         "keeps-the-waker-of-before",
         LIST,
         "        std::mem::swap(&mut slot.sleeper, sleeper);\n",
-        "        if slot.sleeper.is_none() {\n            std::mem::swap(&mut slot.sleeper, sleeper);\n        }\n",
+        "        if slot.sleeper.is_none() {\n"
+        "            std::mem::swap(&mut slot.sleeper, sleeper);\n        }\n",
         "loom_waiting::a_waker_that_is_replaced_while_it_is_woken_is_woken_or_the_poll_is_ready",
     ),
     Mutant(
@@ -107,7 +108,8 @@ MUTANTS = [
         "wakes-under-the-lock",
         WAKING,
         "                    *place = sleeper;\n",
-        "                    sleeper.into_iter().for_each(Sleeper::wake);\n                    *place = None::<Sleeper>;\n",
+        "                    sleeper.into_iter().for_each(Sleeper::wake);\n"
+        "                    *place = None::<Sleeper>;\n",
         "wakers::a_waker_that_puts_into_the_same_queue::mpmc",
     ),
     Mutant(

@@ -2,7 +2,7 @@
 
 use crate::errors;
 use crate::leveled::Leveled;
-use crate::numbers::Patience;
+use crate::patience::Patience;
 use crate::raw::detach::stop_at_the_end;
 use crate::raw::{Item, lists};
 use crate::store::{Attempt, Store};

@@ -37,6 +37,7 @@ mod loops;
 mod moved;
 mod numbers;
 mod overridden;
+mod patience;
 mod portrait;
 mod priority;
 mod priority_config;
@@ -86,13 +87,13 @@ mod _core {
     #[pymodule_export]
     use crate::lock_free::LockFreeSPSCQueue;
     #[pymodule_export]
-    use crate::moved::now;
+    use crate::moved::{moved_of, now, standard_of};
     #[pymodule_export]
     use crate::priority::PriorityCircularBuffer;
     #[pymodule_export]
     use crate::priority_config::{PriorityConfig, PriorityStats};
     #[pymodule_export]
-    use crate::queue::{Queue, moved_of, standard_of};
+    use crate::queue::Queue;
     #[pymodule_export]
     use crate::raw::method::coroutine_method;
     #[pymodule_export]

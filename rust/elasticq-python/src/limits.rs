@@ -8,7 +8,8 @@ use crate::elastic::Elastic;
 use crate::entrance::{Refused, collect};
 use crate::errors;
 use crate::moved::moved;
-use crate::numbers::{self, Patience};
+use crate::numbers;
+use crate::patience::Patience;
 use crate::put::{Put, may_go};
 use crate::queue::{self, Queue};
 use crate::raw::Item;
@@ -292,4 +293,12 @@ fn no_room(slf: &Bound<'_, Queue>, weighted: &Weighted, reason: &BufferError) ->
         text += &format!(", maxsize = {}", slf.get().maxsize());
     }
     PyErr::from_type(full.clone(), text)
+}
+
+pub fn not_with_weights(py: Python<'_>, what: &str) -> PyErr {
+    errors::to_python(py, &BufferError::InvalidOperation(with_weights(what)))
+}
+
+pub fn with_weights(what: &str) -> String {
+    format!("{what} together with max_weight: a queue that weighs its items serves them in one way only")
 }

@@ -5,8 +5,8 @@
 //! finds `standard`, too; and its lock is held until the items are in it, so whoever comes early waits there.
 
 use crate::errors;
-use crate::numbers::Patience;
-use crate::queue::{Queue, with_weights};
+use crate::limits::with_weights;
+use crate::queue::Queue;
 use crate::raw::Item;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -94,6 +94,20 @@ pub fn standard_if_moved<'py>(slf: &Bound<'py, Queue>) -> PyResult<Option<Bound<
     Ok(moved.get(slf.py()).filter(|_| has_moved).cloned())
 }
 
+/// What serves a queue instead of its own storage, once everything has moved there; None before.
+#[pyfunction]
+#[pyo3(name = "_moved_of")]
+pub fn moved_of<'py>(queue: &Bound<'py, Queue>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    standard_if_moved(queue)
+}
+
+/// What serves a queue instead of its own storage; it is moved there.
+#[pyfunction]
+#[pyo3(name = "_standard_of")]
+pub fn standard_of<'py>(queue: &Bound<'py, Queue>) -> PyResult<Bound<'py, PyAny>> {
+    standard(queue).cloned()
+}
+
 /// Who only looks whether a queue has one of the standard library's attributes asks for an `AttributeError`.
 fn check_movable(slf: &Bound<'_, Queue>) -> PyResult<()> {
     if slf.as_super().get().store().buffer.weighted().is_none() {
@@ -154,17 +168,4 @@ fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 pub fn now() -> f64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     START.elapsed().as_secs_f64()
-}
-
-impl Patience {
-    /// As `block` and a timeout in seconds.
-    pub fn left(self) -> (bool, Option<f64>) {
-        match self {
-            Self::None => (false, None),
-            Self::Until(None) => (true, None),
-            Self::Until(Some(deadline)) => {
-                (true, Some(deadline.saturating_duration_since(Instant::now()).as_secs_f64()))
-            }
-        }
-    }
 }

@@ -5,7 +5,7 @@ use elasticq::BufferError;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A flag given as any object, as the standard library takes it: true if the object is.
 #[derive(Clone, Copy)]
@@ -124,35 +124,6 @@ fn float(object: &Bound<'_, PyAny>) -> PyResult<f64> {
             Err(error)
         }
     })
-}
-
-/// How long a call may block.
-#[derive(Clone, Copy)]
-pub enum Patience {
-    /// Not at all.
-    None,
-    /// Until this moment; `None`: for ever.
-    Until(Option<Instant>),
-}
-
-impl Patience {
-    pub const fn waits(self) -> bool {
-        matches!(self, Self::Until(_))
-    }
-
-    /// What `block` and `timeout` mean, which is what they mean in the standard library: without `block` the timeout is
-    /// not looked at.
-    #[inline]
-    pub fn new(block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        match (block, timeout) {
-            (Truth(false), _) => Ok(Self::None),
-            (Truth(true), None) => Ok(Self::Until(None)),
-            (Truth(true), Some(timeout)) => {
-                let timeout = seconds("timeout", timeout)?;
-                Ok(Self::Until(timeout.and_then(|timeout| Instant::now().checked_add(timeout))))
-            }
-        }
-    }
 }
 
 fn type_name(object: &Bound<'_, PyAny>) -> String {

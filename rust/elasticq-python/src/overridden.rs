@@ -8,7 +8,7 @@
 use crate::elastic;
 use crate::entrance::{Refused, collect};
 use crate::errors;
-use crate::numbers::Patience;
+use crate::patience::Patience;
 use crate::queue::Queue;
 use crate::raw::Item;
 use elasticq::BufferError;
@@ -39,6 +39,11 @@ impl Overridden {
     pub const fn any(self) -> bool {
         self.put || self.get
     }
+}
+
+/// Whether a class overrides a method that the plain queue doesn't call.
+pub fn is_hooked(class: &Bound<'_, PyType>) -> PyResult<bool> {
+    class.getattr_opt(intern!(class.py(), "_Hooks__hooked"))?.map_or(Ok(false), |hooked| hooked.is_truthy())
 }
 
 /// The override's `put`; gives what it returns.

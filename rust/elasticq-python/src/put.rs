@@ -7,7 +7,7 @@ use crate::asyncio::Tasks;
 use crate::entrance::Refused;
 use crate::errors;
 use crate::line::Who;
-use crate::numbers::Patience;
+use crate::patience::Patience;
 use crate::raw::Item;
 use crate::store::{Attempt, Store};
 use crate::weighted::Weighted;

@@ -7,8 +7,9 @@ use crate::errors;
 use crate::items::Items;
 use crate::limits::{self, Overflow};
 use crate::moved::{self, moved};
-use crate::numbers::{self, Patience, Truth};
+use crate::numbers::{self, Truth};
 use crate::overridden::{self, Overridden};
+use crate::patience::{self, Patience};
 use crate::raw::Item;
 use crate::store::Store;
 use crate::weighted::Weighted;
@@ -54,7 +55,7 @@ impl Queue {
         _keywords: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<(Self, Elastic)> {
         let buffer = DynamicCircularBuffer::with_lock(smallest());
-        if let (Ok(buffer), true) = (&buffer, is_hooked(class)?) {
+        if let (Ok(buffer), true) = (&buffer, overridden::is_hooked(class)?) {
             buffer.close(); // until `__init__` moves it, or its hooks would not be called
         }
         let overridden = Overridden::by(class)?;
@@ -102,14 +103,14 @@ impl Queue {
         config.validate().map_err(|error| errors::to_python(py, &error))?;
         let overflow = Overflow::new(overflow)?;
         let weighted = limits::weighted(py, max_weight, weigh, &config)?;
-        let hooked = is_hooked(&slf.get_type())?;
+        let hooked = overridden::is_hooked(&slf.get_type())?;
         let again = slf.get().begun.swap(true, Ordering::Relaxed);
         let buffer = &store(slf).buffer;
         if buffer.weighted().is_some() || weighted.is_some() && (again || store(slf).moved.get(py).is_some()) {
-            return Err(not_with_weights(py, "__init__ more than once"));
+            return Err(limits::not_with_weights(py, "__init__ more than once"));
         }
         if hooked && weighted.is_some() {
-            return Err(not_with_weights(py, "_init, _qsize, _put and _get of a subclass"));
+            return Err(limits::not_with_weights(py, "_init, _qsize, _put and _get of a subclass"));
         }
         slf.get().overflow.store(overflow as u8, Ordering::Relaxed);
         if store(slf).moved.get(py).is_some() {
@@ -120,7 +121,9 @@ impl Queue {
         slf.get().maxsize.store(maxsize.and_then(|maxsize| maxsize.extract().ok()).unwrap_or(0), Ordering::Relaxed);
         if let Some(weighted) = weighted {
             // Not there already, as was seen above, unless another thread does the same at this moment.
-            return buffer.weigh_from_now_on(weighted).map_err(|_| not_with_weights(py, "__init__ more than once"));
+            return buffer
+                .weigh_from_now_on(weighted)
+                .map_err(|_| limits::not_with_weights(py, "__init__ more than once"));
         }
         if again || hooked || buffer.is_used() || config != smallest() {
             buffer.restart(&config).map_err(|error| errors::to_python(py, &error))?;
@@ -221,7 +224,7 @@ impl Queue {
     fn put(slf: &Bound<'_, Self>, item: Item, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         match slf.get().patience_to_put(block, timeout) {
             Ok(patience) => put(slf, item, patience),
-            Err(error) => put_in_no_time(slf, item, error),
+            Err(error) => patience::put_in_no_time(slf, item, error),
         }
     }
 
@@ -265,7 +268,7 @@ impl Queue {
     ///     'a'
     #[pyo3(signature = (block=Truth(true), timeout=None), text_signature = "($self, block=True, timeout=None)")]
     fn get(slf: &Bound<'_, Self>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Item> {
-        get(slf, patience_to_get(slf, block, timeout)?)
+        get(slf, patience::to_get(slf, block, timeout)?)
     }
 
     /// Take the oldest item if there is one: `get(block=False)`, of a subclass that overrides it, too.
@@ -365,7 +368,7 @@ impl Queue {
     ) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
         let max = n.map_or(Ok(usize::MAX), |n| numbers::count("n", n, 1))?;
-        let patience = patience_to_get(slf, block, timeout)?;
+        let patience = patience::to_get(slf, block, timeout)?;
         if slf.get().overridden.get {
             return overridden::get_many(slf, max, patience);
         }
@@ -554,72 +557,12 @@ fn store<'a>(slf: &'a Bound<'_, Queue>) -> &'a Store {
     slf.as_super().get().store()
 }
 
-/// What serves a queue instead of its own storage, once everything has moved there; None before.
-#[pyfunction]
-#[pyo3(name = "_moved_of")]
-pub fn moved_of<'py>(queue: &Bound<'py, Queue>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    moved::standard_if_moved(queue)
-}
-
-/// What serves a queue instead of its own storage; it is moved there.
-#[pyfunction]
-#[pyo3(name = "_standard_of")]
-pub fn standard_of<'py>(queue: &Bound<'py, Queue>) -> PyResult<Bound<'py, PyAny>> {
-    moved::standard(queue).cloned()
-}
-
-/// Whether a class overrides a method that the plain queue doesn't call.
-fn is_hooked(class: &Bound<'_, PyType>) -> PyResult<bool> {
-    class.getattr_opt(intern!(class.py(), "_Hooks__hooked"))?.map_or(Ok(false), |hooked| hooked.is_truthy())
-}
-
 /// Counts items that left without being handed out as done.
 pub fn finish(slf: &Bound<'_, Queue>, items: usize) -> PyResult<()> {
     if store(slf).finish(slf.py(), items) {
         return Ok(());
     }
     moved::standard(slf)?.call_method1(intern!(slf.py(), "finish"), (items,)).map(drop)
-}
-
-pub fn not_with_weights(py: Python<'_>, what: &str) -> PyErr {
-    errors::to_python(py, &BufferError::InvalidOperation(with_weights(what)))
-}
-
-pub fn with_weights(what: &str) -> String {
-    format!("{what} together with max_weight: a queue that weighs its items serves them in one way only")
-}
-
-/// `put` with a timeout that is none. In the standard library it is not looked at where there is no need to wait for room:
-/// there is no limit, or the queue was shut down.
-#[cold]
-#[inline(never)]
-fn put_in_no_time(slf: &Bound<'_, Queue>, item: Item, error: PyErr) -> PyResult<()> {
-    match moved!(slf, store(slf), "put_unlimited", item) {
-        Some(added) => added?.is_truthy()?.then_some(()).ok_or(error),
-        None if store(slf).buffer.is_closed() => Err(errors::to_python(slf.py(), &BufferError::Closed)),
-        None => Err(error),
-    }
-}
-
-/// In the standard library the end comes before a timeout that is none.
-#[inline(always)]
-fn patience_to_get(slf: &Bound<'_, Queue>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Patience> {
-    #[cold]
-    #[inline(never)]
-    fn refuse(slf: &Bound<'_, Queue>, error: PyErr) -> PyErr {
-        match moved!(slf, store(slf), "check_ended") {
-            Some(checked) => checked.err().unwrap_or(error),
-            None if store(slf).buffer.is_closed() && store(slf).buffer.is_empty() => {
-                errors::to_python(slf.py(), &BufferError::Closed)
-            }
-            None => error,
-        }
-    }
-    // Without a timeout nothing can be wrong.
-    if timeout.is_none() {
-        return Ok(if block.0 { Patience::Until(None) } else { Patience::None });
-    }
-    Patience::new(block, timeout).map_err(|error| refuse(slf, error))
 }
 
 /// `put` and `get` keep everything but the first attempt out of line: a result that goes through memory there would

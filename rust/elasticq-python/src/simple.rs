@@ -3,7 +3,8 @@
 use crate::elastic::Elastic;
 use crate::errors;
 use crate::items::Items;
-use crate::numbers::{self, Patience, Truth};
+use crate::numbers::{self, Truth};
+use crate::patience::Patience;
 use crate::queue::smallest;
 use crate::raw::Item;
 use elasticq::DynamicCircularBuffer;

@@ -9,7 +9,7 @@ use crate::done::Done;
 use crate::errors;
 use crate::items::{Items, settle};
 use crate::moved::Moved;
-use crate::numbers::Patience;
+use crate::patience::Patience;
 use crate::raw::detach::{detached, stop_at_the_end};
 use crate::raw::handover::Taker;
 use crate::raw::{Item, lists};

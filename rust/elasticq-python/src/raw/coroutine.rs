@@ -9,8 +9,8 @@
 //! not know that these functions run attached, so they hold references as `Bound`, whose drop does not ask, and do what may
 //! drop others within `Python::attach`.
 
-use super::Item;
 use super::detach::is_ending;
+use super::{Item, types};
 use crate::awaitable::{Aim, Operation, Step};
 use crate::elastic::Elastic;
 use crate::items::Items;
@@ -22,7 +22,7 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
-use std::ffi::{CStr, c_int, c_uint, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::mem::offset_of;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
@@ -527,73 +527,33 @@ mod spare {
 
 #[cold]
 fn make_class(py: Python<'_>) -> PyResult<Py<PyType>> {
-    const fn method(
-        name: &'static CStr,
-        function: ffi::PyCFunction,
-        flags: c_int,
-        doc: &'static CStr,
-    ) -> ffi::PyMethodDef {
-        ffi::PyMethodDef {
-            ml_name: name.as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
-            ml_flags: flags,
-            ml_doc: doc.as_ptr(),
-        }
-    }
     const DOC: &CStr = c"A queue's answer that may take a while. Await it, once; it does nothing before.";
-    // The type keeps a pointer to the methods, so they stay for good.
-    let methods = Box::leak(Box::new([
-        method(c"send", send, ffi::METH_O, c"send($self, value, /)\n--\n\nGo on, as a coroutine does."),
-        method(
+    let methods = [
+        types::method(c"send", send, ffi::METH_O, c"send($self, value, /)\n--\n\nGo on, as a coroutine does."),
+        types::method(
             c"throw",
             throw,
             ffi::METH_VARARGS,
             c"End with an exception, as a coroutine does. Nothing has been taken or put.",
         ),
-        method(
+        types::method(
             c"close",
             close,
             ffi::METH_NOARGS,
             c"close($self, /)\n--\n\nEnd, as a coroutine does. Nothing has been taken or put.",
         ),
-        ffi::PyMethodDef::zeroed(),
-    ]));
-    let attribute = |name: &'static CStr| ffi::PyGetSetDef {
-        name: name.as_ptr(),
-        get: Some(attribute),
-        set: None,
-        doc: ptr::null(),
-        closure: name.as_ptr().cast_mut().cast(),
-    };
-    let attributes: Vec<_> = ATTRIBUTES.into_iter().map(attribute).chain([ffi::PyGetSetDef::default()]).collect();
-    let attributes = attributes.leak();
-    let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
-    let mut slots = [
-        slot(ffi::Py_am_await, itself as *mut c_void),
-        slot(ffi::Py_tp_iter, itself as *mut c_void),
-        slot(ffi::Py_tp_iternext, next as *mut c_void),
-        slot(ffi::Py_tp_methods, methods.as_mut_ptr().cast()),
-        slot(ffi::Py_tp_getset, attributes.as_mut_ptr().cast()),
-        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
-        slot(ffi::Py_tp_clear, clear as *mut c_void),
-        slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
-        slot(ffi::Py_tp_doc, DOC.as_ptr().cast_mut().cast()),
-        slot(0, ptr::null_mut()),
     ];
-    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // small numbers
-    let mut spec = ffi::PyType_Spec {
-        name: c"elasticq._core.Awaitable".as_ptr(),
-        basicsize: size_of::<Awaitable>() as c_int,
-        itemsize: 0,
-        flags: (ffi::Py_TPFLAGS_DEFAULT
-            | ffi::Py_TPFLAGS_HAVE_GC
-            | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
-            | ffi::Py_TPFLAGS_IMMUTABLETYPE) as c_uint,
-        slots: slots.as_mut_ptr(),
-    };
-    // SAFETY: attached; the functions have the types that their slots want.
-    let class = unsafe { ffi::PyType_FromSpec(&raw mut spec) };
-    // SAFETY: a new reference, or null with the exception set.
-    let class = unsafe { Bound::from_owned_ptr_or_err(py, class) }?;
-    Ok(class.cast_into::<PyType>()?.unbind())
+    let slots = [
+        (ffi::Py_am_await, itself as *mut c_void),
+        (ffi::Py_tp_iter, itself as *mut c_void),
+        (ffi::Py_tp_iternext, next as *mut c_void),
+        types::table(ffi::Py_tp_methods, methods),
+        types::table(ffi::Py_tp_getset, ATTRIBUTES.map(|name| types::attribute(name, attribute))),
+        (ffi::Py_tp_traverse, traverse as *mut c_void),
+        (ffi::Py_tp_clear, clear as *mut c_void),
+        (ffi::Py_tp_dealloc, dealloc as *mut c_void),
+        (ffi::Py_tp_doc, DOC.as_ptr().cast_mut().cast()),
+    ];
+    // SAFETY: the layout of its objects; the functions have the types that their slots want.
+    unsafe { types::make::<Awaitable>(py, c"elasticq._core.Awaitable", ffi::Py_TPFLAGS_HAVE_GC, slots) }
 }

@@ -5,7 +5,7 @@
 //! an `async def` with the same signature. To a call it is what a method is to the interpreter: with `METHOD_DESCRIPTOR` and
 //! vectorcall no bound method is made. `aget` and `aput` with plain arguments are done right here; all else is passed on.
 
-use super::{Item, coroutine};
+use super::{Item, coroutine, types};
 use crate::elastic::Elastic;
 use crate::portrait::stub;
 use pyo3::exceptions::PyAttributeError;
@@ -13,7 +13,7 @@ use pyo3::ffi::{self, Py_ssize_t, PyObject};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::mem::offset_of;
 use std::ptr;
 
@@ -251,59 +251,27 @@ unsafe extern "C" fn reduce(method: *mut PyObject, _: *mut PyObject) -> *mut PyO
 
 #[cold]
 fn make_class(py: Python<'_>) -> PyResult<Py<PyType>> {
-    let getter = |name: &'static CStr, get: ffi::getter| ffi::PyGetSetDef {
-        name: name.as_ptr(),
-        get: Some(get),
-        set: None,
-        doc: ptr::null(),
-        closure: name.as_ptr().cast_mut().cast(),
-    };
     let own = [c"__name__", c"__qualname__", c"__doc__", c"__text_signature__", c"__objclass__"];
     let shown = [c"__code__", c"__defaults__", c"__kwdefaults__", c"__annotations__"];
-    let mut attributes: Vec<_> = own.iter().map(|name| getter(name, of_inner)).collect();
-    attributes.extend(shown.iter().map(|name| getter(name, of_stub)));
-    // SAFETY: all zero ends the table.
-    attributes.push(unsafe { std::mem::zeroed() });
-    let mut methods = vec![ffi::PyMethodDef::zeroed(); 2];
-    methods[0] = ffi::PyMethodDef {
-        ml_name: c"__reduce__".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: reduce },
-        ml_flags: ffi::METH_NOARGS,
-        ml_doc: ptr::null(),
+    let own = own.map(|name| types::attribute(name, of_inner));
+    let shown = shown.map(|name| types::attribute(name, of_stub));
+    let reduce = types::method(c"__reduce__", reduce, ffi::METH_NOARGS, c"Tell what is pickled.");
+    let vectorcall = ffi::PyMemberDef {
+        name: c"__vectorcalloffset__".as_ptr(),
+        type_code: ffi::Py_T_PYSSIZET,
+        offset: offset_of!(CoroutineMethod, vectorcall) as Py_ssize_t,
+        flags: ffi::Py_READONLY,
+        doc: ptr::null(),
     };
-    // SAFETY: all zero ends the table.
-    let mut members: Vec<ffi::PyMemberDef> = vec![unsafe { std::mem::zeroed() }; 2];
-    members[0].name = c"__vectorcalloffset__".as_ptr();
-    members[0].type_code = ffi::Py_T_PYSSIZET;
-    members[0].offset = offset_of!(CoroutineMethod, vectorcall) as Py_ssize_t;
-    members[0].flags = ffi::Py_READONLY;
-    // The type keeps pointers to the tables, so they stay for good.
-    let (attributes, methods, members) = (attributes.leak(), methods.leak(), members.leak());
-    let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
-    let mut slots = [
-        slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void),
-        slot(ffi::Py_tp_descr_get, bind as *mut c_void),
-        slot(ffi::Py_tp_repr, repr as *mut c_void),
-        slot(ffi::Py_tp_getset, attributes.as_mut_ptr().cast()),
-        slot(ffi::Py_tp_methods, methods.as_mut_ptr().cast()),
-        slot(ffi::Py_tp_members, members.as_mut_ptr().cast()),
-        slot(0, ptr::null_mut()),
+    let slots = [
+        (ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void),
+        (ffi::Py_tp_descr_get, bind as *mut c_void),
+        (ffi::Py_tp_repr, repr as *mut c_void),
+        types::table(ffi::Py_tp_getset, own.into_iter().chain(shown)),
+        types::table(ffi::Py_tp_methods, [reduce]),
+        types::table(ffi::Py_tp_members, [vectorcall]),
     ];
-    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // small numbers
-    let mut spec = ffi::PyType_Spec {
-        name: c"elasticq._core.CoroutineMethod".as_ptr(),
-        basicsize: size_of::<CoroutineMethod>() as c_int,
-        itemsize: 0,
-        flags: (ffi::Py_TPFLAGS_DEFAULT
-            | ffi::Py_TPFLAGS_HAVE_VECTORCALL
-            | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR
-            | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION
-            | ffi::Py_TPFLAGS_IMMUTABLETYPE) as c_uint,
-        slots: slots.as_mut_ptr(),
-    };
-    // SAFETY: attached; the functions have the types that their slots want.
-    let class = unsafe { ffi::PyType_FromSpec(&raw mut spec) };
-    // SAFETY: a new reference, or null with the exception set.
-    let class = unsafe { Bound::from_owned_ptr_or_err(py, class) }?;
-    Ok(class.cast_into::<PyType>()?.unbind())
+    let flags = ffi::Py_TPFLAGS_HAVE_VECTORCALL | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR;
+    // SAFETY: the layout of its objects; the functions have the types that their slots want.
+    unsafe { types::make::<CoroutineMethod>(py, c"elasticq._core.CoroutineMethod", flags, slots) }
 }

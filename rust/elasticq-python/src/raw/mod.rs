@@ -12,6 +12,7 @@ pub mod lists;
 pub mod lock;
 pub mod method;
 pub mod replaceable;
+pub mod types;
 
 /// Any Python object.
 pub type Item = Py<PyAny>;

@@ -241,6 +241,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     ///
     /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
     /// assert_eq!((buffer.close_unused(), buffer.close_unused()), (true, false));
+    /// assert!(buffer.push(1).is_err());
     ///
     /// let used = PriorityCircularBuffer::new(PriorityConfig::default())?;
     /// used.push(1)?;
