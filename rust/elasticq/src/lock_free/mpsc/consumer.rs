@@ -40,7 +40,7 @@ pub(in crate::lock_free) struct Taker<T> {
     renew_at: u64,
     pace: Pace,
     /// The `popped` at which the consumer has taken all that was there when it reached the last such number;
-    /// not set where nothing could be given back then.
+    /// `u64::MAX` where nothing could be given back then.
     empty_at: u64,
     /// The least of `renew_at`, `empty_at`, and the number at which `pace` is to be kept.
     due_at: u64,
