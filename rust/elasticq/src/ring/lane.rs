@@ -94,8 +94,8 @@ impl<T> Lane<T> {
         self.span.pop()
     }
 
-    /// Moves the oldest items into `target`, as many as there are and fit. Returns their number: as many
-    /// first places of `target` are initialised.
+    /// Moves the oldest items into `target`, as many as there are and fit. Returns their number: so many
+    /// places at the front of `target` are initialised.
     pub(crate) fn pop_into(&mut self, target: &mut [MaybeUninit<T>]) -> usize {
         self.span.pop_into(target)
     }

@@ -199,8 +199,8 @@ impl<T> Ring<T> {
         Some(item)
     }
 
-    /// Moves the oldest items into `target`, as many as there are and fit. Returns their number: as many
-    /// first places of `target` are initialised.
+    /// Moves the oldest items into `target`, as many as there are and fit. Returns their number: so many
+    /// places at the front of `target` are initialised.
     pub(crate) fn pop_into(&mut self, target: &mut [MaybeUninit<T>]) -> usize {
         let count = self.span.pop_into(target);
         self.shrink();
@@ -244,7 +244,7 @@ impl<T> Ring<T> {
         if self.sealed {
             return Err(BufferError::Closed);
         }
-        // So their number and that of the items that are there can be added up, too.
+        // So the number of `items` can be added to that of the items that are there, too.
         self.span.check_positions(items.len())?;
         let old = evict.min(self.len());
         let new = evict - old;

@@ -116,8 +116,8 @@ impl<T> Span<T> {
         self.tail += count as u64;
     }
 
-    /// Moves the oldest items into `target`, as many as there are and fit. Returns their number: as many
-    /// first places of `target` are initialised.
+    /// Moves the oldest items into `target`, as many as there are and fit. Returns their number: so many
+    /// places at the front of `target` are initialised.
     pub(super) fn pop_into(&mut self, target: &mut [MaybeUninit<T>]) -> usize {
         let count = self.len().min(target.len());
         let [(a, n), (b, m)] = self.runs(self.head, count);

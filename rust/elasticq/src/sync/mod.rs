@@ -187,8 +187,8 @@ mod model {
 
     /// loom knows no process-wide barrier. Two words stand for it, which both sides change in opposite order:
     /// the side that comes second has acquired what the first did before. Two calls of `often` order nothing
-    /// between each other, and neither half is in any order with the fences. So the halves do not hide a
-    /// missing fence from a model.
+    /// between them, and neither half is in any order with the fences. So the halves do not hide a missing
+    /// fence from a model.
     ///
     /// On the machine, the frequent half is no barrier unless another thread runs the rare half. So a model
     /// in which no thread runs the rare half can leave the frequent half out ([`unfenced`]). It has to leave

@@ -18,11 +18,11 @@
 //!                                  5. where there seems to be one: fence, drop what is published
 //! ```
 //!
-//! If 4 does not see 1, then 3 comes before the barrier (whose other half stands between 3 and 4), and so 2
-//! sees the item. If 4 sees 1, the producer drops the item in 5, and whatever is published behind it. Several
-//! threads may drop items at once, each up to the first item that it doesn't see published. Of all these
-//! threads, the one that passes its fence (or the barrier) last sees everything that the threads before it
-//! have published. So **the last thread leaves nothing**.
+//! If step 4 does not see step 1, then step 3 comes before the barrier (whose other half is between steps 3
+//! and 4), and so step 2 sees the item. If step 4 sees step 1, the producer drops the item in step 5, and
+//! whatever is published behind it. Several threads may drop items at once, each up to the first item that it
+//! doesn't see published. Of all these threads, the one that passes its fence (or the barrier) last sees
+//! everything that the threads before it have published. So **the last thread leaves nothing**.
 //!
 //! **Each item is dropped once.** A thread that drops an item takes it first, by a CAS from its exact
 //! position. Where there are many consumers, they take by a CAS anyway (see `mpmc::consumers`). The one

@@ -2,8 +2,8 @@
 //!
 //! The steps: prepare the next segment; mark `tail` SEALED; set the `end` of the old segment, and `base`,
 //! `skipped` and `limit` of the new one; make the new one `current`; reopen `tail` **one position further
-//! on**. Each step is a CAS from the exact old value. Any thread that finds the mark can do it, so a stalled
-//! thread holds up nobody.
+//! on**. Each step is a CAS from the exact old value. Any thread that finds the mark can do each step, so a
+//! stalled thread holds up nobody.
 
 use super::segment::{OPEN, Segment, UNSET, allocate};
 use super::{CLOSED, Chain, FLAGS, ONE, SEALED, Takers, position};
@@ -47,9 +47,9 @@ impl<T, C: Takers<T>> Chain<T, C> {
         }
     }
 
-    /// Keeps a header without slots for a later resize. No thread may be able to find it any more: there was
-    /// a moment without pins since the header was retired. But a stale producer may still look at its limit,
-    /// which is why a header is never freed before the queue.
+    /// Keeps a header without slots for a later resize. No thread may be able to find it any more: there has
+    /// been a moment without pins since the header was retired. But a stale producer may still look at its
+    /// limit, which is why a header is never freed before the queue.
     pub(in crate::lock_free) fn keep_spare(&self, header: *mut Segment<T>) {
         // SAFETY: an unlinked header belongs to the thread that holds it, and lives as long as the queue.
         let link = unsafe { &(*header).next };

@@ -95,9 +95,9 @@ impl<T> Circle<T> {
         let slot = unsafe { self.slot(position) };
         slot.value.with_mut(|place| {
             // SAFETY: the claim gives this slot to this thread. The limit has kept the producer from claiming
-            // it before the consumer had read the item of one lap ago. (The limit is released by the
-            // consumer, or by a producer that has acquired the consumer's count, and acquired before the
-            // claim.)
+            // it before the consumer had read the item of one lap ago. (The consumer releases the limit, or a
+            // producer does that has acquired the consumer's count. The claiming thread acquires the limit
+            // before the claim.)
             unsafe { (*place).write(item) };
         });
         // Release: a thread that sees the stamp sees the item.
@@ -112,9 +112,9 @@ pub(in crate::lock_free) struct Segment<T> {
     slots: Cell<Box<[Slot<T>]>>,
     /// The logical capacity.
     pub(in crate::lock_free) capacity: AtomicUsize,
-    /// Only with many consumers: the position at which something is due that is done now and then. The
-    /// consumer that takes it or a position beyond does what is due, and sets the next such position. An
-    /// out-of-date value is a lower one, so it is too early at worst.
+    /// Only with many consumers: the consumer that takes up to this position or beyond does what is due now
+    /// and then, and sets the position where it is due next. An out-of-date value is a lower one, so it is
+    /// too early at worst.
     pub(in crate::lock_free) due: AtomicU64,
     /// The first position.
     pub(in crate::lock_free) base: AtomicU64,
@@ -123,7 +123,7 @@ pub(in crate::lock_free) struct Segment<T> {
     /// The position at which the segment ended.
     pub(in crate::lock_free) end: AtomicU64,
     pub(in crate::lock_free) next: AtomicPtr<Segment<T>>,
-    /// The next header in the list of the retired. It is not `next`, which may still be read then.
+    /// The next header in the list of retired headers. The list does not use `next`, which may still be read.
     pub(in crate::lock_free) link: AtomicPtr<Segment<T>>,
 }
 
@@ -191,7 +191,7 @@ impl<T> Segment<T> {
     ///
     /// # Safety
     /// The caller holds a claim in this segment that it has not published, or is a consumer that is
-    /// protected. It stays so as long as the circle is used.
+    /// protected. This stays true as long as the circle is used.
     #[inline(always)]
     unsafe fn circle(&self) -> Circle<T> {
         // SAFETY: the slots are replaced only while nobody is protected.

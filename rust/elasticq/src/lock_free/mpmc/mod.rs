@@ -29,9 +29,9 @@ use std::time::Duration;
 /// for `min_capacity` items (rounded up to a power of two), and what other handles keep (see
 /// [`MpmcConsumer`]). For each segment that there was at the same time, it also leaves a header of some
 /// hundred bytes, which is used again. The consumers look at the size of the queue at every eighth of the
-/// capacity. If the queue never becomes empty, it shrinks at the latest when they have taken what was there
-/// at the last look. A larger segment is then freed with the last item in it. Once the queue is closed, the
-/// segment in use stays until the last handle goes.
+/// capacity. If the queue never becomes empty, it shrinks at the latest when the consumers have taken what
+/// was there at the last look. A larger segment is then freed with the last item in it. Once the queue is
+/// closed, the segment in use stays until the last handle goes.
 ///
 /// This handle is shared by reference: any thread may put and take through it. [`split`](Self::split) gives
 /// handles with which taking is cheaper.

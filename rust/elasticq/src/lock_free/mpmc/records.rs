@@ -149,8 +149,8 @@ impl<T> Records<T> {
         record
     }
 
-    /// Uses all records until the value it gives is dropped; nobody takes so long. None if a record stays in
-    /// use.
+    /// Uses all records until the returned value is dropped, so that nobody takes meanwhile. None if a record
+    /// stays in use.
     pub(in crate::lock_free) fn use_all(&self) -> Option<UseOfAll<'_, T>> {
         if self.looking.swap(true, Ordering::SeqCst) {
             return None;

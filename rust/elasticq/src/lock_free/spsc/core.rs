@@ -164,8 +164,8 @@ impl<T> Core<T> {
     // ---- waiting
 
     /// Registers a side that is about to sleep, and notes that. The side has to look once more before it
-    /// waits. If it then does not wait, it leaves the note there: the note costs the other side a look, and
-    /// is gone then.
+    /// waits. If it then does not wait, it leaves the note there: the note costs the other side one look,
+    /// which erases it.
     pub(super) fn register<'a>(&'a self, signal: &'a Signal, note: usize) -> Waiter<'a> {
         let waiter = signal.waiter();
         self.registered(note);
