@@ -149,7 +149,7 @@ impl<T> Core<T> {
     /// has ended, if it had one: a woken thread may use the queue.
     #[inline(always)]
     pub(super) fn tell_producer(&self) {
-        // Between making room and looking at the notes. The other half: `rarely` in `register`.
+        // Between making room and looking at the notes. The other half: `rarely` in `registered`.
         often();
         if self.notes.load(Ordering::Relaxed) & PRODUCER_SLEEPS != 0 {
             self.tell_who_waits(PRODUCER_SLEEPS);

@@ -109,7 +109,7 @@ impl<T> Core<T> {
         // Release: a consumer that sees the tail sees the items below it, and the links of segments that
         // ended before it.
         self.tail.store(maker.position, Ordering::Release);
-        // Between publishing and looking at the notes. The other half: `rarely` in `register` and in
+        // Between publishing and looking at the notes. The other half: `rarely` in `registered` and in
         // `search`.
         often();
         if self.notes.load(Ordering::Relaxed) == 0 {
