@@ -188,7 +188,7 @@ MUTANTS = [
     Mutant(
         "mpsc-looks-for-sleepers-in-no-order",
         "rust/elasticq/src/lock_free/chain/mod.rs",
-        "        order_seqcst(); // not in `wake_consumers`: publishing, which comes in between, is in no such order\n",
+        "        order_seqcst(); // not in `wake_consumers`: the publishing store in between is in no such order\n",
         "",
         "loom_mpsc::an_item_reaches_a_consumer_who_waits",
     ),

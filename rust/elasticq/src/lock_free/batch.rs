@@ -1,16 +1,17 @@
-//! What the batches that the consumers of all queues take have in common.
+//! What the consumers of all queues share for taking batches.
 
 use crate::error::{BufferError, BufferResult};
 
-/// Makes place for `count` items more in a vector that is to be handed out.
+/// Makes place for `count` more items in a vector that is to be handed out.
 pub(super) fn reserve<T>(items: &mut Vec<T>, count: usize) -> BufferResult<()> {
     items.try_reserve(count).map_err(|_| {
         BufferError::ResizeError(format!("no memory for a batch of {count} items of {} bytes each", size_of::<T>()))
     })
 }
 
-/// Up to `max_items`, which is no more than there can be at once: what `take_more` finds, and where that is nothing, one that
-/// `wait_for_one` waits for and what has come with it. Both work on `taker`, the caller's right to take.
+/// Takes up to `max_items`, which is no more than there can be at once. First it takes what `take_more`
+/// finds. Where that is nothing, it takes one item that `wait_for_one` waits for, and what has come with that
+/// item. Both functions work on `taker`, the caller's right to take.
 pub(super) fn take_within<C, T>(
     taker: &mut C,
     max_items: usize,
@@ -20,11 +21,11 @@ pub(super) fn take_within<C, T>(
     let mut items = Vec::new();
     take_more(taker, &mut items, max_items)?;
     if items.is_empty() && max_items > 0 {
-        // First of all, since a vector that can't grow would take the item with it.
+        // Before the wait, since a vector that can't grow would lose the item.
         reserve(&mut items, 1)?;
         items.extend(wait_for_one(taker)?);
         if !items.is_empty() {
-            // What keeps others from being taken along is for the next call to tell: this one has something to give.
+            // An error here is for the next call to tell: this one has something to give.
             let _ = take_more(taker, &mut items, max_items - 1);
         }
     }

@@ -1,11 +1,12 @@
-//! What the ends of all queues have in common.
+//! What the ends of all queues share.
 
 use std::iter;
 
 /// `consumed` as long as there are consumers.
 pub(super) const NOT_YET: u64 = u64::MAX;
 
-/// Drops all that `next` gives. Where the drop of an item panics, those behind it are dropped all the same, as in a `Vec`.
+/// Drops all items that `next` gives. If the drop of one item panics, the items behind it are dropped all the
+/// same, as in a `Vec`.
 pub(super) fn drop_all<T>(next: impl FnMut() -> Option<T>) {
     struct Rest<I: Iterator>(I);
 

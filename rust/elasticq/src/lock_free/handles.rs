@@ -1,14 +1,14 @@
-//! What the public handles of the queues have in common, as macros: each type has these methods itself, so that they
-//! stand in its own documentation.
+//! What the public handles of the queues have in common, as macros. Each type has these methods itself, so
+//! that they are in its own documentation.
 
-/// The methods that put in. `$queue` is the type that the examples speak of.
+/// The methods that put. `$queue` is the type that the examples use.
 macro_rules! producing {
     ($queue:literal) => {
-        /// Adds `item` at the end without waiting. Lock-free.
+        /// Puts `item` at the end without waiting. Lock-free.
         ///
         /// # Errors
-        /// - `MaxCapacityReached(max_capacity)`: there is no room, or, while items are being taken, less than an eighth of the
-        ///   capacity has come free since it last said so.
+        /// - `MaxCapacityReached(max_capacity)`: there is no room; or consumers are taking, and less than an
+        ///   eighth of the capacity has come free since they last updated the room.
         /// - `ResizeError`: there is no memory to grow.
         /// - `Closed`: the queue was closed.
         ///
@@ -44,11 +44,12 @@ macro_rules! producing {
             put
         }
 
-        /// Adds all of `items`, next to each other and with one claim, or none of them.
+        /// Puts all of `items`, next to each other and with one claim, or none of them.
         ///
         /// # Errors
-        /// As [`try_enqueue`](Self::try_enqueue); `Full` when there is room, but not for all; `InvalidOperation` for more than `2^63` items,
-        /// which only a batch of items without a size can have. The [`Rejected`](crate::Rejected) holds the items.
+        /// As [`try_enqueue`](Self::try_enqueue); `Full` when there is room, but not for all;
+        /// `InvalidOperation` for more than `2^63` items, which only a batch of items without a size can
+        /// have. The [`Rejected`](crate::Rejected) holds the items.
         ///
         /// # Examples
         /// ```
@@ -65,20 +66,22 @@ macro_rules! producing {
                 .inspect_err(|rejected| self.core.note_refused(rejected.item().len()))
         }
 
-        /// Adds `item` at the end, blocking up to `timeout` until there is room.
+        /// Puts `item` at the end, blocking up to `timeout` until there is room.
         ///
         /// # Errors
-        /// `Timeout(timeout)`, `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`](crate::Rejected) holds the item.
+        /// `Timeout(timeout)`, `ResizeError` or `Closed` (also when the queue is closed meanwhile); the
+        /// [`Rejected`](crate::Rejected) holds the item.
         pub fn offer_within(&self, item: T, timeout: std::time::Duration) -> Result<(), $crate::Rejected<T>> {
             self.core.push_within(item, timeout)
         }
 
-        /// Adds all of `items`, next to each other and with one claim, or none of them, blocking up to `timeout` until there is
-        /// room for all. Whoever needs less room may be served before. A batch larger than `max_capacity` is refused at once.
+        /// Puts all of `items`, next to each other and with one claim, or none of them, blocking up to
+        /// `timeout` until there is room for all. Producers that need less room may be served before. A batch
+        /// larger than `max_capacity` is refused at once.
         ///
         /// # Errors
-        /// As [`offer_within`](Self::offer_within), and `MaxCapacityReached(max_capacity)` for a batch that never fits; the
-        /// [`Rejected`](crate::Rejected) holds the items.
+        /// As [`offer_within`](Self::offer_within), and `MaxCapacityReached(max_capacity)` for a batch that
+        /// never fits; the [`Rejected`](crate::Rejected) holds the items.
         ///
         /// # Examples
         /// ```
@@ -103,12 +106,14 @@ macro_rules! producing {
                 .inspect_err(|rejected| self.core.note_refused(rejected.item().len()))
         }
 
-        /// Adds `item` at the end, waiting as a task until there is room.
+        /// Puts `item` at the end, waiting as a task until there is room.
         ///
-        /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in, and drops the item.
+        /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing
+        /// in, and drops the item.
         ///
         /// # Errors
-        /// `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`](crate::Rejected) holds the item.
+        /// `ResizeError` or `Closed` (also when the queue is closed meanwhile); the
+        /// [`Rejected`](crate::Rejected) holds the item.
         ///
         /// # Examples
         /// ```
@@ -133,10 +138,11 @@ macro_rules! producing {
     };
 }
 
-/// The methods that look, and closing.
+/// The methods that look, and the one that closes.
 macro_rules! watching {
     () => {
-        /// Items in the queue now, those claimed and not yet published included. Other threads may change it meanwhile.
+        /// How many items are in the queue now, including those that are claimed and not yet published. Other
+        /// threads may change the number meanwhile.
         #[must_use]
         pub fn len(&self) -> usize {
             self.core.stats().current_size
@@ -160,8 +166,8 @@ macro_rules! watching {
             self.core.stats()
         }
 
-        /// Refuses all pushes from now on and wakes everybody who waits. What is inside can still be taken; it is dropped only
-        /// when the last handle that could take it goes.
+        /// Refuses all pushes from now on, and wakes all waiters. What is inside can still be taken; it is
+        /// dropped only when the last handle that could take it goes.
         pub fn close(&self) {
             self.core.close();
         }

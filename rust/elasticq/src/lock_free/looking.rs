@@ -1,5 +1,6 @@
-//! Looking at what is in a queue without taking it. Whoever looks has the consumers' side to itself meanwhile, since an item
-//! that a consumer moves out can't be looked at: it has the one consumer's turn, or all the records of many.
+//! Looking at what is in a queue without taking it. A thread that looks has the consumers' side to itself
+//! meanwhile, since nobody can look at an item while a consumer moves it out. The thread has the turn of the
+//! one consumer, or all the records of many consumers.
 
 use super::chain::{Segment, position};
 use super::{mpmc, mpsc, spsc};
@@ -16,7 +17,7 @@ impl<T> mpsc::Core<T> {
     pub(super) fn visit<B>(&self, visit: impl FnMut(&T) -> ControlFlow<B>) -> BufferResult<ControlFlow<B>> {
         let _turn = self.takers.consuming.look().ok_or_else(somebody_takes)?;
         let taker = self.takers.taker.with(|taker| taker);
-        // SAFETY: the turn keeps everybody else from the taker.
+        // SAFETY: the turn keeps all other threads from the taker.
         let taker = unsafe { &*taker };
         let tail = position(self.tail.load(Ordering::SeqCst));
         // SAFETY: the turn makes this thread the one consumer, and these are its front and head.
@@ -30,8 +31,8 @@ impl<T> mpmc::Core<T> {
         let _records = self.takers.records.use_all().ok_or_else(somebody_takes)?;
         let (front, head) = self.takers.place();
         let tail = position(self.tail.load(Ordering::SeqCst));
-        // SAFETY: nobody takes without a record, so the head stands still, the front is the segment it is in, and no segment
-        // is retired.
+        // SAFETY: nobody takes without a record. So the head stands still, the front is the segment that the
+        // head is in, and no segment is retired.
         Ok(unsafe { Segment::visit_chain(front, head, tail, visit) })
     }
 }

@@ -1,7 +1,7 @@
 //! Queues without locks that grow and shrink without copying (feature `lock_free`).
 //!
-//! All of them are chains of segments at absolute positions. Growing and shrinking link a segment of another size and
-//! nothing is ever copied, so a resize cannot lose anything.
+//! Each queue is a chain of segments at absolute positions. Growing and shrinking link a segment of another
+//! size. Nothing is ever copied, so a resize cannot lose anything.
 
 mod batch;
 mod chain;

@@ -1,8 +1,9 @@
-//! What layers above need: [`Parts`], and looking that makes something of each item. The same for all queues, so they are written once,
-//! as a macro.
+//! What layers above need: [`Parts`], and looking that makes something of each item. These are the same for
+//! all queues, so they are written once, as a macro.
 //!
-//! Those who register here need no look at what was claimed and not yet published: between publishing and looking for sleepers a
-//! producer passes one half of a barrier, between registering and trying again they pass the other.
+//! A thread that registers here need not look for items that are claimed and not yet published. A producer
+//! passes one half of a barrier between publishing and looking for sleepers; the thread passes the other half
+//! between registering and trying again.
 
 use super::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
 use crate::buffer::Parts;
@@ -16,8 +17,9 @@ macro_rules! parts {
         impl<T> $queue<T> {
             /// Copies of all items, oldest first. None is taken.
             ///
-            /// Linear in the number of items. Does not block, but makes consumers wait meanwhile: `clone` must be short and
-            /// must not touch this queue. Items that are claimed and not yet published, and those behind them, are not seen.
+            /// Linear in the number of items. Does not block, but makes consumers wait meanwhile: `clone`
+            /// must be short and must not touch this queue. It does not see items that are claimed and not
+            /// yet published, nor the items behind them.
             ///
             /// # Errors
             /// `InvalidOperation`: another thread is taking or looking at this moment.
@@ -44,7 +46,8 @@ macro_rules! parts {
             /// # Errors
             /// As [`iter`](Self::iter).
             pub fn iter_with<U>(&self, mut look: impl FnMut(&T) -> U) -> BufferResult<Vec<U>> {
-                // Declared before the turn, so that a panic in `look` drops the clones only after it.
+                // Declared before the turn, so that if `look` panics, the clones are dropped only after the
+                // turn.
                 let mut seen = Vec::with_capacity(self.len());
                 let _: ControlFlow<()> = self.core.visit(|item| {
                     seen.push(look(item));
@@ -65,7 +68,7 @@ macro_rules! parts {
                 })?;
                 match seen {
                     ControlFlow::Break(seen) => Ok(seen),
-                    // In this order: nothing is added after closing.
+                    // In this order: nothing is put in after closing.
                     ControlFlow::Continue(()) if self.is_closed() && self.is_empty() => Err(BufferError::Closed),
                     ControlFlow::Continue(()) => Err(BufferError::Empty),
                 }

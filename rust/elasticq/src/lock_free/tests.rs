@@ -7,20 +7,20 @@ use crate::sync::Ordering;
 
 const ROUNDS: usize = 500;
 const BURST: usize = 100;
-/// Growth from the smallest to the largest segment, once nothing shrinks any more.
+/// How many segments growth makes from the smallest to the largest, once nothing shrinks any more.
 const STEPS: usize = 16;
 
 fn config() -> Config {
     Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(1024)
 }
 
-/// How many headers are on the list that everybody may put one on.
+/// How many headers are on the list that any thread may put one on.
 fn listed<T, C: Takers<T>>(chain: &Chain<T, C>) -> usize {
     let mut count = 0;
     let mut header = chain.retired.load(Ordering::SeqCst);
     while !header.is_null() {
         count += 1;
-        // SAFETY: headers live as long as the queue, and no other thread is about.
+        // SAFETY: headers live as long as the queue, and no other thread is running.
         header = unsafe { (*header).link.load(Ordering::SeqCst) };
     }
     count
@@ -48,7 +48,7 @@ fn a_thread_stalled_where_it_looks_at_segments_keeps_few_headers_and_no_capacity
 
     let queue = LockFreeMPSCQueue::new(config()).unwrap();
     let waiting = || {
-        // SAFETY: no other thread is about, and the reference ends here.
+        // SAFETY: no other thread is running, and the reference ends here.
         let taker = unsafe { queue.core.taker() };
         taker.retired.len()
     };

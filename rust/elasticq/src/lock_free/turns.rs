@@ -1,14 +1,14 @@
 //! Whose turn it is at an end of a queue that belongs to one thread at a time.
 //!
-//! A second thread that wants to work there is told so. Looking is a turn of its own: whoever finds somebody looking waits,
-//! since that is nobody's mistake and over soon.
+//! A second thread that wants to work there gets an error. Looking is a turn of its own: a thread that finds
+//! another one looking waits, since that is nobody's mistake and over soon.
 
 use crate::error::{BufferError, BufferResult};
 use crate::sync::{AtomicU8, Backoff, Ordering};
 
-/// Gives what a call has taken. Where that is an item, `end` comes before, which ends the turn and then tells who waits for room:
-/// whoever is woken may use the queue. (Of the ways to write it this is the one that costs no instruction: the item is not yet in the
-/// result.)
+/// Gives what a call has taken. Where that is an item, it first calls `end`, which ends the turn and then
+/// wakes producers that wait for room: a woken thread may use the queue. (Of all ways to write this, this one
+/// costs no instruction: the item is not yet in the result.)
 #[inline(always)]
 pub(super) fn taken<T>(taken: BufferResult<Option<T>>, end: impl FnOnce()) -> BufferResult<Option<T>> {
     match taken {
@@ -31,7 +31,8 @@ impl Turns {
         Self(AtomicU8::new(NOBODY))
     }
 
-    /// Takes the turn, until [`end`](Self::end); an error with the text `taken` where another thread has it.
+    /// Takes the turn, until [`end`](Self::end); gives an error with the text `taken` where another thread
+    /// has the turn.
     #[inline(always)]
     pub(super) fn take(&self, taken: &str) -> BufferResult<()> {
         // Acquire: pairs with the end of the last turn.
@@ -55,7 +56,7 @@ impl Turns {
 
     #[inline(always)]
     pub(super) fn end(&self) {
-        // Release: the next to take the turn sees what this one did.
+        // Release: the next thread to take the turn sees what this one did.
         self.0.store(NOBODY, Ordering::Release);
     }
 
@@ -66,7 +67,7 @@ impl Turns {
         free.then(|| Look(self)) // not `then_some`: dropping one ends the turn
     }
 
-    /// For good: handles that need no turns have this end from now on.
+    /// Takes the turn for good: from now on, handles that need no turns have this end.
     pub(super) fn give_away(&self) {
         self.0.store(WORKING, Ordering::Release);
     }

@@ -1,22 +1,22 @@
-//! `Lane<T>`: one of several rings that share a capacity, so that its size is its owner's business.
+//! `Lane<T>`: one of several rings that share a capacity, so that their owner decides on the size of each.
 //!
-//! It has no slots until it needs some, grows when told to, and gives back what it does not need when told to. The owner sees to
-//! the limits that all lanes have together; a lane knows its own alone.
+//! A lane has no slots until it needs some. It grows when told to, and when told to, it gives back what it
+//! does not need. The owner sees to the limits that all lanes have together; a lane knows only its own.
 
 use super::Taken;
 use super::span::Span;
 use crate::error::{BufferError, BufferResult};
 use std::mem::MaybeUninit;
 
-/// The slots that a lane gets at least when it gets any.
+/// How many slots a lane gets at least when it gets any.
 const FIRST: usize = 16;
 
 #[repr(C, align(64))] // one cache line holds all that a push or a pop touches
 pub(crate) struct Lane<T> {
     span: Span<T>,
-    /// Items that fit as it is: its slots, and `most` at most.
+    /// How many items fit as the lane is: as many as it has slots, and `most` at most.
     limit: usize,
-    /// Items that it may ever hold.
+    /// How many items the lane may ever hold.
     most: usize,
 }
 
@@ -31,7 +31,7 @@ impl<T> Lane<T> {
         self.span.len()
     }
 
-    /// Items that fit before it has to grow.
+    /// How many items fit before the lane has to grow.
     pub(crate) const fn limit(&self) -> usize {
         self.limit
     }
@@ -54,7 +54,7 @@ impl<T> Lane<T> {
         self.span.head()
     }
 
-    /// Adds one item where it fits without growing.
+    /// Puts one item, if it fits without growing.
     #[inline(always)]
     pub(crate) fn push(&mut self, item: T) -> Result<(), T> {
         if self.span.len() >= self.limit {
@@ -65,7 +65,7 @@ impl<T> Lane<T> {
         Ok(())
     }
 
-    /// Adds the item in `place` where it fits without growing; else it is still there.
+    /// Puts the item that is in `place`, if it fits without growing; otherwise it is still there.
     pub(crate) fn push_from(&mut self, place: &mut Option<T>) {
         if self.span.len() < self.limit {
             if let Some(item) = place.take() {
@@ -75,12 +75,12 @@ impl<T> Lane<T> {
         }
     }
 
-    /// Fails where there are too few positions left for a batch of `count` items.
+    /// Fails if there are too few positions left for a batch of `count` items.
     pub(crate) fn check_positions(&self, count: usize) -> BufferResult<()> {
         self.span.check_positions(count)
     }
 
-    /// Adds all of `items` where they fit without growing (then the vector is left empty), or none.
+    /// Puts all of `items`, if they fit without growing (then the vector is left empty), or none.
     pub(crate) fn push_all(&mut self, items: &mut Vec<T>) {
         if items.len() <= self.limit - self.span.len() && self.check_positions(items.len()).is_ok() {
             // SAFETY: there are at least `limit - len` free slots, and positions.
@@ -94,13 +94,14 @@ impl<T> Lane<T> {
         self.span.pop()
     }
 
-    /// Moves the oldest items into `target`, as many as there are and fit; gives their number. Those first places of
-    /// `target` are initialised.
+    /// Moves the oldest items into `target`, as many as there are and fit. Returns their number: so many
+    /// places at the front of `target` are initialised.
     pub(crate) fn pop_into(&mut self, target: &mut [MaybeUninit<T>]) -> usize {
         self.span.pop_into(target)
     }
 
-    /// Moves the oldest `count` items (at most as many as there are) to the end of `items`, which has the room.
+    /// Moves the oldest `count` items (at most as many as there are) to the end of `items`, which has room
+    /// for them.
     pub(crate) fn pop_into_vec(&mut self, items: &mut Vec<T>, count: usize) {
         self.span.pop_into_vec(items, count);
     }
@@ -110,12 +111,12 @@ impl<T> Lane<T> {
         self.span.as_slices()
     }
 
-    /// The slots that it has once it holds `needed` items, if it does not shrink.
+    /// How many slots the lane has once it holds `needed` items, if it does not shrink.
     pub(crate) fn slots_for(&self, needed: usize) -> Option<usize> {
         Some(needed.checked_next_power_of_two()?.max(FIRST).max(self.slots()))
     }
 
-    /// Sees to slots for `needed` items in all, at most `most`. On failure nothing has changed.
+    /// Makes sure of slots for `needed` items in all, at most `most`. On failure nothing has changed.
     pub(crate) fn grow(&mut self, needed: usize) -> BufferResult<()> {
         let no_memory = || {
             BufferError::ResizeError(format!("no memory for a ring of {needed} items of {} bytes each", size_of::<T>()))
@@ -128,7 +129,7 @@ impl<T> Lane<T> {
         Ok(())
     }
 
-    /// Gives back what it has more than twice the slots for. None are left where there are no items.
+    /// Gives back the slots beyond those that twice its items need. A lane without items keeps none.
     pub(crate) fn shrink(&mut self) {
         let len = self.len();
         if len == 0 {

@@ -1,18 +1,21 @@
-//! `PatientLock`: the lock around a ring, made for sections of a few nanoseconds that many threads want all the time.
+//! `PatientLock`: the lock around a ring, made for sections of a few nanoseconds that many threads want all
+//! the time.
 //!
 //! ```text
 //! FREE      nobody holds it
-//! HELD      somebody holds it
-//! AWAITED   somebody holds it, and somebody may sleep: whoever unlocks wakes one
+//! HELD      a thread holds it
+//! AWAITED   a thread holds it, and others may sleep: the thread that unlocks wakes one of them
 //! ```
 //!
-//! **Patience.** Who finds it taken stays away for some microseconds without looking, instead of trying again at once.
-//! Meanwhile the holder goes on without contention: a stretch of operations for the price of one change of hands.
+//! **Patience.** A thread that finds the lock taken stays away for some microseconds without looking, instead
+//! of trying again at once. Meanwhile the holder goes on without contention: a stretch of operations for the
+//! price of one change of hands.
 //!
-//! **Sleep.** Register as a sleeper, then swap AWAITED in: if that finds FREE, the lock is taken, and if not, whoever
-//! holds it finds AWAITED when he unlocks and wakes a sleeper, who is registered by then. A thread that has slept takes the
-//! lock as AWAITED, since others may still sleep; so each who unlocks wakes the next, and none is forgotten. (The states are
-//! those of the mutex in U. Drepper, "Futexes Are Tricky", 2011.)
+//! **Sleep.** A thread registers as a sleeper, and then swaps AWAITED in. If the swap finds FREE, the thread
+//! has the lock. If not, the holder finds AWAITED when it unlocks and wakes a sleeper, which is registered by
+//! then. A thread that has slept takes the lock as AWAITED, since others may still sleep. So each thread that
+//! unlocks wakes the next, and none is forgotten. (The states are those of the mutex in U. Drepper, "Futexes
+//! Are Tricky", 2011.)
 
 use crate::sync::{AtomicU8, Ordering, fence};
 use crate::wait::Signal;
@@ -23,16 +26,18 @@ const FREE: u8 = 0;
 const HELD: u8 = 1;
 const AWAITED: u8 = 2;
 
-/// How many pauses of the processor somebody who found the lock taken stays away, and how often before he sleeps.
+/// For how many pauses of the processor a thread that found the lock taken stays away, and how often it does
+/// so before it sleeps.
 const STAY_AWAY: u32 = 128;
 const TRIES: u32 = 3;
 
-/// A mutual exclusion lock for very short sections under heavy use: fair to throughput rather than to threads.
+/// A mutual exclusion lock for very short sections under heavy use. It favours throughput over fairness to
+/// threads.
 ///
 /// It is the default lock of a [`DynamicCircularBuffer`](crate::DynamicCircularBuffer), and used through it.
 pub struct PatientLock {
     state: AtomicU8,
-    /// Made when one sleeps for the first time.
+    /// Made when a thread sleeps for the first time.
     sleepers: OnceLock<Box<Signal>>,
 }
 
@@ -41,11 +46,12 @@ impl PatientLock {
     #[cfg(loom)]
     #[must_use]
     pub fn new() -> Self {
-        // The list is there from the beginning: loom does not see that who makes it later is seen by the others.
+        // The list is there from the beginning: if one thread made it later, loom would not see that the
+        // other threads see it.
         Self { state: AtomicU8::new(FREE), sleepers: OnceLock::from(Box::default()) }
     }
 
-    /// Takes it, blocking until it is free.
+    /// Takes the lock, blocking until it is free.
     #[inline(always)]
     pub fn take(&self) {
         if !self.try_take() {
@@ -53,10 +59,10 @@ impl PatientLock {
         }
     }
 
-    /// Takes it if it is free.
+    /// Takes the lock if it is free.
     #[inline(always)]
     pub fn try_take(&self) -> bool {
-        // Acquire: what the one before did under the lock is seen.
+        // Acquire: this thread sees what the last holder did under the lock.
         self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
@@ -72,7 +78,7 @@ impl PatientLock {
         }
         loop {
             let mut waiter = self.sleepers.get_or_init(Box::default).waiter();
-            // Release: who finds it when he unlocks finds the sleeper, too.
+            // Release: a holder that finds AWAITED when it unlocks finds the sleeper, too.
             if self.state.swap(AWAITED, Ordering::AcqRel) == FREE {
                 return;
             }
@@ -80,10 +86,10 @@ impl PatientLock {
         }
     }
 
-    /// Gives it back. Only whoever holds it may.
+    /// Gives the lock back. Only its holder may.
     #[inline(always)]
     pub fn give_back(&self) {
-        // Release: what was done under the lock is seen by the next.
+        // Release: the next holder sees what was done under the lock.
         if self.state.swap(FREE, Ordering::Release) == AWAITED {
             self.wake();
         }
@@ -91,15 +97,15 @@ impl PatientLock {
 
     #[cold]
     fn wake(&self) {
-        fence(Ordering::Acquire); // pairs with the swap of who sleeps
+        fence(Ordering::Acquire); // pairs with the swap by the thread that sleeps
         if let Some(sleepers) = self.sleepers.get() {
             sleepers.wake(1);
         }
     }
 }
 
-// SAFETY: between `lock` (or a `try_lock` that is true) and `unlock` the state is not FREE, and from FREE only one of
-// several threads gets away with an exchange or a swap.
+// SAFETY: between `lock` (or a `try_lock` that is true) and `unlock` the state is not FREE, and of several
+// threads only one succeeds with an exchange or a swap from FREE.
 #[cfg(not(loom))]
 unsafe impl parking_lot::lock_api::RawMutex for PatientLock {
     #[allow(clippy::declare_interior_mutable_const)] // the trait's way to make a new one

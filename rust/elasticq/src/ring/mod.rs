@@ -3,15 +3,18 @@
 //! ```text
 //! span        the items and their slots; the slots are a power of two and at least `limit`
 //! capacity    the logical capacity: min <= capacity <= max, exact
-//! limit       items that fit without further ado: `capacity`; 0 while nothing is allocated (after `take_all`), while
-//!             the ring is watched, and once it is sealed: one comparison tells whether a push is plain sailing
-//! low         a pop that leaves fewer items than this is not: the ring shrinks (0: never) or is watched (all)
+//! limit       items that fit on the fast path: `capacity`; 0 while nothing is allocated (after `take_all`),
+//!             while the ring is watched, and once it is sealed: one comparison tells whether a push is fast
+//! low         a pop that leaves fewer items than this takes the slow path: the ring shrinks (0: never) or is
+//!             watched (all of them)
 //! ```
 //!
-//! Growing and shrinking resize the circle in place where the allocator can, and move items in at most three slice
-//! copies. The counters are read off the positions: `tail` items were ever put in, `head` of them were taken again.
+//! Growing and shrinking resize the circle in place where the allocator can, and move items in at most three
+//! slice copies. The counters are read off the positions: `tail` items were ever put in, and `head` of them
+//! were taken again.
 //!
-//! `lane`: a ring that is one of several, and leaves its size to their owner. `lock`: the lock made for rings.
+//! `lane`: a ring that is one of several, and leaves its size to their owner. `lock`: the lock made for
+//! rings.
 
 #[cfg(feature = "priority")]
 mod lane;
@@ -33,7 +36,8 @@ pub(crate) use lock::PatientLock as DefaultLock;
 #[cfg(loom)] // where `sync` takes loom's lock, whatever this is
 pub(crate) use parking_lot::RawMutex as DefaultLock;
 
-// In this order the lock that stands before it, and all that a plain push or pop touches, share one cache line.
+// In this order, one cache line holds the lock that stands before the ring, and all that a push or pop on the
+// fast path touches.
 #[repr(C)]
 pub(crate) struct Ring<T> {
     span: Span<T>,
@@ -109,7 +113,7 @@ impl<T> Ring<T> {
         self.shrunk
     }
 
-    /// Refuses everything from now on; what is inside can be taken.
+    /// Refuses all puts from now on; what is inside can still be taken.
     pub(crate) fn seal(&mut self) {
         self.sealed = true;
         self.set_marks();
@@ -123,12 +127,12 @@ impl<T> Ring<T> {
         self.room() != 0
     }
 
-    /// How many items more there is room for, if it grows.
+    /// How many more items there is room for, if the ring grows.
     pub(crate) const fn room(&self) -> usize {
         if self.sealed { 0 } else { self.elasticity.max() - self.len() }
     }
 
-    /// Says that every push and pop is to be looked at more closely, until `unwatch`.
+    /// Sends every push and pop to the slow path, where it is looked at more closely, until `unwatch`.
     pub(crate) fn watch(&mut self) {
         self.watched = true;
         self.set_marks();
@@ -143,7 +147,7 @@ impl<T> Ring<T> {
         self.watched
     }
 
-    /// Adds one item if that is plain sailing: one comparison and one write.
+    /// Puts one item, if the fast path can: one comparison and one write.
     #[inline(always)]
     pub(crate) fn push_plain(&mut self, item: T) -> Result<(), T> {
         let len = self.span.len();
@@ -158,28 +162,28 @@ impl<T> Ring<T> {
         Ok(())
     }
 
-    /// Adds the item in `place`, growing if need be. On an error it is still there.
+    /// Puts the item that is in `place`, growing if need be. On an error it is still there.
     pub(crate) fn push(&mut self, place: &mut Option<T>) -> BufferResult<()> {
         self.make_room(1)?;
         if let Some(item) = place.take() {
-            // SAFETY: `make_room` has seen to a free slot.
+            // SAFETY: `make_room` has made sure of a free slot.
             unsafe { self.span.push(item) };
             self.peak = self.peak.max(self.span.len());
         }
         Ok(())
     }
 
-    /// Adds all of `items` or none; on success the vector is left empty.
+    /// Puts all of `items` or none; on success the vector is left empty.
     pub(crate) fn push_all(&mut self, items: &mut Vec<T>) -> BufferResult<()> {
         let count = items.len();
         self.make_room(count)?;
-        // SAFETY: `make_room` has seen to `count` free slots and positions.
+        // SAFETY: `make_room` has made sure of `count` free slots and positions.
         unsafe { self.span.push_all(items) };
         self.peak = self.peak.max(self.span.len());
         Ok(())
     }
 
-    /// Takes the oldest item if that is plain sailing: one comparison and one read.
+    /// Takes the oldest item, if the fast path can: one comparison and one read.
     #[inline(always)]
     pub(crate) fn pop_plain(&mut self) -> Option<T> {
         if self.span.len() <= self.low {
@@ -188,39 +192,40 @@ impl<T> Ring<T> {
         self.span.pop()
     }
 
-    /// Takes the oldest item, shrinking if that leaves few enough.
+    /// Takes the oldest item, and shrinks the ring if few enough are left.
     pub(crate) fn pop(&mut self) -> Option<T> {
         let item = self.span.pop()?;
         self.shrink();
         Some(item)
     }
 
-    /// Moves the oldest items into `target`, as many as there are and fit; gives their number. Those first places of
-    /// `target` are initialised.
+    /// Moves the oldest items into `target`, as many as there are and fit. Returns their number: so many
+    /// places at the front of `target` are initialised.
     pub(crate) fn pop_into(&mut self, target: &mut [MaybeUninit<T>]) -> usize {
         let count = self.span.pop_into(target);
         self.shrink();
         count
     }
 
-    /// Moves the oldest `count` items (at most as many as there are) to the end of `items`, which has the room.
+    /// Moves the oldest `count` items (at most as many as there are) to the end of `items`, which has room
+    /// for them.
     pub(crate) fn pop_into_vec(&mut self, items: &mut Vec<T>, count: usize) {
         self.span.pop_into_vec(items, count);
         self.shrink();
     }
 
-    /// Adds the next `count` items of `items` (fewer if there are fewer) or, on an error, none.
+    /// Puts the next `count` items of `items` (fewer if there are fewer) or, on an error, none.
     pub(crate) fn push_from(&mut self, count: usize, items: &mut impl Iterator<Item = T>) -> BufferResult<()> {
         self.make_room(count)?;
         for item in items.take(count) {
-            // SAFETY: `make_room` has seen to `count` free slots, and at most `count` items come.
+            // SAFETY: `make_room` has made sure of `count` free slots, and at most `count` items come.
             unsafe { self.span.push(item) };
         }
         self.peak = self.peak.max(self.span.len());
         Ok(())
     }
 
-    /// Takes the oldest item out of a full ring and adds `item`, which needs no memory.
+    /// Takes the oldest item out of a full ring and puts `item` in. This needs no memory.
     pub(crate) fn replace_oldest(&mut self, item: T) -> Result<T, Rejected<T>> {
         if self.sealed {
             return Err(Rejected::new(BufferError::Closed, item));
@@ -231,26 +236,28 @@ impl<T> Ring<T> {
         Ok(oldest)
     }
 
-    /// Adds all of `items` and moves the oldest `evict` items, those of `items` included, to the end of `evicted`, which
-    /// has the room. `evict` is at most as many as there are, and at least so many that no more than the maximum remain.
-    /// On an error nothing has changed; on success `items` is left empty.
+    /// Puts all of `items` and moves the oldest `evict` items, those of `items` included, to the end of
+    /// `evicted`, which has room for them. `evict` is at most the number of all these items, and large enough
+    /// that no more than the maximum remain. On an error nothing has changed; on success `items` is left
+    /// empty.
     pub(crate) fn push_evicting(&mut self, items: &mut Vec<T>, evict: usize, evicted: &mut Vec<T>) -> BufferResult<()> {
         if self.sealed {
             return Err(BufferError::Closed);
         }
-        // So all of them can be counted together with those that are there, too.
+        // So the number of `items` can be added to that of the items that are there, too.
         self.span.check_positions(items.len())?;
         let old = evict.min(self.len());
         let new = evict - old;
-        // What goes out at once still takes a slot on its way, so that the positions count it.
+        // An item that goes out at once still takes a slot on its way, so that the positions count it.
         self.make_slots((self.len() - old + items.len() - new).max(usize::from(new > 0)))?;
         self.span.pop_into_vec(evicted, old);
         for item in items.drain(..new) {
-            // SAFETY: items of the batch are evicted only after all others, so the span is empty, and it has a slot.
+            // SAFETY: items of the batch are evicted only after all others, so the span is empty, and it has
+            // a slot.
             unsafe { self.span.push(item) };
             evicted.extend(self.span.pop());
         }
-        // SAFETY: there are slots for what remains and these, and positions for the whole batch.
+        // SAFETY: there are slots for what remains and for these items, and positions for the whole batch.
         unsafe { self.span.push_all(items) };
         self.peak = self.peak.max(self.span.len());
         self.shrink();
@@ -262,7 +269,8 @@ impl<T> Ring<T> {
         self.span.as_slices()
     }
 
-    /// Takes everything in constant time, leaving the ring empty at its smallest capacity with nothing allocated.
+    /// Takes everything in constant time, leaving the ring empty at its smallest capacity with nothing
+    /// allocated.
     pub(crate) fn take_all(&mut self) -> Taken<T> {
         let end = self.span.tail();
         let taken = std::mem::replace(&mut self.span, Span::unallocated(end));
@@ -272,7 +280,7 @@ impl<T> Ring<T> {
         Taken(taken)
     }
 
-    /// Sees to `count` free slots or says why that can't be.
+    /// Makes sure of `count` free slots, or says why there can't be as many.
     fn make_room(&mut self, count: usize) -> BufferResult<()> {
         if self.sealed {
             return Err(BufferError::Closed);
@@ -286,9 +294,9 @@ impl<T> Ring<T> {
         }
     }
 
-    /// Sees to `needed` slots in all, at most the maximum.
+    /// Makes sure of `needed` slots in all, at most the maximum.
     fn make_slots(&mut self, needed: usize) -> BufferResult<()> {
-        // Nothing is allocated while the slots are fewer than the capacity.
+        // If there are fewer slots than the capacity, nothing is allocated.
         if needed > self.capacity || self.span.slots() < self.capacity {
             self.grow(needed)?;
         }
@@ -300,7 +308,7 @@ impl<T> Ring<T> {
         if count > max {
             return BufferError::MaxCapacityReached(max);
         }
-        // One that will never go in is not to wait for room.
+        // A batch that will never go in must not wait for room.
         self.span.check_positions(count).err().unwrap_or(if self.span.len() == max {
             BufferError::MaxCapacityReached(max)
         } else {
@@ -311,7 +319,7 @@ impl<T> Ring<T> {
     #[cold]
     fn grow(&mut self, needed: usize) -> BufferResult<()> {
         let before = self.capacity;
-        // Where there is no memory for a whole step, what is needed will do.
+        // If there is no memory for a whole step, the capacity that is needed will do.
         self.resize(self.elasticity.grown(before, needed)).or_else(|_| self.resize(needed.max(before)))?;
         self.grown += u64::from(self.capacity > before);
         Ok(())
@@ -320,7 +328,7 @@ impl<T> Ring<T> {
     fn shrink(&mut self) {
         if self.span.len() < self.elasticity.shrinks_below(self.capacity) {
             let after = self.elasticity.shrunk(self.capacity, self.span.len());
-            // Shrinking needs no memory; the answer is the same for all resizes.
+            // Shrinking needs no memory, so it does not fail; it only returns what all resizes return.
             self.shrunk += u64::from(self.resize(after).is_ok());
         }
     }
@@ -338,7 +346,7 @@ impl<T> Ring<T> {
         Ok(())
     }
 
-    /// Draws the marks within which pushes and pops are plain sailing.
+    /// Sets the marks within which pushes and pops take the fast path.
     fn set_marks(&mut self) {
         let allocated = self.span.slots() >= self.capacity;
         self.limit = if self.watched || self.sealed || !allocated { 0 } else { self.capacity };
@@ -358,7 +366,8 @@ impl<T> Taken<T> {
         self.0.into_vec()
     }
 
-    /// Moves the oldest `count` items (at most as many as there are) to the end of `items`, which has the room.
+    /// Moves the oldest `count` items (at most as many as there are) to the end of `items`, which has room
+    /// for them.
     #[cfg(feature = "priority")]
     pub(crate) fn pop_into_vec(&mut self, items: &mut Vec<T>, count: usize) {
         self.0.pop_into_vec(items, count);

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Invariant: exactly the slots of the positions `head..tail` are initialised, and `tail - head <= slots`.
-//! Every `unsafe` block of the ring that reads or writes a slot stands in this file and argues from that sentence.
+//! Every `unsafe` block of the ring that reads or writes a slot is in this file and argues from that
+//! sentence.
 
 use crate::error::BufferResult;
 use crate::positions::end_of_batch;
@@ -47,13 +48,13 @@ impl<T> Span<T> {
         distance(self.head, self.tail)
     }
 
-    /// Fails where there are too few positions left for a batch of `count` items.
+    /// Fails if there are too few positions left for a batch of `count` items.
     #[inline]
     pub(super) fn check_positions(&self, count: usize) -> BufferResult<()> {
         end_of_batch(self.tail, count as u64).map(|_| ())
     }
 
-    /// Adds one item.
+    /// Puts one item.
     ///
     /// # Safety
     /// `len() < slots()`.
@@ -61,8 +62,8 @@ impl<T> Span<T> {
     pub(super) unsafe fn push(&mut self, item: T) {
         let index = wrap(self.tail, self.slots.len());
         debug_assert!(self.len() < self.slots.len());
-        // SAFETY: there is a slot (the caller's promise makes `slots` at least 1), so the masked index is inside; it
-        // is free by the invariant, as `tail` lies less than one lap from `head`.
+        // SAFETY: there is a slot (the caller's promise makes `slots` at least 1), so the masked index is
+        // inside. The slot is free by the invariant, as `tail` lies less than one lap from `head`.
         unsafe { self.slots.get_unchecked_mut(index) }.write(item);
         self.tail += 1;
     }
@@ -76,7 +77,8 @@ impl<T> Span<T> {
         let index = wrap(self.head, self.slots.len());
         // SAFETY: the span is not empty, so it has slots and the masked index is inside.
         let slot = unsafe { self.slots.get_unchecked(index) };
-        // SAFETY: `head` is one of the initialised positions; advancing it gives up this slot, so it is read once.
+        // SAFETY: `head` is one of the initialised positions; advancing it gives up this slot, so it is read
+        // once.
         let item = unsafe { slot.assume_init_read() };
         self.head += 1;
         Some(item)
@@ -95,14 +97,15 @@ impl<T> Span<T> {
     /// Moves all of `items` in, in their order.
     ///
     /// # Safety
-    /// `items.len() <= slots() - len()`, and there are positions for them ([`check_positions`](Self::check_positions)).
+    /// `items.len() <= slots() - len()`, and there are positions for them
+    /// ([`check_positions`](Self::check_positions)).
     pub(super) unsafe fn push_all(&mut self, items: &mut Vec<T>) {
         let count = items.len();
         debug_assert!(count <= self.slots.len() - self.len());
         let [(a, n), (b, m)] = self.runs(self.tail, count);
         let source = items.as_ptr().cast::<MaybeUninit<T>>();
-        // SAFETY: `n` items are readable at `source`, the run lies inside the slots and is free (the caller's promise);
-        // a vector and the slots are different allocations.
+        // SAFETY: `n` items are readable at `source`, the run lies inside the slots and is free (the caller's
+        // promise); a vector and the slots are different allocations.
         unsafe { ptr::copy_nonoverlapping(source, self.slots[a..a + n].as_mut_ptr(), n) };
         // SAFETY: `n <= count`, so this stays inside the vector or one past it.
         let rest = unsafe { source.add(n) };
@@ -113,14 +116,14 @@ impl<T> Span<T> {
         self.tail += count as u64;
     }
 
-    /// Moves the oldest items into `target`, as many as there are and fit; gives their number. Those first places of
-    /// `target` are initialised.
+    /// Moves the oldest items into `target`, as many as there are and fit. Returns their number: so many
+    /// places at the front of `target` are initialised.
     pub(super) fn pop_into(&mut self, target: &mut [MaybeUninit<T>]) -> usize {
         let count = self.len().min(target.len());
         let [(a, n), (b, m)] = self.runs(self.head, count);
         let (first, second) = target[..count].split_at_mut(n);
-        // SAFETY: the run's slots and `first` are both `n` long and belong to different borrows. Advancing `head`
-        // below gives up the copied slots, so each item is owned once.
+        // SAFETY: the run's slots and `first` are both `n` long and belong to different borrows. Advancing
+        // `head` below gives up the copied slots, so each item is owned once.
         unsafe { ptr::copy_nonoverlapping(self.slots[a..a + n].as_ptr(), first.as_mut_ptr(), n) };
         // SAFETY: the same for the second run, `m` long.
         unsafe { ptr::copy_nonoverlapping(self.slots[b..b + m].as_ptr(), second.as_mut_ptr(), m) };
@@ -138,18 +141,18 @@ impl<T> Span<T> {
         (first, second)
     }
 
-    /// Makes the circle `slots` large (a power of two, at least `len()`). On failure, which only growing knows, nothing
-    /// has changed.
+    /// Makes the circle `slots` large (a power of two, at least `len()`). Only growing can fail, and then
+    /// nothing has changed.
     ///
-    /// The memory is resized in place where the allocator can do so: then large circles cost no copy, and what a burst
-    /// took goes back to the system.
+    /// The memory is resized in place where the allocator can do so. Then large circles cost no copy, and the
+    /// memory that a burst took goes back to the system.
     pub(super) fn set_slots(&mut self, slots: usize) -> Result<(), TryReserveError> {
         debug_assert!(slots.is_power_of_two() && slots >= self.len());
         let before = self.slots.len();
         if slots < before {
             self.rearrange(before, slots);
         }
-        // A boxed slice and a vector that is full are the same memory.
+        // A boxed slice is the same memory as a vector that is full.
         let mut memory = std::mem::take(&mut self.slots).into_vec();
         let grown = memory.try_reserve_exact(slots.saturating_sub(before));
         if grown.is_ok() && slots > before {
@@ -164,8 +167,9 @@ impl<T> Span<T> {
         grown
     }
 
-    /// Moves the items from where they belong in a circle of `from` slots to where they belong in one of `to`, in at most
-    /// three copies. There are slots enough for the larger circle, and items few enough for the smaller one.
+    /// Moves the items from their slots in a circle of `from` slots to their slots in a circle of `to`, in at
+    /// most three copies. There are enough slots for the larger circle, and few enough items for the smaller
+    /// one.
     fn rearrange(&mut self, from: usize, to: usize) {
         let slots = self.slots.as_mut_ptr();
         let mut position = self.head;
@@ -173,10 +177,10 @@ impl<T> Span<T> {
             let (source, target) = (wrap(position, from), wrap(position, to));
             let count = distance(position, self.tail).min(from - source).min(to - target);
             if source != target {
-                // The smaller circle's slots stand at the front of the larger one's, so an item that moves goes from the
-                // front to beyond it or the other way round, and source and target never overlap. Nor is an item
-                // overwritten: beyond the front all is free when growing, and in the smaller circle, which all items
-                // fit in, each has a slot of its own.
+                // The smaller circle's slots are at the front of the larger circle's. So an item that moves
+                // goes from the front to beyond it, or the other way round, and source and target never
+                // overlap. Nor is an item overwritten: when the circle grows, all slots beyond the front are
+                // free; in the smaller circle, which all items fit in, each item has a slot of its own.
                 // SAFETY: `source + count` is inside the circle of `from` slots.
                 let source = unsafe { slots.add(source) };
                 // SAFETY: `target + count` is inside the circle of `to` slots.
@@ -188,7 +192,8 @@ impl<T> Span<T> {
         }
     }
 
-    /// Moves the oldest `count` items (at most as many as there are) to the end of `items`, which has the room.
+    /// Moves the oldest `count` items (at most as many as there are) to the end of `items`, which has room
+    /// for them.
     pub(super) fn pop_into_vec(&mut self, items: &mut Vec<T>, count: usize) {
         let moved = self.pop_into(&mut items.spare_capacity_mut()[..count]);
         // SAFETY: `pop_into` initialised the first `moved` places of the spare capacity.
@@ -209,7 +214,8 @@ impl<T> Drop for Span<T> {
         let [(a, n), (_, m)] = self.runs(self.head, self.len());
         self.head = self.tail;
         let (low, high) = self.slots.split_at_mut(a);
-        // Two owners, so that a panic in a drop of the first run still drops the second.
+        // Two owners, so that if the drop of an item of the first run panics, the second run is still
+        // dropped.
         let _second = Run(&mut low[..m]);
         drop(Run(&mut high[..n]));
     }
@@ -221,7 +227,8 @@ struct Run<'a, T>(&'a mut [MaybeUninit<T>]);
 impl<T> Drop for Run<'_, T> {
     fn drop(&mut self) {
         let items: *mut [T] = ptr::from_mut(self.0) as *mut [T];
-        // SAFETY: the slots are initialised and nobody else owns what is in them (both by how a `Run` is made above).
+        // SAFETY: the slots are initialised and nobody else owns what is in them (both by how a `Run` is made
+        // above).
         unsafe { ptr::drop_in_place(items) };
     }
 }
@@ -236,7 +243,7 @@ const unsafe fn initialised<T>(slots: &[MaybeUninit<T>]) -> &[T] {
 
 /// The slot of `position` in a circle of `slots`.
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation)] // the mask keeps what is cut off out of the result
+#[allow(clippy::cast_possible_truncation)] // the mask needs none of the bits that are cut off
 const fn wrap(position: u64, slots: usize) -> usize {
     position as usize & slots.wrapping_sub(1)
 }

@@ -186,7 +186,7 @@ fn a_ring_that_took_everything_holds_no_memory_until_the_next_push() {
 fn a_ring_without_memory_to_grow_stays_as_it_was_and_hands_the_item_back() {
     type Huge = [u8; 1 << 40];
     let config = Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(usize::MAX);
-    // One slot of that size can't be had either; an empty ring reports it as what it is.
+    // There is no memory for slots of that size. A new ring reports that as a fault of its configuration.
     let error = Ring::<Huge>::new(&config.clone().with_initial_capacity(1 << 30)).err().unwrap();
     assert!(
         matches!(&error, BufferError::InvalidConfiguration(text) if text.contains("initial_capacity = 1073741824"))

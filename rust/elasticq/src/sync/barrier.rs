@@ -1,15 +1,17 @@
-//! A barrier of two unequal halves, for "write one word, then look at another" between a side that does it at every
-//! operation and a side that does it rarely.
+//! A barrier of two unequal halves, for two sides that each write one word and then look at another. One side
+//! does so at every operation, the other does so rarely.
 //!
 //! ```text
 //! often:  write a; often(); look at b        rarely: write b; rarely(); look at a
 //! ```
 //!
-//! At least one of the two sees what the other wrote, as with a sequentially consistent fence on either side. But where
-//! the system can make every running thread of the process pass a full barrier (Linux: `membarrier`), `often` costs no
-//! instruction: `rarely` executes the other threads' fences for them. Elsewhere both are fences.
+//! At least one of the two sides sees what the other wrote, as with a sequentially consistent fence on either
+//! side. But where the system can make every running thread of the process pass a full barrier (Linux:
+//! `membarrier`), `often` costs no instruction: `rarely` executes the other threads' fences for them.
+//! Elsewhere both halves are fences.
 //!
-//! A Linux that refuses is rare, and so its way is tested by `--cfg without_membarrier`, which never asks.
+//! A Linux that refuses `membarrier` is rare. So that case is tested with `--cfg without_membarrier`, which
+//! never asks for it.
 
 pub(crate) use system::{often, rarely};
 
@@ -23,7 +25,7 @@ mod system {
     /// Much longer than a store takes to reach the other processors.
     const SETTLED: Duration = Duration::from_millis(1);
 
-    /// Keeps only the compiler from changing the order.
+    /// Keeps the compiler, and nothing else, from changing the order.
     #[inline(always)]
     pub(crate) fn often() {
         compiler_fence(Ordering::SeqCst);
@@ -37,14 +39,15 @@ mod system {
         }
     }
 
-    /// Makes every running thread of the process pass a barrier; whether the system did it.
+    /// Makes every running thread of the process pass a barrier; tells whether the system did it.
     fn interrupt_all() -> bool {
         let barrier = || membarrier(MembarrierCommand::PrivateExpedited).is_ok();
-        // The first call of a process fails, since it has to register.
+        // The first call of a process fails, since the process has to register.
         barrier() || (membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok() && barrier())
     }
 
-    /// Linux before 4.14, or a sandbox that forbids the call: what the others have written arrives by itself.
+    /// For Linux before 4.14, or a sandbox that forbids the call: waits until what other threads have written
+    /// has arrived by itself.
     fn outwait_all() {
         fence(Ordering::SeqCst);
         thread::sleep(SETTLED);
@@ -57,7 +60,8 @@ mod system {
         use std::sync::atomic::{AtomicUsize, Ordering};
         use std::thread;
 
-        /// In each round writes one's own word, passes the barrier and looks at the other's; what was seen there.
+        /// In each round, writes its own word, passes the barrier and looks at the other side's word. Returns
+        /// what it saw there.
         fn rounds(count: usize, mine: &AtomicUsize, other: &AtomicUsize, barrier: fn()) -> Vec<usize> {
             let round = |number: usize| {
                 let backoff = Backoff::new();
@@ -71,7 +75,7 @@ mod system {
             (1..=count).map(round).collect()
         }
 
-        /// How often neither of the two saw the other.
+        /// In how many rounds neither side saw the other.
         fn missed(count: usize, rarely: fn()) -> usize {
             let (a, b) = (AtomicUsize::new(0), AtomicUsize::new(0));
             let (often, rarely) = thread::scope(|scope| {

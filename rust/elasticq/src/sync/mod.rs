@@ -1,7 +1,7 @@
 //! The one place that knows whether the crate runs on the machine or inside a [loom] model.
 //!
-//! Everything above takes its lock and its atomics from here, so that `RUSTFLAGS="--cfg loom"` turns the real code into
-//! the model; no other file names loom.
+//! All other modules take their locks and atomics from here. So `RUSTFLAGS="--cfg loom"` turns the real code
+//! into the model. No other file names loom.
 //!
 //! [loom]: https://docs.rs/loom
 
@@ -18,8 +18,9 @@ mod machine {
     pub(crate) use parking_lot::lock_api::{Mutex, MutexGuard};
     #[cfg(feature = "lock_free")]
     pub(crate) use std::sync::Arc;
-    /// For a few steps that call nothing foreign. It knows of no other lock, so a fork leaves it usable where nobody held it; the
-    /// kinds of `Mutex` may sleep in a table of the whole process.
+    /// A lock for a few steps that call no foreign code. It shares nothing with other locks, so after a fork
+    /// it is usable if nobody held it at the fork. The kinds of `Mutex`, in contrast, may sleep in a table
+    /// that the whole process shares.
     pub(crate) use std::sync::Mutex as PlainMutex;
     #[cfg(feature = "lock_free")]
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr};
@@ -27,18 +28,19 @@ mod machine {
 
     pub(crate) use crossbeam_utils::Backoff;
 
-    /// The tokens of `park` and `unpark` are the thread's, and others may use them too (std's channels do): each side must take a
-    /// return without reason as one.
+    /// The token of `park` and `unpark` belongs to the thread, and others may use it too (std's channels do).
+    /// So each user has to cope with a `park` that returns without a reason.
     pub(crate) mod thread {
         pub(crate) use std::thread::{Thread, current, park, park_timeout};
     }
 
-    /// Nothing: sequentially consistent accesses are in one order already.
+    /// Does nothing: sequentially consistent accesses are in one order already.
     #[cfg(feature = "lock_free")]
     #[inline(always)]
     pub(crate) const fn order_seqcst() {}
 
-    /// Leaves a cache line that others want to them for a while, the longer the more often one `failed` to get it.
+    /// Leaves a cache line to the other threads that want it, for a while. The more often the caller has
+    /// `failed` to get the line, the longer it waits.
     #[cfg(feature = "lock_free")]
     #[cold]
     pub(crate) fn stay_away(failed: u32) {
@@ -47,11 +49,13 @@ mod machine {
         }
     }
 
-    /// How often one looks whether a thread that has a few steps to go has gone them, before it is taken for stalled.
+    /// How often a thread looks whether another thread has taken the few steps that it has to go, before it
+    /// regards the other as stalled.
     #[cfg(feature = "lock_free")]
     pub(crate) const PATIENCE: u32 = 64;
 
-    /// A number that tells threads apart, mostly: small, and given in the order in which they ask first.
+    /// A number that mostly tells threads apart: small, and given in the order in which threads first ask for
+    /// one.
     #[cfg(feature = "lock_free")]
     #[inline(always)]
     pub(crate) fn thread_number() -> usize {
@@ -95,7 +99,8 @@ mod model {
     pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
     use std::marker::PhantomData;
 
-    /// loom's own `unpark` wakes a thread from a lock that it waits for, too; so here the token has a lock and a condition.
+    /// loom's own `unpark` also wakes a thread from a lock that it waits for. So the token here has a lock
+    /// and a condition of its own.
     pub(crate) mod thread {
         use loom::sync::{Condvar, Mutex};
         use std::sync::Arc;
@@ -133,7 +138,7 @@ mod model {
         }
     }
 
-    /// Another thread's turn: what loom needs to hear where a loop waits for somebody.
+    /// Lets another thread run: loom has to be told where a loop waits for another thread.
     pub(crate) struct Backoff;
 
     impl Backoff {
@@ -150,42 +155,44 @@ mod model {
             loom::thread::yield_now();
         }
 
-        /// Patience is at an end at once, which models every length of it.
+        /// Patience ends at once, which models a patience of every length.
         #[cfg(feature = "lock_free")]
         pub(crate) fn is_completed(&self) -> bool {
             true
         }
     }
 
-    /// Another thread's turn.
+    /// Lets another thread run.
     #[cfg(feature = "lock_free")]
     pub(crate) fn stay_away(_: u32) {
         loom::thread::yield_now();
     }
 
-    /// At an end at once, which models every length of it.
+    /// Patience ends at once, which models a patience of every length.
     #[cfg(feature = "lock_free")]
     pub(crate) const PATIENCE: u32 = 0;
 
-    /// The same for all: it is a matter of speed only.
+    /// The same number for all threads: it matters for speed only.
     #[cfg(feature = "lock_free")]
     pub(crate) const fn thread_number() -> usize {
         0
     }
 
-    /// loom takes sequentially consistent accesses for acquire and release ones; only its fences give one order. To be
-    /// called between two such accesses whose order matters.
+    /// loom treats sequentially consistent accesses as acquire and release ones; only its fences give one
+    /// order. To be called between two such accesses whose order matters.
     #[cfg(feature = "lock_free")]
     pub(crate) fn order_seqcst() {
         fence(Ordering::SeqCst);
     }
 
-    /// loom knows no process-wide barrier. What stands for it are two words that both sides change, in opposite order: whoever
-    /// comes second has acquired what the first did before. Two calls of `often` order nothing among each other, and neither is in
-    /// any order with the fences, so they hide nothing from a model that lacks one.
+    /// loom knows no process-wide barrier. Two words stand for it, which both sides change in opposite order:
+    /// the side that comes second has acquired what the first did before. Two calls of `often` order nothing
+    /// between them, and neither half is in any order with the fences. So the halves do not hide a missing
+    /// fence from a model.
     ///
-    /// On the machine the frequent side has none, unless somebody is on the rare side. So a model in which nobody is can leave
-    /// it out ([`unfenced`]), and has to, where it is to show that the orders of the accesses around it are needed.
+    /// On the machine, the frequent half is no barrier unless another thread runs the rare half. So a model
+    /// in which no thread runs the rare half can leave the frequent half out ([`unfenced`]). It has to leave
+    /// it out where it is to show that the orders of the accesses around it are needed.
     #[cfg(feature = "lock_free")]
     pub(crate) mod barrier {
         use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -196,7 +203,7 @@ mod model {
             static ref RARELY: AtomicUsize = AtomicUsize::new(0);
         }
 
-        // Not loom's: a model runs all of its threads on the one that called it.
+        // Not loom's: a model runs all of its threads on the thread that called it.
         std::thread_local!(static UNFENCED: Cell<bool> = const { Cell::new(false) });
 
         pub(crate) fn often() {
@@ -212,7 +219,7 @@ mod model {
             OFTEN.fetch_add(1, Ordering::Acquire);
         }
 
-        /// Runs a model in which nobody waits, without the barrier's frequent half.
+        /// Runs a model in which nobody waits, without the frequent half of the barrier.
         pub fn unfenced(model: impl FnOnce()) {
             UNFENCED.set(true);
             model();
@@ -222,8 +229,8 @@ mod model {
 
     use std::ops::{Deref, DerefMut};
 
-    /// loom's lock with the interface of lock_api's: no poisoning, and the kind of lock as a parameter, which the model
-    /// does not look at.
+    /// loom's lock with the interface of lock_api's: without poisoning, and with the kind of lock as a
+    /// parameter, which the model ignores.
     #[derive(Debug)]
     pub(crate) struct Mutex<L, T>(loom::sync::Mutex<T>, PhantomData<L>);
 

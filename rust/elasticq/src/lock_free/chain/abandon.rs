@@ -6,29 +6,34 @@
 //! items.sleepers   never zero again, if an item was on its way when the consumer went
 //! ```
 //!
-//! **Nothing is left.** The consumer that goes closes the queue and drops what it finds. An item is *on its way* if its position
-//! was claimed before and it is not published yet. Where there is none that was all. Otherwise its producer has to drop it,
-//! or the consumer, and nobody waits for the other:
+//! **Nothing is left.** The last consumer closes the queue and drops what it finds. An item is *on its way*
+//! if its position was claimed before and the item is not published yet. If no item is on its way, that was
+//! all. Otherwise the item has to be dropped by its producer or by the consumer, and neither waits for the
+//! other:
 //!
 //! ```text
-//! consumer   1. seem to sleep; barrier          producer   3. publish
-//!            2. drop what is published                     4. look for sleepers, as ever; 5. where one seems to be,
-//!                                                             fence, drop what is published
+//! consumer                         producer
+//! 1. seem to sleep; barrier        3. publish
+//! 2. drop what is published        4. look for sleepers, as ever
+//!                                  5. where there seems to be one: fence, drop what is published
 //! ```
 //!
-//! If 4 does not see 1, then 3 comes before the barrier (whose other half stands between 3 and 4), and so 2 sees the item. If
-//! it does, the producer drops the item in 5, and whatever is published behind it. Several may do so at once, each up to the first
-//! item that it doesn't see published. Of all these the one that passes its fence (or the barrier) last sees everything that was
-//! published by those before it, so **the last one leaves nothing**.
+//! If step 4 does not see step 1, then step 3 comes before the barrier (whose other half is between steps 3
+//! and 4), and so step 2 sees the item. If step 4 sees step 1, the producer drops the item in step 5, and
+//! whatever is published behind it. Several threads may drop items at once, each up to the first item that it
+//! doesn't see published. Of all these threads, the one that passes its fence (or the barrier) last sees
+//! everything that the threads before it have published. So **the last thread leaves nothing**.
 //!
-//! **Each is dropped once.** Whoever drops an item takes it first, by a CAS from its exact position: many consumers do so
-//! anyway (`takers`). The one consumer takes as ever until something is on its way; then it hands its place over
-//! (`Left`), and from there on everybody takes by a CAS. Segments beyond that place are kept until the last handle goes, since
-//! nobody knows who still reads there.
+//! **Each item is dropped once.** A thread that drops an item takes it first, by a CAS from its exact
+//! position. Where there are many consumers, they take by a CAS anyway (see `mpmc::consumers`). The one
+//! consumer takes without a CAS until something is on its way. Then it hands its place over (`Left`), and
+//! from there on every thread takes by a CAS. Segments beyond that place are kept until the last handle goes,
+//! since nobody knows which threads still read there.
 //!
-//! **An item is dropped while nothing is held**: no lock, no turn, no record, no pin. So its `Drop` may use the queue (a push is
-//! refused, a producer inside it goes like any other) and may take its time: the others drop what is theirs. It was counted before, so
-//! a panic in it loses no count, and what comes behind it is dropped all the same (`drop_all`).
+//! **A thread holds nothing while it drops an item**: no lock, no turn, no record, no pin. So the item's
+//! `Drop` may use the queue: a push is refused, and a producer inside the item goes like any other. The
+//! `Drop` may also take its time: the other threads drop their items meanwhile. The item was counted before,
+//! so a panic in its `Drop` loses no count, and the items behind it are dropped all the same (`drop_all`).
 
 use super::{Chain, Takers};
 use crate::lock_free::ending::{NOT_YET, drop_all};
@@ -37,8 +42,9 @@ use crate::sync::{Ordering, fence};
 use std::mem::replace;
 
 impl<T, C: Takers<T>> Chain<T, C> {
-    /// Ends the queue for the last consumer, `taker`, after `consumed` items. `pop` takes as the consumer; `hand_over` tells whether an
-    /// item is on its way, and then lets the producers take in the consumer's place.
+    /// Ends the queue for the last consumer, `taker`, after `consumed` items. `pop` takes an item as the
+    /// consumer. `hand_over` tells whether an item is on its way; if so, it lets the producers take in the
+    /// consumer's place.
     pub(in crate::lock_free) fn end<S>(
         &self,
         taker: &mut S,
@@ -65,7 +71,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
         });
     }
 
-    /// To be called by a producer who has published and found somebody who sleeps, or seems to.
+    /// To be called by a producer that has published an item and found a sleeper, or what seems to be one.
     #[cold]
     pub(in crate::lock_free) fn wake_or_drop(&self) {
         if self.consumed.load(Ordering::SeqCst) == NOT_YET {

@@ -1,17 +1,19 @@
 //! `Guess`: claiming without looking first.
 //!
-//! A claim is a CAS from the exact position that the claimer counts on. To load that position first takes as long as half of
-//! the claim, since the load has to wait for the claim before it. But whoever claims several times in a row knows where he
-//! was, and **if nobody else has claimed since, that is where the next claim begins**. So a handle remembers it. As no
-//! position is ever used twice, the CAS succeeds only if it has been the right one all the time; a load at this moment
-//! would then have given the same.
+//! A claim is a CAS from the exact position that the claiming thread counts on. Loading that position first
+//! takes half as long as the claim itself, since the load has to wait for the claim before it. But a thread
+//! that claims several times in a row knows where its last claim ended, and **if nobody else has claimed
+//! since, the next claim begins there**. So a handle remembers that position. As no position is ever used
+//! twice, the CAS succeeds only if the remembered position has been the right one all the time; a load at
+//! this moment would then have given the same.
 //!
-//! Where others claim too, a guess would nearly always be wrong, and an attempt in vain costs more than a look. So one that
-//! was wrong is followed by looks, until one of them finds the position untouched.
+//! Where other threads claim too, a guess would nearly always be wrong, and a failed attempt costs more than
+//! a look. So after a wrong guess the handle looks first, until a look finds that nobody else has claimed
+//! since its last claim.
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// Others have claimed since. Positions have 62 bits.
+/// Set when other threads have claimed since. Positions have 62 bits, so this bit is free.
 const UNSURE: u64 = 1 << 63;
 
 /// The position at which the last claim of a handle ended.
@@ -22,14 +24,16 @@ impl Guess {
         Self(AtomicU64::new(UNSURE))
     }
 
-    /// Where the next claim begins, if that is worth a try.
+    /// Where the next claim begins, if a guess is worth a try.
     #[inline(always)]
     pub(in crate::lock_free) fn position(&self) -> Option<u64> {
-        // Acquire: pairs with the stores, so that what is read next is no older than the claim of whoever shares the handle.
+        // Acquire: pairs with the stores. So what is read next is no older than the last claim by a thread
+        // that shares the handle.
         Some(self.0.load(Ordering::Acquire)).filter(|position| position & UNSURE == 0)
     }
 
-    /// To be called after a claim of the positions from `first` to `end`, whether it was a guess or looked first.
+    /// To be called after a claim of the positions from `first` to `end`, whether the thread guessed or
+    /// looked first.
     #[inline(always)]
     pub(in crate::lock_free) fn claimed(&self, first: u64, end: u64) {
         let untouched = self.0.load(Ordering::Relaxed) & !UNSURE == first;

@@ -1,46 +1,58 @@
-//! The producers' side of the queues of many producers, and what their two sides share.
+//! The producers' side of the queues of many producers, and what producers and consumers share.
 //!
 //! ```text
 //! tail     | position: 62 bits | SEALED | CLOSED |   the position to be claimed next
 //! current  the segment that the producers claim in
 //! ```
 //!
-//! **Push.** Read `tail` (or guess it, see `guess`), then `current`, then that segment's `limit`; below it, claim with a CAS of
-//! `tail` from the very value that was read; write the item; publish it by its stamp. A position is never used twice, so the
-//! CAS succeeds only if `tail` stood still since it was read. It moves whenever a segment ends, so the segment is the right
-//! one, and **the claim protects it** until the publishing store: no consumer can pass a claimed slot.
+//! **Push.** A producer reads `tail` (or guesses it, see `guess`), then `current`, then the `limit` of that
+//! segment. Below the limit, it claims the position with a CAS of `tail` from the very value that it read.
+//! Then it writes the item and publishes it by storing the slot's stamp. A position is never used twice, so
+//! the CAS succeeds only if `tail` has not moved since the producer read it. `tail` moves whenever a segment
+//! ends, so the segment is the right one. **The claim protects the segment** until the publishing store: no
+//! consumer can pass a claimed slot.
 //!
-//! **Room.** `limit = popped + capacity + skipped` of the segment: the first position that would make it one item too
-//! many (and less where slots are still being read, see below). The consumers renew it every capacity/8 items and whenever
-//! they find nothing; a producer at the limit computes it anew and raises it where there is room for others too. So a push is
-//! refused only if there is no room, or if the consumers are moving and have made room for less than capacity/8 since.
+//! **Room.** The `limit` of a segment is `popped + capacity + skipped`: the first position whose item would
+//! be one too many. It is less where slots are still being read (see below). The consumers renew the limit
+//! every capacity/8 items and whenever they find nothing. A producer at the limit computes it anew, and
+//! raises it where there is room for other producers too. So a push is refused only if there is no room, or
+//! if the consumers are moving and have made room for fewer than capacity/8 items since they last renewed the
+//! limit.
 //!
-//! **Slots that are being read** keep nobody out. A consumer who is reading a slot, or has noted that it is about to and may
-//! have been overtaken, keeps the producers of its segment from that slot one lap later. Who comes there while there is room
-//! goes on in another segment: in a larger one, and where the capacity is at its maximum, in a fresh one of the same
-//! capacity, once it has looked in vain for about as long as a consumer that runs takes. So the consumers' notes decide where an
-//! item goes, but only the number of items whether it goes in; and nobody has to be woken when a note is erased.
+//! **Slots that are being read** keep no item out. A consumer notes the position that it is about to claim
+//! and to read, and erases the note when it is done or was overtaken. As long as the note stands, the
+//! producers of that segment cannot use the slot one lap later. A producer that comes there while there is
+//! room goes on in another segment: in a larger one or, where the capacity is at its maximum, in a fresh one
+//! of the same capacity. Before it takes a fresh one of the same capacity, it looks for the slot to come
+//! free, for about as long as a consumer that runs takes. So the consumers' notes decide where an item goes;
+//! whether it goes in depends on the number of items alone. And nobody has to be woken when a note is erased.
 //!
-//! A limit that was right stays right, however late it is stored: `popped` only grows, the rest is fixed, and a slot that was
-//! read stays so. So the largest holds, as long as a pin keeps the header from becoming another segment's meanwhile. Whoever
-//! raises it has acquired the consumers' reads of the slots below and releases them; whoever claims below it acquires it.
+//! A limit that was right stays right, however late it is stored: `popped` only grows, the other summands are
+//! fixed, and a slot that was read stays read. So the largest of several limits is right. That holds only
+//! while the header does not become another segment, which a pin prevents. A thread that raises the limit has
+//! acquired the consumers' reads of the slots below and releases them; a producer that claims below the limit
+//! has acquired it, and with it those reads.
 //!
-//! **Resize.** See `resize`: a sealed tail takes no claims, and is reopened one position further on. Producers grow the queue;
-//! consumers look now and then whether it may shrink, with the last item that is there, and whenever they find nothing.
+//! **Resize.** See `resize`: a sealed tail takes no claims, and is reopened one position further on.
+//! Producers grow the queue. Consumers look whether it may shrink: now and then, with the last item that is
+//! there, and whenever they find nothing.
 //!
-//! **Pins.** Who looks at segments without a claim (to grow, to help) counts itself in `cold`. A retired header is used
-//! again only after a moment with `cold = 0`: who comes later cannot find it any more.
+//! **Pins.** A thread that looks at segments without a claim (to grow the queue, to help a resize) counts
+//! itself in `cold`. A retired header is used again only after a moment with `cold = 0`: a thread that pins
+//! later cannot find that header any more.
 //!
-//! **Waiting for an item.** A consumer registers and then looks at `tail`; a producer claims and then looks for sleepers.
-//! These four accesses are sequentially consistent, so one of the two sees the other, and a push pays no fence for it. What
-//! is claimed and not yet published is waited for by yielding: its producer may have looked before.
+//! **Waiting for an item.** A consumer registers and then looks at `tail`; a producer claims and then looks
+//! for sleepers. These four accesses are sequentially consistent, so one of the two sees the other, and a
+//! push pays no fence for it. While an item is claimed and not yet published, the consumer yields instead of
+//! sleeping: the producer may have looked for sleepers before the consumer registered.
 //!
-//! **The last consumer goes.** Producers see it where they look for sleepers: see `abandon`.
+//! **The last consumer goes.** Producers notice it where they look for sleepers: see `abandon`.
 //!
-//! **Waiting for room.** A producer registers and then looks at the consumers' counts; a consumer stores what it has taken
-//! and then looks for sleepers. Here a store comes before a load, which takes a barrier: `sync::barrier`, whose half at each
-//! item taken is free. A push may also be refused because consumers are moving. Then their counts have changed after the
-//! producer's barrier, so who changed them looks for sleepers later still, and finds the producer.
+//! **Waiting for room.** A producer registers and then looks at the consumers' counts; a consumer stores what
+//! it has taken and then looks for sleepers. Here a store comes before a load, which takes a barrier:
+//! `sync::barrier`, whose half at each item taken is free. A push may also be refused because consumers are
+//! moving. Then a consumer has changed its count after the producer's barrier. That consumer looks for
+//! sleepers later still, and finds the producer.
 
 mod abandon;
 mod guess;
@@ -72,8 +84,9 @@ pub(super) const SEALED: u64 = 2;
 pub(super) const FLAGS: u64 = CLOSED | SEALED;
 pub(super) const ONE: u64 = 4;
 
-/// Headers that may wait for a moment without pins. At that many the consumers shrink no more, so a thread that is stalled in
-/// the cold path keeps the capacity large for a while, but the headers few: without shrinking, growth soon ends at the maximum.
+/// How many retired headers may wait for a moment without pins. When so many wait, the consumers shrink the
+/// queue no more. So a thread that is stalled in the slow path keeps the capacity large for a while, but the
+/// headers few: without shrinking, growth soon ends at the maximum.
 pub(super) const MAX_RETIRED: usize = 32;
 
 pub(super) const fn position(tail: u64) -> u64 {
@@ -86,18 +99,18 @@ pub(super) const fn renewal_interval(capacity: usize) -> u64 {
     if eighth == 0 { 1 } else { eighth }
 }
 
-/// The limit of a segment as the number of items sets it, whatever slots are in use.
+/// The limit of a segment that follows from the number of items, whatever slots are in use.
 fn limit_by_number(popped: u64, capacity: usize, skipped: u64) -> u64 {
     popped.saturating_add(capacity as u64).saturating_add(skipped)
 }
 
-/// The consumers' side, as far as the producers' side has to ask it.
+/// What the producers' side asks the consumers' side.
 pub(super) trait Takers<T>: Sized {
     /// Items ever taken. The caller is pinned or the one consumer.
     fn popped(&self) -> u64;
 
-    /// The first position whose slot in `segment` may still be in use, where that is not what `popped` says. The caller is
-    /// pinned or the one consumer.
+    /// The first position that a producer may not claim in `segment` since a consumer may still be using the
+    /// slot; `u64::MAX` where `popped` alone tells that. The caller is pinned or the one consumer.
     fn occupied(&self, _segment: &Segment<T>) -> u64 {
         u64::MAX
     }
@@ -114,15 +127,15 @@ pub(super) struct Chain<T, C> {
     pub(super) cold: CachePadded<AtomicUsize>,
     /// Headers to be used again, chained through `next`.
     pub(super) spares: AtomicPtr<Segment<T>>,
-    /// Headers that have to wait for a moment without pins first, chained through `link`.
+    /// Headers that first have to wait for a moment without pins, chained through `link`.
     pub(super) retired: AtomicPtr<Segment<T>>,
     pub(super) producers: AtomicUsize,
     pub(super) items: Signal,
     pub(super) room: Signal,
-    /// Whether the queue was closed, a moment later than `tail` says so: whoever looks in vain need not look at `tail` too,
-    /// which producers are busy with.
+    /// Whether the queue was closed; set a moment later than `CLOSED` in `tail`. A consumer that finds
+    /// nothing reads this and leaves `tail` alone, which producers are busy with.
     pub(super) closed: AtomicBool,
-    /// How many items reached a consumer, once there is none any more.
+    /// How many items reached a consumer; `NOT_YET` as long as there is one.
     pub(super) consumed: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) grown: AtomicU64,
@@ -135,13 +148,13 @@ pub(super) struct Chain<T, C> {
     items_inside: PhantomData<*mut T>,
 }
 
-// SAFETY: items move from the producers' threads to the consumers'; no two threads ever share one. The pointers are to
-// segments, which the protocol above shares.
+// SAFETY: items move from the producers' threads to the consumers'; no two threads ever share one. The
+// pointers lead to segments, which the protocol above shares.
 unsafe impl<T: Send, C: Send> Send for Chain<T, C> {}
 // SAFETY: as above.
 unsafe impl<T: Send, C: Sync> Sync for Chain<T, C> {}
 
-/// Counts a thread in the cold path.
+/// Counts a thread in the slow path.
 pub(super) struct Pin<'a>(&'a AtomicUsize);
 
 impl Drop for Pin<'_> {
@@ -151,7 +164,8 @@ impl Drop for Pin<'_> {
 }
 
 impl<T, C: Takers<T>> Chain<T, C> {
-    /// A chain of one segment; `takers` makes the consumers' side, which is to begin at position 0 of that segment.
+    /// A chain of one segment. `takers` makes the consumers' side, which is to begin at position 0 of that
+    /// segment.
     pub(super) fn new(config: &Config, takers: impl FnOnce(*mut Segment<T>) -> C) -> BufferResult<Self> {
         config.validate()?;
         let capacity = config.initial_capacity;
@@ -188,15 +202,16 @@ impl<T, C: Takers<T>> Chain<T, C> {
         })
     }
 
-    /// The segment that producers claim in. Only its `limit` may be relied on, and only by a claim that succeeds, unless the
-    /// caller is pinned or the one consumer.
+    /// The segment that producers claim in. Unless the caller is pinned or the one consumer, it may rely on
+    /// nothing but the segment's `limit`, and on that only by a claim that succeeds.
     #[inline(always)]
     pub(super) fn current(&self) -> &Segment<T> {
-        // SAFETY: headers live as long as the queue. SeqCst: not before the pin, where there is one.
+        // SAFETY: headers live as long as the queue. SeqCst: this load does not come before the caller's pin,
+        // where there is one.
         unsafe { &*self.current.load(Ordering::SeqCst) }
     }
 
-    /// Adds an item; `guess` is the handle's, if it is one.
+    /// Puts an item. `guess` is the caller's, if the caller is a handle that has one.
     #[inline(always)]
     pub(super) fn push(&self, guess: Option<&Guess>, item: T) -> Result<(), Rejected<T>> {
         let Some((segment, position)) = self.claim_plain(guess, 1) else { return self.push_with_care(item) };
@@ -206,7 +221,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
         Ok(())
     }
 
-    /// Claims `count` positions in a row if that is plain sailing.
+    /// Claims `count` positions in a row, if the fast path can.
     #[inline(always)]
     fn claim_plain(&self, guess: Option<&Guess>, count: u64) -> Option<(&Segment<T>, u64)> {
         let Some(guess) = guess else { return self.look_and_claim(count) };
@@ -231,7 +246,8 @@ impl<T, C: Takers<T>> Chain<T, C> {
         claimed
     }
 
-    /// Claims from the tail that it sees. Who is overtaken stays away for a while and tries again.
+    /// Claims from the tail that it sees. When another producer was faster, it stays away for a while and
+    /// tries again.
     #[inline(always)]
     fn look_and_claim(&self, count: u64) -> Option<(&Segment<T>, u64)> {
         let mut failed = 0;
@@ -241,7 +257,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
                 return None;
             }
             let segment = self.current();
-            // Acquire: what a consumer read before the limit was renewed, it has read before this claim.
+            // Acquire: what a consumer read before it renewed the limit, it has read before this claim.
             if position(tail) + count > segment.limit.load(Ordering::Acquire) {
                 return None;
             }
@@ -257,24 +273,26 @@ impl<T, C: Takers<T>> Chain<T, C> {
     #[inline(always)]
     fn claim(&self, tail: u64, count: u64) -> bool {
         let claimed = self.tail.compare_exchange(tail, tail + count * ONE, Ordering::SeqCst, Ordering::Relaxed).is_ok();
-        order_seqcst(); // not in `wake_consumers`: publishing, which comes in between, is in no such order
+        order_seqcst(); // not in `wake_consumers`: the publishing store in between is in no such order
         claimed
     }
 
     #[inline(always)]
     fn wake_consumers(&self) {
-        // Between publishing and looking whether it is still to be taken. The other half: `rarely` in `abandon`.
+        // Between publishing the item and looking for sleepers (or for what seems to be one, when the last
+        // consumer has gone). The other half: `rarely` in `abandon` and in `consumer_registered`.
         often();
         if self.items.has_sleepers() {
             self.wake_or_drop();
         }
     }
 
-    /// Wakes producers who wait for room. To be called after something was taken, when the consumer's turn has ended, where it
-    /// has one for each call: whoever is woken may use the queue.
+    /// Wakes producers that wait for room. To be called after something was taken, and after the consumer's
+    /// turn has ended where each call has a turn: a woken thread may use the queue.
     #[inline(always)]
     pub(super) fn tell_producers(&self) {
-        // Between making room and looking for who waits for it. The other half: `rarely` in `attempt_to_put`.
+        // Between making room and looking for producers that wait for it. The other half: `rarely` in
+        // `producer_registered`.
         often();
         if self.room.has_sleepers() {
             self.tell_of_room();
@@ -285,14 +303,15 @@ impl<T, C: Takers<T>> Chain<T, C> {
     fn tell_of_room(&self) {
         let pin = self.pin();
         let segment = self.current();
-        // Those who are woken need not look for room themselves then.
+        // So the producers that are woken need not look for room themselves.
         segment.raise_limit(self.limit(self.takers.popped(), segment));
         drop(pin);
         self.tell_who_waits();
     }
 
-    /// Tells those who wait how many items and places there are now. No fewer than the caller's own change has made; slots that
-    /// are still being read count as room, which may be too much.
+    /// Tells the waiters how many items and how many free places there are now. Neither number is less than
+    /// what the caller's own change has made. Slots that are still being read count as room, so the number of
+    /// places may be too large.
     #[cold]
     pub(super) fn tell_who_waits(&self) {
         let items = || {
@@ -312,7 +331,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
         give_back(self.put(&mut place), place)
     }
 
-    /// Adds the item in `place`, where there is one; on an error it is still there.
+    /// Puts the item that is in `place`, if there is one; on an error it is still there.
     fn put(&self, place: &mut Option<T>) -> BufferResult<()> {
         if place.is_none() {
             return Ok(());
@@ -329,14 +348,15 @@ impl<T, C: Takers<T>> Chain<T, C> {
         Ok(())
     }
 
-    /// Adds an item, blocking until there is room.
+    /// Puts an item, blocking until there is room.
     pub(super) fn push_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
         let put = self.put_within(timeout, Signal::waiter, || self.put(&mut place));
         give_back(put.inspect_err(|_| self.note_refused(1)), place)
     }
 
-    /// Adds all of `items` or none, blocking until there is room for all. A batch that can never fit is refused at once.
+    /// Puts all of `items` or none, blocking until there is room for all. A batch that can never fit is
+    /// refused at once.
     pub(super) fn push_all_within(&self, mut items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
         if items.len() > self.elasticity.max() {
             return self.push_all(None, items);
@@ -360,13 +380,13 @@ impl<T, C: Takers<T>> Chain<T, C> {
         block(timeout, || self.attempt_to_put(&register, &mut put))
     }
 
-    /// Adds the item in `place`, waiting for room as a task; on an error it is still there.
+    /// Puts the item that is in `place`, waiting for room as a task; on an error it is still there.
     pub(super) async fn send(&self, place: &mut Option<T>) -> BufferResult<()> {
         let put = complete(|| self.attempt_to_put(Signal::waiter, || self.put(place)));
         put.await.inspect_err(|_| self.note_refused(1))
     }
 
-    /// Has `put` put something in or, where there is no room for it, gives a waiter, of the kind that `register` makes.
+    /// Calls `put` or, where there is no room for it, gives a waiter of the kind that `register` makes.
     fn attempt_to_put<'a>(
         &'a self,
         register: impl Fn(&'a Signal) -> Waiter<'a>,
@@ -380,12 +400,13 @@ impl<T, C: Takers<T>> Chain<T, C> {
         try_or_register(|| unless_full(put()), register)
     }
 
-    /// To be called between registering for room and looking again.
+    /// To be called by a producer between registering for room and looking again.
     pub(super) fn producer_registered(&self) {
         rarely(); // The other half: `often` in `tell_producers`.
     }
 
-    /// To be called between registering for an item and looking again, by whoever does not look at the tail.
+    /// To be called between registering for an item and looking again, by a consumer that does not look at
+    /// the tail.
     pub(super) fn consumer_registered(&self) {
         rarely(); // The other half: `often` in `wake_consumers`.
     }
@@ -395,13 +416,13 @@ impl<T, C: Takers<T>> Chain<T, C> {
         self.refused.fetch_add(items as u64, Ordering::Relaxed);
     }
 
-    /// Adds all of `items`, or none of them.
+    /// Puts all of `items`, or none of them.
     pub(super) fn push_all(&self, guess: Option<&Guess>, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         let count = items.len() as u64;
         if count == 0 {
             return if self.is_closed() { Err(Rejected::new(BufferError::Closed, items)) } else { Ok(()) };
         }
-        // One that is too large for the sums of the plain way goes the other, and is refused there.
+        // A batch that is too large for the sums of the fast path takes the slow path, and is refused there.
         let plain = end_of_batch(0, count).ok().and_then(|_| self.claim_plain(guess, count));
         let pin = plain.is_none().then(|| self.pin());
         let (segment, first) = match plain.map_or_else(|| self.claim_with_care(count), Ok) {
@@ -421,7 +442,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
         Pin(&self.cold)
     }
 
-    /// Claims `count` positions in a row, growing if need be. The caller is pinned.
+    /// Claims `count` positions in a row, growing the queue if need be. The caller is pinned.
     fn claim_with_care(&self, count: u64) -> BufferResult<(&Segment<T>, u64)> {
         let backoff = Backoff::new();
         let mut looks = 0..PATIENCE;
@@ -438,7 +459,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
             let first = position(tail);
             let capacity = segment.capacity.load(Ordering::SeqCst);
             if segment.base.load(Ordering::SeqCst) > first {
-                continue; // the tail that was read is history
+                continue; // the tail that was read is out of date
             }
             let skipped = segment.skipped.load(Ordering::SeqCst);
             let popped = self.takers.popped();
@@ -448,7 +469,8 @@ impl<T, C: Takers<T>> Chain<T, C> {
             let fits = count <= room.saturating_sub(first);
             let full = capacity >= self.elasticity.max();
             if fits && !(full && self.consumers_move(segment, popped, by_number, capacity)) {
-                // The claims to come need no care then. Where this one takes all the room, it would help nobody.
+                // Then the next claims can take the fast path. Where this claim takes all the room, a higher
+                // limit would help nobody.
                 if room > first + count {
                     segment.raise_limit(room);
                 }
@@ -470,7 +492,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
                     BufferError::Full
                 });
             } else {
-                // There is none, or there is one but too small for the batch: growing makes some in any case.
+                // There is no room, or too little for the batch: growing makes some in either case.
                 let len = (first - skipped).saturating_sub(popped);
                 let needed = usize::try_from(len.saturating_add(count)).unwrap_or(usize::MAX);
                 if count > self.elasticity.max() as u64 {
@@ -481,9 +503,9 @@ impl<T, C: Takers<T>> Chain<T, C> {
                     return Err(BufferError::Full);
                 }
                 let needed = needed.max(capacity + 1);
-                // Each step is a segment, so that steps of less than an eighth are taken several at a time.
+                // Each step costs a segment, so steps of less than an eighth are taken several at a time.
                 let step = capacity.saturating_add(capacity / 8).clamp(needed, self.elasticity.max());
-                // Where there is no memory for whole steps, what is needed will do.
+                // Where there is no memory for whole steps, the capacity that is needed will do.
                 self.prepare_next(segment, self.elasticity.grown(capacity, step))
                     .or_else(|_| self.prepare_next(segment, needed))?;
                 self.seal(tail);
@@ -498,8 +520,9 @@ impl<T, C: Takers<T>> Chain<T, C> {
         limit_by_number(popped, capacity, skipped).min(self.takers.occupied(segment))
     }
 
-    /// Whether the consumers have made some room, up to `limit`, since they last renewed the segment's and are making more.
-    /// They will renew it soon; fighting them for each single slot would slow everybody down.
+    /// Whether the consumers have made some room, up to `limit`, since they last renewed the segment's limit,
+    /// and are making more. They will renew it soon; competing with them for each single slot would slow
+    /// everybody down.
     fn consumers_move(&self, segment: &Segment<T>, popped: u64, limit: u64, capacity: usize) -> bool {
         let renewed = segment.limit.load(Ordering::SeqCst);
         let lag = limit.saturating_sub(renewed);
@@ -512,8 +535,8 @@ impl<T, C: Takers<T>> Chain<T, C> {
         })
     }
 
-    /// Whether a consumer has let go of slots since they were `occupied`. Those who run do so in a few steps; but others may come
-    /// after them, so the `looks` are counted.
+    /// Whether a consumer has let go of slots since `occupied` was read. A consumer that runs does so in a
+    /// few steps; but other consumers may come after it, so the `looks` are counted.
     #[cold]
     fn slots_come_free(&self, segment: &Segment<T>, occupied: u64, looks: &mut Range<u32>) -> bool {
         looks.any(|_| {
@@ -532,7 +555,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
         self.tail.load(Ordering::SeqCst) & CLOSED != 0
     }
 
-    /// Items ever accepted, items ever taken, and the capacity, of about one moment.
+    /// Items ever accepted, items ever taken, and the capacity, all at about the same moment.
     pub(super) fn counts(&self) -> (u64, u64, usize) {
         let _pin = self.pin();
         loop {
@@ -540,11 +563,12 @@ impl<T, C: Takers<T>> Chain<T, C> {
             let tail = self.tail.load(Ordering::SeqCst);
             let segment = self.current();
             let base = segment.base.load(Ordering::SeqCst);
-            // While sealed, the segment may be the one that begins right behind the tail.
+            // While the tail is sealed, the segment may already be the one that begins right behind it.
             let end = position(tail).max(base);
             if base <= position(tail) + 1 {
                 let pushed = end - segment.skipped.load(Ordering::SeqCst);
-                // Both may have moved on since `popped` was read, but never further apart than this.
+                // Both numbers may have moved on since `popped` was read, but they are never further apart
+                // than this.
                 let popped = popped.clamp(pushed.saturating_sub(self.elasticity.max() as u64), pushed);
                 return (pushed, popped, segment.capacity.load(Ordering::SeqCst));
             }

@@ -1,8 +1,9 @@
-//! Growing and shrinking, and going on in a fresh segment: the next one is linked, by whoever comes by.
+//! Growing and shrinking, and going on in a fresh segment. Any thread that comes by can complete the change.
 //!
-//! Prepare the next segment; mark `tail` SEALED; set the `end` of the old one, `base`, `skipped` and `limit` of the new one,
-//! make it `current`; reopen `tail` **one position further on**. Each step is a CAS from the exact old value and can be done
-//! by any thread that finds the mark, so a stalled thread holds up nobody.
+//! The steps: prepare the next segment; mark `tail` SEALED; set the `end` of the old segment, and `base`,
+//! `skipped` and `limit` of the new one; make the new one `current`; reopen `tail` **one position further
+//! on**. Each step is a CAS from the exact old value. Any thread that finds the mark can do each step, so a
+//! stalled thread holds up nobody.
 
 use super::segment::{OPEN, Segment, UNSET, allocate};
 use super::{CLOSED, Chain, FLAGS, ONE, SEALED, Takers, position};
@@ -12,7 +13,8 @@ use std::cmp::Ordering::{Equal, Greater, Less};
 use std::ptr;
 
 impl<T, C: Takers<T>> Chain<T, C> {
-    /// Links a segment to follow `segment`, unless there is one. The caller is pinned or the one consumer.
+    /// Links a segment of `capacity` behind `segment`, unless one is linked there already. The caller is
+    /// pinned or the one consumer.
     pub(in crate::lock_free) fn prepare_next(&self, segment: &Segment<T>, capacity: usize) -> BufferResult<()> {
         if !segment.next.load(Ordering::SeqCst).is_null() {
             return Ok(());
@@ -20,12 +22,12 @@ impl<T, C: Takers<T>> Chain<T, C> {
         let slots = allocate(capacity)?;
         let fresh = Segment::prepare(self.take_spare(), slots, capacity);
         if segment.next.compare_exchange(ptr::null_mut(), fresh, Ordering::SeqCst, Ordering::SeqCst).is_err() {
-            // Somebody was faster; nobody has seen this one.
+            // Another thread was faster; nobody has seen this segment.
             // SAFETY: headers live as long as the queue.
             let unused = unsafe { &*fresh };
             // SAFETY: it was never linked, so nobody can have claimed in it.
             unsafe { unused.retire() };
-            // Not to the spares at once: see `take_spare`.
+            // Not straight to the spares: see `take_spare`.
             self.retire(fresh);
         }
         Ok(())
@@ -33,7 +35,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
 
     /// Puts a header on the list of those that wait for a moment without pins.
     pub(in crate::lock_free) fn retire(&self, header: *mut Segment<T>) {
-        // SAFETY: headers live as long as the queue, and who retires one has it for itself.
+        // SAFETY: headers live as long as the queue, and a thread that retires one has it for itself.
         let link = unsafe { &(*header).link };
         let mut first = self.retired.load(Ordering::SeqCst);
         loop {
@@ -45,11 +47,11 @@ impl<T, C: Takers<T>> Chain<T, C> {
         }
     }
 
-    /// Keeps a header without slots for a resize to come. Nobody may be able to find it, though a stale producer may still
-    /// look at its limit, which is why it is never freed before the queue. Since it was retired there was a moment without
-    /// pins.
+    /// Keeps a header without slots for a later resize. No thread may be able to find it any more: there has
+    /// been a moment without pins since the header was retired. But a stale producer may still look at its
+    /// limit, which is why a header is never freed before the queue.
     pub(in crate::lock_free) fn keep_spare(&self, header: *mut Segment<T>) {
-        // SAFETY: unlinked headers belong to whoever holds them, and live as long as the queue.
+        // SAFETY: an unlinked header belongs to the thread that holds it, and lives as long as the queue.
         let link = unsafe { &(*header).next };
         let mut first = self.spares.load(Ordering::SeqCst);
         loop {
@@ -63,9 +65,10 @@ impl<T, C: Takers<T>> Chain<T, C> {
 
     /// A header to use again. The caller is pinned or the one consumer.
     ///
-    /// No ABA: what somebody else takes off the list meanwhile comes back only after a moment without pins, and then by the one
-    /// consumer where there is one. (Taking all off and putting the rest back would need no such rule, but whoever is stalled
-    /// with all of them makes the others allocate more, each time, without end.)
+    /// No ABA: a header that another thread takes off the list meanwhile comes back only after a moment
+    /// without pins and, where there is one consumer, only by that consumer. (Taking all headers off and
+    /// putting the rest back would need no such rule. But a thread that is stalled with all of them would
+    /// make the others allocate more, each time, without end.)
     fn take_spare(&self) -> Option<*mut Segment<T>> {
         let mut first = self.spares.load(Ordering::SeqCst);
         while !first.is_null() {
@@ -79,12 +82,12 @@ impl<T, C: Takers<T>> Chain<T, C> {
         None
     }
 
-    /// Marks the tail, so that the segment takes no more. The caller has prepared the next one.
+    /// Marks the tail, so that the segment takes no more claims. The caller has prepared the next segment.
     pub(in crate::lock_free) fn seal(&self, tail: u64) -> bool {
         self.tail.compare_exchange(tail, tail | SEALED, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
-    /// Completes the resize that `tail`, which is sealed, speaks of. The caller is pinned or the one consumer.
+    /// Completes the resize that a sealed `tail` announces. The caller is pinned or the one consumer.
     pub(in crate::lock_free) fn help(&self, tail: u64) {
         let end = position(tail);
         let old = self.current.load(Ordering::SeqCst);
@@ -94,8 +97,8 @@ impl<T, C: Takers<T>> Chain<T, C> {
         if base <= end {
             let _ = segment.end.compare_exchange(OPEN, end, Ordering::SeqCst, Ordering::SeqCst);
             let next = segment.next.load(Ordering::SeqCst);
-            // SAFETY: prepared before the tail was sealed, and not retired while this thread is pinned: consumers
-            // get to `next` only through `segment`.
+            // SAFETY: prepared before the tail was sealed, and not retired while this thread is pinned:
+            // consumers get to `next` only through `segment`.
             let fresh = unsafe { &*next };
             let skipped = segment.skipped.load(Ordering::SeqCst) + 1;
             let _ = fresh.base.compare_exchange(UNSET, end + 1, Ordering::SeqCst, Ordering::SeqCst);
@@ -107,36 +110,39 @@ impl<T, C: Takers<T>> Chain<T, C> {
                 let before = segment.capacity.load(Ordering::SeqCst);
                 match capacity.cmp(&before) {
                     Less => self.shrunk.fetch_add(1, Ordering::Relaxed),
-                    Equal => 0, // around a slot that is being read
+                    Equal => 0, // goes on around a slot that is being read
                     Greater => self.grown.fetch_add(1, Ordering::Relaxed),
                 };
             }
         }
-        // One position further on: no CAS from before can succeed.
+        // One position further on, so that no CAS from an earlier value can succeed.
         let reopened = (end + 1) * ONE;
         if self.tail.compare_exchange(tail, reopened | (tail & CLOSED), Ordering::SeqCst, Ordering::Relaxed).is_err() {
-            // Closed since, or done by somebody else.
+            // The queue was closed since, or another thread has reopened the tail.
             let closed = (end * ONE) | SEALED | CLOSED;
             let _ = self.tail.compare_exchange(closed, reopened | CLOSED, Ordering::SeqCst, Ordering::Relaxed);
         }
     }
 
-    /// Shrinks a queue that is sparsely used after `popped` items were taken. The caller is pinned or the one consumer.
+    /// Shrinks a sparsely used queue after `popped` items were taken. The caller is pinned or the one
+    /// consumer.
     ///
-    /// Not a closed one: its items stay in the segments that they are in, so until the last was taken a smaller segment behind
-    /// them would only be memory more; and then the handles go, and with them the queue.
+    /// A closed queue is not shrunk. Its items stay in the segments that they are in, so until the last item
+    /// is taken, a smaller segment behind them would only take more memory. And then the handles go, and with
+    /// them the queue.
     pub(in crate::lock_free) fn shrink(&self, popped: u64) {
-        // A second time where the segment that follows was prepared before, by a thread that did not get to use it: for another
-        // capacity then.
+        // The second round is for a next segment that was prepared earlier, for another capacity, by a thread
+        // that did not get to use it.
         for _ in 0..2 {
-            // In this order: if the tail is sealed from the value read here, it is this segment that ends.
+            // In this order: if the tail is sealed from the value read here, this segment is the one that
+            // ends.
             let tail = self.tail.load(Ordering::SeqCst);
             let segment = self.current();
             let capacity = segment.capacity.load(Ordering::SeqCst);
             let pushed = position(tail).saturating_sub(segment.skipped.load(Ordering::SeqCst));
             let len = usize::try_from(pushed.saturating_sub(popped)).unwrap_or(usize::MAX);
             let smaller = self.elasticity.shrunk(capacity, len);
-            // Without memory, or where a producer was faster, the next time will do.
+            // If there is no memory, or a producer was faster, the next time will do.
             let ends = tail & FLAGS == 0 && smaller < capacity && self.prepare_next(segment, smaller).is_ok();
             if !ends || !self.seal(tail) {
                 return;

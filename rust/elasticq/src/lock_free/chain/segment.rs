@@ -6,13 +6,15 @@
 //!   slot of a position = position & (slots - 1); it is published when its stamp = position + 1
 //! ```
 //!
-//! A segment is a **header** and its **slots**. The slots are freed as soon as the segment is retired. The header lives as
-//! long as its queue and is used again: a producer may look at the `limit` of a header that was retired meanwhile, and
-//! then fails to claim. So everything that can be read without protection is an atomic.
+//! A segment is a **header** and its **slots**. The slots are freed as soon as the segment is retired. The
+//! header lives as long as its queue and is used again: a producer may look at the `limit` of a header that
+//! was retired meanwhile, and then its claim fails. So everything that can be read without protection is an
+//! atomic.
 //!
-//! Who is protected: a thread between its claim and its publishing store, since no consumer can pass a claimed slot; the
-//! one consumer, or one of many whose record names the segment (see `records`); and whoever holds a pin (see `chain`),
-//! since headers are not used again while there is one.
+//! These threads are protected: a thread between its claim and its publishing store, since no consumer can
+//! pass a claimed slot; the one consumer; one of many consumers, if its record names the segment (see
+//! `records`); and a thread that holds a pin (see `chain`), since headers are not used again while there is
+//! one.
 
 use crate::error::{BufferError, BufferResult};
 use crate::lock_free::ending::drop_all;
@@ -22,7 +24,7 @@ use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::ptr;
 
-/// `base` and `skipped` before the predecessor has ended.
+/// `base` and `skipped` before the preceding segment has ended.
 pub(in crate::lock_free) const UNSET: u64 = u64::MAX;
 /// `end` while the segment takes items.
 pub(in crate::lock_free) const OPEN: u64 = u64::MAX;
@@ -39,10 +41,10 @@ impl<T> Slot<T> {
         self.stamp.load(Ordering::Acquire) == position + 1
     }
 
-    /// Shows the item.
+    /// Shows the item to `look`.
     ///
     /// # Safety
-    /// It was published, and nobody takes meanwhile.
+    /// The item was published, and nobody takes it meanwhile.
     pub(in crate::lock_free) unsafe fn look<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         self.value.with(|place| {
             // SAFETY: published, so no producer writes here until this position counts as taken.
@@ -55,7 +57,7 @@ impl<T> Slot<T> {
     /// Moves the item out.
     ///
     /// # Safety
-    /// It was published, this thread alone may take it, and does so once.
+    /// The item was published, this thread alone may take it, and it does so once.
     #[inline(always)]
     pub(in crate::lock_free) unsafe fn read(&self) -> T {
         self.value.with(|place| {
@@ -76,7 +78,7 @@ impl<T> Circle<T> {
     /// # Safety
     /// That of [`Segment::circle`].
     #[inline(always)]
-    #[allow(clippy::cast_possible_truncation)] // the mask keeps what is cut off out of the result
+    #[allow(clippy::cast_possible_truncation)] // the mask needs none of the bits that are cut off
     unsafe fn slot<'a>(&self, position: u64) -> &'a Slot<T> {
         let index = position as usize & (self.0.len() - 1);
         // SAFETY: a linked segment has slots, a power of two of them, so the masked index is inside.
@@ -92,24 +94,27 @@ impl<T> Circle<T> {
         // SAFETY: the slots stay until the claim is published.
         let slot = unsafe { self.slot(position) };
         slot.value.with_mut(|place| {
-            // SAFETY: the claim gives this slot to this thread: the limit has kept the producer from claiming it before
-            // the consumer had read what was in it one lap ago (limit: release by the consumer, or by a producer who has
-            // acquired the consumer's count; acquire before the claim).
+            // SAFETY: the claim gives this slot to this thread. The limit has kept the producer from claiming
+            // it before the consumer had read the item of one lap ago. (The consumer releases the limit, or a
+            // producer does that has acquired the consumer's count. The claiming thread acquires the limit
+            // before the claim.)
             unsafe { (*place).write(item) };
         });
-        // Release: whoever sees the stamp sees the item.
+        // Release: a thread that sees the stamp sees the item.
         slot.stamp.store(position + 1, Ordering::Release);
     }
 }
 
 pub(in crate::lock_free) struct Segment<T> {
-    /// Positions below may be claimed. Read by every producer at every push; written by the consumer now and then.
+    /// Positions below it may be claimed. Every producer reads it at every push; consumers write it now and
+    /// then.
     pub(in crate::lock_free) limit: CachePadded<AtomicU64>,
     slots: Cell<Box<[Slot<T>]>>,
     /// The logical capacity.
     pub(in crate::lock_free) capacity: AtomicUsize,
-    /// Where there are many consumers: who takes up to this position or beyond does what is due now and then, and says when
-    /// it is next. A value that is out of date is a lower one, so it is too early at worst.
+    /// Only with many consumers: the consumer that takes up to this position or beyond does what is due now
+    /// and then, and sets the position where it is due next. An out-of-date value is a lower one, so it is
+    /// too early at worst.
     pub(in crate::lock_free) due: AtomicU64,
     /// The first position.
     pub(in crate::lock_free) base: AtomicU64,
@@ -118,14 +123,15 @@ pub(in crate::lock_free) struct Segment<T> {
     /// The position at which the segment ended.
     pub(in crate::lock_free) end: AtomicU64,
     pub(in crate::lock_free) next: AtomicPtr<Segment<T>>,
-    /// The list of the retired; `next` may still be read then.
+    /// The next header in the list of retired headers. The list does not use `next`, which may still be read.
     pub(in crate::lock_free) link: AtomicPtr<Segment<T>>,
 }
 
 impl<T> Segment<T> {
-    /// A new segment of `capacity`, in a header used before or in a new one. It belongs to the caller until it is linked.
-    /// The slots are [`allocate`]d before a used header is taken, since that one may not be freed where there is no memory;
-    /// nor may it become a `Box` before the end of the queue, since stale producers may look at its limit.
+    /// A new segment of `capacity`, in a used header or in a new one. The segment belongs to the caller until
+    /// it is linked. The caller [`allocate`]s the slots before it takes a used header: if there were no
+    /// memory for the slots, it could not free that header. Nor may a header become a `Box` before the end of
+    /// the queue, since stale producers may look at its limit.
     pub(in crate::lock_free) fn prepare(used: Option<*mut Self>, slots: Box<[Slot<T>]>, capacity: usize) -> *mut Self {
         let fresh = used.unwrap_or_else(|| {
             Box::into_raw(Box::new(Self {
@@ -157,40 +163,43 @@ impl<T> Segment<T> {
         fresh
     }
 
-    /// Lets positions below `limit` be claimed. The caller is pinned, so this is the segment that it took the limit for; each
-    /// limit was right once, so the largest is.
+    /// Lets positions below `limit` be claimed. The caller is pinned, so this is still the segment that the
+    /// limit was computed for. Each limit was right once, so the largest is right.
     pub(in crate::lock_free) fn raise_limit(&self, limit: u64) {
         if self.limit.load(Ordering::Relaxed) < limit {
-            // Release: who sees the limit sees that the slots below it were read, as the caller has.
+            // Release: a thread that sees the limit sees that the slots below it were read, as the caller has
+            // seen it.
             self.limit.fetch_max(limit, Ordering::AcqRel);
         }
     }
 
-    /// Takes the slots away, for the memory to be freed.
+    /// Takes the slots away, so that their memory is freed.
     ///
     /// # Safety
-    /// No claim in this segment is unpublished, every item was taken, and the caller is the one consumer, or no record of a
-    /// consumer names this segment, nor will.
+    /// No claim in this segment is unpublished, and every item was taken. The caller is the one consumer, or
+    /// no record of a consumer names this segment, nor will.
     pub(in crate::lock_free) unsafe fn retire(&self) {
         let slots = self.slots.with_mut(|place| {
-            // SAFETY: producers look at the slots only between claim and publication; there is no such producer.
+            // SAFETY: producers look at the slots only between claim and publication; there is no such
+            // producer.
             std::mem::take(unsafe { &mut *place })
         });
         drop(slots); // `MaybeUninit` drops no item
     }
 
-    /// The slots, to look at several without looking for them each time.
+    /// The slots, for looking at several without finding the slots anew each time.
     ///
     /// # Safety
-    /// The caller holds a claim in this segment that it has not published, or is a consumer that is protected; and so it
-    /// stays as long as the circle is used.
+    /// The caller holds a claim in this segment that it has not published, or is a consumer that is
+    /// protected. This stays true as long as the circle is used.
     #[inline(always)]
     unsafe fn circle(&self) -> Circle<T> {
         // SAFETY: the slots are replaced only while nobody is protected.
         Circle(self.slots.with(|place| ptr::from_ref(unsafe { &**place })))
     }
 
-    /// Writes and publishes the item of a claimed position. The publishing store is the last access to the segment.
+    /// Writes and publishes the item of a claimed position. The publishing store is the last access to the
+    /// segment.
     ///
     /// # Safety
     /// The caller claimed `position` in this segment and publishes it once.
@@ -205,7 +214,7 @@ impl<T> Segment<T> {
     /// [`publish`](Self::publish) for `items` at the positions from `first` on, one after the other.
     ///
     /// # Safety
-    /// The caller claimed as many positions in this segment and publishes them once.
+    /// The caller claimed as many positions in this segment as there are items, and publishes them once.
     pub(in crate::lock_free) unsafe fn publish_all(&self, first: u64, items: Vec<T>) {
         // SAFETY: the claim of the last position.
         let circle = unsafe { self.circle() };
@@ -215,10 +224,12 @@ impl<T> Segment<T> {
         }
     }
 
-    /// The slot of `position` if its item was published. Positions are never used twice, so no other item passes for it.
+    /// The slot of `position`, if its item was published. Positions are never used twice, so no other item
+    /// can be mistaken for it.
     ///
     /// # Safety
-    /// The segment's slots cannot be freed meanwhile: the caller is the one consumer, or its record names this segment.
+    /// The segment's slots cannot be freed meanwhile: the caller is the one consumer, or its record names
+    /// this segment.
     #[inline(always)]
     pub(in crate::lock_free) unsafe fn published(&self, position: u64) -> Option<&Slot<T>> {
         // SAFETY: this function's own condition.
@@ -239,7 +250,7 @@ impl<T> Segment<T> {
         (first..first + most).take_while(|position| unsafe { circle.slot(*position) }.is_published(*position)).count()
     }
 
-    /// Takes the item of `position` if it was published.
+    /// Takes the item of `position`, if it was published.
     ///
     /// # Safety
     /// The caller is the one consumer, `position` is its head, and this is its front segment.
@@ -251,11 +262,12 @@ impl<T> Segment<T> {
         Some(unsafe { slot.read() })
     }
 
-    /// Moves the published items from `head` on to the end of `items`, until they are `most` or `items` has no more room;
-    /// tells how many that were.
+    /// Moves the published items from `head` on to the end of `items`, until `most` are moved or `items` has
+    /// no more room. Returns how many were moved.
     ///
     /// # Safety
-    /// As for [`take`](Self::take); or the caller is one of many consumers, and has claimed as many as `most`.
+    /// As for [`take`](Self::take); or the caller is one of many consumers, and has claimed `most` positions
+    /// from `head` on.
     pub(in crate::lock_free) unsafe fn take_all(&self, head: u64, most: u64, items: &mut Vec<T>) -> u64 {
         // SAFETY: this function's own condition.
         let circle = unsafe { self.circle() };
@@ -266,16 +278,16 @@ impl<T> Segment<T> {
             if !slot.is_published(position) {
                 break;
             }
-            // SAFETY: published, and read once, since the caller alone goes on from `head` to what follows.
+            // SAFETY: published, and read once, since nobody but the caller goes on from `head`.
             place.write(unsafe { slot.read() });
             taken += 1;
         }
-        // SAFETY: as many were written behind those that were there.
+        // SAFETY: `taken` items were written right behind those that were there.
         unsafe { items.set_len(items.len() + taken) };
         taken as u64
     }
 
-    /// The slots of a segment that was linked.
+    /// How many slots a segment that was linked has.
     pub(in crate::lock_free) fn slots(&self) -> u64 {
         (self.capacity.load(Ordering::Relaxed) as u64).next_power_of_two()
     }
@@ -283,7 +295,8 @@ impl<T> Segment<T> {
     /// Shows the items published from `head` on and below `tail`, until `visit` breaks.
     ///
     /// # Safety
-    /// Nobody takes or retires meanwhile, and `head`, the position to be taken next, is in `front` or at its end.
+    /// Nobody takes an item or retires a segment meanwhile. `head`, the position to be taken next, is in
+    /// `front` or at its end.
     pub(in crate::lock_free) unsafe fn visit_chain<B>(
         front: *mut Self,
         head: u64,
@@ -311,19 +324,22 @@ impl<T> Segment<T> {
     /// Frees the segments from `front` on and drops the items from `head` on: the end of a queue.
     ///
     /// # Safety
-    /// Nobody else can find these segments any more, `head` is in `front` or in a later one, and every claim was published.
+    /// Nobody else can find these segments any more, `head` is in `front` or in a later one, and every claim
+    /// was published.
     pub(in crate::lock_free) unsafe fn free_chain(front: *mut Self, head: u64) {
         let (mut front, mut head) = (front, head);
         drop_all(|| {
             while !front.is_null() {
                 // SAFETY: nobody else has it.
                 let segment = unsafe { &*front };
-                // SAFETY: the caller is what was the consumer; an end carries no item, so the head stops there.
+                // SAFETY: the caller has taken the consumer's place; an end carries no item, so the head
+                // stops there.
                 if let Some(item) = unsafe { segment.take(head) } {
                     head += 1;
                     return Some(item);
                 }
-                // Behind the end of this segment, unless it was beyond. (A segment that has not ended is the last with items.)
+                // Go on behind the end of this segment, unless the head is beyond it already. (A segment that
+                // has not ended is the last with items.)
                 head = head.max(segment.end.load(Ordering::SeqCst).wrapping_add(1));
                 let next = segment.next.load(Ordering::SeqCst);
                 // SAFETY: drained, and nobody else has it.

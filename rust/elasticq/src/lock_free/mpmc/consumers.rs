@@ -2,29 +2,33 @@
 //!
 //! ```text
 //! head     the position to be taken next
-//! front    the segment it is in (for a moment, when a segment was drained, the one that begins right behind it)
+//! front    the segment that `head` is in (or, for a moment, the one that begins right behind `head`)
 //! retired  segments that were drained, to be freed when no record names them any more (a list in `chain`)
 //! ```
 //!
-//! **Take.** Read `head`, or guess it (see `guess`); look at its slot in the segment that the consumer's record protects. Its
-//! stamp can fit only if that is the right segment, since positions are never used twice. Note the position in the record,
-//! claim it with a CAS of `head`, move the item out, erase the note. `records` tells how producers know from the notes which
-//! slots they may write again: consumers write nothing to the slots.
+//! **Take.** A consumer reads `head`, or guesses it (see `guess`). It looks at the slot of that position in
+//! the segment that its record protects. The slot's stamp can fit only if this is the right segment, since
+//! positions are never used twice. Then the consumer notes the position in its record, claims it with a CAS
+//! of `head`, moves the item out, and erases the note. `records` tells how producers know from the notes
+//! which slots they may write again: consumers write nothing to the slots.
 //!
-//! **End of a segment.** Where `head` is the `end` of the front, which carries no item, complete the resize, move `front`
-//! on to the next segment, then `head` on to its `base`. Each step is a CAS from the exact old value that anybody can do.
-//! Who moved the front retires the old segment.
+//! **End of a segment.** Where `head` is the `end` of the front, which carries no item, a consumer completes
+//! the resize, moves `front` on to the next segment, and then moves `head` on to the `base` of that segment.
+//! Each step is a CAS from the exact old value that any thread can do. The thread that moved the front
+//! retires the old segment.
 //!
-//! **A failed claim** means that others are taking. The loser stays away for a while instead of trying again at once, so
-//! that the cache line of `head` does not travel for each item.
+//! **A failed claim** means that other consumers are taking. The consumer whose claim failed stays away for a
+//! while instead of trying again at once, so that the cache line of `head` does not travel for each item.
 //!
-//! **Looking up.** The segment says up to which position consumers may take without a thought for anything else (`due`): an
-//! eighth of the capacity, and in a segment that may be left behind no more than is there. Who reaches it renews the limit, shrinks
-//! the queue, leaves a segment that is drained, and says when it is due next. So the last item of a burst takes its memory along.
+//! **Looking up.** The segment says up to which position consumers may take without a thought for anything
+//! else (`due`): for an eighth of the capacity and, in a segment that may be left behind, no further than
+//! what is there. The consumer that reaches `due` renews the limit, shrinks the queue, leaves a segment that
+//! is drained, and sets the next `due`. So the memory of a burst goes with its last item.
 //!
-//! **A stalled consumer**, between claim and moving out or with a note whose claim failed or is still to come, keeps its slot
-//! from being used. Everybody else goes on: who comes to the slot one lap later, by going on in another segment (see `chain`).
-//! The one that the stalled consumer's record names is kept so long.
+//! **A stalled consumer** keeps its slot from being used. It may be stalled between its claim and moving the
+//! item out, or with a note whose claim failed or is still to come. All other threads go on; a producer that
+//! comes to the slot one lap later goes on in another segment (see `chain`). The segment that the stalled
+//! consumer's record names is kept until the consumer goes on.
 
 use super::records::{Record, Records};
 use crate::config::Config;
@@ -36,8 +40,9 @@ use crate::wait::Attempt;
 use crossbeam_utils::CachePadded;
 use std::ptr;
 
-/// How many items the consumers take between two looks at whether a smaller queue would do, unless they find it empty before. Each
-/// size is a segment to be allocated and filled in, so a queue that is being emptied takes its steps several at a time.
+/// How many items the consumers take between two looks at whether a smaller queue would do, unless they find
+/// the queue empty before. Each size costs a segment that has to be allocated and filled in, so a queue that
+/// is being emptied shrinks by several steps at a time.
 const fn shrink_interval(capacity: usize) -> u64 {
     let quarter = capacity as u64 / 4;
     if quarter == 0 { 1 } else { quarter }
@@ -48,9 +53,9 @@ pub(in crate::lock_free) struct Many<T> {
     head: CachePadded<AtomicU64>,
     front: CachePadded<AtomicPtr<Segment<T>>>,
     pub(in crate::lock_free) records: Records<T>,
-    /// Handles of consumers.
+    /// How many handles of consumers there are.
     pub(in crate::lock_free) handles: AtomicUsize,
-    /// How many retired headers were still waiting when they were last looked through.
+    /// How many retired headers were still waiting when a consumer last looked through them.
     waiting: AtomicUsize,
 }
 
@@ -136,7 +141,8 @@ impl<T> Core<T> {
         self.pop_with_care(record)
     }
 
-    /// Takes the item at `head`, if it was published in `segment` and nobody was faster. The record names the segment.
+    /// Takes the item at `head`, if it was published in `segment` and no other consumer was faster. The
+    /// record names the segment.
     #[inline(always)]
     fn take_at(&self, record: &Record<T>, segment: &Segment<T>, head: u64) -> Result<T, Missed> {
         // SAFETY: the record names this segment.
@@ -150,7 +156,7 @@ impl<T> Core<T> {
         Ok(item)
     }
 
-    /// Claims `count` positions from `head` on, which is noted in the record until `took`.
+    /// Claims `count` positions from `head` on, and notes `head` in the record until `took`.
     #[inline(always)]
     fn take_over(&self, record: &Record<T>, head: u64, count: u64) -> bool {
         record.begin(head);
@@ -172,21 +178,22 @@ impl<T> Core<T> {
         }
     }
 
-    /// Does what is due after the positions up to `next` were taken: every eighth of the capacity, and where the queue may be
-    /// empty. For that may have been the last item of a burst, after which nobody looks any more.
+    /// Does what is due after the positions up to `next` were taken: at every eighth of the capacity, and
+    /// where the queue may be empty. There, the item may have been the last of a burst, after which nobody
+    /// looks any more.
     #[cold]
     fn look_up(&self, record: &Record<T>, segment: &Segment<T>, next: u64) {
         let capacity = segment.capacity.load(Ordering::Relaxed);
         let interval = renewal_interval(capacity);
         let there = position(self.tail.load(Ordering::SeqCst)).saturating_sub(next);
         self.renew(there < interval);
-        // Of one who takes the last item and one who sets the end behind it, one sees the other.
+        // One thread takes the last item, another sets the end behind it: one of the two sees the other.
         order_seqcst();
-        // In this order: who sees a tail beyond the end sees the end.
+        // In this order: a thread that sees a tail beyond the end sees the end.
         let tail = position(self.tail.load(Ordering::SeqCst));
         let end = segment.end.load(Ordering::SeqCst);
         if end == self.takers.head.load(Ordering::SeqCst) {
-            // Drained: goes on, which frees it.
+            // The segment is drained. Going on to the next segment frees it.
             let _ = self.find_head(record);
             return;
         }
@@ -213,7 +220,8 @@ impl<T> Core<T> {
         }
     }
 
-    /// The segment that the head is in, protected by `record`, and the head; none if nothing is published there.
+    /// The segment that the head is in, protected by `record`, and the head; none if nothing is published
+    /// there.
     fn find_head<'a>(&'a self, record: &'a Record<T>) -> Option<(&'a Segment<T>, u64)> {
         loop {
             let (front, let_go) = record.protect(&self.takers.front);
@@ -226,7 +234,7 @@ impl<T> Core<T> {
             let base = segment.base.load(Ordering::SeqCst);
             let end = segment.end.load(Ordering::SeqCst);
             if head < base {
-                // The end of the segment before.
+                // `head` is the end of the segment before.
                 let _ = self.takers.head.compare_exchange(head, base, Ordering::SeqCst, Ordering::SeqCst);
             } else if head == end {
                 self.advance(front, segment);
@@ -236,7 +244,8 @@ impl<T> Core<T> {
                     return Some((segment, head));
                 }
                 order_seqcst();
-                // If the head has not moved, its slot was not taken: it was not published, or not even claimed.
+                // If the head has not moved, its item was not taken: it is not published, or its position is
+                // not even claimed.
                 if self.takers.head.load(Ordering::SeqCst) == head {
                     if segment.capacity.load(Ordering::Relaxed) > self.elasticity.min() {
                         self.renew(true);
@@ -250,10 +259,12 @@ impl<T> Core<T> {
         }
     }
 
-    /// Moves the front on from a segment of which everything was claimed. The caller's record names it.
+    /// Moves the front on from a segment of which consumers have claimed everything. The caller's record
+    /// names the segment.
     fn advance(&self, front: *mut Segment<T>, segment: &Segment<T>) {
         {
-            // The end may be set and the next segment not yet have its base: then the resize is completed here.
+            // The end may be set while the next segment does not have its base yet: then the resize is
+            // completed here.
             let _pin = self.pin();
             let tail = self.tail.load(Ordering::SeqCst);
             if tail & SEALED != 0 && position(tail) == segment.end.load(Ordering::SeqCst) {
@@ -268,8 +279,9 @@ impl<T> Core<T> {
         }
     }
 
-    /// Frees the slots of retired segments that no record names. Their headers are used again after a moment without a
-    /// pin, as in `chain`. All are taken off the list at once, and what has to wait is put back.
+    /// Frees the slots of retired segments that no record names. Their headers are used again after a moment
+    /// without a pin, as in `chain`. All headers are taken off the list at once, and those that have to wait
+    /// are put back.
     #[cold]
     fn reclaim(&self) {
         if self.retired.load(Ordering::SeqCst).is_null() {
@@ -280,13 +292,15 @@ impl<T> Core<T> {
         let unpinned = self.cold.load(Ordering::SeqCst) == 0;
         let mut waiting = 0;
         while !header.is_null() {
-            // SAFETY: headers live as long as the queue, and what was taken off the list belongs to this thread.
+            // SAFETY: headers live as long as the queue, and what was taken off the list belongs to this
+            // thread.
             let segment = unsafe { &*header };
             let after = segment.link.load(Ordering::SeqCst);
             let named = self.takers.records.name(header);
             if !named {
-                // SAFETY: all of it was claimed by consumers, so published before; they moved their items out, or a record
-                // would name the segment; and none will, since it is no longer in front.
+                // SAFETY: consumers claimed all of the segment, so all was published before. They have moved
+                // their items out, or a record would name the segment. No record will name it, since it is no
+                // longer in front.
                 unsafe { segment.retire() };
             }
             if !named && unpinned {
@@ -300,8 +314,8 @@ impl<T> Core<T> {
         self.takers.waiting.store(waiting, Ordering::Relaxed);
     }
 
-    /// Renews the limit, and shrinks a queue that is sparsely used: at every other renewal after an
-    /// item was taken, and always where nothing was found, or little.
+    /// Renews the limit, and shrinks a sparsely used queue: always where nothing or little was found, and
+    /// otherwise at every other renewal.
     #[cold]
     fn renew(&self, found_little: bool) {
         let pin = self.pin();
@@ -319,13 +333,14 @@ impl<T> Core<T> {
         self.reclaim();
     }
 
-    /// Whether this renewal, while items are taken, is the first since the last look for a size below that of `segment` was due.
+    /// Whether this renewal, while items are taken, is the first since it became due to look whether less
+    /// than the capacity of `segment` would do.
     fn begins_an_interval(&self, segment: &Segment<T>) -> bool {
         let capacity = segment.capacity.load(Ordering::Relaxed);
         self.takers.head.load(Ordering::SeqCst) % shrink_interval(capacity) < renewal_interval(capacity)
     }
 
-    /// The next item; `Closed` when there will be none.
+    /// Takes the next item; `Closed` when there will be none.
     #[inline(always)]
     pub(in crate::lock_free) fn try_take(&self, record: &Record<T>) -> BufferResult<Option<T>> {
         if let Some(item) = self.pop(record) {
@@ -337,20 +352,20 @@ impl<T> Core<T> {
         Ok(None)
     }
 
-    /// Whether everything that was claimed by producers was claimed by consumers, too.
+    /// Whether consumers have claimed everything that producers have claimed.
     pub(in crate::lock_free) fn is_drained(&self) -> bool {
         position(self.tail.load(Ordering::SeqCst)) <= self.takers.head.load(Ordering::SeqCst)
     }
 
-    /// Up to `max_items`, with one claim for each stretch that is published in one segment.
+    /// Takes up to `max_items`, with one claim for each stretch that is published in one segment.
     pub(in crate::lock_free) fn take_batch(&self, record: &Record<T>, max_items: usize) -> BufferResult<Vec<T>> {
         let mut items = Vec::new();
         self.take_more(record, &mut items, max_items)?;
         Ok(items)
     }
 
-    /// Takes up to `max_items` more of what is there now: producers could keep it busy for ever. Fails only where `items` stays
-    /// empty.
+    /// Takes up to `max_items` more of what is there now, and not what comes meanwhile: producers could keep
+    /// it busy for ever. Fails only if `items` stays empty.
     pub(in crate::lock_free) fn take_more(
         &self,
         record: &Record<T>,
@@ -378,7 +393,8 @@ impl<T> Core<T> {
             }
         }
         if items.is_empty() && max_items > 0 {
-            // What came since may be taken along; an end that was reached is to be told.
+            // An item that came since may be taken along. And if the queue has come to its end, the caller
+            // has to hear of it.
             reserve(items, 1)?;
             items.extend(self.try_take(record)?);
         }
@@ -402,14 +418,14 @@ impl<T> Core<T> {
         Attempt::Sleep(waiter)
     }
 
-    /// Whether an item was claimed that nobody has taken, or there is an end to be told. SeqCst: the second half of
-    /// "register, then look at the tail".
+    /// Whether a producer has claimed an item that no consumer has claimed, or the caller has to hear that
+    /// the queue was closed. SeqCst: the second half of "register, then look at the tail".
     fn is_on_its_way(&self) -> bool {
         let tail = self.tail.load(Ordering::SeqCst);
         position(tail) > self.takers.head.load(Ordering::SeqCst) || tail & CLOSED != 0
     }
 
-    /// Protects no segment any more.
+    /// Makes the record protect no segment any more.
     pub(in crate::lock_free) fn let_go(&self, record: &Record<T>) {
         record.let_go();
         self.reclaim();

@@ -1,5 +1,5 @@
-//! The elastic queue of many producers and many consumers: its public face. `chain` and `resize` are its producers' side,
-//! `takers` and `records` its consumers'.
+//! The public face of the elastic queue of many producers and many consumers. `chain` is the producers' side
+//! of the algorithm; `consumers` and `records` are the consumers' side.
 
 mod consumers;
 mod records;
@@ -19,28 +19,33 @@ use std::time::Duration;
 
 /// An elastic queue of many producers and many consumers, without locks.
 ///
-/// Pushing and taking are one claim each, and lock-free: some push and some take always succeed. Each item goes to exactly
-/// one consumer, in the order of the queue; what one consumer takes of one producer is in that producer's order. Capacity
-/// follows the use between `min_capacity` and `max_capacity` as in every queue of this crate; a burst that fits
-/// `max_capacity` is never refused, also while the consumers rest.
+/// Pushing and taking cost one claim each, and are lock-free: some push and some take always succeed. Each
+/// item goes to exactly one consumer, in the order of the queue. What one consumer takes of one producer's
+/// items is in that producer's order. Capacity follows the use between `min_capacity` and `max_capacity`, as
+/// in every queue of this crate. A burst that fits `max_capacity` is never refused, not even while the
+/// consumers rest.
 ///
-/// **Memory.** Slots stand in segments. The call that takes the last item of all that are there leaves one segment, for
-/// `min_capacity` items (rounded up to a power of two), what other handles keep (see [`MpmcConsumer`]), and of each segment that there
-/// was at once a header of some hundred bytes, which is used again. If the queue never becomes empty, it shrinks at the latest
-/// when its consumers have taken what was there at the last look of one, which they take every eighth of the capacity, and a larger
-/// segment goes with the last item in it. Once the queue is closed the segment in use stays, until the last handle goes.
+/// **Memory.** The slots are in segments. The call that takes the last item in the queue leaves one segment,
+/// for `min_capacity` items (rounded up to a power of two), and what other handles keep (see
+/// [`MpmcConsumer`]). For each segment that there was at the same time, it also leaves a header of some
+/// hundred bytes, which is used again. The consumers look at the size of the queue at every eighth of the
+/// capacity. If the queue never becomes empty, it shrinks at the latest when the consumers have taken what
+/// was there at the last look. A larger segment is then freed with the last item in it. Once the queue is
+/// closed, the segment in use stays until the last handle goes.
 ///
-/// This handle is shared by reference: any thread may put in and take through it. [`split`](Self::split) gives handles,
-/// with which taking is cheaper.
+/// This handle is shared by reference: any thread may put and take through it. [`split`](Self::split) gives
+/// handles with which taking is cheaper.
 ///
-/// **A stalled producer** that has claimed its place and not yet published its item holds back what came after it: until
-/// then consumers find nothing. **A stalled consumer** holds back nobody, whether it has claimed an item and not yet moved it
-/// out, or was about to claim one. A producer that comes to the same place one lap later goes on elsewhere: a queue below
-/// `max_capacity` grows around it; at `max_capacity` the producer looks for some microseconds whether the consumer goes on,
-/// and then puts its item into fresh memory of the same capacity. So a push is never refused for where consumers stand, only
-/// for the number of items, of which those that were claimed are none. What remains is memory: the part of the queue that a
-/// stalled consumer stands in is kept until it goes on, and where there is none for a fresh part, the push ends in
-/// `ResizeError`. No code of the caller runs at either place, so only the scheduler can stall a thread there.
+/// **A stalled producer** that has claimed its position and not yet published its item holds back the items
+/// behind it: until it publishes, consumers find nothing. **A stalled consumer** holds back nobody, whether
+/// it has claimed an item and not yet moved it out, or was about to claim one. A producer that comes to the
+/// same slot one lap later goes on elsewhere. Below `max_capacity`, the queue grows around the slot. At
+/// `max_capacity`, the producer looks for some microseconds whether the consumer goes on, and then puts its
+/// item into fresh memory of the same capacity. So no push is refused because of where consumers stand. Only
+/// the number of items matters, and items that consumers have claimed do not count. What a stalled consumer
+/// costs is memory: the part of the queue that it stands in is kept until it goes on. Where there is no
+/// memory for a fresh part, the push ends in `ResizeError`. No code of the caller runs at either place, so
+/// only the scheduler can stall a thread there.
 ///
 /// # Examples
 /// ```
@@ -60,32 +65,35 @@ pub struct LockFreeMPMCQueue<T> {
     pub(super) core: Arc<Core<T>>,
 }
 
-/// The end of a [`LockFreeMPMCQueue`] that puts in; clone it for more. When the last one is dropped the queue is closed.
+/// The end of a [`LockFreeMPMCQueue`] that puts items in; clone it for more. When the last clone is dropped,
+/// the queue is closed.
 ///
-/// Any thread may use it, but a clone for each is faster: a handle remembers where it was.
+/// Any thread may use it, but a clone for each thread is faster: a handle remembers where its last claim
+/// ended.
 #[repr(align(128))] // neighbours in a vector of handles don't share cache lines
 pub struct MpmcProducer<T> {
     guess: Guess,
     core: Arc<Core<T>>,
 }
 
-/// The end of a [`LockFreeMPMCQueue`] that takes; clone it for more. When the last one goes the queue is closed, and what is
-/// inside is dropped with it: see [`split`](LockFreeMPMCQueue::split).
+/// The end of a [`LockFreeMPMCQueue`] that takes items; clone it for more. When the last clone is dropped,
+/// the queue is closed and what is inside is dropped: see [`split`](LockFreeMPMCQueue::split).
 ///
-/// The memory of the part of the queue that a handle took from last is kept until the handle is used again, waits, or is
-/// dropped.
+/// A handle keeps the memory of the part of the queue that it took from last, until the handle is used again,
+/// waits, or is dropped.
 pub struct MpmcConsumer<T> {
     record: NonNull<Record<T>>,
     core: Arc<Core<T>>,
 }
 
-// SAFETY: the record is the handle's alone, and lives as long as the core; items may go to the handle's thread.
+// SAFETY: the record is the handle's alone, and lives as long as the core; items may go to the handle's
+// thread.
 unsafe impl<T: Send> Send for MpmcConsumer<T> {}
 // SAFETY: a shared handle can only look at the core.
 unsafe impl<T: Send> Sync for MpmcConsumer<T> {}
 
 impl<T> LockFreeMPMCQueue<T> {
-    /// It is shared by threads, so none of them knows where the last claim was.
+    /// Threads share this handle, so none of them knows where the last claim was.
     #[allow(clippy::unused_self)]
     const fn guess(&self) -> Option<&Guess> {
         None
@@ -99,7 +107,7 @@ impl<T> LockFreeMPMCQueue<T> {
         Ok(Self { core: Arc::new(Core::open(&config)?) })
     }
 
-    /// Takes something with a record for this call, and then wakes producers who wait for room.
+    /// Takes something with a record for this call, and then wakes producers that wait for room.
     #[inline(always)]
     fn take_turn<R>(&self, take: impl FnOnce(&Record<T>) -> R) -> R {
         let turn = Turn::new(&self.core);
@@ -111,17 +119,17 @@ impl<T> LockFreeMPMCQueue<T> {
 
     /// Gives the two ends as handles that can be cloned.
     ///
-    /// **The end.** When the last producer goes, the queue is closed, and what is inside can still be taken; the same with
-    /// [`close`](Self::close). When the last consumer goes, nothing can be taken any more: the queue is closed, producers who wait
-    /// have their items back, and **what is inside is dropped then and there**, by the thread that drops the handle, in linear
-    /// time.
-    /// An item that is being put in at this moment is refused or, if its place was claimed before, accepted and dropped, possibly by
-    /// the thread that puts it in. Later pushes get `Closed`.
+    /// **The end.** When the last producer goes, the queue is closed, and what is inside can still be taken;
+    /// [`close`](Self::close) does the same. When the last consumer goes, nothing can be taken any more: the
+    /// queue is closed, waiting producers get their items back, and **what is inside is dropped then and
+    /// there**, by the thread that drops the handle, in linear time. An item that is being put in at this
+    /// moment is refused or, if its position was claimed before, accepted and dropped, possibly by the thread
+    /// that puts it in. Later pushes get `Closed`.
     ///
-    /// Nothing is locked while an item is dropped, so its `Drop` may use the queue, and a message may hold a producer of its own
-    /// queue. One that holds a consumer keeps the queue
-    /// open. If the `Drop` of an item panics, the others are dropped all the same, and then the panic goes
-    /// on. In [`stats`](Self::stats) they count as dropped, and not as dequeued.
+    /// Nothing is locked while an item is dropped. So the item's `Drop` may use the queue, and an item may
+    /// hold a producer of its own queue. An item that holds a consumer keeps the queue open. If the `Drop` of
+    /// an item panics, the other items are dropped all the same, and then the panic goes on.
+    /// [`stats`](Self::stats) counts these items as dropped, and not as dequeued.
     ///
     /// # Examples
     /// ```
@@ -145,7 +153,8 @@ impl<T> LockFreeMPMCQueue<T> {
     producing!("LockFreeMPMCQueue");
     watching!();
 
-    /// Takes the oldest item; `None` when there is none, or when the next one is claimed and not yet published. Lock-free.
+    /// Takes the oldest item; `None` when there is none, or when the next one is claimed and not yet
+    /// published. Lock-free.
     ///
     /// # Errors
     /// `Closed`: the queue was closed, and everything was taken.
@@ -158,13 +167,15 @@ impl<T> LockFreeMPMCQueue<T> {
         })
     }
 
-    /// Takes up to `max_items` of those that were there at its first look, oldest first; those next to each other in memory with
-    /// one claim.
+    /// Takes up to `max_items` of the items that were there at its first look, oldest first. Items next to
+    /// each other in memory are taken with one claim.
     ///
-    /// So it ends however fast producers are: what they add meanwhile is for the next call (but for one, where there was none).
+    /// So the call ends however fast producers are: what they put in meanwhile is for the next call. (Only if
+    /// there was nothing, it may take one item that came later.)
     ///
     /// # Errors
-    /// As [`try_dequeue`](Self::try_dequeue); `ResizeError` when there is no memory for the vector (nothing is taken).
+    /// As [`try_dequeue`](Self::try_dequeue); `ResizeError` when there is no memory for the vector (nothing
+    /// is taken).
     pub fn dequeue_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
         self.take_turn(|record| self.core.take_batch(record, max_items))
     }
@@ -179,10 +190,10 @@ impl<T> LockFreeMPMCQueue<T> {
         taken
     }
 
-    /// Takes the oldest item, waiting for one as a task. Any number of tasks may.
+    /// Takes the oldest item, waiting for one as a task. Any number of tasks may wait.
     ///
-    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing. It keeps no memory of
-    /// the queue while it waits.
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing. A
+    /// future that waits keeps no memory of the queue.
     ///
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue).
@@ -204,8 +215,8 @@ impl<T> LockFreeMPMCQueue<T> {
         taken
     }
 
-    /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
-    /// empty vector when none came.
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call. Blocks up to `timeout` for the
+    /// first item; gives an empty vector when none came.
     ///
     /// # Errors
     /// As [`dequeue_batch`](Self::dequeue_batch).
@@ -260,7 +271,8 @@ impl<T> MpmcConsumer<T> {
 
     watching!();
 
-    /// Takes the oldest item; `None` when there is none, or when the next one is claimed and not yet published. Lock-free.
+    /// Takes the oldest item; `None` when there is none, or when the next one is claimed and not yet
+    /// published. Lock-free.
     ///
     /// # Errors
     /// `Closed`: the queue was closed, and everything was taken.
@@ -269,13 +281,15 @@ impl<T> MpmcConsumer<T> {
         taken(self.core.try_take(self.record()), || self.core.tell_producers())
     }
 
-    /// Takes up to `max_items` of those that were there at its first look, oldest first; those next to each other in memory with
-    /// one claim.
+    /// Takes up to `max_items` of the items that were there at its first look, oldest first. Items next to
+    /// each other in memory are taken with one claim.
     ///
-    /// So it ends however fast producers are: what they add meanwhile is for the next call (but for one, where there was none).
+    /// So the call ends however fast producers are: what they put in meanwhile is for the next call. (Only if
+    /// there was nothing, it may take one item that came later.)
     ///
     /// # Errors
-    /// As [`try_dequeue`](Self::try_dequeue); `ResizeError` when there is no memory for the vector (nothing is taken).
+    /// As [`try_dequeue`](Self::try_dequeue); `ResizeError` when there is no memory for the vector (nothing
+    /// is taken).
     pub fn dequeue_batch(&mut self, max_items: usize) -> BufferResult<Vec<T>> {
         let taken = self.core.take_batch(self.record(), max_items);
         self.core.tell_producers();
@@ -294,8 +308,8 @@ impl<T> MpmcConsumer<T> {
 
     /// Takes the oldest item, waiting for one as a task.
     ///
-    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing, so `recv` may stand in
-    /// a `select!`.
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing, so
+    /// `recv` can be used in a `select!`.
     ///
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue).
@@ -319,8 +333,8 @@ impl<T> MpmcConsumer<T> {
         taken
     }
 
-    /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
-    /// empty vector when none came.
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call. Blocks up to `timeout` for the
+    /// first item; gives an empty vector when none came.
     ///
     /// # Errors
     /// As [`dequeue_batch`](Self::dequeue_batch).

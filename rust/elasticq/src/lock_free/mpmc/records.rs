@@ -1,23 +1,24 @@
-//! What consumers that share a head tell each other: a record for each, in a list that only grows.
+//! What consumers that share a head tell each other. Each consumer has a record, in a list that only grows.
 //!
 //! ```text
 //! hazard    the segment that this consumer works in: its slots are not freed, its header is not used again
 //! working   no position from here on has been finished by this consumer; IDLE between two takes
-//! busy      somebody uses this record: a handle for as long as it lives, a call through a shared reference
+//! busy      this record is in use: by a handle for as long as it lives, or by a call through a shared handle
 //! ```
 //!
-//! **hazard** is set once per segment: store it, then look whether the segment is still in front. A retirer first moves
-//! the front on and then looks at the records. These four accesses are sequentially consistent, so one of the two sees the
-//! other.
+//! **hazard** is set once per segment: the consumer stores it, and then looks whether the segment is still in
+//! front. A thread that retires a segment first moves the front on and then looks at the records. These four
+//! accesses are sequentially consistent, so one of the two threads sees the other.
 //!
-//! **working** is stored before the claim (the CAS of the head) and taken back after the item was moved out. Whoever
-//! reads a head beyond a claim has therefore acquired that store, and finds in the record this position, an earlier one,
-//! or a later store, which tells that the item is out. So every position below *the head and all `working`, the head being
-//! read first*, is finished, and its slot may be written again. Neither side pays a fence for it, and no slot is
-//! written by a consumer.
+//! **working** is stored before the claim (the CAS of the head) and reset after the item was moved out. A
+//! thread that reads a head beyond a claim has therefore acquired that store. In the record, it finds the
+//! claimed position, an earlier one, or a later store, which tells that the item is out. So every position
+//! below *the head and all `working`, the head being read first*, is finished, and its slot may be written
+//! again. Neither side pays a fence for this, and consumers write no slot.
 //!
-//! **Looking** at items needs that nobody takes: who looks uses all records (`use_all`). Consumers find none free then and
-//! wait, and one that adds a record first sees whether somebody looks. The plain way to a record is the same as ever.
+//! **Looking** at items needs that nobody takes. So the thread that looks uses all records (`use_all`):
+//! consumers find none free then, and wait. A consumer that adds a record first checks whether another thread
+//! is looking. The fast path to a record is the same as ever.
 
 use crate::lock_free::chain::{Guess, Segment};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, thread_number};
@@ -29,7 +30,7 @@ const IDLE: u64 = u64::MAX;
 pub(in crate::lock_free) struct Record<T> {
     hazard: AtomicPtr<Segment<T>>,
     working: AtomicU64,
-    /// Where the head is if nobody else has taken since.
+    /// Where the head is, if no other consumer has taken since.
     pub(in crate::lock_free) guess: Guess,
     busy: AtomicBool,
     /// The record that was there before.
@@ -37,7 +38,7 @@ pub(in crate::lock_free) struct Record<T> {
 }
 
 impl<T> Record<T> {
-    /// The segment that is protected, for who uses the record.
+    /// The segment that the record protects, for the thread that uses the record.
     #[inline(always)]
     pub(in crate::lock_free) fn segment(&self) -> Option<&Segment<T>> {
         // Relaxed: only the user changes it.
@@ -46,7 +47,8 @@ impl<T> Record<T> {
         unsafe { hazard.as_ref() }
     }
 
-    /// Protects the segment that `front` shows, and tells whether that let go of another.
+    /// Protects the segment that `front` shows. Also tells whether the record let go of another segment for
+    /// it.
     pub(in crate::lock_free) fn protect(&self, front: &AtomicPtr<Segment<T>>) -> (*mut Segment<T>, bool) {
         let before = self.hazard.load(Ordering::Relaxed);
         let mut seen = front.load(Ordering::SeqCst);
@@ -66,18 +68,19 @@ impl<T> Record<T> {
 
     /// Protects nothing any more.
     pub(in crate::lock_free) fn let_go(&self) {
-        // Release: who sees it sees that this consumer is done with the slots.
+        // Release: a thread that sees this store sees that the consumer is done with the slots.
         self.hazard.store(ptr::null_mut(), Ordering::Release);
     }
 
-    /// To be called before `position` is claimed. Release: later stores than the one that ended a take end it as well.
+    /// To be called before `position` is claimed. Release: a thread that sees this store, and not the one
+    /// that ended the take before, sees the end of that take as well.
     #[inline(always)]
     pub(in crate::lock_free) fn begin(&self, position: u64) {
         self.working.store(position, Ordering::Release);
     }
 
-    /// To be called after the items were moved out, or when the claim has failed. Release: who sees it may have the slots
-    /// written again.
+    /// To be called after the items were moved out, or when the claim has failed. Release: a thread that sees
+    /// this store may have the slots written again.
     #[inline(always)]
     pub(in crate::lock_free) fn finish(&self) {
         self.working.store(IDLE, Ordering::Release);
@@ -85,7 +88,7 @@ impl<T> Record<T> {
 
     #[inline(always)]
     fn try_use(&self) -> bool {
-        // Acquire: pairs with `release`, so that this user knows what the one before has set.
+        // Acquire: pairs with `release`, so that this user of the record knows what the one before has set.
         !self.busy.load(Ordering::Relaxed)
             && self.busy.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
@@ -99,7 +102,7 @@ impl<T> Record<T> {
 pub(in crate::lock_free) struct Records<T> {
     first: CachePadded<AtomicPtr<CachePadded<Record<T>>>>,
     count: AtomicUsize,
-    /// Somebody uses all records, or is about to.
+    /// Some thread uses all records, or is about to.
     looking: AtomicBool,
 }
 
@@ -112,7 +115,8 @@ impl<T> Records<T> {
         }
     }
 
-    /// A record for the caller alone until he releases it. Threads begin to look at different places.
+    /// A record for the caller alone, until the caller releases it. Different threads begin their search at
+    /// different records.
     #[inline(always)]
     pub(in crate::lock_free) fn obtain(&self) -> &Record<T> {
         let count = self.count.load(Ordering::Relaxed);
@@ -138,14 +142,15 @@ impl<T> Records<T> {
         }
         let record = self.add();
         order_seqcst();
-        // Either this sees that somebody looks, or who looks sees the new record.
+        // Either this thread sees that another is looking, or the one that looks sees the new record.
         while self.looking.load(Ordering::SeqCst) {
             backoff.snooze();
         }
         record
     }
 
-    /// Uses all records, until what it gives is dropped: so long nobody takes. None where a record stays in use.
+    /// Uses all records until the returned value is dropped, so that nobody takes meanwhile. None if a record
+    /// stays in use.
     pub(in crate::lock_free) fn use_all(&self) -> Option<UseOfAll<'_, T>> {
         if self.looking.swap(true, Ordering::SeqCst) {
             return None;
@@ -177,7 +182,7 @@ impl<T> Records<T> {
         })));
         // SAFETY: made above; freed only with the queue.
         let added = unsafe { &*record };
-        // Release: who finds the record sees what is in it. SeqCst: see `obtain_any`.
+        // Release: a thread that finds the record sees what is in it. SeqCst: see `obtain_any`.
         while let Err(now) = self.first.compare_exchange(before, record, Ordering::SeqCst, Ordering::Acquire) {
             before = now;
             added.next.store(before, Ordering::Relaxed);
@@ -191,7 +196,7 @@ impl<T> Records<T> {
         self.iter_from(self.first.load(Ordering::Acquire))
     }
 
-    /// `first` and those that were there before.
+    /// `first` and the records that were there before it.
     #[inline(always)]
     fn iter_from(&self, first: *mut CachePadded<Record<T>>) -> impl Iterator<Item = &Record<T>> {
         let mut next = first;
@@ -203,14 +208,16 @@ impl<T> Records<T> {
         })
     }
 
-    /// The first position that may not be finished, given the head.
+    /// The first position that may be unfinished, given the head.
     pub(in crate::lock_free) fn finished(&self, head: &AtomicU64) -> u64 {
-        // Acquire, in this order: see above. A record that is not in the list yet has claimed nothing below this head.
+        // Acquire, in this order: see the top of this file. A record that is not in the list yet has claimed
+        // nothing below this head.
         let head = head.load(Ordering::Acquire);
         self.iter().map(|record| record.working.load(Ordering::Acquire)).fold(head, u64::min)
     }
 
-    /// Whether a consumer works in this segment, which is no longer in front. Records that nobody uses forget it.
+    /// Whether the record of a consumer names this segment, which is no longer in front. Records that nobody
+    /// uses forget the segment.
     pub(in crate::lock_free) fn name(&self, segment: *mut Segment<T>) -> bool {
         self.iter().any(|record| {
             if record.hazard.load(Ordering::SeqCst) != segment {
@@ -226,7 +233,7 @@ impl<T> Records<T> {
     }
 }
 
-/// The use of all records: the newest `count` of those that `newest` leads to.
+/// The use of all records: of the first `count` in the list, from `newest` on.
 pub(in crate::lock_free) struct UseOfAll<'a, T> {
     records: &'a Records<T>,
     newest: *mut CachePadded<Record<T>>,
@@ -236,7 +243,7 @@ pub(in crate::lock_free) struct UseOfAll<'a, T> {
 impl<T> Drop for UseOfAll<'_, T> {
     fn drop(&mut self) {
         self.records.iter_from(self.newest).take(self.count).for_each(Record::release);
-        // Release: who waited for it sees that the items have been left alone since.
+        // Release: a consumer that waited for this store comes after every look at the items.
         self.records.looking.store(false, Ordering::SeqCst);
     }
 }

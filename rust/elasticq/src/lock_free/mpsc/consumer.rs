@@ -1,12 +1,14 @@
 //! The elastic queue of many producers and one consumer. `tla+/LockFreeMPSCQueue.tla` models it step by step.
 //!
-//! `chain` tells how producers claim and publish, and `resize` how the queue grows and shrinks. Here is the consumer: it
-//! goes from position to position, takes what was published, counts it in `popped`, and retires segments that it has
-//! drained. It is the only one that does, so all of its state but the count is in plain cells.
+//! `chain` tells how producers claim and publish, and `resize` how the queue grows and shrinks. This file is
+//! the consumer. It goes from position to position, takes what was published, counts it in `popped`, and
+//! retires segments that it has drained. No other thread does any of this, so all of the consumer's state but
+//! the count is in plain cells.
 //!
-//! Now and then it looks up from its work (`look_up`), and notes at how many items it will have taken all that is there
-//! (`empty_at`). There it looks whether a smaller queue would do, and notes the next such place. One of them is the last item of a
-//! burst, after which nobody else would give its memory back.
+//! Now and then the consumer looks up from its work (`look_up`). It notes at how many items it will have
+//! taken all that is there now (`empty_at`). When it gets there, it looks whether a smaller queue would do,
+//! and notes the next such number. One of these numbers is the last item of a burst, after which nobody else
+//! would give the memory back.
 
 use super::left::Left;
 use super::pace::Pace;
@@ -25,7 +27,7 @@ use std::time::Duration;
 pub(in crate::lock_free) struct Single<T> {
     pub(in crate::lock_free) popped: CachePadded<AtomicU64>,
     pub(in crate::lock_free) taker: CachePadded<Cell<Taker<T>>>,
-    /// Whether somebody is the consumer at the moment; his is the `taker`.
+    /// Whether a thread is the consumer at the moment; the `taker` belongs to that thread.
     pub(in crate::lock_free) consuming: Turns,
     pub(in crate::lock_free) left: Left<T>,
 }
@@ -37,17 +39,18 @@ pub(in crate::lock_free) struct Taker<T> {
     /// The `popped` at which the limit is to be renewed.
     renew_at: u64,
     pace: Pace,
-    /// The `popped` at which all is taken that was there when the one before was reached; not where nothing could be given back then.
+    /// The `popped` at which the consumer has taken all that was there when it reached the last such number;
+    /// `u64::MAX` where nothing could be given back then.
     empty_at: u64,
-    /// The nearest of `renew_at`, `empty_at` and when `pace` is to be kept.
+    /// The least of `renew_at`, `empty_at`, and the number at which `pace` is to be kept.
     due_at: u64,
     pub(in crate::lock_free) front: *mut Segment<T>,
-    /// Headers retired, which a pinned thread may still look at.
+    /// Retired headers, which a pinned thread may still look at.
     pub(in crate::lock_free) retired: Vec<*mut Segment<T>>,
 }
 
-// SAFETY: the pointers are to segments, which belong to the queue; the taker is used by one thread at a time (`consuming`,
-// or the one `Consumer`).
+// SAFETY: the pointers lead to segments, which belong to the queue. One thread at a time uses the taker
+// (`consuming`, or the one `Consumer`).
 unsafe impl<T: Send> Send for Single<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Single<T> {}
@@ -104,10 +107,10 @@ impl<T> Core<T> {
         self.settle(taker);
     }
 
-    /// Says what was taken.
+    /// Stores how many items were taken.
     #[inline(always)]
     fn settle(&self, taker: &mut Taker<T>) {
-        // Release: who sees this count sees that the slots were read.
+        // Release: a thread that sees this count sees that the slots were read.
         self.takers.popped.store(taker.popped, Ordering::Release);
         if taker.popped >= taker.due_at {
             self.look_up(taker);
@@ -118,7 +121,7 @@ impl<T> Core<T> {
     #[cold]
     fn look_up(&self, taker: &mut Taker<T>) {
         if taker.popped >= taker.empty_at {
-            // Perhaps the last item of a burst, after which the consumer may look no more.
+            // Perhaps this was the last item of a burst, after which the consumer may not look any more.
             self.renew(taker);
             self.shrink_for(taker);
             while self.leave_drained(taker) {}
@@ -126,33 +129,37 @@ impl<T> Core<T> {
             self.renew(taker);
         }
         if taker.popped >= taker.pace.look_at {
-            // Of the current segment only the capacity matters; the head may still be in an earlier one.
+            // Of the current segment, only the capacity matters here; the head may still be in an earlier
+            // segment.
             let capacity = self.current().capacity.load(Ordering::Relaxed);
             let (popped, head) = (taker.popped, taker.head);
             taker.pace.keep(popped, capacity, || position(self.tail.load(Ordering::Relaxed)).saturating_sub(head));
         }
-        // Not moved on before it is reached: where producers keep pace, the queue would never shrink.
+        // `empty_at` does not move on before it is reached: otherwise, where producers keep pace, the queue
+        // would never shrink.
         if taker.popped >= taker.empty_at || taker.empty_at == u64::MAX {
             taker.empty_at = self.when_empty(taker);
         }
         taker.due_at = taker.renew_at.min(taker.pace.look_at).min(taker.empty_at);
     }
 
-    /// The `popped` at which all that is there now is taken; not where nothing could be given back then. Where nothing is there,
-    /// a producer is growing the queue, or there was no memory for a smaller segment: then it is the next item.
+    /// The `popped` at which all that is there now is taken; `u64::MAX` where nothing could be given back
+    /// then. Where nothing is there, a producer is growing the queue, or there was no memory for a smaller
+    /// segment: then it is the `popped` after the next item.
     fn when_empty(&self, taker: &Taker<T>) -> u64 {
         if self.current().capacity.load(Ordering::Relaxed) == self.elasticity.min()
             && ptr::eq(self.current(), taker.front)
         {
             return u64::MAX;
         }
-        // In this order: where the queue is resized in between, this is too early, and the next look is exact.
+        // In this order: where the queue is resized in between, the result is too low, and the next look is
+        // exact.
         let tail = position(self.tail.load(Ordering::SeqCst));
         let pushed = tail.saturating_sub(self.current().skipped.load(Ordering::SeqCst));
         pushed.max(taker.popped + 1)
     }
 
-    /// Goes on to the next segment if the one in front has ended and is drained; whether it was.
+    /// Goes on to the next segment if the front segment has ended and is drained; tells whether it did.
     fn leave_drained(&self, taker: &mut Taker<T>) -> bool {
         // SAFETY: the front segment is the consumer's until it retires it.
         let front = unsafe { &*taker.front };
@@ -167,8 +174,9 @@ impl<T> Core<T> {
     fn pop_with_care(&self, taker: &mut Taker<T>) -> Option<T> {
         loop {
             if !self.leave_drained(taker) {
-                // Nothing there, or claimed and not yet published. A queue that is as small as it may be is left alone: a
-                // producer at the limit looks at `popped` itself, and other looks would only slow the producers down.
+                // There is nothing, or the next item is claimed and not yet published. A queue that is as
+                // small as it may be is left alone: a producer at the limit looks at `popped` itself, and
+                // further looks by the consumer would only slow the producers down.
                 if self.current().capacity.load(Ordering::Relaxed) > self.elasticity.min() {
                     self.renew(taker);
                     self.shrink_for(taker);
@@ -188,14 +196,15 @@ impl<T> Core<T> {
         }
     }
 
-    /// Goes on to the next segment and retires the one in front: every item of it was taken, so no claim is unpublished.
+    /// Goes on to the next segment and retires the front segment: every item of it was taken, so no claim in
+    /// it is unpublished.
     fn advance(&self, taker: &mut Taker<T>, front: &Segment<T>) {
         let next = front.next.load(Ordering::SeqCst);
         taker.retired.push(taker.front);
         taker.front = next;
         taker.head += 1; // the end itself carries no item
-        // The end may be set and the next segment not yet be current: then the resize is completed here, or a producer
-        // could be about to look for the old one's slots.
+        // The end may be set while the next segment is not yet current. Then the resize is completed here:
+        // otherwise a producer could be about to look for the old segment's slots.
         let tail = self.tail.load(Ordering::SeqCst);
         if tail & SEALED != 0 && position(tail) + 1 == taker.head {
             self.help(tail);
@@ -205,15 +214,17 @@ impl<T> Core<T> {
         self.recycle(taker);
     }
 
-    /// Gives retired headers back for use. A pinned thread may have found them before they were retired, so only after a
-    /// moment without any; whoever is pinned later finds the current segment, which is none of them.
+    /// Gives retired headers back for use. A pinned thread may have found them before they were retired, so
+    /// they are given back only after a moment without pins. A thread that is pinned later finds the current
+    /// segment, which is none of them.
     fn recycle(&self, taker: &mut Taker<T>) {
         if !self.retired.load(Ordering::Relaxed).is_null() {
-            // Prepared by producers and never linked.
+            // Headers that producers prepared and never linked.
             let mut header = self.retired.swap(ptr::null_mut(), Ordering::SeqCst);
             while !header.is_null() {
                 taker.retired.push(header);
-                // SAFETY: headers live as long as the queue, and what was taken off the list belongs to this thread.
+                // SAFETY: headers live as long as the queue, and what was taken off the list belongs to this
+                // thread.
                 header = unsafe { (*header).link.load(Ordering::SeqCst) };
             }
         }
@@ -225,7 +236,7 @@ impl<T> Core<T> {
         }
     }
 
-    /// Shrinks a queue that is sparsely used.
+    /// Shrinks a sparsely used queue.
     fn shrink_for(&self, taker: &Taker<T>) {
         if taker.retired.len() < MAX_RETIRED {
             self.shrink(taker.popped);
@@ -239,15 +250,17 @@ impl<T> Core<T> {
         let capacity = segment.capacity.load(Ordering::SeqCst);
         let limit = self.limit(taker.popped, segment);
         if segment.limit.load(Ordering::Relaxed) != limit {
-            // Release: who sees the limit sees that the slots below it were read. A producer may have raised it meanwhile, but
-            // not further, so a plain store lowers nothing: who has seen a later count comes after this store.
+            // Release: a thread that sees the limit sees that the slots below it were read. A producer may
+            // have raised the limit meanwhile, but no further than this value, so a plain store lowers
+            // nothing: a producer that has seen a later count comes after this store.
             segment.limit.store(limit, Ordering::Release);
         }
         taker.renew_at = taker.popped + renewal_interval(capacity);
         self.recycle(taker);
     }
 
-    /// Whether nothing is there and nothing is on its way. SeqCst: the second half of "register, then look at the tail".
+    /// Whether nothing is there and nothing is on its way. SeqCst: the second half of "register, then look at
+    /// the tail".
     pub(in crate::lock_free) fn is_drained(&self, taker: &Taker<T>) -> bool {
         position(self.tail.load(Ordering::SeqCst)) <= taker.head
     }
@@ -258,7 +271,7 @@ impl<T> Core<T> {
         Ok(Turn(self))
     }
 
-    /// Takes something as the consumer, for one call, and then wakes producers who wait for room.
+    /// Takes something as the consumer, for one call, and then wakes producers that wait for room.
     #[inline(always)]
     pub(super) fn take_turn<R>(&self, take: impl FnOnce(&mut Taker<T>) -> BufferResult<R>) -> BufferResult<R> {
         let mut turn = self.turn()?;
@@ -284,7 +297,7 @@ impl<T> Core<T> {
         Ok(items)
     }
 
-    /// Up to `max_items`, waiting for the first up to `timeout`.
+    /// Takes up to `max_items`, waiting up to `timeout` for the first.
     pub(super) fn take_batch_within(
         &self,
         mut taker: &mut Taker<T>,
@@ -296,9 +309,9 @@ impl<T> Core<T> {
         take_within(&mut taker, most, take_more, |taker| self.take_one_within(taker, timeout))
     }
 
-    /// Takes up to `max_items` more of what is there now: producers could keep it busy for ever. (The ends of segments count as
-    /// places, too, so that it may be a few more, but never more than there can be.) Fails only where `items` stays empty, or
-    /// there is no memory for more.
+    /// Takes up to `max_items` more of what is there now, and not what comes meanwhile: producers could keep
+    /// it busy for ever. (The ends of segments count as places too, so it may take a few items more, but
+    /// never more than there can be.) It fails only if `items` stays empty or there is no memory for more.
     fn take_more(&self, taker: &mut Taker<T>, items: &mut Vec<T>, max_items: usize) -> BufferResult<()> {
         let there = position(self.tail.load(Ordering::Acquire)).saturating_sub(taker.head);
         let there = usize::try_from(there.max(1)).unwrap_or(usize::MAX).min(self.elasticity.max());
@@ -317,7 +330,8 @@ impl<T> Core<T> {
         Ok(())
     }
 
-    /// Takes what is published in the front segment until there are `wanted` items or something else is due, and says so once.
+    /// Takes what is published in the front segment, until there are `wanted` items or something else is due;
+    /// stores the count once.
     fn take_run(&self, taker: &mut Taker<T>, items: &mut Vec<T>, wanted: usize) {
         // SAFETY: the front segment is the consumer's until it retires it.
         let front = unsafe { &*taker.front };
@@ -329,7 +343,7 @@ impl<T> Core<T> {
         self.settle(taker);
     }
 
-    /// The next item; `Closed` when there will be none.
+    /// Takes the next item; `Closed` when there will be none.
     #[inline(always)]
     pub(super) fn try_take(&self, taker: &mut Taker<T>) -> BufferResult<Option<T>> {
         if let Some(item) = self.pop(taker) {
@@ -341,12 +355,12 @@ impl<T> Core<T> {
         Ok(None)
     }
 
-    /// The next item, blocking for it up to `timeout`.
+    /// Takes the next item, blocking for it up to `timeout`.
     pub(super) fn take_one_within(&self, taker: &mut Taker<T>, timeout: Duration) -> BufferResult<Option<T>> {
         in_time(block(timeout, || self.attempt_to_take(taker)))
     }
 
-    /// The next item, waiting for it as a task.
+    /// Takes the next item, waiting for it as a task.
     ///
     /// # Safety
     /// The caller is the consumer until the future is done or dropped.
@@ -367,7 +381,7 @@ impl<T> Core<T> {
         order_seqcst();
         let tail = self.tail.load(Ordering::SeqCst);
         if position(tail) > taker.head || tail & CLOSED != 0 {
-            Attempt::Soon // its producer may have looked for sleepers before this one registered
+            Attempt::Soon // its producer may have looked for sleepers before this consumer registered
         } else {
             Attempt::Sleep(waiter)
         }

@@ -1,13 +1,14 @@
-//! The place that the one consumer leaves behind when it goes, from which everybody goes on: see `chain::abandon`.
+//! The place that the one consumer leaves behind when it goes. Every thread may go on from there: see
+//! `chain::abandon`.
 
 use super::consumer::{Core, Taker};
 use crate::lock_free::chain::Segment;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use std::ptr;
 
-/// What the one consumer has left behind: its place, from which everybody may go on.
+/// The place that the one consumer has left behind.
 pub(in crate::lock_free) struct Left<T> {
-    /// The segment of that place; null as long as the consumer takes by itself.
+    /// The segment of that place; null as long as the consumer itself takes.
     front: AtomicPtr<Segment<T>>,
     /// The position to be taken next, in `front` or a later segment.
     head: AtomicU64,
@@ -24,7 +25,8 @@ impl<T> Left<T> {
 
     fn begin(&self, front: *mut Segment<T>, head: u64) {
         self.head.store(head, Ordering::SeqCst);
-        // Release: who sees the segment sees the head. (Who was led here by a waiter that was forgotten may see neither.)
+        // Release: a thread that sees the segment sees the head. (A thread that came here because of a
+        // forgotten waiter may see neither.)
         self.front.store(front, Ordering::Release);
     }
 
@@ -43,7 +45,7 @@ impl<T> Left<T> {
             let slot = if head == end {
                 None // an end carries no item
             } else {
-                // SAFETY: the one consumer, who alone retires segments, has gone.
+                // SAFETY: the one consumer, which alone retires segments, has gone.
                 Some(unsafe { here.published(head) }?)
             };
             // No ABA: the head only grows.
@@ -75,7 +77,7 @@ impl<T> Core<T> {
         );
     }
 
-    /// Takes an item that was on its way when the consumer went, or was behind one.
+    /// Takes an item that was on its way when the consumer went, or that was behind such an item.
     pub(in crate::lock_free) fn take_left(&self) -> Option<T> {
         let item = self.takers.left.take()?;
         self.takers.popped.fetch_add(1, Ordering::SeqCst);

@@ -1,5 +1,5 @@
-//! The queue of many producers and one consumer: its public face. `consumer` is the consumer's side of the algorithm, `chain` the
-//! producers', `left` what the consumer leaves behind when it goes.
+//! The public face of the queue of many producers and one consumer. `consumer` is the consumer's side of the
+//! algorithm, `chain` the producers' side, and `left` what the consumer leaves behind when it goes.
 
 mod consumer;
 mod left;
@@ -16,26 +16,29 @@ use std::time::Duration;
 
 /// An elastic queue of many producers and one consumer, without locks.
 ///
-/// Pushing and taking are one claim and one stamp each: a push is lock-free (some push always succeeds), taking is
-/// wait-free. Capacity follows the use between `min_capacity` and `max_capacity` as in every queue of this crate; a burst
-/// that fits `max_capacity` is never refused, also while the consumer is stalled. Items of one producer come out in their
-/// order.
+/// Pushing and taking cost one claim and one stamp each. A push is lock-free (some push always succeeds);
+/// taking is wait-free. Capacity follows the use between `min_capacity` and `max_capacity`, as in every queue
+/// of this crate. A burst that fits `max_capacity` is never refused, not even while the consumer is stalled.
+/// The items of one producer come out in the order in which it put them in.
 ///
-/// **Memory.** Slots stand in segments. The call that takes the last item of all that are there leaves one segment, for
-/// `min_capacity` items (rounded up to a power of two), and of each segment that there was at once a header of some hundred
-/// bytes, which is used again. If the queue never becomes empty, the consumer looks whether a smaller one would do whenever it has
-/// taken all that was there at the look before, and a larger segment goes with the last item in it. Once the queue is closed the
-/// segment in use stays, until the last handle goes.
+/// **Memory.** The slots are in segments. The call that takes the last item in the queue leaves one segment,
+/// for `min_capacity` items (rounded up to a power of two). For each segment that there was at the same time,
+/// it also leaves a header of some hundred bytes, which is used again. If the queue never becomes empty, the
+/// consumer looks whether a smaller one would do whenever it has taken all that was there at its look before.
+/// A larger segment is then freed with the last item in it. Once the queue is closed, the segment in use
+/// stays until the last handle goes.
 ///
-/// This handle is shared by reference; taking through it checks that nobody else is taking at the moment.
-/// [`split`](Self::split) gives handles for which the types do that.
+/// This handle is shared by reference. Taking through it checks that no other thread is taking at the moment.
+/// [`split`](Self::split) gives handles whose types make that sure.
 ///
-/// **A stalled producer** that has claimed its place and not yet published its item holds back what came after it: until
-/// then the consumer finds nothing. No code of the caller runs between the two, so only the scheduler can stall it there.
+/// **A stalled producer** that has claimed its position and not yet published its item holds back the items
+/// behind it: until it publishes, the consumer finds nothing. No code of the caller runs between the claim
+/// and the publishing, so only the scheduler can stall the producer there.
 ///
-/// **A fast consumer keeps its distance.** In a queue of capacity 1,024 and more, one that takes items as fast as producers add
-/// them lets these gain a lead of up to 1,024 items (a quarter of the capacity, where that is less) now and then, for 30
-/// microseconds at the most: throughput before latency, and only while the producers go on at full speed.
+/// **A fast consumer keeps its distance.** In a queue of capacity 1,024 and more, a consumer that takes items
+/// as fast as producers put them in now and then lets the producers gain a lead. The lead is up to 1,024
+/// items (a quarter of the capacity, where that is less), and the consumer waits for 30 microseconds at the
+/// most. This favours throughput over latency, and happens only while the producers go on at full speed.
 ///
 /// # Examples
 /// ```
@@ -51,23 +54,25 @@ pub struct LockFreeMPSCQueue<T> {
     pub(super) core: Arc<Core<T>>,
 }
 
-/// The end of a [`LockFreeMPSCQueue`] that puts in; clone it for more. When the last one is dropped the queue is closed.
+/// The end of a [`LockFreeMPSCQueue`] that puts items in; clone it for more. When the last clone is dropped,
+/// the queue is closed.
 ///
-/// Any thread may use it, but a clone for each is faster: a handle remembers where it was.
+/// Any thread may use it, but a clone for each thread is faster: a handle remembers where its last claim
+/// ended.
 #[repr(align(128))] // neighbours in a vector of handles don't share cache lines
 pub struct Producer<T> {
     guess: Guess,
     core: Arc<Core<T>>,
 }
 
-/// The end of a [`LockFreeMPSCQueue`] that takes. When it goes the queue is closed, and what is inside is dropped with it: see
-/// [`split`](LockFreeMPSCQueue::split).
+/// The end of a [`LockFreeMPSCQueue`] that takes items. When it is dropped, the queue is closed and what is
+/// inside is dropped: see [`split`](LockFreeMPSCQueue::split).
 pub struct Consumer<T> {
     core: Arc<Core<T>>,
 }
 
 impl<T> LockFreeMPSCQueue<T> {
-    /// It is shared by threads, so none of them knows where the last claim was.
+    /// Threads share this handle, so none of them knows where the last claim was.
     #[allow(clippy::unused_self)]
     const fn guess(&self) -> Option<&Guess> {
         None
@@ -81,18 +86,20 @@ impl<T> LockFreeMPSCQueue<T> {
         Ok(Self { core: Arc::new(Core::open(&config)?) })
     }
 
-    /// Gives the two ends as handles: producers that can be cloned, and one consumer, for whom taking needs no check.
+    /// Gives the two ends as handles: producers that can be cloned, and one consumer, which takes without a
+    /// check.
     ///
-    /// **The end.** When the last producer goes, the queue is closed, and what is inside can still be taken; the same with
-    /// [`close`](Self::close). When the consumer goes, nothing can be taken any more: the queue is closed, producers who wait
-    /// have their items back, and **what is inside is dropped then and there**, by the thread that drops the handle, in linear
-    /// time.
-    /// An item that is being put in at this moment is refused or, if its place was claimed before, accepted and dropped, possibly by
-    /// the thread that puts it in. Later pushes get `Closed`.
+    /// **The end.** When the last producer goes, the queue is closed, and what is inside can still be taken;
+    /// [`close`](Self::close) does the same. When the consumer goes, nothing can be taken any more: the queue
+    /// is closed, waiting producers get their items back, and **what is inside is dropped then and there**,
+    /// by the thread that drops the handle, in linear time. An item that is being put in at this moment is
+    /// refused or, if its position was claimed before, accepted and dropped, possibly by the thread that puts
+    /// it in. Later pushes get `Closed`.
     ///
-    /// Nothing is locked while an item is dropped, so its `Drop` may use the queue, and a message may hold a producer of its own
-    /// queue. If the `Drop` of an item panics, the others are dropped all the same, and then the panic goes
-    /// on. In [`stats`](Self::stats) they count as dropped, and not as dequeued.
+    /// Nothing is locked while an item is dropped. So the item's `Drop` may use the queue, and an item may
+    /// hold a producer of its own queue. If the `Drop` of an item panics, the other items are dropped all the
+    /// same, and then the panic goes on. [`stats`](Self::stats) counts these items as dropped, and not as
+    /// dequeued.
     ///
     /// # Examples
     /// ```
@@ -115,7 +122,8 @@ impl<T> LockFreeMPSCQueue<T> {
     producing!("LockFreeMPSCQueue");
     watching!();
 
-    /// Takes the oldest item; `None` when there is none, or when the next one is claimed and not yet published. Wait-free.
+    /// Takes the oldest item; `None` when there is none, or when the next one is claimed and not yet
+    /// published. Wait-free.
     ///
     /// # Errors
     /// - `Closed`: the queue was closed, and everything was taken.
@@ -129,11 +137,13 @@ impl<T> LockFreeMPSCQueue<T> {
         })
     }
 
-    /// Takes up to `max_items`, oldest first, of those that were there at its first look, and no more than `max_capacity`. The
-    /// counters and the producers are told once for many items, so it costs much less than as many calls for one.
+    /// Takes up to `max_items` of the items that were there at its first look, oldest first, and no more than
+    /// `max_capacity`. It updates the counters and tells the producers once for many items, so it costs much
+    /// less than as many calls for one item.
     ///
     /// # Errors
-    /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector; nothing was taken then.
+    /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector: then
+    /// nothing was taken.
     pub fn dequeue_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
         self.core.take_turn(|taker| self.core.take_batch(taker, max_items))
     }
@@ -146,8 +156,8 @@ impl<T> LockFreeMPSCQueue<T> {
         self.core.take_turn(|taker| self.core.take_one_within(taker, timeout))
     }
 
-    /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
-    /// empty vector when none came.
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call. Blocks up to `timeout` for the
+    /// first item; gives an empty vector when none came.
     ///
     /// # Errors
     /// As [`dequeue_batch`](Self::dequeue_batch).
@@ -167,8 +177,8 @@ impl<T> LockFreeMPSCQueue<T> {
         self.core.take_turn(|taker| self.core.take_batch_within(taker, max_items, timeout))
     }
 
-    /// Takes the oldest item, waiting for one as a task. The caller is the consumer from the first poll of the future until it is
-    /// done or dropped.
+    /// Takes the oldest item, waiting for one as a task. The caller is the consumer from the first poll of
+    /// the future until the future is done or dropped.
     ///
     /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing.
     ///
@@ -214,12 +224,13 @@ impl<T> Consumer<T> {
     watching!();
 
     fn taker(&mut self) -> (&Core<T>, &mut Taker<T>) {
-        // SAFETY: there is one `Consumer` for a queue that was split, it is borrowed exclusively, and the shared handle with
-        // its other way to the taker is gone.
+        // SAFETY: there is one `Consumer` for a queue that was split, and it is borrowed exclusively. The
+        // shared handle, with its other way to the taker, is gone.
         (&self.core, unsafe { self.core.taker() })
     }
 
-    /// Takes the oldest item; `None` when there is none, or when the next one is claimed and not yet published. Wait-free.
+    /// Takes the oldest item; `None` when there is none, or when the next one is claimed and not yet
+    /// published. Wait-free.
     ///
     /// # Errors
     /// `Closed`: the queue was closed, and everything was taken.
@@ -229,11 +240,13 @@ impl<T> Consumer<T> {
         taken(core.try_take(taker), || core.tell_producers())
     }
 
-    /// Takes up to `max_items`, oldest first, of those that were there at its first look, and no more than `max_capacity`. The
-    /// counters and the producers are told once for many items, so it costs much less than as many calls for one.
+    /// Takes up to `max_items` of the items that were there at its first look, oldest first, and no more than
+    /// `max_capacity`. It updates the counters and tells the producers once for many items, so it costs much
+    /// less than as many calls for one item.
     ///
     /// # Errors
-    /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector; nothing was taken then.
+    /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector: then
+    /// nothing was taken.
     pub fn dequeue_batch(&mut self, max_items: usize) -> BufferResult<Vec<T>> {
         let (core, taker) = self.taker();
         let taken = core.take_batch(taker, max_items);
@@ -252,8 +265,8 @@ impl<T> Consumer<T> {
         taken
     }
 
-    /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
-    /// empty vector when none came.
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call. Blocks up to `timeout` for the
+    /// first item; gives an empty vector when none came.
     ///
     /// # Errors
     /// As [`dequeue_batch`](Self::dequeue_batch).
@@ -278,8 +291,8 @@ impl<T> Consumer<T> {
 
     /// Takes the oldest item, waiting for one as a task.
     ///
-    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing, so `recv` may stand in
-    /// a `select!`.
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing, so
+    /// `recv` can be used in a `select!`.
     ///
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue).

@@ -12,9 +12,9 @@ use std::time::Duration;
 /// What only the consumer knows.
 pub(in crate::lock_free) struct Taker<T> {
     pub(in crate::lock_free) cursor: Cursor<T>,
-    /// It has seen that the queue is closed, and passed a barrier since.
+    /// The consumer has seen that the queue is closed, and has passed a barrier since.
     knows_closed: bool,
-    /// Where the queue ends, once that is settled: what may be written there is not for the consumer.
+    /// Where the queue ends, once that is settled: what may be written from there on is not for the consumer.
     last: u64,
 }
 
@@ -25,18 +25,18 @@ impl<T> Taker<T> {
     }
 }
 
-/// What the consumer finds where nothing more is known to be.
+/// What the consumer finds when it has used up what it knew of.
 #[derive(PartialEq)]
 enum Found {
     Items,
-    /// Items, in a segment that may have to be left after the last of them.
+    /// Items, in a segment that the consumer may have to leave after the last of them.
     LastItems,
     Nothing,
     End,
 }
 
 impl<T> Core<T> {
-    /// The next item; `Closed` when there will be none.
+    /// Takes the next item; `Closed` when there will be none.
     #[inline(always)]
     pub(super) fn pop(&self, taker: &mut Taker<T>) -> BufferResult<Option<T>> {
         if taker.cursor.position >= taker.cursor.limit && !self.look(taker) {
@@ -53,7 +53,7 @@ impl<T> Core<T> {
         Ok(Some(item))
     }
 
-    /// Takes one of the items found.
+    /// Takes one of the items found, and tidies up.
     #[cold]
     fn take_and_tidy(&self, taker: &mut Taker<T>) -> T {
         // SAFETY: published, and the caller is the consumer.
@@ -63,8 +63,9 @@ impl<T> Core<T> {
         item
     }
 
-    /// To be called where some of the last items were taken: leaves the segment if it is drained, and sees to a smaller one if the
-    /// queue is empty. The last of those that are left is kept from the plain way, for a call that tidies up, too.
+    /// To be called after some of the last items were taken. Leaves the segment if it is drained, and sees to
+    /// a smaller one if the queue is empty. If items are left, the last of them is kept from the fast path,
+    /// so that the call that takes it tidies up too.
     fn tidy(&self, taker: &mut Taker<T>) {
         if !taker.cursor.is_at_limit() {
             taker.cursor.keep_last();
@@ -85,14 +86,14 @@ impl<T> Core<T> {
         }
     }
 
-    /// Up to `max_items`, oldest first.
+    /// Takes up to `max_items`, oldest first.
     pub(super) fn pop_many(&self, taker: &mut Taker<T>, max_items: usize) -> BufferResult<Vec<T>> {
         let mut items = Vec::new();
         self.pop_more(taker, &mut items, max_items)?;
         Ok(items)
     }
 
-    /// Up to `max_items`, waiting for the first up to `timeout`.
+    /// Takes up to `max_items`, waiting up to `timeout` for the first.
     pub(super) fn pop_many_within(
         &self,
         mut taker: &mut Taker<T>,
@@ -104,8 +105,8 @@ impl<T> Core<T> {
         take_within(&mut taker, most, pop_more, |taker| self.pop_within(taker, timeout))
     }
 
-    /// Takes up to `max_items` more of what is there now: a fast producer could keep it busy for ever. Fails only where `items`
-    /// stays empty.
+    /// Takes up to `max_items` more of what is there now, and not what comes meanwhile: a fast producer could
+    /// keep it busy for ever. Fails only if `items` stays empty.
     fn pop_more(&self, taker: &mut Taker<T>, items: &mut Vec<T>, max_items: usize) -> BufferResult<()> {
         let wanted = items.len().saturating_add(max_items);
         let (mut end, mut result) = (OPEN, Ok(()));
@@ -140,30 +141,30 @@ impl<T> Core<T> {
     /// Shows the producer how far the consumer is.
     #[inline(always)]
     fn release(&self, taker: &Taker<T>) {
-        // Release: who sees the head sees that the slots below it were read.
+        // Release: a producer that sees the head sees that the slots below it were read.
         self.head.store(taker.cursor.position, Ordering::Release);
     }
 
-    /// Wakes the producer if it sleeps. To be called after something was taken, when the caller's turn has ended, if it was one:
-    /// whoever is woken may use the queue.
+    /// Wakes the producer if it sleeps. To be called after something was taken, and after the caller's turn
+    /// has ended, if it had one: a woken thread may use the queue.
     #[inline(always)]
     pub(super) fn tell_producer(&self) {
-        // Between making room and looking at the notes. The other half: `rarely` in `register`.
+        // Between making room and looking at the notes. The other half: `rarely` in `registered`.
         often();
         if self.notes.load(Ordering::Relaxed) & PRODUCER_SLEEPS != 0 {
             self.tell_who_waits(PRODUCER_SLEEPS);
         }
     }
 
-    /// How far the producer is, as far as that is the consumer's business.
+    /// How far the producer is, or where the queue ends, if that is before.
     #[inline(always)]
     pub(in crate::lock_free) fn published(&self, taker: &Taker<T>) -> u64 {
-        // Acquire: pairs with `publish`. Links made before an item was published are seen with it, so what is below this tail,
-        // and not beyond the end of a segment that has one, is in that segment.
+        // Acquire: pairs with `publish`. Links made before an item was published are seen with it. So what is
+        // below this tail, and not beyond the end of a segment that has one, is in that segment.
         self.tail.load(Ordering::Acquire).min(taker.last)
     }
 
-    /// Looks whether there is more in the segment; false: not as far as one can tell at a glance.
+    /// Looks whether there is more in the segment; false if a glance cannot tell.
     #[inline(always)]
     fn look(&self, taker: &mut Taker<T>) -> bool {
         let tail = self.published(taker);
@@ -174,13 +175,13 @@ impl<T> Core<T> {
         plain
     }
 
-    /// Looks through the chain for more, freeing what is drained.
+    /// Looks through the chain for more items, freeing drained segments.
     #[cold]
     fn search(&self, taker: &mut Taker<T>) -> Found {
         loop {
             let tail = self.published(taker);
             let cursor = &mut taker.cursor;
-            // SAFETY: it is the consumer's.
+            // SAFETY: the cursor is the consumer's.
             if unsafe { cursor.leave_drained() } {
                 continue;
             }
@@ -201,21 +202,22 @@ impl<T> Core<T> {
                 return Found::Nothing;
             }
             if taker.knows_closed {
-                // A push that was under way may have settled it, and then its item is here.
+                // A push that was under way may have settled the end first, and then its item is here.
                 taker.last = self.settle(cursor.position);
                 if taker.last == cursor.position {
                     return Found::End;
                 }
             } else {
-                // After it, every push that has not seen the note is seen here; one that has seen it settles the end.
+                // After the barrier, the consumer sees every push that has not seen the note; a push that has
+                // seen the note settles the end.
                 rarely();
                 taker.knows_closed = true;
             }
         }
     }
 
-    /// Settles where the closed queue ends: behind what is published now. Not further on, since what is taken from here on makes
-    /// room that a push under way could find.
+    /// Settles where the closed queue ends: behind what is published now. The end is not further on, since
+    /// what is taken from here on makes room that a push under way could find.
     pub(super) fn find_end(&self, taker: &mut Taker<T>) {
         if !taker.knows_closed {
             rarely(); // as in `search`
@@ -224,7 +226,8 @@ impl<T> Core<T> {
         taker.last = self.settle(self.published(taker));
     }
 
-    /// Shrinks the queue if no producer is about, or else asks the producer to do it; whether it did.
+    /// Shrinks the queue if no producer is at work, or else asks the producer to do it; tells whether it
+    /// shrank the queue.
     #[cold]
     fn ask_to_shrink(&self, head: u64) -> bool {
         if self.producing.compare_exchange(NOBODY, CONSUMER, Ordering::Acquire, Ordering::Relaxed).is_ok() {
@@ -241,12 +244,12 @@ impl<T> Core<T> {
         false
     }
 
-    /// The next item, blocking for it up to `timeout`.
+    /// Takes the next item, blocking for it up to `timeout`.
     pub(super) fn pop_within(&self, taker: &mut Taker<T>, timeout: Duration) -> BufferResult<Option<T>> {
         in_time(block(timeout, || self.attempt_to_pop(taker)))
     }
 
-    /// The next item, waiting for it as a task.
+    /// Takes the next item, waiting for it as a task.
     ///
     /// # Safety
     /// The caller is the consumer until the future is done or dropped.

@@ -1,4 +1,4 @@
-//! What the two sides share: positions, notes, the turns, and the end.
+//! What the two sides share: positions, notes, turns, and the end.
 
 use super::consumer::Taker;
 use super::segment::{Cursor, Segment};
@@ -15,17 +15,18 @@ use crossbeam_utils::CachePadded;
 use std::mem::replace;
 use std::time::Duration;
 
-/// The notes: what one side wants the other to know. Zero nearly always, so that one comparison tells that all is well.
+/// The notes: what one side wants the other to know. They are zero nearly always, so that one comparison
+/// tells that there is nothing to do but to put or take.
 pub(super) const CLOSED: usize = 1;
 pub(super) const CONSUMER_SLEEPS: usize = 2;
 pub(super) const PRODUCER_SLEEPS: usize = 4;
-/// The consumer has found little in a large segment.
+/// The consumer has found few items in a large segment.
 pub(super) const SPARSE: usize = 8;
 
 /// Values of `producing`.
 pub(super) const NOBODY: usize = 0;
 const PRODUCER: usize = 1;
-/// The consumer is shrinking the queue in the absence of a producer.
+/// The consumer is shrinking the queue while no producer is at work.
 pub(super) const CONSUMER: usize = 2;
 
 /// `last` before it is settled.
@@ -40,13 +41,13 @@ pub(in crate::lock_free) struct Core<T> {
     /// What only the producer knows: where it is.
     maker: CachePadded<Cell<Cursor<T>>>,
     taker: CachePadded<Cell<Taker<T>>>,
-    /// Whose the `maker` is.
+    /// Which side has the `maker`.
     pub(super) producing: CachePadded<AtomicUsize>,
     /// Whether the `taker` is in use.
     pub(in crate::lock_free) consuming: CachePadded<Turns>,
     /// Where a closed queue ends.
     pub(super) last: AtomicU64,
-    /// How many items reached a consumer, once there is none any more.
+    /// How many items reached a consumer; `NOT_YET` as long as there is one.
     consumed: AtomicU64,
     pub(super) capacity: AtomicUsize,
     pub(super) grown: AtomicU64,
@@ -59,8 +60,9 @@ pub(in crate::lock_free) struct Core<T> {
     pub(super) pop_timeout: Option<Duration>,
 }
 
-// SAFETY: items move from the producer's thread to the consumer's; the cells are used by one thread at a time, which
-// `producing` and `consuming` or the one handle of each kind see to; the pointers are to segments, shared as told above.
+// SAFETY: items move from the producer's thread to the consumer's. One thread at a time uses each cell, which
+// `producing` and `consuming`, or the one handle of each kind, see to. The pointers lead to segments, which
+// the two sides share as `spsc` tells.
 unsafe impl<T: Send> Send for Core<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Core<T> {}
@@ -98,9 +100,9 @@ impl<T> Core<T> {
         })
     }
 
-    // ---- the right to be one of the two
+    // ---- turns: the right to be one of the two sides
 
-    /// For one call.
+    /// The producer's turn, for one call.
     #[inline(always)]
     pub(in crate::lock_free) fn producer_turn(&self) -> BufferResult<ProducerTurn<'_, T>> {
         let backoff = Backoff::new();
@@ -116,7 +118,7 @@ impl<T> Core<T> {
         Ok(ProducerTurn(self))
     }
 
-    /// For one call.
+    /// The consumer's turn, for one call.
     #[inline(always)]
     pub(super) fn consumer_turn(&self) -> BufferResult<ConsumerTurn<'_, T>> {
         self.consuming.take("the queue has one consumer, and another thread is taking")?;
@@ -133,14 +135,14 @@ impl<T> Core<T> {
         taken
     }
 
-    /// For good: the handles are the two sides from now on. No turn may be under way.
+    /// Takes both turns for good: the handles are the two sides from now on. No turn may be under way.
     pub(super) fn give_turns_away(&self) {
         self.producing.store(PRODUCER, Ordering::Release);
         self.consuming.give_away();
     }
 
     /// # Safety
-    /// The caller is the producer, and holds no other reference to it.
+    /// The caller is the producer, and holds no other reference to the maker.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     pub(super) unsafe fn maker(&self) -> &mut Cursor<T> {
@@ -150,7 +152,7 @@ impl<T> Core<T> {
     }
 
     /// # Safety
-    /// The caller is the consumer, and holds no other reference to it.
+    /// The caller is the consumer, and holds no other reference to the taker.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     pub(in crate::lock_free) unsafe fn taker(&self) -> &mut Taker<T> {
@@ -161,8 +163,9 @@ impl<T> Core<T> {
 
     // ---- waiting
 
-    /// Registers a side that is about to sleep, and notes it. Look once more after it, then wait. Who does not wait leaves
-    /// the note there: it costs the other side a look, and is gone then.
+    /// Registers a side that is about to sleep, and notes that. The side has to look once more before it
+    /// waits. If it then does not wait, it leaves the note there: the note costs the other side one look,
+    /// which erases it.
     pub(super) fn register<'a>(&'a self, signal: &'a Signal, note: usize) -> Waiter<'a> {
         let waiter = signal.waiter();
         self.registered(note);
@@ -186,7 +189,8 @@ impl<T> Core<T> {
         self.registered(CONSUMER_SLEEPS);
     }
 
-    /// Tells those who wait how many items and places there are now; `note` is the one that was found.
+    /// Tells the waiters how many items and how many free places there are now. `note` is the note that was
+    /// found.
     #[cold]
     pub(super) fn tell_who_waits(&self, note: usize) {
         self.notes.fetch_and(!note, Ordering::SeqCst);
@@ -195,7 +199,7 @@ impl<T> Core<T> {
         let mut waking = Waking::new();
         for (told, note) in told.iter().zip([CONSUMER_SLEEPS, PRODUCER_SLEEPS]) {
             waking.wake(told);
-            // One that was forgotten may have been woken in place of another.
+            // A forgotten waiter may have been woken in place of another.
             if told.signal().has_sleepers() {
                 self.notes.fetch_or(note, Ordering::SeqCst);
             }
@@ -205,7 +209,8 @@ impl<T> Core<T> {
 
     // ---- closing and looking
 
-    /// Where the closed queue ends: at `at`, unless the other side has said otherwise before.
+    /// Settles that the closed queue ends at `at`, unless the other side has settled its end before. Returns
+    /// the end.
     pub(super) fn settle(&self, at: u64) -> u64 {
         match self.last.compare_exchange(OPEN, at, Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) => at,
@@ -245,7 +250,7 @@ impl<T> Core<T> {
             messages_enqueued: tail,
             messages_dequeued: consumed,
             messages_dropped: self.refused.load(Ordering::Relaxed) + (head - consumed),
-            // What went in and out between the two looks was never in it at once.
+            // Items that went in and out between the two looks were never in the queue all at once.
             current_size: to_usize(tail - head).min(self.elasticity.max()),
             current_capacity: capacity,
             peak_size: 0,
@@ -261,7 +266,7 @@ pub(in crate::lock_free) struct ProducerTurn<'a, T>(&'a Core<T>);
 impl<T> ProducerTurn<'_, T> {
     #[inline(always)]
     pub(in crate::lock_free) fn maker(&mut self) -> &mut Cursor<T> {
-        // SAFETY: `producing` gives it to one turn at a time.
+        // SAFETY: `producing` gives the maker to one turn at a time.
         unsafe { self.0.maker() }
     }
 }
@@ -269,7 +274,7 @@ impl<T> ProducerTurn<'_, T> {
 impl<T> Drop for ProducerTurn<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        // Release: the next to take the turn sees what this one did.
+        // Release: the next thread to take the turn sees what this one did.
         self.0.producing.store(NOBODY, Ordering::Release);
     }
 }
@@ -280,7 +285,7 @@ pub(super) struct ConsumerTurn<'a, T>(&'a Core<T>);
 impl<T> ConsumerTurn<'_, T> {
     #[inline(always)]
     pub(super) fn taker(&mut self) -> &mut Taker<T> {
-        // SAFETY: `consuming` gives it to one turn at a time.
+        // SAFETY: `consuming` gives the taker to one turn at a time.
         unsafe { self.0.taker() }
     }
 }
@@ -294,7 +299,8 @@ impl<T> Drop for ConsumerTurn<'_, T> {
 
 impl<T> Drop for Core<T> {
     fn drop(&mut self) {
-        /// What is left. If the drop of an item panics, those after it are dropped all the same, as in a `Vec`.
+        /// What is left. If the drop of one item panics, the items after it are dropped all the same, as in a
+        /// `Vec`.
         struct Rest<'a, T>(&'a mut Taker<T>, &'a Core<T>);
 
         impl<T> Rest<'_, T> {

@@ -2,28 +2,33 @@
 //!
 //! ```text
 //! head   items ever taken     written by the consumer     0 <= tail - head <= capacity, always
-//! tail   items ever put in    written by the producer     a position is an item's number and is never used twice
+//! tail   items ever put in    written by the producer     a position is an item's number, never used twice
 //! notes  CLOSED | CONSUMER_SLEEPS | PRODUCER_SLEEPS | SPARSE     zero nearly always
 //! ```
 //!
-//! **Push and pop.** The producer owns the slots from `tail` on, the consumer those from `head` to `tail`; each hands slots
-//! over by storing its own position (release) and learns of the other's (acquire) only when it has used up what it knew of.
-//! So the plain way is a comparison, the item, a store and a look at the notes: no read-modify-write and no fence.
+//! **Push and pop.** The producer owns the slots from `tail` on, the consumer those from `head` to `tail`.
+//! Each side hands slots over by storing its own position (release). It reads the other side's position
+//! (acquire) only when it has used up the slots that it knew of. So the fast path is a comparison, the item,
+//! a store and a look at the notes: no read-modify-write and no fence.
 //!
-//! **Resize.** The producer links a segment of another size and goes on there; the consumer follows when it has drained the
-//! old one, and frees it. Nothing is copied and nobody waits. The producer grows the queue when it is full, and shrinks it
-//! when it looks at `head` and finds little: at every lap, and when the consumer, who finds little earlier, has noted so.
-//! Where no producer is about, the consumer takes its turn and shrinks the queue itself. In a segment larger than the smallest it
-//! takes the last item that it knows of with care (`take_and_tidy`), as nobody may look after it.
+//! **Resize.** The producer links a segment of another size and goes on there. The consumer follows when it
+//! has drained the old segment, and frees that segment. Nothing is copied and nobody waits. The producer
+//! grows the queue when it is full. It shrinks the queue when it looks at `head` and finds few items: at
+//! every lap, and when the consumer, which finds few items earlier, has noted so. When no producer is at
+//! work, the consumer takes the producer's turn and shrinks the queue itself. In a segment larger than the
+//! smallest, the consumer takes the last item that it knows of on the slow path (`take_and_tidy`), since
+//! perhaps nobody looks after that.
 //!
-//! **Waiting.** Register and note it, barrier, look once more, sleep; against change, barrier, look at the notes, wake. The
-//! barrier is `sync::barrier`, whose half at each push and pop is free.
+//! **Waiting.** A side that waits registers and notes that, passes a barrier, looks once more, and sleeps.
+//! The other side makes its change, passes a barrier, looks at the notes, and wakes. The barrier is
+//! `sync::barrier`, whose half at each push and pop is free.
 //!
-//! **Closing** is a note, too, so a push may be under way when the consumer finds it and nothing else. Then whoever is first
-//! settles where the queue ends (`last`): the push, and the item is in, or the consumer, and the push takes it back.
+//! **Closing** is a note, too. So a push may be under way when the consumer finds that note and nothing else.
+//! Then the side that is first settles where the queue ends (`last`). If the push is first, its item is in.
+//! If the consumer is first, the push takes its item back.
 //!
-//! **A consumer that goes** closes the queue, settles the end at once, and then drops what is before it. So the room that
-//! comes free there is no room for a push that has not seen the note yet.
+//! **A consumer that goes** closes the queue, settles the end at once, and then drops what is before the end.
+//! So the room that comes free there is no room for a push that has not seen the note yet.
 
 mod consumer;
 mod core;
@@ -42,17 +47,19 @@ use std::time::Duration;
 
 /// An elastic queue of one producer and one consumer, without locks: the fastest of this crate.
 ///
-/// Pushing and taking are wait-free, constant time but for the allocation of a larger or smaller segment now and then.
-/// Capacity follows the use between `min_capacity` and `max_capacity` as in every queue of this crate, and is exact: a burst
-/// that fits `max_capacity` is never refused, also while the consumer is stalled.
+/// Pushing and taking are wait-free. They take constant time, except for the allocation of a larger or
+/// smaller segment now and then. Capacity follows the use between `min_capacity` and `max_capacity`, as in
+/// every queue of this crate, and is exact. A burst that fits `max_capacity` is never refused, not even while
+/// the consumer is stalled.
 ///
-/// **Memory.** Slots stand in segments. The call that takes the last item of all that are there leaves one segment, for
-/// `min_capacity` items, unless somebody is putting in at this moment: then it is the next push that shrinks the queue. If it
-/// never becomes empty, it shrinks at the latest when the consumer has taken what was there when it last looked, and a larger
-/// segment goes with the last item in it.
+/// **Memory.** The slots are in segments. The call that takes the last item in the queue leaves one segment,
+/// for `min_capacity` items, unless a producer is putting in at this moment: then the next push shrinks the
+/// queue. If the queue never becomes empty, it shrinks at the latest when the consumer has taken what was
+/// there when it last looked. A larger segment is then freed with the last item in it.
 ///
-/// [`split`](Self::split) gives the two ends as handles, each for one thread. This handle is shared by reference instead: it
-/// checks that nobody else is putting in, or taking, at the moment, and answers `InvalidOperation` to a second one.
+/// [`split`](Self::split) gives the two ends as handles, each for one thread. This handle is shared by
+/// reference instead. It checks that no other thread is putting in, or taking, at the moment, and answers
+/// `InvalidOperation` to a second thread.
 ///
 /// # Examples
 /// ```
@@ -68,24 +75,24 @@ pub struct LockFreeSPSCQueue<T> {
     pub(super) core: Arc<Core<T>>,
 }
 
-/// The end of a [`LockFreeSPSCQueue`] that puts in. When it is dropped the queue is closed.
+/// The end of a [`LockFreeSPSCQueue`] that puts items in. When it is dropped, the queue is closed.
 ///
-/// The slots are its own, so nobody can give them back without it: a producer that puts nothing in after a burst keeps the last
-/// segment of it, at most `max_capacity` slots. Its next push goes into a small one, and the consumer frees the large one when it
-/// next takes.
+/// The slots belong to the producer, so nobody can give them back without it. A producer that puts nothing in
+/// after a burst keeps the last segment of the burst, at most `max_capacity` slots. Its next push goes into a
+/// small segment, and the consumer frees the large one when it next takes.
 pub struct SpscProducer<T> {
     core: Arc<Core<T>>,
 }
 
-/// The end of a [`LockFreeSPSCQueue`] that takes. When it goes the queue is closed, and what is inside is dropped with it: see
-/// [`split`](LockFreeSPSCQueue::split).
+/// The end of a [`LockFreeSPSCQueue`] that takes items. When it is dropped, the queue is closed and what is
+/// inside is dropped: see [`split`](LockFreeSPSCQueue::split).
 pub struct SpscConsumer<T> {
     core: Arc<Core<T>>,
 }
 
 macro_rules! watching {
     () => {
-        /// Items in the queue now. The other side may change it meanwhile.
+        /// How many items are in the queue now. The other side may change the number meanwhile.
         #[must_use]
         pub fn len(&self) -> usize {
             self.core.stats().current_size
@@ -109,8 +116,8 @@ macro_rules! watching {
             self.core.stats()
         }
 
-        /// Refuses all pushes from now on and wakes who waits. What is inside can still be taken; it is dropped only when the
-        /// last handle that could take it goes.
+        /// Refuses all pushes from now on, and wakes all waiters. What is inside can still be taken; it is
+        /// dropped only when the last handle that could take it goes.
         pub fn close(&self) {
             self.core.close();
         }
@@ -134,14 +141,16 @@ impl<T> LockFreeSPSCQueue<T> {
 
     /// Gives the two ends as handles, which need no checks.
     ///
-    /// **The end.** When the producer goes, the queue is closed, and what is inside can still be taken; the same with
-    /// [`close`](Self::close). When the consumer goes, nothing can be taken any more: the queue is closed, a waiting producer has
-    /// its item back, and **what is inside is dropped then and there**, by the thread that drops the handle, in linear time.
-    /// An item that is being put in at this moment is refused, or is inside and dropped with the others. Later pushes get `Closed`.
+    /// **The end.** When the producer goes, the queue is closed, and what is inside can still be taken;
+    /// [`close`](Self::close) does the same. When the consumer goes, nothing can be taken any more: the queue
+    /// is closed, a waiting producer gets its item back, and **what is inside is dropped then and there**, by
+    /// the thread that drops the handle, in linear time. An item that is being put in at this moment is
+    /// refused, or is inside and dropped with the others. Later pushes get `Closed`.
     ///
-    /// Nothing is locked while an item is dropped, so its `Drop` may use the queue, and a message may hold a producer of its own
-    /// queue. If the `Drop` of an item panics, the others are dropped all the same, and then the panic goes
-    /// on. In [`stats`](Self::stats) they count as dropped, and not as dequeued.
+    /// Nothing is locked while an item is dropped. So the item's `Drop` may use the queue, and an item may
+    /// hold a producer of its own queue. If the `Drop` of an item panics, the other items are dropped all the
+    /// same, and then the panic goes on. [`stats`](Self::stats) counts these items as dropped, and not as
+    /// dequeued.
     ///
     /// # Examples
     /// ```
@@ -161,7 +170,7 @@ impl<T> LockFreeSPSCQueue<T> {
 
     watching!();
 
-    /// Adds `item` at the end without waiting.
+    /// Puts `item` at the end without waiting.
     ///
     /// # Errors
     /// - `MaxCapacityReached(max_capacity)`: there is no room.
@@ -186,11 +195,12 @@ impl<T> LockFreeSPSCQueue<T> {
         self.core.tell_consumer(put)
     }
 
-    /// Adds all of `items`, or none of them.
+    /// Puts all of `items`, or none of them.
     ///
     /// # Errors
-    /// As [`try_enqueue`](Self::try_enqueue); `Full` when there is room, but not for all; `InvalidOperation` for a batch that
-    /// takes the queue beyond its item `2^63`, which only items without a size can. The [`Rejected`] holds the items.
+    /// As [`try_enqueue`](Self::try_enqueue); `Full` when there is room, but not for all; `InvalidOperation`
+    /// for a batch that takes the queue beyond its item `2^63`, which only items without a size can. The
+    /// [`Rejected`] holds the items.
     pub fn offer_batch(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         let put = match self.core.producer_turn() {
             Ok(mut turn) => self.core.offer_batch(turn.maker(), items),
@@ -199,11 +209,12 @@ impl<T> LockFreeSPSCQueue<T> {
         self.core.tell_consumer(put)
     }
 
-    /// Adds `item` at the end, blocking up to `timeout` until there is room; so long the caller is the producer.
+    /// Puts `item` at the end, blocking up to `timeout` until there is room. Meanwhile the caller is the
+    /// producer.
     ///
     /// # Errors
-    /// `Timeout(timeout)`, or as [`try_enqueue`](Self::try_enqueue), `Closed` also when it is closed meanwhile; the
-    /// [`Rejected`] holds the item.
+    /// `Timeout(timeout)`, or as [`try_enqueue`](Self::try_enqueue); `Closed` also when the queue is closed
+    /// meanwhile. The [`Rejected`] holds the item.
     pub fn offer_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
         let put = match self.core.producer_turn() {
             Ok(mut turn) => self.core.offer_within(turn.maker(), item, timeout),
@@ -212,12 +223,12 @@ impl<T> LockFreeSPSCQueue<T> {
         self.core.tell_consumer(put)
     }
 
-    /// Adds all of `items` or none of them, blocking up to `timeout` until there is room for all. So long the caller is the
-    /// producer. A batch larger than `max_capacity` is refused at once.
+    /// Puts all of `items` or none of them, blocking up to `timeout` until there is room for all. Meanwhile
+    /// the caller is the producer. A batch larger than `max_capacity` is refused at once.
     ///
     /// # Errors
-    /// As [`offer_within`](Self::offer_within), and `MaxCapacityReached(max_capacity)` for a batch that never fits; the
-    /// [`Rejected`] holds the items.
+    /// As [`offer_within`](Self::offer_within), and `MaxCapacityReached(max_capacity)` for a batch that never
+    /// fits; the [`Rejected`] holds the items.
     ///
     /// # Examples
     /// ```
@@ -240,17 +251,18 @@ impl<T> LockFreeSPSCQueue<T> {
         self.core.tell_consumer(put)
     }
 
-    /// Adds `item` at the end, waiting as a task until there is room. The caller is the producer from the first poll of the
-    /// future until it is done or dropped.
+    /// Puts `item` at the end, waiting as a task until there is room. The caller is the producer from the
+    /// first poll of the future until the future is done or dropped.
     ///
-    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in, and drops the item,
-    /// when the caller is the producer no more: its `Drop` may use the queue.
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in.
+    /// It drops the item only after the caller has ceased to be the producer, so the item's `Drop` may use
+    /// the queue.
     ///
     /// # Errors
-    /// As [`try_enqueue`](Self::try_enqueue) except for `MaxCapacityReached`, `Closed` also when it is closed meanwhile; the
-    /// [`Rejected`] holds the item.
+    /// As [`try_enqueue`](Self::try_enqueue) except for `MaxCapacityReached`; `Closed` also when the queue is
+    /// closed meanwhile. The [`Rejected`] holds the item.
     pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
-        // Declared before the turn, so that this ends before the item is dropped with the future.
+        // Declared before the turn, so that the turn ends before the item is dropped with the future.
         let mut place = Some(item);
         let put = match self.core.producer_turn() {
             Ok(turn) => self.core.send(turn, ProducerTurn::maker, &mut place).await,
@@ -273,15 +285,18 @@ impl<T> LockFreeSPSCQueue<T> {
         })
     }
 
-    /// Takes up to `max_items` of those that were there at its first look, oldest first; an empty queue gives an empty vector.
+    /// Takes up to `max_items` of the items that were there at its first look, oldest first; an empty queue
+    /// gives an empty vector.
     ///
     /// # Errors
-    /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector. Nothing is taken then.
+    /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector: then
+    /// nothing was taken.
     pub fn dequeue_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
         self.core.take_turn(|taker| self.core.pop_many(taker, max_items))
     }
 
-    /// Takes the oldest item, blocking up to `timeout` for one; `None` when none came. So long the caller is the consumer.
+    /// Takes the oldest item, blocking up to `timeout` for one; `None` when none came. Meanwhile the caller
+    /// is the consumer.
     ///
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue).
@@ -289,8 +304,8 @@ impl<T> LockFreeSPSCQueue<T> {
         self.core.take_turn(|taker| self.core.pop_within(taker, timeout))
     }
 
-    /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
-    /// empty vector when none came. So long the caller is the consumer.
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call. Blocks up to `timeout` for the
+    /// first item; gives an empty vector when none came. Meanwhile the caller is the consumer.
     ///
     /// # Errors
     /// As [`dequeue_batch`](Self::dequeue_batch).
@@ -310,8 +325,8 @@ impl<T> LockFreeSPSCQueue<T> {
         self.core.take_turn(|taker| self.core.pop_many_within(taker, max_items, timeout))
     }
 
-    /// Takes the oldest item, waiting for one as a task. The caller is the consumer from the first poll of the future until it is
-    /// done or dropped.
+    /// Takes the oldest item, waiting for one as a task. The caller is the consumer from the first poll of
+    /// the future until the future is done or dropped.
     ///
     /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing.
     ///
@@ -343,12 +358,12 @@ impl<T> LockFreeSPSCQueue<T> {
 impl<T> SpscProducer<T> {
     watching!();
 
-    /// Adds `item` at the end without waiting. Wait-free.
+    /// Puts `item` at the end without waiting. Wait-free.
     ///
     /// # Errors
     /// - `MaxCapacityReached(max_capacity)`: there is no room.
     /// - `ResizeError`: there is no memory to grow.
-    /// - `Closed`: the queue was closed, or the consumer dropped.
+    /// - `Closed`: the queue was closed, or the consumer was dropped.
     ///
     /// # Examples
     /// ```
@@ -376,11 +391,12 @@ impl<T> SpscProducer<T> {
         self.core.tell_consumer(self.core.offer(maker, item))
     }
 
-    /// Adds all of `items`, or none of them. The consumer sees all at once.
+    /// Puts all of `items`, or none of them. The consumer sees all at once.
     ///
     /// # Errors
-    /// As [`try_enqueue`](Self::try_enqueue); `Full` when there is room, but not for all; `InvalidOperation` for a batch that
-    /// takes the queue beyond its item `2^63`, which only items without a size can. The [`Rejected`] holds the items.
+    /// As [`try_enqueue`](Self::try_enqueue); `Full` when there is room, but not for all; `InvalidOperation`
+    /// for a batch that takes the queue beyond its item `2^63`, which only items without a size can. The
+    /// [`Rejected`] holds the items.
     ///
     /// # Examples
     /// ```
@@ -397,22 +413,23 @@ impl<T> SpscProducer<T> {
         self.core.tell_consumer(self.core.offer_batch(maker, items))
     }
 
-    /// Adds `item` at the end, blocking up to `timeout` until there is room.
+    /// Puts `item` at the end, blocking up to `timeout` until there is room.
     ///
     /// # Errors
-    /// `Timeout(timeout)`, `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`] holds the item.
+    /// `Timeout(timeout)`, `ResizeError` or `Closed` (also when the queue is closed meanwhile); the
+    /// [`Rejected`] holds the item.
     pub fn offer_within(&mut self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
         // SAFETY: as in `offer`.
         let maker = unsafe { self.core.maker() };
         self.core.tell_consumer(self.core.offer_within(maker, item, timeout))
     }
 
-    /// Adds all of `items` or none of them, blocking up to `timeout` until there is room for all. A batch larger than
-    /// `max_capacity` is refused at once.
+    /// Puts all of `items` or none of them, blocking up to `timeout` until there is room for all. A batch
+    /// larger than `max_capacity` is refused at once.
     ///
     /// # Errors
-    /// As [`offer_within`](Self::offer_within), and `MaxCapacityReached(max_capacity)` for a batch that never fits; the
-    /// [`Rejected`] holds the items.
+    /// As [`offer_within`](Self::offer_within), and `MaxCapacityReached(max_capacity)` for a batch that never
+    /// fits; the [`Rejected`] holds the items.
     ///
     /// # Examples
     /// ```
@@ -433,12 +450,13 @@ impl<T> SpscProducer<T> {
         self.core.tell_consumer(self.core.offer_batch_within(maker, items, timeout))
     }
 
-    /// Adds `item` at the end, waiting as a task until there is room.
+    /// Puts `item` at the end, waiting as a task until there is room.
     ///
-    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in, and drops the item.
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in,
+    /// and drops the item.
     ///
     /// # Errors
-    /// `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`] holds the item.
+    /// `ResizeError` or `Closed` (also when the queue is closed meanwhile); the [`Rejected`] holds the item.
     ///
     /// # Examples
     /// ```
@@ -471,7 +489,7 @@ impl<T> SpscConsumer<T> {
     /// Takes the oldest item; `None` when there is none. Wait-free.
     ///
     /// # Errors
-    /// `Closed`: the queue was closed or the producer dropped, and everything was taken.
+    /// `Closed`: the queue was closed or the producer was dropped, and everything was taken.
     #[inline(always)]
     pub fn try_dequeue(&mut self) -> BufferResult<Option<T>> {
         // SAFETY: there is one consumer for a queue that was split, and it is borrowed exclusively.
@@ -479,10 +497,12 @@ impl<T> SpscConsumer<T> {
         taken(self.core.pop(taker), || self.core.tell_producer())
     }
 
-    /// Takes up to `max_items` of those that were there at its first look, oldest first; an empty queue gives an empty vector.
+    /// Takes up to `max_items` of the items that were there at its first look, oldest first; an empty queue
+    /// gives an empty vector.
     ///
     /// # Errors
-    /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector. Nothing is taken then.
+    /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector: then
+    /// nothing was taken.
     pub fn dequeue_batch(&mut self, max_items: usize) -> BufferResult<Vec<T>> {
         // SAFETY: as in `try_dequeue`.
         let taker = unsafe { self.core.taker() };
@@ -515,8 +535,8 @@ impl<T> SpscConsumer<T> {
         taken
     }
 
-    /// Takes up to `max_items`, and no more than `max_capacity` in one call, blocking up to `timeout` for the first of them; an
-    /// empty vector when none came.
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call. Blocks up to `timeout` for the
+    /// first item; gives an empty vector when none came.
     ///
     /// # Errors
     /// As [`dequeue_batch`](Self::dequeue_batch).
@@ -542,8 +562,8 @@ impl<T> SpscConsumer<T> {
 
     /// Takes the oldest item, waiting for one as a task.
     ///
-    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing, so `recv` may stand in
-    /// a `select!`.
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing, so
+    /// `recv` can be used in a `select!`.
     ///
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue).

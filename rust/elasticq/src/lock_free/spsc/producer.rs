@@ -9,18 +9,19 @@ use crate::sync::barrier::often;
 use crate::wait::{Attempt, block, complete, try_or_register, unless_full};
 use std::time::Duration;
 
-/// What is still to be done when the turn has ended, after something was put in: whoever is woken may use the queue.
+/// What is still to be done after something was put in. It is done when the turn has ended, since a woken
+/// thread may use the queue.
 #[derive(Clone, Copy, Default)]
 #[must_use = "a consumer may sleep"]
 pub(in crate::lock_free) enum Put {
     #[default]
     Quietly,
-    /// A consumer sleeps, or has: `tell_consumer`.
+    /// A consumer sleeps, or has slept: `tell_consumer`.
     Awaited,
 }
 
 impl<T> Core<T> {
-    /// Ends what a push has begun. The caller's turn has ended.
+    /// Ends what a push has begun, by waking a consumer that sleeps. The caller's turn has ended.
     #[inline(always)]
     pub(in crate::lock_free) fn tell_consumer<E>(&self, put: Result<Put, E>) -> Result<(), E> {
         if matches!(put?, Put::Awaited) {
@@ -45,7 +46,7 @@ impl<T> Core<T> {
         give_back(self.put(maker, &mut place), place)
     }
 
-    /// Adds the item in `place`, where there is one; on an error it is still there.
+    /// Puts the item that is in `place`, if there is one; on an error it is still there.
     fn put(&self, maker: &mut Cursor<T>, place: &mut Option<T>) -> BufferResult<Put> {
         self.make_room(maker, 1)?;
         let Some(item) = place.take() else { return Ok(Put::Quietly) };
@@ -66,7 +67,7 @@ impl<T> Core<T> {
         Err(Rejected::new(BufferError::Closed, item))
     }
 
-    /// Adds all of `items`, or none of them.
+    /// Puts all of `items`, or none of them.
     pub(in crate::lock_free) fn push_all(&self, maker: &mut Cursor<T>, items: Vec<T>) -> Result<Put, Rejected<Vec<T>>> {
         let count = items.len();
         if count == 0 {
@@ -101,13 +102,15 @@ impl<T> Core<T> {
         Err(Rejected::new(BufferError::Closed, items))
     }
 
-    /// Shows the consumer what was written, and sees whether it sleeps. None: the queue was closed before it got there, and
-    /// the consumer will not look at it.
+    /// Shows the consumer what was written, and looks whether the consumer sleeps. None: the queue was closed
+    /// and ends before what was written, and the consumer will not look at that.
     #[inline(always)]
     fn publish(&self, maker: &Cursor<T>) -> Option<Put> {
-        // Release: who sees the tail sees the items below it, and the links of segments that ended before it.
+        // Release: a consumer that sees the tail sees the items below it, and the links of segments that
+        // ended before it.
         self.tail.store(maker.position, Ordering::Release);
-        // Between publishing and looking at the notes. The other half: `rarely` in `register` and in `search`.
+        // Between publishing and looking at the notes. The other half: `rarely` in `registered` and in
+        // `search`.
         often();
         if self.notes.load(Ordering::Relaxed) == 0 {
             return Some(Put::Quietly);
@@ -118,12 +121,13 @@ impl<T> Core<T> {
     #[cold]
     fn published_with_notes(&self, tail: u64) -> Option<Put> {
         let notes = self.notes.load(Ordering::SeqCst);
-        // Closed meanwhile: the consumer may have found the end already. If not, it is here.
+        // If the queue was closed meanwhile, the consumer may have settled the end already. If not, the end
+        // is here.
         let in_time = notes & CLOSED == 0 || self.settle(tail) >= tail;
         in_time.then_some(if notes & CONSUMER_SLEEPS == 0 { Put::Quietly } else { Put::Awaited })
     }
 
-    /// Sees to it that `count` more items fit: looks where the consumer is, shrinks or grows.
+    /// Makes sure that `count` more items fit: looks where the consumer is, and shrinks or grows the queue.
     fn make_room(&self, maker: &mut Cursor<T>, count: usize) -> BufferResult<()> {
         let notes = self.notes.load(Ordering::SeqCst);
         if notes & CLOSED != 0 {
@@ -151,15 +155,15 @@ impl<T> Core<T> {
             let batch_could_fit = needed - len <= max && len < max;
             return Err(if batch_could_fit { BufferError::Full } else { BufferError::MaxCapacityReached(max) });
         }
-        // Where the memory for a whole step can't be had, what is needed will do.
+        // If there is no memory for a whole step, the capacity that is needed will do.
         let grown = self.elasticity.grown(maker.segment().capacity, needed);
         self.move_on(maker, grown).or_else(|_| self.move_on(maker, needed))?;
         self.grown.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Shrinks as far as a queue of `len` items that is to hold `needed` does; whether it did. Without memory for a smaller
-    /// segment it does not.
+    /// Shrinks the queue as far as one of `len` items that is to hold `needed` may shrink; tells whether it
+    /// did. Without memory for a smaller segment it does not.
     pub(super) fn shrink(&self, maker: &mut Cursor<T>, len: usize, needed: usize) -> bool {
         let capacity = maker.segment().capacity;
         let mut shrunk = self.elasticity.shrunk(capacity, len);
@@ -173,7 +177,7 @@ impl<T> Core<T> {
         shrinks
     }
 
-    /// Goes on in a new segment of `capacity`. The old one takes no more.
+    /// Goes on in a new segment of `capacity`. The old segment takes no more items.
     fn move_on(&self, maker: &mut Cursor<T>, capacity: usize) -> BufferResult<()> {
         let fresh = Segment::new(capacity, self.elasticity.shrinks_below(capacity), maker.position)?;
         let fresh = Box::into_raw(fresh);
@@ -183,8 +187,8 @@ impl<T> Core<T> {
         Ok(())
     }
 
-    /// Has `put` put something in or, where there is no room, registers for some. There is one producer, so a batch need not wait as
-    /// one that may need more than others.
+    /// Calls `put` or, where there is no room, registers for some. There is only one producer, so a batch
+    /// need not register as a waiter that may need more room than others.
     fn attempt_to_put(&self, mut put: impl FnMut() -> BufferResult<Put>) -> Attempt<'_, BufferResult<Put>> {
         try_or_register(|| unless_full(put()), || self.register(&self.room, PRODUCER_SLEEPS))
     }
@@ -193,7 +197,7 @@ impl<T> Core<T> {
         block(timeout, || self.attempt_to_put(&mut put))
     }
 
-    // Putting in one or all, waiting or not, with what is refused counted.
+    // Putting one item or all, waiting or not, with what is refused counted.
 
     #[inline(always)]
     pub(super) fn offer(&self, maker: &mut Cursor<T>, item: T) -> Result<Put, Rejected<T>> {
@@ -234,8 +238,8 @@ impl<T> Core<T> {
         give_back(put.inspect_err(|_| self.note_refused(items.len())), Some(items))
     }
 
-    /// Adds the item in `place`, waiting for room as a task; on an error it is still there. `right` is the right to be the producer so
-    /// long, by which `maker` can be had.
+    /// Puts the item that is in `place`, waiting for room as a task; on an error it is still there. `right`
+    /// is the right to be the producer meanwhile, from which `maker` gets the cursor.
     pub(super) async fn send<R>(
         &self,
         mut right: R,

@@ -1,4 +1,5 @@
-//! `Segment<T>`: a circle of slots without stamps for a stretch of positions, and `Cursor<T>`: a place in the chain.
+//! `Segment<T>`: a circle of slots without stamps for a stretch of positions, and `Cursor<T>`: a place in the
+//! chain.
 //!
 //! ```text
 //!   segment            next segment
@@ -7,9 +8,10 @@
 //!               the producer moved on here; set before `next`, which publishes it
 //! ```
 //!
-//! Both sides go through the chain with a cursor. Between two laps of the circle a slot is found by one addition: `origin`
-//! is where position 0 would be, were this lap's stretch of memory prolonged backwards. Whatever ends a stretch (the lap,
-//! the segment, what is known of the other side) is one comparison with `limit`.
+//! Both sides go through the chain with a cursor. Within one lap of the circle, a slot is found by one
+//! addition: `origin` is where position 0 would be if this lap's stretch of memory were prolonged backwards.
+//! Whatever ends a stretch (the lap, the segment, what is known of the other side), one comparison with
+//! `limit` finds it.
 
 use crate::error::{BufferError, BufferResult};
 use crate::sync::{AtomicPtr, AtomicU64, Cell, Ordering};
@@ -24,20 +26,20 @@ pub(super) struct Segment<T> {
     pub(super) capacity: usize,
     /// A queue with fewer items than this should go on in a smaller segment.
     pub(super) sparse: usize,
-    /// As many as the capacity, unless items have no size: then one does for all.
+    /// As many slots as the capacity, unless items have no size: then one slot does for all.
     slots: Vec<Slot<T>>,
     /// The first position.
     base: u64,
     /// The first position of the next segment, once there is one.
     end: AtomicU64,
-    /// Null while there is nothing to see to but items. Dangling, where there is no next segment, but this one is larger than need
-    /// be: so one look tells the consumer both.
+    /// Null while there is nothing to see to but items. Dangling while there is no next segment, but this one
+    /// is larger than need be. So one look tells the consumer both.
     next: AtomicPtr<Segment<T>>,
 }
 
 impl<T> Segment<T> {
-    /// A segment of `capacity` slots that begins at `base`. The slots are not touched, so memory that is never used costs
-    /// nothing on most systems.
+    /// A segment of `capacity` slots that begins at `base`. The slots are not touched, so memory that is
+    /// never used costs nothing on most systems.
     pub(super) fn new(capacity: usize, sparse: usize, base: u64) -> BufferResult<Box<Self>> {
         let count = if size_of::<Slot<T>>() == 0 { 1 } else { capacity };
         let mut slots = Vec::new();
@@ -56,10 +58,11 @@ impl<T> Segment<T> {
         &self.slots[((position - self.base) % self.slots.len() as u64) as usize]
     }
 
-    /// Makes `next` follow. From now on the segment is the consumer's, who frees it when it is drained.
+    /// Makes `next` follow this segment. From now on, this segment belongs to the consumer, which frees it
+    /// when it is drained.
     pub(super) fn link(&self, next: *mut Self, end: u64) {
         self.end.store(end, Ordering::Relaxed);
-        // Release: who sees the link sees the end and the next segment.
+        // Release: a thread that sees the link sees the end and the next segment.
         self.next.store(next, Ordering::Release);
     }
 
@@ -71,7 +74,7 @@ impl<T> Segment<T> {
         (!next.is_null() && next != ptr::dangling_mut()).then(|| (next, self.end.load(Ordering::Relaxed)))
     }
 
-    /// Whether there is no next segment, and no smaller one would do.
+    /// Whether there is no next segment, and this one is not larger than need be.
     #[inline(always)]
     pub(super) fn is_plain(&self) -> bool {
         // Acquire: as above.
@@ -79,18 +82,18 @@ impl<T> Segment<T> {
     }
 }
 
-/// Where one side is. Its owner alone touches it.
+/// Where one side is. Only that side touches it.
 pub(in crate::lock_free) struct Cursor<T> {
     /// The next position.
     pub(super) position: u64,
-    /// Positions below it, from `position` on, may be used without a further look.
+    /// Positions from `position` on and below this one may be used without a further look.
     pub(super) limit: u64,
     origin: *const Slot<T>,
     lap_end: u64,
     segment: *mut Segment<T>,
 }
 
-#[allow(clippy::cast_possible_truncation)] // what is cut off an address or an index comes back as it wraps around
+#[allow(clippy::cast_possible_truncation)] // sums of addresses wrap around, so the bits cut off don't matter
 impl<T> Cursor<T> {
     /// At the beginning of `segment`.
     pub(super) fn new(segment: *mut Segment<T>) -> Self {
@@ -112,7 +115,8 @@ impl<T> Cursor<T> {
         unsafe { &*self.segment }
     }
 
-    /// Where the segment has ended and is drained: goes to the beginning of the next one, and frees it. Whether that was so.
+    /// If the segment has ended and is drained, goes to the beginning of the next segment, and frees the
+    /// drained one. Tells whether it did.
     ///
     /// # Safety
     /// The cursor is the consumer's.
@@ -120,27 +124,30 @@ impl<T> Cursor<T> {
         let Some((next, _)) = self.segment().next().filter(|(_, end)| *end == self.position) else { return false };
         let drained = self.segment;
         self.enter(next);
-        // SAFETY: the producer has let go of it before it linked the next one, and the consumer does so here.
+        // SAFETY: the producer let go of the segment before it linked the next one, and the consumer does so
+        // here.
         drop(unsafe { Box::from_raw(drained) });
         true
     }
 
-    /// The segment to be freed at the end: the pointer that the `Box` was made into, as one from a reference may not be a `Box` again.
+    /// The segment to be freed at the end. It is the pointer that the `Box` was made into: a pointer made
+    /// from a reference may not become a `Box` again.
     pub(super) const fn segment_pointer(&self) -> *mut Segment<T> {
         self.segment
     }
 
-    /// Whether all that was allowed is used up.
+    /// Whether all positions that were allowed are used up.
     pub(super) const fn is_at_limit(&self) -> bool {
         self.position == self.limit
     }
 
-    /// Disallows the last of the positions that are allowed; there are some.
+    /// Disallows the last of the positions that are allowed. There is at least one.
     pub(super) const fn keep_last(&mut self) {
         self.limit -= 1;
     }
 
-    /// Allows positions below `limit`, though not beyond this lap. Where the last lap has ended the next one begins.
+    /// Allows positions below `limit`, but not beyond this lap. If the last lap has ended, the next one
+    /// begins.
     #[inline(always)]
     pub(super) fn set_limit(&mut self, limit: u64) {
         if self.position == self.lap_end {
@@ -152,7 +159,8 @@ impl<T> Cursor<T> {
     #[cold]
     fn begin_lap(&mut self) {
         self.lap_end = self.position.saturating_add(self.segment().capacity as u64);
-        // Only within the lap the sum of the two is an address, and then it is one inside the slots.
+        // The sum of `origin` and a position is an address only within the lap, and there it is one inside
+        // the slots.
         self.origin = self.segment().slots.as_ptr().wrapping_sub(self.position as usize);
     }
 
@@ -167,7 +175,7 @@ impl<T> Cursor<T> {
         unsafe { &*slot }
     }
 
-    /// Writes an item and moves on, which publishes nothing yet.
+    /// Writes an item and moves on. This publishes nothing yet.
     ///
     /// # Safety
     /// The cursor is the producer's, and `position < limit`: what was in the slot has been taken.
@@ -177,8 +185,9 @@ impl<T> Cursor<T> {
         // SAFETY: below the limit, so in this lap.
         let slot = unsafe { self.slot(position) };
         slot.with_mut(|place| {
-            // SAFETY: the slot is the producer's until it publishes a tail beyond it (release), and has been since it saw a
-            // head beyond the item that was in it (acquire).
+            // SAFETY: the slot is the producer's until it publishes a tail beyond the slot (release). The
+            // slot has been the producer's since it saw a head beyond the item that was in the slot
+            // (acquire).
             unsafe { (*place).write(item) };
         });
         self.position = position + 1;
@@ -194,7 +203,8 @@ impl<T> Cursor<T> {
         // SAFETY: below the limit, so in this lap.
         let slot = unsafe { self.slot(position) };
         let item = slot.with(|place| {
-            // SAFETY: published, and the producer comes here again only after it has seen a head beyond it.
+            // SAFETY: published, and the producer comes here again only after it has seen a head beyond this
+            // item.
             let place = unsafe { &*place };
             // SAFETY: it was written, and is read once, since the cursor moves on.
             unsafe { place.assume_init_read() }
@@ -215,7 +225,7 @@ impl<T> Cursor<T> {
         let (mut segment, mut position) = (self.segment(), self.position);
         while position < tail {
             if let Some((next, _)) = segment.next().filter(|(_, end)| *end == position) {
-                // SAFETY: segments from the consumer's on live until it has moved on.
+                // SAFETY: the consumer's segment and those behind it live until the consumer has moved on.
                 segment = unsafe { &*next };
                 continue;
             }
@@ -230,14 +240,15 @@ impl<T> Cursor<T> {
         ControlFlow::Continue(())
     }
 
-    /// Takes back the item before the cursor and moves there.
+    /// Takes back the item right before the cursor, and moves the cursor there.
     ///
     /// # Safety
-    /// The cursor is the producer's, it wrote that item in this segment, and the consumer will never look there.
+    /// The cursor is the producer's, it wrote that item in this segment, and the consumer will never look
+    /// there.
     pub(super) unsafe fn take_back(&mut self) -> T {
         self.position -= 1;
         self.segment().slot(self.position).with(|place| {
-            // SAFETY: the producer's own, since the consumer will not look there.
+            // SAFETY: the slot is the producer's own, since the consumer will not look there.
             let place = unsafe { &*place };
             // SAFETY: it was written, and is read once, since the cursor stands before it now.
             unsafe { place.assume_init_read() }
