@@ -29,7 +29,7 @@ const KEPT: usize = 64;
 /// that, the next wakes all.
 const NESTED: usize = 32;
 
-/// How to wake somebody.
+/// How to wake a waiter.
 pub(super) enum Sleeper {
     Task(Waker),
     Thread(Thread),
