@@ -222,7 +222,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         let mut ring = self.ring.lock();
         let Some(item) = ring.pop_plain() else { return self.take_with_care(ring) };
         // Unlocked by hand, so that the result need not be in memory before the unlocking (a reload would
-        // stall
+        // stall on it).
         drop(ring);
         Ok(item)
     }

@@ -9,11 +9,11 @@
 //! know of it.
 //!
 //! **A future that is dropped** has taken nothing and put nothing in, since an attempt that succeeds ends the
-//! future in the same poll. A wake-up that reached the future before it could act goes to the next in line
+//! future in the same poll. A wake-up that the future has received and not acted on goes to the next in line
 //! when the waiter is dropped. A wake-up that the future has acted on led to an attempt. If that attempt came
 //! to nothing, there was nothing to be had, or another thread is about to publish an item and then wakes the
 //! next waiter itself. The item of a future that sends is kept outside of the attempts, and outside of
-//! whatever gives a right at the queue. So nothing of the call is left when the item is dropped, and the
+//! whatever holds a right to use the queue. So nothing of the call is left when the item is dropped, and the
 //! item's `Drop` may use the queue.
 
 use super::Waiter;

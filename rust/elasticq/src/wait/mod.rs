@@ -15,7 +15,7 @@
 //!
 //! A woken waiter is not a sleeper. It leaves the list, under the list's lock, before it looks. So it sees
 //! the change of any waker that finds it there, woken already. A waker that finds no sleeper at all has made
-//! its change before the look that follows the wake-up.
+//! its change before the woken waiter's next look.
 //!
 //! **The list** (`list`) holds the line of waiters. It has a small lock of its own, and no foreign code runs
 //! under that lock: wakers are cloned before the lock is taken, and woken and dropped after it is released
@@ -88,8 +88,8 @@ pub(crate) use waking::wake_each;
 /// worker.join().unwrap();
 /// ```
 pub struct Signal {
-    /// Every push and pop reads it; only calls that wait or wake write it. A cache line of its own keeps it
-    /// shared.
+    /// The queues without locks read it at every push and pop; only calls that wait or wake write it. A cache
+    /// line of its own keeps it shared.
     sleepers: CachePadded<AtomicUsize>,
     /// A copy of the list's round, for a waker that counts things before it takes the list's lock.
     round: AtomicUsize,

@@ -149,7 +149,7 @@ impl<'a> Waiter<'a> {
     /// ```
     pub fn wait_for_any(waiters: &mut [Self], deadline: Option<Instant>) -> Option<usize> {
         // This comes first: dropping a waker runs foreign code, which may use up the thread's token. From the
-        // first look on
+        // first look on, the token belongs to this call.
         waiters.iter_mut().filter(|waiter| waiter.was_polled).for_each(Self::get_up);
         let woken = loop {
             let woken = waiters.iter_mut().position(|waiter| waiter.look(|| Sleeper::Thread(current())));
