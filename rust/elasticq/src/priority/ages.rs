@@ -75,7 +75,7 @@ impl<C: Clock> Ages<C> {
         self.times[rank].shrink_to(slots);
     }
 
-    /// Returns all times, and keeps none of them and no memory.
+    /// Returns all times. Keeps nothing, not even memory.
     pub(super) fn take_all(&mut self) -> Box<[VecDeque<u64>]> {
         self.times.iter_mut().map(std::mem::take).collect()
     }

@@ -187,7 +187,8 @@ impl<T, C: Clock> Levels<T, C> {
         }
     }
 
-    /// The fast path of a push: two comparisons and one write. Hands the item back if it can't be taken.
+    /// The fast path of a push: two comparisons and one write. Hands the item back if more would have to be
+    /// done.
     #[inline(always)]
     pub(super) fn push_plain(&mut self, item: T, priority: usize) -> Result<(), T> {
         let rank = self.rank(priority);
@@ -272,7 +273,7 @@ impl<T, C: Clock> Levels<T, C> {
         Ok(())
     }
 
-    /// The fast path of a pop. Returns `None` if it can't be taken.
+    /// The fast path of a pop. Returns `None` if more would have to be done.
     #[inline(always)]
     pub(super) fn pop_plain(&mut self) -> Option<T> {
         if self.len <= self.low {

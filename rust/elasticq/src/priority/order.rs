@@ -24,12 +24,12 @@
 //! `l` over, and it counts. So at most `m` such pops lie before each turn, there is a turn among any `m + 1`
 //! pops in a row, and there are `L - 1` turns among the `W` pops.
 //!
-//! (2) Since `m >= 1`, such pops of the `W` lie before each turn but the first. So `l` is a candidate for
-//! each of these turns, and does not get it. Therefore a turn that follows one above `l` goes to a level
-//! between that one and `l`. A turn that follows one below `l` goes to a level further below, or else to one
-//! above `l`. So the turns go down in priority, leap up over `l` at most once, and go down again: no level
-//! has two of them. The highest level of all never has a turn, since no level is above it. So there are at
-//! most `L - 2` turns, which contradicts (1). ∎
+//! (2) Since `m >= 1`, pops of the `W` that are not turns lie before each turn but the first. So `l` is a
+//! candidate for each of these turns, and does not get it. Therefore a turn that follows one above `l` goes
+//! to a level between that one and `l`. A turn that follows one below `l` goes to a level further below, or
+//! else to one above `l`. So the turns go down in priority, leap up over `l` at most once, and go down again:
+//! no level has two of them. The highest level of all never has a turn, since no level is above it. So there
+//! are at most `L - 2` turns, which contradicts (1). ∎
 //!
 //! So an item that finds `k` items before it at its level is served within `(k + 1) W` pops, and **at most
 //! `(k + 1)((L - 1)(m + 1) - 1)` items of other levels go before it**, including all such items that come
