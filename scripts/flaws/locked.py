@@ -18,7 +18,7 @@ MUTANTS = [
     ),
     Mutant(
         "closed-unused-in-two-steps",
-        "rust/elasticq/src/locked/blocks.rs",
+        "rust/elasticq/src/locked/parts.rs",
         "            }\n            ring.seal();\n",
         "            }\n            drop(ring);\n            self.ring.lock().seal();\n",
         "loom::it_is_closed_unused_once_or_used",

@@ -10,7 +10,7 @@ TIMED = "rust/elasticq/src/priority/timed.rs"
 MUTANTS = [
     Mutant(
         "levels-closed-unused-in-two-steps",
-        "rust/elasticq/src/priority/blocks.rs",
+        "rust/elasticq/src/priority/parts.rs",
         "            }\n            levels.seal();\n",
         "            }\n            drop(levels);\n            self.levels.lock().seal();\n",
         "loom_priority::it_is_closed_unused_once_or_used",

@@ -4,7 +4,7 @@ use crate::error::{BufferError, BufferResult};
 use std::fmt::Display;
 use std::time::Duration;
 
-/// How large a buffer may be, how it grows and shrinks, and whether its plain calls wait.
+/// How large a buffer may be, how it grows and shrinks, and whether its ordinary calls wait.
 ///
 /// Checked when a buffer is made ([`validate`](Self::validate)), not when it is written down.
 ///
@@ -144,7 +144,7 @@ impl Config {
             self.initial_capacity,
             format_args!("must be from min_capacity = {} to max_capacity = {}", self.min_capacity, self.max_capacity),
         )?;
-        // Written so that NaN, which compares as false, breaks the rule.
+        // Written so that NaN, for which comparisons are false, breaks the rule.
         check(
             self.growth_factor > 1.0 && self.growth_factor.is_finite(),
             "growth_factor",
@@ -160,7 +160,7 @@ impl Config {
     }
 }
 
-/// That a rule holds, or the error that names field, value and rule.
+/// Checks a rule. The error names field, value and rule.
 pub(crate) fn check(holds: bool, field: &str, value: impl Display, rule: impl Display) -> BufferResult<()> {
     if holds { Ok(()) } else { Err(BufferError::InvalidConfiguration(format!("{field} = {value}: {rule}"))) }
 }

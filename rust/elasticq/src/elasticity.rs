@@ -1,13 +1,14 @@
 //! How large a queue should be: arithmetic only.
 //!
-//! Growth goes in steps of `growth` up to exactly `max`. Shrinking goes the same steps back, down to `min`, while the
-//! items fill at most `shrink` of the capacity *and* at most three quarters of the smaller one. The second condition is
-//! the hysteresis: between growing and shrinking at least a quarter of the smaller capacity goes in or out, so that
-//! resizing costs a constant per item, also where `growth x shrink >= 1` would make a queue resize at every call.
+//! Growth goes in steps of factor `growth` up to exactly `max`. Shrinking takes the same steps back, down to
+//! `min`, while the items fill at most `shrink` of the capacity *and* at most three quarters of the smaller
+//! one. The second condition is the hysteresis: between growing and shrinking, items equal to at least a
+//! quarter of the smaller capacity go in or out. So resizing costs a constant per item, even if `growth x
+//! shrink >= 1` would otherwise make a queue resize at every call.
 
 use crate::config::Config;
 
-/// Factors close to 1 would need very many steps; from here on the rest is taken in one.
+/// Factors close to 1 would need very many steps. After this many, the rest is taken in one step.
 const MAX_STEPS: u32 = 64;
 
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +20,8 @@ pub(crate) struct Elasticity {
 }
 
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-// Capacities beyond 2^53 only lose digits of a factor's result; float to integer casts saturate; nothing is negative.
+// Capacities beyond 2^53 only lose digits of a factor's result. Casts from float to integer saturate. Nothing
+// is negative.
 impl Elasticity {
     pub(crate) const fn new(config: &Config) -> Self {
         Self {
@@ -38,7 +40,7 @@ impl Elasticity {
         self.max
     }
 
-    /// The smallest capacity in steps from `capacity` that holds `needed` items (at most `max`).
+    /// The smallest capacity, in steps from `capacity`, that holds `needed` items (at most `max`).
     pub(crate) fn grown(&self, capacity: usize, needed: usize) -> usize {
         let mut grown = capacity;
         for _ in 0..MAX_STEPS {
@@ -51,7 +53,8 @@ impl Elasticity {
         grown.max(needed)
     }
 
-    /// The capacity to which a queue of `capacity` that holds `len` items shrinks; `capacity` itself if it doesn't.
+    /// The capacity to which a queue of `capacity` that holds `len` items shrinks; `capacity` itself if it
+    /// does not shrink.
     pub(crate) fn shrunk(&self, capacity: usize, len: usize) -> usize {
         let mut shrunk = capacity;
         for _ in 0..MAX_STEPS {
@@ -64,7 +67,7 @@ impl Elasticity {
         room.clamp(self.min, shrunk)
     }
 
-    /// A queue of `capacity` shrinks when it holds fewer items than this; 0: never.
+    /// A queue of `capacity` shrinks when it holds fewer items than this. 0 means never.
     pub(crate) fn shrinks_below(&self, capacity: usize) -> usize {
         if capacity <= self.min {
             return 0;
@@ -132,7 +135,8 @@ mod tests {
                     smaller < capacity && smaller - len >= smaller / 4,
                     "{growth} {shrink} {capacity} {smaller} {len}"
                 );
-                // Growing from `capacity` happens when it is full; shrinking back needs a quarter of it to leave.
+                // Growing from `capacity` happens when it is full. Before it shrinks back, a quarter of it
+                // must leave.
                 let larger = e.grown(capacity, capacity + 1);
                 assert!(
                     capacity + 1 >= e.shrinks_below(larger) + capacity / 4,

@@ -10,7 +10,7 @@ pub type BufferResult<T> = Result<T, BufferError>;
 
 /// Why an operation was refused. A refused operation leaves the buffer as it was.
 ///
-/// Two questions can be put to every error: [`is_retriable`](Self::is_retriable) and
+/// Every error answers two questions: [`is_retriable`](Self::is_retriable) and
 /// [`is_capacity_error`](Self::is_capacity_error).
 ///
 /// # Examples
@@ -32,17 +32,18 @@ pub enum BufferError {
     /// There is nothing to take.
     #[error("the buffer is empty")]
     Empty,
-    /// The operation waited this long in vain.
+    /// The operation waited this long, and then gave up.
     #[error("the operation timed out after {0:?}")]
     Timeout(Duration),
-    /// The buffer holds as many items as `max_capacity` (the number given here) allows, or the batch is larger than that.
+    /// The buffer holds as many items as `max_capacity` (the number given here) allows, or the batch is
+    /// larger than that.
     #[error("the buffer has reached its max_capacity of {0} items")]
     MaxCapacityReached(usize),
-    /// Memory for a larger ring could not be had. What was in the buffer is still there.
+    /// There was no memory for a larger ring. What was in the buffer is still there.
     #[error("the buffer could not be resized: {0}")]
     ResizeError(String),
-    /// The call makes no sense in the state the buffer is in, or from the thread it came from; or the batch has more items than
-    /// a buffer can count.
+    /// The call makes no sense in the buffer's state, or from the calling thread; or the batch has more items
+    /// than a buffer can count.
     #[error("invalid operation: {0}")]
     InvalidOperation(String),
     /// A setting breaks its rule; the text names the field, its value and the rule.
@@ -65,11 +66,11 @@ pub enum BufferError {
     Io(Box<IoError>),
 }
 
-/// The one list of all kinds of error. The compiler sees to it that none is missing.
+/// The one list of all kinds of error. The compiler makes sure that none is missing.
 macro_rules! kinds {
     ($($kind:pat => $name:literal,)*) => {
         impl BufferError {
-            /// The names of all kinds, for tables that are to have a line for each.
+            /// The names of all kinds, for tables that need a row for each.
             ///
             /// # Examples
             /// ```
@@ -109,7 +110,8 @@ kinds! {
 }
 
 impl BufferError {
-    /// What the operating system said when it refused to do something with `path`; `attempt` says what, as in "to write".
+    /// An error for the case that the operating system refused to do something with `path`. `attempt` says
+    /// what, as in "to write".
     ///
     /// # Examples
     /// ```
@@ -133,8 +135,8 @@ impl BufferError {
         }))
     }
 
-    /// Whether the same call may succeed later without anything being changed but the buffer's contents or the
-    /// memory that is free.
+    /// Whether the same call may succeed later if nothing changes but the buffer's contents or the amount of
+    /// free memory.
     ///
     /// True for `Full`, `MaxCapacityReached`, `Empty`, `Timeout`, `ResizeError` and `Other`.
     ///
@@ -158,7 +160,7 @@ impl BufferError {
         )
     }
 
-    /// Whether the operation failed for want of room: `Full` and `MaxCapacityReached`.
+    /// Whether the operation failed for lack of room: `Full` and `MaxCapacityReached`.
     ///
     /// # Examples
     /// ```
@@ -173,7 +175,7 @@ impl BufferError {
     }
 }
 
-/// What the operating system refused, with which file, and why. See [`BufferError::io`].
+/// What the operating system refused, for which file, and why. See [`BufferError::io`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("failed {attempt} {}: {reason}", .path.display())]
 pub struct IoError {
@@ -191,7 +193,7 @@ impl IoError {
         self.kind
     }
 
-    /// The number that the operating system has for the reason; none where it was not the system that refused.
+    /// The operating system's number for the reason; `None` if it was not the system that refused.
     #[must_use]
     pub const fn errno(&self) -> Option<i32> {
         self.errno
@@ -262,10 +264,10 @@ impl<T> Rejected<T> {
     }
 }
 
-/// What a call comes to that takes an item out of `place` where it is not refused.
+/// The result of a call that takes an item out of `place` unless it is refused.
 ///
-/// By value an item is copied into each call on its way, and into each result on the way back, unless that is optimised away.
-/// So whatever is not the plain way hands on where the item is.
+/// An item that is passed by value is copied into each call on its way, and into each result on the way back,
+/// unless the compiler optimises that away. So the slow paths pass on the place of the item instead.
 pub(crate) fn give_back<T, R: Default>(put: BufferResult<R>, place: Option<T>) -> Result<R, Rejected<T>> {
     match (put, place) {
         (Ok(put), _) => Ok(put),
@@ -280,7 +282,7 @@ impl<T> From<Rejected<T>> for BufferError {
     }
 }
 
-// By hand, so that neither trait asks anything of `T`.
+// By hand, so that neither trait requires anything of `T`.
 impl<T> fmt::Debug for Rejected<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rejected").field("reason", &self.reason).finish_non_exhaustive()

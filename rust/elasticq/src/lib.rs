@@ -1,28 +1,34 @@
 //! Elastic, thread-safe queues: they grow on demand, shrink after a burst, and lose nothing on the way.
 //!
-//! - [`DynamicCircularBuffer`]: any number of producers and consumers around one lock; grows and shrinks within the
-//!   limits of a [`Config`], moves batches in slices, wakes who waits.
-//! - `LockFreeMPSCQueue` (feature `lock_free`): many producers and one consumer, without locks, as elastic.
+//! - [`DynamicCircularBuffer`]: any number of producers and consumers around one lock. It grows and shrinks
+//!   within the limits of a [`Config`], moves batches in slices, and wakes waiters.
+//! - `LockFreeMPSCQueue` (feature `lock_free`): many producers and one consumer, without locks, just as
+//!   elastic.
 //! - `LockFreeMPMCQueue` (feature `lock_free`): the same for many consumers.
 //! - `LockFreeSPSCQueue` (feature `lock_free`): one producer and one consumer, the fastest.
-//! - `PriorityCircularBuffer` (feature `priority`): up to 64 levels around one lock, served by priority, and fairly if wanted.
+//! - `PriorityCircularBuffer` (feature `priority`): up to 64 levels around one lock, served by priority, and
+//!   fairly if you wish.
 //!
-//! The queues without locks serve threads and tasks: `offer_within` and `dequeue_within` block, `send` and `recv` are futures
-//! of no runtime in particular, and cancelling one loses nothing.
+//! The queues without locks serve threads and tasks: `offer_within` and `dequeue_within` block; `send` and
+//! `recv` are futures that need no particular runtime, and cancelling one loses nothing.
 //!
 //! Three rules hold for every queue of this crate:
-//! - **A refused item comes back.** [`offer`](DynamicCircularBuffer::offer) returns it in a [`Rejected`]; a batch goes
-//!   in whole or not at all; a failed call leaves the queue as it was.
-//! - **No foreign code runs under a lock**, except that [`iter`](DynamicCircularBuffer::iter) and its kin clone there:
-//!   items are dropped and compared outside, so an item's `Drop` may use the queue it came from, also where it is dropped
-//!   with a future that is cancelled, a call that is refused or has timed out, or a closure that panics. Wakers run outside, too,
-//!   and may use the queue, drop the task, or panic: then all others are woken first, and what was put in is in (see [`Signal::wake`]).
-//! - **Memory comes back.** After a burst the capacity returns to `min_capacity`, with enough hysteresis that a queue
-//!   at a threshold does not resize at every call. It does so by the call that takes the last item, and needs no call that
-//!   finds nothing; where items always remain, it follows their number. Each queue says what it keeps.
+//! - **A refused item comes back.** [`offer`](DynamicCircularBuffer::offer) returns it in a [`Rejected`]. A
+//!   batch goes in whole or not at all. A call that fails leaves the queue as it was.
+//! - **No foreign code runs under a lock**, except that [`iter`](DynamicCircularBuffer::iter) and similar
+//!   methods clone items there. Items are dropped and compared outside, so an item's `Drop` may use the queue
+//!   that the item came from. This also holds when the item is dropped with a cancelled future, with a call
+//!   that is refused or has timed out, or with a closure that panics. Wakers run outside, too; they may use
+//!   the queue, drop the task, or panic. If one panics, all others are woken first, and what was put in is in
+//!   (see [`Signal::wake`]).
+//! - **Memory comes back.** After a burst the capacity returns to `min_capacity`, with enough hysteresis that
+//!   a queue at a threshold does not resize at every call. The call that takes the last item completes this;
+//!   no call that finds the queue empty is needed. If items always remain, the capacity follows their number.
+//!   Each queue documents what memory it keeps.
 //!
-//! **Targets.** Any with the standard library and atomic operations of 64 bits (`target_has_atomic = "64"`); on others it does
-//! not compile, and says why. A clock is read only by calls that wait and where the age of items is kept.
+//! **Targets.** Any target that has the standard library and atomic operations of 64 bits
+//! (`target_has_atomic = "64"`); on others the crate does not compile, and says why. The clock is read only
+//! by calls that wait, and by buffers that keep the age of items.
 //!
 //! # Examples
 //! ```
@@ -37,12 +43,12 @@
 //! # Ok::<(), BufferError>(())
 //! ```
 
-// Positions and counters are 64 bits wide everywhere, so that none comes to its end. With locks in place of the atomics the queues
-// without locks would have them.
+// Positions and counters are 64 bits wide everywhere, so that none runs out. Without such atomics, the queues
+// without locks would have to use locks in their place.
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("elasticq needs a target with atomic operations of 64 bits (`target_has_atomic = \"64\"`)");
 
-// Layers, each importing only those before it; docs/architecture.md says what belongs where.
+// Layers: each imports only those before it. docs/architecture.md says what belongs where.
 mod sync;
 
 mod config;
@@ -72,7 +78,7 @@ pub use ring::PatientLock;
 pub use stats::QueueStats;
 pub use wait::{Signal, Waiter, Waiting, after_fork_in_child, forks};
 
-/// For the models alone.
+/// For the loom models only.
 #[cfg(all(loom, feature = "lock_free"))]
 #[doc(hidden)]
 pub use sync::barrier::unfenced;

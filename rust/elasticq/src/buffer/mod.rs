@@ -1,4 +1,4 @@
-//! What every buffer of this crate can do, as two traits: `Buffer` for its users, `Parts` for layers above.
+//! What every buffer of this crate can do, as two traits: `Buffer` for users, `Parts` for the layers above.
 
 mod parts;
 
@@ -7,11 +7,13 @@ use crate::stats::QueueStats;
 pub use parts::Parts;
 use std::sync::Arc;
 
-/// The operations that all buffers share; wrappers, conformance tests and benchmarks are written once against it.
+/// The operations that all buffers share. Wrappers, conformance tests and benchmarks are written once,
+/// against this trait.
 ///
-/// All methods take `&self` and may be called from any thread. Whether [`push`](Self::push) and
-/// [`push_batch`](Self::push_batch), [`pop`](Self::pop) and [`pop_batch`](Self::pop_batch) wait is the buffer's
-/// configuration (`push_timeout`, `pop_timeout`); [`offer`](Self::offer) and [`try_pop`](Self::try_pop) never do.
+/// All methods take `&self` and may be called from any thread. The buffer's configuration says whether
+/// [`push`](Self::push), [`push_batch`](Self::push_batch), [`pop`](Self::pop) and
+/// [`pop_batch`](Self::pop_batch) wait (`push_timeout`, `pop_timeout`); [`offer`](Self::offer) and
+/// [`try_pop`](Self::try_pop) never do.
 ///
 /// # Examples
 /// ```
@@ -30,8 +32,8 @@ pub trait Buffer<T> {
     /// Adds `item` at the end; waits for room if the buffer is configured to.
     ///
     /// # Errors
-    /// A capacity error when there is no room, `Timeout` when it waited in vain, `ResizeError` when there is no
-    /// memory, `Closed` after [`close`](Self::close).
+    /// A capacity error when there is no room, `Timeout` when the time ran out, `ResizeError` when there is
+    /// no memory, `Closed` after [`close`](Self::close).
     fn push(&self, item: T) -> BufferResult<()>;
 
     /// Adds `item` at the end without ever waiting.
@@ -40,8 +42,8 @@ pub trait Buffer<T> {
     /// As [`push`](Self::push), with the item handed back.
     fn offer(&self, item: T) -> Result<(), Rejected<T>>;
 
-    /// Adds all of `items` or, on an error, none; waits for room for all if the buffer is configured to. A batch larger than
-    /// the buffer can ever be is refused at once.
+    /// Adds all of `items` or, on an error, none of them; waits for room for all if the buffer is configured
+    /// to. A batch larger than the buffer can ever be is refused at once.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -50,7 +52,7 @@ pub trait Buffer<T> {
     /// Takes the next item; waits for one if the buffer is configured to.
     ///
     /// # Errors
-    /// `Empty`, `Timeout` when it waited in vain, or `Closed` once a closed buffer is empty.
+    /// `Empty`, `Timeout` when the time ran out, or `Closed` once a closed buffer is empty.
     fn pop(&self) -> BufferResult<T>;
 
     /// Takes the next item without ever waiting.
@@ -59,8 +61,9 @@ pub trait Buffer<T> {
     /// `Empty`, or `Closed` once a closed buffer is empty.
     fn try_pop(&self) -> BufferResult<T>;
 
-    /// Takes up to `max_items`, and never more than the buffer can hold, however fast others add; waits for the first if the
-    /// buffer is configured to. An empty vector when there is none.
+    /// Takes up to `max_items` items, but never more than the buffer can hold, however fast other threads add
+    /// more. Waits for the first item if the buffer is configured to. Returns an empty vector when there is
+    /// none.
     ///
     /// # Errors
     /// `Closed` once a closed buffer is empty, `ResizeError` when there is no memory for the vector.
@@ -77,7 +80,7 @@ pub trait Buffer<T> {
     /// The logical capacity now, in items.
     fn capacity(&self) -> usize;
 
-    /// Refuses all pushes from now on and wakes everybody who waits; what is inside can still be taken.
+    /// Refuses all pushes from now on and wakes all waiters; what is inside can still be taken.
     fn close(&self);
 
     /// Whether [`close`](Self::close) was called.

@@ -1,4 +1,4 @@
-//! What layers above need of a buffer, beyond what their own users see.
+//! What the layers above need of a buffer, beyond what users need.
 
 use super::Buffer;
 use crate::error::{BufferResult, Rejected};
@@ -6,15 +6,16 @@ use crate::wait::{Waiter, Waiting};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// The parts that a layer is built from which waits, counts or looks in a way of its own: a stream, a metric, a binding to another
-/// language.
+/// The parts for a layer that waits, counts or looks at items in a way of its own: a stream, a metric, a
+/// binding to another language.
 ///
-/// Every buffer of this crate has them, so such a layer is written once, over `dyn Parts<T>`. None of these methods blocks for longer
-/// than the buffer's lock is held, and none counts what it refuses: whoever tries again says in the end what was refused, with
-/// [`note_refused`](Self::note_refused).
+/// Every buffer of this crate has them, so such a layer is written once, over `dyn Parts<T>`. None of these
+/// methods blocks for longer than the buffer's lock is held. None of them counts what it refuses: a caller
+/// that tries again reports at the end what was refused, with [`note_refused`](Self::note_refused).
 ///
-/// **Waiting** takes three steps, and misses nothing in this order: make a waiter ([`wait_for_item`](Self::wait_for_item)), then try,
-/// then wait, as a thread or as a task. The buffer tells those who wait of every change that another call makes.
+/// **Waiting** takes three steps, and misses nothing in this order: make a waiter
+/// ([`wait_for_item`](Self::wait_for_item)), then try, then wait, as a thread or as a task. The buffer tells
+/// the waiters about every change that another call makes.
 ///
 /// # Examples
 /// ```
@@ -40,10 +41,10 @@ use std::sync::Arc;
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
 pub trait Parts<T>: Buffer<T> + Send + Sync {
-    /// The capacity that the buffer never grows beyond, in items.
+    /// The capacity beyond which the buffer never grows, in items.
     fn max_capacity(&self) -> usize;
 
-    /// [`offer`](Buffer::offer) for a caller who will try again: a refusal is not counted.
+    /// [`offer`](Buffer::offer) for a caller that will try again: a refusal is not counted.
     ///
     /// # Errors
     /// As [`offer`](Buffer::offer).
@@ -64,45 +65,49 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
     /// Counts `items` as refused in [`stats`](Buffer::stats).
     fn note_refused(&self, items: usize);
 
-    /// Shows every item, in the order in which they would be taken, until `visit` breaks. None is taken. Linear in the number of items.
+    /// Shows every item to `visit`, in the order in which they would be taken, until `visit` breaks. No item
+    /// is taken. Linear in the number of items.
     ///
-    /// Others may have to wait meanwhile, so `visit` must be short, and it must not touch this buffer.
+    /// Other threads may have to wait meanwhile, so `visit` must be short, and it must not touch this buffer.
     ///
     /// # Errors
-    /// `InvalidOperation` where looking is not possible at this moment, since another thread is taking or looking.
+    /// `InvalidOperation` if looking is not possible at this moment, since another thread is taking or
+    /// looking.
     fn visit(&self, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) -> BufferResult<()>;
 
-    /// [`visit`](Self::visit) that shows nothing where it would have to wait for somebody, for garbage collectors.
+    /// [`visit`](Self::visit) for garbage collectors: it shows nothing if it would have to wait for another
+    /// thread.
     fn try_visit(&self, visit: &mut dyn FnMut(&T) -> ControlFlow<()>);
 
-    /// A place in the line of those who wait for an item.
+    /// A place in the line for an item.
     fn wait_for_item(&self) -> Waiter<'_>;
 
-    /// A place in the line of those who wait for room for one item. In the end, whether it has put something in or given up, the caller
-    /// drops the waiter and then calls [`pass_on_room`](Self::pass_on_room).
+    /// A place in the line for room for one item. In the end, whether it has put something in or given up,
+    /// the caller drops the waiter and then calls [`pass_on_room`](Self::pass_on_room).
     fn wait_for_room(&self) -> Waiter<'_>;
 
-    /// [`wait_for_room`](Self::wait_for_room) for one that needs room for more than one item.
+    /// [`wait_for_room`](Self::wait_for_room) for a caller that needs room for more than one item.
     fn wait_for_bulk_room(&self) -> Waiter<'_>;
 
-    /// [`wait_for_item`](Self::wait_for_item) with a waiter that holds the buffer, for a stream or a task that is spawned.
+    /// [`wait_for_item`](Self::wait_for_item) with a waiter that keeps the buffer alive, for a stream or a
+    /// task that is spawned.
     fn owned_wait_for_item(self: Arc<Self>) -> Waiter<'static>
     where
         Self: 'static;
 
-    /// [`wait_for_room`](Self::wait_for_room) with a waiter that holds the buffer.
+    /// [`wait_for_room`](Self::wait_for_room) with a waiter that keeps the buffer alive.
     fn owned_wait_for_room(self: Arc<Self>) -> Waiter<'static>
     where
         Self: 'static;
 
-    /// To be called by one that has waited for room and waits no longer: passes on a wake-up that it may have kept from another. Does
-    /// nothing in a buffer whose places are all alike.
+    /// A caller that has waited for room calls this when it waits no longer. It passes on a wake-up that the
+    /// caller may have kept from another waiter. Does nothing in a buffer whose places are all alike.
     fn pass_on_room(&self) {}
 
-    /// Who sleeps until there is an item. Linear in their number.
+    /// How many sleep until there is an item. Linear in their number.
     fn waiting_for_item(&self) -> Waiting;
 
-    /// Who sleeps until there is room. Linear in their number.
+    /// How many sleep until there is room. Linear in their number.
     fn waiting_for_room(&self) -> Waiting;
 
     /// How many threads and tasks wait for an item now and have not been woken. Constant time, no lock.
@@ -111,10 +116,12 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
     /// How many threads and tasks wait for room now and have not been woken. No lock.
     fn waiting_producers(&self) -> usize;
 
-    /// Tells those who wait for an item that there are `count` now: so many of them, or all, are on their way then. The buffer does so by
-    /// itself after each change; this is for a caller that gives up what it was woken for.
+    /// Tells the waiters for an item that there are `count` items now, and makes sure that so many of them, or all, are
+    /// on their way. The buffer does so by itself after each change. This is for a caller that gives up an item that
+    /// it was woken for.
     fn wake_consumers(&self, count: usize);
 
-    /// Tells those who wait for room that there are `count` places now, as [`wake_consumers`](Self::wake_consumers) does for items.
+    /// Tells the waiters for room that there are `count` places now, as [`wake_consumers`](Self::wake_consumers) does
+    /// for items. For a layer that has made room in a way of its own.
     fn wake_producers(&self, count: usize);
 }

@@ -1,20 +1,22 @@
-//! Many items under one lock: batches in and out, looking at all of them, taking all of them.
+//! Many items under one lock: putting batches in and taking them out, looking at all items, taking all items.
 
 use super::DynamicCircularBuffer;
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use parking_lot::lock_api::RawMutex;
 
 impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
-    /// Adds all of `items` in their order, or none of them; blocks up to `push_timeout` for room if that is set.
+    /// Adds all of `items` in their order, or none of them; blocks up to `push_timeout` for room if that is
+    /// set.
     ///
-    /// The items are dropped when they are refused; [`offer_batch`](Self::offer_batch) hands them back. They go in as
-    /// one: no other producer's items come between them.
+    /// The items are dropped when they are refused; [`offer_batch`](Self::offer_batch) hands them back. The
+    /// batch goes in as one: no other producer's items come between its items.
     ///
     /// # Errors
     /// - `MaxCapacityReached(max_capacity)`: the buffer is full, or the batch is larger than it can ever be.
     /// - `Full`: there is room, but not for all of them.
-    /// - `InvalidOperation`: the batch takes the buffer beyond its item `2^63`, which only items without a size can.
-    /// - `Timeout(push_timeout)`: it waited in vain.
+    /// - `InvalidOperation`: the batch takes the buffer beyond its item `2^63`, which only a batch of items
+    ///   without a size can do.
+    /// - `Timeout(push_timeout)`: there was no room in time.
     /// - `ResizeError`: there is no memory to grow.
     /// - `Closed`: the buffer was closed.
     ///
@@ -57,8 +59,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
 
     /// Takes up to `max_items` of the oldest items, in order; an empty buffer gives an empty vector.
     ///
-    /// With `pop_timeout` set it blocks up to that long for the first item, takes what is there then, and gives an
-    /// empty vector when none came.
+    /// With `pop_timeout` set it blocks up to that long for the first item and takes what is there then. It
+    /// gives an empty vector when none came.
     ///
     /// # Errors
     /// - `Closed`: there is nothing, and the buffer was closed.
@@ -118,8 +120,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         self.take_all().into_vec()
     }
 
-    /// Drops everything, shrinks to `min_capacity` and gives the number of items dropped. They are dropped after the
-    /// lock was released.
+    /// Drops everything, shrinks to `min_capacity` and returns the number of items dropped. The items are
+    /// dropped after the lock is released.
     ///
     /// # Examples
     /// ```
@@ -134,7 +136,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         self.take_all().len()
     }
 
-    /// Clones of all items, in order, as they were at one moment. The clones are made under the lock.
+    /// Clones of all items, in order, as they were at one moment. The items are cloned under the lock.
     ///
     /// # Examples
     /// ```
@@ -153,7 +155,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         self.iter_with(T::clone)
     }
 
-    /// A clone of the oldest item, which stays where it is.
+    /// A clone of the oldest item. The item stays where it is.
     ///
     /// # Errors
     /// As [`try_pop`](Self::try_pop).

@@ -1,18 +1,19 @@
-//! Adding where there may be no room: the newest stay, the oldest go.
+//! Adding where there may be no room: the newest items stay, the oldest are evicted.
 
 use super::DynamicCircularBuffer;
 use crate::error::{BufferError, Rejected, give_back};
 use parking_lot::lock_api::RawMutex;
 
 impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
-    /// Adds `item` at the end and, where the buffer is full, gives the oldest item in return: that one was taken out to
-    /// make room, in the same step, so that nobody else's item gets the place. Never waits.
+    /// Adds `item` at the end. If the buffer is full, it evicts the oldest item and returns it. Both happen
+    /// in one step, so that no other thread's item gets the place. Never waits.
     ///
-    /// For data of which the latest matters most. An item that was evicted counts in
+    /// For data of which the latest matters most. An evicted item counts in
     /// [`messages_dropped`](crate::QueueStats::messages_dropped).
     ///
     /// # Errors
-    /// `ResizeError` (there is no memory to grow) or `Closed`; nothing was evicted then, and the [`Rejected`] holds the item.
+    /// `ResizeError` (there is no memory to grow) or `Closed`. On an error nothing was evicted, and the
+    /// [`Rejected`] holds the item.
     ///
     /// # Examples
     /// ```
@@ -38,14 +39,16 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         Ok(Some(evicted))
     }
 
-    /// Adds all of `items` and gives what was evicted for them, oldest first; of a batch larger than `max_capacity` that
-    /// many of its last items stay, as if they had been pushed one by one. Never waits.
+    /// Adds all of `items` and returns what was evicted for them, oldest first. Of a batch larger than
+    /// `max_capacity`, that many of its last items stay, as if the items had been pushed one by one. Never
+    /// waits.
     ///
-    /// It is one step: no other producer's items come between them, and nobody sees more than `max_capacity` items.
+    /// The batch goes in as one step: no other producer's items come between its items, and no thread sees
+    /// more than `max_capacity` items.
     ///
     /// # Errors
-    /// As [`force_push`](Self::force_push); also `ResizeError` where there is no memory for what is evicted, and
-    /// `InvalidOperation` as [`push_batch`](Self::push_batch).
+    /// As [`force_push`](Self::force_push). In addition, `ResizeError` if there is no memory for what is
+    /// evicted, and `InvalidOperation` as in [`push_batch`](Self::push_batch).
     ///
     /// # Examples
     /// ```
@@ -62,8 +65,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         self.offer_evicting(items, 0)
     }
 
-    /// [`force_push_batch`](Self::force_push_batch) that evicts at least `least` items (of those inside and `items`
-    /// together, at most all of them): for layers above that have a limit of their own.
+    /// [`force_push_batch`](Self::force_push_batch) that evicts at least `least` items: of those inside and
+    /// `items` together, and at most all of them. For layers above that have a limit of their own.
     ///
     /// # Errors
     /// As [`force_push_batch`](Self::force_push_batch).

@@ -1,14 +1,15 @@
-//! `DynamicCircularBuffer<T>` = a lock around a [`Ring`] + a [`Signal`] each for "not empty" and "not full".
+//! `DynamicCircularBuffer<T>`: a lock around a [`Ring`], and a [`Signal`] each for "not empty" and "not
+//! full".
 //!
-//! Invariant: every change of the ring happens under the lock, and whoever makes one while the ring is watched looks for
-//! sleepers and wakes them after unlocking. A waiter registers with its signal first, then has the ring watched, then
-//! looks at it; that nobody is missed follows as told in `wait`, since the mark is set and cleared under the lock. While
-//! nobody waits, a push or pop is one comparison and one slot. Nothing of `T` but `Clone` runs under the lock: items are moved
-//! in and out there and dropped outside.
+//! Invariant: every change of the ring happens under the lock. A thread that changes the ring while it is
+//! watched looks for sleepers, and wakes them after it unlocks. A waiter registers with its signal first,
+//! then has the ring watched, then looks at it. No waiter is missed, by the argument in `wait`, since the
+//! ring's watch mark is set and cleared under the lock. While nobody waits, a push or pop is one comparison
+//! and one slot. Nothing of `T` but `Clone` runs under the lock: items are moved in and out there, and
+//! dropped outside.
 //!
-//! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `evicting`: adding where the
-//! oldest make room. `timed`: waiting. `parts`: what
-//! layers above need.
+//! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `evicting`:
+//! adding where the oldest items make room. `timed`: waiting. `parts`: what the layers above need.
 
 mod batch;
 mod evicting;
@@ -33,21 +34,24 @@ pub type ThreadSafeDynamicCircularBuffer<T> = Arc<DynamicCircularBuffer<T>>;
 
 /// A first-in, first-out buffer that grows and shrinks, for any number of producers and consumers.
 ///
-/// One lock guards a ring of items: a [`PatientLock`](crate::PatientLock) unless `L` says otherwise. The ring grows by `growth_factor` when
-/// it is full, to exactly `max_capacity` at most, and shrinks back when it is sparsely used (see [`Config`]). Every
-/// method takes `&self`, is safe from any thread and linearizable: it takes effect at one moment while the lock is held.
+/// One lock guards a ring of items: a [`PatientLock`](crate::PatientLock) unless `L` says otherwise. The ring
+/// grows by `growth_factor` when it is full, to exactly `max_capacity` at most. It shrinks back when it is
+/// sparsely used (see [`Config`]). Every method takes `&self` and is safe to call from any thread. Every
+/// method is linearizable: it takes effect at one moment while the lock is held.
 ///
 /// **Waiting.** [`push`](Self::push), [`push_batch`](Self::push_batch), [`pop`](Self::pop) and
-/// [`pop_batch`](Self::pop_batch) answer at once, unless `push_timeout` or `pop_timeout` is set; then they block up to
-/// that long. [`offer`](Self::offer) and [`try_pop`](Self::try_pop) never wait, [`offer_within`](Self::offer_within)
-/// and [`pop_within`](Self::pop_within) as long as they are told. Those who wait are woken in the order they came, but
-/// a thread that happens to call at the right moment may be served before one that is just waking up.
+/// [`pop_batch`](Self::pop_batch) answer at once, unless `push_timeout` or `pop_timeout` is set; then they
+/// block up to that long. [`offer`](Self::offer) and [`try_pop`](Self::try_pop) never wait.
+/// [`offer_within`](Self::offer_within) and [`pop_within`](Self::pop_within) wait as long as the caller says.
+/// Waiters are woken in the order in which they came, but a thread that calls at the right moment may be
+/// served before a waiter that is just waking up.
 ///
-/// **Memory.** `initial_capacity` slots are allocated at the start; physically the ring is the next power of two. A
-/// push that needs more and gets no memory is refused with `ResizeError`, and the buffer goes on as it was.
+/// **Memory.** `initial_capacity` slots are allocated at the start; physically the ring has the next power of
+/// two. A push that needs more memory and gets none is refused with `ResizeError`, and the buffer stays as it
+/// was.
 ///
-/// **Cost.** Single items: constant time (amortised where the ring is resized). Batches: one lock and at most two slice
-/// copies each, whatever their size.
+/// **Cost.** Single items take constant time (amortised over resizes). A batch takes one lock and at most two
+/// slice copies, whatever its size.
 ///
 /// # Examples
 /// ```
@@ -127,7 +131,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     ///
     /// # Errors
     /// - `MaxCapacityReached(max_capacity)`: there is no room.
-    /// - `Timeout(push_timeout)`: it waited in vain.
+    /// - `Timeout(push_timeout)`: there was no room in time.
     /// - `ResizeError`: there is no memory to grow.
     /// - `Closed`: the buffer was closed.
     ///
@@ -179,7 +183,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     ///
     /// # Errors
     /// - `Empty`: there is none.
-    /// - `Timeout(pop_timeout)`: it waited in vain.
+    /// - `Timeout(pop_timeout)`: no item came in time.
     /// - `Closed`: there is none, and the buffer was closed.
     ///
     /// # Examples
@@ -217,7 +221,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     pub fn try_pop(&self) -> BufferResult<T> {
         let mut ring = self.ring.lock();
         let Some(item) = ring.pop_plain() else { return self.take_with_care(ring) };
-        // Unlocked by hand, so that the result need not be in memory before the unlocking (a reload would stall on it).
+        // Unlocked by hand, so that the result need not be in memory before the unlocking (a reload would
+        // stall on it).
         drop(ring);
         Ok(item)
     }
@@ -240,7 +245,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         self.ring.lock().capacity()
     }
 
-    /// The capacity that it never grows beyond, in items. Constant time; takes the lock.
+    /// The capacity beyond which the buffer never grows, in items. Constant time; takes the lock.
     #[must_use]
     pub fn max_capacity(&self) -> usize {
         self.ring.lock().max_capacity()
@@ -252,7 +257,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         self.ring.lock().pushed()
     }
 
-    /// Counters and sizes, all of the same moment. Constant time; takes the lock.
+    /// Counters and sizes, all taken at one moment. Constant time; takes the lock.
     #[must_use]
     pub fn stats(&self) -> QueueStats {
         let ring = self.ring.lock();
@@ -268,8 +273,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         }
     }
 
-    /// Refuses all pushes from now on and wakes everybody who waits. What is inside can still be taken; after that,
-    /// taking is `Closed` too. Closing twice does nothing.
+    /// Refuses all pushes from now on and wakes all waiters. What is inside can still be taken; after that,
+    /// taking gives `Closed` too. Closing twice does nothing.
     ///
     /// # Examples
     /// ```
@@ -294,7 +299,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         self.ring.lock().is_sealed()
     }
 
-    /// Wakes everybody who waits, after a change that concerns all of them.
+    /// Wakes all waiters, after a change that concerns them all.
     fn wake_all(&self) {
         wake_each([self.not_empty.told_all(), self.not_full.told_all()]);
     }
@@ -343,17 +348,17 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         Ok(item)
     }
 
-    /// Whether there is anybody to wake. To be asked under the lock, after the ring was changed.
+    /// Whether there may be a waiter to wake. Ask under the lock, after the ring was changed.
     #[inline]
     fn is_watched(&self, ring: &mut Ring<T>) -> bool {
         if ring.is_watched() && !self.not_empty.has_sleepers() && !self.not_full.has_sleepers() {
-            // Who registers from now on watches again before he looks.
+            // A waiter that registers from now on has the ring watched again before it looks.
             ring.unwatch();
         }
         ring.is_watched()
     }
 
-    /// The ring was changed: tells those who wait how many items and places there are now.
+    /// The ring was changed: tells the waiters how many items and places there are now.
     fn wake_who_can_go_on(&self, mut ring: MutexGuard<'_, L, Ring<T>>) {
         if self.is_watched(&mut ring) {
             let told = [self.not_empty.told(|| ring.len()), self.not_full.told(|| ring.room())];

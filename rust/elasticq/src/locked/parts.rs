@@ -1,8 +1,9 @@
-//! What layers above need: [`Parts`], and more of the kind for those that convert or collect garbage in a way of their own, as the
-//! Python binding does.
+//! What the layers above need: [`Parts`], and more of the kind for a layer that converts items or collects
+//! garbage in a way of its own, as the Python binding does.
 //!
-//! None of it waits, and none counts what it refuses: whoever tries again says at the end what was refused, with
-//! [`note_refused`](Parts::note_refused). Closures run **under the lock**: they must be short and must not touch the buffer.
+//! None of these methods waits, and none counts what it refuses: a caller that tries again reports at the end
+//! what was refused, with [`note_refused`](Parts::note_refused). Closures run **under the lock**: they must
+//! be short and must not touch the buffer.
 
 use super::{DynamicCircularBuffer, nothing_in};
 use crate::buffer::Parts;
@@ -18,14 +19,14 @@ use std::sync::Arc;
 use std::vec;
 
 impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
-    /// Adds `item` only where that is plain sailing: the lock is free, the ring has room as it is, no thread waits, and
-    /// `may`, which is asked **under the lock**, says yes. Otherwise nothing has happened and the item comes back; it may
-    /// still go in by [`offer_again`](Parts::offer_again).
+    /// Adds `item` only if the fast path can: the lock is free, the ring has room as it is, no thread waits,
+    /// and `may`, which is asked **under the lock**, says yes. Otherwise nothing has happened and the item
+    /// comes back; [`offer_again`](Parts::offer_again) may still add it.
     ///
-    /// Never blocks, allocates or wakes anybody; does not panic unless `may` does.
+    /// Never blocks, allocates or wakes a waiter; does not panic unless `may` does.
     ///
     /// # Errors
-    /// The item, where more would have to be done or asked.
+    /// The item, if more would have to be done or asked.
     ///
     /// # Examples
     /// ```
@@ -47,10 +48,11 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         ring.push_plain(item)
     }
 
-    /// Takes the oldest item only where that is plain sailing: as [`offer_plain`](Self::offer_plain), with nothing that
-    /// the ring would shrink after. `None` otherwise, also where there is no item; [`try_pop`](Self::try_pop) then tells.
+    /// Takes the oldest item only if the fast path can, as in [`offer_plain`](Self::offer_plain); in
+    /// addition, the ring must not have to shrink afterwards. Returns `None` otherwise, and also if there is
+    /// no item; then [`try_pop`](Self::try_pop) tells which.
     ///
-    /// Never blocks, frees memory or wakes anybody; does not panic unless `may` does.
+    /// Never blocks, frees memory or wakes a waiter; does not panic unless `may` does.
     ///
     /// # Examples
     /// ```
@@ -72,7 +74,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         ring.pop_plain()
     }
 
-    /// Adds as many of `items`, from the front, as there is room for; gives their number. 0: there is no room.
+    /// Adds as many of `items`, from the front, as there is room for; returns their number. 0 means that
+    /// there is no room.
     ///
     /// # Errors
     /// - `ResizeError`: there is no memory to grow; none was added.
@@ -104,11 +107,12 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
 
     /// Adds `count` items made by `make(0)`, `make(1)`, ... **under the lock**, or none.
     ///
-    /// For callers whose items come out of a cheap conversion; `make` must not touch this buffer. When `make` panics,
-    /// what it has made until then is in the buffer and nobody was woken for it.
+    /// For callers that make their items by a cheap conversion; `make` must not touch this buffer. When
+    /// `make` panics, the items that it has made until then are in the buffer, and no waiter was woken for
+    /// them.
     ///
     /// # Errors
-    /// As [`offer_batch`](Self::offer_batch); `make` was not called then.
+    /// As [`offer_batch`](Self::offer_batch). On an error `make` was not called.
     ///
     /// # Examples
     /// ```
@@ -120,7 +124,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn offer_with(&self, count: usize, make: impl FnMut(usize) -> T) -> BufferResult<()> {
-        // Made before the guard, so that what `make` holds is dropped only after the lock, be it in a panic.
+        // `items` is made before the guard, so that what `make` holds is dropped only after the lock is
+        // released, even in a panic.
         let mut items = (0..count).map(make);
         let mut ring = self.ring.lock();
         ring.push_from(count, &mut items)?;
@@ -128,10 +133,10 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         Ok(())
     }
 
-    /// Moves the oldest items into `target`, as many as there are and fit, without waiting; gives their number. The
-    /// first so many places of `target` are initialised then, the rest is untouched.
+    /// Moves the oldest items into `target`, as many as there are and fit, without waiting. Returns their
+    /// number: so many places at the front of `target` are initialised then, and the rest is untouched.
     ///
-    /// For callers that have the memory already; [`pop_batch`](Self::pop_batch) makes a vector.
+    /// For callers that already have the memory; [`pop_batch`](Self::pop_batch) makes a vector.
     ///
     /// # Errors
     /// `Closed`: there is nothing, and the buffer was closed.
@@ -158,8 +163,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         Ok(count)
     }
 
-    /// What `look` makes of each item, in order, of one moment. `look` runs **under the lock**: it must be short and
-    /// must not touch this buffer.
+    /// Calls `look` for each item, in order, at one moment, and returns the results. `look` runs **under the
+    /// lock**: it must be short and must not touch this buffer.
     ///
     /// # Examples
     /// ```
@@ -171,7 +176,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn iter_with<U>(&self, mut look: impl FnMut(&T) -> U) -> Vec<U> {
-        // Declared before the guard, so that a panic in `look` drops the clones only after the lock.
+        // `seen` is declared before the guard, so that a panic in `look` drops the results only after the
+        // lock is released.
         let mut seen = Vec::new();
         let ring = self.ring.lock();
         let (first, second) = ring.as_slices();
@@ -181,7 +187,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         seen
     }
 
-    /// What `look` makes of the oldest item, **under the lock**.
+    /// Calls `look` for the oldest item, **under the lock**, and returns the result.
     ///
     /// # Errors
     /// As [`try_pop`](Self::try_pop).
@@ -190,9 +196,10 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         ring.as_slices().0.first().map(look).ok_or_else(|| nothing_in(&ring))
     }
 
-    /// Closes the buffer and takes everything, at one moment: whether it was closed before, and what was inside.
+    /// Closes the buffer and takes everything, at one moment. Returns whether it was closed before, and what
+    /// was inside.
     ///
-    /// For callers that go on with the items elsewhere: whoever comes later finds the buffer closed.
+    /// For callers that go on with the items elsewhere: any thread that comes later finds the buffer closed.
     ///
     /// # Examples
     /// ```
@@ -215,9 +222,10 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         (was_closed, taken.into_vec())
     }
 
-    /// Closes the buffer if it is open and nothing was ever pushed, at one moment; whether that was so.
+    /// Closes the buffer if it is open and nothing was ever pushed, as one step. Returns whether it did.
     ///
-    /// For callers that go on elsewhere unless somebody has begun here: of those who come later each finds the buffer closed.
+    /// For a caller that goes on elsewhere unless another thread has begun to use this buffer. Every thread that comes
+    /// later finds the buffer closed.
     ///
     /// # Examples
     /// ```
@@ -244,11 +252,11 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         true
     }
 
-    /// Begins anew with another configuration, its timeouts aside: empty, open, every counter but that of refusals at
-    /// zero. Gives what was inside. Whoever waits tries again.
+    /// Begins anew with another configuration, except for its timeouts: the buffer is empty and open, and
+    /// every counter but that of refusals is zero. Returns what was inside. All waiters try again.
     ///
     /// # Errors
-    /// As [`new`](DynamicCircularBuffer::new); the buffer is as it was then.
+    /// As [`new`](DynamicCircularBuffer::new). On an error the buffer is as it was.
     ///
     /// # Examples
     /// ```
@@ -294,7 +302,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         self.watched(self.not_full.bulk_waiter())
     }
 
-    /// Has the ring watched for a waiter that is registered.
+    /// Marks the ring as watched, for a waiter that has registered.
     fn watched<'a>(&self, waiter: Waiter<'a>) -> Waiter<'a> {
         self.ring.lock().watch();
         waiter
@@ -395,7 +403,7 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for DynamicCircularBuffer<T, L
     }
 }
 
-/// Shows the items, in order, until `visit` breaks.
+/// Shows the items to `visit`, in order, until it breaks.
 fn visit_ring<T>(ring: &Ring<T>, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) {
     let (first, second) = ring.as_slices();
     let _ = first.iter().chain(second).try_for_each(visit);

@@ -1,6 +1,7 @@
 //! Waiting for an item or for room, as a thread or as a task.
 //!
-//! Every wait follows the one order that misses no wake-up: try, register, try again, sleep (see `wait::attempt`).
+//! Every wait follows the only order that misses no wake-up: try, register, try again, sleep (see
+//! `wait::attempt`).
 
 use super::DynamicCircularBuffer;
 use crate::error::{BufferResult, Rejected, give_back};
@@ -9,8 +10,8 @@ use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
 
 impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
-    /// Takes the oldest item, blocking up to `timeout` until there is one. A timeout too long for the clock waits for
-    /// ever.
+    /// Takes the oldest item, blocking up to `timeout` until there is one. A timeout too long for the clock
+    /// waits for ever.
     ///
     /// # Errors
     /// `Timeout(timeout)`, or `Closed` when the buffer is empty and was closed, before or meanwhile.
@@ -29,7 +30,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         block(timeout, || try_or_register(|| unless_empty(self.try_pop()), || self.item_waiter()))
     }
 
-    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    /// Takes up to `max_items` items, blocking up to `timeout` for the first of them; an empty vector when
+    /// none came.
     ///
     /// # Errors
     /// As [`pop_batch`](Self::pop_batch).
@@ -52,11 +54,12 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         Ok(in_time(taken)?.unwrap_or_default())
     }
 
-    /// Adds `item` at the end, blocking up to `timeout` until there is room. A timeout too long for the clock waits
-    /// for ever.
+    /// Adds `item` at the end, blocking up to `timeout` until there is room. A timeout too long for the clock
+    /// waits for ever.
     ///
     /// # Errors
-    /// `Timeout(timeout)`, `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`] holds the item.
+    /// `Timeout(timeout)`, `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`]
+    /// holds the item.
     ///
     /// # Examples
     /// ```
@@ -105,7 +108,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
 
     /// Adds `item` at the end, waiting as a task until there is room.
     ///
-    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in, and drops the item.
+    /// Does not block, and needs no particular runtime. A future that is dropped before it is done has put
+    /// nothing in, and drops the item.
     ///
     /// # Errors
     /// `ResizeError` or `Closed` (also when it is closed meanwhile); the [`Rejected`] holds the item.
@@ -134,7 +138,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
 
     /// Takes the oldest item, waiting as a task until there is one.
     ///
-    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing.
+    /// Does not block, and needs no particular runtime. A future that is dropped before it is done has taken
+    /// nothing.
     ///
     /// # Errors
     /// `Closed` once the buffer is empty and was closed, before or meanwhile.
@@ -154,7 +159,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         complete(|| try_or_register(|| unless_empty(self.try_pop()), || self.item_waiter())).await
     }
 
-    /// Adds the item in `place`, blocking up to `timeout` until there is room; on an error the item is still there.
+    /// Adds the item in `place`, blocking up to `timeout` until there is room; on an error the item is still
+    /// there.
     pub(super) fn put_within(&self, place: &mut Option<T>, timeout: Duration) -> BufferResult<()> {
         block(timeout, || try_or_register(|| unless_full(self.put(place)), || self.room_waiter()))
     }

@@ -1,16 +1,16 @@
-//! How long items have waited: a time for each, kept only where somebody wants to know.
+//! How long items have waited: a time for each, kept only if the configuration asks for it.
 
 use super::config::PriorityConfig;
 use crate::error::{BufferError, BufferResult};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// What tells the time, in nanoseconds; it never goes back.
+/// A clock, in nanoseconds; it never goes back.
 pub(super) trait Clock {
     fn now(&self) -> u64;
 }
 
-/// The machine's clock, from the moment in which this was made.
+/// The machine's clock, counted from the moment in which this was made.
 pub(super) struct Monotonic(Instant);
 
 impl Monotonic {
@@ -32,7 +32,8 @@ pub(super) struct Ages<C> {
 }
 
 impl<C: Clock> Ages<C> {
-    /// None if nobody wants to know: then no clock is read, which some targets don't have.
+    /// `None` if the configuration does not ask for times. Then no clock is read, which some targets don't
+    /// have.
     pub(super) fn new(config: &PriorityConfig, clock: impl FnOnce() -> C) -> Option<Self> {
         let times = || (0..config.priority_levels).map(|_| VecDeque::new()).collect();
         (config.max_wait.is_some() || config.age_statistics).then(|| Self { clock: clock(), times: times() })
@@ -42,7 +43,7 @@ impl<C: Clock> Ages<C> {
         self.clock.now()
     }
 
-    /// Since when the item waits that has `before` items before it at its level.
+    /// Since when an item has waited: the one that has `before` items before it at its level.
     pub(super) fn since(&self, rank: usize, before: usize) -> u64 {
         self.times[rank].get(before).copied().unwrap_or(u64::MAX)
     }
@@ -52,7 +53,7 @@ impl<C: Clock> Ages<C> {
         self.times[rank].front().map(|&since| Duration::from_nanos(now.saturating_sub(since)))
     }
 
-    /// Sees to it that `count` more items can come.
+    /// Makes sure of room for the times of `count` more items.
     pub(super) fn reserve(&mut self, rank: usize, count: usize) -> BufferResult<()> {
         self.times[rank]
             .try_reserve(count)
@@ -74,7 +75,7 @@ impl<C: Clock> Ages<C> {
         self.times[rank].shrink_to(slots);
     }
 
-    /// Forgets everything, and gives what was there, without memory left behind.
+    /// Returns all times. Keeps nothing, not even memory.
     pub(super) fn take_all(&mut self) -> Box<[VecDeque<u64>]> {
         self.times.iter_mut().map(std::mem::take).collect()
     }

@@ -1,4 +1,4 @@
-//! Many items under one lock: batches in and out, looking at all of them, taking all of them.
+//! Many items under one lock: putting batches in and taking them out, looking at all items, taking all items.
 
 use super::{PriorityCircularBuffer, nothing_in};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
@@ -13,18 +13,20 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.push_batch_with_priority(items, self.middle)
     }
 
-    /// Adds all of `items` at the end of the level of `priority`, in their order, or none of them; blocks up to `push_timeout` for
-    /// room if that is set.
+    /// Adds all of `items` at the end of the level of `priority`, in their order, or none of them; blocks up
+    /// to `push_timeout` for room if that is set.
     ///
-    /// The items are dropped when they are refused; [`offer_batch_with_priority`](Self::offer_batch_with_priority) hands them back.
-    /// They go in as one: no other producer's items come between them.
+    /// The items are dropped when they are refused;
+    /// [`offer_batch_with_priority`](Self::offer_batch_with_priority) hands them back. The batch goes in as
+    /// one: no other producer's items come between its items.
     ///
     /// # Errors
-    /// - `InvalidOperation`: there is no such level; the text names the range. Or the batch takes the level beyond its item `2^63`,
-    ///   which only items without a size can.
-    /// - `MaxCapacityReached(n)`: the buffer is full, or the level, or the batch is larger than the one or the other can ever be.
+    /// - `InvalidOperation`: there is no such level; the text names the range. Or the batch takes the level
+    ///   beyond its item `2^63`, which only a batch of items without a size can do.
+    /// - `MaxCapacityReached(n)`: the buffer or the level is full, or the batch is larger than either can
+    ///   ever be.
     /// - `Full`: there is room, but not for all of them.
-    /// - `Timeout(push_timeout)`: it waited in vain.
+    /// - `Timeout(push_timeout)`: there was no room in time.
     /// - `ResizeError`: there is no memory to grow.
     /// - `Closed`: the buffer was closed.
     ///
@@ -47,7 +49,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// Adds all of `items` at the end of the level of `priority` or none, without ever waiting for room.
     ///
     /// # Errors
-    /// As [`push_batch_with_priority`](Self::push_batch_with_priority) without `Timeout`; the [`Rejected`] holds the items.
+    /// As [`push_batch_with_priority`](Self::push_batch_with_priority) without `Timeout`; the [`Rejected`]
+    /// holds the items.
     ///
     /// # Examples
     /// ```
@@ -65,10 +68,11 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         give_back(put.inspect_err(|_| self.note_refused_at_priority(items.len(), priority)), Some(items))
     }
 
-    /// Takes up to `max_items`, in the order in which [`pop`](Self::pop) would take them one by one; an empty buffer gives an empty vector.
+    /// Takes up to `max_items` items, in the order in which [`pop`](Self::pop) would take them one by one. An
+    /// empty buffer gives an empty vector.
     ///
-    /// With `pop_timeout` set it blocks up to that long for the first item, takes what is there then, and gives an
-    /// empty vector when none came.
+    /// With `pop_timeout` set it blocks up to that long for the first item and takes what is there then. It
+    /// gives an empty vector when none came.
     ///
     /// # Errors
     /// - `Closed`: there is nothing, and the buffer was closed.
@@ -113,8 +117,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         Ok(items)
     }
 
-    /// Takes everything, in the order in which [`pop`](Self::pop) would, shrinks to `min_capacity` and gives back the memory. The lock is held
-    /// for a time linear in the number of levels, not of items.
+    /// Takes everything, in the order in which [`pop`](Self::pop) would. Shrinks to `min_capacity` and gives
+    /// back the memory. The lock is held for a time linear in the number of levels, not of items.
     ///
     /// # Examples
     /// ```
@@ -131,8 +135,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.take_all().into_vec()
     }
 
-    /// Drops everything, shrinks to `min_capacity`, gives back the memory, and tells how many items were dropped. They are dropped
-    /// after the lock was released.
+    /// Drops everything, shrinks to `min_capacity`, gives back the memory, and returns the number of items
+    /// dropped. The items are dropped after the lock is released.
     ///
     /// # Examples
     /// ```
@@ -147,8 +151,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.take_all().len()
     }
 
-    /// Clones of all items, as they were at one moment, in the order in which [`pop`](Self::pop) would take them if none came. The
-    /// clones are made under the lock.
+    /// Clones of all items, as they were at one moment, in the order in which [`pop`](Self::pop) would take
+    /// them if no more came. The items are cloned under the lock.
     ///
     /// # Examples
     /// ```
@@ -168,7 +172,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.iter_with(T::clone)
     }
 
-    /// A clone of the item that [`pop`](Self::pop) would take now, which stays where it is.
+    /// A clone of the item that [`pop`](Self::pop) would take now. The item stays where it is.
     ///
     /// # Errors
     /// As [`try_pop`](Self::try_pop).

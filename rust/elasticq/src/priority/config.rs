@@ -8,7 +8,8 @@ use std::time::Duration;
 /// How many levels a buffer may have: as many as a word has bits.
 pub(super) const MAX_LEVELS: usize = 64;
 
-/// How many levels a [`PriorityCircularBuffer`](super::PriorityCircularBuffer) has, how it chooses among them, and how large it may be.
+/// How many levels a [`PriorityCircularBuffer`](super::PriorityCircularBuffer) has, how it chooses among
+/// them, and how large it may be.
 ///
 /// Checked when a buffer is made ([`validate`](Self::validate)), not when it is written down.
 ///
@@ -43,15 +44,18 @@ pub struct PriorityConfig {
     pub base: Config,
     /// How many levels there are: priorities go from 0, which is served last, to one less than this.
     pub priority_levels: usize,
-    /// Whether lower levels have their turn while a higher one has items.
+    /// Whether lower levels have turns while a higher one has items.
     pub fair_queuing: bool,
-    /// How many items go before those that wait at lower levels until one of these has its turn. Used with `fair_queuing` only.
+    /// How many items go before those that wait at lower levels until one of these levels has its turn. Used
+    /// with `fair_queuing` only.
     pub max_consecutive_per_priority: usize,
-    /// Levels that may hold fewer items than the buffer, by priority.
+    /// The levels that may hold fewer items than the buffer, by priority, and how many they may hold.
     pub max_capacity_at_priority: BTreeMap<usize, usize>,
-    /// How long an item waits until it goes before all that have waited less; `None`: priorities alone decide.
+    /// How long an item waits until it goes before all that have waited less. `None`: priorities alone
+    /// decide.
     pub max_wait: Option<Duration>,
-    /// Whether the statistics tell how long the oldest item of each level has waited. Every push and pop reads the clock then.
+    /// Whether the statistics tell how long the oldest item of each level has waited. If so, every push and
+    /// pop reads the clock.
     pub age_statistics: bool,
 }
 
@@ -90,21 +94,22 @@ impl PriorityConfig {
         self
     }
 
-    /// Says whether lower levels have their turn while a higher one has items.
+    /// Says whether lower levels have turns while a higher one has items.
     #[must_use]
     pub fn with_fair_queuing(mut self, fair: bool) -> Self {
         self.fair_queuing = fair;
         self
     }
 
-    /// Sets how many items go before those that wait at lower levels until one of these has its turn.
+    /// Sets how many items go before those that wait at lower levels until one of these levels has its turn.
     #[must_use]
     pub fn with_max_consecutive_per_priority(mut self, items: usize) -> Self {
         self.max_consecutive_per_priority = items;
         self
     }
 
-    /// Lets the level of `priority` hold `items` at most. A level that is full refuses, and does not keep others from going on.
+    /// Lets the level of `priority` hold at most `items` items. A full level refuses more, and does not stop
+    /// other levels.
     #[must_use]
     pub fn with_max_capacity_at_priority(mut self, priority: usize, items: usize) -> Self {
         self.max_capacity_at_priority.insert(priority, items);
@@ -113,8 +118,8 @@ impl PriorityConfig {
 
     /// Lets an item that has waited this long go before all that have waited less, whatever their priorities.
     ///
-    /// Every push and pop reads the clock then. In an overload that lasts, all items wait longer than this, so they are
-    /// served in the order in which they came.
+    /// Every push and pop then reads the clock. In an overload that lasts, all items wait longer than this,
+    /// so they are served in the order in which they came.
     #[must_use]
     pub fn with_max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = Some(wait);
@@ -131,8 +136,8 @@ impl PriorityConfig {
     /// Checks every rule of the table above, in its order.
     ///
     /// # Errors
-    /// [`InvalidConfiguration`](crate::BufferError::InvalidConfiguration) for the first rule that is broken, naming field, value
-    /// and rule.
+    /// [`InvalidConfiguration`](crate::BufferError::InvalidConfiguration) for the first rule that is broken,
+    /// naming field, value and rule.
     ///
     /// # Examples
     /// ```

@@ -4,14 +4,17 @@
 //! waiting     the levels that have items, as bits: the level of rank r (0 is the highest priority) is bit r
 //! len         items in all levels
 //! capacity    the logical capacity of all levels together: min <= capacity <= max, exact
-//! limit       items that fit without further ado: `capacity`; 0 while somebody waits, once it is sealed, and where times are kept
-//! low         a pop that leaves fewer items than this is not plain: the capacity shrinks, or as above (then all are)
+//! limit       how many items the fast path lets in: `capacity`, or 0 if there is a waiter, if the levels are
+//!             sealed, or if times are kept
+//! low         the fast path takes an item only if there are more than this; otherwise the capacity may have
+//!             to shrink. With a waiter, or if times are kept, no pop takes the fast path
 //! ```
 //!
-//! **Memory.** A level has no slots until its first item, and doubles them as it needs them. It keeps what it has, so that levels
-//! which fill and empty in turns do not resize each time, until the slots of all would be more than twice the capacity (rounded up
-//! to a power of two): then every level gives back what it has more than twice the slots for. That is looked at where a level grows
-//! and where the capacity shrinks. So there are never more slots than four times the capacity and 16 for each level.
+//! **Memory.** A level has no slots until its first item, and doubles them as it needs them. It keeps its
+//! slots, so that levels which fill and empty in turns do not resize each time. But when the slots of all
+//! levels would be more than twice the capacity (rounded up to a power of two), every level gives back the
+//! slots beyond twice what its items need. That is checked when a level grows and when the capacity shrinks.
+//! So there are never more slots than four times the capacity plus 16 for each level.
 
 use super::ages::{Ages, Clock, Monotonic};
 use super::config::PriorityConfig;
@@ -23,7 +26,8 @@ use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 
-// In this order the lock that stands before it, and nearly all that a plain push or pop touches, share one cache line.
+// In this order, one cache line holds the lock in front of the levels and nearly all that a push or pop on
+// the fast path touches.
 #[repr(C)]
 pub(super) struct Levels<T, C = Monotonic> {
     lanes: Box<[Lane<T>]>,
@@ -37,16 +41,16 @@ pub(super) struct Levels<T, C = Monotonic> {
     grown: u64,
     shrunk: u64,
     sealed: bool,
-    /// Somebody waits for an item.
+    /// Whether a consumer waits for an item.
     consumers: bool,
-    /// The signals that somebody waits for room at, as bits.
+    /// The signals at which a producer waits for room, as bits.
     producers: u64,
     elasticity: Elasticity,
     ages: Option<Ages<C>>,
 }
 
 impl<T, C: Clock> Levels<T, C> {
-    /// Empty levels. No memory is taken for items yet. `clock` makes what tells the time, where times are kept.
+    /// Empty levels. No memory is taken for items yet. `clock` makes the clock, if times are kept.
     pub(super) fn new(config: &PriorityConfig, clock: impl FnOnce() -> C) -> BufferResult<Self> {
         config.validate()?;
         let limits = &config.max_capacity_at_priority;
@@ -110,21 +114,21 @@ impl<T, C: Clock> Levels<T, C> {
         self.lanes.iter().rev()
     }
 
-    /// How long the oldest item of each level has waited, from priority 0 on; none where times are not kept.
+    /// How long the oldest item of each level has waited, from priority 0 on. Empty if times are not kept.
     pub(super) fn oldest(&self) -> Vec<Option<std::time::Duration>> {
         let Some(ages) = &self.ages else { return Vec::new() };
         let now = ages.now();
         (0..self.count()).rev().map(|rank| ages.oldest(rank, now)).collect()
     }
 
-    /// The rank of a priority; no level's, if there is no such priority.
+    /// The rank of a priority. If there is no such priority, the result is no level's rank.
     #[inline(always)]
     const fn rank(&self, priority: usize) -> usize {
-        // `levels - 1 - priority`. What is below zero wraps around to beyond all levels.
+        // `levels - 1 - priority`. A result below zero wraps around to beyond all levels.
         self.lanes.len().wrapping_add(!priority)
     }
 
-    /// [`rank`](Self::rank) where there is such a level.
+    /// [`rank`](Self::rank) if there is such a level.
     pub(super) fn level(&self, priority: usize) -> BufferResult<usize> {
         let rank = self.rank(priority);
         if rank < self.count() {
@@ -134,7 +138,7 @@ impl<T, C: Clock> Levels<T, C> {
         Err(BufferError::InvalidOperation(format!("priority = {priority}: must be from 0 to {highest}")))
     }
 
-    /// Refuses everything from now on; what is inside can be taken.
+    /// Refuses everything from now on; what is inside can still be taken.
     pub(super) fn seal(&mut self) {
         self.sealed = true;
         self.set_marks();
@@ -144,7 +148,7 @@ impl<T, C: Clock> Levels<T, C> {
         self.sealed
     }
 
-    /// How many items more of this rank would be let in.
+    /// How many more items the level of this rank would let in.
     pub(super) fn room(&self, rank: usize) -> usize {
         self.room_in_all().min(self.lanes[rank].most().saturating_sub(self.lanes[rank].len()))
     }
@@ -153,13 +157,13 @@ impl<T, C: Clock> Levels<T, C> {
         if self.sealed { 0 } else { self.elasticity.max() - self.len }
     }
 
-    /// Says that every push and pop is to be looked at more closely, for somebody waits for an item.
+    /// Takes every push and pop off the fast path, since a consumer waits for an item.
     pub(super) fn watch_for_consumers(&mut self) {
         self.consumers = true;
         self.set_marks();
     }
 
-    /// Says that every push and pop is to be looked at more closely, for somebody waits for room at a signal.
+    /// Takes every push and pop off the fast path, since a producer waits for room at `signal`.
     pub(super) fn watch_for_producers(&mut self, signal: usize) {
         self.producers |= 1 << signal;
         self.set_marks();
@@ -169,12 +173,12 @@ impl<T, C: Clock> Levels<T, C> {
         self.consumers || self.producers != 0
     }
 
-    /// The signals that somebody was said to wait for room at.
+    /// The signals at which, by the last report, a producer waits for room.
     pub(super) const fn watched_for_producers(&self) -> u64 {
         self.producers
     }
 
-    /// Says who still waits, of those who were said to.
+    /// Says whether consumers still wait, and at which signals producers still do.
     pub(super) fn unwatch(&mut self, consumers: bool, producers: u64) {
         if (self.consumers, self.producers) != (consumers, producers) {
             self.consumers = consumers;
@@ -183,7 +187,8 @@ impl<T, C: Clock> Levels<T, C> {
         }
     }
 
-    /// Adds one item if that is plain sailing: two comparisons and one write.
+    /// The fast path of a push: two comparisons and one write. Hands the item back if more would have to be
+    /// done.
     #[inline(always)]
     pub(super) fn push_plain(&mut self, item: T, priority: usize) -> Result<(), T> {
         let rank = self.rank(priority);
@@ -201,7 +206,7 @@ impl<T, C: Clock> Levels<T, C> {
         Ok(())
     }
 
-    /// Adds the item in `place`, growing if need be. On an error it is still there.
+    /// Adds the item in `place`, and grows if necessary. On an error the item is still in `place`.
     pub(super) fn push(&mut self, place: &mut Option<T>, priority: usize) -> BufferResult<()> {
         self.add(priority, 1, |lane| lane.push_from(place))
     }
@@ -226,7 +231,8 @@ impl<T, C: Clock> Levels<T, C> {
         })
     }
 
-    /// Sees to room for `count` items, lets `fill` put them in, and counts what it has put in, though it may panic.
+    /// Makes room for `count` items, lets `fill` put them in, and counts what `fill` has put in, even if it
+    /// panics.
     fn add(&mut self, priority: usize, count: usize, fill: impl FnOnce(&mut Lane<T>)) -> BufferResult<()> {
         let rank = self.level(priority)?;
         self.make_room(rank, count)?;
@@ -236,7 +242,7 @@ impl<T, C: Clock> Levels<T, C> {
         Ok(())
     }
 
-    /// Sees to `count` free slots at a level or says why that can't be.
+    /// Makes sure of `count` free slots at a level, or says why that is impossible.
     fn make_room(&mut self, rank: usize, count: usize) -> BufferResult<()> {
         if self.sealed {
             return Err(BufferError::Closed);
@@ -267,7 +273,7 @@ impl<T, C: Clock> Levels<T, C> {
         Ok(())
     }
 
-    /// Takes the next item if that is plain sailing.
+    /// The fast path of a pop. Returns `None` if more would have to be done.
     #[inline(always)]
     pub(super) fn pop_plain(&mut self) -> Option<T> {
         if self.len <= self.low {
@@ -281,7 +287,7 @@ impl<T, C: Clock> Levels<T, C> {
         Some(item)
     }
 
-    /// Takes the next item, shrinking if that leaves few enough.
+    /// Takes the next item, and shrinks if few enough are left.
     pub(super) fn pop(&mut self) -> Option<T> {
         let mut item = None;
         self.take(1, |lane, _| item = lane.pop());
@@ -299,8 +305,8 @@ impl<T, C: Clock> Levels<T, C> {
         Ok(item)
     }
 
-    /// Moves the next items into `target`, as many as there are and fit; gives their number. Those first places of `target`
-    /// are initialised.
+    /// Moves the next items into `target`, as many as there are and fit, and returns their number. So many
+    /// places at the front of `target` are then initialised.
     pub(super) fn pop_into(&mut self, target: &mut [MaybeUninit<T>]) -> usize {
         let mut filled = 0;
         self.take(target.len(), |lane, count| filled += lane.pop_into(&mut target[filled..filled + count]));
@@ -312,7 +318,7 @@ impl<T, C: Clock> Levels<T, C> {
         self.take(count, |lane, count| lane.pop_into_vec(items, count));
     }
 
-    /// Has `take` take up to `count` items from the levels whose turn it is, in as long runs as there are.
+    /// Lets `take` take up to `count` items from the levels whose turn it is, in runs as long as possible.
     fn take(&mut self, mut count: usize, mut take: impl FnMut(&mut Lane<T>, usize)) {
         let now = self.ages.as_ref().map_or(0, Ages::now);
         while count > 0 && self.waiting != 0 {
@@ -326,7 +332,7 @@ impl<T, C: Clock> Levels<T, C> {
         self.shrink();
     }
 
-    /// The oldest `count` items of a level were taken.
+    /// Notes that the oldest `count` items of a level were taken.
     fn went(&mut self, rank: usize, count: usize) {
         self.len -= count;
         self.waiting ^= u64::from(self.lanes[rank].len() == 0) << rank;
@@ -335,7 +341,8 @@ impl<T, C: Clock> Levels<T, C> {
         }
     }
 
-    /// Shows the items to `visit`, in the order in which they would be taken if nothing else happened, until it breaks.
+    /// Shows the items to `visit`, in the order in which they would be taken if nothing else happened, until
+    /// `visit` breaks.
     pub(super) fn visit<B>(&self, mut visit: impl FnMut(&T) -> ControlFlow<B>) -> ControlFlow<B> {
         let now = self.ages.as_ref().map_or(0, Ages::now);
         let (mut order, mut waiting) = (self.order, self.waiting);
@@ -352,7 +359,7 @@ impl<T, C: Clock> Levels<T, C> {
         ControlFlow::Continue(())
     }
 
-    /// Takes everything, without touching items, leaving the smallest capacity with nothing allocated.
+    /// Takes everything, without touching items. Leaves the smallest capacity, with nothing allocated.
     pub(super) fn take_all(&mut self) -> TakenLevels<T> {
         let now = self.ages.as_ref().map_or(0, Ages::now);
         let taken = TakenLevels {
@@ -369,7 +376,7 @@ impl<T, C: Clock> Levels<T, C> {
         taken
     }
 
-    /// Lowers the capacity if there are few enough items, and gives back memory that is then too much.
+    /// Lowers the capacity if there are few enough items, and gives back the memory that is then too much.
     fn shrink(&mut self) {
         if self.len < self.elasticity.shrinks_below(self.capacity) {
             self.shrunk += 1;
@@ -390,7 +397,8 @@ impl<T, C: Clock> Levels<T, C> {
         }
     }
 
-    /// The slots of all levels; `usize::MAX` where they are more, as slots without a size may be, which cost nothing.
+    /// The slots of all levels; `usize::MAX` if they are more. Only slots without a size, which cost nothing,
+    /// can be that many.
     pub(super) fn slots(&self) -> usize {
         self.lanes.iter().map(Lane::slots).fold(0, usize::saturating_add)
     }
@@ -400,7 +408,7 @@ impl<T, C: Clock> Levels<T, C> {
         self.set_marks();
     }
 
-    /// Draws the marks within which pushes and pops are plain sailing.
+    /// Sets the marks within which pushes and pops take the fast path.
     fn set_marks(&mut self) {
         let careful = self.is_watched() || self.ages.is_some();
         self.limit = if careful || self.sealed { 0 } else { self.capacity };
@@ -413,7 +421,7 @@ fn budget(capacity: usize) -> usize {
     capacity.checked_next_power_of_two().map_or(usize::MAX, |slots| slots.saturating_mul(2))
 }
 
-/// How many items there will be with `count` more, of `max` at most, or why there is no room for them now.
+/// How many items there will be with `count` more, of `max` at most; or why there is no room for them now.
 fn room_for(count: usize, len: usize, max: usize) -> BufferResult<usize> {
     match len.checked_add(count) {
         Some(needed) if needed <= max => Ok(needed),
@@ -422,7 +430,7 @@ fn room_for(count: usize, len: usize, max: usize) -> BufferResult<usize> {
     }
 }
 
-/// Counts what was put into a level, once that is over.
+/// Counts, when it is dropped, what was put into a level.
 struct Filled<'a, T, C: Clock> {
     levels: &'a mut Levels<T, C>,
     rank: usize,
@@ -447,7 +455,7 @@ impl<T, C: Clock> Drop for Filled<'_, T, C> {
     }
 }
 
-/// The items that were in the levels, for their owner to drop or to keep when no lock is held any more.
+/// The items that were in the levels, for their owner to drop or keep after every lock is released.
 pub(super) struct TakenLevels<T> {
     lanes: Box<[Taken<T>]>,
     times: Option<Box<[VecDeque<u64>]>>,

@@ -1,26 +1,32 @@
 //! Buffers with levels: [`PriorityCircularBuffer`] and its settings. Feature `priority`.
 //!
-//! `PriorityCircularBuffer<T>` = a lock around `Levels` (a ring per level, and a bit per level that has items) + a [`Signal`] for "not
-//! empty" and one or more for "not full".
+//! `PriorityCircularBuffer<T>`: a lock around `Levels` (a ring per level, and a bit per level that has
+//! items), a [`Signal`] for "not empty" and one or more for "not full".
 //!
-//! Which level is next, and the proof of how long an item can wait, stand in `order`; where the items are and what they cost in
-//! `levels`; how long each has waited in `ages`.
+//! `order` says which level is next, and proves how long an item can wait. `levels` says where the items are
+//! and what they cost. `ages` says how long each item has waited.
 //!
 //! # Waiting
-//! As in `locked`: every change is made under the lock, and whoever makes one while the levels are watched looks for sleepers and
-//! wakes them after unlocking. A waiter registers with its signal first, then has the levels watched, then looks.
+//! As in `locked`, every change is made under the lock. A thread that changes the levels while they are
+//! watched looks for sleepers, and wakes them after it unlocks. A waiter registers with its signal first,
+//! then has the levels watched, then looks at them.
 //!
-//! Producers that wait for room at different levels are not alike, if levels have limits of their own: a place at one level is
-//! nothing to who waits for one at another. So each level has a signal then, and **whoever changes something** (takes, adds, or
-//! stops waiting) **wakes as many as there are places, those of the highest level first**; who was woken before and is not there yet
-//! has his place kept. One who is woken goes on, or finds that somebody was faster, who has looked for the next after that. One who stops waiting, be it in vain or
-//! because he went on before he slept, looks as well (`Leaving`): he was registered, so a wake-up may have gone to him that was meant
-//! for any level, even his own of a moment before. Where a signal has one who waits for several
-//! places, all who wait at it are woken, and those of the next level that can go on, too: what is too little for him is enough for
-//! others.
+//! If levels have limits of their own, producers that wait for room at different levels are not alike: a
+//! place at one level is of no use to a producer that waits for room at another. So each level then has a
+//! signal, and **every thread that changes something (takes, adds, or stops waiting) wakes as many producers
+//! as there are places, those of the highest level first**. A producer that was woken before and has not
+//! arrived yet has its place kept. A woken producer either goes on, or finds that another thread was faster;
+//! in that case the other thread has looked for the next waiter after that.
 //!
-//! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `timed`: waiting. `parts`: parts for
-//! layers above.
+//! A producer that stops waiting looks for the next one, too (`Leaving`). It does so whether it gave up or
+//! succeeded before it slept. It was registered, so a wake-up may have gone to it that was meant for any
+//! level, even for its own level a moment before.
+//!
+//! If one waiter at a signal needs several places, all waiters at that signal are woken, and also those of
+//! the next levels that can go on: what is too little for that waiter is enough for others.
+//!
+//! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `timed`:
+//! waiting. `parts`: what the layers above need.
 
 mod ages;
 mod batch;
@@ -56,34 +62,42 @@ pub type ThreadSafePriorityCircularBuffer<T> = Arc<PriorityCircularBuffer<T>>;
 
 /// A buffer that serves items of higher priority first, for any number of producers and consumers.
 ///
-/// Priorities are levels, from 0, which is served last, to [`priority_levels`](Self::priority_levels)` - 1`, of which there are up to 64;
-/// the qualities of service of MQTT are three of them. Within a level items keep their order. One lock guards all levels: a
-/// [`PatientLock`](crate::PatientLock) unless `L` says otherwise. Every method takes `&self`, is safe from any thread and linearizable:
-/// it takes effect at one moment while the lock is held. No method but those that say so blocks, except for the lock.
+/// Priorities are levels, from 0, which is served last, to [`priority_levels`](Self::priority_levels)` - 1`.
+/// There are up to 64 levels; the qualities of service of MQTT are three of them. Within a level items keep
+/// their order. One lock guards all levels: a [`PatientLock`](crate::PatientLock) unless `L` says otherwise.
+/// Every method takes `&self` and is safe to call from any thread. Every method is linearizable: it takes
+/// effect at one moment while the lock is held. Apart from the lock, only those methods block that say so.
 ///
-/// **Fairness.** With [`fair_queuing`](PriorityConfig::fair_queuing) (the default) the highest level that has items is served, until
-/// `m` = [`max_consecutive_per_priority`](PriorityConfig::max_consecutive_per_priority) items have gone before others that waited at lower
-/// levels. Then one of the levels passed over has its turn, each time another one: the next below, and after the lowest the highest
-/// of them again. So with `L` levels, a level that has items is served at least once in any **`(L - 1)(m + 1)`** pops in a row, and
-/// an item that finds `k` others before it at its level sees **at most `(k + 1)((L - 1)(m + 1) - 1)`** items of other levels go before it,
-/// whatever comes later. With 3 levels and `m = 5`, at most 11 go before one that is the first at its level. Without fairness a lower
-/// level is served only while all higher ones are empty, and may wait for ever.
+/// **Fairness.** [`fair_queuing`](PriorityConfig::fair_queuing) is the default. The highest level that has
+/// items is served, until `m` =
+/// [`max_consecutive_per_priority`](PriorityConfig::max_consecutive_per_priority) items have gone before
+/// others that waited at lower levels. Then one of the levels passed over has its turn, each time another
+/// one: the next below, and after the lowest the highest of them again. So with `L` levels, a level that has
+/// items is served at least once in any **`(L - 1)(m + 1)`** pops in a row. An item that finds `k` others
+/// before it at its level sees **at most `(k + 1)((L - 1)(m + 1) - 1)`** items of other levels go before it,
+/// whatever comes later. With 3 levels and `m = 5`, at most 11 items go before one that is the first at its
+/// level. Without fairness a lower level is served only while all higher ones are empty, and may wait for
+/// ever.
 ///
-/// **Ageing.** With [`max_wait`](PriorityConfig::max_wait) an item that has waited that long goes before all that have waited less,
-/// whatever their levels. Finding it may look at the oldest item of each level that has items.
+/// **Ageing.** With [`max_wait`](PriorityConfig::max_wait) an item that has waited that long goes before all
+/// that have waited less, whatever their levels. To find it, a pop may look at the oldest item of each level
+/// that has items.
 ///
-/// **Capacity.** The limits of the base [`Config`](crate::Config) hold for all levels together: the capacity grows by `growth_factor` when that many
-/// items are there, to exactly `max_capacity` at most, and shrinks back. A level may have a
-/// [limit of its own](PriorityConfig::max_capacity_at_priority); one that is full never keeps another from going on, nor those who
-/// wait for room at another. Memory is taken when items come: a level has none before its first, so 64 levels cost no more than
+/// **Capacity.** The limits of the base [`Config`](crate::Config) hold for all levels together: the capacity
+/// grows by `growth_factor` when that many items are there, to exactly `max_capacity` at most, and shrinks
+/// back. A level may have a [limit of its own](PriorityConfig::max_capacity_at_priority). A full level never
+/// stops another level, nor the producers that wait for room at another level. Memory is taken when items
+/// come: a level has none before its first item, so 64 levels cost no more than 3. There are never more slots
+/// than four times the capacity plus 16 per level.
 /// 3. There are never more slots than four times the capacity and 16 per level.
 ///
-/// **Waiting.** [`push`](Self::push) and [`pop`](Self::pop) and their batches answer at once, unless `push_timeout` or `pop_timeout`
-/// of the base configuration is set; then they block up to that long. [`offer_within`](Self::offer_within) and [`pop_within`](Self::pop_within)
-/// wait as long as they are told; [`send`](Self::send) and [`recv`](Self::recv) wait as tasks of any runtime.
+/// **Waiting.** [`push`](Self::push), [`pop`](Self::pop) and their batches answer at once, unless
+/// `push_timeout` or `pop_timeout` of the base configuration is set; then they block up to that long.
+/// [`offer_within`](Self::offer_within) and [`pop_within`](Self::pop_within) wait as long as the caller says.
+/// [`send`](Self::send) and [`recv`](Self::recv) wait as tasks of any runtime.
 ///
-/// **Cost.** Single items: constant time, whatever the number of levels (amortised where a ring is resized). Batches: one lock, and
-/// slice copies for each stretch of a level.
+/// **Cost.** Single items take constant time, whatever the number of levels (amortised over resizes). A batch
+/// takes one lock, and slice copies for each stretch of a level.
 ///
 /// # Examples
 /// The qualities of service of MQTT:
@@ -119,7 +133,7 @@ pub type ThreadSafePriorityCircularBuffer<T> = Arc<PriorityCircularBuffer<T>>;
 pub struct PriorityCircularBuffer<T, L: RawMutex = DefaultLock> {
     levels: CachePadded<Mutex<L, Levels<T>>>,
     not_empty: Signal,
-    /// One for all levels, or one for each, by rank, where levels have limits of their own.
+    /// One signal for all levels; or one for each, by rank, if levels have limits of their own.
     not_full: Box<[Signal]>,
     /// By priority.
     refused: Box<[AtomicU64]>,
@@ -151,7 +165,8 @@ impl<T> PriorityCircularBuffer<T> {
 }
 
 impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
-    /// [`new`](PriorityCircularBuffer::new) with a lock of another kind: any [`lock_api::RawMutex`](RawMutex).
+    /// [`new`](PriorityCircularBuffer::new) with a lock of another kind: any
+    /// [`lock_api::RawMutex`](RawMutex).
     ///
     /// Worth it only where less than a full lock does, say because another lock is held anyway.
     ///
@@ -200,14 +215,17 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.push_with_priority(item, self.middle)
     }
 
-    /// Adds `item` at the end of the level of `priority`; blocks up to `push_timeout` for room if that is set.
+    /// Adds `item` at the end of the level of `priority`; blocks up to `push_timeout` for room if that is
+    /// set.
     ///
-    /// The item is dropped when it is refused; [`offer_with_priority`](Self::offer_with_priority) hands it back.
+    /// The item is dropped when it is refused; [`offer_with_priority`](Self::offer_with_priority) hands it
+    /// back.
     ///
     /// # Errors
     /// - `InvalidOperation`: there is no such level; the text names the range.
-    /// - `MaxCapacityReached(n)`: there is no room: `max_capacity` items in the buffer, or as many as its level may hold.
-    /// - `Timeout(push_timeout)`: it waited in vain.
+    /// - `MaxCapacityReached(n)`: there is no room. The buffer holds `n` = `max_capacity` items, or the level
+    ///   holds the `n` items that it may.
+    /// - `Timeout(push_timeout)`: there was no room in time.
     /// - `ResizeError`: there is no memory to grow.
     /// - `Closed`: the buffer was closed.
     ///
@@ -243,7 +261,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// Adds `item` at the end of the level of `priority` without ever waiting for room.
     ///
     /// # Errors
-    /// As [`push_with_priority`](Self::push_with_priority) without `Timeout`; the [`Rejected`] holds the item.
+    /// As [`push_with_priority`](Self::push_with_priority) without `Timeout`; the [`Rejected`] holds the
+    /// item.
     ///
     /// # Examples
     /// ```
@@ -265,11 +284,12 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         Ok(())
     }
 
-    /// Takes the next item: the oldest of the level whose turn it is. Blocks up to `pop_timeout` for one if that is set.
+    /// Takes the next item: the oldest of the level whose turn it is. Blocks up to `pop_timeout` for one if
+    /// that is set.
     ///
     /// # Errors
     /// - `Empty`: there is none.
-    /// - `Timeout(pop_timeout)`: it waited in vain.
+    /// - `Timeout(pop_timeout)`: no item came in time.
     /// - `Closed`: there is none, and the buffer was closed.
     ///
     /// # Examples
@@ -311,18 +331,19 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     pub fn try_pop(&self) -> BufferResult<T> {
         let mut levels = self.levels.lock();
         let Some(item) = levels.pop_plain() else { return self.take_with_care(levels) };
-        // Unlocked by hand, so that the result need not be in memory before the unlocking (a reload would stall on it).
+        // Unlocked by hand, so that the result need not be in memory before the unlocking (a reload would
+        // stall on it).
         drop(levels);
         Ok(item)
     }
 
-    /// Takes the oldest item of the level of `priority`, whoever's turn it is, without ever waiting. The turns of [`pop`](Self::pop) do not
-    /// count it.
+    /// Takes the oldest item of the level of `priority`, without waiting, even if it is another level's turn.
+    /// The turns of [`pop`](Self::pop) do not count this item.
     ///
     /// # Errors
     /// - `InvalidOperation`: there is no such level; the text names the range.
     /// - `Empty`: the level is empty.
-    /// - `Closed`: it is, and the buffer was closed.
+    /// - `Closed`: the level is empty, and the buffer was closed.
     ///
     /// # Examples
     /// ```
@@ -373,8 +394,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.levels.lock().capacity()
     }
 
-    /// How many items fit at the level of `priority` before it needs more memory: 0 before the first item, and if there is no such
-    /// level. Constant time; takes the lock.
+    /// How many items fit at the level of `priority` before it needs more memory. 0 before the first item,
+    /// and also if there is no such level. Constant time; takes the lock.
     ///
     /// # Examples
     /// ```
@@ -390,15 +411,17 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.levels.lock().lane(priority).map_or(0, |lane| lane.limit())
     }
 
-    /// The capacity that it never grows beyond, in items. Constant time; takes the lock.
+    /// The capacity beyond which the buffer never grows, in items. Constant time; takes the lock.
     #[must_use]
     pub fn max_capacity(&self) -> usize {
         self.levels.lock().max_capacity()
     }
 
-    /// Counters and lengths of each level, all of the same moment. Linear in the number of levels; takes the lock.
+    /// Counters and lengths of each level, all taken at one moment. Linear in the number of levels; takes the
+    /// lock.
     ///
-    /// Where the trait [`Buffer`] is in scope, `buffer.stats()` of a buffer in an `Arc` is the trait's; `(*buffer).stats()` is this one.
+    /// If the trait [`Buffer`] is in scope, `buffer.stats()` of a buffer in an `Arc` calls the trait's
+    /// method; `(*buffer).stats()` calls this one.
     #[must_use]
     pub fn stats(&self) -> PriorityStats {
         let refused: Vec<_> = self.refused.iter().map(|refused| refused.load(Ordering::Relaxed)).collect();
@@ -417,8 +440,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         }
     }
 
-    /// Refuses all pushes from now on and wakes everybody who waits. What is inside can still be taken; after that,
-    /// taking is `Closed` too. Closing twice does nothing.
+    /// Refuses all pushes from now on and wakes all waiters. What is inside can still be taken; after that,
+    /// taking gives `Closed` too. Closing twice does nothing.
     ///
     /// # Examples
     /// ```
@@ -496,7 +519,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     }
 }
 
-/// What the levels have counted together. As with each counter, what is beyond `u64::MAX` begins anew.
+/// The sum of the levels' counts. Like each counter, it starts again at zero beyond `u64::MAX`.
 fn total(counts: impl Iterator<Item = u64>) -> u64 {
     counts.fold(0, u64::wrapping_add)
 }
@@ -506,7 +529,7 @@ const fn nothing_in<T>(levels: &Levels<T>) -> BufferError {
     if levels.is_sealed() { BufferError::Closed } else { BufferError::Empty }
 }
 
-/// What is pushed goes to the middle level.
+/// Pushed items go to the middle level.
 impl<T, L: RawMutex> Buffer<T> for PriorityCircularBuffer<T, L> {
     fn push(&self, item: T) -> BufferResult<()> {
         self.push(item)

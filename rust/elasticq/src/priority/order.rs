@@ -1,43 +1,55 @@
 //! Which level is next: arithmetic on a word of bits and a few counters only.
 //!
-//! Levels go by **rank** here: rank 0 is the highest priority. Bit `r` of `waiting` says that the level of rank `r` has items, so the
-//! lowest bit is the highest level, and what is above it in the word is below it in priority.
+//! Levels go by **rank** here: rank 0 is the highest priority. Bit `r` of `waiting` says that the level of
+//! rank `r` has items. So the lowest bit is the highest level, and a bit further up in the word is a level
+//! further down in priority.
 //!
 //! # Turns
-//! The highest level that has items is served, until `max_consecutive` items have gone before others that waited at lower levels.
-//! Then one of the levels that the last of these items went before has its **turn**: the next one below that of the last turn, or,
-//! if there is none such, the highest of them. What counts is how many items went before somebody lower, from whichever level: a
-//! count by level would start anew each time that the highest level changes, and never come to its end where two alternate. And
-//! it is those who were passed over who have turns, not those below whoever is highest by then: a level that is highest at each
-//! turn, and at no other moment, would never be served.
+//! The highest level that has items is served, until `max_consecutive` items have gone before others that
+//! waited at lower levels. Then one of the levels that the last of these items went before has its **turn**:
+//! the next one below the level of the last turn or, if there is none below it, the highest of them.
 //!
-//! **Bound.** With `L` levels, `m = max_consecutive` and `W = (L - 1)(m + 1)`: *as long as a level has items, one of any `W` pops in a
-//! row takes from it* (any pop if `L = 1`).
+//! Two details matter. The count is of items from any level that went before a lower one. A count for each
+//! level would start again whenever the highest level changes; if two levels alternate, it would never come
+//! to its end. And turns go to the levels that were passed over, not to those below whichever level is
+//! highest by then. Otherwise a level that is the highest at each turn, and at no other moment, would never
+//! be served.
 //!
-//! *Proof.* Let level `l` have items during `W` pops, and suppose that none takes from it. (1) A pop that is not a turn takes from
-//! the highest level, so from one above `l`; it passes `l` over, and counts. So at most `m` of them lie before each turn, there is a
-//! turn among any `m + 1` pops in a row, and there are `L - 1` turns among the `W`. (2) Before each turn but the first lie such
-//! pops of the `W`, since `m >= 1`; so `l` is among those that may have it. As it does not get it, a turn that follows one above `l`
-//! goes to one between that and `l`, and a turn that follows one below `l` goes to one further below or else to one above `l`. So
-//! these turns go down in priority, leap up over `l` at most once, and go down again: no level has two of them. The highest level
-//! of all never has a turn, since none is above it. So there are at most `L - 2` turns, and that is a contradiction. ∎
+//! **Bound.** With `L` levels, `m = max_consecutive` and `W = (L - 1)(m + 1)`: *as long as a level has items,
+//! one of any `W` pops in a row takes from it* (any pop if `L = 1`).
+//!
+//! *Proof.* Let level `l` have items during `W` pops, and suppose that none of them takes from it.
+//!
+//! (1) A pop that is not a turn takes from the highest level that has items, so from one above `l`. It passes
+//! `l` over, and it counts. So at most `m` such pops lie before each turn, there is a turn among any `m + 1`
+//! pops in a row, and there are `L - 1` turns among the `W` pops.
+//!
+//! (2) Since `m >= 1`, pops of the `W` that are not turns lie before each turn but the first. So `l` is a
+//! candidate for each of these turns, and does not get it. Therefore a turn that follows one above `l` goes
+//! to a level between that one and `l`. A turn that follows one below `l` goes to a level further below, or
+//! else to one above `l`. So the turns go down in priority, leap up over `l` at most once, and go down again:
+//! no level has two of them. The highest level of all never has a turn, since no level is above it. So there
+//! are at most `L - 2` turns, which contradicts (1). ∎
 //!
 //! So an item that finds `k` items before it at its level is served within `(k + 1) W` pops, and **at most
-//! `(k + 1)((L - 1)(m + 1) - 1)` items of other levels go before it**, among them all that came later; none for `L = 1`. The bound is
-//! reached where all levels always have items. It counts what `pop` and `pop_batch` take.
+//! `(k + 1)((L - 1)(m + 1) - 1)` items of other levels go before it**, including all such items that come
+//! later; none for `L = 1`. The bound is reached if all levels always have items. It counts what `pop` and
+//! `pop_batch` take.
 //!
 //! # Ageing
-//! With a `max_wait` the oldest item of all that has waited that long goes first, whatever its level; turns go on as if it had not
-//! been. What is promoted came before anything that waits, so the bound on later arrivals stays true.
+//! With a `max_wait`, the oldest item of all goes first once it has waited that long, whatever its level. The
+//! turns go on as if that item had not been there. A promoted item came before every item that waits, so the
+//! bound on later arrivals stays true.
 
 use super::config::PriorityConfig;
 
 /// Whose turn it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turns {
-    /// How many items may still go before somebody lower. Without fairness it does not come to its end within centuries.
+    /// How many items may still go before a lower level. Without fairness this count takes centuries to run
+    /// out.
     left: u64,
-    /// The ranks that the last of them went before, as bits.
+    /// The ranks that the last of these items went before, as bits.
     passed: u64,
     /// The ranks beyond that of the last turn, as bits.
     beyond: u64,
@@ -50,13 +62,14 @@ impl Turns {
         Self { left: max_consecutive, passed: 0, beyond: u64::MAX, max_consecutive }
     }
 
-    /// The rank of the level to take the next item from; 64 if none is waiting.
+    /// The rank of the level to take the next item from; 64 if no level has items.
     #[inline(always)]
     pub(super) fn next(&mut self, waiting: u64) -> usize {
         self.run(waiting, 1, |_| 1).0
     }
 
-    /// The rank of the level to take from next and how many items in a row, `most` at the most, of the `len(rank)` there.
+    /// The rank of the level to take from next, and how many items to take in a row: at most `most`, of the
+    /// `len(rank)` items there.
     #[inline(always)]
     fn run(&mut self, waiting: u64, most: usize, len: impl Fn(usize) -> usize) -> (usize, usize) {
         let lower = waiting & waiting.wrapping_sub(1);
@@ -76,8 +89,8 @@ impl Turns {
         (top, count as usize)
     }
 
-    /// Begins to count anew, and gives the rank of the level whose turn it is. There is none where all that were passed over have
-    /// been emptied by other means.
+    /// Starts the count again, and returns the rank of the level whose turn it is. Returns `None` if all the
+    /// levels that were passed over have been emptied in some other way.
     #[inline]
     const fn turn(&mut self, waiting: u64) -> Option<usize> {
         self.left = self.max_consecutive;
@@ -93,16 +106,17 @@ impl Turns {
     }
 }
 
-/// Who has waited too long. Times are in nanoseconds.
+/// Finds items that have waited too long. Times are in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 struct Promotion {
     max_wait: u64,
-    /// Before this moment no item has waited too long: the first that any may have.
+    /// Before this moment no item has waited too long.
     due: u64,
 }
 
 impl Promotion {
-    /// The rank of the level whose oldest item has waited longest, if that is too long. Looks at the levels only where one may be.
+    /// The rank of the level whose oldest item has waited longest, if that is too long. Looks at the levels
+    /// only if an item may have waited too long.
     fn overdue(&mut self, waiting: u64, now: u64, since: impl Fn(usize) -> u64) -> Option<usize> {
         if now < self.due {
             return None;
@@ -113,7 +127,7 @@ impl Promotion {
     }
 }
 
-/// In which order levels are served: turns, and ageing where it is on.
+/// The order in which levels are served: turns, and ageing if it is on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order {
     pub(super) turns: Turns,
@@ -134,8 +148,9 @@ impl Order {
         }
     }
 
-    /// The rank of the level to take from next, and how many items in a row, `most` at the most, of the `len(rank)` there, of which
-    /// the first waits since `since(rank)`. At least one level must be waiting.
+    /// The rank of the level to take from next, and how many items to take in a row: at most `most`, of the
+    /// `len(rank)` items there. The first of these has waited since `since(rank)`. At least one level must
+    /// have items.
     pub(super) fn run(
         &mut self,
         waiting: u64,
@@ -149,7 +164,7 @@ impl Order {
     }
 }
 
-/// The places of the bits that are set, lowest first.
+/// The positions of the bits that are set, lowest first.
 pub(super) fn bits(mut word: u64) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let place = word.trailing_zeros() as usize;

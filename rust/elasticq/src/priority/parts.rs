@@ -1,9 +1,9 @@
-//! What layers above need: [`Parts`], at the middle level, and more of the kind, as `locked::parts` has it for the buffer without
-//! levels.
+//! What the layers above need: [`Parts`], at the middle level, and more of the kind, as in `locked::parts`
+//! for the buffer without levels.
 //!
-//! None of it waits, and none counts what it refuses: whoever tries again says at the end what was refused, with
-//! [`note_refused`](Parts::note_refused). Closures run **under the lock**: they must be short and must
-//! not touch the buffer.
+//! None of these methods waits, and none counts what it refuses: a caller that tries again reports at the end
+//! what was refused, with [`note_refused`](Parts::note_refused). Closures run **under the lock**: they must
+//! be short and must not touch the buffer.
 
 use super::{PriorityCircularBuffer, nothing_in};
 use crate::buffer::Parts;
@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::vec;
 
 impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
-    /// [`offer_with_priority`](Self::offer_with_priority) for callers who will try again: a refusal is not counted.
+    /// [`offer_with_priority`](Self::offer_with_priority) for callers that will try again: a refusal is not
+    /// counted.
     ///
     /// # Errors
     /// As [`offer_with_priority`](Self::offer_with_priority).
@@ -29,14 +30,15 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         give_back(self.put_with_care(levels, &mut place, priority), place)
     }
 
-    /// Adds `item` only where that is plain sailing: the lock is free, its level has room as it is, nobody waits, no times are kept,
-    /// and `may`, which is asked **under the lock**, says yes. Otherwise nothing has happened and the item comes back; it may
-    /// still go in by [`offer_again_with_priority`](Self::offer_again_with_priority).
+    /// Adds `item` only if the fast path can: the lock is free, the level has room as it is, nobody waits, no
+    /// times are kept, and `may`, which is asked **under the lock**, says yes. Otherwise nothing has happened
+    /// and the item comes back; [`offer_again_with_priority`](Self::offer_again_with_priority) may still add
+    /// it.
     ///
-    /// Never blocks, allocates or wakes anybody; does not panic unless `may` does.
+    /// Never blocks, allocates or wakes a waiter; does not panic unless `may` does.
     ///
     /// # Errors
-    /// The item, where more would have to be done or asked.
+    /// The item, if more would have to be done or asked.
     ///
     /// # Examples
     /// ```
@@ -58,10 +60,11 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         levels.push_plain(item, priority)
     }
 
-    /// Takes the next item only where that is plain sailing: as [`offer_plain`](Self::offer_plain), with nothing that
-    /// would shrink after. `None` otherwise, also where there is no item; [`try_pop`](Self::try_pop) then tells.
+    /// Takes the next item only if the fast path can, as in [`offer_plain`](Self::offer_plain); in addition,
+    /// the buffer must not have to shrink afterwards. Returns `None` otherwise, and also if there is no item;
+    /// then [`try_pop`](Self::try_pop) tells which.
     ///
-    /// Never blocks, frees memory or wakes anybody; does not panic unless `may` does.
+    /// Never blocks, frees memory or wakes a waiter; does not panic unless `may` does.
     ///
     /// # Examples
     /// ```
@@ -83,7 +86,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         levels.pop_plain()
     }
 
-    /// [`offer_batch_with_priority`](Self::offer_batch_with_priority) for callers who will try again: a refusal is not counted.
+    /// [`offer_batch_with_priority`](Self::offer_batch_with_priority) for callers that will try again: a
+    /// refusal is not counted.
     ///
     /// # Errors
     /// As [`offer_batch_with_priority`](Self::offer_batch_with_priority).
@@ -91,7 +95,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         give_back(self.put_all(&mut items, priority), Some(items))
     }
 
-    /// Adds as many of `items`, from the front, as there is room for; gives their number. 0: there is no room.
+    /// Adds as many of `items`, from the front, as there is room for; returns their number. 0 means that
+    /// there is no room.
     ///
     /// # Errors
     /// - `InvalidOperation`: there is no such level.
@@ -125,11 +130,12 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
 
     /// Adds `count` items made by `make(0)`, `make(1)`, ... **under the lock**, or none.
     ///
-    /// For callers whose items come out of a cheap conversion; `make` must not touch this buffer. When `make` panics,
-    /// what it has made until then is in the buffer and nobody was woken for it.
+    /// For callers that make their items by a cheap conversion; `make` must not touch this buffer. When
+    /// `make` panics, the items that it has made until then are in the buffer, and no waiter was woken for
+    /// them.
     ///
     /// # Errors
-    /// As [`offer_batch_with_priority`](Self::offer_batch_with_priority); `make` was not called then.
+    /// As [`offer_batch_with_priority`](Self::offer_batch_with_priority). On an error `make` was not called.
     ///
     /// # Examples
     /// ```
@@ -141,7 +147,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn offer_with(&self, count: usize, priority: usize, make: impl FnMut(usize) -> T) -> BufferResult<()> {
-        // Made before the guard, so that what `make` holds is dropped only after the lock, be it in a panic.
+        // `items` is made before the guard, so that what `make` holds is dropped only after the lock is
+        // released, even in a panic.
         let mut items = (0..count).map(make);
         let mut levels = self.levels.lock();
         levels.push_from(count, &mut items, priority)?;
@@ -149,7 +156,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         Ok(())
     }
 
-    /// Counts `items` as refused at a level in [`stats`](Self::stats); nothing, if there is no such level.
+    /// Counts `items` as refused at a level in [`stats`](Self::stats). Does nothing if there is no such
+    /// level.
     #[cold]
     pub fn note_refused_at_priority(&self, items: usize, priority: usize) {
         if let Some(refused) = self.refused.get(priority) {
@@ -157,10 +165,10 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         }
     }
 
-    /// Moves the next items into `target`, as many as there are and fit, without waiting; gives their number. The
-    /// first so many places of `target` are initialised then, the rest is untouched.
+    /// Moves the next items into `target`, as many as there are and fit, without waiting. Returns their
+    /// number: so many places at the front of `target` are initialised then, and the rest is untouched.
     ///
-    /// For callers that have the memory already; [`pop_batch`](Self::pop_batch) makes a vector.
+    /// For callers that already have the memory; [`pop_batch`](Self::pop_batch) makes a vector.
     ///
     /// # Errors
     /// `Closed`: there is nothing, and the buffer was closed.
@@ -187,8 +195,9 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         Ok(count)
     }
 
-    /// What `look` makes of each item, of one moment, in the order in which [`pop`](Self::pop) would take them. `look` runs **under the
-    /// lock**: it must be short and must not touch this buffer.
+    /// Calls `look` for each item, at one moment, in the order in which [`pop`](Self::pop) would take them,
+    /// and returns the results. `look` runs **under the lock**: it must be short and must not touch this
+    /// buffer.
     ///
     /// # Examples
     /// ```
@@ -201,7 +210,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn iter_with<U>(&self, mut look: impl FnMut(&T) -> U) -> Vec<U> {
-        // Declared before the guard, so that a panic in `look` drops the clones only after the lock.
+        // `seen` is declared before the guard, so that a panic in `look` drops the results only after the
+        // lock is released.
         let mut seen = Vec::new();
         let levels = self.levels.lock();
         seen.reserve_exact(levels.len());
@@ -213,7 +223,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         seen
     }
 
-    /// What `look` makes of the item that [`pop`](Self::pop) would take now, **under the lock**.
+    /// Calls `look` for the item that [`pop`](Self::pop) would take now, **under the lock**, and returns the
+    /// result.
     ///
     /// # Errors
     /// As [`try_pop`](Self::try_pop).
@@ -348,7 +359,7 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for PriorityCircularBuffer<T, 
         }
     }
 
-    /// Those at the highest level first.
+    /// Wakes those at the highest level first.
     fn wake_producers(&self, count: usize) {
         self.wake_for_room(count);
     }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-/// The counters and sizes of a [`PriorityCircularBuffer`](super::PriorityCircularBuffer), in all and by priority, at one moment.
+/// The counters and sizes of a [`PriorityCircularBuffer`](super::PriorityCircularBuffer) at one moment, in
+/// all and by priority.
 ///
-/// Each vector has a place per level, that of priority 0 first. What was pushed and popped is derived from positions, so it costs
-/// the fast path nothing. Sizes of the buffer as a whole: [`Buffer::stats`](crate::Buffer::stats).
+/// Each vector has an entry per level, and starts with that of priority 0. The numbers of items pushed and
+/// popped are derived from positions, so they cost the fast path nothing. For the sizes of the buffer as a
+/// whole see [`Buffer::stats`](crate::Buffer::stats).
 ///
 /// # Examples
 /// ```
@@ -26,9 +28,10 @@ use std::time::Duration;
 pub struct PriorityStats {
     /// Items accepted since the buffer was made.
     pub total_pushed: u64,
-    /// Items that left it in any way: popped, drained or cleared.
+    /// Items that left the buffer in any way: popped, drained or cleared.
     pub total_popped: u64,
-    /// Items that were refused (for want of room or memory, or because the buffer was closed); their senders still have them.
+    /// Items that were refused (for want of room or memory, or because the buffer was closed); their senders
+    /// still have them.
     pub total_refused: u64,
     /// Items accepted.
     pub pushed_per_priority: Vec<u64>,
@@ -38,7 +41,8 @@ pub struct PriorityStats {
     pub refused_per_priority: Vec<u64>,
     /// Items there now.
     pub len_per_priority: Vec<usize>,
-    /// How long the oldest item there has waited; `None` where there is none. Empty unless
-    /// [`age_statistics`](super::PriorityConfig::age_statistics) or [`max_wait`](super::PriorityConfig::max_wait) is on.
+    /// How long the oldest item there has waited; `None` if there is none. Empty unless
+    /// [`age_statistics`](super::PriorityConfig::age_statistics) or
+    /// [`max_wait`](super::PriorityConfig::max_wait) is on.
     pub oldest_per_priority: Vec<Option<Duration>>,
 }

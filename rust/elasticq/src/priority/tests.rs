@@ -1,4 +1,5 @@
-//! What cannot be seen from outside: ageing, with a clock that is set by hand, and how much memory the levels have.
+//! What cannot be seen from outside: ageing, with a clock that is set by hand, and how much memory the levels
+//! have.
 
 use super::ages::Clock;
 use super::config::PriorityConfig;
@@ -112,8 +113,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// An item that has waited too long is never kept waiting by one that has waited less, and without such items levels go
-    /// before each other as ever.
+    /// An item that has waited too long never waits behind one that has waited less. Without such items
+    /// levels go before each other as usual.
     #[test]
     fn ageing_keeps_its_promise(
         count in 1..6_usize,
@@ -125,12 +126,12 @@ proptest! {
             .with_fair_queuing(false)
             .with_max_wait(Duration::from_nanos(max_wait));
         let (mut levels, clock) = levels(&config);
-        // By level, since when each item waits and its number.
+        // By level, for each item: since when it waits, and its number.
         let mut model = vec![std::collections::VecDeque::<(u64, u32)>::new(); count];
         let mut number = 0;
         let next = |model: &[std::collections::VecDeque<(u64, u32)>], now| {
             let heads = model.iter().enumerate().filter_map(|(level, items)| Some((items.front()?.0, level)));
-            // Of those that are as old, the highest level's.
+            // Among items of the same age, that of the highest level.
             let oldest = heads.clone().min_by_key(|&(since, level)| (since, count - level))?;
             Some(if now - oldest.0 >= max_wait { oldest.1 } else { heads.map(|(_, level)| level).max()? })
         };

@@ -1,6 +1,7 @@
 //! Waiting for an item or for room, as a thread or as a task.
 //!
-//! Every wait follows the one order that misses no wake-up: try, register, try again, sleep (see `wait::attempt`).
+//! Every wait follows the only order that misses no wake-up: try, register, try again, sleep (see
+//! `wait::attempt`).
 
 use super::PriorityCircularBuffer;
 use super::wake::Leaving;
@@ -10,7 +11,8 @@ use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
 
 impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
-    /// Takes the next item, blocking up to `timeout` until there is one. A timeout too long for the clock waits for ever.
+    /// Takes the next item, blocking up to `timeout` until there is one. A timeout too long for the clock
+    /// waits for ever.
     ///
     /// # Errors
     /// `Timeout(timeout)`, or `Closed` when the buffer is empty and was closed, before or meanwhile.
@@ -30,7 +32,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         block(timeout, || try_or_register(|| unless_empty(self.try_pop()), || self.item_waiter()))
     }
 
-    /// Takes up to `max_items`, blocking up to `timeout` for the first of them; an empty vector when none came.
+    /// Takes up to `max_items` items, blocking up to `timeout` for the first of them; an empty vector when
+    /// none came.
     ///
     /// # Errors
     /// As [`pop_batch`](Self::pop_batch).
@@ -61,12 +64,13 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.offer_with_priority_within(item, self.middle, timeout)
     }
 
-    /// Adds `item` at the end of the level of `priority`, blocking up to `timeout` until there is room. A timeout too long for the clock
-    /// waits for ever. When room comes, those who wait at higher levels are woken first.
+    /// Adds `item` at the end of the level of `priority`, blocking up to `timeout` until there is room. A
+    /// timeout too long for the clock waits for ever. When room comes, waiters at higher levels are woken
+    /// first.
     ///
     /// # Errors
-    /// `Timeout(timeout)`, `ResizeError`, `Closed` (also when it is closed meanwhile), or `InvalidOperation` where there is no such
-    /// level; the [`Rejected`] holds the item.
+    /// `Timeout(timeout)`, `ResizeError`, `Closed` (also when it is closed meanwhile), or `InvalidOperation`
+    /// if there is no such level; the [`Rejected`] holds the item.
     ///
     /// # Examples
     /// ```
@@ -88,12 +92,12 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         give_back(put.inspect_err(|_| self.note_refused_at_priority(1, priority)), place)
     }
 
-    /// Adds all of `items` at the end of the level of `priority` or none, blocking up to `timeout` until there is room for all. A batch
-    /// larger than the buffer or the level can ever be is refused at once.
+    /// Adds all of `items` at the end of the level of `priority` or none, blocking up to `timeout` until
+    /// there is room for all. A batch larger than the buffer or the level can ever be is refused at once.
     ///
     /// # Errors
-    /// As [`offer_with_priority_within`](Self::offer_with_priority_within), and `MaxCapacityReached` for a batch that never fits; the
-    /// [`Rejected`] holds the items.
+    /// As [`offer_with_priority_within`](Self::offer_with_priority_within), and `MaxCapacityReached` for a
+    /// batch that never fits; the [`Rejected`] holds the items.
     ///
     /// # Examples
     /// ```
@@ -133,11 +137,12 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
 
     /// Adds `item` at the end of the level of `priority`, waiting as a task until there is room.
     ///
-    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in, and drops the item.
+    /// Does not block, and needs no particular runtime. A future that is dropped before it is done has put
+    /// nothing in, and drops the item.
     ///
     /// # Errors
-    /// `ResizeError`, `Closed` (also when it is closed meanwhile), or `InvalidOperation` where there is no such level; the [`Rejected`]
-    /// holds the item.
+    /// `ResizeError`, `Closed` (also when it is closed meanwhile), or `InvalidOperation` where there is no
+    /// such level; the [`Rejected`] holds the item.
     ///
     /// # Examples
     /// ```
@@ -169,7 +174,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
 
     /// Takes the next item, waiting as a task until there is one.
     ///
-    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing.
+    /// Does not block, and needs no particular runtime. A future that is dropped before it is done has taken
+    /// nothing.
     ///
     /// # Errors
     /// `Closed` once the buffer is empty and was closed, before or meanwhile.
@@ -189,7 +195,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         complete(|| try_or_register(|| unless_empty(self.try_pop()), || self.item_waiter())).await
     }
 
-    /// Has `put` put something in, blocking up to `timeout` until there is room for it.
+    /// Calls `put` until it has put something in, blocking up to `timeout` until there is room.
     pub(super) fn put_within<'a>(
         &'a self,
         timeout: Duration,

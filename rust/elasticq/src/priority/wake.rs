@@ -1,4 +1,4 @@
-//! Who is woken by whom; see the head of `mod`.
+//! Which waiters a change wakes; see the head of `mod`.
 
 use super::order::bits;
 use super::{Guard, PriorityCircularBuffer};
@@ -6,17 +6,17 @@ use crate::wait::{Told, Waiter, Waking};
 use parking_lot::lock_api::RawMutex;
 use std::sync::Arc;
 
-/// What those who wait can have. To be found out under the lock, and told after it.
+/// What the waiters can have. It is found out under the lock, and told after the lock is released.
 struct Ready<'a> {
     items: Told<'a>,
-    /// Places in all, or 0 where nobody waits who could have one.
+    /// Places in all levels, or 0 if no waiter could have one.
     places: usize,
-    /// Those of them that one who waits at each signal of `not_full` could have.
+    /// How many of them a waiter at each signal of `not_full` could have.
     at: [Option<Told<'a>>; 64],
 }
 
 impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
-    /// Something was changed: tells those who wait how many items and places there are now.
+    /// Something was changed: tells the waiters how many items and places there are now.
     #[inline]
     pub(super) fn wake_who_can_go_on(&self, levels: Guard<'_, T, L>) {
         if levels.is_watched() {
@@ -37,7 +37,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     }
 
     fn find_ready(&self, levels: &mut Guard<'_, T, L>) -> Ready<'_> {
-        // Who registers from now on has the levels watched again before he looks.
+        // A waiter that registers from now on has the levels watched again before it looks.
         let waited_at = bits(levels.watched_for_producers())
             .filter(|&signal| self.not_full[signal].has_sleepers())
             .fold(0, |bits, signal| bits | 1_u64 << signal);
@@ -53,7 +53,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         ready
     }
 
-    /// Wakes so many producers, those of the highest level first.
+    /// Wakes `count` producers, those of the highest level first.
     pub(super) fn wake_for_room(&self, count: usize) {
         let mut at = [const { None }; 64];
         for (told, signal) in at.iter_mut().zip(&self.not_full) {
@@ -64,7 +64,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         waking.finish();
     }
 
-    /// Which signal those wait at who want room at a level; those of a level that does not exist, at any.
+    /// The signal at which producers wait for room at the level of `priority`. If there is no such level, any
+    /// signal will do.
     const fn signal_for(&self, priority: usize) -> usize {
         let last = self.not_full.len() - 1;
         last.saturating_sub(priority)
@@ -74,18 +75,20 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.watched(self.not_empty.waiter())
     }
 
-    /// A place in the queue of those who wait for room at the level of `priority`; see [`Waiter`] for the order in which to use it.
-    /// Whoever has registered calls [`pass_on_room`](crate::Parts::pass_on_room) in the end.
+    /// A place in the line for room at the level of `priority`; see [`Waiter`] for the order in which to use
+    /// it. In the end, a caller that has registered calls [`pass_on_room`](crate::Parts::pass_on_room).
     pub fn wait_for_room_at_priority(&self, priority: usize) -> Waiter<'_> {
         self.watched_for(priority, self.not_full[self.signal_for(priority)].waiter())
     }
 
-    /// [`wait_for_room_at_priority`](Self::wait_for_room_at_priority) for one that needs more than one place.
+    /// [`wait_for_room_at_priority`](Self::wait_for_room_at_priority) for a caller that needs more than one
+    /// place.
     pub fn wait_for_bulk_room_at_priority(&self, priority: usize) -> Waiter<'_> {
         self.watched_for(priority, self.not_full[self.signal_for(priority)].bulk_waiter())
     }
 
-    /// [`wait_for_room_at_priority`](Self::wait_for_room_at_priority) with a waiter that holds the buffer.
+    /// [`wait_for_room_at_priority`](Self::wait_for_room_at_priority) with a waiter that keeps the buffer
+    /// alive.
     pub fn owned_wait_for_room_at_priority(self: Arc<Self>, priority: usize) -> Waiter<'static>
     where
         T: Send + 'static,
@@ -96,20 +99,20 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.watched_for(priority, waiter)
     }
 
-    /// Has the levels watched for a consumer that is registered.
+    /// Marks the levels as watched, for a consumer that has registered.
     pub(super) fn watched<'a>(&self, waiter: Waiter<'a>) -> Waiter<'a> {
         self.levels.lock().watch_for_consumers();
         waiter
     }
 
-    /// Has the levels watched for a producer that is registered.
+    /// Marks the levels as watched, for a producer that has registered.
     fn watched_for<'a>(&self, priority: usize, waiter: Waiter<'a>) -> Waiter<'a> {
         self.levels.lock().watch_for_producers(self.signal_for(priority));
         waiter
     }
 }
 
-/// Sees to it that as many producers are coming as there are places, those of the highest level first.
+/// Makes sure that as many producers are coming as there are places, those of the highest level first.
 fn wake_producers(mut places: usize, at: [Option<Told<'_>>; 64], waking: &mut Waking) {
     for told in at.into_iter().flatten() {
         let told = told.at_most(places);
@@ -119,7 +122,7 @@ fn wake_producers(mut places: usize, at: [Option<Told<'_>>; 64], waking: &mut Wa
     }
 }
 
-/// Passes on, when it is dropped, the wake-up of one who is registered for room no longer.
+/// When dropped, passes on the wake-up of a producer that is no longer registered for room.
 pub(super) struct Leaving<'a, T, L: RawMutex>(pub(super) &'a PriorityCircularBuffer<T, L>);
 
 impl<T, L: RawMutex> Drop for Leaving<'_, T, L> {

@@ -4,14 +4,17 @@
 //! try ──> register ──> try again ──> sleep ──> try ──> register ──> ...
 //! ```
 //!
-//! An attempt that can't succeed yet registers with a signal, tries once more, and gives the waiter back. In that order no wake-up is
-//! missed. All that has to be right about the order stands in the attempts, and neither way of waiting knows of it.
+//! An attempt that can't succeed yet registers with a signal, tries once more, and gives the waiter back. In
+//! that order no wake-up is missed. The attempts alone keep the order right; neither way of waiting has to
+//! know of it.
 //!
-//! **A future that is dropped** has taken nothing and put nothing in: an attempt that succeeds ends it in the same poll. A
-//! wake-up that reached the future and that it has not acted on goes to the next in line when its waiter is dropped. A wake-up that it
-//! has acted on led to an attempt. Where that came to nothing, there was nothing to be had, or somebody is about to publish an item
-//! and then wakes the next himself. The item of a future that sends stands in a place outside of the attempts, and outside of what
-//! gives a right at the queue: so nothing of the call is left when the item is dropped, whose `Drop` may use the queue.
+//! **A future that is dropped** has taken nothing and put nothing in, since an attempt that succeeds ends the
+//! future in the same poll. A wake-up that the future has received and not acted on goes to the next in line
+//! when the waiter is dropped. A wake-up that the future has acted on led to an attempt. If that attempt came
+//! to nothing, there was nothing to be had, or another thread is about to publish an item and then wakes the
+//! next waiter itself. The item of a future that sends is kept outside of the attempts, and outside of
+//! whatever holds a right to use the queue. So nothing of the call is left when the item is dropped, and the
+//! item's `Drop` may use the queue.
 
 use super::Waiter;
 use crate::error::{BufferError, BufferResult};
@@ -25,14 +28,15 @@ use std::time::{Duration, Instant};
 pub(crate) enum Attempt<'a, R> {
     /// The attempt has succeeded, or never will.
     Settled(R),
-    /// Somebody is about to change that, but may have looked for sleepers already: try again soon, without sleeping.
+    /// Another thread is about to make the attempt possible, but may have looked for sleepers already. Try
+    /// again soon, without sleeping.
     #[cfg_attr(not(feature = "lock_free"), allow(dead_code))]
     Soon,
-    /// The attempt has registered, and then tried in vain. Try again when woken.
+    /// The attempt has registered, and then failed again. Try again when woken.
     Sleep(Waiter<'a>),
 }
 
-/// Tries, registers, and tries again. `try_it` gives nothing where waiting may help.
+/// Tries, registers, and tries again. `try_it` returns `None` if waiting may help.
 pub(crate) fn try_or_register<'a, R>(
     mut try_it: impl FnMut() -> Option<R>,
     register: impl FnOnce() -> Waiter<'a>,
@@ -47,7 +51,7 @@ pub(crate) fn try_or_register<'a, R>(
     }
 }
 
-/// What an attempt to put something in comes to, for `try_or_register`: nothing, where room may come.
+/// The result of an attempt to put something in, for `try_or_register`: `None` if room may come.
 pub(crate) fn unless_full<R>(put: BufferResult<R>) -> Option<BufferResult<R>> {
     match put {
         Err(reason) if reason.is_capacity_error() => None,
@@ -55,7 +59,7 @@ pub(crate) fn unless_full<R>(put: BufferResult<R>) -> Option<BufferResult<R>> {
     }
 }
 
-/// What an attempt to take something comes to, for `try_or_register`: nothing, where an item may come.
+/// The result of an attempt to take something, for `try_or_register`: `None` if an item may come.
 pub(crate) fn unless_empty<R>(taken: BufferResult<R>) -> Option<BufferResult<R>> {
     match taken {
         Err(BufferError::Empty) => None,
@@ -63,7 +67,7 @@ pub(crate) fn unless_empty<R>(taken: BufferResult<R>) -> Option<BufferResult<R>>
     }
 }
 
-/// What was taken, or nothing where the time was over before.
+/// What was taken, or `None` if the time was over first.
 pub(crate) fn in_time<R>(taken: BufferResult<R>) -> BufferResult<Option<R>> {
     match taken {
         Err(BufferError::Timeout(_)) => Ok(None),
@@ -71,8 +75,8 @@ pub(crate) fn in_time<R>(taken: BufferResult<R>) -> BufferResult<Option<R>> {
     }
 }
 
-/// Makes the attempt again and again until it is settled, and blocks in between; `Timeout` after `timeout`. A timeout too long for the
-/// clock waits for ever. The clock is read only when there is something to wait for.
+/// Repeats the attempt until it is settled, and blocks in between; `Timeout` after `timeout`. A timeout too
+/// long for the clock waits for ever. The clock is read only when there is something to wait for.
 pub(crate) fn block<'a, R>(
     timeout: Duration,
     mut attempt: impl FnMut() -> Attempt<'a, BufferResult<R>>,
@@ -101,14 +105,14 @@ pub(crate) fn block<'a, R>(
     }
 }
 
-/// Makes the attempt again and again until it is settled, and lets other tasks run in between.
+/// Repeats the attempt until it is settled, and lets other tasks run in between.
 pub(crate) async fn complete<'a, R>(mut attempt: impl FnMut() -> Attempt<'a, R>) -> R {
     let backoff = Backoff::new();
     loop {
         match attempt() {
             Attempt::Settled(result) => return result,
             Attempt::Soon => {
-                backoff.snooze(); // where no other task is ready, this one is polled again at once
+                backoff.snooze(); // if no other task is ready, this one is polled again at once
                 yield_now().await;
             }
             Attempt::Sleep(waiter) => waiter.await,
@@ -117,8 +121,8 @@ pub(crate) async fn complete<'a, R>(mut attempt: impl FnMut() -> Attempt<'a, R>)
     }
 }
 
-/// A thread that changes the queue and finds this one woken already wakes nobody. It made its change before: the attempts that follow
-/// see it.
+/// A thread that changes the queue and finds this waiter woken already wakes nobody. It made its change
+/// before that. After this fence, the attempts that follow see the change.
 fn see_what_woke() {
     fence(Ordering::SeqCst);
 }

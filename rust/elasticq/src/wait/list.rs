@@ -1,16 +1,20 @@
-//! `List`: who waits, first come, first served. Plain data; the lock around it and the waking are `mod`'s and `waking`'s business.
+//! `List`: the line of waiters, first come, first served. It is plain data; `mod` puts the lock around it,
+//! and `waking` does the waking.
 //!
 //! ```text
 //! enter ──> waiting ──(sleep: its waker or thread is here)──> waiting ──wake_next──> woken ──> gone
 //!              └───────────────────────────leave────────────────────────────────────────────> gone
 //! ```
 //!
-//! The slots stand in a slab, and those that wait are linked by their indices. Nothing foreign runs in here: a waker that
-//! is no longer wanted is handed out, for the caller to wake or drop it without the lock.
+//! The slots are in a slab, and the slots of those that wait are linked by their indices. No foreign code
+//! runs in here: a waker that is no longer wanted is handed to the caller, which wakes or drops it without
+//! the lock.
 //!
-//! **Coming** are those who were woken and are not gone, unless somebody has registered since there was what they were woken for
-//! (a new *round*). Who registers has looked and found nothing, so that is gone, and they are not counted on for what comes later. To
-//! forget one who does come costs a wake-up more than needed; to count for ever on one who never comes would leave others asleep.
+//! A waiter is **coming** if it was woken and has not left the list, and nobody has registered since the
+//! things were counted that it was woken for. (Each registration starts a new *round*.) A waiter that
+//! registers has looked and found nothing, so those things are gone, and the waiters woken for them are not
+//! counted on for what comes later. To stop counting a waiter that does come costs one needless wake-up; to
+//! count for ever on one that never comes would leave others asleep.
 
 use crate::sync::thread::Thread;
 use std::task::Waker;
@@ -18,13 +22,14 @@ use std::time::Instant;
 
 const NOBODY: usize = usize::MAX;
 
-/// So many slots an empty list keeps.
+/// An empty list keeps up to this many slots.
 const KEPT: usize = 64;
 
-/// So many may be passing on at once, each called by the one before, before the next wakes all.
+/// Up to this many waiters may be passing a wake-up on at once, each one called by the one before. Beyond
+/// that, the next wakes all.
 const NESTED: usize = 32;
 
-/// How to wake somebody.
+/// How to wake a waiter.
 pub(super) enum Sleeper {
     Task(Waker),
     Thread(Thread),
@@ -35,21 +40,21 @@ enum State {
     Free,
     Waiting,
     Woken {
-        /// It counts among those coming as long as the list's round is this one.
+        /// The waiter counts as coming as long as the list's round is this one.
         round: usize,
-        /// Not if all were woken: whoever could be woken in its place is woken anyway.
+        /// False if all were woken: any waiter that could be woken in its place is woken anyway.
         passes_on: bool,
     },
 }
 
 struct Slot {
     state: State,
-    /// The neighbours among those that wait; of a free slot, `after` is the next free one.
+    /// The neighbours in the line. In a free slot, `after` is the next free one.
     before: usize,
     after: usize,
-    /// One place or one item may not help it.
+    /// Whether one place or one item may not be enough for it.
     bulk: bool,
-    /// Of one that waits: there once it sleeps.
+    /// What wakes it: there once a waiter sleeps.
     sleeper: Option<Sleeper>,
     since: Option<Instant>,
 }
@@ -59,26 +64,26 @@ pub(super) struct List {
     free: usize,
     first: usize,
     last: usize,
-    /// All who have a place, woken or not.
+    /// All waiters that have a place, woken or not.
     here: usize,
     waiting: usize,
-    /// Whether one who is nobody counts with those that wait, for ever.
+    /// Whether an imaginary waiter counts with the real ones, for ever.
     awaited: bool,
     coming: usize,
-    /// Changes when somebody registers.
+    /// Changes whenever a waiter registers.
     round: usize,
-    /// How many with `bulk` there are, the woken ones included.
+    /// How many waiters with `bulk` there are, including the woken ones.
     bulk: usize,
-    /// How many are passing a wake-up on at this moment.
+    /// How many waiters are passing a wake-up on at this moment.
     passing: usize,
 }
 
-/// What becomes of one that looks whether it was woken.
+/// What a waiter learns when it looks whether it was woken.
 #[derive(PartialEq)]
 pub(super) enum Look {
-    /// It was, and is gone.
+    /// It was woken, and has left the list.
     Woken,
-    /// It sleeps.
+    /// It was not woken, and sleeps now.
     Asleep,
 }
 
@@ -99,12 +104,12 @@ impl List {
         }
     }
 
-    /// How many wait that were not woken.
+    /// How many waiters have not been woken.
     pub(super) const fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// How many there seem to be of them, for whoever has changed the state.
+    /// How many of them there seem to be, for a thread that has changed the state.
     pub(super) const fn shown(&self) -> usize {
         self.waiting + self.awaited as usize
     }
@@ -118,7 +123,7 @@ impl List {
         self.round
     }
 
-    /// How many were woken and will look.
+    /// How many waiters were woken and are expected to look.
     pub(super) const fn coming(&self) -> usize {
         self.coming
     }
@@ -127,7 +132,8 @@ impl List {
         self.bulk != 0
     }
 
-    /// Who sleeps, and since when the first of them does. Linear in their number.
+    /// How many threads and how many tasks sleep, and since when the first of them does. Linear in the number
+    /// of waiters.
     pub(super) fn asleep(&self) -> (usize, usize, Option<Instant>) {
         let (mut threads, mut tasks, mut since) = (0, 0, None);
         let mut key = self.first;
@@ -144,7 +150,7 @@ impl List {
         (threads, tasks, since)
     }
 
-    /// A place at the end, for one that has looked and found nothing.
+    /// Gives a place at the end of the line to a waiter that has looked and found nothing.
     pub(super) fn enter(&mut self, bulk: bool) -> usize {
         let slot = Slot { state: State::Waiting, before: self.last, after: NOBODY, bulk, sleeper: None, since: None };
         let key = if self.free == NOBODY {
@@ -169,8 +175,8 @@ impl List {
         key
     }
 
-    /// Ends the wait of one that was woken; else it sleeps from now on, and `sleeper` will wake it. Afterwards `sleeper` is what
-    /// is to be dropped.
+    /// If the waiter was woken, ends its wait. Otherwise it sleeps from now on, and `sleeper` will wake it.
+    /// Afterwards `sleeper` holds what the caller has to drop.
     pub(super) fn look(
         &mut self,
         key: usize,
@@ -189,15 +195,17 @@ impl List {
         Look::Asleep
     }
 
-    /// It sleeps no more, but keeps its place. Gives what would have woken it, to be dropped.
+    /// The waiter no longer sleeps, but keeps its place. Returns what would have woken it, for the caller to
+    /// drop.
     pub(super) fn get_up(&mut self, key: usize) -> Option<Sleeper> {
         let slot = &mut self.slots[key];
         slot.since = None;
         slot.sleeper.take()
     }
 
-    /// Gives up a place: what would have woken it, to be dropped, and how many are to be woken in its place, after which
-    /// `passed_on` is to be called.
+    /// Gives up a place. Returns what would have woken the waiter, for the caller to drop, and how many
+    /// others are to be woken in its place. If that is not zero, the caller calls `passed_on` after it has
+    /// woken them.
     pub(super) fn leave(&mut self, key: usize) -> (Option<Sleeper>, usize) {
         let passes_on = matches!(self.slots[key].state, State::Woken { passes_on: true, .. });
         let sleeper = self.remove(key);
@@ -205,7 +213,8 @@ impl List {
             return (sleeper, 0);
         }
         self.passing += 1;
-        // Where an executor is gone, each may be dropped by the one before: their calls must not pile up.
+        // When an executor is gone, waking one waiter may drop it, which wakes the next: these calls must not
+        // pile up.
         (sleeper, if self.passing > NESTED { self.waiting } else { 1 })
     }
 
@@ -213,12 +222,13 @@ impl List {
         self.passing -= 1;
     }
 
-    /// How many of those that wait are to be woken so that `count` are coming.
+    /// How many waiters are to be woken so that `count` are coming.
     pub(super) fn due(&self, count: usize) -> usize {
         if self.has_bulk() { self.waiting } else { self.waiting.min(count.saturating_sub(self.coming)) }
     }
 
-    /// Makes the first that waits a woken one, for something that was there in this round. Gives what wakes it, if it sleeps.
+    /// Marks the first in line as woken, for something that was there in this round. Returns what wakes it,
+    /// if it sleeps.
     pub(super) fn wake_next(&mut self, round: usize, passes_on: bool) -> Option<Option<Sleeper>> {
         let key = self.first;
         if key == NOBODY {
@@ -232,7 +242,7 @@ impl List {
         Some(slot.sleeper.take())
     }
 
-    /// Takes one that waits out of the line.
+    /// Takes a waiter out of the line.
     fn unlink(&mut self, key: usize) {
         let (before, after) = (self.slots[key].before, self.slots[key].after);
         match before {

@@ -1,32 +1,38 @@
 //! Waiting: one [`Signal`] per condition, for blocked threads and for async tasks alike.
 //!
-//! The fast path of a waker is one load of `sleepers`: how many wait that were not woken. That no wake-up is lost rests on
-//! the order of four steps:
+//! The fast path of a waker is one load of `sleepers`: the number of waiters that have not been woken. The
+//! order of four steps guarantees that no wake-up is lost:
 //!
 //! ```text
-//! waiter   1. register: join the list, sleepers += 1      waker   3. take the buffer's lock and change the state
-//!          2. look at the state, under the buffer's lock          4. read sleepers, then unlock; 0? done
+//! waiter   1. register: join the list, sleepers += 1     waker   3. lock the buffer and change the state
+//!          2. look at the state, under the buffer's lock         4. read sleepers, then unlock; 0? done
 //! ```
 //!
-//! If 2 comes before 3 in the order of the lock, then 1 happens before 4, so the waker sees the sleeper. If 2 comes after
-//! 3, the waiter sees the new state and does not sleep. (A waker may also read sleepers after unlocking: that is later
-//! still.) The count is sequentially consistent, so that the same holds without a lock where 2 and 3 are sequentially
-//! consistent too. One that was woken is no sleeper: it leaves the list under its lock before it looks, so it sees the change of
-//! whoever has found it woken there, and whoever has found no sleeper at all made his change before the look that follows.
+//! If 2 comes before 3 in the order of the lock, then 1 happens before 4, so the waker sees the sleeper. If 2
+//! comes after 3, the waiter sees the new state and does not sleep. (A waker may also read `sleepers` after
+//! it unlocks: that is later still.) The count is sequentially consistent, so the same holds without a lock
+//! where 2 and 3 are sequentially consistent too.
 //!
-//! **The list** (`list`) stands under a small lock of its own, under which nothing foreign runs: wakers are cloned before it
-//! is taken, and woken and dropped after it was released (`waking`).
+//! A woken waiter is not a sleeper. It leaves the list, under the list's lock, before it looks. So it sees
+//! the change of any waker that finds it there, woken already. A waker that finds no sleeper at all has made
+//! its change before the woken waiter's next look.
 //!
-//! **How many are woken.** `wake(n)` is told how many items (or places) there are *now*, and sees to it that at least `n` of
-//! those who wait are coming, or all. Coming are those that were woken and are not gone, as long as nobody registers: who does has
-//! found nothing, so what they were woken for is gone. So beside `n` items min(n, waiting) are on their way, and one that is woken
-//! and never looks costs the wake-up of one item. A burst for one consumer still pays for one wake-up, and so does a stretch of
-//! items that those who do not sleep take faster than one who was woken comes. A waiter that was woken and is dropped without
-//! having waited it out passes the wake-up on.
+//! **The list** (`list`) holds the line of waiters. It has a small lock of its own, and no foreign code runs
+//! under that lock: wakers are cloned before the lock is taken, and woken and dropped after it is released
+//! (`waking`).
 //!
-//! In a forked child those who waited in the parent do not exist, but their entries do: a wake-up spent on one of them
-//! would be lost, and the list's own lock may have been held by one. So each process has a [`Crowd`] of its own, looked
-//! up only by who waits or wakes; see [`after_fork_in_child`].
+//! **How many are woken.** `wake(n)` is told how many items (or places) there are *now*. It makes sure that
+//! at least `n` waiters are *coming*, or all of them. A waiter is coming once it is woken, until it has left
+//! the list; but when another waiter registers, those woken before no longer count. The one that registers
+//! has found nothing, so what they were woken for is gone. So beside `n` items, min(n, waiting) waiters are
+//! on their way. A waiter that is woken and never looks costs the wake-up of one item. A burst for one
+//! consumer still costs one wake-up. So does a stretch of items that threads which don't sleep take before
+//! the woken waiter arrives. A waiter that is woken, and dropped before its wait has ended, passes the
+//! wake-up on.
+//!
+//! In a forked child the parent's waiters do not exist, but their entries do. A wake-up spent on one of them
+//! would be lost, and one of them may have held the list's lock. So each process has a [`Crowd`] of its own.
+//! Only a waiter or a waker looks it up; see [`after_fork_in_child`].
 
 mod attempt;
 mod list;
@@ -41,7 +47,7 @@ use crossbeam_utils::CachePadded;
 use list::List;
 use std::fmt;
 use std::mem;
-use std::sync::atomic::AtomicUsize as Counter; // the machine's in models, too: nothing forks there
+use std::sync::atomic::AtomicUsize as Counter; // the machine's atomic in models, too: nothing forks there
 use std::sync::{OnceLock, PoisonError};
 use std::time::Duration;
 pub use waiter::Waiter;
@@ -51,12 +57,13 @@ pub(crate) use waking::Told;
 pub(crate) use waking::Waking;
 pub(crate) use waking::wake_each;
 
-/// A condition that threads can sleep on until somebody wakes them: what the buffers wait with, for building more of it.
+/// A condition that threads and tasks can sleep on until something wakes them. The buffers wait with it, and
+/// you can build other things that wait with it.
 ///
-/// It carries no state of its own. The state that it speaks of must be changed and looked at under a lock; the waker
-/// changes the state, unlocks and then calls [`wake`](Self::wake), the waiter makes a [`waiter`](Self::waiter), then
-/// looks at the state, then waits, as a thread ([`Waiter::wait_until`]) or as a task (`await`). In that order no wake-up is
-/// missed. Any thread may call any method; only [`Waiter::wait_until`] blocks.
+/// It carries no state of its own. The state must be changed and looked at under a lock. The waker changes
+/// the state, unlocks and then calls [`wake`](Self::wake). The waiter makes a [`waiter`](Self::waiter), then
+/// looks at the state, then waits: as a thread ([`Waiter::wait_until`]) or as a task (`await`). In that order
+/// no wake-up is missed. Any thread may call any method; only [`Waiter::wait_until`] blocks.
 ///
 /// # Examples
 /// ```
@@ -81,33 +88,35 @@ pub(crate) use waking::wake_each;
 /// worker.join().unwrap();
 /// ```
 pub struct Signal {
-    /// Read at every push and pop, written only by those who wait: a cache line of its own keeps it shared.
+    /// The queues without locks read it at every push and pop; only calls that wait or wake write it. A cache
+    /// line of its own keeps it shared.
     sleepers: CachePadded<AtomicUsize>,
-    /// The list's, for who counts things before he takes the list's lock.
+    /// A copy of the list's round, for a waker that counts things before it takes the list's lock.
     round: AtomicUsize,
-    /// Of the process that made it. It leads to those of later ones.
+    /// The waiters of the process that made this signal. It leads to those of later processes.
     first: Crowd,
 }
 
-/// Those who wait in one process.
+/// The waiters of one process.
 struct Crowd {
-    /// Which process.
+    /// Which process, as counted by [`forks`].
     process: usize,
     list: PlainMutex<List>,
-    /// That of a process forked from this one.
+    /// The crowd of a process forked from this one.
     next: OnceLock<Box<Self>>,
 }
 
-/// How many forks lie between this process and the one that the crate was first used in.
+/// How many forks lie between this process and the one that first used the crate.
 static PROCESS: Counter = Counter::new(0);
 
-/// Says that this process was forked from another one, of whose threads only the calling one is left.
+/// Says that this process was forked from another one, and that only the calling thread is left of that one's
+/// threads.
 ///
-/// For programs that fork and go on in the child with queues made before, as Python's do; call it first thing in the
-/// child. Whoever waited for a queue in the parent is then forgotten, so that wake-ups go to those who wait in the child;
-/// the items stay. At the moment of the fork no other thread may have been inside a call of a queue, except asleep in
-/// [`Waiter::wait_until`]: it may have held the queue's lock. It does not block, and takes no more than an addition, so it may
-/// be called where a child may do little.
+/// For programs that fork and go on in the child with queues made before the fork, as Python's do. Call it
+/// first thing in the child. The waiters of the parent are then forgotten, so that wake-ups go to those of
+/// the child; the items stay. At the moment of the fork no other thread may be inside a call of a queue,
+/// unless it is asleep in [`Waiter::wait_until`]: it might hold the queue's lock. The call does not block and
+/// is no more than an addition, so a child may make it where little else is allowed.
 ///
 /// # Examples
 /// ```
@@ -118,8 +127,8 @@ pub fn after_fork_in_child() {
     PROCESS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Which process this is, counted in forks since the first. Whoever keeps a list of those who wait, as the layers above
-/// do, can tell by it whether they exist.
+/// Which process this is, counted in forks since the first. Code that keeps a list of waiters, as the layers
+/// above do, can tell by it whether those waiters exist.
 ///
 /// # Examples
 /// ```
@@ -129,7 +138,7 @@ pub fn after_fork_in_child() {
 /// ```
 #[must_use]
 pub fn forks() -> usize {
-    // It changes only while there is one thread.
+    // The number changes only while there is one thread.
     PROCESS.load(Ordering::Relaxed)
 }
 
@@ -142,7 +151,8 @@ impl Crowd {
 impl Drop for Crowd {
     fn drop(&mut self) {
         if self.process != forks() {
-            // Somebody may have been changing it when the process was forked, so what is in it is not looked at.
+            // A thread may have been changing the list when the process forked, so its content is not looked
+            // at.
             let list = self.list.get_mut().unwrap_or_else(PoisonError::into_inner);
             mem::forget(mem::replace(list, List::new()));
         }
@@ -150,25 +160,25 @@ impl Drop for Crowd {
 }
 
 impl Signal {
-    /// A signal that nobody waits for.
+    /// A signal without waiters.
     #[must_use]
     pub fn new() -> Self {
         Self { sleepers: CachePadded::new(AtomicUsize::new(0)), round: AtomicUsize::new(0), first: Crowd::new(forks()) }
     }
 
-    /// Registers a waiter. What it waits for must be looked at *after* this call and before the wait.
+    /// Registers a waiter. The caller must look at what it waits for *after* this call and before the wait.
     pub fn waiter(&self) -> Waiter<'_> {
         Waiter::new(self, false)
     }
 
-    /// [`waiter`](Self::waiter) for one that may need more than what it is woken for. While there is such a waiter, each
-    /// [`wake`](Self::wake) wakes all: a free place offered to somebody who needs ten would otherwise be lost on him,
-    /// and the one behind him who needs one would sleep on.
+    /// [`waiter`](Self::waiter) for a caller that may need more than what it is woken for. While there is
+    /// such a waiter, each [`wake`](Self::wake) wakes all. Otherwise a free place offered to a waiter that
+    /// needs ten would be lost, and the waiter behind it, which needs one, would sleep on.
     pub fn bulk_waiter(&self) -> Waiter<'_> {
         Waiter::new(self, true)
     }
 
-    /// Those who wait in this process. The first who registers here sets the count right, too.
+    /// The waiters of this process. The first that registers here also sets the count right.
     fn crowd(&self) -> &Crowd {
         let process = forks();
         let mut crowd = &self.first;
@@ -178,9 +188,9 @@ impl Signal {
         crowd
     }
 
-    /// Changes the list of those who wait, under its lock: nothing foreign may run in `change`.
+    /// Changes the list of waiters, under its lock. `change` must not run foreign code.
     fn change<R>(&self, crowd: &Crowd, change: impl FnOnce(&mut List) -> R) -> R {
-        // Nothing panics under this lock but where memory ends, before anything has changed.
+        // Only lack of memory panics under this lock, and that happens before anything has changed.
         let mut list = crowd.list.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut list);
         if self.sleepers.load(Ordering::Relaxed) != list.shown() {
@@ -192,27 +202,29 @@ impl Signal {
         result
     }
 
-    /// Whether anybody sleeps who has not been woken. To be asked after the state was changed under the lock.
+    /// Whether there is a waiter that has not been woken. Ask after the state was changed under the lock.
     #[inline(always)]
     #[must_use]
     pub fn has_sleepers(&self) -> bool {
         self.sleepers.load(Ordering::SeqCst) != 0
     }
 
-    /// From now on somebody seems to sleep, for ever: whoever has changed the state goes on to see who it is.
+    /// From now on the signal always seems to have a sleeper, so every thread that has changed the state goes
+    /// on to look for it.
     #[cfg(feature = "lock_free")]
     pub(crate) fn seem_awaited(&self) {
         self.change(self.crowd(), List::seem_awaited);
     }
 
-    /// How many wait now who have not been woken.
+    /// How many waiters there are now that have not been woken.
     #[inline(always)]
     #[must_use]
     pub fn sleepers(&self) -> usize {
         self.sleepers.load(Ordering::SeqCst)
     }
 
-    /// How many threads and tasks sleep here, and for how long. Linear in their number; takes the list's lock.
+    /// How many threads and tasks sleep here, and for how long. Linear in their number; takes the list's
+    /// lock.
     ///
     /// # Examples
     /// ```
@@ -235,38 +247,42 @@ impl Signal {
         Waiting { threads, tasks, longest: since.map(|since| since.elapsed()) }
     }
 
-    /// Tells those who wait that there are `count` things to be had *now*: sees to it that so many of them, or all, are on
-    /// their way, first come first served. `usize::MAX` wakes all. Costs little when nobody sleeps.
+    /// Tells the waiters that there are `count` things to be had *now*, and makes sure that so many of them,
+    /// or all, are on their way, first come first served. `usize::MAX` wakes all. Costs little when nobody
+    /// sleeps.
     ///
-    /// Those who were woken before and have not looked yet count, so a burst of calls wakes a single consumer once. They
-    /// count until somebody else registers, who has looked in vain: one that is woken and never looks (a future that is kept and
-    /// not polled) costs the wake-up of one thing. Say how many there are in all, not how many were added: then nobody sleeps
-    /// beside something that nobody is on his way to.
+    /// Waiters that were woken before and have not looked yet count, so a burst of calls wakes a single
+    /// consumer once. They count until another waiter registers, since it has looked and found nothing. So a
+    /// waiter that is woken and never looks (a future that is kept and not polled) costs the wake-up of one
+    /// thing. Say how many things there are in all, not how many were added: then no waiter sleeps beside a
+    /// thing that no other is on its way to.
     ///
     /// # Panics
-    /// Where a waker panics, or what it drops: all the others are woken first, and then the first panic goes on; in a thread
-    /// that unwinds already it ends here. This holds for every call of a queue that wakes somebody. The queue is then as if the
-    /// call had returned: what was put in is in, the queue is closed; what was taken is lost with the caller's stack.
+    /// When a waker panics, or something that it drops. All the others are woken first, and then the first
+    /// panic goes on; in a thread that is unwinding already it ends here. This holds for every call of a
+    /// queue that wakes a waiter. The queue is then as if the call had returned: what was put in is in, and a
+    /// closed queue is closed; what was taken is lost with the caller's stack.
     #[cold]
     pub fn wake(&self, count: usize) {
         wake_each([self.told(|| count)]);
     }
 }
 
-/// Who sleeps at a [`Signal`], without those who were woken and those who are registered and do not sleep yet.
+/// How many sleep at a [`Signal`]. Waiters that were woken, or are registered and do not sleep yet, are left
+/// out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Waiting {
     /// Threads that are blocked.
     pub threads: usize,
-    /// Tasks that were polled and are to be woken.
+    /// Tasks that were polled and have not been woken.
     pub tasks: usize,
-    /// How long the one among them has slept that has slept longest. `None` where nobody sleeps, or there is no clock.
+    /// How long the longest sleeper has slept. `None` if nobody sleeps, or if there is no clock.
     pub longest: Option<Duration>,
 }
 
 impl Waiting {
-    /// Of two signals.
+    /// The sleepers of two signals together.
     #[cfg(feature = "priority")]
     pub(crate) fn and(self, other: Self) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! `Waiter`: one who waits, as a thread or as a task.
+//! `Waiter`: a place in the line, from which a thread or a task waits.
 
 use super::list::{List, Look, Sleeper};
 use super::waking::Waking;
@@ -13,14 +13,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// A place in the queue of those who wait for a buffer to have an item, or to have room.
+/// A place in the line of those that wait for a buffer to have an item, or to have room.
 ///
-/// A wake-up is a hint, not an item: after it, try again, and make a new waiter if somebody else was faster. Make the
-/// waiter first, then look at the buffer, then wait; in that order no wake-up is missed. A waiter that is
-/// dropped leaves the queue, and if it was woken already the next one is woken in its place.
+/// A wake-up is a hint, not an item. After it, try again, and make a new waiter if another thread was faster.
+/// Make the waiter first, then look at the buffer, then wait; in that order no wake-up is missed. A waiter
+/// that is dropped leaves the line; if it was woken already, the next one is woken in its place.
 ///
-/// A thread waits with [`wait_until`](Self::wait_until). A task awaits the waiter: it is a future of no runtime in
-/// particular, ready once woken.
+/// A thread waits with [`wait_until`](Self::wait_until). A task awaits the waiter: it is a future that needs
+/// no particular runtime and is ready once woken.
 ///
 /// # Examples
 /// ```
@@ -40,11 +40,11 @@ use std::time::{Duration, Instant};
 #[must_use = "a waiter does nothing until it waits"]
 pub struct Waiter<'a> {
     signal: Source<'a>,
-    /// In which it registered.
+    /// The process in which it registered.
     process: usize,
-    /// Its place in the list of that process, until it was woken.
+    /// Its place in the list of that process, until it is woken.
     place: Option<usize>,
-    /// As a task, and its waker may still be there.
+    /// Whether it was polled as a task, so that the task's waker may still be in the list.
     was_polled: bool,
 }
 
@@ -65,7 +65,7 @@ impl Deref for Source<'_> {
     }
 }
 
-/// The signal of something that is shared.
+/// A shared object, and the function that gives the signal in it.
 struct Part<B, F>(Arc<B>, F);
 
 impl<B, F: Fn(&B) -> &Signal> Deref for Part<B, F> {
@@ -86,10 +86,10 @@ impl<'a> Waiter<'a> {
         Self { signal, process: forks(), place: Some(place), was_polled: false }
     }
 
-    /// Registers a waiter that holds what it waits for: for a stream, or a task that is spawned. `signal` says which
-    /// signal of `owner` is meant, and must always say the same.
+    /// Registers a waiter that keeps alive what it waits for: for a stream, or for a task that is spawned.
+    /// `signal` says which signal of `owner` is meant, and must always give the same one.
     ///
-    /// Otherwise as [`Signal::waiter`]. It costs an allocation more.
+    /// Otherwise the same as [`Signal::waiter`]. It costs one more allocation.
     ///
     /// # Examples
     /// ```
@@ -110,21 +110,24 @@ impl<'a> Waiter<'a> {
 
     /// Blocks until it is woken (true) or `deadline` has passed (false); `None` waits for ever.
     ///
-    /// After false it still has its place in the queue and can wait on; once woken, it answers true at once. So it does
-    /// in a forked child, where the place that it had in the parent is worth nothing.
+    /// After false the waiter keeps its place in the line and can wait on. Once woken, it answers true at
+    /// once. In a forked child it also answers true at once, since its place in the parent's line is worth
+    /// nothing there.
     #[must_use = "false means that the deadline has passed"]
     pub fn wait_until(&mut self, deadline: Option<Instant>) -> bool {
         Self::wait_for_any(slice::from_mut(self), deadline).is_some()
     }
 
-    /// Blocks until one of these is woken, and says which, the first of them where several are, or until `deadline` has passed
-    /// (`None`). Without a deadline it waits for ever, as it does for none at all.
+    /// Blocks until one of these waiters is woken, and returns the index of the first one that is. `None`
+    /// means that `deadline` has passed. Without a deadline it waits for ever, even when there are no
+    /// waiters.
     ///
-    /// The others keep their places. One of them may have been woken, too, or be woken later: so wait on, look at what they wait
-    /// for, or drop them, which passes such a wake-up on. (A task has no need of this: it polls each of them.)
+    /// The others keep their places. They too may have been woken, or be woken later. So wait on, look at
+    /// what they wait for, or drop them, which passes such a wake-up on. (A task has no need of this method:
+    /// it polls each waiter.)
     ///
     /// # Panics
-    /// Where dropping a waker panics that one of them was polled with before.
+    /// If one of the waiters was polled before, and dropping the waker of that poll panics.
     ///
     /// # Examples
     /// ```
@@ -145,7 +148,8 @@ impl<'a> Waiter<'a> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn wait_for_any(waiters: &mut [Self], deadline: Option<Instant>) -> Option<usize> {
-        // First, since what is foreign may use up the thread's token, which is to be this call's from the first look on.
+        // This comes first: dropping a waker runs foreign code, which may use up the thread's token. From the
+        // first look on, the token belongs to this call.
         waiters.iter_mut().filter(|waiter| waiter.was_polled).for_each(Self::get_up);
         let woken = loop {
             let woken = waiters.iter_mut().position(|waiter| waiter.look(|| Sleeper::Thread(current())));
@@ -162,7 +166,7 @@ impl<'a> Waiter<'a> {
         woken
     }
 
-    /// Whether it was woken; from now on it sleeps otherwise, and `sleeper` wakes it.
+    /// Whether it was woken. If it was not, it sleeps from now on, and `sleeper` wakes it.
     fn look(&mut self, sleeper: impl FnOnce() -> Sleeper) -> bool {
         let Some(place) = self.place() else { return true };
         let mut sleeper = Some(sleeper());
@@ -176,7 +180,7 @@ impl<'a> Waiter<'a> {
         woken
     }
 
-    /// It sleeps no more, as a thread or as a task.
+    /// It no longer sleeps, neither as a thread nor as a task.
     fn get_up(&mut self) {
         self.was_polled = false;
         if let Some(place) = self.place() {
@@ -184,8 +188,8 @@ impl<'a> Waiter<'a> {
         }
     }
 
-    /// Its place, unless it was woken. One in the list of another process is given up: that list must not be touched, since
-    /// one who is not there any more may hold its lock.
+    /// Its place, unless it was woken. A place in the list of another process is given up: that list must not
+    /// be touched, since a thread that no longer exists may hold its lock.
     fn place(&mut self) -> Option<usize> {
         self.place = self.place.filter(|_| self.process == forks());
         self.place
@@ -196,7 +200,7 @@ impl<'a> Waiter<'a> {
     }
 }
 
-/// Now, where there is a clock: whether a task sleeps must not depend on it.
+/// The time now, if there is a clock. Whether a task can sleep must not depend on a clock.
 fn now() -> Option<Instant> {
     (!cfg!(all(target_family = "wasm", target_os = "unknown"))).then(Instant::now)
 }

@@ -1,8 +1,10 @@
-//! Waking without any lock: what is foreign may do what it likes here, use the same list, drop those who wait, or panic.
+//! Waking without any lock held. Foreign code may do what it likes here: use the same list, drop waiters, or
+//! panic.
 //!
-//! Who is to be woken is taken off the list some at a time, into memory that is there, and woken after the lock was released.
-//! **A panic stops nothing**: all the others are woken, and the first panic goes on when all is done; not where the thread
-//! is unwinding already, since that would end the process.
+//! The waiters to be woken are taken off the list in batches, into memory that is there already, and woken
+//! after the lock is released. **A panic stops nothing**: all the others are woken, and the first panic goes
+//! on when all is done. If the thread is unwinding already, the panic does not go on, since that would end
+//! the process.
 
 use super::list::{List, Sleeper};
 use super::{Crowd, Signal};
@@ -12,35 +14,36 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
-/// How many are taken off the list at once.
+/// How many waiters are taken off the list at once.
 const BATCH: usize = 32;
 
 /// A step in which sleepers are woken, at one signal or at several.
 #[must_use = "a panic goes on in `finish`"]
 pub(crate) struct Waking {
-    /// The first.
+    /// The first panic.
     panic: Option<Box<dyn Any + Send>>,
 }
 
-/// What those who wait at a signal are to be told.
+/// A message to the waiters at a signal.
 pub(crate) struct Told<'a> {
     signal: &'a Signal,
     /// How many things there are.
     count: usize,
-    /// The list's round before they were counted. Who has registered since may have found them gone.
+    /// The list's round before the things were counted. A waiter that has registered since may have found
+    /// them gone.
     round: usize,
 }
 
 impl Signal {
-    /// That there are so many things.
+    /// The message that there are so many things now.
     pub(crate) fn told(&self, count: impl FnOnce() -> usize) -> Told<'_> {
-        // Between the change, however it was made, and the look for who waits.
+        // Between the change, however it was made, and the look for waiters.
         fence(Ordering::SeqCst);
         let round = self.round.load(Ordering::SeqCst);
         Told { signal: self, count: count(), round }
     }
 
-    /// That all are to look.
+    /// The message that all waiters are to look.
     pub(crate) fn told_all(&self) -> Told<'_> {
         self.told(|| usize::MAX)
     }
@@ -58,14 +61,15 @@ impl Told<'_> {
         self.count
     }
 
-    /// That there are no more than so many.
+    /// The same message, but for no more than so many things.
     #[cfg(feature = "priority")]
     pub(crate) fn at_most(self, count: usize) -> Self {
         Self { count: self.count.min(count), ..self }
     }
 }
 
-/// Wakes at each of these signals as [`Signal::wake`] does. None of them is left out because a waker panics.
+/// Wakes at each of these signals as [`Signal::wake`] does. A waker that panics does not keep any of them
+/// from being woken.
 pub(crate) fn wake_each<'a>(told: impl IntoIterator<Item = Told<'a>>) {
     let mut waking = Waking::new();
     for told in told {
@@ -81,8 +85,8 @@ impl Waking {
         Self { panic: None }
     }
 
-    /// Sees to it that as many are coming as there are things, or all who wait. Gives how many things that leaves to nobody
-    /// else: none where it may be too few for one of them.
+    /// Makes sure that as many waiters are coming as there are things, or all of them. Returns how many of
+    /// the things have a waiter coming for them: 0 while a waiter is there that may need several.
     pub(crate) fn wake(&mut self, &Told { signal, count, round }: &Told<'_>) -> usize {
         let mut promised = 0;
         self.wake_next(signal, signal.crowd(), round, |list| {
@@ -93,7 +97,7 @@ impl Waking {
         promised
     }
 
-    /// Wakes as many of those that wait, from the first, as `how_many` says once.
+    /// Wakes waiters from the front of the line. `how_many` is asked once how many.
     pub(super) fn wake_next(
         &mut self,
         signal: &Signal,
@@ -101,7 +105,7 @@ impl Waking {
         round: usize,
         mut how_many: impl FnMut(&List) -> usize,
     ) {
-        // Those who come while others are being woken are not meant.
+        // Waiters that register while others are being woken are not meant.
         let mut left = None;
         while left != Some(0) {
             let mut batch = [const { None }; BATCH];
@@ -110,7 +114,7 @@ impl Waking {
                 let passes_on = *left < list.waiting();
                 for place in batch.iter_mut().take(*left) {
                     let Some(sleeper) = list.wake_next(round, passes_on) else {
-                        *left = 0; // some have gone meanwhile
+                        *left = 0; // some waiters have gone meanwhile
                         break;
                     };
                     *place = sleeper;
@@ -121,7 +125,7 @@ impl Waking {
         }
     }
 
-    /// What is no longer needed to wake somebody.
+    /// Drops what would have woken a waiter and is no longer needed.
     pub(super) fn discard(&mut self, sleeper: Option<Sleeper>) {
         if let Some(sleeper) = sleeper {
             self.call(|| drop(sleeper));
@@ -146,7 +150,7 @@ impl Waking {
     }
 }
 
-/// Drops what a panic carried, which may be foreign, too.
+/// Drops what a panic carried. That may be foreign code, too.
 fn forget(panic: Box<dyn Any + Send>) {
     if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         mem::forget(another);
