@@ -72,3 +72,9 @@ __all__ = [
     "Timeout",
     "__version__",
 ]
+
+for _name in __all__:
+    _value = globals()[_name]
+    if isinstance(_value, type) and _value.__module__ != __name__:
+        _value.__module__ = __name__  # where users find it, and what tracebacks and pickles say
+del _name, _value

@@ -300,7 +300,3 @@ class PriorityAsyncQueue(AsyncQueue[T]):
 
     def __hash__(self) -> int:
         return hash((PriorityAsyncQueue, id(self._buffer)))
-
-
-for _class in (PriorityCircularBuffer, PrioritySyncQueue, PriorityAsyncQueue):
-    _class.__module__ = "elasticq"  # where users find it

@@ -333,16 +333,3 @@ class LockFreeSPSCQueue(_core.LockFreeSPSCQueue[T]):
     """
 
     __slots__ = ()
-
-
-for _class in (
-    Queue,
-    LifoQueue,
-    PriorityQueue,
-    SimpleQueue,
-    DynamicCircularBuffer,
-    LockFreeMPSCQueue,
-    LockFreeMPMCQueue,
-    LockFreeSPSCQueue,
-):
-    _class.__module__ = "elasticq"  # where users find it
