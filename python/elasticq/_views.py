@@ -250,7 +250,7 @@ def _of_both(ours: type[Exception]) -> type[Exception]:
         if issubclass(ours, base) and not issubclass(ours, theirs):
 
             def reduce(error: Exception) -> tuple[Any, ...]:
-                make, arguments, *state = cast("tuple[Any, ...]", ours.__reduce__(error))
+                make, arguments, *state = cast("Any", ours).__reduce__(error)
                 return _made_as_asyncio, (ours if make is type(error) else make, *arguments), *state
 
             names: dict[str, Any] = {
