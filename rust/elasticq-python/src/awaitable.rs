@@ -428,8 +428,8 @@ impl Operation {
         }
     }
 
-    /// End with an exception, as a coroutine does. Nothing has been taken; what a batch had not yet added is in the
-    /// exception's `remaining`.
+    /// End with an exception, as a coroutine does. Nothing has been taken; what a batch had not yet added is
+    /// in the exception's `remaining`.
     #[pyo3(signature = (kind, value=None, traceback=None, /))]
     fn throw(
         &mut self,

@@ -13,7 +13,8 @@ use elasticq::{BufferError, DynamicCircularBuffer};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-/// What the queues without locks have in common. Not made by itself: make a LockFreeMPSCQueue or one of the others.
+/// What the queues without locks have in common. Not made by itself: make a LockFreeMPSCQueue or one of the
+/// others.
 #[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
 pub struct LockFree;
 

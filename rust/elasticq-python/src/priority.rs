@@ -1,4 +1,5 @@
-//! `PriorityCircularBuffer`: the crate's buffer with levels, with the crate's names, and what its views as a queue need.
+//! `PriorityCircularBuffer`: the crate's buffer with levels, with the crate's names, and what its views as a
+//! queue need.
 
 use crate::awaitable::{Aim, Operation};
 use crate::buffer::{Timeouts, before_init, patience, waited};
@@ -84,7 +85,8 @@ impl PriorityCircularBuffer {
         Ok(())
     }
 
-    /// Add an item at the middle level, `priority_levels // 2`: `push_with_priority(item, priority_levels // 2)`.
+    /// Add an item at the middle level, `priority_levels // 2`: `push_with_priority(item, priority_levels //
+    /// 2)`.
     ///
     /// Example:
     ///     >>> buffer = PriorityCircularBuffer()

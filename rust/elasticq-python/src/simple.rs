@@ -34,8 +34,8 @@ impl SimpleQueue {
 
     /// Add an item. Never blocks: `block` and `timeout` are there for the sake of code written for `Queue`.
     ///
-    /// Constant time (amortised, where the queue grows). Safe from any thread, and from a `__del__` or a signal handler
-    /// that interrupts another call of the same queue.
+    /// Constant time (amortised, where the queue grows). Safe from any thread, and from a `__del__` or a
+    /// signal handler that interrupts another call of the same queue.
     ///
     /// Raises:
     ///     ShutDown: The queue was closed.
@@ -66,10 +66,10 @@ impl SimpleQueue {
 
     /// Take the oldest item, waiting for one if need be.
     ///
-    /// Constant time. Waiting releases the interpreter, takes no processor time and is ended by signals (Ctrl-C) in
-    /// the main thread: at once, and what the handler raises ends the call, which has taken nothing then. (What is
-    /// raised after the call has returned, and before its result is bound to a name, loses the item as it would
-    /// that of any function.) Safe from any thread; in a coroutine use `aget`.
+    /// Constant time. Waiting releases the interpreter, takes no processor time and is ended by signals
+    /// (Ctrl-C) in the main thread: at once, and what the handler raises ends the call, which has taken
+    /// nothing then. (What is raised after the call has returned, and before its result is bound to a name,
+    /// loses the item as it would that of any function.) Safe from any thread; in a coroutine use `aget`.
     ///
     /// Args:
     ///     block: Whether to wait for an item.
@@ -107,9 +107,9 @@ impl SimpleQueue {
 
     /// Add all items of an iterable, in order and as one, or none.
     ///
-    /// Much cheaper than as many `put`, above all for lists and tuples: one lock for all of them. Never blocks: `block` and
-    /// `timeout` are there as in `put`. An iterable is run to its end first; if it raises, nothing is added. Safe from any
-    /// thread.
+    /// Much cheaper than as many `put`, above all for lists and tuples: one lock for all of them. Never
+    /// blocks: `block` and `timeout` are there as in `put`. An iterable is run to its end first; if it
+    /// raises, nothing is added. Safe from any thread.
     ///
     /// Raises:
     ///     ShutDown: The queue was closed. `remaining` is the list of all items.
@@ -135,7 +135,8 @@ impl SimpleQueue {
 
     /// Take up to `n` items, oldest first: a list of at least one.
     ///
-    /// Waits for the first if need be, then takes what is there. Much cheaper than as many `get`. Safe from any thread.
+    /// Waits for the first if need be, then takes what is there. Much cheaper than as many `get`. Safe from
+    /// any thread.
     ///
     /// Args:
     ///     n: The most items to take, at least 1; None: all that there are.
@@ -175,8 +176,8 @@ impl SimpleQueue {
         slf.as_super().get().store().buffer.is_empty()
     }
 
-    /// Refuse items from now on and wake everybody who waits. What is inside can still be taken; after that, taking
-    /// raises ShutDown and iteration ends. Doing it twice is no error. Does not block.
+    /// Refuse items from now on and wake everybody who waits. What is inside can still be taken; after that,
+    /// taking raises ShutDown and iteration ends. Doing it twice is no error. Does not block.
     ///
     /// Example:
     ///     >>> queue = SimpleQueue()

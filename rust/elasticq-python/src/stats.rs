@@ -10,9 +10,9 @@ pub struct QueueStats {
     messages_enqueued: u64,
     /// Items that left the queue in any way: taken, drained, cleared or evicted.
     messages_dequeued: u64,
-    /// Items that were offered and will reach no consumer: refused, for want of room or because the queue was shut down
-    /// (their senders still have them); dropped on arrival (`overflow="drop_newest"`); or evicted for newer ones
-    /// (`overflow="drop_oldest"`; these were enqueued and dequeued, too).
+    /// Items that were offered and will reach no consumer: refused, for want of room or because the queue was
+    /// shut down (their senders still have them); dropped on arrival (`overflow="drop_newest"`); or evicted
+    /// for newer ones (`overflow="drop_oldest"`; these were enqueued and dequeued, too).
     messages_dropped: u64,
     /// Items in the queue now.
     current_size: usize,

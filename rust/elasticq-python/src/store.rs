@@ -1,8 +1,8 @@
-//! `Store`: a buffer of Python objects with the threads and the tasks that wait for it. Every class of queues is one
-//! with a face of its own.
+//! `Store`: a buffer of Python objects with the threads and the tasks that wait for it. Every class of queues
+//! is one with a face of its own.
 //!
-//! Threads wait on the buffer's own signals, tasks in `getters` and `putters`; both kinds get a hint for every change
-//! that concerns them and then try again.
+//! Threads wait on the buffer's own signals, tasks in `getters` and `putters`; both kinds get a hint for
+//! every change that concerns them and then try again.
 
 use crate::asyncio::Tasks;
 use crate::done::Done;
@@ -129,8 +129,8 @@ impl Store {
         Ok(item)
     }
 
-    /// An attempt to add an item to the buffer with a lock, for callers of whom PyO3 does not know that they are attached:
-    /// drops no reference. What was not added comes back.
+    /// An attempt to add an item to the buffer with a lock, for callers of whom PyO3 does not know that they
+    /// are attached: drops no reference. What was not added comes back.
     #[inline(always)]
     pub fn offer_quickly(&self, item: Item) -> Result<(), Item> {
         match &self.buffer {
@@ -158,8 +158,9 @@ impl Store {
         Some(item)
     }
 
-    /// Wakes tasks for `count` places that came free. Without a lock an item may be seen a moment after its producer has
-    /// woken somebody for it, so whoever takes one and sees more wakes the next, and all at the end.
+    /// Wakes tasks for `count` places that came free. Without a lock an item may be seen a moment after its
+    /// producer has woken somebody for it, so whoever takes one and sees more wakes the next, and all at the
+    /// end.
     #[inline(always)]
     pub fn wake_after_taking(&self, py: Python<'_>, count: usize) {
         if let Some(leveled) = self.buffer.leveled() {
@@ -177,8 +178,8 @@ impl Store {
         }
     }
 
-    /// Whoever waits and found another thread at this end of the queue may have been woken for something that is still there:
-    /// the first of those who wait are woken for it.
+    /// Whoever waits and found another thread at this end of the queue may have been woken for something that
+    /// is still there: the first of those who wait are woken for it.
     #[cold]
     pub fn pass_on(&self, py: Python<'_>) {
         self.buffer.wake_others();
@@ -186,9 +187,9 @@ impl Store {
         self.putters.wake(py, 1);
     }
 
-    /// Adds an item where that is plain sailing, see `raw::calls`; gives it back otherwise. Never calls Python. A task that
-    /// waits is looked for under the lock: it enters its list first and then looks at the buffer, through the same lock, so one
-    /// that doesn't see this item is seen here.
+    /// Adds an item where that is plain sailing, see `raw::calls`; gives it back otherwise. Never calls
+    /// Python. A task that waits is looked for under the lock: it enters its list first and then looks at the
+    /// buffer, through the same lock, so one that doesn't see this item is seen here.
     #[inline(always)]
     pub fn offer_plain(&self, item: Item) -> Result<(), Item> {
         let Items::Locked { buffer, .. } = &self.buffer else { return Err(item) };
@@ -276,11 +277,12 @@ impl Store {
         Ok(result)
     }
 
-    /// Tries until it is settled (true) or `patience` ends; in the one order that misses no wake-up: try, register, try again,
-    /// sleep. Whoever finds another thread at this end of the queue at that very moment doesn't sleep: it tries again.
+    /// Tries until it is settled (true) or `patience` ends; in the one order that misses no wake-up: try,
+    /// register, try again, sleep. Whoever finds another thread at this end of the queue at that very moment
+    /// doesn't sleep: it tries again.
     ///
-    /// Before all that it lets the others go on for a moment: often they bring what is wanted, and more of it, and a put that
-    /// wakes nobody costs a fraction of one that does.
+    /// Before all that it lets the others go on for a moment: often they bring what is wanted, and more of
+    /// it, and a put that wakes nobody costs a fraction of one that does.
     ///
     /// An error is what a signal handler raised before an attempt; see `waiting`.
     pub fn retry<'a>(
@@ -335,7 +337,8 @@ impl Store {
         })
     }
 
-    /// Takes from 1 to `max` items, waiting for the first as long as `patience` says. `Empty` where none came.
+    /// Takes from 1 to `max` items, waiting for the first as long as `patience` says. `Empty` where none
+    /// came.
     pub fn get_many<'py>(
         &self,
         py: Python<'py>,
@@ -401,8 +404,8 @@ impl Store {
         self.tasks(which).are_there()
     }
 
-    /// Lets a task wait, at the place it had before if it had one; it must try once more after this and before it
-    /// suspends. Gives its place.
+    /// Lets a task wait, at the place it had before if it had one; it must try once more after this and
+    /// before it suspends. Gives its place.
     pub fn enter(
         &self,
         which: Waiting,
@@ -420,8 +423,8 @@ impl Store {
         self.tasks(which).leave(place)
     }
 
-    /// Ends the waiting of a task that gives up. If it was woken and there is still something to be had, the next one is
-    /// woken in its place: the hint may have been for that.
+    /// Ends the waiting of a task that gives up. If it was woken and there is still something to be had, the
+    /// next one is woken in its place: the hint may have been for that.
     pub fn abandon(&self, py: Python<'_>, which: Waiting, place: u64) {
         let woken = !self.leave(which, place);
         let reason_to_wake = match which {

@@ -1,12 +1,14 @@
 //! `Turns`: who always finds what it wants gives its event loop a turn all the same.
 //!
-//! A task that never suspends keeps its event loop from all else: timeouts, connections, other tasks. A queue that a thread keeps
-//! full would have one that takes do so for as long as the thread likes. So every 64th call of a queue, before it is answered,
-//! looks at the clock, and if a millisecond has passed since a call gave way for this reason in this thread, it does so: it
-//! has taken and added nothing then, and goes on in the next turn of the loop.
+//! A task that never suspends keeps its event loop from all else: timeouts, connections, other tasks. A queue
+//! that a thread keeps full would have one that takes do so for as long as the thread likes. So every 64th
+//! call of a queue, before it is answered, looks at the clock, and if a millisecond has passed since a call
+//! gave way for this reason in this thread, it does so: it has taken and added nothing then, and goes on in
+//! the next turn of the loop.
 //!
-//! The count is only about when to look, so that looking costs next to nothing; threads that count at once may
-//! lose some. Going by the time keeps the turns rare where calls are quick: a turn costs as much as twenty calls.
+//! The count is only about when to look, so that looking costs next to nothing; threads that count at once
+//! may lose some. Going by the time keeps the turns rare where calls are quick: a turn costs as much as
+//! twenty calls.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,7 +29,8 @@ pub struct Turns {
     adding: Count,
 }
 
-/// On a cache line of its own: those who only add would otherwise feel each call that takes, and the other way round.
+/// On a cache line of its own: those who only add would otherwise feel each call that takes, and the other
+/// way round.
 #[derive(Default)]
 #[repr(align(64))]
 struct Count(AtomicU32);

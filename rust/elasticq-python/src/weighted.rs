@@ -1,9 +1,10 @@
 //! `Weighted`: a buffer whose items have weights, of which the sum is limited as well as their number.
 //!
-//! The weights stand in an account beside the ring, oldest first. Whoever changes the ring holds the account's lock, which
-//! is taken before the ring's; so the two agree at every moment, and a look at the account and the addition that follows
-//! from it are one step. Who only looks at the items takes the ring's lock alone. Both locks keep to the same rules (see
-//! `lib`): attached only, and nothing of Python under them.
+//! The weights stand in an account beside the ring, oldest first. Whoever changes the ring holds the
+//! account's lock, which is taken before the ring's; so the two agree at every moment, and a look at the
+//! account and the addition that follows from it are one step. Who only looks at the items takes the ring's
+//! lock alone. Both locks keep to the same rules (see `lib`): attached only, and nothing of Python under
+//! them.
 
 use crate::line::Line;
 use crate::raw::Item;
@@ -234,7 +235,8 @@ impl Weighted {
         self.buffer.drain()
     }
 
-    /// Under the account's lock, so that nobody finds the buffer closed between a look at the account and what follows.
+    /// Under the account's lock, so that nobody finds the buffer closed between a look at the account and
+    /// what follows.
     pub fn close(&self) {
         let _account = self.account.lock();
         self.buffer.close();

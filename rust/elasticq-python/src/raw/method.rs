@@ -1,9 +1,10 @@
 //! `CoroutineMethod`: a method that gives something to be awaited, for those who ask before they call.
 //!
-//! Frameworks tell coroutine functions by a flag in `__code__` (`inspect.iscoroutinefunction`), which a method in Rust has not, and a
-//! function of Python's only with a coroutine around each call. So such a method is wrapped in an object that shows the code of
-//! an `async def` with the same signature. To a call it is what a method is to the interpreter: with `METHOD_DESCRIPTOR` and
-//! vectorcall no bound method is made. `aget` and `aput` with plain arguments are done right here; all else is passed on.
+//! Frameworks tell coroutine functions by a flag in `__code__` (`inspect.iscoroutinefunction`), which a
+//! method in Rust has not, and a function of Python's only with a coroutine around each call. So such a
+//! method is wrapped in an object that shows the code of an `async def` with the same signature. To a call it
+//! is what a method is to the interpreter: with `METHOD_DESCRIPTOR` and vectorcall no bound method is made.
+//! `aget` and `aput` with plain arguments are done right here; all else is passed on.
 
 use super::{Item, coroutine, types};
 use crate::elastic::Elastic;
@@ -47,7 +48,8 @@ pub fn install(py: Python<'_>, class: &Bound<'_, PyType>, names: &[&str]) -> PyR
     Ok(())
 }
 
-/// Wrap a function that returns something to be awaited, so that it is known as one that was made by `async def`.
+/// Wrap a function that returns something to be awaited, so that it is known as one that was made by `async
+/// def`.
 #[pyfunction]
 pub fn coroutine_method<'py>(py: Python<'py>, function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     wrap(py, function, pass_on)

@@ -1,16 +1,17 @@
 //! A value that may be replaced once while others use it.
 //!
-//! Python makes an object by `__new__`, which knows nothing of the settings, and hands them to `__init__`; by then a
-//! subclass may have given the object away. So what `__new__` made stays where it is, for whoever is in it, and what
-//! `__init__` makes takes its place. Reading is one load, without a question.
+//! Python makes an object by `__new__`, which knows nothing of the settings, and hands them to `__init__`; by
+//! then a subclass may have given the object away. So what `__new__` made stays where it is, for whoever is
+//! in it, and what `__init__` makes takes its place. Reading is one load, without a question.
 //!
-//! The innermost calls may be given another value than all others from the start, the front, so that they ask nothing
-//! either.
+//! The innermost calls may be given another value than all others from the start, the front, so that they ask
+//! nothing either.
 //!
-//! Invariant: `current` is never null, and changes once at the most, from the first value to its replacement; `former`
-//! is null before, and the first value or the front ever after. Whoever replaces sets `former` first, from null, so there
-//! is one. `front` is the front if there is one, or else what `current` is or was a moment ago. All pointers come from a
-//! box, and only `drop` frees them, by the first two. So a reference to any value is good as long as this is.
+//! Invariant: `current` is never null, and changes once at the most, from the first value to its replacement;
+//! `former` is null before, and the first value or the front ever after. Whoever replaces sets `former`
+//! first, from null, so there is one. `front` is the front if there is one, or else what `current` is or was
+//! a moment ago. All pointers come from a box, and only `drop` frees them, by the first two. So a reference
+//! to any value is good as long as this is.
 
 use std::marker::PhantomData;
 use std::ptr;
@@ -65,8 +66,8 @@ impl<T> Replaceable<T> {
         unsafe { self.former.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Puts `value` in the place of the first one, which it gives; gives `value` back if that was done before, or there
-    /// is a front.
+    /// Puts `value` in the place of the first one, which it gives; gives `value` back if that was done
+    /// before, or there is a front.
     pub fn replace(&self, value: T) -> Result<&T, T> {
         let first = self.current.load(Ordering::Acquire);
         let claimed = self.former.compare_exchange(ptr::null_mut(), first, Ordering::AcqRel, Ordering::Relaxed);
@@ -85,8 +86,8 @@ impl<T> Drop for Replaceable<T> {
     fn drop(&mut self) {
         for value in [*self.current.get_mut(), *self.former.get_mut()] {
             if !value.is_null() {
-                // SAFETY: from a box, and nobody has a reference any more. The two are never the same: `replace` does
-                // not end before it has set the other one, and a front is another box.
+                // SAFETY: from a box, and nobody has a reference any more. The two are never the same:
+                // `replace` does not end before it has set the other one, and a front is another box.
                 drop(unsafe { Box::from_raw(value) });
             }
         }

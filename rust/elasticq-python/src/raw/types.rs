@@ -1,6 +1,7 @@
 //! Types made by hand, for objects of which PyO3's own kind costs too much.
 //!
-//! The interpreter keeps pointers to the tables of a type, so these stay for good; each ends with an entry of zeros.
+//! The interpreter keeps pointers to the tables of a type, so these stay for good; each ends with an entry of
+//! zeros.
 
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
@@ -38,8 +39,8 @@ pub fn attribute(
 /// A type whose objects have the layout `T`, and which only Rust makes.
 ///
 /// # Safety
-/// `T` begins with a `PyObject`, what is in each slot has the type that the interpreter wants there, and the functions take
-/// objects of this type.
+/// `T` begins with a `PyObject`, what is in each slot has the type that the interpreter wants there, and the
+/// functions take objects of this type.
 #[cold]
 pub unsafe fn make<T>(
     py: Python<'_>,
