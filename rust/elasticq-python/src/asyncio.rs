@@ -256,7 +256,7 @@ impl Tasks {
 
     #[cold]
     fn wake_waiting(&self, py: Python<'_>, tasks: usize) {
-        stop_at_the_end(); // here one may come who has done nothing but plain calls
+        stop_at_the_end(); // this thread may have made only innermost calls before
         // If it can't be told which loop runs here, waking goes on through the loops' own queues.
         let running = undisturbed(py, || loop_of_this_task(py)).unwrap_or_else(|error| {
             error.write_unraisable(py, None);

@@ -174,7 +174,7 @@ impl Operation {
 
     /// Lets go of what the operation holds: an operation that has ended may be kept by other code.
     fn let_go(&mut self) {
-        drop(mem::replace(&mut self.aim, Aim::Join)); // last, since that may run Python code
+        drop(mem::replace(&mut self.aim, Aim::Join)); // comes last, since it may run Python code
     }
 
     #[cold]
@@ -327,7 +327,7 @@ impl Operation {
                 self.attempt_moved(py)
             }
             Aim::PutManyMoved(rest) => moved!(queue, store, "offer_some", &*rest).map(|all| all.and_then(done)),
-            // `Queue` deals with these where the queue weighs its items; a buffer with levels does not move.
+            // `attempt` asks `Queue` about `Join`. Queues with weights or with levels do not move.
             Aim::Join | Aim::PutWeighed { .. } | Aim::PutAt { .. } => None,
         }
     }
@@ -517,7 +517,7 @@ impl Operation {
 
     fn __clear__(&mut self, py: Python<'_>) {
         if self.phase() != Phase::Created {
-            self.end(py); // and else it is still to be told that it was never awaited
+            self.end(py); // if it was never awaited, `drop` still has to warn of that
         }
         self.let_go();
     }

@@ -291,7 +291,7 @@ impl Contents {
         stop_at_the_end();
         let py = slf.py();
         let this = slf.get();
-        let taken = PyList::empty(py); // first, as it may run the garbage collector
+        let taken = PyList::empty(py); // made first, since this may run the garbage collector
         let container = container(slf)?;
         match (&container, container.len()?) {
             (_, None) => this.take_many_hooked(owner, most, &taken)?,

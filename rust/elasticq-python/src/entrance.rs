@@ -143,7 +143,7 @@ impl<'a> Entrance<'a> {
         );
         let Some(mut rejected) = refused else { return outcome.map(|_| Ok(())) };
         if patience.waits() && Attempt::refused(rejected.reason()) == Attempt::Soon {
-            rejected = Rejected::new(BufferError::Full, rejected.into_inner()); // none in time
+            rejected = Rejected::new(BufferError::Full, rejected.into_inner()); // there was no room in time
         }
         self.refused(py, rejected.reason(), 1);
         outcome.map(|_| Err(rejected))

@@ -87,9 +87,9 @@ impl LockFree {
     /// Constant time (amortised, where the queue grows).
     ///
     /// Raises:
-    ///     MaxCapacityReached: There is no room; also a Full. While another thread is taking, also if it has made room for
-    ///     MaxCapacityReached: There is no room; also a Full. While another thread is taking, this may also be raised if that
-    ///         thread has made room for less than an eighth of the capacity.
+    ///     MaxCapacityReached: There is no room; also a Full. While another thread is taking, also if that thread
+    ///         has made room for less than an eighth of the capacity.
+    ///     ShutDown: The queue was closed.
     ///     ResizeError: There is no memory to grow; also a MemoryError.
     ///     InvalidOperation: The queue is for one producer, and another thread is putting in. Nothing happened.
     ///
@@ -130,6 +130,7 @@ impl LockFree {
     /// ends it at once: what the handler raises ends the call, which has added nothing then. (An exception
     /// that is raised after the call has returned looks the same, and then the item is in the queue.) In a
     /// coroutine use `aput`.
+    ///
     /// Args:
     ///     item: Anything.
     ///     block: Whether to wait for room.
@@ -139,8 +140,8 @@ impl LockFree {
     ///     Full: There is no room, or none in time.
     ///     ShutDown: The queue was closed, before or meanwhile.
     ///     ResizeError: There is no memory to grow.
-    ///     InvalidOperation: Without `block`: the queue is for one producer, and another thread is putting in. A call that
-    ///         waits tries again instead.
+    ///     InvalidOperation: Without `block`: the queue is for one producer, and another thread is putting in.
+    ///         A call that waits tries again instead.
     ///     ValueError: `timeout` is negative.
     ///
     /// Example:
@@ -160,6 +161,7 @@ impl LockFree {
     /// coroutine use `aget`. A thread that waits is not yet taking. So several threads may wait at a queue
     /// for one consumer, and each item goes to one of them. A thread that finds another one taking at that
     /// very moment tries again.
+    ///
     /// Args:
     ///     block: Whether to wait for an item.
     ///     timeout: Seconds to wait at the most, not negative; None: for ever. Not looked at without `block`.
@@ -186,8 +188,8 @@ impl LockFree {
     /// The iterable is run to its end first; if it raises, nothing is added.
     ///
     /// Raises:
-    ///     MaxCapacityReached: The queue is full, or the items are more than it can ever hold; also a Full. This exception and
-    ///         the others here have the list of the items as `remaining`.
+    ///     MaxCapacityReached: The queue is full, or the items are more than it can ever hold; also a Full. This
+    ///         exception and the others here have the list of the items as `remaining`.
     ///     Full: There is room, but not for all.
     ///     ShutDown: The queue was closed.
     ///     ResizeError: There is no memory to grow.

@@ -155,8 +155,8 @@ impl Put {
     }
 }
 
-/// Whether it is this place's turn, or, without a place, a newcomer's. After closing it is everybody's turn,
-/// so that each is told of the closing.
+/// Whether it is this place's turn, or, without a place, a newcomer's. After closing it is every producer's
+/// turn, so that each is told of the closing.
 pub fn may_go(py: Python<'_>, store: &Store, weighted: &Weighted, place: Option<u64>) -> PyResult<bool> {
     Ok(weighted.line.is_free(py, place)? || store.buffer.is_closed())
 }

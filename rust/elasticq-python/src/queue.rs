@@ -202,12 +202,13 @@ impl Queue {
     /// call, which has added nothing then. (An exception that is raised after the call has returned looks the
     /// same, and then the item is in the queue.) Safe from any thread; in a coroutine use `aput`, which waits
     /// without blocking the event loop.
+    ///
     /// Args:
     ///     item: Anything.
     ///     block: Whether to wait for room.
     ///     timeout: Seconds to wait at the most, not negative; None: for ever. Not looked at without `block`, nor
-    ///     timeout: Seconds to wait at the most, not negative; None: for ever. Not looked at without `block`, nor
     ///         if there is no limit.
+    ///
     /// Raises:
     ///     Full: There is no room, or none in time.
     ///     ShutDown: The queue was shut down.
@@ -215,8 +216,8 @@ impl Queue {
     ///     ValueError: `timeout` is negative, or the item is heavier than `max_weight` or its weight negative.
     ///     TypeError: The item's weight is no integer.
     ///
-    /// What `weigh` raises comes through; the queue is unchanged then.
     /// If `weigh` raises, the exception comes through, and the queue is unchanged.
+    ///
     /// Example:
     ///     >>> queue = Queue(maxsize=1)
     ///     >>> queue.put("a")
@@ -303,9 +304,9 @@ impl Queue {
     /// If a subclass overrides `put`, that is called for each item, and what was added before a call fails
     /// stays.
     ///
-    /// `overflow="error"` is like no `block`. "drop_oldest" and "drop_newest" do what a `put` for each would
-    /// do, in one step, whatever the number of items. With `max_weight` all items are weighed first, and if
-    /// that fails for one of them, none is added.
+    /// `overflow="error"` means the same as no `block`. "drop_oldest" and "drop_newest" do what a `put` for
+    /// each would do, in one step, whatever the number of items. With `max_weight` all items are weighed
+    /// first, and if that fails for one of them, none is added.
     ///
     /// Args:
     ///     items: The items.
@@ -313,8 +314,8 @@ impl Queue {
     ///     timeout: Seconds to wait at the most, in all, not negative; None: for ever.
     ///
     /// Raises:
-    ///     Full: There is not enough room, or not in time. This exception, like each one here that cuts the call short
-    ///         (Ctrl-C included), has the list of the items that were not added as `remaining`.
+    ///     Full: There is not enough room, or not in time. This exception, like each one here that cuts the call
+    ///         short (Ctrl-C included), has the list of the items that were not added as `remaining`.
     ///     ShutDown: The queue was shut down, before or meanwhile.
     ///     ResizeError: There is no memory to grow.
     ///     ValueError: `timeout` is negative, or an item has a weight that is negative or above `max_weight`.
@@ -497,8 +498,9 @@ impl Queue {
     /// twice is no error. Does not block.
     ///
     /// Args:
-    ///     immediate: Whether to drop what is inside, too; for `join` it then counts as done. If a subclass overrides
-    ///         `_get`, that is called for as many items as there were at the call; what it puts back meanwhile stays.
+    ///     immediate: Whether to drop what is inside, too; for `join` it then counts as done. If a subclass
+    ///         overrides `_get`, that is called for as many items as there were at the call; what it puts back
+    ///         meanwhile stays.
     ///
     /// Example:
     ///     >>> queue = Queue()

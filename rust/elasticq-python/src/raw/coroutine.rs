@@ -364,7 +364,7 @@ unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
 }
 
 unsafe extern "C" fn send(object: *mut PyObject, _value: *mut PyObject) -> *mut PyObject {
-    // SAFETY: the caller's promise is the one that `next` needs.
+    // SAFETY: the interpreter calls `send` as it calls `next`.
     let result = unsafe { next(object) };
     // SAFETY: attached.
     let py = unsafe { Python::assume_attached() };

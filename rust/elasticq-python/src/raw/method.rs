@@ -49,8 +49,7 @@ pub fn install(py: Python<'_>, class: &Bound<'_, PyType>, names: &[&str]) -> PyR
     Ok(())
 }
 
-/// Wrap a function that returns something to be awaited, so that it is recognised like one made by `async
-/// def`.
+/// Wrap a function that returns something to be awaited, so that it passes for one made by `async def`.
 #[pyfunction]
 pub fn coroutine_method<'py>(py: Python<'py>, function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     wrap(py, function, pass_on)
