@@ -1,9 +1,9 @@
 //! `Computed`: attributes that are computed, and that give way to what is assigned to their names.
 //!
 //! `queue.Queue` leaves names such as `closed` and `capacity` free, so its subclasses have attributes of
-//! their own with these names. A property would refuse to be assigned to, since Python asks a property before
-//! it looks into the instance. A `Computed` can only be read (it is a non-data descriptor). So an assigned
-//! value hides it, and deleting that value brings ours back. In return, our own code must not read such an
+//! their own with these names. A property would refuse the assignment, since Python asks a property before it
+//! looks into the instance. A `Computed` can only be read (it is a non-data descriptor). So an assigned value
+//! hides it, and deleting that value brings ours back. In return, our own code must not read such an
 //! attribute from an instance when it means the real one.
 
 use crate::buffer::DynamicCircularBuffer;
@@ -49,7 +49,7 @@ pub fn computed(get: &Bound<'_, PyAny>) -> PyResult<Computed> {
     Ok(Computed { get: get.clone().unbind(), doc: doc.unbind() })
 }
 
-/// Names that `queue.Queue` has itself, and allows to be assigned to.
+/// Names that `queue.Queue` has itself, and that may be assigned to.
 const OF_THE_STANDARD_LIBRARY: [&str; 3] = ["maxsize", "unfinished_tasks", "is_shutdown"];
 
 /// Replaces the properties that PyO3 has made by attributes that give way.

@@ -47,14 +47,14 @@ pub struct Contents {
     getting: InFlight,
 }
 
-/// Who defines the methods `_init`, `_qsize`, `_put` and `_get`. If it is one of our classes, a step does not
-/// call them.
+/// Which class defines the methods `_init`, `_qsize`, `_put` and `_get`. If it is one of ours, a step does
+/// not call them.
 #[derive(Clone, Copy)]
 enum Order {
     Fifo,
     Lifo,
     Heap,
-    /// They are a subclass's.
+    /// A subclass defines them.
     Hooked,
 }
 

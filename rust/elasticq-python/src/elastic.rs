@@ -220,9 +220,9 @@ impl Elastic {
     /// The queue keeps a task that waits alive as long as its event loop isn't closed.
     ///
     /// Returns:
-    ///     A coroutine to all code that asks (`inspect.iscoroutine`, `inspect.getcoroutinestate`), also good for
-    ///     `asyncio.create_task` and `asyncio.wait_for`. Dropping it without awaiting it gives a warning, as with
-    ///     `async def`; `cr_origin` is always None.
+    ///     A coroutine to all code that asks (`inspect.iscoroutine`, `inspect.getcoroutinestate`), also good
+    ///     for `asyncio.create_task` and `asyncio.wait_for`. Dropping it without awaiting it gives a warning,
+    ///     as with `async def`; `cr_origin` is always None.
     ///
     /// Raises:
     ///     ShutDown: There is none, and the queue was shut down, before or meanwhile.

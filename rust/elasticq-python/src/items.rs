@@ -1,9 +1,9 @@
 //! `Items`: the items of a queue, in the buffer with a lock or in one of the queues without, behind one set
 //! of methods.
 //!
-//! The buffer with a lock has the fast path: a call of a method is a call of the buffer's own, after one
-//! comparison. A change of a queue without a lock is followed by a fence here, so that the look for waiting
-//! tasks comes after the change. (The queue itself cares for the threads that wait.)
+//! The buffer with a lock is the fast path: after one comparison, each method calls the buffer's own. A
+//! change of a queue without a lock is followed by a fence here, so that the look for waiting tasks comes
+//! after the change. (The queue itself wakes the threads that wait.)
 
 use crate::leveled::Leveled;
 use crate::raw::Item;

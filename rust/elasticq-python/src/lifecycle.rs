@@ -9,8 +9,9 @@ use pyo3::types::PyDict;
 pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     if !interpreter::is_main(py) {
-        // There is one set of classes per process, so interpreters would share their objects, and they must
-        // share none. Python itself refuses interpreters with a GIL of their own, with a different text.
+        // There is one set of classes per process, so two interpreters would share objects of these classes,
+        // which they must not. Python itself refuses interpreters with a GIL of their own, with a different
+        // text.
         return Err(PyImportError::new_err("module elasticq._core does not support loading in subinterpreters"));
     }
     interpreter::find_main_thread(py)?;

@@ -72,8 +72,8 @@ fn broken(py: Python<'_>, text: String) -> PyErr {
     errors::to_python(py, &BufferError::InvalidConfiguration(text))
 }
 
-/// The buffer with weights for these settings. The first two are the limit by weight; `None` if there is no
-/// limit.
+/// The buffer with weights for these settings; `None` if there is no limit by weight. `max_weight` and
+/// `weigh` are that limit.
 pub fn weighted(
     py: Python<'_>,
     max_weight: Option<&Bound<'_, PyAny>>,

@@ -6,9 +6,9 @@
 //! line is woken: when room has come, and when the one before it has left. A task whose event loop doesn't
 //! run is no obstacle: it keeps its place and is passed by. A task whose loop is busy is an obstacle to all
 //! behind it, whatever their loops. If it could be passed while its loop is busy, light items would pass it
-//! each time that it has been woken, and the order would hold for nothing. (A task whose loop stops after it
-//! was woken is passed by the next waiter that looks. Waiters look when an item is taken, and when a waiter
-//! comes or leaves.)
+//! each time that it has been woken, and the order would be worth nothing. (A task whose loop stops after it
+//! was woken is passed by at the next look at the line. There is one whenever a consumer takes, and whenever
+//! a waiter comes or leaves.)
 //!
 //! No wake-up is missed. A waiter registers (a thread with its signal, a task in its list) before it looks at
 //! the line and the queue once more. A thread that makes room or leaves the line does so before it looks for

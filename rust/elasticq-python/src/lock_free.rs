@@ -87,11 +87,12 @@ impl LockFree {
     /// Constant time (amortised, where the queue grows).
     ///
     /// Raises:
-    ///     MaxCapacityReached: There is no room; also a Full. While another thread is taking, also if that thread
-    ///         has made room for less than an eighth of the capacity.
+    ///     MaxCapacityReached: There is no room; also a Full. While another thread is taking, also if that
+    ///         thread has made room for less than an eighth of the capacity.
     ///     ShutDown: The queue was closed.
     ///     ResizeError: There is no memory to grow; also a MemoryError.
-    ///     InvalidOperation: The queue is for one producer, and another thread is putting in. Nothing happened.
+    ///     InvalidOperation: The queue is for one producer, and another thread is putting in. Nothing
+    ///         happened.
     ///
     /// Example:
     ///     >>> queue = LockFreeMPSCQueue()
@@ -140,8 +141,8 @@ impl LockFree {
     ///     Full: There is no room, or none in time.
     ///     ShutDown: The queue was closed, before or meanwhile.
     ///     ResizeError: There is no memory to grow.
-    ///     InvalidOperation: Without `block`: the queue is for one producer, and another thread is putting in.
-    ///         A call that waits tries again instead.
+    ///     InvalidOperation: Without `block`: the queue is for one producer, and another thread is putting
+    ///         in. A call that waits tries again instead.
     ///     ValueError: `timeout` is negative.
     ///
     /// Example:
@@ -188,8 +189,8 @@ impl LockFree {
     /// The iterable is run to its end first; if it raises, nothing is added.
     ///
     /// Raises:
-    ///     MaxCapacityReached: The queue is full, or the items are more than it can ever hold; also a Full. This
-    ///         exception and the others here have the list of the items as `remaining`.
+    ///     MaxCapacityReached: The queue is full, or the items are more than it can ever hold; also a Full.
+    ///         This exception and the others here have the list of the items as `remaining`.
     ///     Full: There is room, but not for all.
     ///     ShutDown: The queue was closed.
     ///     ResizeError: There is no memory to grow.

@@ -110,8 +110,8 @@ pub fn standard_of<'py>(queue: &Bound<'py, Queue>) -> PyResult<Bound<'py, PyAny>
     standard(queue).cloned()
 }
 
-/// An `AttributeError`, since code that only looks whether a queue has one of the standard library's
-/// attributes expects that.
+/// Raises an `AttributeError` if the queue weighs its items, and so can't move. Code that only looks whether
+/// a queue has one of the standard library's attributes expects that exception.
 fn check_movable(slf: &Bound<'_, Queue>) -> PyResult<()> {
     if slf.as_super().get().store().buffer.weighted().is_none() {
         return Ok(());
@@ -132,7 +132,8 @@ fn locked(standard: &Bound<'_, PyAny>, run: impl FnOnce() -> PyResult<()>) -> Py
 /// Moves everything. The caller holds the lock of `standard`.
 fn fill<'py>(slf: &Bound<'py, Queue>, standard: &Bound<'py, PyAny>, stage: &AtomicU8) -> PyResult<()> {
     let py = slf.py();
-    // If this is not the first call: another thread was faster, or this call comes from within `_init`.
+    // At any other stage this is not the first call: another thread was faster, or this call comes from
+    // within `_init`.
     if stage.load(Ordering::Relaxed) != WAITING {
         return Ok(());
     }

@@ -114,8 +114,8 @@ fn is_shut_down(raised: &PyErr, py: Python<'_>) -> PyResult<bool> {
     Ok(raised.is_instance(py, errors::shut_down(py)?) || is_standard(raised, py, "ShutDown")?)
 }
 
-/// Whether an exception is the module queue's one of this name, if there is one. Our exceptions derive from
-/// those, and an override that was written for `queue.Queue` raises them itself.
+/// Whether an exception is the one of this name in the module `queue`, if there is one. Our exceptions derive
+/// from those, and an override that was written for `queue.Queue` raises them itself.
 fn is_standard(raised: &PyErr, py: Python<'_>, name: &str) -> PyResult<bool> {
     Ok(py.import("queue")?.getattr_opt(name)?.is_some_and(|class| raised.is_instance(py, &class)))
 }

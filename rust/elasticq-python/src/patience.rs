@@ -13,7 +13,7 @@ use std::time::Instant;
 /// How long a call may block.
 #[derive(Clone, Copy)]
 pub enum Patience {
-    /// It does not block.
+    /// The call does not block.
     None,
     /// Until this moment; `None`: for ever.
     Until(Option<Instant>),
@@ -64,7 +64,8 @@ pub fn put_in_no_time(slf: &Bound<'_, Queue>, item: Item, error: PyErr) -> PyRes
     }
 }
 
-/// In the standard library, that the queue has ended is reported before a timeout that is not valid.
+/// What `block` and `timeout` mean for `get`. In the standard library the end of the queue comes first: it is
+/// raised even if the timeout is not valid.
 #[inline(always)]
 pub fn to_get(slf: &Bound<'_, Queue>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Patience> {
     #[cold]

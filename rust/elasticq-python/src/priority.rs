@@ -85,8 +85,7 @@ impl PriorityCircularBuffer {
         Ok(())
     }
 
-    /// Add an item at the middle level, `priority_levels // 2`: `push_with_priority(item, priority_levels //
-    /// 2)`.
+    /// Add an item at the middle level: `push_with_priority(item, priority_levels // 2)`.
     ///
     /// Example:
     ///     >>> buffer = PriorityCircularBuffer()
@@ -124,8 +123,8 @@ impl PriorityCircularBuffer {
         Self::push_at(slf, item, Self::level(slf, priority)?)
     }
 
-    /// Add all items of an iterable at the middle level, or none: `push_batch_with_priority(items,
-    /// priority_levels // 2)`.
+    /// Add all items of an iterable at the middle level, or none:
+    /// `push_batch_with_priority(items, priority_levels // 2)`.
     ///
     /// Example:
     ///     >>> buffer = PriorityCircularBuffer()

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU8, Ordering};
 /// Slots of a new queue, and of an old one that has been emptied: 512 bytes.
 const SMALLEST: usize = 64;
 
-/// The settings of a queue without a limit for which none were chosen.
+/// The settings of a queue without a limit, if none were chosen.
 pub fn smallest() -> Config {
     Config::default().with_max_capacity(usize::MAX).with_min_capacity(SMALLEST).with_initial_capacity(SMALLEST)
 }
@@ -206,14 +206,15 @@ impl Queue {
     /// Args:
     ///     item: Anything.
     ///     block: Whether to wait for room.
-    ///     timeout: Seconds to wait at the most, not negative; None: for ever. Not looked at without `block`, nor
-    ///         if there is no limit.
+    ///     timeout: Seconds to wait at the most, not negative; None: for ever. Not looked at without `block`,
+    ///         nor if there is no limit.
     ///
     /// Raises:
     ///     Full: There is no room, or none in time.
     ///     ShutDown: The queue was shut down.
     ///     ResizeError: There is no memory to grow; also a MemoryError.
-    ///     ValueError: `timeout` is negative, or the item is heavier than `max_weight` or its weight negative.
+    ///     ValueError: `timeout` is negative, or the item is heavier than `max_weight` or its weight
+    ///         negative.
     ///     TypeError: The item's weight is no integer.
     ///
     /// If `weigh` raises, the exception comes through, and the queue is unchanged.
@@ -314,8 +315,8 @@ impl Queue {
     ///     timeout: Seconds to wait at the most, in all, not negative; None: for ever.
     ///
     /// Raises:
-    ///     Full: There is not enough room, or not in time. This exception, like each one here that cuts the call
-    ///         short (Ctrl-C included), has the list of the items that were not added as `remaining`.
+    ///     Full: There is not enough room, or not in time. This exception, like each one here that cuts the
+    ///         call short (Ctrl-C included), has the list of the items that were not added as `remaining`.
     ///     ShutDown: The queue was shut down, before or meanwhile.
     ///     ResizeError: There is no memory to grow.
     ///     ValueError: `timeout` is negative, or an item has a weight that is negative or above `max_weight`.
@@ -499,8 +500,8 @@ impl Queue {
     ///
     /// Args:
     ///     immediate: Whether to drop what is inside, too; for `join` it then counts as done. If a subclass
-    ///         overrides `_get`, that is called for as many items as there were at the call; what it puts back
-    ///         meanwhile stays.
+    ///         overrides `_get`, that is called for as many items as there were at the call; what it puts
+    ///         back meanwhile stays.
     ///
     /// Example:
     ///     >>> queue = Queue()

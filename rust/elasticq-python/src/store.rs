@@ -115,7 +115,7 @@ impl Store {
                     self.putters.wake(py, 1);
                     return Ok(item);
                 }
-                Err(BufferError::Closed) => {} // always so if the items have weights
+                Err(BufferError::Closed) => {} // always the case if the items have weights
                 Err(error) => return Err(error),
             }
         }

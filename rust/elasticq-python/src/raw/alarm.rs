@@ -82,7 +82,8 @@ impl Wake for Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        // SAFETY: no thread sleeps on it or rings it, since such a thread would hold the alarm.
+        // SAFETY: no thread sleeps on it or rings it, since such a thread would hold a reference to the
+        // alarm.
         unsafe { PyThread_free_lock(self.lock.as_ptr()) };
     }
 }

@@ -31,7 +31,7 @@ pub fn be_main_thread() {
 }
 
 /// Makes the main thread learn that it is the main one, before it runs any more Python code. The interpreter
-/// itself sends the message. The module `threading` knows a main thread, too, but with gevent its threads are
+/// itself tells that thread. The module `threading` knows a main thread, too, but with gevent its threads are
 /// greenlets.
 pub fn find_main_thread(_: Python<'_>) -> PyResult<()> {
     extern "C" fn found(_: *mut c_void) -> c_int {
