@@ -14,8 +14,8 @@
 //! - *`_qsize` of a subclass.* `changes` counts the steps. If it has changed meanwhile, the step begins
 //!   again.
 //! - *`_put`, `_get` and `_evict` of a subclass* do the act itself. While they run, `InFlight` says how many
-//!   items there will be at most, and at least, once they have returned. Code that comes in between reckons
-//!   with that.
+//!   items there will be at most, and at least, once they have returned. Code that comes in between counts
+//!   on that.
 
 mod hooked;
 

@@ -45,7 +45,7 @@ pub enum Waiting {
     TasksDone,
 }
 
-/// What an attempt of a waiter comes to.
+/// What the outcome of an attempt means for a waiter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
     /// It has succeeded, or never will.
@@ -61,7 +61,7 @@ impl Attempt {
         result.as_ref().map_or_else(Self::refused, |_| Self::Settled)
     }
 
-    /// What an attempt comes to that was refused for `reason`.
+    /// What it means for a waiter that an attempt was refused for `reason`.
     pub fn refused(reason: &BufferError) -> Self {
         match reason {
             BufferError::InvalidOperation(_) => Self::Soon,
