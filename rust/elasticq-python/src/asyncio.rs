@@ -1,29 +1,33 @@
 //! The tasks that wait for one condition of a buffer, in any number of event loops.
 //!
-//! A waiting task is a future at a place in the line of its event loop, first come first served. Waking takes the first off
-//! the line of *each* event loop, and sets their futures: directly within a task of that event loop, else through one
-//! `call_soon_threadsafe` that serves every future of the loop woken until it runs. (A task is a step of its loop, which
-//! goes on to look at what is ready. Any other code in the loop's thread may be a signal handler, or a `__del__`, that
-//! interrupts the loop on its way into a sleep, or in the middle of it; only a loop that is called so ends it.) **A wake-up
-//! is a hint**: the woken task takes its item itself when it resumes, so cancelling loses none. Who finds the item gone goes
-//! back to his place; who is woken and then cancelled passes the hint on.
+//! A waiting task is a future at a place in the line of its event loop, first come, first served. Waking
+//! takes the first future off the line of *each* event loop and sets it. Within a task of the same event loop
+//! the future is set directly. Otherwise it is set through one `call_soon_threadsafe`, which serves every
+//! future of that loop that is woken until it runs. (A task is a step of its loop, and after the step the
+//! loop looks at what is ready. Any other code in the loop's thread may be a signal handler or a `__del__`
+//! that interrupts the loop, on its way into a sleep or in the middle of one. Only `call_soon_threadsafe`
+//! ends that sleep.) **A wake-up is a hint**: the woken task takes its item itself when it resumes, so
+//! cancelling loses none. A task that finds the item gone goes back to its place. A task that is woken and
+//! then cancelled passes the hint on.
 //!
-//! **With n items there, min(n, waiting) tasks of each event loop are on their way**: a put wakes one in each, whoever takes
-//! finds fewer items, and who was woken and doesn't try passes it on. So no loop depends on another one, which may stop or be
-//! busy for as long as it likes. Loops are not asked whether they run, and none is left out because it was woken
-//! before: that would have to be for an item that is still there, which nobody can know who doesn't count them.
+//! **With n items there, min(n, waiting) tasks of each event loop are on their way.** A put wakes one task in
+//! each loop, a task that takes leaves fewer items, and a woken task that doesn't try passes the hint on. So
+//! no loop depends on another one, which may stop or be busy for as long as it likes. Loops are not asked
+//! whether they run. Nor is a loop left out because it was woken before: that would be right only if that
+//! wake-up was for an item that is still there, and nothing can know that without counting the items.
 //!
-//! No wake-up is missed: a task enters (`count` is raised) *before* it looks at the buffer once more, a waker changes
-//! the buffer *before* it reads `count`, and both go through the buffer's lock in between (see `wait` in the crate), or
-//! through a fence where it has none (see `items`).
+//! No wake-up is missed. A task enters (`count` is raised) *before* it looks at the buffer once more. A waker
+//! changes the buffer *before* it reads `count`. Between these two steps both go through the buffer's lock
+//! (see `wait` in the crate), or through a fence if the buffer has no lock (see `items`).
 //!
-//! Futures in line are kept alive, and with them their tasks and their event loop, as asyncio's own queue does; all
-//! else holds the loop weakly. From a loop that was closed they go when somebody would wake them, and at the latest when
-//! the garbage collector begins (`loops`), which then finds nothing of ours in its way.
+//! The line keeps its futures alive, and with them their tasks and their event loop, as asyncio's own queue
+//! does. All else holds the loop weakly. Futures of a loop that was closed are dropped when something would
+//! wake them, at the latest when the garbage collector begins (`loops`); so the collector finds nothing of
+//! ours in its way.
 //!
-//! Locks: `state`, then a delivery's futures. Python is called, and references are dropped, under neither. They are taken
-//! only while attached, so a process is never forked while another thread holds one. The tasks that wait at a fork are the
-//! parent's: no thread of the child runs their event loops.
+//! Locks: first `state`, then a delivery's futures. Under neither is Python called or a reference dropped.
+//! They are taken only while attached, so a process is never forked while another thread holds one. The tasks
+//! that wait at a fork are the parent's: no thread of the child runs their event loops.
 
 use crate::loops::{self, Waiting};
 use crate::raw::detach::stop_at_the_end;
@@ -43,22 +47,23 @@ use std::{iter, mem};
 
 #[derive(Default)]
 pub struct State {
-    /// The process that they wait in, by `elasticq::forks`.
+    /// The process that the tasks wait in, by `elasticq::forks`.
     process: usize,
     /// Oldest first.
     groups: Vec<Group>,
-    /// The last place, or number of a group, that was given.
+    /// The last number that was given to a place or a group.
     last: u64,
 }
 
 /// The tasks of one event loop.
 struct Group {
     number: u64,
-    /// Its address. While there are futures, which hold the loop, nothing else has it.
+    /// The event loop's address. While there are futures, which hold the loop, no other object has this
+    /// address.
     address: usize,
     event_loop: Py<PyWeakrefReference>,
     line: Line,
-    /// Sent to the event loop, which holds it until it has run.
+    /// The futures sent to the event loop, which holds them until it has run.
     delivery: Weak<Woken>,
 }
 
@@ -80,12 +85,13 @@ impl Group {
     }
 }
 
-/// Futures to be set by their event loop; `None` once it has done so.
+/// Futures that their event loop is to set; `None` once it has done so.
 type Woken = Mutex<Option<Vec<Py<PyAny>>>>;
 
-/// Futures in the order of their places, which are numbers that only grow. Who leaves from the middle leaves a gap, so
-/// that each of any number of tasks that are cancelled is found and gone in logarithmic time; gaps go when they come to an
-/// end of the line, and all of them when they are more than the futures.
+/// Futures in the order of their places, which are numbers that only grow. A task that leaves from the middle
+/// leaves a gap. So however many tasks are cancelled, each is found and removed in logarithmic time. A gap is
+/// removed when it comes to an end of the line, and all gaps are removed when there are more gaps than
+/// futures.
 #[derive(Default)]
 struct Line {
     places: VecDeque<(u64, Option<Py<PyAny>>)>,
@@ -97,7 +103,7 @@ impl Line {
         self.places.len() - self.gaps
     }
 
-    /// Adds a future at a place, new or one that it had before.
+    /// Adds a future at a place: a new place, or one that it had before.
     fn enter(&mut self, future: Py<PyAny>, place: u64) {
         if self.places.back().is_none_or(|(last, _)| *last < place) {
             return self.places.push_back((place, Some(future)));
@@ -134,7 +140,7 @@ impl Line {
         future
     }
 
-    /// Sees to it that a future comes first, and that a long line gives its memory back when it is gone.
+    /// Makes sure that a future comes first, and that a long line gives its memory back when it is empty.
     fn skip_gaps(&mut self) {
         while self.places.front().is_some_and(|(_, future)| future.is_none()) {
             self.places.pop_front();
@@ -153,16 +159,16 @@ pub struct Tasks {
     state: Arc<Mutex<State>>,
 }
 
-/// Taken off the line of one event loop.
+/// What was taken off the line of one event loop.
 enum Taken {
-    /// The first, of the event loop that runs here.
+    /// The first future, of the event loop that runs here.
     Here(Py<PyAny>),
-    /// Those of another one that are not in a delivery yet.
+    /// The futures of another event loop that are not in a delivery yet.
     There(Py<PyWeakrefReference>, Vec<Py<PyAny>>),
 }
 
 impl Tasks {
-    /// The state, without what was inherited from another process.
+    /// The state, without what was inherited from another process by a fork.
     fn lock(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock();
         while state.process != forks() {
@@ -176,13 +182,13 @@ impl Tasks {
         state
     }
 
-    /// After a change: how many there are.
+    /// Called after a change: counts the waiting tasks.
     fn note_count(&self, state: &State) {
         let waiting = state.groups.iter().map(|group| group.line.len()).sum();
         self.count.store(waiting, Ordering::Relaxed);
     }
 
-    /// Adds a task, at the place it had before if it was overtaken. Gives its place.
+    /// Adds a task, at the place that it had before if it was overtaken. Returns its place.
     pub fn enter(&self, event_loop: &Bound<'_, PyAny>, future: Py<PyAny>, place: Option<u64>) -> PyResult<u64> {
         let mut state = self.lock();
         let mut index = state.group_of(event_loop);
@@ -223,7 +229,7 @@ impl Tasks {
         Ok(())
     }
 
-    /// Removes a task; false if it was not there any more, that is, if it was woken.
+    /// Removes a task. False: it was not in line any more, since it had been woken.
     pub fn leave(&self, place: u64) -> bool {
         let future = {
             let mut state = self.lock();
@@ -234,7 +240,7 @@ impl Tasks {
         future.is_some()
     }
 
-    /// Whether there are any.
+    /// Whether any tasks wait.
     #[inline]
     pub fn are_there(&self) -> bool {
         self.count.load(Ordering::Relaxed) != 0
@@ -250,8 +256,8 @@ impl Tasks {
 
     #[cold]
     fn wake_waiting(&self, py: Python<'_>, tasks: usize) {
-        stop_at_the_end(); // here one may come who has done nothing but plain calls
-        // Waking goes on through the loop's own queue where it can't be told which loop this is.
+        stop_at_the_end(); // this thread may have made only innermost calls before
+        // If it can't be told which loop runs here, waking goes on through the loops' own queues.
         let running = undisturbed(py, || loop_of_this_task(py)).unwrap_or_else(|error| {
             error.write_unraisable(py, None);
             None
@@ -274,7 +280,7 @@ impl Tasks {
         }
     }
 
-    /// Takes those off their line who are to be woken next.
+    /// Takes the futures that are to be woken next off their line.
     fn take(&self, py: Python<'_>, round: &mut Round) -> Option<Taken> {
         let mut state = self.lock();
         let mut waiting = state.groups.iter_mut().filter(|group| group.line.len() > 0);
@@ -305,7 +311,7 @@ impl Tasks {
         taken
     }
 
-    /// Has an event loop set these futures, of the group of this number.
+    /// Makes an event loop set these futures, which are of the group of this number.
     fn send(&self, event_loop: &Bound<'_, PyAny>, number: u64, futures: &[Py<PyAny>]) -> PyResult<()> {
         let py = event_loop.py();
         let is_closed = || event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy();
@@ -326,7 +332,7 @@ impl Tasks {
                 }
                 Ok(())
             }
-            // Closed since we asked.
+            // The loop was closed since we asked.
             Err(_) if is_closed()? => Ok(()),
             Err(error) => Err(error),
         }
@@ -341,7 +347,7 @@ impl Tasks {
         })
     }
 
-    /// For the garbage collector: gives up everything.
+    /// For the garbage collector: gives everything up.
     pub fn clear(&self) {
         let groups = mem::take(&mut self.state.lock().groups);
         self.count.store(0, Ordering::Relaxed);
@@ -351,13 +357,13 @@ impl Tasks {
 
 /// How far the waking has come.
 struct Round {
-    /// How many of each event loop.
+    /// How many tasks to wake of each event loop.
     tasks: usize,
     /// The address of the event loop that runs here.
     here: usize,
-    /// The number of the group.
+    /// The number of the group that is being woken.
     group: u64,
-    /// How many of that group.
+    /// How many tasks of that group are still to be woken.
     left: usize,
 }
 
@@ -383,7 +389,7 @@ pub struct Delivery {
 impl Delivery {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let futures = self.woken.lock().take();
-        // All of them, whatever one raises: who is left out would sleep on.
+        // Sets all of them, whatever setting one raises: a task that is left out would sleep on.
         let mut result = Ok(());
         for future in futures.into_iter().flatten() {
             result = result.and(resolve(future.bind(py)).map(drop));
@@ -402,12 +408,12 @@ impl Delivery {
     }
 }
 
-/// Resolves a future from within its event loop; false if it was cancelled.
+/// Resolves a future from within its event loop. False: it was cancelled.
 fn resolve(future: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = future.py();
     match future.call_method1(intern!(py, "set_result"), (py.None(),)) {
         Ok(_) => Ok(true),
-        // Asking first would cost every wake-up a call.
+        // Asking first whether the future is done would cost each wake-up a call.
         Err(_) if future.call_method0(intern!(py, "done"))?.is_truthy()? => Ok(false),
         Err(error) => Err(error),
     }

@@ -1,12 +1,14 @@
 //! `Operation`: what is awaited, as a state machine in place of a coroutine.
 //!
-//! A coroutine of Python's own around a call that doesn't block costs more than the call. This one **does nothing until it
-//! is awaited**, so that one which is dropped has left nothing behind, and then tries at once; who finds what it wants
-//! never suspends. (For single items that much is done by `raw::coroutine` already.) Otherwise it looks again in the next
-//! turn of its event loop, for in that time other tasks and threads get to run and mostly bring it: that costs no future and
-//! needs nobody to wake it. Only then it enters the list of those who wait, tries once more, and suspends with a future.
+//! A coroutine of Python's own around a call that doesn't block costs more than the call. An operation **does
+//! nothing until it is awaited**, so one that is dropped leaves nothing behind. When it is awaited, it tries
+//! at once; if that succeeds, it never suspends. (For single items `raw::coroutine` does that much already.)
+//! Otherwise it tries again in the next turn of its event loop. In between other tasks and threads run, and
+//! they mostly bring what it wants; that costs no future and no wake-up. Only then does it join the line, try
+//! once more, and suspend with a future.
 //!
-//! A wake-up is only a hint and the item is taken on resumption, so a task that is cancelled at any moment has taken nothing.
+//! A wake-up is only a hint, and the item is taken when the task resumes. So a task that is cancelled at any
+//! moment has taken nothing.
 
 use crate::elastic::Elastic;
 use crate::entrance::collect;
@@ -30,7 +32,7 @@ use pyo3::types::PyList;
 use pyo3::{IntoPyObjectExt, intern};
 use std::{mem, vec};
 
-/// What is to be done.
+/// What an operation is to do.
 pub enum Aim {
     /// Taking an item.
     Get,
@@ -42,22 +44,23 @@ pub enum Aim {
     Put(Option<Item>),
     /// Adding these items, piece by piece.
     PutMany(vec::IntoIter<Item>),
-    /// Adding these items at the level of a priority, piece by piece. `many`: there is an exception's `remaining` to be given.
+    /// Adding these items at the level of a priority, piece by piece. `many`: an exception is given
+    /// `remaining`.
     PutAt { items: vec::IntoIter<Item>, priority: usize, many: bool },
-    /// Adding what stands in line of a queue with a limit by weight.
+    /// Adding what stands in the line of a queue with a limit by weight.
     PutWeighed {
         put: Put,
-        /// There is an exception's `remaining` to be given.
+        /// An exception is given `remaining`.
         many: bool,
     },
-    /// Adding what is left of a batch, in a list, in a queue that has moved.
+    /// Adding what is left of a batch, which is in a list, to a queue that has moved.
     PutManyMoved(Item),
     /// Waiting until all tasks are done.
     Join,
 }
 
 impl Aim {
-    /// The method that it was made for.
+    /// The method that the operation was made for.
     const fn name(&self) -> &'static str {
         match self {
             Self::Get => "aget",
@@ -86,14 +89,14 @@ enum Stage {
     New,
     /// It has given way to others once.
     GaveWay,
-    /// In the list of those who wait, at this place, or taken from there by whoever woke it.
+    /// In line, at this place; or woken, and so taken out of the line.
     Waiting(u64),
     Ended,
 }
 
-/// What comes of a step.
+/// The outcome of a step.
 pub enum Step {
-    /// To be handed to the event loop's task: None, or a future to wait for.
+    /// What the event loop's task is to be given: None, or a future to wait for.
     Suspend(Item),
     Return(Item),
 }
@@ -105,7 +108,7 @@ pub struct Operation {
     name: &'static str,
     aim: Aim,
     stage: Stage,
-    /// Makes of an exception the one to be raised.
+    /// Turns an exception into the one to be raised.
     translate: Option<Item>,
 }
 
@@ -114,7 +117,7 @@ impl Operation {
         Self { queue, name: aim.name(), aim, stage: Stage::New, translate }
     }
 
-    /// It has tried in an earlier turn of its event loop already.
+    /// Notes that it has tried in an earlier turn of its event loop already.
     pub fn has_given_way(&mut self) {
         self.stage = Stage::GaveWay;
     }
@@ -159,7 +162,7 @@ impl Operation {
         step
     }
 
-    /// Whether it should give way before it does anything.
+    /// Whether the operation should give way before it does anything.
     fn is_turn_due(&self) -> bool {
         let calls = match &self.aim {
             Aim::Get | Aim::Next | Aim::Put(_) => return false, // the thin object has asked
@@ -169,16 +172,17 @@ impl Operation {
         self.store().turns.is_due(matches!(self.aim.waiting(), Waiting::Item), calls)
     }
 
-    /// Keeps nothing any longer: who has ended may be kept by others.
+    /// Lets go of what the operation holds: an operation that has ended may be kept by other code.
     fn let_go(&mut self) {
-        drop(mem::replace(&mut self.aim, Aim::Join)); // last, since that may run Python code
+        drop(mem::replace(&mut self.aim, Aim::Join)); // comes last, since it may run Python code
     }
 
     #[cold]
     fn resume_waiting(&mut self, py: Python<'_>, stage: Stage) -> PyResult<Step> {
         let which = self.aim.waiting();
         let place = match stage {
-            // Not before those who wait already, nor where there is a place in line to take.
+            // It does not give way if tasks wait already, since it would go before them; nor if it could join
+            // a line instead.
             Stage::New if self.store().is_anybody_waiting(which) || matches!(self.aim, Aim::PutWeighed { .. }) => None,
             Stage::New => {
                 self.stage = Stage::GaveWay;
@@ -206,7 +210,7 @@ impl Operation {
             self.with_remaining(py, no_event_loop)
         })?;
         self.stage = Stage::Waiting(place);
-        // Whoever changed the queue before we entered did not see us.
+        // A thread that changed the queue before we entered did not see us.
         match self.attempt(py) {
             Ok(None) => Ok(Step::Suspend(future.unbind())),
             settled => {
@@ -224,7 +228,7 @@ impl Operation {
         }
     }
 
-    /// Tries it once. `None`: not yet.
+    /// Tries once. `None`: not yet.
     #[inline]
     fn attempt(&mut self, py: Python<'_>) -> PyResult<Option<Item>> {
         let store = self.queue.get().store();
@@ -278,7 +282,7 @@ impl Operation {
         self.failed(py, &failed)
     }
 
-    /// What comes of an item that the buffer has refused.
+    /// Deals with an item that the buffer has refused.
     #[cold]
     fn refused(&mut self, py: Python<'_>, rejected: Rejected<Item>) -> PyResult<Option<Item>> {
         if let Some(queue) = limits::limiting(self.queue.bind(py)) {
@@ -290,7 +294,7 @@ impl Operation {
         self.failed(py, &reason)
     }
 
-    /// Goes on after `limits` has dealt with the items, or weighed them.
+    /// Goes on after `limits` has dealt with the items, or has weighed them.
     fn settle(&mut self, py: Python<'_>, settled: PyResult<Option<Put>>, many: bool) -> PyResult<Option<Item>> {
         match settled {
             Ok(None) => Ok(Some(py.None())),
@@ -302,14 +306,14 @@ impl Operation {
         }
     }
 
-    /// Tries it once where the queue has moved to; the outer `None`: it has not moved.
+    /// Tries once where the queue has moved to. The outer `None`: the queue has not moved.
     fn attempt_moved(&mut self, py: Python<'_>) -> Option<PyResult<Option<Item>>> {
         let queue = self.queue.bind(py);
         let store = queue.get().store();
         let standard = store.moved.get(py)?;
         let done = |done: Bound<'_, PyAny>| Ok(done.is_truthy()?.then(|| py.None()));
         match &mut self.aim {
-            // What serves the queue is itself not an item.
+            // `poll` returns the object that serves the queue in place of an item if there is none.
             Aim::Get | Aim::Next => moved!(queue, store, "poll", standard)
                 .map(|taken| taken.map(|item| (!item.is(standard)).then(|| item.unbind()))),
             Aim::GetMany(max) => moved!(queue, store, "poll_many", (*max).min(isize::MAX.unsigned_abs()))
@@ -323,7 +327,8 @@ impl Operation {
                 self.attempt_moved(py)
             }
             Aim::PutManyMoved(rest) => moved!(queue, store, "offer_some", &*rest).map(|all| all.and_then(done)),
-            Aim::Join | Aim::PutWeighed { .. } | Aim::PutAt { .. } => None, // `Queue` sees to that, and this one does not move
+            // `attempt` asks `Queue` about `Join`. Queues with weights or with levels do not move.
+            Aim::Join | Aim::PutWeighed { .. } | Aim::PutAt { .. } => None,
         }
     }
 
@@ -339,7 +344,8 @@ impl Operation {
         match Attempt::refused(error) {
             Attempt::Settled => {}
             Attempt::Soon => {
-                // What it was woken for, or came to wait beside, may still be there: it, or who waits longer, looks again.
+                // What it was woken for, or came to wait for, may still be there. So the first in line looks
+                // again: this one or one that has waited longer.
                 self.store().pass_on(py);
                 return Ok(None);
             }
@@ -356,7 +362,7 @@ impl Operation {
         self.raise(py, errors::to_python(py, error))
     }
 
-    /// Ends with an exception of ours, or one that a method raised which a subclass has overridden.
+    /// Ends with an exception: one of ours, or one raised by a method that a subclass has overridden.
     fn raise<R>(&mut self, py: Python<'_>, raised: PyErr) -> PyResult<R> {
         if matches!(self.aim, Aim::Next) && raised.is_instance(py, errors::shut_down(py)?) {
             return Err(PyStopAsyncIteration::new_err(()));
@@ -370,7 +376,7 @@ impl Operation {
         translate.bind(py).call1((raised,)).map_or_else(|failed| failed, PyErr::from_value)
     }
 
-    /// Gives an exception that cuts a batch short the list of what was not added.
+    /// If an exception cuts a batch short, gives it the list of what was not added.
     fn with_remaining(&mut self, py: Python<'_>, raised: PyErr) -> PyErr {
         let remaining = match &mut self.aim {
             Aim::PutMany(items) | Aim::PutAt { items, many: true, .. } => PyList::new(py, mem::take(items)),
@@ -382,7 +388,7 @@ impl Operation {
         attached.map_or_else(|failed| failed, |()| raised)
     }
 
-    /// Ends the waiting before it has come to its aim.
+    /// Ends the waiting before the operation has done what it was made for.
     fn end(&mut self, py: Python<'_>) {
         let stage = mem::replace(&mut self.stage, Stage::Ended);
         let store = self.queue.get().store();
@@ -407,7 +413,7 @@ impl Operation {
     fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<Item>> {
         match self.resume(py)? {
             Step::Suspend(future) => Ok(Some(future)),
-            // An iterator that ends without an exception stands for None, and is cheaper.
+            // An iterator that ends without an exception stands for None, and that is cheaper.
             Step::Return(value) if value.is_none(py) => Ok(None),
             Step::Return(value) => Err(PyStopIteration::new_err((value,))),
         }
@@ -422,8 +428,8 @@ impl Operation {
         }
     }
 
-    /// End with an exception, as a coroutine does. Nothing has been taken; what a batch had not yet added is in the
-    /// exception's `remaining`.
+    /// End with an exception, as a coroutine does. Nothing has been taken; what a batch had not yet added is
+    /// in the exception's `remaining`.
     #[pyo3(signature = (kind, value=None, traceback=None, /))]
     fn throw(
         &mut self,
@@ -511,7 +517,7 @@ impl Operation {
 
     fn __clear__(&mut self, py: Python<'_>) {
         if self.phase() != Phase::Created {
-            self.end(py); // and else it is still to be told that it was never awaited
+            self.end(py); // if it was never awaited, `drop` still has to warn of that
         }
         self.let_go();
     }
@@ -522,7 +528,7 @@ impl Drop for Operation {
         let in_line = matches!(&self.aim, Aim::PutWeighed { put, .. } if put.is_in_line());
         if in_line || matches!(self.stage, Stage::Waiting(_)) {
             Python::attach(|py| {
-                // It may be dropped while an exception is on its way.
+                // The operation may be dropped while an exception is being raised.
                 let raised = PyErr::take(py);
                 self.end(py);
                 if let Some(raised) = raised {
@@ -562,7 +568,7 @@ impl AsyncConsumer {
     }
 }
 
-/// The event loop that runs in this thread, and a future of it that says it is awaited.
+/// The event loop that runs in this thread, and a future of that loop that says it is awaited.
 fn new_future(py: Python<'_>) -> PyResult<(Bound<'_, PyAny>, Bound<'_, PyAny>)> {
     static RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let event_loop = RUNNING_LOOP.import(py, "asyncio", "get_running_loop")?.call0()?;

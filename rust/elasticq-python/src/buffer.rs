@@ -21,7 +21,7 @@ pub struct DynamicCircularBuffer {
 
 #[pymethods]
 impl DynamicCircularBuffer {
-    /// Subclasses have arguments of their own, so none is looked at here but in `__init__`.
+    /// Looks at no argument, since subclasses have arguments of their own; `__init__` looks at them.
     #[new]
     #[pyo3(signature = (*_arguments, **_keywords),
            text_signature = "(config=None, *, initial_capacity=None, min_capacity=None, max_capacity=None, \
@@ -68,7 +68,8 @@ impl DynamicCircularBuffer {
         Ok(())
     }
 
-    /// Add an item at the end, waiting for room as long as `push_timeout` says; if that is not set, not at all.
+    /// Add an item at the end, and wait for room as long as `push_timeout` says; if it is not set, don't
+    /// wait.
     ///
     /// Constant time (amortised, where the buffer grows). Safe from any thread.
     ///
@@ -91,7 +92,7 @@ impl DynamicCircularBuffer {
         }
     }
 
-    /// Take the oldest item, waiting for one as long as `pop_timeout` says; if that is not set, not at all.
+    /// Take the oldest item, and wait for one as long as `pop_timeout` says; if it is not set, don't wait.
     ///
     /// Constant time. Safe from any thread.
     ///
@@ -113,9 +114,11 @@ impl DynamicCircularBuffer {
         }
     }
 
-    /// Add all items of an iterable or none, waiting for room for all of them as long as `push_timeout` says.
+    /// Add all items of an iterable or none, and wait for room for all of them as long as `push_timeout`
+    /// says.
     ///
-    /// They go in as one: nobody's items come between. An iterable is run to its end first. Safe from any thread.
+    /// The items go in as one: no other producer's items come between. The iterable is run to its end first.
+    /// Safe from any thread.
     ///
     /// Raises:
     ///     MaxCapacityReached: The buffer is full, or the items are more than it can ever hold.
@@ -136,7 +139,7 @@ impl DynamicCircularBuffer {
         added.map_err(|error| errors::to_python(slf.py(), &waited(error, timeout)))
     }
 
-    /// Take up to `max_items` (not negative), oldest first: a list, which is empty if there are none.
+    /// Take up to `max_items` (not negative), oldest first. Gives a list, which is empty if there are none.
     ///
     /// Waits for the first as long as `pop_timeout` says. Safe from any thread.
     ///
@@ -178,7 +181,7 @@ impl DynamicCircularBuffer {
         Ok(slf.try_iter()?.into_any())
     }
 
-    /// Drop everything; give the number of items dropped (int). Linear in it; does not block.
+    /// Drop everything, and give the number of items dropped (int). Linear in that number; does not block.
     ///
     /// Example:
     ///     >>> buffer = DynamicCircularBuffer()
@@ -189,7 +192,7 @@ impl DynamicCircularBuffer {
         Ok(slf.as_super().get().store().drain(slf.py())?.len())
     }
 
-    /// Refuse items from now on and wake everybody who waits. What is inside can still be taken.
+    /// Refuse items from now on and wake all waiters. What is inside can still be taken.
     ///
     /// Example:
     ///     >>> buffer = DynamicCircularBuffer()
@@ -208,17 +211,18 @@ impl DynamicCircularBuffer {
     }
 }
 
-/// The settings of a buffer before `__init__`: the usual ones, and as small as can be, since it mostly is gone at once.
+/// The settings of a buffer before `__init__`: the usual ones, and as small as can be, since `__init__`
+/// mostly replaces the buffer at once.
 pub fn before_init() -> elasticq::Config {
     elasticq::Config::default().with_initial_capacity(1).with_min_capacity(1)
 }
 
-/// How long the plain calls of a buffer wait.
+/// How long `push`, `pop` and the batches of a buffer wait.
 #[derive(Default)]
 pub struct Timeouts(OnceLock<(Option<Duration>, Option<Duration>)>);
 
 impl Timeouts {
-    /// Only the first time.
+    /// Sets the timeouts, only the first time.
     pub fn set(&self, push_and_pop: (Option<Duration>, Option<Duration>)) {
         let _ = self.0.set(push_and_pop);
     }
@@ -232,12 +236,12 @@ impl Timeouts {
     }
 }
 
-/// Without a timeout the calls answer at once.
+/// How long a call waits. Without a timeout it answers at once.
 pub fn patience(timeout: Option<Duration>) -> Patience {
     timeout.map_or(Patience::None, |timeout| Patience::Until(Instant::now().checked_add(timeout)))
 }
 
-/// A call that waited and got nothing has timed out.
+/// The error of a call that waited: if it got nothing, it has timed out.
 pub fn waited(error: BufferError, timeout: Option<Duration>) -> BufferError {
     match timeout {
         Some(timeout) if error == BufferError::Empty || error.is_capacity_error() => BufferError::Timeout(timeout),

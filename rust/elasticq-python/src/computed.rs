@@ -1,9 +1,10 @@
-//! `Computed`: attributes that are computed, and give way to whoever assigns to their names.
+//! `Computed`: attributes that are computed, and that give way to what is assigned to their names.
 //!
-//! `queue.Queue` leaves names such as `closed` and `capacity` free, so its subclasses have attributes of their own under
-//! them. A property would refuse those, as Python asks it before it looks into the instance. This can only be read (a
-//! non-data descriptor), so what was assigned goes before it, and deleting that gives ours back. In return nothing of
-//! ours may read such an attribute where it means the real one.
+//! `queue.Queue` leaves names such as `closed` and `capacity` free, so its subclasses have attributes of
+//! their own with these names. A property would refuse the assignment, since Python asks a property before it
+//! looks into the instance. A `Computed` can only be read (it is a non-data descriptor). So an assigned value
+//! hides it, and deleting that value brings ours back. In return, our own code must not read such an
+//! attribute from an instance when it means the real one.
 
 use crate::buffer::DynamicCircularBuffer;
 use crate::elastic::Elastic;
@@ -16,10 +17,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-// No docstring of its own: each has that of what it stands for.
+// No docstring of its own: each `Computed` has the docstring of what it stands for.
 #[pyclass(frozen, module = "elasticq._core")]
 pub struct Computed {
-    /// Called with the queue, gives the value.
+    /// Called with the queue, returns the value.
     get: Py<PyAny>,
     #[pyo3(get, name = "__doc__")]
     doc: Py<PyAny>,
@@ -40,7 +41,7 @@ impl Computed {
     }
 }
 
-/// Makes such an attribute of a function, as a decorator.
+/// Makes such an attribute of a function; used as a decorator.
 #[pyfunction]
 #[pyo3(name = "_computed")]
 pub fn computed(get: &Bound<'_, PyAny>) -> PyResult<Computed> {
@@ -48,10 +49,10 @@ pub fn computed(get: &Bound<'_, PyAny>) -> PyResult<Computed> {
     Ok(Computed { get: get.clone().unbind(), doc: doc.unbind() })
 }
 
-/// What `queue.Queue` has itself, and lets be assigned.
+/// Names that `queue.Queue` has itself, and that may be assigned to.
 const OF_THE_STANDARD_LIBRARY: [&str; 3] = ["maxsize", "unfinished_tasks", "is_shutdown"];
 
-/// Makes the attributes that PyO3 has made ones that give way.
+/// Replaces the properties that PyO3 has made by attributes that give way.
 pub fn install(py: Python<'_>) -> PyResult<()> {
     give_way(&py.get_type::<Elastic>(), &[])?;
     give_way(&py.get_type::<Queue>(), &OF_THE_STANDARD_LIBRARY)?;

@@ -5,8 +5,9 @@ use crate::numbers;
 use pyo3::prelude::*;
 use std::time::Duration;
 
-/// How large a buffer may be, how it grows and shrinks, and whether its plain calls wait. It never changes: each
-/// `with_*` gives a new one. The rules are checked when a buffer is made of it, or by `validate`.
+/// How large a buffer may be, how it grows and shrinks, and whether `push`, `pop` and their batches wait. A
+/// Config never changes: each `with_*` gives a new one. The rules are checked when a buffer is made from it,
+/// or by `validate`.
 ///
 /// Args:
 ///     initial_capacity: Items that fit before the first growth, from `min_capacity` to `max_capacity`; 1024.
@@ -68,7 +69,7 @@ pub fn overlay(base: elasticq::Config, settings: &Settings<'_>) -> PyResult<elas
     Ok(config)
 }
 
-/// Settings as they came from Python; what is absent keeps its value.
+/// Settings as they came from Python. An absent setting keeps its value.
 #[derive(Default)]
 pub struct Settings<'a> {
     pub initial_capacity: Option<&'a Bound<'a, PyAny>>,
@@ -80,7 +81,7 @@ pub struct Settings<'a> {
     pub pop_timeout: Option<&'a Bound<'a, PyAny>>,
 }
 
-/// A timeout longer than any clock is one that never ends.
+/// A timeout in seconds; if it is longer than any clock, it never ends.
 pub fn timeout_of(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
     Ok(Some(numbers::seconds(name, object)?.unwrap_or(Duration::MAX)))
 }

@@ -1,16 +1,21 @@
-//! `Contents`: the container of a queue that has moved to the standard machinery, its counts, and the steps that change them.
+//! `Contents`: the container of a queue that has moved to the standard machinery, its counts, and the steps
+//! that change them.
 //!
-//! Whoever calls a step holds the lock of `elasticq._standard.Standard`, which keeps other threads out, but not this one:
-//! wherever Python code runs, a signal handler, a `__del__` or a weak reference's callback may use the same queue. **So a step
-//! looks and acts as one: between what it has seen and what it does no Python code runs.** What is asked for is there then, and
-//! what is added fits, whatever came before; and the counts change with the container.
+//! The caller of a step holds the lock of `elasticq._standard.Standard`. That keeps other threads out, but
+//! not this one: wherever Python code runs, a signal handler, a `__del__` or a weak reference's callback may
+//! use the same queue. **So a step looks and acts as one: between what it has seen and what it does no Python
+//! code runs.** Whatever happened before, an item that it takes is there, and an item that it adds fits; and
+//! the counts change with the container.
 //!
 //! Three kinds of code can't be kept out of a step, so each has a rule of its own:
-//! - *Comparisons* of a heap. Those that run no Python code are made in the step. All others are made before it, without the
-//!   lock, on a `Draft`; the step carries the draft out if the heap is as it was, and otherwise says that another is needed.
-//! - *`_qsize` of a subclass.* `changes` counts the steps; if it has moved meanwhile, the step begins again.
-//! - *`_put`, `_get` and `_evict` of a subclass* do the act itself. While they run, `InFlight` says how many items there will
-//!   be at most, and at least, once they have returned, and who comes in between reckons with that.
+//! - *Comparisons* of a heap. Those that run no Python code are made in the step. All others are made before
+//!   it, without the lock, on a `Draft`. The step carries the draft out if the heap is as it was, and
+//!   otherwise says that another one is needed.
+//! - *`_qsize` of a subclass.* `changes` counts the steps. If it has changed meanwhile, the step begins
+//!   again.
+//! - *`_put`, `_get` and `_evict` of a subclass* do the act itself. While they run, `InFlight` says how many
+//!   items there will be at most, and at least, once they have returned. Code that comes in between counts
+//!   on that.
 
 mod hooked;
 
@@ -27,11 +32,11 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyFloat, PyList, PyType};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// What a queue that has moved consists of, but for its locks.
+/// What a queue that has moved consists of, without its locks.
 #[pyclass(frozen, subclass, module = "elasticq._core")]
 pub struct Contents {
     order: Order,
-    /// Items that fit; `usize::MAX`: any number.
+    /// How many items fit; `usize::MAX`: any number.
     limit: AtomicUsize,
     closed: AtomicBool,
     unfinished: AtomicI64,
@@ -42,13 +47,14 @@ pub struct Contents {
     getting: InFlight,
 }
 
-/// Whose methods `_init`, `_qsize`, `_put` and `_get` are: then the step can do without calling them.
+/// Which class defines the methods `_init`, `_qsize`, `_put` and `_get`. If it is one of ours, a step does
+/// not call them.
 #[derive(Clone, Copy)]
 enum Order {
     Fifo,
     Lifo,
     Heap,
-    /// A subclass's.
+    /// A subclass defines them.
     Hooked,
 }
 
@@ -84,11 +90,12 @@ impl Contents {
         Ok(contents)
     }
 
-    /// How many items fit, as `maxsize` says it.
+    /// Sets how many items fit, as `maxsize` says it.
     fn _limit(&self, maxsize: &Bound<'_, PyAny>) -> PyResult<()> {
         let limit = if maxsize.is_instance_of::<PyFloat>() {
             let maxsize: f64 = maxsize.extract()?;
-            // Full with the first whole number of items that is not below it. (Of a NaN nothing is.)
+            // Full at the first whole number of items that is not below `maxsize`. (No number is below a
+            // NaN.)
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             (maxsize > 0.0).then(|| maxsize.ceil() as usize)
         } else {
@@ -160,19 +167,20 @@ impl Contents {
         }
     }
 
-    /// Whether there is no room. Without a limit the hook is not called, as in the standard library.
+    /// Whether there is no room. Without a limit the hook `_qsize` is not called, as in the standard library.
     fn _is_full(slf: &Bound<'_, Self>, owner: &Bound<'_, PyAny>) -> PyResult<bool> {
         let limit = slf.get().limit();
         let reckoned = slf.get().putting.size().unwrap_or(0);
         Ok(limit < usize::MAX && Self::_size(slf, owner)?.max(reckoned) >= limit)
     }
 
-    /// Whether there is no item to be taken.
+    /// Whether there is no item to take.
     fn _is_empty(slf: &Bound<'_, Self>, owner: &Bound<'_, PyAny>) -> PyResult<bool> {
         Ok(Self::_size(slf, owner)? == 0 || slf.get().getting.size() == Some(0))
     }
 
-    /// Adds an item: true. False: there is no room. None: items have to be compared first. Raises ShutDown.
+    /// Adds an item. True: it was added. False: there is no room. None: items have to be compared first.
+    /// Raises ShutDown.
     fn _add(slf: &Bound<'_, Self>, owner: &Bound<'_, PyAny>, item: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
         stop_at_the_end();
         let py = slf.py();
@@ -200,8 +208,9 @@ impl Contents {
         Ok(Some(true))
     }
 
-    /// Moves as many of `items` as there is room for out of this list; if `whole`, all or none. Gives their number; None: items
-    /// have to be compared first, to be handed in as a `draft`. Raises ShutDown.
+    /// Moves items out of the list `items` into the queue: as many as there is room for, or, if `whole`, all
+    /// or none. Returns their number. None: items have to be compared first, and the result given as a
+    /// `draft`. Raises ShutDown.
     #[pyo3(signature = (owner, items, whole, draft=None))]
     fn _add_many(
         slf: &Bound<'_, Self>,
@@ -244,8 +253,8 @@ impl Contents {
         Ok(Some(count))
     }
 
-    /// Takes an item. Gives `empty` if there is none, and raises ShutDown if there never will be; `compare`: items have to be
-    /// compared first.
+    /// Takes an item. Returns `empty` if there is none, and raises ShutDown if there never will be one.
+    /// Returns `compare` if items have to be compared first.
     fn _take(slf: &Bound<'_, Self>, owner: &Bound<'_, PyAny>, empty: Item, compare: Item) -> PyResult<Item> {
         stop_at_the_end();
         let this = slf.get();
@@ -269,8 +278,8 @@ impl Contents {
         Ok(taken.unbind())
     }
 
-    /// Takes up to `most` items. An empty list: there are none; if it `ends`, raises ShutDown where there never will be. None: items
-    /// have to be compared first, to be handed in as a `draft`.
+    /// Takes up to `most` items. An empty list: there are none. If `ends`, raises ShutDown where there never
+    /// will be any. None: items have to be compared first, and the result given as a `draft`.
     #[pyo3(signature = (owner, most, ends, draft=None))]
     fn _take_many<'py>(
         slf: &Bound<'py, Self>,
@@ -282,7 +291,7 @@ impl Contents {
         stop_at_the_end();
         let py = slf.py();
         let this = slf.get();
-        let taken = PyList::empty(py); // first, as it may run the garbage collector
+        let taken = PyList::empty(py); // made first, since this may run the garbage collector
         let container = container(slf)?;
         match (&container, container.len()?) {
             (_, None) => this.take_many_hooked(owner, most, &taken)?,
@@ -314,7 +323,8 @@ impl Contents {
         Ok(Some(taken))
     }
 
-    /// Takes everything, in any order, and counts it as done. A hook that raises ends it, and raises through if nothing was taken.
+    /// Takes everything, in any order, and counts it as done. If a hook raises, that ends the taking; the
+    /// exception is raised only if nothing was taken.
     fn _take_all<'py>(slf: &Bound<'py, Self>, owner: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         stop_at_the_end();
         let this = slf.get();
@@ -337,7 +347,8 @@ impl Contents {
         Ok(taken)
     }
 
-    /// If the queue is full, takes the item that goes for a newer one, and counts it as refused and done; else gives `empty`.
+    /// If the queue is full, takes the item that makes room for a newer one, and counts it as refused and
+    /// done. Otherwise returns `empty`.
     fn _make_room(slf: &Bound<'_, Self>, owner: &Bound<'_, PyAny>, empty: Item) -> PyResult<Item> {
         stop_at_the_end();
         let py = slf.py();
@@ -364,7 +375,8 @@ impl Contents {
         Ok(evicted.unbind())
     }
 
-    /// Gives the item that is next, which stays; `empty` if there is none; raises ShutDown if there never will be.
+    /// Returns the next item, which stays in the queue. Returns `empty` if there is none, and raises ShutDown
+    /// if there never will be one.
     fn _look(slf: &Bound<'_, Self>, owner: &Bound<'_, PyAny>, empty: Item) -> PyResult<Item> {
         stop_at_the_end();
         let py = slf.py();
@@ -385,21 +397,23 @@ impl Contents {
         Ok(next.unbind())
     }
 
-    /// Compares for `_add_many`. The caller does not hold the lock. None: no longer of use.
+    /// Makes the comparisons for `_add_many`. The caller does not hold the lock. None: they are of no use any
+    /// more.
     fn _draft_adding(slf: &Bound<'_, Self>, items: &Bound<'_, PyList>, whole: bool) -> PyResult<Option<Draft>> {
         let Container::Heap(heap) = container(slf)? else { return Ok(None) };
         let count = slf.get().fitting(heap.len(), items.len(), whole);
         useful(Draft::adding(&heap, items.iter().take(count), heap::by_any_means))
     }
 
-    /// Compares for `_take_many`. The caller does not hold the lock. None: no longer of use.
+    /// Makes the comparisons for `_take_many`. The caller does not hold the lock. None: they are of no use
+    /// any more.
     fn _draft_taking(slf: &Bound<'_, Self>, most: usize) -> PyResult<Option<Draft>> {
         let Container::Heap(heap) = container(slf)? else { return Ok(None) };
         useful(Draft::taking(&heap, most, heap::by_any_means))
     }
 }
 
-/// What becomes of a draft that was not finished.
+/// What to do with a draft that may not have been finished.
 fn useful(draft: Result<Draft, Stop>) -> PyResult<Option<Draft>> {
     match draft {
         Ok(draft) => Ok(Some(draft)),
@@ -439,7 +453,8 @@ impl Contents {
         }
     }
 
-    /// Adds the first `count` items to a heap, by a draft that is valid or by comparing what can be compared plainly.
+    /// Adds the first `count` items to a heap: by the draft if it is valid, otherwise by the comparisons that
+    /// run no Python code.
     fn drafted(
         &self,
         heap: &Bound<'_, PyList>,
@@ -455,7 +470,7 @@ impl Contents {
 }
 
 impl<'py> Container<'py> {
-    /// `None` where a hook has to be asked.
+    /// The number of items; `None` if a hook has to be asked.
     fn len(&self) -> PyResult<Option<usize>> {
         match self {
             Self::Deque(deque) => deque.len().map(Some),
@@ -464,7 +479,7 @@ impl<'py> Container<'py> {
         }
     }
 
-    /// Takes the next item of a deque or stack, which has `len` items and not none.
+    /// Takes the next item of a deque or a stack, which has `len` items, at least one.
     fn take(&self, len: usize) -> PyResult<Bound<'py, PyAny>> {
         match self {
             Self::Deque(deque) => deque.call_method0(intern!(deque.py(), "popleft")),
@@ -478,7 +493,7 @@ impl<'py> Container<'py> {
     }
 }
 
-/// What the items are in. One of another type than the order's own is served by the hooks.
+/// What the items are in. If that is of another type than the order's own, the hooks serve it.
 fn container<'py>(slf: &Bound<'py, Contents>) -> PyResult<Container<'py>> {
     let py = slf.py();
     if let Order::Hooked = slf.get().order {

@@ -1,8 +1,9 @@
 //! Which items have been dealt with: `task_done` and `join`.
 //!
-//! Tasks are counted without a counter on the way in: unfinished = items ever put - tasks done, and the number put is
-//! the buffer's own position. `done` never passes it, and both only grow, so reading `done` first and the position
-//! second tells the truth: if they are equal, everything was done at the moment the position was read.
+//! There is no counter on the way in: unfinished = items ever put - tasks done, and the number of items ever
+//! put is the buffer's own position. `done` never passes the position, and both only grow. So reading `done`
+//! first and the position second is correct: if they are equal, everything was done at the moment when the
+//! position was read.
 
 use crate::store::{Store, Waiting};
 use crate::waiting;
@@ -20,25 +21,25 @@ pub struct Done {
 const HANDED_OVER: u64 = u64::MAX;
 
 impl Store {
-    /// `None` once the queue has moved.
+    /// The number of unfinished tasks; `None` once the queue has moved.
     pub fn unfinished(&self) -> Option<u64> {
         match self.done.count.load(Ordering::SeqCst) {
             HANDED_OVER => None,
-            // Not below zero: while a queue begins anew, its position is back before this count is.
+            // Not below zero: while a queue begins anew, its position is reset before this count is.
             done => Some(self.buffer.pushed().saturating_sub(done)),
         }
     }
 
-    /// Counts one item as done. False: as many were already as were put, or the queue has moved.
+    /// Counts one item as done. False: as many items were done already as were put, or the queue has moved.
     pub fn task_done(&self, py: Python<'_>) -> bool {
         let put = self.buffer.pushed();
         self.count_done(py, |done| (done < put).then(|| done + 1))
     }
 
-    /// Counts items that left without being handed out as done. False: the queue has moved.
+    /// Counts items as done that left without being handed out. False: the queue has moved.
     pub fn finish(&self, py: Python<'_>, items: usize) -> bool {
         let put = self.buffer.pushed();
-        // More were done than put only if somebody reported items that he never took.
+        // More are done than were put only if some code reported items that it never took.
         self.count_done(py, |done| (done != HANDED_OVER).then(|| put.min(done + items as u64)))
     }
 
@@ -65,17 +66,18 @@ impl Store {
         Ok(false)
     }
 
-    /// Begins to count anew.
+    /// Begins counting anew.
     pub fn forget_what_is_done(&self) {
         self.done.count.store(0, Ordering::SeqCst);
     }
 
-    /// Gives the count of unfinished tasks to what serves the queue from now on. `put` is what was ever put.
+    /// Hands the count of unfinished tasks to what serves the queue from now on. `put` is the number of items
+    /// ever put.
     pub fn hand_over(&self, put: u64) -> u64 {
         put.saturating_sub(self.done.count.swap(HANDED_OVER, Ordering::SeqCst))
     }
 
-    /// Makes those who wait in `join` and `ajoin` look again.
+    /// Makes the threads in `join` and the tasks in `ajoin` look again.
     pub fn wake_joiners(&self, py: Python<'_>) {
         if self.done.all_done.has_sleepers() {
             self.done.all_done.wake(usize::MAX);

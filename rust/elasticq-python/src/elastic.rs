@@ -1,5 +1,5 @@
-//! `Elastic`: what all queues share in Python, whatever their face: sizes, looking, taking everything, and the
-//! methods for coroutines.
+//! `Elastic`: what all queues share in Python: sizes, looking, taking everything, and the methods for
+//! coroutines.
 
 use crate::awaitable::{Aim, AsyncConsumer, Operation};
 use crate::buffer::before_init;
@@ -28,8 +28,8 @@ use pyo3::types::{PyIterator, PyList};
 /// What every elastic queue can do. Not made by itself: make a Queue or a DynamicCircularBuffer.
 #[pyclass(frozen, subclass, weakref, generic, module = "elasticq._core")]
 pub struct Elastic {
-    // On the heap also because the buffer keeps its parts on cache lines of their own, and Python aligns objects to 16
-    // bytes only.
+    // One reason why the store is on the heap: the buffer keeps its parts on cache lines of their own, and
+    // Python aligns objects only to 16 bytes.
     store: Replaceable<Store>,
 }
 
@@ -38,26 +38,30 @@ impl Elastic {
         Ok(Self { store: Replaceable::new(Store::new(py, items)?) })
     }
 
-    /// The same for a class whose methods must see every call: the innermost ones find a queue that was shut down.
+    /// Like `new`, for a class whose methods must see every call: the innermost calls find a queue that was
+    /// shut down.
     pub fn behind_a_front(py: Python<'_>, items: BufferResult<Items>) -> PyResult<Self> {
         let front = Store::new(py, DynamicCircularBuffer::with_lock(before_init()).map(Items::from))?;
         front.close(py);
         Ok(Self { store: Replaceable::behind(front, Store::new(py, items)?) })
     }
 
-    /// Takes `items` instead of what `__new__` made: the settings are `__init__`'s. That happens once, and before anything
-    /// else, so that nothing is lost. Whoever uses the queue at this very moment is told that it was shut down.
+    /// Puts `items` in the place of what `__new__` made, since `__init__` has the settings. That happens
+    /// once, and before anything else, so that nothing is lost. A thread that uses the queue at this very
+    /// moment is told that it was shut down.
     pub fn begin(&self, py: Python<'_>, items: BufferResult<Items>) -> PyResult<()> {
         let refused = || {
             let text = "__init__ more than once, or of a queue that is in use: its settings stay as they are";
             errors::to_python(py, &BufferError::InvalidOperation(text.into()))
         };
-        let first = self.store(); // before the questions, or it might be what another thread has just begun with
+        // Read before the questions, or it might be what another thread has just begun with.
+        let first = self.store();
         if self.store.former().is_some() || first.is_used() {
             return Err(refused());
         }
         let settled = Store::new(py, items)?;
-        // Of threads that begin at the same moment one closes it, and none where another thread has just put something in.
+        // If several threads begin at the same moment, one of them closes it. None does if another thread has
+        // just put something in.
         if !first.buffer.close_unused() {
             return Err(refused());
         }
@@ -65,20 +69,20 @@ impl Elastic {
         self.store.replace(settled).map_err(|_| refused()).map(drop)
     }
 
-    /// The buffer and who waits for it, in a thread that may run Python code then.
+    /// The buffer and those that wait for it, for a thread that may run Python code with it.
     #[inline]
     pub fn store(&self) -> &Store {
         stop_at_the_end();
         self.store.get()
     }
 
-    /// The same for the innermost calls' attempts.
+    /// The same for the attempts of the innermost calls.
     #[inline(always)]
     pub fn store_to_attempt(&self) -> &Store {
         self.store.front()
     }
 
-    /// The same for calls that run none, and return at once.
+    /// The same for calls that run no Python code and return at once.
     #[inline(always)]
     pub fn store_plainly(&self) -> &Store {
         self.store.get()
@@ -93,8 +97,9 @@ impl Elastic {
 
     /// Look at the items, oldest first, as they stand at this moment; none is taken.
     ///
-    /// Linear in the number of items, whose references are copied at once; later changes of the queue don't show. Safe
-    /// from any thread and task. Does not block; in the queues without locks those who take wait meanwhile.
+    /// Linear in the number of items. Their references are copied at once, so later changes of the queue
+    /// don't show. Safe from any thread and task. Does not block; in the queues without locks, consumers wait
+    /// meanwhile.
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
         match moved!(slf, slf.get().store(), "snapshot") {
             Some(items) => items?.try_iter(),
@@ -102,8 +107,9 @@ impl Elastic {
         }
     }
 
-    /// How many items fit before the queue grows (int). It follows the use: up on demand, down after a burst. In a queue
-    /// that has moved to the standard locks it is `maxsize`, or without a limit the number of items.
+    /// How many items fit before the queue grows (int). It follows the use: up on demand, down after a burst.
+    /// If the queue has moved to the standard locks, it is `maxsize`, or the number of items if there is no
+    /// limit.
     #[getter]
     fn capacity(slf: &Bound<'_, Self>) -> PyResult<usize> {
         let (.., capacity) = match counts(slf) {
@@ -140,10 +146,10 @@ impl Elastic {
         peeked.or_else(|error| instead(slf, &error, moved!(slf, slf.get().store(), "peek")))
     }
 
-    /// Take everything: a list, oldest first, which may be empty. The capacity returns to its minimum.
+    /// Take everything. Gives a list, oldest first, which may be empty. The capacity returns to its minimum.
     ///
-    /// Linear in the number of items; does not block; safe from any thread and task. For `join`, each item counts as
-    /// taken and wants its `task_done`.
+    /// Linear in the number of items; does not block; safe from any thread and task. For `join`, each item
+    /// counts as taken and needs its `task_done`.
     ///
     /// Raises:
     ///     InvalidOperation: The queue is for one consumer, and another thread is taking.
@@ -182,10 +188,11 @@ impl Elastic {
         Ok(stats.into())
     }
 
-    /// Give an iterator that takes: it blocks for each item and ends once the queue is shut down and empty.
+    /// Give an iterator that takes items: it blocks for each item, and ends once the queue is shut down and
+    /// empty.
     ///
-    /// Any number of threads may consume one queue; each item goes to one of them. Where a subclass of Queue overrides
-    /// `get`, each comes from that.
+    /// Any number of threads may consume one queue; each item goes to one of them. If a subclass of Queue
+    /// overrides `get`, each item comes from that method.
     ///
     /// Example:
     ///     >>> queue = Queue()
@@ -197,22 +204,25 @@ impl Elastic {
         Consumer { queue: slf }
     }
 
-    /// Take the oldest item in a coroutine, waiting for one if need be.
+    /// Take the oldest item in a coroutine, and wait for one if need be.
     ///
-    /// Does nothing before it is awaited. Then it takes what is there without suspending; else it waits, and nothing blocks.
-    /// In each event loop tasks are woken in the order in which they began to wait. An item wakes the first of every loop, of
-    /// which one gets it and the others keep their places: so it goes to whoever can come, though other loops be busy or
-    /// stopped. A task that is cancelled has taken nothing. One that finds a thread at work at its end of a queue whose ends are
-    /// for one thread each tries again, and so do those of `aput` and of the batches.
+    /// Nothing happens before the coroutine is awaited. Then it takes an item that is there without
+    /// suspending; otherwise it waits, and blocks nothing. In each event loop tasks are woken in the order in
+    /// which they began to wait. An item wakes the first task of every loop; one of these gets it, and the
+    /// others keep their places. So the item goes to a task that can come, even if other loops are busy or
+    /// stopped. A task that is cancelled has taken nothing. In a queue whose ends are for one thread each, a
+    /// task that finds a thread at work at its end tries again; so do tasks in `aput` and in the batches.
     ///
-    /// A task that always finds what it wants gives its event loop a turn all the same: at the latest with the 64th call of a queue
-    /// (for batches, the eighth) that comes a millisecond or more after the last such turn. It has taken nothing then.
+    /// A task that always finds what it wants gives its event loop a turn all the same: at the latest with
+    /// the 64th call of a queue (for batches, the eighth) that comes a millisecond or more after the last
+    /// such turn. The task has taken nothing then.
     ///
-    /// A task that waits is kept alive by the queue as long as its event loop isn't closed.
+    /// The queue keeps a task that waits alive as long as its event loop isn't closed.
     ///
     /// Returns:
-    ///     A coroutine to all who ask (`inspect.iscoroutine`, `inspect.getcoroutinestate`), good for `asyncio.create_task` and
-    ///     `asyncio.wait_for` as well. Who drops it without awaiting it is warned, as with `async def`; `cr_origin` is always None.
+    ///     A coroutine to all code that asks (`inspect.iscoroutine`, `inspect.getcoroutinestate`), also good
+    ///     for `asyncio.create_task` and `asyncio.wait_for`. Dropping it without awaiting it gives a warning,
+    ///     as with `async def`; `cr_origin` is always None.
     ///
     /// Raises:
     ///     ShutDown: There is none, and the queue was shut down, before or meanwhile.
@@ -230,9 +240,10 @@ impl Elastic {
         coroutine::awaitable(py, slf, None, None, false)
     }
 
-    /// Add an item in a coroutine, waiting for room if need be, unless the queue's `overflow` says otherwise.
+    /// Add an item in a coroutine, and wait for room if need be, unless the queue's `overflow` says
+    /// otherwise.
     ///
-    /// As `aget`: a task that is cancelled has added nothing.
+    /// As with `aget`, a task that is cancelled has added nothing.
     ///
     /// Raises:
     ///     Full: There is no room, and the queue's `overflow` is "error".
@@ -253,10 +264,10 @@ impl Elastic {
         coroutine::awaitable(py, slf, Some(item), None, false)
     }
 
-    /// Take up to `n` items in a coroutine, oldest first: a list of at least one.
+    /// Take up to `n` items in a coroutine, oldest first. Gives a list of at least one item.
     ///
-    /// Waits for the first if need be, then takes what is there. Much cheaper than as many `aget`. A task that is cancelled
-    /// has taken nothing.
+    /// Waits for the first item if need be, then takes what is there. Much cheaper than `n` calls of `aget`.
+    /// A task that is cancelled has taken nothing.
     ///
     /// Args:
     ///     n: The most items to take, at least 1; None: all that there are.
@@ -279,19 +290,20 @@ impl Elastic {
         Ok(Operation::new(slf, Aim::GetMany(max), None))
     }
 
-    /// Add all items of an iterable in a coroutine, in order, waiting for room if need be.
+    /// Add all items of an iterable in a coroutine, in order, and wait for room if need be.
     ///
-    /// They go in piece by piece as room comes, so that also more than fit at a time can be added; where there is room for
-    /// all, they go in at once. The iterable is run to its end at the call; if it raises, nothing is added.
+    /// The items go in piece by piece as room comes, so they may be more than fit at a time. If there is room
+    /// for all, they go in at once. The iterable is run to its end at the call; if it raises, nothing is
+    /// added.
     ///
-    /// With an `overflow` other than "block" this does at once what `put_many` does. With `max_weight` all items are weighed
-    /// first, and if that fails for one of them, none is added; a batch that waits for room keeps its place in line until all
-    /// of it is in.
+    /// With an `overflow` other than "block" this does at once what `put_many` does. With `max_weight` all
+    /// items are weighed first, and if that fails for one of them, none is added. A batch that waits for room
+    /// keeps its place in line until all of it is in.
     ///
-    /// **What is in stays in** when it is cut short. Each exception that does so, CancelledError included, has the list of
-    /// the items that were not added as `remaining`. That is the exception as the coroutine sees it that awaits this: who
-    /// awaits a task that was cancelled gets another CancelledError, and from `asyncio.timeout` and `wait_for` it is the
-    /// `__cause__` of the TimeoutError.
+    /// If the batch is cut short, **what is in stays in**. Each exception that cuts it short, CancelledError
+    /// included, has the list of the items that were not added as `remaining`. That is the exception seen by
+    /// the coroutine that awaits this. Code that awaits a cancelled task gets another CancelledError. From
+    /// `asyncio.timeout` and `wait_for` the exception is the `__cause__` of the TimeoutError.
     ///
     /// Args:
     ///     items: The items.
@@ -318,12 +330,13 @@ impl Elastic {
         Ok(Operation::new(slf, Aim::PutMany(entrance::collect(items)?.into_iter()), None))
     }
 
-    /// Take item by item, waiting for each, until the queue was shut down and is empty.
+    /// Take item by item, waiting for each, until the queue is shut down and empty.
     const fn __aiter__(slf: Py<Self>) -> AsyncConsumer {
         AsyncConsumer::new(slf)
     }
 
-    /// Takes the oldest item, or gives `default` if there is none. Raises ShutDown at the end.
+    /// Takes the oldest item, or returns `default` if there is none. Raises ShutDown once there never will be
+    /// one.
     fn _poll(slf: &Bound<'_, Self>, default: Item) -> PyResult<Item> {
         match slf.get().store().take(slf.py()) {
             Ok(item) => Ok(item),
@@ -332,8 +345,8 @@ impl Elastic {
         }
     }
 
-    /// Adds an item if there is room, or else does what the queue does with it at once: true. Raises what `put_nowait` does but
-    /// for the room.
+    /// Adds an item if there is room, or does at once what the queue's policy says. True: it has done so;
+    /// false: there is no room. Raises what `put_nowait` raises, except for a lack of room.
     fn _offer(slf: &Bound<'_, Self>, item: Item) -> PyResult<bool> {
         let py = slf.py();
         let store = slf.get().store();
@@ -368,7 +381,7 @@ impl Elastic {
         self.store().wake_tasks(py, Waiting::TasksDone, count);
     }
 
-    /// `aget` and `aput` for the views, whose errors are made from ours by `translate`.
+    /// `aget` and `aput` for the views; `translate` makes their errors from ours.
     fn _aget(slf: Py<Self>, py: Python<'_>, translate: Item) -> PyResult<Item> {
         coroutine::awaitable(py, slf, None, Some(translate), false)
     }
@@ -377,12 +390,12 @@ impl Elastic {
         coroutine::awaitable(py, slf, Some(item), Some(translate), false)
     }
 
-    /// `ajoin`, where it has another name.
+    /// `ajoin`, for a class in which it has another name.
     fn _ajoin(slf: Py<Self>) -> Operation {
         Operation::new(slf, Aim::Join, None)
     }
 
-    /// What `copy` and `pickle` ask for. A subclass that knows what its copies should be gives its own.
+    /// `copy` and `pickle` ask for this. A subclass that knows what its copies should be defines its own.
     fn __getstate__(slf: &Bound<'_, Self>) -> PyResult<()> {
         Err(PyTypeError::new_err(format!(
             "cannot pickle '{}' object, nor copy it: it is where threads and tasks of one process meet, and a copy \
@@ -392,7 +405,7 @@ impl Elastic {
         )))
     }
 
-    /// The oldest two protocols don't ask for a state first, so they are treated as the third.
+    /// Protocols 0 and 1 don't ask for a state first, so they are treated as protocol 2.
     fn __reduce_ex__<'py>(slf: &Bound<'py, Self>, protocol: i32) -> PyResult<Bound<'py, PyAny>> {
         slf.py().get_type::<PyAny>().call_method1("__reduce_ex__", (slf, protocol.max(2)))
     }
@@ -410,7 +423,7 @@ impl Elastic {
     }
 }
 
-/// The number of items. Nothing is asked about moving while there are any.
+/// The number of items. Only if it is 0, this looks whether the queue has moved.
 #[inline]
 pub fn len(slf: &Bound<'_, Elastic>) -> PyResult<usize> {
     let len = slf.get().store().buffer.len();
@@ -422,12 +435,13 @@ pub fn len(slf: &Bound<'_, Elastic>) -> PyResult<usize> {
     Ok(len)
 }
 
-/// Of a queue that has moved: items ever added, refused since, here now, and how many fit.
+/// Of a queue that has moved: the numbers of items ever added, refused since then and here now, and how many
+/// fit.
 fn counts(slf: &Bound<'_, Elastic>) -> Option<PyResult<(u64, u64, usize, usize)>> {
     moved!(slf, slf.get().store(), "counts").map(|counts| counts?.extract())
 }
 
-/// What a queue that has moved gives instead of an error; the error, if it has not.
+/// What a queue that has moved returns instead of an error; the error, if the queue has not moved.
 #[cold]
 pub fn instead(
     slf: &Bound<'_, Elastic>,
@@ -437,7 +451,7 @@ pub fn instead(
     moved.map_or_else(|| Err(errors::to_python(slf.py(), error)), |given| given.map(Bound::unbind))
 }
 
-/// Takes item by item, blocking for each, until the queue was shut down and is empty.
+/// Takes item by item, blocking for each, until the queue is shut down and empty.
 #[pyclass(frozen, generic, module = "elasticq._core")]
 pub struct Consumer {
     queue: Py<Elastic>,

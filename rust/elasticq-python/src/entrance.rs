@@ -1,4 +1,5 @@
-//! `Entrance`: adding items to a `Store`, one or many, waiting for room or not; for a buffer with levels, at one of them.
+//! `Entrance`: adding items to a `Store`, one or many, waiting for room or not; at one of the levels if the
+//! buffer has levels.
 
 use crate::errors;
 use crate::leveled::Leveled;
@@ -14,7 +15,7 @@ use std::vec;
 #[derive(Clone, Copy)]
 pub struct Entrance<'a> {
     store: &'a Store,
-    /// Where the buffer has levels, and not the middle one is meant.
+    /// Set if the buffer has levels and another level than the middle one may be meant.
     level: Option<(&'a Leveled, usize)>,
 }
 
@@ -23,7 +24,7 @@ impl Store {
         Entrance { store: self, level: None }
     }
 
-    /// That to the level of a priority, of which there need not be one.
+    /// The entrance to the level of a priority; if the buffer has no levels, the only one.
     pub fn entrance_at(&self, priority: usize) -> Entrance<'_> {
         Entrance { store: self, level: self.buffer.leveled().map(|leveled| (leveled, priority)) }
     }
@@ -35,7 +36,7 @@ impl Store {
 }
 
 impl<'a> Entrance<'a> {
-    /// One attempt to add an item; not counted when refused.
+    /// One attempt to add an item. If it is refused, that is not counted.
     pub fn offer(self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
         let Some((leveled, priority)) = self.level else { return self.store.offer(py, item) };
         leveled.buffer.offer_again_with_priority(item, priority)?;
@@ -50,7 +51,7 @@ impl<'a> Entrance<'a> {
         }
     }
 
-    /// Adds as many items as there is room for; gives their number.
+    /// Adds as many items as there is room for; returns their number.
     pub fn offer_some(self, py: Python<'_>, items: &mut vec::IntoIter<Item>) -> BufferResult<usize> {
         let offered = match self.level {
             Some((leveled, priority)) => leveled.buffer.offer_some(items, priority),
@@ -66,7 +67,8 @@ impl<'a> Entrance<'a> {
         }
     }
 
-    /// Adds all items of a list or tuple that there is room for at once; false if it is something else, or there is not.
+    /// Adds all items of a list or tuple if there is room for all at once. False: there is not, or it is
+    /// something else.
     pub fn offer_sequence(self, py: Python<'_>, iterable: &Bound<'_, PyAny>) -> bool {
         match self.put_sequence(iterable) {
             Some((count, Ok(()))) => {
@@ -91,8 +93,8 @@ impl<'a> Entrance<'a> {
         }
     }
 
-    /// Waits as `patience` says, trying again and again. Whoever was registered for room at one level, and leaves, may have been woken
-    /// for that at another.
+    /// Waits as `patience` says, and tries again and again. A waiter that was registered for room at one
+    /// level and leaves may have been woken for room at another level; so it passes the wake-up on.
     fn retry(
         self,
         py: Python<'_>,
@@ -107,8 +109,8 @@ impl<'a> Entrance<'a> {
         settled
     }
 
-    /// Adds an item, waiting for room as long as `patience` says. The reason of a refusal is `Closed`, `ResizeError` or
-    /// a capacity error, also where it waited in vain.
+    /// Adds an item, waiting for room as long as `patience` says. The reason of a refusal is `Closed`,
+    /// `ResizeError` or a capacity error, also if the call waited in vain.
     pub fn put(self, py: Python<'_>, item: Item, patience: Patience) -> PyResult<BufferResult<()>> {
         match self.offer(py, item) {
             Ok(()) => Ok(Ok(())),
@@ -116,7 +118,7 @@ impl<'a> Entrance<'a> {
         }
     }
 
-    /// The rest of [`put`](Self::put) after the first attempt.
+    /// The rest of [`put`](Self::put), after the first attempt.
     #[cold]
     pub fn put_waiting(
         self,
@@ -141,14 +143,15 @@ impl<'a> Entrance<'a> {
         );
         let Some(mut rejected) = refused else { return outcome.map(|_| Ok(())) };
         if patience.waits() && Attempt::refused(rejected.reason()) == Attempt::Soon {
-            rejected = Rejected::new(BufferError::Full, rejected.into_inner()); // none in time
+            rejected = Rejected::new(BufferError::Full, rejected.into_inner()); // there was no room in time
         }
         self.refused(py, rejected.reason(), 1);
         outcome.map(|_| Err(rejected))
     }
 
-    /// Adds all items of an iterable. Without patience all or none, and a refusal is counted. With patience, in pieces
-    /// as there is room; what could not be added when it ends comes back with the reason.
+    /// Adds all items of an iterable. Without patience it adds all or none, and counts a refusal. With
+    /// patience it adds them in pieces as there is room; what could not be added by the end comes back with
+    /// the reason.
     pub fn put_many(
         self,
         py: Python<'_>,
@@ -186,8 +189,8 @@ impl<'a> Entrance<'a> {
         }
     }
 
-    /// Adds all items of an iterable or none, waiting until there is room for all as long as `patience` says. A batch that
-    /// never fits is refused at once; the first value tells whether it may ever fit.
+    /// Adds all items of an iterable or none. Waits as long as `patience` says until there is room for all. A
+    /// batch that never fits is refused at once; the first value says whether the batch may ever fit.
     pub fn put_all(
         self,
         py: Python<'_>,
@@ -226,7 +229,7 @@ impl<'a> Entrance<'a> {
         }
     }
 
-    /// The quick way for lists and tuples: no vector in between.
+    /// The fast path for lists and tuples: no vector in between.
     fn put_sequence(self, iterable: &Bound<'_, PyAny>) -> Option<(usize, BufferResult<()>)> {
         let add = |count, make: &mut dyn FnMut(usize) -> Item| self.offer_with(count, make);
         if let Ok(list) = iterable.cast_exact::<PyList>() {
@@ -264,7 +267,7 @@ impl<'a> Entrance<'a> {
         Err(Refused { reason, items: items.collect(), raised: outcome.err() })
     }
 
-    /// Counts what was refused for good; what comes to a queue that has moved meanwhile is not.
+    /// Counts items that were refused for good, except those that go on to a queue that has moved.
     pub fn refused(self, py: Python<'_>, reason: &BufferError, count: usize) {
         if matches!(reason, BufferError::Closed) && self.store.moved.get(py).is_some() {
             return;
@@ -280,17 +283,17 @@ impl<'a> Entrance<'a> {
 pub struct Refused {
     pub reason: BufferError,
     pub items: Vec<Item>,
-    /// What a signal handler raised, if that was it.
+    /// What a signal handler raised, if that cut it short.
     pub raised: Option<PyErr>,
 }
 
 impl Refused {
-    /// What an exception has cut short when nothing was left to be added.
+    /// For an exception that came when nothing was left to be added.
     pub const fn raised(raised: PyErr) -> Self {
         Self { reason: BufferError::Full, items: Vec::new(), raised: Some(raised) }
     }
 
-    /// Whether nothing but the closing of the queue was the reason.
+    /// Whether the only reason was that the queue is closed.
     pub fn is_for_closing(&self) -> bool {
         self.raised.is_none() && matches!(self.reason, BufferError::Closed)
     }

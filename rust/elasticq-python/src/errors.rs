@@ -1,4 +1,5 @@
-//! From the crate's errors to Python's. The exception classes themselves are Python (`elasticq._errors`).
+//! Turns the crate's errors into Python's. The exception classes themselves are in Python
+//! (`elasticq._errors`).
 
 use elasticq::BufferError;
 use pyo3::prelude::*;
@@ -60,7 +61,7 @@ table! {
     "Io" => io,
 }
 
-// A kind of error without a line in the table does not compile.
+// If a kind of error has no line in the table, this does not compile.
 const _: () = {
     assert!(KINDS.len() == BufferError::KINDS.len());
     let mut number = 0;
@@ -76,7 +77,8 @@ const _: () = {
     }
 };
 
-/// The exception for `error`, with the same text; what the operating system refused has its `errno` and `filename`, too.
+/// The exception for `error`, with the same text. If the operating system refused something, the exception
+/// has its `errno` and `filename`, too.
 #[cold]
 pub fn to_python(py: Python<'_>, error: &BufferError) -> PyErr {
     let class = match class(py, error) {

@@ -1,12 +1,13 @@
 //! A heap in a Python list, arranged as `heapq` does it, for `PriorityQueue`.
 //!
-//! Comparing two items may run any Python code, and raise. So all comparisons come first, and then the items are moved, which
-//! runs no Python code: a heap is changed altogether or not at all. `heapq` moves while it compares, and loses the item that
-//! it was about to give when a comparison raises.
+//! Comparing two items may run any Python code, and may raise. So all comparisons come first. Then the items
+//! are moved, which runs no Python code. So a heap is changed altogether or not at all. (`heapq` moves while
+//! it compares, and when a comparison raises, it loses the item that it was about to return.)
 //!
-//! Where a comparison runs Python code, the heap may be another one afterwards: the code may use it, and so may other threads,
-//! since no lock is held meanwhile. So the change is made on a `Draft`, which notes what it has read. The draft is carried out
-//! only if all that it has read still stands where it stood, which is found without running Python code, too.
+//! If a comparison runs Python code, the heap may be a different one afterwards. That code may use the heap,
+//! and so may other threads, since no lock is held meanwhile. So the change is made on a `Draft`, which notes
+//! what it has read. The draft is carried out only if all that it has read still stands where it stood. To
+//! find that out runs no Python code, either.
 
 use crate::raw::Item;
 use crate::raw::detach::stop_at_the_end;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 pub enum Stop {
     /// The comparison of two items may run Python code, and now is not the time for it.
     Foreign,
-    /// The heap is another one by now.
+    /// The heap has changed meanwhile.
     Changed,
     Raised(PyErr),
 }
@@ -30,15 +31,16 @@ impl From<PyErr> for Stop {
     }
 }
 
-/// Whether the first item is smaller.
+/// Whether the first item is smaller than the second.
 pub type Less = fn(&Bound<'_, PyAny>, &Bound<'_, PyAny>) -> Result<bool, Stop>;
 
-/// Whatever it takes to find out.
+/// Compares in any case, even if that runs Python code.
 pub fn by_any_means(item: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> Result<bool, Stop> {
     Ok(item.lt(other)?)
 }
 
-/// Without running Python code: numbers, strings, and tuples that differ in one of these before anything else comes.
+/// Compares without running Python code: numbers, strings, and tuples in which a difference of such items
+/// comes before anything else.
 pub fn plainly(item: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> Result<bool, Stop> {
     if is_plain(item) && is_plain(other) {
         return Ok(item.lt(other)?);
@@ -67,7 +69,7 @@ fn is_plain(item: &Bound<'_, PyAny>) -> bool {
         || item.is_exact_instance_of::<PyBytes>()
 }
 
-/// What a heap is made of.
+/// What a heap is made of: a list, or a draft of one.
 pub trait Cells<'py> {
     fn len(&self) -> usize;
     fn get(&mut self, place: usize) -> Result<Bound<'py, PyAny>, Stop>;
@@ -76,7 +78,7 @@ pub trait Cells<'py> {
     fn cut_last(&mut self) -> PyResult<()>;
 }
 
-/// The list itself, for who knows that nothing else changes it.
+/// The list itself; for callers that know that nothing else changes it.
 impl<'py> Cells<'py> for &Bound<'py, PyList> {
     fn len(&self) -> usize {
         PyListMethods::len(*self)
@@ -120,7 +122,8 @@ pub fn push<'py>(mut cells: impl Cells<'py>, item: Bound<'py, PyAny>, less: Less
 pub fn pop<'py>(mut cells: impl Cells<'py>, less: Less) -> Result<Bound<'py, PyAny>, Stop> {
     let end = cells.len() - 1;
     let (first, last) = (cells.get(0)?, cells.get(end)?);
-    // The way down along the smaller children, which each move up one place, and back up to where the last item belongs.
+    // The way down along the smaller children, each of which moves up one place; then back up to where the
+    // last item belongs.
     let mut way = vec![0];
     let mut child = 1;
     while child < end {
@@ -148,15 +151,15 @@ const fn parent(place: usize) -> usize {
     (place - 1) / 2
 }
 
-/// A change of a heap that has not been carried out: what it has read, and what it will write. Holds references until it is
-/// dropped, so that carrying it out never drops the last one of an item.
+/// A change of a heap that has not been carried out: what it has read, and what it will write. It holds
+/// references until it is dropped. So carrying it out never drops the last reference to an item.
 #[pyclass(frozen, module = "elasticq._core")]
 pub struct Draft {
     before: usize,
     after: usize,
     read: Vec<(usize, Item)>,
     written: BTreeMap<usize, Item>,
-    /// What it takes out, in order.
+    /// The items that it takes out, in order.
     pub taken: Vec<Item>,
     /// How many items it adds.
     pub added: usize,
@@ -177,7 +180,7 @@ impl<'py> Cells<'py> for &mut Drafting<'_, 'py> {
         if let Some(item) = self.draft.written.get(&place) {
             return Ok(item.bind(py).clone());
         }
-        // Another thread may have made it shorter.
+        // Another thread may have made the list shorter.
         let item = self.heap.get_item(place).map_err(|_| Stop::Changed)?;
         self.draft.read.push((place, item.clone().unbind()));
         Ok(item)
@@ -208,7 +211,7 @@ impl Draft {
         Drafting { heap, draft }
     }
 
-    /// Adding these items.
+    /// A draft that adds these items.
     pub fn adding<'py>(
         heap: &Bound<'py, PyList>,
         items: impl IntoIterator<Item = Bound<'py, PyAny>>,
@@ -223,7 +226,7 @@ impl Draft {
         Ok(drafting.draft)
     }
 
-    /// Taking up to `max` items.
+    /// A draft that takes up to `max` items.
     pub fn taking(heap: &Bound<'_, PyList>, max: usize, less: Less) -> Result<Self, Stop> {
         stop_at_the_end();
         let mut drafting = Self::of(heap);
@@ -234,13 +237,13 @@ impl Draft {
         Ok(drafting.draft)
     }
 
-    /// Whether what it has read still stands there.
+    /// Whether all that the draft has read still stands where it stood.
     pub fn is_valid(&self, heap: &Bound<'_, PyList>) -> bool {
         PyListMethods::len(heap) == self.before
             && self.read.iter().all(|(place, item)| heap.get_item(*place).is_ok_and(|now| now.is(item)))
     }
 
-    /// Carries it out where it is valid. Runs no Python code.
+    /// Carries the draft out; it has to be valid. Runs no Python code.
     pub fn carry_out(&self, heap: &Bound<'_, PyList>) -> PyResult<()> {
         let py = heap.py();
         for (&place, item) in &self.written {
@@ -254,7 +257,8 @@ impl Draft {
     }
 }
 
-/// Tries until nothing comes in between: for the hooks of a `PriorityQueue`, which run under its lock.
+/// Tries until nothing comes in between. This is for the hooks of a `PriorityQueue`, which run under its
+/// lock.
 fn change<'py>(heap: &Bound<'py, PyList>, draft: impl Fn() -> Result<Draft, Stop>) -> PyResult<Draft> {
     loop {
         match draft() {
@@ -268,14 +272,14 @@ fn change<'py>(heap: &Bound<'py, PyList>, draft: impl Fn() -> Result<Draft, Stop
     }
 }
 
-/// Adds an item. What a comparison raises is passed on, and the heap is as it was.
+/// Adds an item. If a comparison raises, the exception is passed on, and the heap is as it was.
 #[pyfunction]
 #[pyo3(name = "_heap_push")]
 pub fn heap_push(heap: &Bound<'_, PyList>, item: &Bound<'_, PyAny>) -> PyResult<()> {
     change(heap, || Draft::adding(heap, [item.clone()], by_any_means)).map(drop)
 }
 
-/// Takes the smallest item. What a comparison raises is passed on, and the heap is as it was.
+/// Takes the smallest item. If a comparison raises, the exception is passed on, and the heap is as it was.
 #[pyfunction]
 #[pyo3(name = "_heap_pop")]
 pub fn heap_pop(heap: &Bound<'_, PyList>) -> PyResult<Item> {
@@ -284,7 +288,8 @@ pub fn heap_pop(heap: &Bound<'_, PyList>) -> PyResult<Item> {
     first.ok_or_else(|| PyIndexError::new_err("the heap is empty"))
 }
 
-/// The items of a heap in the order in which they would be taken. The heap, which is nobody else's, is empty then.
+/// The items of a heap in the order in which they would be taken. No other code may use the heap; it is empty
+/// afterwards.
 #[pyfunction]
 #[pyo3(name = "_heap_in_order")]
 pub fn heap_in_order<'py>(heap: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyList>> {

@@ -1,7 +1,9 @@
-//! `Items`: the items of a queue, in the buffer with a lock or in one of the queues without, behind one set of methods.
+//! `Items`: the items of a queue, in the buffer with a lock or in one of the queues without, behind one set
+//! of methods.
 //!
-//! The buffer with a lock is the plain case: each method is its own one, behind one comparison. After each change of a queue without a
-//! lock a fence follows here, so that the look for tasks that wait comes after it. (Threads that wait are the queue's own business.)
+//! The buffer with a lock is the fast path: after one comparison, each method calls the buffer's own. A
+//! change of a queue without a lock is followed by a fence here, so that the look for waiting tasks comes
+//! after the change. (The queue itself wakes the threads that wait.)
 
 use crate::leveled::Leveled;
 use crate::raw::Item;
@@ -23,10 +25,11 @@ use std::{thread, vec};
 pub enum Items {
     Locked {
         buffer: DynamicCircularBuffer<Item, RingLock>,
-        /// What has taken its place, if the items have weights. `buffer` is closed and empty then, so the plain way finds nothing there.
+        /// If the items have weights, the buffer with weights that has replaced `buffer`. Then `buffer` is
+        /// closed and empty, so the fast path finds nothing there.
         weighted: OnceLock<Box<Weighted>>,
     },
-    /// With levels; what says nothing of them means the middle one.
+    /// With levels. Calls that name no level mean the middle one.
     Leveled(Box<Leveled>),
     Mpsc(LockFreeMPSCQueue<Item>),
     Mpmc(LockFreeMPMCQueue<Item>),
@@ -41,7 +44,7 @@ pub struct Rest {
 
 use Items::{Leveled as Levels, Locked, Mpmc, Mpsc, Spsc};
 
-/// The same call for all of them, which changes no items.
+/// The same call for all variants; it changes no items.
 macro_rules! each {
     ($items:expr, $queue:ident => $call:expr) => {
         match $items {
@@ -57,7 +60,8 @@ macro_rules! each {
     };
 }
 
-/// A call for the buffer with a lock, and another one for those without. With weights, it changes no items.
+/// One call for the buffer with a lock, and another one for those without. If there are weights, it changes
+/// no items.
 macro_rules! either {
     ($items:expr, $buffer:ident => $locked:expr, $queue:ident => $lock_free:expr) => {
         match $items {
@@ -73,8 +77,8 @@ macro_rules! either {
     };
 }
 
-/// Between a change and a look for who waits, or the other way round. With an interpreter lock, which every thread holds at
-/// either place, there is an order already.
+/// Stands between a change and a look for waiters, or the other way round. With an interpreter lock there is
+/// an order already, since each thread holds that lock at either place.
 #[inline(always)]
 pub fn settle() {
     if cfg!(Py_GIL_DISABLED) {
@@ -105,11 +109,12 @@ impl Items {
         }
     }
 
-    /// Puts a buffer with weights in the place of the one without; gives it back if there is one already. What was inside is
-    /// dropped, and whoever waits tries again. Only for the buffer with a lock.
+    /// Puts a buffer with weights in the place of the one without. Hands it back if there is one already.
+    /// What was inside is dropped, and all waiters try again. Only for the buffer with a lock.
     pub fn weigh_from_now_on(&self, weighing: Box<Weighted>) -> Result<(), Box<Weighted>> {
         let Locked { buffer, weighted } = self else { return Err(weighing) };
-        weighted.set(weighing)?; // before closing: who finds the buffer closed finds this, too
+        // Set before closing: a thread that finds the buffer closed finds this, too.
+        weighted.set(weighing)?;
         drop(buffer.close_and_drain());
         Ok(())
     }
@@ -137,7 +142,7 @@ impl Items {
         })
     }
 
-    /// As many as there is room for.
+    /// Adds as many items as there is room for.
     pub fn offer_some(&self, items: &mut vec::IntoIter<Item>) -> BufferResult<usize> {
         match self {
             Locked { buffer, .. } => return buffer.offer_some(items),
@@ -157,7 +162,7 @@ impl Items {
         Ok(count)
     }
 
-    /// `count` items made by `make`, or none.
+    /// Adds `count` items made by `make`, or none.
     pub fn offer_with(&self, count: usize, make: impl FnMut(usize) -> Item) -> BufferResult<()> {
         match self {
             Locked { buffer, .. } => buffer.offer_with(count, make),
@@ -166,7 +171,8 @@ impl Items {
         }
     }
 
-    /// Counts what was refused for good. Who wasn't let in because of another producer may come again, and is not counted.
+    /// Counts items that were refused for good. An item that was kept out by another producer at work may
+    /// come again, so it is not counted.
     #[cold]
     pub fn refused(&self, reason: &BufferError, count: usize) {
         if !matches!(reason, BufferError::InvalidOperation(_)) {
@@ -206,7 +212,7 @@ impl Items {
         })
     }
 
-    /// Everything that is there now.
+    /// Takes everything that is there now.
     pub fn drain(&self) -> BufferResult<Vec<Item>> {
         if let Some(weighted) = self.weighted() {
             return Ok(weighted.drain());
@@ -223,14 +229,15 @@ impl Items {
         })
     }
 
-    /// Closes it and takes everything, at one moment. Only for the buffer with a lock.
+    /// Closes the buffer and takes everything, at one moment. Only for the buffer with a lock.
     pub fn close_and_drain(&self) -> Rest {
         let Locked { buffer, .. } = self else { unreachable!("only the buffer with a lock moves") };
         let (was_closed, items) = buffer.close_and_drain();
         Rest { was_closed, items }
     }
 
-    /// Closes it if it is open and nothing was ever put in, at one moment; whether that was so. Not without a lock.
+    /// Closes the buffer if it is open and nothing was ever put in, at one moment; returns whether that was
+    /// so. Not for the queues without a lock.
     pub fn close_unused(&self) -> bool {
         match self {
             Locked { buffer, .. } => buffer.close_unused(),
@@ -239,18 +246,18 @@ impl Items {
         }
     }
 
-    /// Whether anything was ever put in, or it was closed.
+    /// Whether anything was ever put in, or the queue was closed.
     pub fn is_used(&self) -> bool {
         self.pushed() != 0 || self.is_closed()
     }
 
-    /// Begins anew with another configuration; gives what was inside. Only for the buffer with a lock.
+    /// Begins anew with another configuration; returns what was inside. Only for the buffer with a lock.
     pub fn restart(&self, config: &Config) -> BufferResult<Vec<Item>> {
         let Locked { buffer, .. } = self else { unreachable!("only the buffer with a lock begins anew") };
         buffer.restart(config)
     }
 
-    /// What `look` makes of each item. It creates references, so this needs an attached thread.
+    /// What `look` makes of each item. `look` creates references, so the thread has to be attached.
     pub fn iter_with(&self, py: Python<'_>, mut look: impl FnMut(&Item) -> Item) -> BufferResult<Vec<Item>> {
         patiently(py, || either!(self, buffer => Ok(buffer.iter_with(&mut look)), queue => queue.iter_with(&mut look)))
     }
@@ -275,7 +282,7 @@ impl Items {
         each!(self, queue => queue.wait_for_bulk_room())
     }
 
-    /// Wakes others in the place of somebody who was perhaps woken and had to give up.
+    /// Passes on the wake-up of a waiter that may have been woken and had to give up.
     pub fn wake_others(&self) {
         either!(self, _buffer => {}, queue => {
             settle();
@@ -322,7 +329,8 @@ impl Items {
     }
 }
 
-/// Looks again where a thread was taking, which is over in a moment: threads that wait for an item take nothing meanwhile.
+/// Looks again while a thread is taking, which takes only a moment: threads that wait for an item hold no
+/// turn meanwhile.
 fn patiently<T>(py: Python<'_>, mut look: impl FnMut() -> BufferResult<T>) -> BufferResult<T> {
     loop {
         match look() {

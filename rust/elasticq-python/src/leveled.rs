@@ -1,4 +1,4 @@
-//! `Leveled`: a buffer with levels, where the parts that say nothing of a level mean the middle one.
+//! `Leveled`: a buffer with levels. Its methods that name no level mean the middle one.
 
 use crate::raw::Item;
 use crate::raw::lock::RingLock;
@@ -29,8 +29,8 @@ impl Leveled {
         self.middle
     }
 
-    /// How many of the tasks that wait for room are to look when `count` places have become free. Where levels have limits of their
-    /// own, some of them may be places at another level than a task wants.
+    /// How many of the tasks that wait for room are to look when `count` places have become free. If levels
+    /// have limits of their own, a free place may be at another level than a task wants.
     pub fn concerned(&self, count: usize) -> usize {
         if self.limits.is_empty() { count } else { usize::MAX }
     }
@@ -49,7 +49,7 @@ impl Leveled {
         self.buffer.offer_with(count, self.middle, make)
     }
 
-    /// Of the buffer as a whole.
+    /// The counters of the buffer as a whole.
     pub fn stats(&self) -> QueueStats {
         Buffer::stats(&self.buffer)
     }

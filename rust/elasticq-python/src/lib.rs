@@ -1,11 +1,12 @@
-//! The Python module `elasticq._core`: one file per class, conversions and waiting only; every algorithm is in the
-//! crate `elasticq`.
+//! The Python module `elasticq._core`: one file per class, conversions and waiting only; every algorithm is
+//! in the crate `elasticq`.
 //!
 //! Two rules keep the interpreter safe:
 //! - A `Py<T>` is created, cloned and dropped only while attached to the interpreter.
-//! - The lock of a buffer is taken only while attached, and nothing under it allocates Python objects, detaches or
-//!   drops a reference. So the garbage collector, which runs while every thread stands at a safe point, never finds it
-//!   taken and sees the same items in each of its passes. Waiting happens detached, without the lock.
+//! - The lock of a buffer is taken only while attached, and nothing under it allocates Python objects,
+//!   detaches or drops a reference. So the garbage collector, which runs while every thread stands at a safe
+//!   point, never finds it taken and sees the same items in each of its passes. Waiting happens detached,
+//!   without the lock.
 
 // Nothing here can be reached from Rust.
 #![allow(missing_debug_implementations)]

@@ -1,16 +1,17 @@
-//! What the module must know of the interpreter and the process that it is in.
+//! What the module must know about the interpreter and the process that it is in.
 
 use crate::raw::interpreter;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// Done once, at the import.
+/// Runs once, at the import.
 pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     if !interpreter::is_main(py) {
-        // The classes are one set per process, so their objects would be shared by what must share none. Interpreters with
-        // a GIL of their own are refused by Python itself, in other words.
+        // There is one set of classes per process, so two interpreters would share objects of these classes,
+        // which they must not. Python itself refuses interpreters with a GIL of their own, with a different
+        // text.
         return Err(PyImportError::new_err("module elasticq._core does not support loading in subinterpreters"));
     }
     interpreter::find_main_thread(py)?;
@@ -23,8 +24,9 @@ pub fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     Ok(())
 }
 
-/// Forgets, in a forked child, whoever waited in the parent. Python forks only while every other thread stands at a safe
-/// point (it holds the interpreter lock, or has stopped the world), that is, outside of any ring and any lock of ours.
+/// Called in a forked child: forgets all waiters of the parent. Python forks only while every other thread
+/// stands at a safe point (the forking thread holds the interpreter lock, or has stopped the world). Such a
+/// point is outside of any ring and of any lock of ours.
 #[pyfunction]
 fn forget_the_parent() {
     elasticq::after_fork_in_child();

@@ -1,8 +1,9 @@
 //! What a `Queue` does with items that there is no room for, and its limit by weight.
 //!
-//! The plain path knows nothing of either: it looks here only when the buffer has refused an item, and where items have
-//! weights, it finds a buffer that is closed. That of a queue that has moved is closed, too. Whatever is evicted or dropped is counted as done first, and its
-//! reference goes last, without any lock: dropping it may run Python code that uses the queue.
+//! The fast path knows nothing of either. A call comes here only when the buffer has refused an item. If
+//! items have weights, it finds a buffer that is closed; so does a call in a queue that has moved. An item
+//! that is evicted or dropped is first counted as done. Its reference is dropped last, without any lock,
+//! since that may run Python code that uses the queue.
 
 use crate::elastic::Elastic;
 use crate::entrance::{Refused, collect};
@@ -21,16 +22,16 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-/// What becomes of an item that there is no room for.
+/// What happens to an item that there is no room for.
 #[derive(Clone, Copy)]
 pub enum Overflow {
-    /// Its sender waits.
+    /// Its producer waits.
     Block,
     /// It is refused at once.
     Error,
-    /// The oldest items go.
+    /// The oldest items are evicted.
     DropOldest,
-    /// It is dropped itself.
+    /// The item itself is dropped.
     DropNewest,
 }
 
@@ -57,7 +58,7 @@ impl Overflow {
         POLICIES[self as usize].0
     }
 
-    /// That which `self as u8` stands for.
+    /// The policy that `self as u8` stands for.
     pub fn of_number(number: u8) -> Self {
         POLICIES[usize::from(number)].1
     }
@@ -71,7 +72,8 @@ fn broken(py: Python<'_>, text: String) -> PyErr {
     errors::to_python(py, &BufferError::InvalidConfiguration(text))
 }
 
-/// The buffer with weights for these settings, of which the first two are the limit by weight; `None` without one.
+/// The buffer with weights for these settings; `None` if there is no limit by weight. `max_weight` and
+/// `weigh` are that limit.
 pub fn weighted(
     py: Python<'_>,
     max_weight: Option<&Bound<'_, PyAny>>,
@@ -95,7 +97,7 @@ pub fn weighted(
     Ok(Some(Box::new(Weighted::new(buffer, max_weight, weigh.map(|weigh| weigh.clone().unbind())))))
 }
 
-/// The rest of `put` after the first attempt was refused.
+/// The rest of `put`, after the first attempt was refused.
 #[cold]
 pub fn put(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience) -> PyResult<()> {
     let py = slf.py();
@@ -128,7 +130,7 @@ pub fn put(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience)
     put_instead(slf, refused, patience)
 }
 
-/// `put` of what a queue that has moved was not given, or the exception.
+/// If the queue has moved, puts the item there; otherwise raises.
 #[cold]
 fn put_instead(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience) -> PyResult<()> {
     let py = slf.py();
@@ -148,14 +150,15 @@ fn put_instead(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patie
     put.map_or(Ok(()), |put| put.map(drop))
 }
 
-/// The queue, if it is for this file to say what becomes of items that its buffer refuses: they are weighed, or don't wait.
+/// The queue, if this file says what happens to items that its buffer refuses: that is, if they are weighed
+/// or don't wait.
 pub fn limiting<'a, 'py>(queue: &'a Bound<'py, Elastic>) -> Option<&'a Bound<'py, Queue>> {
     let limited = queue.cast::<Queue>().ok()?;
     let waits = matches!(limited.get().overflow(), Overflow::Block) && queue.get().store().buffer.weighted().is_none();
     (!waits).then_some(limited)
 }
 
-/// Deals with an item of a task, or gives the `Put` with which it goes on.
+/// Deals with an item of a task, or returns the `Put` with which the task goes on.
 #[cold]
 pub fn offer(slf: &Bound<'_, Queue>, rejected: Rejected<Item>) -> PyResult<Option<Put>> {
     let py = slf.py();
@@ -213,7 +216,7 @@ pub fn put_many(slf: &Bound<'_, Queue>, iterable: &Bound<'_, PyAny>, patience: P
     added.or_else(|refused| put_many_instead(slf, refused, patience))
 }
 
-/// `put_many` of what a queue that has moved was not given, or the exception.
+/// If the queue has moved, puts the rest of the batch there; otherwise raises.
 #[cold]
 fn put_many_instead(slf: &Bound<'_, Queue>, refused: Refused, patience: Patience) -> PyResult<()> {
     let py = slf.py();
@@ -221,7 +224,7 @@ fn put_many_instead(slf: &Bound<'_, Queue>, refused: Refused, patience: Patience
     if !refused.is_for_closing() || store.moved.get(py).is_none() {
         return Err(refused.into_exception(py));
     }
-    // Those that are in are taken out of it.
+    // `put_many` there takes the items that are in out of this list.
     let items = PyList::new(py, refused.items)?;
     let put = match slf.get().overflow() {
         Overflow::Block => {
@@ -236,7 +239,7 @@ fn put_many_instead(slf: &Bound<'_, Queue>, refused: Refused, patience: Patience
     Err(raised)
 }
 
-/// Adds items with their weights, as the policy says.
+/// Adds items with their weights, as the overflow policy says.
 fn put_weighed(
     slf: &Bound<'_, Queue>,
     weighted: &Weighted,
@@ -273,7 +276,7 @@ fn put_weighed(
     }
 }
 
-/// Counts what is refused for good.
+/// Counts items that were refused for good.
 fn refused(py: Python<'_>, store: &Store, rejected: Rejected<Vec<Item>>) -> Refused {
     let (reason, items) = rejected.into_parts();
     store.entrance().refused(py, &reason, items.len());

@@ -1,17 +1,21 @@
-//! `Line`: the threads and tasks that wait for room in a queue with a limit by weight, first come first served.
+//! `Line`: the threads and tasks that wait for room in a queue with a limit by weight, first come, first
+//! served.
 //!
-//! Where one item needs more room than another, whoever needs little could pass by whoever needs much for ever. So here a
-//! later one waits until all before it have been served, and only the first in line is woken: when room came, and when the
-//! one before it left. A task whose event loop doesn't run is no obstacle: it keeps its place and is passed by. One whose loop is busy is
-//! an obstacle to all behind it, whatever their loops: if it could be passed in the meantime, then by light items each time that
-//! it has been woken, and the order would hold for nobody. (One whose loop stops after it was woken is passed by whoever looks
-//! next: when somebody takes, comes or leaves.)
+//! Items need different amounts of room. Without an order, those that need little could overtake one that
+//! needs much for ever. So here each waiter waits until all before it have been served. Only the first in
+//! line is woken: when room has come, and when the one before it has left. A task whose event loop doesn't
+//! run is no obstacle: it keeps its place and is passed by. A task whose loop is busy is an obstacle to all
+//! behind it, whatever their loops. If it could be passed while its loop is busy, light items would pass it
+//! each time that it has been woken, and the order would be worth nothing. (A task whose loop stops after it
+//! was woken is passed by at the next look at the line. There is one whenever a consumer takes, and whenever
+//! a waiter comes or leaves.)
 //!
-//! No wake-up is missed: one who waits registers (a thread with its signal, a task in its list) before it looks at the line
-//! and the queue once more; who makes room, or leaves the line, does so before he looks for the first in line.
+//! No wake-up is missed. A waiter registers (a thread with its signal, a task in its list) before it looks at
+//! the line and the queue once more. A thread that makes room or leaves the line does so before it looks for
+//! the first in line.
 //!
-//! A forked child has none of those who waited, so it begins with an empty line. A thread that was forked in the middle of its
-//! wait, by a signal handler, finds itself forgotten and enters again.
+//! A forked child has none of the waiters, so it begins with an empty line. A thread that was forked in the
+//! middle of its wait, by a signal handler, finds that it is not in line any more and enters again.
 
 use crate::asyncio::Tasks;
 use crate::waiting::undisturbed;
@@ -24,7 +28,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use std::sync::Arc;
 
-/// Python is called, and references are dropped, without the lock.
+/// Python is called, and references are dropped, only without the lock.
 #[derive(Default)]
 pub struct Line {
     places: Mutex<Places>,
@@ -32,7 +36,7 @@ pub struct Line {
 
 #[derive(Default)]
 struct Places {
-    /// The process that they wait in, by `elasticq::forks`.
+    /// The process that the waiters are in, by `elasticq::forks`.
     process: usize,
     in_order: Vec<Place>,
     /// The next new number.
@@ -44,7 +48,7 @@ struct Place {
     who: Who,
 }
 
-/// Who has a place, and how to wake it.
+/// The waiter that has a place, and how to wake it.
 pub enum Who {
     Thread(Arc<Signal>),
     Task { event_loop: Py<PyWeakrefReference>, tasks: Arc<Tasks> },
@@ -67,9 +71,9 @@ impl Who {
         }
     }
 
-    /// Whether it will look at the queue when it is woken.
+    /// Whether the waiter will look at the queue when it is woken.
     ///
-    /// An error is what a signal handler raised, or the event loop.
+    /// An error is what a signal handler or the event loop has raised.
     fn can_come(&self, py: Python<'_>) -> PyResult<bool> {
         match self {
             Self::Thread(_) => Ok(true),
@@ -82,7 +86,8 @@ impl Who {
 }
 
 impl Line {
-    /// The places, without those that were inherited from another process. The numbers go on, so that none stands for two.
+    /// The places, without those that were inherited from another process by a fork. The numbers go on, so
+    /// that no number is given twice.
     fn lock(&self) -> MutexGuard<'_, Places> {
         let mut places = self.places.lock();
         while places.process != forks() {
@@ -100,10 +105,10 @@ impl Line {
         self.lock().in_order.iter().any(|place| place.number == number)
     }
 
-    /// Takes a place at the end; gives its number. A thread that blocks its own event loop with this goes before the tasks
-    /// of that loop, which can't come before it is done.
+    /// Takes a place at the end; returns its number. A thread that blocks its own event loop with this call
+    /// goes before the tasks of that loop, since they can't come before it is done.
     pub fn enter(&self, py: Python<'_>, who: Who, own_loop: Option<&Bound<'_, PyAny>>) -> u64 {
-        // An object has one such reference as long as somebody holds it.
+        // An object has one such reference as long as any code holds it.
         let own_loop = own_loop.and_then(|event_loop| PyWeakrefReference::new(event_loop).ok());
         let is_own = |place: &Place| match (&place.who, &own_loop) {
             (Who::Task { event_loop, .. }, Some(own)) => own.is(event_loop),
@@ -115,12 +120,13 @@ impl Line {
         let index = places.in_order.iter().position(is_own).unwrap_or(places.in_order.len());
         places.in_order.insert(index, Place { number, who });
         drop(places);
-        // Those before it may have been passed over when room came, because of a task that could come then and can't now.
+        // The waiters before it may have been passed over when room came, because of a task that could come
+        // then and can't now.
         self.wake_before(py, Some(number));
         number
     }
 
-    /// Gives up a place, and wakes who is first then.
+    /// Gives up a place, and wakes the waiter that is first then.
     pub fn leave(&self, py: Python<'_>, number: u64) {
         let place = {
             let mut places = self.lock();
@@ -132,7 +138,8 @@ impl Line {
         }
     }
 
-    /// Whether nobody who can come stands before this place; without a place, whether nobody is in line.
+    /// Whether no waiter that can come stands before this place; without a place, whether no such waiter is
+    /// in line.
     pub fn is_free(&self, py: Python<'_>, number: Option<u64>) -> PyResult<bool> {
         let mut index = 0;
         while let Some(who) = self.other_at(py, index, number) {
@@ -144,7 +151,7 @@ impl Line {
         Ok(true)
     }
 
-    /// Wakes the first who can come, and those before it.
+    /// Wakes the first waiter that can come, and those before it.
     pub fn wake_first(&self, py: Python<'_>) {
         self.wake_before(py, None);
     }
@@ -162,14 +169,14 @@ impl Line {
         }
     }
 
-    /// Who has the place of this index, unless that is the place of this number or beyond the end.
+    /// The waiter at the place of this index, unless that is the place of this number or beyond the end.
     fn other_at(&self, py: Python<'_>, index: usize, number: Option<u64>) -> Option<Who> {
         let places = self.lock();
         let place = places.in_order.get(index).filter(|place| Some(place.number) != number);
         place.map(|place| place.who.clone_ref(py))
     }
 
-    /// Wakes everybody.
+    /// Wakes all waiters.
     pub fn wake_all(&self, py: Python<'_>) {
         let places = self.lock();
         let all: Vec<Who> = places.in_order.iter().map(|place| place.who.clone_ref(py)).collect();
@@ -177,7 +184,7 @@ impl Line {
         all.iter().for_each(|who| who.wake(py));
     }
 
-    /// For the garbage collector: gives up everything.
+    /// For the garbage collector: gives everything up.
     pub fn clear(&self) {
         let places = std::mem::take(&mut self.places.lock().in_order);
         drop(places);

@@ -13,7 +13,8 @@ use elasticq::{BufferError, DynamicCircularBuffer};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-/// What the queues without locks have in common. Not made by itself: make a LockFreeMPSCQueue or one of the others.
+/// What the queues without locks have in common. Not made by itself: make a LockFreeMPSCQueue or one of the
+/// others.
 #[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
 pub struct LockFree;
 
@@ -25,7 +26,7 @@ macro_rules! queue {
 
         #[pymethods]
         impl $queue {
-            /// Subclasses have arguments of their own, so none is looked at here but in `__init__`.
+            /// Looks at no argument, since subclasses have arguments of their own; `__init__` looks at them.
             #[new]
             #[pyo3(signature = (*_arguments, **_keywords),
                    text_signature = "(config=None, *, initial_capacity=None, min_capacity=None, max_capacity=None, \
@@ -35,7 +36,8 @@ macro_rules! queue {
                 _arguments: &Bound<'_, PyTuple>,
                 _keywords: Option<&Bound<'_, PyDict>>,
             ) -> PyResult<PyClassInitializer<Self>> {
-                // Cheaper to make, and forgiving; it mostly is gone at once.
+                // This buffer is cheaper to make, and can be used in any way. `__init__` mostly replaces it
+                // at once.
                 let items = DynamicCircularBuffer::with_lock(before_init()).map(Items::from);
                 let elastic = PyClassInitializer::from(Elastic::new(py, items)?);
                 Ok(elastic.add_subclass(LockFree).add_subclass(Self))
@@ -85,11 +87,12 @@ impl LockFree {
     /// Constant time (amortised, where the queue grows).
     ///
     /// Raises:
-    ///     MaxCapacityReached: There is no room; also a Full. While another thread is taking, also if it has made room for
-    ///         less than an eighth of the capacity.
+    ///     MaxCapacityReached: There is no room; also a Full. While another thread is taking, also if that
+    ///         thread has made room for less than an eighth of the capacity.
     ///     ShutDown: The queue was closed.
     ///     ResizeError: There is no memory to grow; also a MemoryError.
-    ///     InvalidOperation: The queue is for one producer, and another thread is putting in. Nothing happened.
+    ///     InvalidOperation: The queue is for one producer, and another thread is putting in. Nothing
+    ///         happened.
     ///
     /// Example:
     ///     >>> queue = LockFreeMPSCQueue()
@@ -122,11 +125,12 @@ impl LockFree {
         }
     }
 
-    /// Add an item, waiting for room if need be.
+    /// Add an item, and wait for room if need be.
     ///
-    /// Waiting releases the interpreter, takes no processor time and is ended by signals (Ctrl-C) in the main
-    /// thread: at once, and what the handler raises ends the call, which has added nothing then. (What is raised
-    /// after the call has returned looks the same, and the item is in the queue.) In a coroutine use `aput`.
+    /// Waiting releases the interpreter and takes no processor time. In the main thread a signal (Ctrl-C)
+    /// ends it at once: what the handler raises ends the call, which has added nothing then. (An exception
+    /// that is raised after the call has returned looks the same, and then the item is in the queue.) In a
+    /// coroutine use `aput`.
     ///
     /// Args:
     ///     item: Anything.
@@ -137,8 +141,8 @@ impl LockFree {
     ///     Full: There is no room, or none in time.
     ///     ShutDown: The queue was closed, before or meanwhile.
     ///     ResizeError: There is no memory to grow.
-    ///     InvalidOperation: Without `block`: the queue is for one producer, and another thread is putting in. Who waits
-    ///         tries again then.
+    ///     InvalidOperation: Without `block`: the queue is for one producer, and another thread is putting
+    ///         in. A call that waits tries again instead.
     ///     ValueError: `timeout` is negative.
     ///
     /// Example:
@@ -152,11 +156,12 @@ impl LockFree {
         put(slf, item, Patience::new(block, timeout)?)
     }
 
-    /// Take the oldest item, waiting for one if need be.
+    /// Take the oldest item, and wait for one if need be.
     ///
-    /// Waits as `put` does; what a signal handler raises ends it before it has taken anything. In a coroutine use
-    /// `aget`. A thread that waits is not yet taking: several may wait at a queue for one consumer, and each item
-    /// goes to one of them. One that finds another thread taking at that very moment tries again.
+    /// Waits as `put` does; what a signal handler raises ends the call before it has taken anything. In a
+    /// coroutine use `aget`. A thread that waits is not yet taking. So several threads may wait at a queue
+    /// for one consumer, and each item goes to one of them. A thread that finds another one taking at that
+    /// very moment tries again.
     ///
     /// Args:
     ///     block: Whether to wait for an item.
@@ -181,11 +186,11 @@ impl LockFree {
 
     /// Add all items of an iterable next to each other, or none; does not block.
     ///
-    /// An iterable is run to its end first; if it raises, nothing is added.
+    /// The iterable is run to its end first; if it raises, nothing is added.
     ///
     /// Raises:
-    ///     MaxCapacityReached: The queue is full, or the items are more than it can ever hold; also a Full. As with the other
-    ///         exceptions here, `remaining` is the list of the items.
+    ///     MaxCapacityReached: The queue is full, or the items are more than it can ever hold; also a Full.
+    ///         This exception and the others here have the list of the items as `remaining`.
     ///     Full: There is room, but not for all.
     ///     ShutDown: The queue was closed.
     ///     ResizeError: There is no memory to grow.
@@ -201,8 +206,8 @@ impl LockFree {
         added.map_err(|refused| refused.into_exception(slf.py()))
     }
 
-    /// Take up to `max_items` (not negative) of those that are there now, oldest first: a list, which is empty if there are
-    /// none. Does not block.
+    /// Take up to `max_items` (not negative) of the items that are there now, oldest first. Gives a list,
+    /// which is empty if there are none. Does not block.
     ///
     /// Raises:
     ///     ShutDown: There are none, and the queue was closed.
@@ -227,7 +232,8 @@ impl LockFree {
         }
     }
 
-    /// Drop what is inside; give the number of items dropped (int). Linear in it; does not block.
+    /// Drop what is inside, and give the number of items dropped (int). Linear in that number; does not
+    /// block.
     ///
     /// Raises:
     ///     InvalidOperation: The queue is for one consumer, and another thread is taking.
@@ -241,7 +247,7 @@ impl LockFree {
         Ok(store(slf).drain(slf.py())?.len())
     }
 
-    /// Refuse items from now on and wake everybody who waits. What is inside can still be taken.
+    /// Refuse items from now on and wake all waiters. What is inside can still be taken.
     ///
     /// Example:
     ///     >>> queue = LockFreeMPSCQueue()

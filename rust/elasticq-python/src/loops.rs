@@ -1,10 +1,11 @@
 //! The event loops in which tasks wait, so that nothing of ours keeps one that was closed.
 //!
-//! A future that waits in a queue is the queue's to keep, and it holds its task and its event loop. When the loop is closed, nobody
-//! tells the queue, which may live for ever and never be touched again. So whoever is about to look for garbage asks each loop
-//! here whether it is closed (constant time, whatever the number of queues and tasks), and has the queues forget those that are.
+//! The queue keeps the futures that wait in it, and a future holds its task and its event loop. When the loop
+//! is closed, nothing tells the queue, which may live for ever and never be used again. So the garbage
+//! collector, before it begins, calls a function here. That asks each loop whether it is closed (in constant
+//! time, whatever the number of queues and tasks), and makes the queues forget the closed ones.
 //!
-//! Nothing here keeps anything alive. Python is called, and references are dropped, without the lock.
+//! Nothing here keeps anything alive. Python is called, and references are dropped, only without the lock.
 
 use crate::raw::detach::stop_at_the_end;
 use crate::waiting::undisturbed;
@@ -15,7 +16,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use std::sync::{Arc, Weak};
 
-/// Where tasks wait.
+/// A place where tasks wait.
 pub trait Waiting: Send + Sync {
     /// Gives up the tasks of an event loop.
     fn forget(&self, event_loop: &Bound<'_, PyAny>);
@@ -24,13 +25,15 @@ pub trait Waiting: Send + Sync {
 struct Known {
     event_loop: Py<PyWeakrefReference>,
     places: Vec<Weak<dyn Waiting>>,
-    /// With how many places those that are gone are weeded out next: a constant for each.
+    /// The number of places at which those that are gone are next weeded out: so the cost per place is
+    /// constant.
     weed_at: usize,
 }
 
 static LOOPS: Mutex<Vec<Known>> = Mutex::new(Vec::new());
 
-/// Notes that tasks of an event loop may wait in this place from now on. Gives a weak reference to the loop.
+/// Notes that tasks of an event loop may wait in this place from now on. Returns a weak reference to the
+/// loop.
 pub fn note(event_loop: &Bound<'_, PyAny>, place: &Arc<impl Waiting + 'static>) -> PyResult<Py<PyWeakrefReference>> {
     let py = event_loop.py();
     static WATCHING: PyOnceLock<()> = PyOnceLock::new();
@@ -41,7 +44,7 @@ pub fn note(event_loop: &Bound<'_, PyAny>, place: &Arc<impl Waiting + 'static>) 
     let weakly = PyWeakrefReference::new(event_loop)?.unbind();
     let place: Weak<dyn Waiting> = Arc::downgrade(place) as _;
     let mut loops = LOOPS.lock();
-    // An object has one such reference as long as somebody holds it.
+    // An object has one such reference as long as any code holds it.
     match loops.iter_mut().find(|known| known.event_loop.is(&weakly)) {
         Some(known) => {
             known.places.push(place);
@@ -55,7 +58,7 @@ pub fn note(event_loop: &Bound<'_, PyAny>, place: &Arc<impl Waiting + 'static>) 
     Ok(weakly)
 }
 
-/// Called by the garbage collector.
+/// The garbage collector calls this.
 #[pyfunction]
 #[pyo3(signature = (phase, _info, /))]
 fn weed(py: Python<'_>, phase: &str, _info: &Bound<'_, PyAny>) {

@@ -1,8 +1,9 @@
 //! A queue that has moved to the standard machinery (`elasticq._standard`), and how it gets there.
 //!
-//! The plain way asks nothing about it: a moved queue's ring is closed and empty, and whoever finds it so looks here. The
-//! order makes that safe: `standard` is set *before* the ring is closed, so whoever finds the ring closed by the move
-//! finds `standard`, too; and its lock is held until the items are in it, so whoever comes early waits there.
+//! The fast path does not ask about moving. A moved queue's ring is closed and empty, and a thread that finds
+//! it so looks here. The order makes that safe. `standard` is set *before* the ring is closed, so a thread
+//! that finds the ring closed by the move also finds `standard`. And the lock of `standard` is held until the
+//! items are in it, so a thread that comes early waits there.
 
 use crate::errors;
 use crate::limits::with_weights;
@@ -34,13 +35,13 @@ impl Moved {
         self.standard.get().map(|standard| standard.bind(py))
     }
 
-    /// For the garbage collector. The object breaks cycles itself.
+    /// For the garbage collector. The object breaks cycles by itself.
     pub fn held(&self) -> Option<&Item> {
         self.standard.get()
     }
 }
 
-/// Calls a method of what serves the queue `$slf`, if it has moved: `None` if it has not.
+/// Calls a method of what serves the queue `$slf` if the queue has moved; `None` if it has not.
 macro_rules! moved {
     ($slf:expr, $store:expr, $method:literal $(, $argument:expr)*) => {{
         let py = $slf.py();
@@ -54,12 +55,12 @@ macro_rules! moved {
 }
 pub(crate) use moved;
 
-/// What serves a queue that has moved; moves it if it has not.
+/// What serves a queue that has moved. Moves the queue if it has not.
 pub fn standard<'a, 'py>(slf: &'a Bound<'py, Queue>) -> PyResult<&'a Bound<'py, PyAny>> {
     move_with(slf, None)
 }
 
-/// The same for a `maxsize` of any type.
+/// The same, for a `maxsize` of any type.
 pub fn move_with<'a, 'py>(
     slf: &'a Bound<'py, Queue>,
     maxsize: Option<&Bound<'py, PyAny>>,
@@ -73,7 +74,8 @@ pub fn move_with<'a, 'py>(
             Some(maxsize) => class(py)?.call1((slf, maxsize)),
             None => class(py)?.call1((slf, slf.get().maxsize())),
         }?;
-        // Locked before anybody sees it, so that nobody is served there before everything has moved.
+        // Locked before any other thread can see it, so that none is served there before everything has
+        // moved.
         locked(&made, || match moved.standard.set(made.clone().unbind()) {
             Ok(()) => fill(slf, &made, &moved.stage),
             Err(_) => Ok(()), // another thread was faster, and what is made here is dropped
@@ -86,7 +88,7 @@ pub fn move_with<'a, 'py>(
     Ok(standard)
 }
 
-/// What serves a queue, once everything has moved there.
+/// What serves a queue, if everything has moved there.
 pub fn standard_if_moved<'py>(slf: &Bound<'py, Queue>) -> PyResult<Option<Bound<'py, PyAny>>> {
     check_movable(slf)?;
     let moved = &slf.as_super().get().store().moved;
@@ -94,21 +96,22 @@ pub fn standard_if_moved<'py>(slf: &Bound<'py, Queue>) -> PyResult<Option<Bound<
     Ok(moved.get(slf.py()).filter(|_| has_moved).cloned())
 }
 
-/// What serves a queue instead of its own storage, once everything has moved there; None before.
+/// What serves a queue instead of its own storage, if everything has moved there; None before.
 #[pyfunction]
 #[pyo3(name = "_moved_of")]
 pub fn moved_of<'py>(queue: &Bound<'py, Queue>) -> PyResult<Option<Bound<'py, PyAny>>> {
     standard_if_moved(queue)
 }
 
-/// What serves a queue instead of its own storage; it is moved there.
+/// What serves a queue instead of its own storage. Moves the queue there.
 #[pyfunction]
 #[pyo3(name = "_standard_of")]
 pub fn standard_of<'py>(queue: &Bound<'py, Queue>) -> PyResult<Bound<'py, PyAny>> {
     standard(queue).cloned()
 }
 
-/// Who only looks whether a queue has one of the standard library's attributes asks for an `AttributeError`.
+/// Raises an `AttributeError` if the queue weighs its items, and so can't move. Code that only looks whether
+/// a queue has one of the standard library's attributes expects that exception.
 fn check_movable(slf: &Bound<'_, Queue>) -> PyResult<()> {
     if slf.as_super().get().store().buffer.weighted().is_none() {
         return Ok(());
@@ -116,7 +119,7 @@ fn check_movable(slf: &Bound<'_, Queue>) -> PyResult<()> {
     Err(PyErr::from_type(errors::no_attribute(slf.py())?.clone(), with_weights("the standard locks")))
 }
 
-/// Does something under the lock of `standard`.
+/// Runs something under the lock of `standard`.
 fn locked(standard: &Bound<'_, PyAny>, run: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
     let py = standard.py();
     let lock = standard.getattr(intern!(py, "mutex"))?;
@@ -126,10 +129,11 @@ fn locked(standard: &Bound<'_, PyAny>, run: impl FnOnce() -> PyResult<()>) -> Py
     done
 }
 
-/// Moves everything, under the lock of `standard`.
+/// Moves everything. The caller holds the lock of `standard`.
 fn fill<'py>(slf: &Bound<'py, Queue>, standard: &Bound<'py, PyAny>, stage: &AtomicU8) -> PyResult<()> {
     let py = slf.py();
-    // Not the first: another thread was faster, or this one comes from within `_init`.
+    // At any other stage this is not the first call: another thread was faster, or this call comes from
+    // within `_init`.
     if stage.load(Ordering::Relaxed) != WAITING {
         return Ok(());
     }
@@ -139,7 +143,8 @@ fn fill<'py>(slf: &Bound<'py, Queue>, standard: &Bound<'py, PyAny>, stage: &Atom
         stage.store(WAITING, Ordering::Relaxed);
         return Err(raised);
     }
-    // From here to the end no Python code runs, so that no signal and no collection comes in between.
+    // From here to the end no Python code runs, so no signal handler and no garbage collection comes in
+    // between.
     let store = slf.as_super().get().store();
     let rest = store.buffer.close_and_drain();
     let unfinished = slf.get().hand_over(slf);
@@ -162,7 +167,8 @@ fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     CLASS.import(py, "elasticq._standard", "Standard")
 }
 
-/// Seconds on the clock by which everything here waits, and not on one of Python's, which a test may have stopped.
+/// Seconds on the clock that all waiting here goes by. It is none of Python's clocks, since a test may have
+/// stopped those.
 #[pyfunction]
 #[pyo3(name = "_now")]
 pub fn now() -> f64 {

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat};
 use std::time::Duration;
 
-/// A flag given as any object, as the standard library takes it: true if the object is.
+/// A flag, which may be any object, as in the standard library. The flag is true if the object is.
 #[derive(Clone, Copy)]
 pub struct Truth(pub bool);
 
@@ -23,17 +23,19 @@ impl<'py> FromPyObject<'_, 'py> for Truth {
     }
 }
 
-/// A capacity in items. Anything that is no integer is a `TypeError`, a number out of range `InvalidConfiguration`.
+/// A capacity in items. An object that is no integer is a `TypeError`, a number out of range
+/// `InvalidConfiguration`.
 pub fn capacity(field: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
     setting(field, object, 1)
 }
 
-/// A priority in the settings, where it is not known yet how many levels there are; errors as of a [`capacity`].
+/// A priority in the settings, when the number of levels is not known yet. The errors are those of a
+/// [`capacity`].
 pub fn some_priority(field: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
     setting(field, object, 0)
 }
 
-/// An integer of which the settings know the rest of the rule.
+/// An integer; the settings check the rest of its rule.
 fn setting(field: &str, object: &Bound<'_, PyAny>, least: usize) -> PyResult<usize> {
     let py = object.py();
     let broken = |rule: &str| {
@@ -51,13 +53,13 @@ fn setting(field: &str, object: &Bound<'_, PyAny>, least: usize) -> PyResult<usi
     })
 }
 
-/// A factor; its range is the configuration's business.
+/// A factor. The configuration checks its range.
 pub fn factor(field: &str, object: &Bound<'_, PyAny>) -> PyResult<f64> {
     float(object).map_err(|_| PyTypeError::new_err(format!("{field} must be a real number, not {}", type_name(object))))
 }
 
-/// The `maxsize` of a queue: zero, below zero and too large to count all mean that there is no limit. The limit that a float
-/// is has to be looked after elsewhere.
+/// The `maxsize` of a queue. Zero, a number below zero and one that is too large to count all mean that there
+/// is no limit. A float may be a limit, too; other code looks after that.
 pub fn maxsize(object: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     if object.is_instance_of::<PyFloat>() {
         return Ok(None);
@@ -69,8 +71,8 @@ pub fn maxsize(object: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     }
 }
 
-/// The level of a priority, from 0 to `levels - 1`. Anything that is no integer is a `TypeError`, a number out of range
-/// `InvalidOperation`.
+/// The level of a priority, from 0 to `levels - 1`. An object that is no integer is a `TypeError`, a number
+/// out of range `InvalidOperation`.
 pub fn priority(object: &Bound<'_, PyAny>, levels: usize) -> PyResult<usize> {
     match object.extract::<usize>() {
         Ok(priority) if priority < levels => return Ok(priority),
@@ -83,7 +85,7 @@ pub fn priority(object: &Bound<'_, PyAny>, levels: usize) -> PyResult<usize> {
     Err(errors::to_python(object.py(), &BufferError::InvalidOperation(text)))
 }
 
-/// How many items at most: an integer of at least `least`; any that is too large to count means all.
+/// How many items at most: an integer of at least `least`. One that is too large to count means all.
 pub fn count(name: &str, object: &Bound<'_, PyAny>, least: usize) -> PyResult<usize> {
     match object.extract::<usize>() {
         Ok(count) if count >= least => return Ok(count),
@@ -96,7 +98,7 @@ pub fn count(name: &str, object: &Bound<'_, PyAny>, least: usize) -> PyResult<us
     Err(PyValueError::new_err(format!("'{name}' must be at least {least}, not {}", object.str()?)))
 }
 
-/// A duration in seconds (or a `timedelta`), not negative. `None` where it is longer than any clock.
+/// A duration in seconds (or a `timedelta`), not negative. `None` if it is longer than any clock.
 pub fn seconds(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
     let seconds = match float(object) {
         Ok(seconds) => seconds,
@@ -115,7 +117,7 @@ pub fn seconds(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Duratio
     }
 }
 
-/// A real number; an integer that is too large for a float is infinite.
+/// A real number. An integer that is too large for a float is infinite.
 fn float(object: &Bound<'_, PyAny>) -> PyResult<f64> {
     object.extract().or_else(|error: PyErr| {
         if error.is_instance_of::<PyOverflowError>(object.py()) {

@@ -1,9 +1,11 @@
-//! `put` and `get` of subclasses. In the standard library `put_nowait` and `get_nowait` call them, so a subclass that
-//! overrides them sees every item; here every way in and out that blocks or answers at once does the same.
+//! `put` and `get` of subclasses. In the standard library `put_nowait` and `get_nowait` call these two, so a
+//! subclass that overrides them sees every item. Here every way in and out that blocks or answers at once
+//! calls them, too.
 //!
-//! It is asked once, when a queue is made, whether its class overrides them. If so, the innermost calls find a queue that
-//! was shut down (`Elastic::behind_a_front`), and so come to the methods, which call the overrides. All others pay
-//! nothing. A coroutine can't call what blocks, so what is awaited doesn't.
+//! When a queue is made, this looks once whether its class overrides them. If it does, the innermost calls
+//! find a queue that was shut down (`Elastic::behind_a_front`). So they go on into the methods, which call
+//! the overrides. All other queues pay nothing. A coroutine can't call what blocks, so what is awaited does
+//! not call the overrides.
 
 use crate::elastic;
 use crate::entrance::{Refused, collect};
@@ -17,7 +19,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyString, PyType};
 
-/// Which of the two a class overrides.
+/// Which of the two methods a class overrides.
 #[derive(Clone, Copy)]
 pub struct Overridden {
     pub put: bool,
@@ -41,26 +43,26 @@ impl Overridden {
     }
 }
 
-/// Whether a class overrides a method that the plain queue doesn't call.
+/// Whether a class overrides a method that a queue that has not moved doesn't call.
 pub fn is_hooked(class: &Bound<'_, PyType>) -> PyResult<bool> {
     class.getattr_opt(intern!(class.py(), "_Hooks__hooked"))?.map_or(Ok(false), |hooked| hooked.is_truthy())
 }
 
-/// The override's `put`; gives what it returns.
+/// Calls the override's `put`; returns what that returns.
 #[cold]
 pub fn put(slf: &Bound<'_, Queue>, item: Item, patience: Patience) -> PyResult<Item> {
     let keywords = keywords(slf.py(), patience)?;
     slf.call_method(intern!(slf.py(), "put"), (item,), keywords.as_ref()).map(Bound::unbind)
 }
 
-/// The override's `get`.
+/// Calls the override's `get`.
 #[cold]
 pub fn get<'py>(slf: &Bound<'py, Queue>, patience: Patience) -> PyResult<Bound<'py, PyAny>> {
     let keywords = keywords(slf.py(), patience)?;
     slf.call_method(intern!(slf.py(), "get"), (), keywords.as_ref())
 }
 
-/// As the standard library gives them.
+/// The arguments of `put` and `get`, as the standard library gives them.
 fn keywords(py: Python<'_>, patience: Patience) -> PyResult<Option<Bound<'_, PyDict>>> {
     let keywords = PyDict::new(py);
     match patience.left() {
@@ -71,7 +73,7 @@ fn keywords(py: Python<'_>, patience: Patience) -> PyResult<Option<Bound<'_, PyD
     Ok(Some(keywords))
 }
 
-/// `put` for each item.
+/// Calls `put` for each item.
 pub fn put_many(slf: &Bound<'_, Queue>, items: &Bound<'_, PyAny>, patience: Patience) -> PyResult<()> {
     let py = slf.py();
     let items = collect(items)?;
@@ -84,7 +86,8 @@ pub fn put_many(slf: &Bound<'_, Queue>, items: &Bound<'_, PyAny>, patience: Pati
     Ok(())
 }
 
-/// `get` for the first of up to `max` items and for what is there then. An error that cuts it short has what was taken.
+/// Calls `get` for the first of up to `max` items, and then for what is there. An error that cuts this short
+/// has what was taken as `taken`.
 pub fn get_many<'py>(slf: &Bound<'py, Queue>, max: usize, patience: Patience) -> PyResult<Bound<'py, PyList>> {
     let items = PyList::new(slf.py(), [get(slf, patience)?])?;
     if let Err(raised) = get_rest(slf, max, &items) {
@@ -99,7 +102,7 @@ fn get_rest(slf: &Bound<'_, Queue>, max: usize, items: &Bound<'_, PyList>) -> Py
     while items.len() < max.min(there.saturating_add(1)) {
         match get(slf, Patience::None) {
             Ok(item) => items.append(item)?,
-            // Nothing more, for now or for good.
+            // There is nothing more, for now or for good.
             Err(raised) if is_standard(&raised, slf.py(), "Empty")? || is_shut_down(&raised, slf.py())? => break,
             Err(raised) => return Err(raised),
         }
@@ -111,13 +114,13 @@ fn is_shut_down(raised: &PyErr, py: Python<'_>) -> PyResult<bool> {
     Ok(raised.is_instance(py, errors::shut_down(py)?) || is_standard(raised, py, "ShutDown")?)
 }
 
-/// Whether it is the module queue's exception of this name, if there is one: ours derive from these, and an override
-/// that was written for `queue.Queue` raises them itself.
+/// Whether an exception is the one of this name in the module `queue`, if there is one. Our exceptions derive
+/// from those, and an override that was written for `queue.Queue` raises them itself.
 fn is_standard(raised: &PyErr, py: Python<'_>, name: &str) -> PyResult<bool> {
     Ok(py.import("queue")?.getattr_opt(name)?.is_some_and(|class| raised.is_instance(py, &class)))
 }
 
-/// `get` for an iterator that ends with the queue.
+/// `get` for an iterator, which ends with the queue.
 #[cold]
 pub fn next(slf: &Bound<'_, Queue>) -> PyResult<Option<Item>> {
     match get(slf, Patience::Until(None)) {

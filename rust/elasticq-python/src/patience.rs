@@ -1,5 +1,5 @@
-//! How long a call waits; and what `block` and `timeout` mean for a `Queue`, where the standard library does not look at a
-//! timeout that can't be one.
+//! How long a call waits, and what `block` and `timeout` mean for a `Queue`. There are cases in which the
+//! standard library does not look at a timeout that is not valid.
 
 use crate::errors;
 use crate::moved::moved;
@@ -13,7 +13,7 @@ use std::time::Instant;
 /// How long a call may block.
 #[derive(Clone, Copy)]
 pub enum Patience {
-    /// Not at all.
+    /// The call does not block.
     None,
     /// Until this moment; `None`: for ever.
     Until(Option<Instant>),
@@ -24,8 +24,8 @@ impl Patience {
         matches!(self, Self::Until(_))
     }
 
-    /// What `block` and `timeout` mean, which is what they mean in the standard library: without `block` the timeout is
-    /// not looked at.
+    /// What `block` and `timeout` mean. As in the standard library, without `block` the timeout is not looked
+    /// at.
     #[inline]
     pub fn new(block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         match (block, timeout) {
@@ -38,7 +38,7 @@ impl Patience {
         }
     }
 
-    /// As `block` and a timeout in seconds.
+    /// The time that is left, as `block` and a timeout in seconds.
     pub fn left(self) -> (bool, Option<f64>) {
         match self {
             Self::None => (false, None),
@@ -50,8 +50,8 @@ impl Patience {
     }
 }
 
-/// `put` with a timeout that is none. In the standard library it is not looked at where there is no need to wait for room:
-/// there is no limit, or the queue was shut down.
+/// `put` with a timeout that is not valid. The standard library does not look at the timeout when there is no
+/// need to wait for room: when there is no limit, or the queue was shut down.
 #[cold]
 #[inline(never)]
 pub fn put_in_no_time(slf: &Bound<'_, Queue>, item: Item, error: PyErr) -> PyResult<()> {
@@ -64,7 +64,8 @@ pub fn put_in_no_time(slf: &Bound<'_, Queue>, item: Item, error: PyErr) -> PyRes
     }
 }
 
-/// In the standard library the end comes before a timeout that is none.
+/// What `block` and `timeout` mean for `get`. In the standard library the end of the queue comes first: it is
+/// raised even if the timeout is not valid.
 #[inline(always)]
 pub fn to_get(slf: &Bound<'_, Queue>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Patience> {
     #[cold]

@@ -1,7 +1,9 @@
-//! `Portrait`: what a coroutine shows of itself to those who ask, as ours show it: task reprs, debuggers, frameworks.
+//! `Portrait`: what a coroutine shows of itself, shown by our operations to code that asks: task reprs,
+//! debuggers, frameworks.
 //!
-//! They have neither code nor a frame, so those are of a stub with the same name, made when somebody asks. Of a frame that is a
-//! coroutine's which never ran: it has a name, a line, no variables, and nothing before it.
+//! Operations have neither code nor a frame. So both are taken from a stub with the same name, which is made
+//! when some code asks. The frame is that of a coroutine that never ran: it has a name, a line, no variables,
+//! and nothing before it.
 
 use crate::elastic::Elastic;
 use crate::raw::detach::{is_ending, stop_at_the_end};
@@ -23,14 +25,14 @@ pub enum Phase {
 
 pub struct Portrait<'a, 'py> {
     pub queue: &'a Bound<'py, Elastic>,
-    /// Of the queue's method.
+    /// The name of the queue's method.
     pub name: &'static str,
-    /// Whether it is the method of the queue's view that was called.
+    /// Whether the method of the queue's view was called.
     pub of_view: bool,
     pub phase: Phase,
 }
 
-/// What can be asked for.
+/// The attributes that can be asked for.
 pub const ATTRIBUTES: [&std::ffi::CStr; 9] = [
     c"__name__",
     c"__qualname__",
@@ -58,7 +60,7 @@ impl<'py> Portrait<'_, 'py> {
         Ok(match attribute {
             "__name__" => self.name().into_pyobject(py)?.into_any(),
             "__qualname__" => self.qualname()?.into_pyobject(py)?.into_any(),
-            // So `inspect.iscoroutine` takes it for what it stands for; `type` tells the truth.
+            // So that `inspect.iscoroutine` takes it for a coroutine. `type` gives the real type.
             "__class__" => py.import("types")?.getattr("CoroutineType")?,
             "cr_code" => stub(py, self.name(), "()")?.getattr("__code__")?,
             "cr_frame" if self.phase != Phase::Ended => {
@@ -73,8 +75,8 @@ impl<'py> Portrait<'_, 'py> {
         })
     }
 
-    /// Tells of one that goes and was never awaited, as the interpreter tells of its own. It may go while an exception is
-    /// on its way.
+    /// Warns of an operation that is dropped and was never awaited, as the interpreter does for its own
+    /// coroutines. It may be dropped while an exception is being raised.
     #[cold]
     pub fn warn(&self) {
         let py = self.queue.py();
@@ -96,8 +98,8 @@ impl<'py> Portrait<'_, 'py> {
     }
 }
 
-/// An `async def` of this name, with these parameters, that does nothing. Each is made once: to compile takes a hundred times
-/// as long as what is asked of it, and free-threaded builds never let go of code.
+/// An `async def` of this name, with these parameters, that does nothing. Each stub is made once: compiling
+/// takes a hundred times as long as what it is used for, and free-threaded builds never free code.
 pub fn stub<'py>(py: Python<'py>, name: &str, parameters: &str) -> PyResult<Bound<'py, PyAny>> {
     static MADE: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
     let made = MADE.get_or_init(py, || PyDict::new(py).unbind()).bind(py);

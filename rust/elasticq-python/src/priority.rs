@@ -1,4 +1,5 @@
-//! `PriorityCircularBuffer`: the crate's buffer with levels, with the crate's names, and what its views as a queue need.
+//! `PriorityCircularBuffer`: the crate's buffer with levels, with the crate's names, and what its views as a
+//! queue need.
 
 use crate::awaitable::{Aim, Operation};
 use crate::buffer::{Timeouts, before_init, patience, waited};
@@ -26,7 +27,7 @@ pub struct PriorityCircularBuffer {
 
 #[pymethods]
 impl PriorityCircularBuffer {
-    /// Subclasses have arguments of their own, so none is looked at here but in `__init__`.
+    /// Looks at no argument, since subclasses have arguments of their own; `__init__` looks at them.
     #[new]
     #[pyo3(signature = (*_arguments, **_keywords),
            text_signature = "(config=None, *, levels=None, fair=None, max_consecutive=None, level_capacities=None, \
@@ -84,7 +85,7 @@ impl PriorityCircularBuffer {
         Ok(())
     }
 
-    /// Add an item at the middle level, `priority_levels // 2`: `push_with_priority(item, priority_levels // 2)`.
+    /// Add an item at the middle level: `push_with_priority(item, priority_levels // 2)`.
     ///
     /// Example:
     ///     >>> buffer = PriorityCircularBuffer()
@@ -95,7 +96,8 @@ impl PriorityCircularBuffer {
         Self::push_at(slf, item, leveled(slf)?.middle())
     }
 
-    /// Add an item at the end of a level, waiting for room as long as `push_timeout` says; if that is not set, not at all.
+    /// Add an item at the end of a level, and wait for room as long as `push_timeout` says; if it is not set,
+    /// don't wait.
     ///
     /// Constant time (amortised, where the buffer grows). Safe from any thread.
     ///
@@ -121,7 +123,8 @@ impl PriorityCircularBuffer {
         Self::push_at(slf, item, Self::level(slf, priority)?)
     }
 
-    /// Add all items of an iterable at the middle level, or none: `push_batch_with_priority(items, priority_levels // 2)`.
+    /// Add all items of an iterable at the middle level, or none:
+    /// `push_batch_with_priority(items, priority_levels // 2)`.
     ///
     /// Example:
     ///     >>> buffer = PriorityCircularBuffer()
@@ -132,9 +135,11 @@ impl PriorityCircularBuffer {
         Self::push_all_at(slf, items, leveled(slf)?.middle())
     }
 
-    /// Add all items of an iterable at a level or none, waiting for room for all of them as long as `push_timeout` says.
+    /// Add all items of an iterable at a level or none, and wait for room for all of them as long as
+    /// `push_timeout` says.
     ///
-    /// They go in as one: nobody's items come between. An iterable is run to its end first. Safe from any thread.
+    /// The items go in as one: no other producer's items come between. The iterable is run to its end first.
+    /// Safe from any thread.
     ///
     /// Raises:
     ///     MaxCapacityReached: The buffer is full, or the items are more than it can ever hold at that level.
@@ -159,10 +164,10 @@ impl PriorityCircularBuffer {
         Self::push_all_at(slf, items, Self::level(slf, priority)?)
     }
 
-    /// Take the next item, waiting for one as long as `pop_timeout` says; if that is not set, not at all.
+    /// Take the next item, and wait for one as long as `pop_timeout` says; if it is not set, don't wait.
     ///
-    /// It is the oldest of the highest level that has any, or of a lower one whose turn it is (see the class). Constant time,
-    /// whatever the number of levels. Safe from any thread.
+    /// The next item is the oldest of the highest level that has any, or of a lower level whose turn it is
+    /// (see the class). Constant time, whatever the number of levels. Safe from any thread.
     ///
     /// Raises:
     ///     Empty: There is none.
@@ -182,7 +187,8 @@ impl PriorityCircularBuffer {
         }
     }
 
-    /// Take up to `max_items` (not negative) in the order of `pop`: a list, which is empty if there are none.
+    /// Take up to `max_items` (not negative) in the order of `pop`. Gives a list, which is empty if there are
+    /// none.
     ///
     /// Waits for the first as long as `pop_timeout` says. Safe from any thread.
     ///
@@ -208,7 +214,8 @@ impl PriorityCircularBuffer {
         }
     }
 
-    /// Take the oldest item of a level, whoever's turn it is. The turns of `pop` don't count it. Constant time; does not block.
+    /// Take the oldest item of a level, whichever level's turn it is. The turns of `pop` don't count this
+    /// item. Constant time; does not block.
     ///
     /// Raises:
     ///     Empty: The level is empty.
@@ -247,7 +254,7 @@ impl PriorityCircularBuffer {
         Ok(leveled(slf)?.len_at_priority(Self::level(slf, priority)?))
     }
 
-    /// Give the number of items that the level holds slots for now (int). Constant time; does not block.
+    /// Give the number of items that the level has slots for now (int). Constant time; does not block.
     ///
     /// Raises:
     ///     InvalidOperation: There is no such level; the text names the range.
@@ -266,12 +273,14 @@ impl PriorityCircularBuffer {
         store(slf).buffer.is_empty()
     }
 
-    /// Look at the items in the order in which `pop` would take them, as they stand at this moment: `iter(buffer)`. None is taken.
+    /// Look at the items in the order in which `pop` would take them, as they stand at this moment:
+    /// `iter(buffer)`. None is taken.
     fn iter<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         Ok(slf.try_iter()?.into_any())
     }
 
-    /// Drop everything; give the number of items dropped (int). Linear in it; does not block. For a view's `join` they count as done.
+    /// Drop everything, and give the number of items dropped (int). Linear in that number; does not block.
+    /// For a view's `join` the items count as done.
     ///
     /// Example:
     ///     >>> buffer = PriorityCircularBuffer()
@@ -284,7 +293,7 @@ impl PriorityCircularBuffer {
         Ok(items.len())
     }
 
-    /// Refuse items from now on and wake everybody who waits. What is inside can still be taken.
+    /// Refuse items from now on and wake all waiters. What is inside can still be taken.
     ///
     /// Example:
     ///     >>> buffer = PriorityCircularBuffer()
@@ -302,7 +311,8 @@ impl PriorityCircularBuffer {
         store(slf).buffer.is_closed()
     }
 
-    /// Give the counters of all levels, of this moment, as a PriorityStats. Linear in the number of levels; does not block.
+    /// Give the counters of all levels, of this moment, as a PriorityStats. Linear in the number of levels;
+    /// does not block.
     ///
     /// Example:
     ///     >>> buffer = PriorityCircularBuffer()
@@ -316,7 +326,8 @@ impl PriorityCircularBuffer {
         Ok(leveled(slf)?.buffer.stats().into())
     }
 
-    /// Add an item at a level in a coroutine, waiting for room if need be. `aput` is the same for the middle level.
+    /// Add an item at a level in a coroutine, and wait for room if need be. `aput` is the same for the middle
+    /// level.
     ///
     /// Nothing blocks; a task that is cancelled has added nothing.
     ///
@@ -337,7 +348,8 @@ impl PriorityCircularBuffer {
 
     /// Add all items of an iterable at a level in a coroutine, piece by piece as room comes.
     ///
-    /// As `aput_many`, which is the same for the middle level: an exception that cuts it short has `remaining`.
+    /// As with `aput_many`, which is the same for the middle level, an exception that cuts it short has
+    /// `remaining`.
     ///
     /// Example:
     ///     >>> import asyncio
@@ -350,7 +362,8 @@ impl PriorityCircularBuffer {
         items: &Bound<'_, PyAny>,
         priority: &Bound<'_, PyAny>,
     ) -> PyResult<Operation> {
-        let priority = Self::level(slf, priority)?; // before the items are taken out of what they come in
+        // Looked at before the items are taken out of the iterable.
+        let priority = Self::level(slf, priority)?;
         Ok(Self::put_later(slf, priority, collect(items)?, true, None))
     }
 
@@ -470,6 +483,6 @@ fn items(config: elasticq::priority::PriorityConfig) -> BufferResult<Items> {
 }
 
 fn leveled<'a>(slf: &'a Bound<'_, PriorityCircularBuffer>) -> PyResult<&'a Leveled> {
-    // There is always one; `new` makes nothing else.
+    // There always is one, since `new` makes nothing else.
     store(slf).buffer.leveled().ok_or_else(|| PyValueError::new_err("a buffer without levels"))
 }

@@ -8,8 +8,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyMapping;
 use std::time::Duration;
 
-/// How many levels a PriorityCircularBuffer has, in which order they are served, and how large it may be. It never changes: each
-/// `with_*` gives a new one. The rules are checked when a buffer is made of it, or by `validate`.
+/// How many levels a PriorityCircularBuffer has, in which order they are served, and how large it may be. A
+/// PriorityConfig never changes: each `with_*` gives a new one. The rules are checked when a buffer is made
+/// from it, or by `validate`.
 ///
 /// Example:
 ///     >>> config = PriorityConfig().with_priority_levels(8).with_max_consecutive_per_priority(5)
@@ -24,7 +25,7 @@ pub struct PriorityConfig {
     pub config: elasticq::priority::PriorityConfig,
 }
 
-/// Settings as they came from Python; what is absent keeps its value.
+/// Settings as they came from Python. An absent setting keeps its value.
 pub struct LevelSettings<'a> {
     pub levels: Option<&'a Bound<'a, PyAny>>,
     pub fair: Option<Truth>,
@@ -115,7 +116,8 @@ impl PriorityConfig {
         self.config.fair_queuing
     }
 
-    /// After so many items that went before others which waited at lower levels, one of these is served.
+    /// After so many items that went before others, which waited at lower levels, one of these others is
+    /// served.
     #[getter]
     const fn max_consecutive_per_priority(&self) -> usize {
         self.config.max_consecutive_per_priority
@@ -127,13 +129,14 @@ impl PriorityConfig {
         self.config.max_wait.map(|wait| wait.as_secs_f64())
     }
 
-    /// Whether `stats` tells how long the oldest item of each level has waited, which costs each push a look at the clock.
+    /// Whether `stats` tells how long the oldest item of each level has waited. That costs each push a look
+    /// at the clock.
     #[getter]
     const fn age_statistics(&self) -> bool {
         self.config.age_statistics
     }
 
-    /// Give the most items that a level may hold (int), or None where it has no limit of its own.
+    /// Give the most items that a level may hold (int), or None if it has no limit of its own.
     fn max_capacity_at_priority(&self, priority: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
         let priority = numbers::some_priority("priority", priority)?;
         Ok(self.config.max_capacity_at_priority.get(&priority).copied())
@@ -168,7 +171,8 @@ impl PriorityConfig {
         Ok(self.with(|config| config.with_max_capacity_at_priority(priority, items)))
     }
 
-    /// Give a copy in which an item that has waited so long, in seconds or as a timedelta, goes before all that have waited less.
+    /// Give a copy in which an item that has waited so long goes before all that have waited less. The time
+    /// is in seconds, or a timedelta.
     fn with_max_wait(&self, wait: &Bound<'_, PyAny>) -> PyResult<Self> {
         let wait = timeout_of("max_wait", wait)?.unwrap_or(Duration::MAX);
         Ok(self.with(|config| config.with_max_wait(wait)))
@@ -190,15 +194,15 @@ impl PriorityConfig {
     }
 }
 
-/// The counters of a buffer with levels, all of one moment. In each list the place is the priority.
+/// The counters of a buffer with levels, all of one moment. In each list the index is the priority.
 #[pyclass(frozen, eq, get_all, module = "elasticq._core")]
 #[derive(PartialEq)]
 pub struct PriorityStats {
     /// Items accepted since the buffer was made.
     total_pushed: u64,
-    /// Items that left it in any way: taken, drained or cleared.
+    /// Items that left the buffer in any way: taken, drained or cleared.
     total_popped: u64,
-    /// Items refused, for want of room or because the buffer was closed; their senders still have them.
+    /// Items refused, for lack of room or because the buffer was closed; their producers still have them.
     total_refused: u64,
     /// Items accepted.
     pushed_per_priority: Vec<u64>,
@@ -208,7 +212,8 @@ pub struct PriorityStats {
     refused_per_priority: Vec<u64>,
     /// Items there now.
     len_per_priority: Vec<usize>,
-    /// Seconds that the oldest item there has waited, or None where there is none; an empty list unless times are kept.
+    /// Seconds that the oldest item there has waited, or None if there is none. An empty list unless times
+    /// are kept.
     oldest_per_priority: Vec<Option<f64>>,
 }
 

@@ -1,7 +1,7 @@
-//! `Put`: items with their weights on their way into a queue that limits those, of a thread or of a task.
+//! `Put`: items with their weights on their way into a queue with a limit by weight; from a thread or a task.
 //!
-//! They go in piece by piece as there is room. Whoever must wait takes a place in the queue's line and keeps it until all
-//! of them are in, so nothing comes in between.
+//! The items go in piece by piece as there is room. A producer that has to wait takes a place in the queue's
+//! line and keeps it until all of its items are in, so nothing comes in between.
 
 use crate::asyncio::Tasks;
 use crate::entrance::Refused;
@@ -20,12 +20,12 @@ use std::sync::Arc;
 use std::vec;
 
 pub struct Put {
-    /// Those that are not in yet.
+    /// The items that are not in yet.
     items: vec::IntoIter<Item>,
-    /// Of all that there were.
+    /// The weights of all items of the put, also of those that are in.
     weights: Vec<usize>,
     place: Option<u64>,
-    /// The task itself, when one waits.
+    /// The waiting task itself, if a task waits.
     tasks: Arc<Tasks>,
 }
 
@@ -34,9 +34,9 @@ impl Put {
         Self { items: items.into_iter(), weights, place: None, tasks: Arc::default() }
     }
 
-    /// Adds what there is room for, if it is its turn: whether all are in then.
+    /// Adds what there is room for, if it is this put's turn. Returns whether all items are in then.
     ///
-    /// An error is what a signal handler raised, or an event loop.
+    /// An error is what a signal handler or an event loop has raised.
     fn attempt(&mut self, py: Python<'_>, store: &Store, weighted: &Weighted) -> PyResult<BufferResult<bool>> {
         if !may_go(py, store, weighted, self.place)? {
             return Ok(Ok(false));
@@ -55,7 +55,7 @@ impl Put {
         }
     }
 
-    /// Adds all of them, waiting as long as `patience` says.
+    /// Adds all items, waiting as long as `patience` says.
     pub fn wait(
         mut self,
         py: Python<'_>,
@@ -69,7 +69,7 @@ impl Put {
             let waited = own_loop(py).and_then(|own_loop| {
                 let enter = || weighted.line.enter(py, Who::Thread(Arc::clone(&signal)), own_loop.as_ref());
                 let attempt = || {
-                    // Not at first, nor in a forked child.
+                    // It has no place at first, nor in a forked child.
                     if !self.place.is_some_and(|place| weighted.line.has(place)) {
                         self.place = Some(enter());
                     }
@@ -95,8 +95,8 @@ impl Put {
         Err(Refused { reason, items: self.items.collect(), raised })
     }
 
-    /// One attempt of a task: whether all are in. When it was the last one, because of that or of an error, it leaves the
-    /// line.
+    /// One attempt of a task; returns whether all items are in. If this was the last attempt, because of that
+    /// or of an error, the put leaves the line.
     pub fn offer(&mut self, py: Python<'_>, store: &Store) -> PyResult<bool> {
         let weighted = store.weighted();
         let settled = match self.attempt(py, store, weighted) {
@@ -112,8 +112,8 @@ impl Put {
         settled
     }
 
-    /// Lets a task wait for its turn: its place in line stays, `place` is what this gave it last time. It must try once more
-    /// after this and before it suspends.
+    /// Lets a task wait for its turn. Its place in line stays; `place` is what this returned last time. The
+    /// task must try once more after this and before it suspends.
     pub fn enter(
         &mut self,
         py: Python<'_>,
@@ -130,12 +130,12 @@ impl Put {
         self.tasks.enter(event_loop, future, place)
     }
 
-    /// Ends the waiting of a task that goes on to try.
+    /// Ends the waiting of a task that is about to try again.
     pub fn leave(&self, place: u64) {
         self.tasks.leave(place);
     }
 
-    /// Ends it for good.
+    /// Ends the waiting for good.
     pub fn give_up(&mut self, py: Python<'_>, store: &Store) {
         self.leave_line(py, store.weighted());
     }
@@ -149,18 +149,20 @@ impl Put {
         std::mem::take(&mut self.items)
     }
 
-    /// For the garbage collector. What stands in line is the line's to show.
+    /// For the garbage collector. The line shows what stands in it.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.items.as_slice().iter().try_for_each(|item| visit.call(item))
     }
 }
 
-/// Whether it is this place's turn, or a newcomer's: after closing it is everybody's, to be told so.
+/// Whether it is this place's turn, or, without a place, a newcomer's. After closing it is every producer's
+/// turn, so that each is told of the closing.
 pub fn may_go(py: Python<'_>, store: &Store, weighted: &Weighted, place: Option<u64>) -> PyResult<bool> {
     Ok(weighted.line.is_free(py, place)? || store.buffer.is_closed())
 }
 
-/// The event loop that runs in this thread. Where asyncio was never imported, there is none, and importing it takes long.
+/// The event loop that runs in this thread. If asyncio was never imported, there is none; importing it would
+/// take long.
 fn own_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let modules = py.import("sys")?.getattr("modules")?;
     let running = match modules.call_method1("get", ("asyncio.events",))?.getattr_opt("_get_running_loop")? {

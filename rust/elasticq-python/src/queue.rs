@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU8, Ordering};
 /// Slots of a new queue, and of an old one that has been emptied: 512 bytes.
 const SMALLEST: usize = 64;
 
-/// The settings of a queue without a limit that were not chosen.
+/// The settings of a queue without a limit, if none were chosen.
 pub fn smallest() -> Config {
     Config::default().with_max_capacity(usize::MAX).with_min_capacity(SMALLEST).with_initial_capacity(SMALLEST)
 }
@@ -32,7 +32,8 @@ pub fn smallest() -> Config {
 #[pyclass(frozen, subclass, extends = Elastic, module = "elasticq._core")]
 pub struct Queue {
     maxsize: AtomicIsize,
-    /// Whether a put may find no room: there is a limit, or it is known elsewhere whether there is.
+    /// Whether a put may find no room: either there is a limit, or the queue has moved, and only `Standard`
+    /// knows whether there is one.
     limited: AtomicBool,
     /// An `Overflow`.
     overflow: AtomicU8,
@@ -43,7 +44,7 @@ pub struct Queue {
 
 #[pymethods]
 impl Queue {
-    /// Subclasses have arguments of their own, so none is looked at here but in `__init__`.
+    /// Looks at no argument, since subclasses have arguments of their own; `__init__` looks at them.
     #[new]
     #[classmethod]
     #[pyo3(signature = (*_arguments, **_keywords),
@@ -56,7 +57,8 @@ impl Queue {
     ) -> PyResult<(Self, Elastic)> {
         let buffer = DynamicCircularBuffer::with_lock(smallest());
         if let (Ok(buffer), true) = (&buffer, overridden::is_hooked(class)?) {
-            buffer.close(); // until `__init__` moves it, or its hooks would not be called
+            // Closed until `__init__` moves it; otherwise its hooks would not be called.
+            buffer.close();
         }
         let overridden = Overridden::by(class)?;
         let queue = Self {
@@ -70,7 +72,7 @@ impl Queue {
         Ok((queue, make(class.py(), buffer.map(Items::from))?))
     }
 
-    /// Begins with these settings; whatever the queue was before is gone.
+    /// Begins with these settings. What the queue was before is gone.
     #[pyo3(signature = (maxsize=None, *, initial_capacity=None, min_capacity=None, growth_factor=None,
                         shrink_threshold=None, overflow=None, max_weight=None, weigh=None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments
@@ -120,7 +122,7 @@ impl Queue {
         slf.get().limited.store(limit.is_some() || weighted.is_some(), Ordering::Relaxed);
         slf.get().maxsize.store(maxsize.and_then(|maxsize| maxsize.extract().ok()).unwrap_or(0), Ordering::Relaxed);
         if let Some(weighted) = weighted {
-            // Not there already, as was seen above, unless another thread does the same at this moment.
+            // It has no weights yet, as was seen above, unless another thread does the same at this moment.
             return buffer
                 .weigh_from_now_on(weighted)
                 .map_err(|_| limits::not_with_weights(py, "__init__ more than once"));
@@ -135,8 +137,8 @@ impl Queue {
         Ok(())
     }
 
-    /// The most items the queue may hold (int); zero or below: no limit. Setting it moves the queue to the standard
-    /// locks for good.
+    /// The most items the queue may hold (int); zero or below: no limit. Setting it moves the queue to the
+    /// standard locks for good.
     #[getter(maxsize)]
     fn get_maxsize<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
@@ -168,7 +170,8 @@ impl Queue {
         moved::standard(slf)?.setattr(intern!(slf.py(), "is_shutdown"), value)
     }
 
-    /// What becomes of an item that there is no room for (str): 'block', 'error', 'drop_oldest' or 'drop_newest'.
+    /// What happens to an item that there is no room for (str): 'block', 'error', 'drop_oldest' or
+    /// 'drop_newest'.
     #[getter(overflow)]
     fn get_overflow(&self) -> &'static str {
         self.overflow().name()
@@ -180,7 +183,7 @@ impl Queue {
         store(slf).buffer.weighted().map(|weighted| weighted.max_weight)
     }
 
-    /// What the items weigh together now (int), 0 where there is no `max_weight`. Constant time; does not block.
+    /// What the items weigh together now (int), 0 if there is no `max_weight`. Constant time; does not block.
     ///
     /// Example:
     ///     >>> queue = Queue(max_weight=100)
@@ -192,27 +195,29 @@ impl Queue {
         store(slf).buffer.weighted().map_or(0, Weighted::weight)
     }
 
-    /// Add an item, waiting for room if need be, unless the queue's `overflow` says otherwise.
+    /// Add an item, and wait for room if need be, unless the queue's `overflow` says otherwise.
     ///
-    /// Constant time (amortised, where the queue grows). Waiting releases the interpreter, takes no processor time
-    /// and is ended by signals (Ctrl-C) in the main thread: at once, and what the handler raises ends the call,
-    /// which has added nothing then. (What is raised after the call has returned looks the same, and the item is in
-    /// the queue.) Safe from any thread; in a coroutine use `aput`, which waits without blocking the event loop.
+    /// Constant time (amortised, where the queue grows). Waiting releases the interpreter and takes no
+    /// processor time. In the main thread a signal (Ctrl-C) ends it at once: what the handler raises ends the
+    /// call, which has added nothing then. (An exception that is raised after the call has returned looks the
+    /// same, and then the item is in the queue.) Safe from any thread; in a coroutine use `aput`, which waits
+    /// without blocking the event loop.
     ///
     /// Args:
     ///     item: Anything.
     ///     block: Whether to wait for room.
-    ///     timeout: Seconds to wait at the most, not negative; None: for ever. Not looked at without `block`, nor
-    ///         where there is no limit.
+    ///     timeout: Seconds to wait at the most, not negative; None: for ever. Not looked at without `block`,
+    ///         nor if there is no limit.
     ///
     /// Raises:
     ///     Full: There is no room, or none in time.
     ///     ShutDown: The queue was shut down.
     ///     ResizeError: There is no memory to grow; also a MemoryError.
-    ///     ValueError: `timeout` is negative, or the item is heavier than `max_weight` or its weight negative.
+    ///     ValueError: `timeout` is negative, or the item is heavier than `max_weight` or its weight
+    ///         negative.
     ///     TypeError: The item's weight is no integer.
     ///
-    /// What `weigh` raises comes through; the queue is unchanged then.
+    /// If `weigh` raises, the exception comes through, and the queue is unchanged.
     ///
     /// Example:
     ///     >>> queue = Queue(maxsize=1)
@@ -228,7 +233,7 @@ impl Queue {
         }
     }
 
-    /// Add an item if there is room at once: `put(item, block=False)`, of a subclass that overrides it, too.
+    /// Add an item if there is room at once: `put(item, block=False)`, also if a subclass overrides `put`.
     ///
     /// Raises:
     ///     Full: There is no room.
@@ -245,12 +250,13 @@ impl Queue {
         put(slf, item, Patience::None).map(|()| slf.py().None())
     }
 
-    /// Take the oldest item, waiting for one if need be.
+    /// Take the oldest item, and wait for one if need be.
     ///
-    /// Constant time. Waiting releases the interpreter, takes no processor time and is ended by signals (Ctrl-C) in
-    /// the main thread: at once, and what the handler raises ends the call, which has taken nothing then. (What is
-    /// raised after the call has returned, and before its result is bound to a name, loses the item as it would
-    /// that of any function.) Safe from any thread; in a coroutine use `aget`.
+    /// Constant time. Waiting releases the interpreter and takes no processor time. In the main thread a
+    /// signal (Ctrl-C) ends it at once: what the handler raises ends the call, which has taken nothing then.
+    /// (An exception that is raised after the call has returned, and before its result is bound to a name,
+    /// loses the item, as it would lose the result of any function.) Safe from any thread; in a coroutine use
+    /// `aget`.
     ///
     /// Args:
     ///     block: Whether to wait for an item.
@@ -271,7 +277,7 @@ impl Queue {
         get(slf, patience::to_get(slf, block, timeout)?)
     }
 
-    /// Take the oldest item if there is one: `get(block=False)`, of a subclass that overrides it, too.
+    /// Take the oldest item if there is one: `get(block=False)`, also if a subclass overrides `get`.
     ///
     /// Raises:
     ///     Empty: There is none.
@@ -291,16 +297,17 @@ impl Queue {
 
     /// Add all items of an iterable, in order.
     ///
-    /// Much cheaper than as many `put`, above all for lists and tuples: one lock for all of them. Where there is room
-    /// for all they go in as one. Otherwise, with `block` they go in piece by piece as room comes, so that also more
-    /// than `maxsize` can be added, and without it none is added. An iterable is run to its end first; if it raises,
-    /// nothing is added. Safe from any thread.
+    /// Much cheaper than a `put` for each, above all for lists and tuples, since one lock serves all of them.
+    /// If there is room for all, they go in as one. Otherwise, with `block` they go in piece by piece as room
+    /// comes, so they may be more than `maxsize`; without `block` none is added. The iterable is run to its
+    /// end first; if it raises, nothing is added. Safe from any thread.
     ///
-    /// A subclass that overrides `put` gets one call of it for each item, and what was added before one fails stays.
+    /// If a subclass overrides `put`, that is called for each item, and what was added before a call fails
+    /// stays.
     ///
-    /// With `overflow="error"` it is as without `block`. With "drop_oldest" and "drop_newest" it does what as many `put`
-    /// would do, in one step, whatever the number of items. With `max_weight` all items are weighed first, and if that
-    /// fails for one of them, none is added.
+    /// `overflow="error"` means the same as no `block`. "drop_oldest" and "drop_newest" do what a `put` for
+    /// each would do, in one step, whatever the number of items. With `max_weight` all items are weighed
+    /// first, and if that fails for one of them, none is added.
     ///
     /// Args:
     ///     items: The items.
@@ -308,8 +315,8 @@ impl Queue {
     ///     timeout: Seconds to wait at the most, in all, not negative; None: for ever.
     ///
     /// Raises:
-    ///     Full: There is not enough room, or not in time. As with every exception here that cuts it short, Ctrl-C
-    ///         included, `remaining` is the list of the items that were not added.
+    ///     Full: There is not enough room, or not in time. This exception, like each one here that cuts the
+    ///         call short (Ctrl-C included), has the list of the items that were not added as `remaining`.
     ///     ShutDown: The queue was shut down, before or meanwhile.
     ///     ResizeError: There is no memory to grow.
     ///     ValueError: `timeout` is negative, or an item has a weight that is negative or above `max_weight`.
@@ -337,11 +344,11 @@ impl Queue {
         limits::put_many(slf, items, patience)
     }
 
-    /// Take up to `n` items, oldest first: a list of at least one.
+    /// Take up to `n` items, oldest first. Gives a list of at least one item.
     ///
-    /// Waits for the first if need be, then takes what is there. Much cheaper than as many `get`; a subclass that overrides
-    /// `get` gets as many calls of it, and another error than those below has the list of what came before it as `taken`. Safe
-    /// from any thread.
+    /// Waits for the first item if need be, then takes what is there. Much cheaper than `n` calls of `get`.
+    /// If a subclass overrides `get`, that is called for each item, and an error other than those below has
+    /// the list of what came before it as `taken`. Safe from any thread.
     ///
     /// Args:
     ///     n: The most items to take, at least 1; None: all that there are.
@@ -391,7 +398,8 @@ impl Queue {
         Ok(elastic::len(slf.as_super())? == 0)
     }
 
-    /// Tell whether there is no room now, by number or by weight; never, where there is no limit. Constant time; does not block.
+    /// Tell whether there is no room now, by number or by weight. Never true if there is no limit. Constant
+    /// time; does not block.
     fn full(slf: &Bound<'_, Self>) -> PyResult<bool> {
         if let Some(full) = moved!(slf, store(slf), "full") {
             return full?.extract();
@@ -401,7 +409,7 @@ impl Queue {
         Ok(heavy || slf.get().maxsize() > 0 && buffer.len() >= buffer.max_capacity())
     }
 
-    /// Drop everything; give the number of items dropped (int). For `join` they count as done.
+    /// Drop everything, and give the number of items dropped (int). For `join` the items count as done.
     ///
     /// Linear in the number of items; does not block. The capacity returns to its minimum.
     ///
@@ -453,7 +461,8 @@ impl Queue {
 
     /// Wait in a coroutine until every item that was put has been taken and reported with `task_done`.
     ///
-    /// Nothing blocks; any thread or task may report the last one. Nothing is left behind where it is cancelled.
+    /// Nothing blocks; any thread or task may report the last item. If the coroutine is cancelled, nothing is
+    /// left behind.
     ///
     /// Example:
     ///     >>> import asyncio
@@ -468,7 +477,8 @@ impl Queue {
         Operation::new(slf.as_super().clone().unbind(), Aim::Join, None)
     }
 
-    /// Items that were put and not yet reported as done (int). Setting it moves the queue to the standard locks for good.
+    /// Items that were put and not yet reported as done (int). Setting it moves the queue to the standard
+    /// locks for good.
     #[getter(unfinished_tasks)]
     fn get_unfinished_tasks<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
@@ -483,14 +493,15 @@ impl Queue {
         moved::standard(slf)?.setattr(intern!(slf.py(), "unfinished_tasks"), value)
     }
 
-    /// Refuse items from now on and wake everybody who waits.
+    /// Refuse items from now on and wake all waiters.
     ///
-    /// What is inside can still be taken; after that, taking raises ShutDown and iteration ends. Doing it twice is no
-    /// error. Does not block.
+    /// What is inside can still be taken; after that, taking raises ShutDown and iteration ends. Doing it
+    /// twice is no error. Does not block.
     ///
     /// Args:
-    ///     immediate: Whether to drop what is inside, too; for `join` it then counts as done. Where a subclass overrides
-    ///         `_get`, that gives as many items as there were at the call, and what it puts back meanwhile stays.
+    ///     immediate: Whether to drop what is inside, too; for `join` it then counts as done. If a subclass
+    ///         overrides `_get`, that is called for as many items as there were at the call; what it puts
+    ///         back meanwhile stays.
     ///
     /// Example:
     ///     >>> queue = Queue()
@@ -504,7 +515,8 @@ impl Queue {
     #[pyo3(signature = (immediate=Truth(false)), text_signature = "($self, immediate=False)")]
     fn shutdown(slf: &Bound<'_, Self>, immediate: Truth) -> PyResult<()> {
         store(slf).close(slf.py());
-        // Asked after closing, so that a move at the same time has either seen it or is seen here.
+        // Asked after closing. So if the queue moves at the same time, either the move has seen the closing,
+        // or this sees the move.
         if let Some(done) = moved!(slf, store(slf), "shutdown", immediate.0) {
             return done.map(drop);
         }
@@ -514,7 +526,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Refuse items from now on and wake everybody who waits: `shutdown()`.
+    /// Refuse items from now on and wake all waiters: `shutdown()`.
     fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
         Self::shutdown(slf, Truth(false))
     }
@@ -534,20 +546,21 @@ impl Queue {
         Overflow::of_number(self.overflow.load(Ordering::Relaxed))
     }
 
-    /// In the standard library a queue without limit doesn't look at the timeout.
+    /// In the standard library a queue without a limit doesn't look at the timeout.
     #[inline]
     fn patience_to_put(&self, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Patience> {
         if self.limited.load(Ordering::Relaxed) { Patience::new(block, timeout) } else { Ok(Patience::Until(None)) }
     }
 
-    /// Gives the count of unfinished tasks to what serves the queue from now on.
+    /// Hands the count of unfinished tasks to what serves the queue from now on.
     pub fn hand_over(&self, slf: &Bound<'_, Self>) -> u64 {
-        self.limited.store(true, Ordering::Relaxed); // the limit is known there, and timeouts are always looked at here
+        // `Standard` knows the limit from now on, so here timeouts are always looked at.
+        self.limited.store(true, Ordering::Relaxed);
         store(slf).hand_over(store(slf).buffer.pushed())
     }
 }
 
-/// Whether nothing is left to be done in a queue that has moved.
+/// Whether all tasks are done, in a queue that has moved.
 pub fn is_all_done(slf: &Bound<'_, Queue>) -> PyResult<bool> {
     moved::standard(slf)?.call_method0(intern!(slf.py(), "is_all_done"))?.extract()
 }
@@ -557,7 +570,7 @@ fn store<'a>(slf: &'a Bound<'_, Queue>) -> &'a Store {
     slf.as_super().get().store()
 }
 
-/// Counts items that left without being handed out as done.
+/// Counts items as done that left without being handed out.
 pub fn finish(slf: &Bound<'_, Queue>, items: usize) -> PyResult<()> {
     if store(slf).finish(slf.py(), items) {
         return Ok(());
@@ -565,8 +578,8 @@ pub fn finish(slf: &Bound<'_, Queue>, items: usize) -> PyResult<()> {
     moved::standard(slf)?.call_method1(intern!(slf.py(), "finish"), (items,)).map(drop)
 }
 
-/// `put` and `get` keep everything but the first attempt out of line: a result that goes through memory there would
-/// cost a third of the call.
+/// `put` and `get` keep everything but the first attempt out of line: if the result went through memory, that
+/// would cost a third of the call.
 #[inline(always)]
 fn put(slf: &Bound<'_, Queue>, item: Item, patience: Patience) -> PyResult<()> {
     match store(slf).offer(slf.py(), item) {

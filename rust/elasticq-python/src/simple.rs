@@ -17,7 +17,7 @@ pub struct SimpleQueue;
 
 #[pymethods]
 impl SimpleQueue {
-    /// Subclasses have arguments of their own, so none is looked at here but in `__init__`.
+    /// Looks at no argument, since subclasses have arguments of their own; `__init__` looks at them.
     #[new]
     #[pyo3(signature = (*_arguments, **_keywords), text_signature = "()")]
     fn new(
@@ -29,13 +29,13 @@ impl SimpleQueue {
         Ok((Self, Elastic::new(py, items)?))
     }
 
-    /// There is nothing to choose; doing it again does nothing.
+    /// There is nothing to choose; calling it again does nothing.
     const fn __init__(&self) {}
 
-    /// Add an item. Never blocks: `block` and `timeout` are there for the sake of code written for `Queue`.
+    /// Add an item. Never blocks: `block` and `timeout` are there for code that was written for `Queue`.
     ///
-    /// Constant time (amortised, where the queue grows). Safe from any thread, and from a `__del__` or a signal handler
-    /// that interrupts another call of the same queue.
+    /// Constant time (amortised, where the queue grows). Safe from any thread, and from a `__del__` or a
+    /// signal handler that interrupts another call of the same queue.
     ///
     /// Raises:
     ///     ShutDown: The queue was closed.
@@ -64,12 +64,13 @@ impl SimpleQueue {
         put(slf, item)
     }
 
-    /// Take the oldest item, waiting for one if need be.
+    /// Take the oldest item, and wait for one if need be.
     ///
-    /// Constant time. Waiting releases the interpreter, takes no processor time and is ended by signals (Ctrl-C) in
-    /// the main thread: at once, and what the handler raises ends the call, which has taken nothing then. (What is
-    /// raised after the call has returned, and before its result is bound to a name, loses the item as it would
-    /// that of any function.) Safe from any thread; in a coroutine use `aget`.
+    /// Constant time. Waiting releases the interpreter and takes no processor time. In the main thread a
+    /// signal (Ctrl-C) ends it at once: what the handler raises ends the call, which has taken nothing then.
+    /// (An exception that is raised after the call has returned, and before its result is bound to a name,
+    /// loses the item, as it would lose the result of any function.) Safe from any thread; in a coroutine use
+    /// `aget`.
     ///
     /// Args:
     ///     block: Whether to wait for an item.
@@ -107,9 +108,9 @@ impl SimpleQueue {
 
     /// Add all items of an iterable, in order and as one, or none.
     ///
-    /// Much cheaper than as many `put`, above all for lists and tuples: one lock for all of them. Never blocks: `block` and
-    /// `timeout` are there as in `put`. An iterable is run to its end first; if it raises, nothing is added. Safe from any
-    /// thread.
+    /// Much cheaper than a `put` for each, above all for lists and tuples, since one lock serves all of them.
+    /// Never blocks: `block` and `timeout` are there as in `put`. The iterable is run to its end first; if it
+    /// raises, nothing is added. Safe from any thread.
     ///
     /// Raises:
     ///     ShutDown: The queue was closed. `remaining` is the list of all items.
@@ -133,9 +134,10 @@ impl SimpleQueue {
         added.map_err(|refused| refused.into_exception(slf.py()))
     }
 
-    /// Take up to `n` items, oldest first: a list of at least one.
+    /// Take up to `n` items, oldest first. Gives a list of at least one item.
     ///
-    /// Waits for the first if need be, then takes what is there. Much cheaper than as many `get`. Safe from any thread.
+    /// Waits for the first item if need be, then takes what is there. Much cheaper than `n` calls of `get`.
+    /// Safe from any thread.
     ///
     /// Args:
     ///     n: The most items to take, at least 1; None: all that there are.
@@ -175,7 +177,7 @@ impl SimpleQueue {
         slf.as_super().get().store().buffer.is_empty()
     }
 
-    /// Refuse items from now on and wake everybody who waits. What is inside can still be taken; after that, taking
+    /// Refuse items from now on and wake all waiters. What is inside can still be taken; after that, taking
     /// raises ShutDown and iteration ends. Doing it twice is no error. Does not block.
     ///
     /// Example:

@@ -10,15 +10,16 @@ pub struct QueueStats {
     messages_enqueued: u64,
     /// Items that left the queue in any way: taken, drained, cleared or evicted.
     messages_dequeued: u64,
-    /// Items that were offered and will reach no consumer: refused, for want of room or because the queue was shut down
-    /// (their senders still have them); dropped on arrival (`overflow="drop_newest"`); or evicted for newer ones
-    /// (`overflow="drop_oldest"`; these were enqueued and dequeued, too).
+    /// Items that were offered and will reach no consumer. They were refused, for lack of room or because the
+    /// queue was shut down (their producers still have them); dropped on arrival (`overflow="drop_newest"`);
+    /// or evicted for newer ones (`overflow="drop_oldest"`; these were enqueued and dequeued, too).
     messages_dropped: u64,
     /// Items in the queue now.
     current_size: usize,
     /// How many items fit before the queue grows.
     current_capacity: usize,
-    /// The most items the queue has held at once; 0 where that is not kept, in the queues without locks.
+    /// The most items that the queue has held at once; 0 if that is not counted, as in the queues without
+    /// locks.
     peak_size: usize,
     /// How often the capacity grew.
     grown: u64,

@@ -1,8 +1,8 @@
-//! `Store`: a buffer of Python objects with the threads and the tasks that wait for it. Every class of queues is one
-//! with a face of its own.
+//! `Store`: a buffer of Python objects with the threads and the tasks that wait for it. Every queue class is
+//! a store with methods of its own.
 //!
-//! Threads wait on the buffer's own signals, tasks in `getters` and `putters`; both kinds get a hint for every change
-//! that concerns them and then try again.
+//! Threads wait on the buffer's own signals, tasks in `getters` and `putters`. Both get a hint for every
+//! change that concerns them, and then try again.
 
 use crate::asyncio::Tasks;
 use crate::done::Done;
@@ -41,18 +41,18 @@ pub struct Store {
 pub enum Waiting {
     Item,
     Room,
-    /// That all items which were put are done.
+    /// Until all items that were put are done.
     TasksDone,
 }
 
-/// What an attempt comes to for one who waits.
+/// What the outcome of an attempt means for a waiter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
     /// It has succeeded, or never will.
     Settled,
-    /// Another thread is at this end of the queue, which is over in a moment.
+    /// Another thread is at this end of the queue. It will leave in a moment.
     Soon,
-    /// There is nothing to be had.
+    /// There is no item, or no room.
     Sleep,
 }
 
@@ -61,7 +61,7 @@ impl Attempt {
         result.as_ref().map_or_else(Self::refused, |_| Self::Settled)
     }
 
-    /// Of one that was refused for `reason`.
+    /// What it means for a waiter that an attempt was refused for `reason`.
     pub fn refused(reason: &BufferError) -> Self {
         match reason {
             BufferError::InvalidOperation(_) => Self::Soon,
@@ -87,7 +87,7 @@ impl Store {
         })
     }
 
-    /// One attempt to add an item; not counted when refused.
+    /// One attempt to add an item. If it is refused, that is not counted.
     #[inline(always)]
     pub fn offer(&self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
         if let Items::Locked { buffer, .. } = &self.buffer {
@@ -98,7 +98,7 @@ impl Store {
         self.offer_otherwise(py, item)
     }
 
-    // Out of line, so that the plain way of the buffer with a lock stays short.
+    // Out of line, so that the fast path of the buffer with a lock stays short.
     #[inline(never)]
     fn offer_otherwise(&self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
         self.buffer.offer_again(item)?;
@@ -115,7 +115,7 @@ impl Store {
                     self.putters.wake(py, 1);
                     return Ok(item);
                 }
-                Err(BufferError::Closed) => {} // with weights it is always closed
+                Err(BufferError::Closed) => {} // always the case if the items have weights
                 Err(error) => return Err(error),
             }
         }
@@ -129,8 +129,8 @@ impl Store {
         Ok(item)
     }
 
-    /// An attempt to add an item to the buffer with a lock, for callers of whom PyO3 does not know that they are attached:
-    /// drops no reference. What was not added comes back.
+    /// An attempt to add an item to the buffer with a lock, for callers that PyO3 does not know to be
+    /// attached. So this drops no reference. An item that was not added comes back.
     #[inline(always)]
     pub fn offer_quickly(&self, item: Item) -> Result<(), Item> {
         match &self.buffer {
@@ -144,7 +144,7 @@ impl Store {
         Ok(())
     }
 
-    /// The same for taking an item.
+    /// The same, for taking an item.
     #[inline(always)]
     pub fn take_quickly(&self) -> Option<Item> {
         let item = match &self.buffer {
@@ -158,8 +158,9 @@ impl Store {
         Some(item)
     }
 
-    /// Wakes tasks for `count` places that came free. Without a lock an item may be seen a moment after its producer has
-    /// woken somebody for it, so whoever takes one and sees more wakes the next, and all at the end.
+    /// Wakes tasks for `count` places that came free. In a queue without a lock, an item may become visible a
+    /// moment after its producer has woken a task for it. So a consumer that takes an item and sees more
+    /// wakes the next task; once the queue is closed, it wakes all.
     #[inline(always)]
     pub fn wake_after_taking(&self, py: Python<'_>, count: usize) {
         if let Some(leveled) = self.buffer.leveled() {
@@ -177,8 +178,8 @@ impl Store {
         }
     }
 
-    /// Whoever waits and found another thread at this end of the queue may have been woken for something that is still there:
-    /// the first of those who wait are woken for it.
+    /// For a waiter that found another thread at this end of the queue. It may have been woken for something
+    /// that is still there, so the first in line are woken for that.
     #[cold]
     pub fn pass_on(&self, py: Python<'_>) {
         self.buffer.wake_others();
@@ -186,16 +187,16 @@ impl Store {
         self.putters.wake(py, 1);
     }
 
-    /// Adds an item where that is plain sailing, see `raw::calls`; gives it back otherwise. Never calls Python. A task that
-    /// waits is looked for under the lock: it enters its list first and then looks at the buffer, through the same lock, so one
-    /// that doesn't see this item is seen here.
+    /// Adds an item if the fast path is free (see `raw::calls`); otherwise hands it back. Never calls Python.
+    /// The look for waiting tasks is made under the lock. A task first joins its line and then looks at the
+    /// buffer, through the same lock. So a task that doesn't see this item is seen here.
     #[inline(always)]
     pub fn offer_plain(&self, item: Item) -> Result<(), Item> {
         let Items::Locked { buffer, .. } = &self.buffer else { return Err(item) };
         buffer.offer_plain(item, || !self.getters.are_there())
     }
 
-    /// Takes an item where that is plain sailing; `None` otherwise. As [`offer_plain`](Self::offer_plain).
+    /// Takes an item if the fast path is free; otherwise `None`. As [`offer_plain`](Self::offer_plain).
     #[inline(always)]
     pub fn take_plain(&self) -> Option<Item> {
         match &self.buffer {
@@ -205,14 +206,14 @@ impl Store {
         }
     }
 
-    /// [`offer_plain`](Self::offer_plain) at the level of a priority; `None`: at the middle one.
+    /// [`offer_plain`](Self::offer_plain) at the level of a priority; `None`: at the middle level.
     #[inline(always)]
     pub fn offer_plain_at(&self, item: Item, priority: Option<usize>) -> Result<(), Item> {
         let Items::Leveled(leveled) = &self.buffer else { return Err(item) };
         leveled.offer_plain(item, priority.unwrap_or(leveled.middle()), || !self.getters.are_there())
     }
 
-    /// The buffer with weights, for those who were let in by it.
+    /// The buffer with weights, for a `Put`, which only that buffer makes.
     pub fn weighted(&self) -> &Weighted {
         self.buffer.weighted().expect("only a buffer with weights makes a Put")
     }
@@ -223,7 +224,7 @@ impl Store {
         self.getters.wake(py, count);
     }
 
-    /// Adds an item; gives the oldest one if that had to go for it. Only in the buffer with a lock.
+    /// Adds an item. Returns the oldest item if that was evicted for it. Only for the buffer with a lock.
     pub fn force(&self, py: Python<'_>, item: Item) -> Result<Option<Item>, Rejected<Item>> {
         let Items::Locked { buffer, .. } = &self.buffer else { return Err(Rejected::new(BufferError::Full, item)) };
         let evicted = buffer.force_push(item)?;
@@ -231,7 +232,7 @@ impl Store {
         Ok(evicted)
     }
 
-    /// Adds all items; gives those that had to go for it, as `force` does.
+    /// Adds all items. Returns those that were evicted for them. Only for the buffer with a lock.
     pub fn force_many(&self, py: Python<'_>, items: Vec<Item>) -> Result<Vec<Item>, Rejected<Vec<Item>>> {
         let Items::Locked { buffer, .. } = &self.buffer else { return Err(Rejected::new(BufferError::Full, items)) };
         let count = items.len();
@@ -240,7 +241,7 @@ impl Store {
         Ok(evicted)
     }
 
-    /// Takes an item, waiting for one as long as `patience` says. `Empty` also where it waited in vain.
+    /// Takes an item, waiting for one as long as `patience` says. If it waited in vain, the error is `Empty`.
     pub fn get(&self, py: Python<'_>, patience: Patience) -> PyResult<BufferResult<Item>> {
         match self.take(py) {
             Err(reason) if Attempt::refused(&reason) != Attempt::Settled => {
@@ -250,7 +251,7 @@ impl Store {
         }
     }
 
-    /// The rest of [`get`](Self::get) after the first attempt, which was refused for `reason`.
+    /// The rest of [`get`](Self::get), after the first attempt was refused for `reason`.
     #[cold]
     fn get_waiting<R>(
         &self,
@@ -276,11 +277,12 @@ impl Store {
         Ok(result)
     }
 
-    /// Tries until it is settled (true) or `patience` ends; in the one order that misses no wake-up: try, register, try again,
-    /// sleep. Whoever finds another thread at this end of the queue at that very moment doesn't sleep: it tries again.
+    /// Tries until it is settled (true) or `patience` ends (false). The order is the only one that misses no
+    /// wake-up: try, register, try again, sleep. A thread that finds another one at this end of the queue at
+    /// that very moment doesn't sleep, but tries again.
     ///
-    /// Before all that it lets the others go on for a moment: often they bring what is wanted, and more of it, and a put that
-    /// wakes nobody costs a fraction of one that does.
+    /// First this lets the other threads go on for a moment. Often they bring what is wanted, and more of it,
+    /// and a put that wakes nothing costs a fraction of one that does.
     ///
     /// An error is what a signal handler raised before an attempt; see `waiting`.
     pub fn retry<'a>(
@@ -335,7 +337,8 @@ impl Store {
         })
     }
 
-    /// Takes from 1 to `max` items, waiting for the first as long as `patience` says. `Empty` where none came.
+    /// Takes from 1 to `max` items, waiting for the first as long as `patience` says. If none came, the error
+    /// is `Empty`.
     pub fn get_many<'py>(
         &self,
         py: Python<'py>,
@@ -355,13 +358,13 @@ impl Store {
         taken.map_or_else(|error| Ok(Err(error)), |list| list.map(Ok))
     }
 
-    /// Wakes up to `count` tasks of each event loop that wait.
+    /// Wakes up to `count` waiting tasks of each event loop.
     pub fn wake_tasks(&self, py: Python<'_>, which: Waiting, count: usize) {
         settle();
         self.tasks(which).wake(py, count);
     }
 
-    /// Refuses all items from now on and wakes everybody.
+    /// Refuses all items from now on and wakes all waiters.
     pub fn close(&self, py: Python<'_>) {
         self.buffer.close();
         self.getters.wake(py, usize::MAX);
@@ -380,7 +383,7 @@ impl Store {
         Ok(items)
     }
 
-    /// References to all items, as they stand now.
+    /// A list of references to all items, as they stand now.
     pub fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let items = self.buffer.iter_with(py, |item| item.clone_ref(py));
         PyList::new(py, items.map_err(|error| errors::to_python(py, &error))?)
@@ -390,7 +393,7 @@ impl Store {
         self.buffer.peek_with(py, |item| item.clone_ref(py))
     }
 
-    /// Whether anything was ever put in, it was closed, or a task waits.
+    /// Whether anything was ever put in, the buffer was closed, or a task waits.
     pub fn is_used(&self) -> bool {
         let waiting = [Waiting::Item, Waiting::Room, Waiting::TasksDone];
         self.buffer.is_used() || waiting.into_iter().any(|which| self.is_anybody_waiting(which))
@@ -401,8 +404,8 @@ impl Store {
         self.tasks(which).are_there()
     }
 
-    /// Lets a task wait, at the place it had before if it had one; it must try once more after this and before it
-    /// suspends. Gives its place.
+    /// Lets a task wait, at the place that it had before if it had one. The task must try once more after
+    /// this and before it suspends. Returns its place.
     pub fn enter(
         &self,
         which: Waiting,
@@ -415,13 +418,13 @@ impl Store {
         place
     }
 
-    /// Ends the waiting of a task that goes on to try; false if it was woken.
+    /// Ends the waiting of a task that is about to try again. False: it was woken.
     pub fn leave(&self, which: Waiting, place: u64) -> bool {
         self.tasks(which).leave(place)
     }
 
-    /// Ends the waiting of a task that gives up. If it was woken and there is still something to be had, the next one is
-    /// woken in its place: the hint may have been for that.
+    /// Ends the waiting of a task that gives up. If it was woken and there still is an item (or room), the
+    /// next task is woken in its place, since the hint may have been for that.
     pub fn abandon(&self, py: Python<'_>, which: Waiting, place: u64) {
         let woken = !self.leave(which, place);
         let reason_to_wake = match which {
@@ -429,7 +432,7 @@ impl Store {
             Waiting::Room => self.buffer.len() < self.buffer.max_capacity(),
             Waiting::TasksDone => false, // all of them are woken
         };
-        // Of a queue that has moved the buffer knows nothing; a hint too many does no harm.
+        // If the queue has moved, the buffer knows nothing of it. A hint too many does no harm.
         if woken && (reason_to_wake || self.moved.get(py).is_some()) {
             self.tasks(which).wake(py, self.buffer.leveled().map_or(1, |leveled| leveled.concerned(1)));
         }

@@ -1,39 +1,42 @@
-//! `Turns`: who always finds what it wants gives its event loop a turn all the same.
+//! `Turns`: when a task that always finds what it wants gives its event loop a turn all the same.
 //!
-//! A task that never suspends keeps its event loop from all else: timeouts, connections, other tasks. A queue that a thread keeps
-//! full would have one that takes do so for as long as the thread likes. So every 64th call of a queue, before it is answered,
-//! looks at the clock, and if a millisecond has passed since a call gave way for this reason in this thread, it does so: it
-//! has taken and added nothing then, and goes on in the next turn of the loop.
+//! A task that never suspends keeps its event loop from all else: timeouts, connections, other tasks. If a
+//! thread keeps a queue full, a task that takes would do so for as long as the thread likes. So every 64th
+//! call of a queue looks at the clock before it does anything. If a millisecond has passed since a call last
+//! gave way for this reason in this thread, the call gives way. It has taken and added nothing then, and goes
+//! on in the next turn of the loop.
 //!
-//! The count is only about when to look, so that looking costs next to nothing; threads that count at once may
-//! lose some. Going by the time keeps the turns rare where calls are quick: a turn costs as much as twenty calls.
+//! The count only says when to look, so that looking costs next to nothing. Threads that count at the same
+//! time may lose some calls. Going by the time keeps the turns rare if calls are quick: a turn costs as much
+//! as twenty calls.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How many calls there are to a look at the clock.
+/// How many calls there are to one look at the clock.
 const CALLS: u32 = 64;
 
-/// What a batch counts for: it takes longer, and so does what is done with it.
+/// How many calls a batch counts for: it takes longer, and so does what is done with it.
 pub const BATCH: u32 = 8;
 
 const INTERVAL: Duration = Duration::from_millis(1);
 
-/// Of one queue.
+/// The counts of one queue.
 #[derive(Default)]
 pub struct Turns {
     taking: Count,
     adding: Count,
 }
 
-/// On a cache line of its own: those who only add would otherwise feel each call that takes, and the other way round.
+/// On a cache line of its own. Otherwise each call that takes would slow the calls that only add, and the
+/// other way round.
 #[derive(Default)]
 #[repr(align(64))]
 struct Count(AtomicU32);
 
 impl Turns {
-    /// Counts a call; whether it should give way before it does anything.
+    /// Counts a call. Returns whether it should give way before it does anything.
     #[inline(always)]
     pub fn is_due(&self, takes: bool, calls: u32) -> bool {
         let Count(count) = if takes { &self.taking } else { &self.adding };

@@ -1,17 +1,18 @@
-//! Blocking a Python thread: detached from the interpreter and without any lock; in the main thread, a signal ends
-//! the sleep.
+//! Blocking a Python thread: it is detached from the interpreter and holds no lock. In the main thread, a
+//! signal ends the sleep.
 //!
-//! A signal handler of Python's runs in the main thread, when that asks for it; it may raise. **Whoever waits asks
-//! between waking and trying, and never after an attempt that has succeeded.** So a call that ends with what a
-//! handler raised has taken nothing and added nothing, and the wake-up that came to it goes on to the next: a
-//! waiter passes it on if it is dropped before it was seen to be woken, so the signals are looked at first.
+//! Python runs signal handlers in the main thread, when that thread asks for it; a handler may raise. **A
+//! waiter asks between waking and trying, and never after an attempt that has succeeded.** So a call that
+//! ends with what a handler raised has taken nothing and added nothing. And the wake-up that came to it goes
+//! on to the next waiter: a waiter passes the wake-up on if it is dropped before it was seen to be woken, so
+//! it looks at the signals before that.
 //!
-//! A signal that comes between that look and the sleep, or one that the system hands to another thread, ends no
-//! sleep. So the main thread looks up by itself every so often.
+//! A signal that comes between that look and the sleep ends no sleep, nor does one that the system hands to
+//! another thread. So the main thread looks for signals by itself every so often.
 //!
-//! What follows a successful attempt, waking others, runs Python code of event loops, in which the interpreter may
-//! run a handler. What that raises must not stop the waking half-way, nor be lost (`undisturbed`): the interpreter
-//! raises it after the call.
+//! Waking others, after an attempt that has succeeded, runs Python code of event loops, and in that code the
+//! interpreter may run a handler. What the handler raises must not stop the waking half-way, and must not be
+//! lost (`undisturbed`): the interpreter raises it after the call.
 
 use crate::raw::alarm::Alarm;
 use crate::raw::detach::detached;
@@ -24,12 +25,12 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-/// How long the main thread sleeps before it looks for signals. On Windows they end no sleep.
+/// How long the main thread sleeps before it looks for signals. On Windows a signal ends no sleep.
 const LOOK: Duration = if cfg!(windows) { Duration::from_millis(50) } else { Duration::from_secs(1) };
 
 /// Sleeps until `waiter` is woken (true) or `deadline` has passed (false).
 ///
-/// An error is what a signal handler raised, `KeyboardInterrupt` for one.
+/// An error is what a signal handler raised, such as `KeyboardInterrupt`.
 pub fn sleep(py: Python<'_>, waiter: &mut Waiter<'_>, deadline: Option<Instant>) -> PyResult<bool> {
     if !is_main_thread() {
         return Ok(detached(py, || waiter.wait_until(deadline)));
@@ -50,9 +51,9 @@ pub fn sleep(py: Python<'_>, waiter: &mut Waiter<'_>, deadline: Option<Instant>)
     }
 }
 
-/// Does what follows a change of a queue and runs Python code of others; once more if that raised. If it succeeds
-/// then, what was raised came from a signal handler, and is raised after this call. So `run` must be a thing that
-/// may be done twice.
+/// Runs what follows a change of a queue and calls Python code of others. If that raises, it is run once
+/// more. If it succeeds then, the exception came from a signal handler, and it is raised after this call. So
+/// `run` must be a thing that may be done twice.
 pub fn undisturbed<T>(py: Python<'_>, run: impl Fn() -> PyResult<T>) -> PyResult<T> {
     let raised = match run() {
         Err(raised) if is_main_thread() => raised,

@@ -1,9 +1,10 @@
-//! `Weighted`: a buffer whose items have weights, of which the sum is limited as well as their number.
+//! `Weighted`: a buffer whose items have weights; their sum is limited, and so is their number.
 //!
-//! The weights stand in an account beside the ring, oldest first. Whoever changes the ring holds the account's lock, which
-//! is taken before the ring's; so the two agree at every moment, and a look at the account and the addition that follows
-//! from it are one step. Who only looks at the items takes the ring's lock alone. Both locks keep to the same rules (see
-//! `lib`): attached only, and nothing of Python under them.
+//! The weights stand in an account beside the ring, oldest first. A thread that changes the ring holds the
+//! account's lock, which is taken before the ring's. So account and ring agree at every moment, and a look at
+//! the account and the addition that follows from it are one step. A thread that only looks at the items
+//! takes only the ring's lock. Both locks keep to the same rules (see `lib`): they are taken only while
+//! attached, and nothing of Python runs under them.
 
 use crate::line::Line;
 use crate::raw::Item;
@@ -22,16 +23,16 @@ pub struct Weighted {
     buffer: DynamicCircularBuffer<Item, RingLock>,
     account: Mutex<RingLock, Account>,
     pub max_weight: usize,
-    /// `None`: the length.
+    /// Called with an item, returns its weight. `None`: the weight is the item's length.
     weigh: Option<Py<PyAny>>,
-    /// Who waits for room.
+    /// The waiters for room.
     pub line: Line,
 }
 
 #[derive(Default)]
 struct Account {
     weights: VecDeque<usize>,
-    /// Of all weights; at most the limit.
+    /// The sum of all weights, at most the limit.
     sum: usize,
 }
 
@@ -48,7 +49,8 @@ impl Account {
 
     fn take(&mut self, count: usize) {
         self.sum -= self.weights.drain(..count).sum::<usize>();
-        // Half of it goes only once three quarters are unused: a constant per item.
+        // Half of the memory is given back only once three quarters are unused: so the cost per item is
+        // constant.
         if self.weights.len() < self.weights.capacity() / 4 {
             self.weights.shrink_to(self.weights.capacity() / 2);
         }
@@ -60,12 +62,12 @@ impl Weighted {
         Self { buffer, account: Mutex::new(Account::default()), max_weight, weigh, line: Line::default() }
     }
 
-    /// The items, for looking at them and waiting for them; not for changing anything.
+    /// The items, to look at them and to wait for them, but not to change anything.
     pub const fn items(&self) -> &DynamicCircularBuffer<Item, RingLock> {
         &self.buffer
     }
 
-    /// What is inside weighs this much now.
+    /// What the items inside weigh now.
     pub fn weight(&self) -> usize {
         self.account.lock().sum
     }
@@ -74,7 +76,7 @@ impl Weighted {
         self.weigh.as_ref()
     }
 
-    /// What an item weighs. This runs Python code, so it is asked once, before anything else.
+    /// What an item weighs. This runs Python code, so it is called once, before anything else.
     pub fn weigh(&self, item: &Bound<'_, PyAny>) -> PyResult<usize> {
         let py = item.py();
         let Some(weigh) = &self.weigh else { return self.within_limit(item.len()?) };
@@ -91,7 +93,7 @@ impl Weighted {
         }
     }
 
-    /// What each of these weighs.
+    /// What each of these items weighs.
     pub fn weigh_all(&self, py: Python<'_>, items: &[Item]) -> PyResult<Vec<usize>> {
         items.iter().map(|item| self.weigh(item.bind(py))).collect()
     }
@@ -104,7 +106,7 @@ impl Weighted {
         PyValueError::new_err(format!("an item of weight {weight} never fits: max_weight = {}", self.max_weight))
     }
 
-    /// For the garbage collector: what belongs to the limit; the items are shown by the buffer.
+    /// For the garbage collector: what belongs to the limit. The buffer shows the items.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         if let Some(weigh) = &self.weigh {
             visit.call(weigh)?;
@@ -126,7 +128,7 @@ impl Weighted {
         Ok(())
     }
 
-    /// Adds as many items, from the front, as there is room for; gives their number.
+    /// Adds as many items as there is room for, from the front; returns their number.
     pub fn offer_some(&self, items: &mut vec::IntoIter<Item>, weights: &[usize]) -> BufferResult<usize> {
         let mut account = self.account.lock();
         if self.buffer.is_closed() {
@@ -141,7 +143,7 @@ impl Weighted {
         Ok(count)
     }
 
-    /// Adds those items that there is room for, one by one; gives the others.
+    /// Adds those items that there is room for, one by one; returns the others.
     pub fn offer_fitting(&self, items: Vec<Item>, weights: &[usize]) -> Result<Vec<Item>, Rejected<Vec<Item>>> {
         let mut account = self.account.lock();
         if self.buffer.is_closed() {
@@ -180,7 +182,8 @@ impl Weighted {
         }
     }
 
-    /// Adds all items; gives the oldest ones, of all that were inside and these, that had to go for it.
+    /// Adds all items. Returns those that were evicted for them: the oldest of all, of those that were inside
+    /// and of these.
     pub fn force(&self, items: Vec<Item>, weights: &[usize]) -> Result<Vec<Item>, Rejected<Vec<Item>>> {
         let mut account = self.account.lock();
         let sum = weights.iter().fold(account.sum as u128, |sum, &weight| sum + weight as u128);
@@ -203,7 +206,7 @@ impl Weighted {
         Ok(evicted)
     }
 
-    /// How many of these weights, from the front, there is room for.
+    /// How many of these weights there is room for, from the front.
     fn fitting(&self, account: &Account, weights: &[usize]) -> usize {
         let mut room = self.max_weight - account.sum;
         let fits = |&&weight: &&usize| {
@@ -234,7 +237,8 @@ impl Weighted {
         self.buffer.drain()
     }
 
-    /// Under the account's lock, so that nobody finds the buffer closed between a look at the account and what follows.
+    /// Closes the buffer under the account's lock, so that it is never closed between a look at the account
+    /// and what follows.
     pub fn close(&self) {
         let _account = self.account.lock();
         self.buffer.close();

@@ -1,4 +1,5 @@
-//! The steps of a subclass that has overridden hooks: what they see and do is Python code, which anything may interrupt.
+//! The steps of a subclass that has overridden hooks. What these steps see and do is Python code, which
+//! anything may interrupt.
 
 use super::Contents;
 use pyo3::exceptions::PyException;
@@ -7,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Hooks of one kind that have been called and not returned, one from within the other or from other threads while such a one
-/// waits; and the number of items once they have.
+/// The hooks of one kind that were called and have not returned, and the number of items once they have.
+/// There may be several: one runs within another, or in another thread while the first one waits.
 #[derive(Default)]
 pub(super) struct InFlight {
     hooks: AtomicUsize,
@@ -39,8 +40,8 @@ impl InFlight {
 }
 
 impl Contents {
-    /// Adds items by the hook: as many as there is room for, or if `whole` all or none. Gives their number, and what the hook raised
-    /// for the next.
+    /// Adds items by the hook: as many as there is room for, or, if `whole`, all or none. Returns their
+    /// number, and what the hook raised for the item after them.
     pub(super) fn add_hooked(
         &self,
         owner: &Bound<'_, PyAny>,
@@ -68,7 +69,8 @@ impl Contents {
         let mut raised = None;
         let mut added = 0;
         while added < count && raised.is_none() {
-            // Counted first, as what comes in between may take the item and report it as done.
+            // Counted before the hook runs, since code that comes in between may take the item and report it
+            // as done.
             self.count_added(1);
             let put = items.get_item(added).and_then(|item| owner.call_method1(intern!(py, "_put"), (item,)));
             match put {
@@ -83,7 +85,7 @@ impl Contents {
         self.putting.end();
         self.putting.set(self.putting.size.load(Relaxed) - (count - added));
         if self.getting.are_there() {
-            // Each hook that takes takes one more at the most.
+            // Each running hook that takes will take at most one more.
             let least = qsize(owner).unwrap_or(0).saturating_sub(self.getting.hooks.load(Relaxed));
             self.getting.set(least.max(self.getting.size.load(Relaxed)));
         }
@@ -91,7 +93,7 @@ impl Contents {
         Ok((added, raised))
     }
 
-    /// Takes an item by a hook, if there is one and their number is `enough`.
+    /// Takes an item by a hook, if there is one and the number of items is `enough`.
     pub(super) fn take_hooked<'py>(
         &self,
         owner: &Bound<'py, PyAny>,
@@ -121,8 +123,9 @@ impl Contents {
         taken.map(Some)
     }
 
-    /// Takes up to `max` items by the hook, and no more than there were: it may put in what it takes. One that raises ends it,
-    /// so that those which were taken are not lost; the next call raises then.
+    /// Takes up to `max` items by the hook, and no more than there were, since the hook may put in what it
+    /// takes. A hook that raises ends the taking, so that what was taken before is not lost; the next call
+    /// raises then.
     pub(super) fn take_many_hooked(
         &self,
         owner: &Bound<'_, PyAny>,

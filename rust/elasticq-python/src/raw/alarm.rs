@@ -1,10 +1,10 @@
 //! `Alarm`: what a thread sleeps on until another one wakes it, or a signal comes.
 //!
 //! It is a lock of the interpreter's, so that a signal ends this sleep wherever it ends that of
-//! `threading.Lock.acquire`. Whoever sleeps takes the lock, which is held already; whoever wakes it releases the
-//! lock, once, which `rung` sees to: to release a free lock is a fatal error since Python 3.14. These calls ask for
-//! no interpreter, so an alarm may be rung and dropped by any thread at any time, also when nobody sleeps any more,
-//! or the interpreter has ended.
+//! `threading.Lock.acquire`. The lock is held already, and the sleeper takes it once more. The thread that
+//! rings releases the lock once. `rung` makes sure of that, since releasing a free lock is a fatal error
+//! since Python 3.14. These calls need no interpreter. So an alarm may be rung and dropped by any thread at
+//! any time, also if no thread sleeps on it any more or the interpreter has ended.
 
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
@@ -18,7 +18,7 @@ use std::time::Duration;
 unsafe extern "C" {
     fn PyThread_allocate_lock() -> *mut c_void;
     fn PyThread_free_lock(lock: *mut c_void);
-    /// `PyLockStatus`. A timeout of 0 doesn't wait, a negative one is none.
+    /// Returns a `PyLockStatus`. A timeout of 0 means not to wait, a negative one to wait for ever.
     fn PyThread_acquire_lock_timed(lock: *mut c_void, microseconds: c_longlong, interruptible: c_int) -> c_int;
     fn PyThread_release_lock(lock: *mut c_void);
 }
@@ -31,7 +31,7 @@ pub struct Alarm {
     rung: AtomicBool,
 }
 
-// SAFETY: a lock of the interpreter's is there to be used by several threads.
+// SAFETY: a lock of the interpreter's is made to be used by several threads.
 unsafe impl Send for Alarm {}
 // SAFETY: likewise.
 unsafe impl Sync for Alarm {}
@@ -42,28 +42,29 @@ impl Alarm {
         let lock = NonNull::new(unsafe { PyThread_allocate_lock() });
         let lock = lock.ok_or_else(|| PyMemoryError::new_err("no memory for a lock"))?;
         let alarm = Self { lock, rung: AtomicBool::new(false) };
-        // SAFETY: a lock that nobody holds or knows of yet.
+        // SAFETY: a new lock, which no other thread holds or knows of yet.
         unsafe { PyThread_acquire_lock_timed(alarm.lock.as_ptr(), 0, 0) };
         Ok(alarm)
     }
 
-    /// Blocks until it is rung, a signal comes or the time is over (an hour at most); at once if it was rung since
-    /// the last time. For one thread, which must be detached.
+    /// Blocks until the alarm is rung, a signal comes or the time is over (an hour at most). Returns at once
+    /// if it was rung since the last sleep. Only one thread may sleep on an alarm, and that thread must be
+    /// detached.
     pub fn sleep(&self, time: Duration) {
         let microseconds = u32::try_from(time.as_nanos().div_ceil(1000)).unwrap_or(u32::MAX);
         // SAFETY: the lock is there as long as the alarm is.
         let status = unsafe { PyThread_acquire_lock_timed(self.lock.as_ptr(), microseconds.into(), 1) };
         if status == PY_LOCK_ACQUIRED {
-            // An exchange, not a store: whoever rings once more before it, and so in vain, changed something before
-            // that, which this thread sees after it.
+            // An exchange, not a store. A thread may ring once more before this, and so in vain. What it had
+            // changed before it rang is seen by this thread after the exchange.
             self.rung.swap(false, Ordering::AcqRel);
         }
     }
 
     fn ring(&self) {
         if !self.rung.swap(true, Ordering::AcqRel) {
-            // SAFETY: it is held, since `new` or `sleep` took it; nobody but the one that sets `rung` releases it,
-            // until `sleep` has taken it again.
+            // SAFETY: the lock is held, since `new` or `sleep` took it. Only the thread that sets `rung`
+            // releases it, until `sleep` has taken it again.
             unsafe { PyThread_release_lock(self.lock.as_ptr()) };
         }
     }
@@ -81,7 +82,8 @@ impl Wake for Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        // SAFETY: nobody sleeps on it or rings it, for they would hold it.
+        // SAFETY: no thread sleeps on it or rings it, since such a thread would hold a reference to the
+        // alarm.
         unsafe { PyThread_free_lock(self.lock.as_ptr()) };
     }
 }

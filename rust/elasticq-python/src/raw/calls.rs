@@ -1,13 +1,14 @@
-//! Entries of the innermost calls: a put or a get that is plain sailing doesn't go through PyO3.
+//! Entries of the innermost calls: a put or a get that can take the fast path doesn't go through PyO3.
 //!
-//! A method of PyO3's notes that the thread is attached, catches panics, takes the arguments apart and returns its result
-//! through memory. Around a put of a few nanoseconds that is a third of the call. So these methods get an entry that makes
-//! one **attempt**: it adds or takes an item where the buffer has nothing else to do (`Store::offer_plain`, `take_plain`).
-//! If that fails, nothing has happened, and the entry goes on into the method as PyO3 made it, with the same arguments:
-//! whatever waits, grows, wakes, raises or may panic stands there, once.
+//! A method of PyO3's notes that the thread is attached, catches panics, takes the arguments apart and
+//! returns its result through memory. Around a put of a few nanoseconds that is a third of the call. So these
+//! methods get an entry that makes one **attempt**: it adds or takes an item if the buffer has nothing else
+//! to do (`Store::offer_plain`, `take_plain`). If the attempt fails, nothing has happened, and the entry goes
+//! on into the method as PyO3 made it, with the same arguments. All that waits, grows, wakes, raises or may
+//! panic stands only in that method.
 //!
-//! An attempt runs without what PyO3 sets up around a call. So it does not panic, drops no `Py`, and calls nothing of
-//! Python but the counting of references.
+//! An attempt runs without what PyO3 sets up around a call. So it does not panic, drops no `Py`, and calls
+//! nothing of Python but the counting of references.
 
 use crate::buffer::DynamicCircularBuffer;
 use crate::elastic::Elastic;
@@ -29,7 +30,7 @@ trait Method {
     type Class: PyTypeInfo;
     const NAME: &'static str;
 
-    /// A new reference to the result; null: nothing has happened. There are `count` arguments.
+    /// Returns a new reference to the result. Null: nothing has happened. There are `count` arguments.
     ///
     /// # Safety
     /// `count` objects, which the caller holds, are at `arguments`.
@@ -79,7 +80,7 @@ macro_rules! methods {
             }
         )*
 
-        /// Gives the methods their entries. Names, docstrings and signatures stay.
+        /// Gives the methods their entries. Their names, docstrings and signatures stay.
         pub fn install(py: Python<'_>) -> PyResult<()> {
             $(give_entry::<$method>(py)?;)*
             Ok(())
@@ -104,7 +105,7 @@ methods! {
     Poll = Elastic, "_poll", take_or;
 }
 
-/// With the item alone: adds it, gives None.
+/// If the item is the only argument: adds it, returns None.
 ///
 /// # Safety
 /// As [`Method::attempt`].
@@ -118,13 +119,13 @@ unsafe fn add(
     if count != 1 {
         return ptr::null_mut();
     }
-    // SAFETY: there is one.
+    // SAFETY: there is one argument.
     let item = unsafe { *arguments };
     // SAFETY: an object that the caller holds.
     unsafe { hand_in(py, queue, item, Store::offer_plain) }
 }
 
-/// With the item alone: adds it at the middle level, gives None.
+/// If the item is the only argument: adds it at the middle level, returns None.
 ///
 /// # Safety
 /// As [`Method::attempt`].
@@ -138,13 +139,13 @@ unsafe fn add_in_the_middle(
     if count != 1 {
         return ptr::null_mut();
     }
-    // SAFETY: there is one.
+    // SAFETY: there is one argument.
     let item = unsafe { *arguments };
     // SAFETY: an object that the caller holds.
     unsafe { hand_in(py, queue, item, |store, item| store.offer_plain_at(item, None)) }
 }
 
-/// With the item and a priority: adds it at that level, gives None.
+/// If the arguments are the item and a priority: adds the item at that level, returns None.
 ///
 /// # Safety
 /// As [`Method::attempt`].
@@ -158,14 +159,14 @@ unsafe fn add_at(
     if count != 2 {
         return ptr::null_mut();
     }
-    // SAFETY: there are two.
+    // SAFETY: there are two arguments.
     let &[item, priority] = unsafe { &*arguments.cast::<[*mut PyObject; 2]>() };
     // SAFETY: an object that the caller holds.
     if unsafe { ffi::PyLong_CheckExact(priority) } == 0 {
         return ptr::null_mut();
     }
     let mut overflow = 0;
-    // SAFETY: attached, an integer; so it raises nothing.
+    // SAFETY: attached, and the object is an integer, so this raises nothing.
     let number = unsafe { ffi::PyLong_AsLongAndOverflow(priority, &raw mut overflow) };
     match usize::try_from(number) {
         // SAFETY: an object that the caller holds.
@@ -176,10 +177,10 @@ unsafe fn add_at(
     }
 }
 
-/// Adds an item by `offer`, gives None.
+/// Adds an item by `offer`, returns None.
 ///
 /// # Safety
-/// `object` is null or one that the caller holds.
+/// `object` is null or an object that the caller holds.
 #[inline(always)]
 unsafe fn hand_in(
     py: Python<'_>,
@@ -188,7 +189,7 @@ unsafe fn hand_in(
     offer: impl FnOnce(&Store, Item) -> Result<(), Item>,
 ) -> *mut PyObject {
     let store = queue.get().store_to_attempt();
-    // SAFETY: the caller's promise. The reference is counted before anybody else can see the item.
+    // SAFETY: the caller's promise. The reference is counted before another thread can see the item.
     let Some(item) = (unsafe { store.taker.reference(py, object) }) else { return ptr::null_mut() };
     match offer(store, item) {
         Ok(()) => py.None().into_ptr(),
@@ -200,7 +201,7 @@ unsafe fn hand_in(
     }
 }
 
-/// Without arguments: takes an item, gives it.
+/// Without arguments: takes an item and returns it.
 ///
 /// # Safety
 /// As [`Method::attempt`].
@@ -214,7 +215,7 @@ unsafe fn take(
     if count == 0 { taken(queue) } else { ptr::null_mut() }
 }
 
-/// With what to give where there is no item alone: takes an item, gives it.
+/// If the only argument is what to return when there is no item: takes an item and returns it.
 ///
 /// # Safety
 /// As [`Method::attempt`].
@@ -256,7 +257,8 @@ unsafe extern "C" fn with_arguments<M: Method>(
     keywords: *mut PyObject,
 ) -> *mut PyObject {
     if keywords.is_null() {
-        // SAFETY: the interpreter calls a method while attached, with an object of its class and the arguments it says.
+        // SAFETY: the interpreter calls a method while attached, with an object of its class and the
+        // arguments that it names.
         let result = unsafe { attempt::<M>(slf, arguments, count) };
         if !result.is_null() {
             return result;
@@ -270,7 +272,8 @@ unsafe extern "C" fn with_arguments<M: Method>(
 }
 
 unsafe extern "C" fn without_arguments<M: Method>(slf: *mut PyObject, nothing: *mut PyObject) -> *mut PyObject {
-    // SAFETY: the interpreter calls a method while attached, with an object of its class; there are no arguments.
+    // SAFETY: the interpreter calls a method while attached, with an object of its class; there are no
+    // arguments.
     let result = unsafe { attempt::<M>(slf, ptr::null(), 0) };
     if !result.is_null() {
         return result;
@@ -282,7 +285,7 @@ unsafe extern "C" fn without_arguments<M: Method>(slf: *mut PyObject, nothing: *
     }
 }
 
-/// Puts a method with the entry into the class in place of the method without.
+/// Replaces a method in the class by one with the entry.
 fn give_entry<M: Method>(py: Python<'_>) -> PyResult<()> {
     if M::made().get().is_some() {
         return Ok(()); // the module was loaded before
@@ -309,7 +312,7 @@ fn give_entry<M: Method>(py: Python<'_>) -> PyResult<()> {
         Made::WithoutArguments(_) => ffi::PyMethodDefPointer { PyCFunction: without_arguments::<M> },
     };
     M::made().get_or_init(|| made);
-    // A definition lives as long as the methods made of it: for good.
+    // A definition has to live as long as the methods made of it, so for ever.
     let definition = Box::leak(Box::new(definition));
     // SAFETY: attached, a class and a complete definition.
     let entered = unsafe { ffi::PyDescr_NewMethod(class.as_type_ptr(), definition) };

@@ -1,13 +1,14 @@
 //! `Awaitable`: what `aget` and `aput` return, as thin as the interpreter allows.
 //!
-//! Awaiting asks an object for an iterator and that for its first value; an iterator that ends at once has not suspended.
-//! So the quick way is one call that takes the item and says that there is no more. All else (suspending, exceptions,
-//! `send`, `throw`, `close`) is done by an [`Operation`], which is made when it is first needed and to which everything is
-//! then passed on.
+//! `await` asks an object for an iterator, and asks that for its first value. An iterator that ends at once
+//! has not suspended. So the fast path is one call, which takes the item and says that there is no more. All
+//! else (suspending, exceptions, `send`, `throw`, `close`) is done by an [`Operation`]. It is made when it is
+//! first needed, and from then on everything is passed on to it.
 //!
-//! This is a type made by hand because PyO3's own objects cost more to make and to drop than the item to take. PyO3 does
-//! not know that these functions run attached, so they hold references as `Bound`, whose drop does not ask, and do what may
-//! drop others within `Python::attach`.
+//! This is a type made by hand, because an object of PyO3's own costs more to make and to drop than the item
+//! to take. PyO3 does not know that these functions run attached. So they hold references as `Bound`, whose
+//! drop does not ask whether the thread is attached. They do what may drop other references within
+//! `Python::attach`.
 
 use super::detach::is_ending;
 use super::{Item, types};
@@ -34,35 +35,36 @@ struct Awaitable {
     contents: Contents,
 }
 
-/// Taken apart by `dealloc`, and never dropped.
+/// `dealloc` takes it apart; it is never dropped.
 struct Contents {
     /// One of the constants below.
     stage: AtomicU8,
-    /// For `async for`.
+    /// Made for `async for`.
     next: bool,
-    /// Whether it is to put something.
+    /// Whether it puts an item.
     puts: bool,
     queue: Py<Elastic>,
-    /// What is to be put; nothing for taking. It belongs to whoever has made the stage `BUSY`.
+    /// The item to put; null for taking. It belongs to the thread that has set the stage to `BUSY`.
     item: Slot,
     /// See `Operation`.
     translate: Slot,
-    /// The `Operation`, for good.
+    /// The `Operation`. Once set, it stays.
     operation: Slot,
-    /// The `StopIteration` that has handed over the item, to be used again. It holds the item until this object goes, so there is
-    /// one only where nobody but the caller holds this object, and is about to drop it.
+    /// The `StopIteration` that has handed over the item, kept to be used again. It holds the item until this
+    /// object is dropped. So it is kept only if no code but the caller holds this object, and the caller is
+    /// about to drop it.
     stop: Slot,
 }
 
 const NEW: u8 = 0;
 /// It has given way to others once.
 const GAVE_WAY: u8 = 1;
-/// Somebody is at it, or it has ended.
+/// A thread is working on it, or it has ended.
 const BUSY: u8 = 2;
-/// `operation` does it.
+/// `operation` does the rest.
 const PASSED_ON: u8 = 3;
 
-/// A place for a reference. Its users see to it that no two of them change it at once.
+/// A place for a reference. Its users make sure that no two of them change it at once.
 struct Slot(AtomicPtr<PyObject>);
 
 impl Slot {
@@ -87,7 +89,7 @@ impl Slot {
     fn take<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let object = self.pointer();
         self.0.store(ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: null, or a reference which was that of this place.
+        // SAFETY: null, or a reference that was this place's.
         unsafe { Bound::from_owned_ptr_or_opt(py, object) }
     }
 }
@@ -97,7 +99,7 @@ const fn place(object: *mut PyObject) -> *mut Contents {
     object.wrapping_byte_add(offset_of!(Awaitable, contents)).cast()
 }
 
-/// Makes one that takes an item, or puts one. `next`: for `async for`.
+/// Makes an object that takes an item, or puts `item`. `next`: for `async for`.
 #[inline]
 pub fn awaitable(
     py: Python<'_>,
@@ -127,7 +129,7 @@ pub fn awaitable(
         operation: Slot::new(None),
         stop: Slot::new(None),
     };
-    // SAFETY: an object that nobody else knows, without contents.
+    // SAFETY: an object without contents, which no other code knows.
     unsafe { place(object).write(contents) };
     // SAFETY: all of it is there now.
     unsafe { ffi::PyObject_GC_Track(object.cast()) };
@@ -135,7 +137,7 @@ pub fn awaitable(
     Ok(unsafe { Bound::from_owned_ptr(py, object) }.unbind())
 }
 
-/// The type.
+/// The class of these objects.
 #[inline]
 pub fn class(py: Python<'_>) -> PyResult<&Py<PyType>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -143,7 +145,8 @@ pub fn class(py: Python<'_>) -> PyResult<&Py<PyType>> {
 }
 
 impl Contents {
-    /// Makes it ours if nobody else is at it, and it has not ended. Gives the stage it was in.
+    /// Makes the object ours, if no other thread is working on it and it has not ended. Returns the stage
+    /// that it was in.
     #[inline]
     fn begin(&self) -> Option<u8> {
         let stage = self.stage.load(Ordering::Relaxed);
@@ -157,8 +160,9 @@ impl Contents {
         Some(stage)
     }
 
-    /// The quick way, after `begin`: null without an exception (it gave None) or with `StopIteration`. `None`: not this way.
-    /// `is_kept`: others than the caller hold this object, so it must not hold the item when it has handed it over.
+    /// The fast path, after `begin`. It returns null without an exception (the result is None) or null with
+    /// `StopIteration`. `None`: the fast path can't be taken. `is_kept`: other code than the caller holds
+    /// this object, so it must not hold the item once it has handed it over.
     #[inline(always)]
     fn attempt(&self, py: Python<'_>, is_kept: bool) -> Option<*mut PyObject> {
         let store = self.queue.get().store_plainly();
@@ -181,7 +185,7 @@ impl Contents {
         let store = self.queue.get().store_plainly();
         let taking = self.item.pointer().is_null();
         let which = if taking { Waiting::Item } else { Waiting::Room };
-        // Of the other buffers an attempt was not made yet.
+        // With other buffers no attempt has been made yet.
         matches!(store.buffer, Items::Locked { .. })
             && store.buffer.weighted().is_none()
             && !store.buffer.is_closed()
@@ -189,7 +193,7 @@ impl Contents {
             && (taking || limits::limiting(self.queue.bind(py)).is_none())
     }
 
-    /// What is shown of it.
+    /// Shows the object's portrait to `look`.
     #[cold]
     fn portrayed<'py, R>(&self, py: Python<'py>, look: impl FnOnce(Portrait<'_, 'py>) -> R) -> R {
         let name = match (self.puts, self.next) {
@@ -210,7 +214,7 @@ impl Contents {
         look(Portrait { queue: self.queue.bind(py), name, of_view, phase })
     }
 
-    /// What does the rest, given the stage if the caller has begun.
+    /// The operation that does the rest. `begun` is the stage if the caller has begun.
     #[cold]
     fn operation<'py>(&self, py: Python<'py>, begun: Option<u8>) -> PyResult<Bound<'py, Operation>> {
         if let Some(stage) = begun.or_else(|| self.begin()) {
@@ -229,7 +233,7 @@ impl Contents {
             self.stage.store(PASSED_ON, Ordering::Release);
             return Ok(operation);
         }
-        // Acquire: what is passed on was set before.
+        // Acquire: the operation was set before this stage was.
         let passed_on = self.stage.load(Ordering::Acquire) == PASSED_ON;
         match self.operation.get(py).filter(|_| passed_on) {
             Some(operation) => Ok(operation.cast_into::<Operation>()?),
@@ -238,17 +242,17 @@ impl Contents {
     }
 }
 
-/// Sets `StopIteration` with this value; gives null. Nothing needs to be said for None. `keep`: where to leave a second
-/// reference to it, so that it can be used again.
+/// Sets `StopIteration` with this value; returns null. For None nothing has to be set. `keep`: where to leave
+/// a second reference to the exception, so that it can be used again.
 #[inline]
 fn stop_iteration(value: Bound<'_, PyAny>, keep: Option<&Slot>) -> *mut PyObject {
     if value.is_none() {
         return ptr::null_mut();
     }
     let Some(stop) = spare::take_stop(value.py()).or_else(|| new_stop(value.py())) else { return ptr::null_mut() };
-    // SAFETY: an instance of `StopIteration` of which nobody else knows.
+    // SAFETY: an instance of `StopIteration`, which no other code knows.
     let fields = unsafe { &mut *stop.as_ptr().cast::<ffi::PyStopIterationObject>() };
-    // A new one has None there or nothing, and None never goes.
+    // A new one has None or nothing there, and None need not be dropped.
     fields.value = value.into_ptr();
     if let (Some(keep), false) = (keep, cfg!(Py_GIL_DISABLED)) {
         keep.set(stop.clone());
@@ -266,8 +270,8 @@ fn stop_iteration(value: Bound<'_, PyAny>, keep: Option<&Slot>) -> *mut PyObject
     ptr::null_mut()
 }
 
-/// A new `StopIteration`, or `None` with the exception set. Calling the class would take twice as long: it makes a tuple of
-/// the arguments and goes through `__init__`.
+/// A new `StopIteration`, or `None` with the exception set. Calling the class would take twice as long, since
+/// that makes a tuple of the arguments and goes through `__init__`.
 fn new_stop(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     let class = py.get_type::<PyStopIteration>().as_type_ptr();
     let arguments = PyTuple::empty(py);
@@ -279,13 +283,13 @@ fn new_stop(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     unsafe { Bound::from_owned_ptr_or_opt(py, made) }
 }
 
-/// Ends the use of a `StopIteration`: who awaited has taken the value and dropped it. If nobody has kept it and it was not
-/// raised anywhere, it is as good as new without its value.
+/// Ends the use of a `StopIteration`: the code that awaited has taken the value and dropped the exception. If
+/// no code has kept it and it was not raised anywhere, it is as good as new without its value.
 fn recycle(stop: Bound<'_, PyAny>) {
     if stop.get_refcnt() != 1 {
         return;
     }
-    // SAFETY: an instance of `StopIteration`, to which nobody else has a reference.
+    // SAFETY: an instance of `StopIteration`, to which no other code has a reference.
     let fields = unsafe { &mut *stop.as_ptr().cast::<ffi::PyStopIterationObject>() };
     #[cfg(Py_3_11)]
     let noted = !fields.notes.is_null();
@@ -301,7 +305,7 @@ fn recycle(stop: Bound<'_, PyAny>) {
     spare::put_stop(stop);
 }
 
-/// Does something through PyO3 and gives a new reference, or null with the exception set.
+/// Runs `call` attached through PyO3. Returns a new reference, or null with the exception set.
 #[cold]
 fn patiently(
     contents: &Contents,
@@ -332,7 +336,7 @@ unsafe extern "C" fn itself(object: *mut PyObject) -> *mut PyObject {
 unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
     // SAFETY: the interpreter calls this while attached.
     let py = unsafe { Python::assume_attached() };
-    // SAFETY: with one of ours, to which it holds a reference.
+    // SAFETY: the interpreter calls this with one of our objects, to which it holds a reference.
     let contents = unsafe { &*place(object) };
     let begun = contents.begin();
     if let Some(stage) = begun {
@@ -360,12 +364,12 @@ unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
 }
 
 unsafe extern "C" fn send(object: *mut PyObject, _value: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as it is called itself.
+    // SAFETY: the interpreter calls `send` as it calls `next`.
     let result = unsafe { next(object) };
     // SAFETY: attached.
     let py = unsafe { Python::assume_attached() };
     if result.is_null() && !PyErr::occurred(py) {
-        // An iterator that ends without an exception stands for None; this is the one who has to say it.
+        // An iterator that ends without an exception stands for None; `send` has to say so by an exception.
         // SAFETY: attached, and an exception's class.
         unsafe { ffi::PyErr_SetNone(py.get_type::<PyStopIteration>().as_ptr()) };
     }
@@ -373,10 +377,10 @@ unsafe extern "C" fn send(object: *mut PyObject, _value: *mut PyObject) -> *mut 
 }
 
 unsafe extern "C" fn throw(object: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
-    // SAFETY: the interpreter calls this with one of ours, to which it holds a reference.
+    // SAFETY: the interpreter calls this with one of our objects, to which it holds a reference.
     let contents = unsafe { &*place(object) };
     patiently(contents, |py, contents| {
-        // SAFETY: with METH_VARARGS that is a tuple.
+        // SAFETY: with METH_VARARGS the arguments are a tuple.
         let arguments = unsafe { Bound::from_borrowed_ptr(py, arguments) }.cast_into::<PyTuple>()?;
         Ok(contents.operation(py, None)?.call_method1("throw", arguments)?.into_ptr())
     })
@@ -386,7 +390,7 @@ unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyOb
     // SAFETY: as for `throw`.
     let contents = unsafe { &*place(object) };
     patiently(contents, |py, contents| {
-        // Nothing to do for one that has ended.
+        // If it has ended, there is nothing to do.
         if let Ok(operation) = contents.operation(py, None) {
             operation.call_method0("close")?;
         }
@@ -405,14 +409,15 @@ unsafe extern "C" fn attribute(object: *mut PyObject, name: *mut c_void) -> *mut
 }
 
 unsafe extern "C" fn traverse(object: *mut PyObject, visit: ffi::visitproc, argument: *mut c_void) -> c_int {
-    // SAFETY: the collector calls this for one of ours, whose contents are there as long as it is tracked.
+    // SAFETY: the collector calls this for one of our objects, whose contents are there as long as it is
+    // tracked.
     let contents = unsafe { &*place(object) };
     // SAFETY: a valid object.
     let class = unsafe { ffi::Py_TYPE(object) };
     let slots = [&contents.item, &contents.translate, &contents.operation, &contents.stop];
     let held = [class.cast(), contents.queue.as_ptr()].into_iter().chain(slots.map(Slot::pointer));
     for object in held.filter(|object| !object.is_null()) {
-        // SAFETY: what the collector gave, for an object that is held.
+        // SAFETY: the arguments that the collector gave, for an object that is held.
         let stop = unsafe { visit(object, argument) };
         if stop != 0 {
             return stop;
@@ -425,7 +430,7 @@ unsafe extern "C" fn traverse(object: *mut PyObject, visit: ffi::visitproc, argu
 unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
     // SAFETY: the collector calls this while attached.
     let py = unsafe { Python::assume_attached() };
-    // SAFETY: for one of ours.
+    // SAFETY: the collector calls this for one of our objects.
     let contents = unsafe { &*place(object) };
     drop(contents.item.take(py));
     drop(contents.stop.take(py));
@@ -435,9 +440,9 @@ unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
 unsafe extern "C" fn dealloc(object: *mut PyObject) {
     // SAFETY: the interpreter calls this while attached.
     let py = unsafe { Python::assume_attached() };
-    // SAFETY: the collector knows it.
+    // SAFETY: the collector knows the object.
     unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
-    // SAFETY: the last reference is gone, so all is ours.
+    // SAFETY: the last reference is gone, so no other code uses the contents.
     let contents = unsafe { place(object).read() };
     if contents.stage.load(Ordering::Relaxed) == NEW && !is_ending() {
         Python::attach(|py| contents.portrayed(py, |portrait| portrait.warn()));
@@ -449,14 +454,14 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
     drop(contents.item.take(py));
     drop(contents.translate.take(py));
     drop(contents.queue.into_bound(py));
-    // SAFETY: a valid object still.
+    // SAFETY: the object is still valid.
     let class = unsafe { ffi::Py_TYPE(object) };
     spare::put_object(py, object);
-    // SAFETY: the reference that each object holds to its type.
+    // SAFETY: this is the reference that each object holds to its type.
     unsafe { ffi::Py_DECREF(class.cast()) };
 }
 
-/// Objects kept for the next ones, where the interpreter lock guards them.
+/// Objects kept for later use, where the interpreter lock guards them.
 mod spare {
     use super::{Bound, NonNull, PyAny, PyObject, PyResult, Python, class, ffi};
     use std::cell::UnsafeCell;
@@ -470,13 +475,14 @@ mod spare {
 
     struct Guarded(UnsafeCell<Spare>);
 
-    // SAFETY: used only where there is an interpreter lock, by who holds it, and nothing in between lets go of it.
+    // SAFETY: used only where there is an interpreter lock, by the thread that holds it, and nothing in
+    // between lets go of it.
     unsafe impl Sync for Guarded {}
 
     static SPARE: Guarded =
         Guarded(UnsafeCell::new(Spare { objects: [ptr::null_mut(); 64], count: 0, stop: ptr::null_mut() }));
 
-    /// `None` on free-threaded builds.
+    /// The spare objects; `None` on free-threaded builds.
     #[inline]
     #[allow(clippy::mut_from_ref)] // one at a time: each use ends before another one can begin
     fn spare(_: Python<'_>) -> Option<&mut Spare> {
@@ -484,18 +490,18 @@ mod spare {
         (!cfg!(Py_GIL_DISABLED)).then(|| unsafe { &mut *SPARE.0.get() })
     }
 
-    /// An object without contents, not known to the collector.
+    /// An object without contents, which the collector does not know.
     #[inline]
     pub fn take_object(py: Python<'_>) -> PyResult<Option<*mut PyObject>> {
         let Some(spare) = spare(py).filter(|spare| spare.count > 0) else { return Ok(None) };
         spare.count -= 1;
         let object = spare.objects[spare.count];
         let class = class(py)?.as_ptr().cast();
-        // SAFETY: the memory of an object of this type, which is nobody's.
+        // SAFETY: the memory of an object of this type, which no other code uses.
         Ok(Some(unsafe { ffi::PyObject_Init(object, class) }))
     }
 
-    /// Keeps an object whose contents are gone and that the collector does not know, or frees it.
+    /// Keeps an object whose contents are gone and which the collector does not know, or frees it.
     #[inline]
     pub fn put_object(py: Python<'_>, object: *mut PyObject) {
         match spare(py).filter(|spare| spare.count < spare.objects.len()) {
@@ -554,6 +560,7 @@ fn make_class(py: Python<'_>) -> PyResult<Py<PyType>> {
         (ffi::Py_tp_dealloc, dealloc as *mut c_void),
         (ffi::Py_tp_doc, DOC.as_ptr().cast_mut().cast()),
     ];
-    // SAFETY: the layout of its objects; the functions have the types that their slots want.
+    // SAFETY: this is the layout of the type's objects, and the functions have the types that their slots
+    // want.
     unsafe { types::make::<Awaitable>(py, c"elasticq._core.Awaitable", ffi::Py_TPFLAGS_HAVE_GC, slots) }
 }

@@ -1,10 +1,11 @@
-//! Letting go of the interpreter for a wait, and threads that are still there when it ends: daemon threads.
+//! Letting go of the interpreter for a wait, and what happens to threads that still run when the interpreter
+//! ends (daemon threads).
 //!
-//! Before Python 3.14 a thread that asks for the interpreter while it is being finalized is ended by `pthread_exit`, which
-//! in glibc unwinds its stack. Rust frames can't survive that: those that catch panics abort the process, and others would
-//! drop references. It may happen wherever Python code is run, be it a comparison, an event loop or a `__del__`. So a
-//! thread is made to stop for good where it stands, before anything is unwound; which is what Python 3.14 does itself, and PyO3
-//! in `Python::attach`.
+//! Before Python 3.14, a thread that asks for the interpreter while the interpreter is being finalized is
+//! ended by `pthread_exit`, which in glibc unwinds the thread's stack. Rust frames can't survive that: those
+//! that catch panics abort the process, and others would drop references. It may happen wherever Python code
+//! is run: a comparison, an event loop, a `__del__`. So a thread is made to stop for good where it stands,
+//! before anything is unwound. Python 3.14 does the same itself, and so does PyO3 in `Python::attach`.
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub use glibc::stop_at_the_end;
@@ -27,7 +28,7 @@ impl Drop for Detached {
     }
 }
 
-/// Whether the interpreter ends, or has ended.
+/// Whether the interpreter is ending, or has ended.
 pub fn is_ending() -> bool {
     #[cfg(not(Py_3_13))]
     unsafe extern "C" {
@@ -42,14 +43,15 @@ pub fn is_ending() -> bool {
     ending || unsafe { ffi::Py_IsInitialized() } == 0
 }
 
-/// Elsewhere nothing is unwound.
+/// On other systems nothing is unwound.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 #[inline(always)]
 pub fn stop_at_the_end() {}
 
-/// A cleanup handler of glibc's older kind, a record in a list of the thread. Unwinding runs it when it leaves the frame
-/// that the record stands in, before anything of that frame is run; and it takes a record that stands in no frame to be in
-/// the innermost one (`FRAME_LEFT` in nptl/unwind.c). So the handler comes first of all.
+/// A cleanup handler of glibc's older kind: a record in a list of the thread. When unwinding leaves the frame
+/// in which the record stands, it runs the handler before anything of that frame. A record that stands in no
+/// frame is taken to stand in the innermost one (`FRAME_LEFT` in nptl/unwind.c). So this handler runs before
+/// everything else.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod glibc {
     use super::is_ending;
@@ -57,18 +59,20 @@ mod glibc {
     use std::mem::MaybeUninit;
     use std::{ptr, thread};
 
-    /// Makes this thread one that stops where it stands when the interpreter ends it. For the threads that come into this
-    /// module, unless they do nothing but what can't run Python code. Constant time, and next to nothing after the first time.
+    /// Makes this thread stop where it stands when the interpreter ends it. Called by each thread that comes
+    /// into this module, unless it does only what can't run Python code. Constant time, and next to nothing
+    /// after the first time.
     #[inline]
     pub fn stop_at_the_end() {
         thread_local! {
             static HANDLER: Handler = Handler::new();
         }
-        // Where the thread's own variables are gone already, it is about to end by itself.
+        // If the thread's own variables are gone already, the thread is about to end by itself.
         let _ = HANDLER.try_with(|_| ());
     }
 
-    /// On the heap, which is in no frame; the thread's own variables may stand in the same block as its stack.
+    /// On the heap, which is in no frame. (The thread's own variables may stand in the same block as its
+    /// stack.)
     struct Handler(Box<MaybeUninit<Record>>);
 
     /// `struct _pthread_cleanup_buffer`.
@@ -93,7 +97,8 @@ mod glibc {
         #[cold]
         fn new() -> Self {
             let mut record = Box::new(MaybeUninit::uninit());
-            // SAFETY: the record stays where it is until it is taken off the list, by `drop` in the same thread.
+            // SAFETY: the record stays where it is until it is taken off the list, by `drop` in the same
+            // thread.
             unsafe { _pthread_cleanup_push(record.as_mut_ptr(), stop, ptr::null_mut()) };
             Self(record)
         }
@@ -101,12 +106,13 @@ mod glibc {
 
     impl Drop for Handler {
         fn drop(&mut self) {
-            // SAFETY: pushed in this thread, which runs nothing else by now that might have pushed others.
+            // SAFETY: pushed in this thread, which by now runs nothing else that might have pushed others.
             unsafe { _pthread_cleanup_pop(self.0.as_mut_ptr(), 0) };
         }
     }
 
-    /// Unless the interpreter ends, somebody else ends the thread, and knows why.
+    /// If the interpreter isn't ending, this returns: then other code ends the thread, for a reason of its
+    /// own.
     unsafe extern "C" fn stop(_: *mut c_void) {
         while is_ending() {
             thread::park();

@@ -1,13 +1,15 @@
-//! Counting the reference by which a thread hands over an item to a task in another one, on free-threaded builds.
+//! Counting the reference by which a thread hands over an item to a task in another thread, on free-threaded
+//! builds.
 //!
-//! There an object counts the references of the thread that made it apart from those of all others (biased reference
-//! counting: Choi, Shull, Torrellas, PACT 2018; PEP 703). If a thread counts the queue's reference as its own, and another one drops it,
-//! the object must be sent back to its maker to be merged, under a lock. A reference that is counted as shared from the
-//! start is dropped anywhere by one atomic subtraction.
+//! On these builds an object counts the references of the thread that made it apart from those of all other
+//! threads (biased reference counting: Choi, Shull, Torrellas, PACT 2018; PEP 703). If a thread counts the
+//! queue's reference as its own and another thread drops it, the object must be sent back to its maker, to be
+//! merged under a lock. A reference that is counted as shared from the start can be dropped by any thread
+//! with one atomic subtraction.
 //!
-//! That moves work from the maker, who then neither merges nor frees the object, to the taker. Where a task takes, it is the one
-//! with more to do, and an item takes a tenth less time in all. Between two threads it takes up to half more, so there it is
-//! left alone.
+//! That moves work from the maker to the taker: the maker then neither merges nor frees the object. If a task
+//! takes, it has more to do than the maker, and an item takes a tenth less time in all. Between two threads
+//! an item would take up to half more, so there this is not done.
 
 use super::Item;
 use pyo3::ffi::PyObject;
@@ -19,17 +21,19 @@ mod free_threaded {
     use std::mem::offset_of;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// A shared reference, in the upper bits of the shared count; the others are flags.
+    /// One shared reference. Shared references are counted in the upper bits of the shared count; the other
+    /// bits are flags.
     const ONE: isize = 1 << 2;
 
     /// The local count of objects whose references are not counted.
     const IMMORTAL: u32 = u32::MAX;
 
-    /// The thread of the task that was the last to take an item; 0 where none has. A hint.
+    /// The thread of the task that was the last to take an item; 0 if no task has taken one. A hint.
     #[derive(Default)]
     pub struct Taker(AtomicUsize);
 
-    /// The thread that has made an object and still counts its own references to it apart. It may stop to do so at any time.
+    /// The thread that has made an object and still counts its own references apart. It may cease to do so at
+    /// any time.
     ///
     /// # Safety
     /// A valid object.
@@ -41,7 +45,7 @@ mod free_threaded {
     }
 
     impl Taker {
-        /// Notes the thread that has made `awaitable`: the one in which it is awaited, most likely.
+        /// Notes the thread that has made `awaitable`, which is most likely the one that awaits it.
         ///
         /// # Safety
         /// A valid object.
@@ -54,7 +58,7 @@ mod free_threaded {
             }
         }
 
-        /// A new reference to an item, for the queue; `None` for null.
+        /// A new reference to an item, for the queue. `None` if the pointer is null.
         ///
         /// # Safety
         /// Null or a valid object, to which the caller holds a reference.
@@ -68,7 +72,8 @@ mod free_threaded {
             }
             // SAFETY: the caller's promise.
             if unsafe { &(*object).ob_ref_local }.load(Ordering::Relaxed) != IMMORTAL {
-                // As every thread but the maker does it. Relaxed: the caller's own reference keeps the object meanwhile.
+                // As every thread but the maker counts. Relaxed: the caller's own reference keeps the object
+                // meanwhile.
                 // SAFETY: the caller's promise.
                 unsafe { &(*object).ob_ref_shared }.fetch_add(ONE, Ordering::Relaxed);
             }
@@ -80,7 +85,7 @@ mod free_threaded {
 #[cfg(Py_GIL_DISABLED)]
 pub use free_threaded::Taker;
 
-/// With a GIL there is one count.
+/// With a GIL there is only one count.
 #[cfg(not(Py_GIL_DISABLED))]
 #[derive(Default)]
 pub struct Taker(());
@@ -88,7 +93,7 @@ pub struct Taker(());
 #[cfg(not(Py_GIL_DISABLED))]
 impl Taker {
     /// # Safety
-    /// None is needed here.
+    /// Nothing is demanded here.
     #[inline(always)]
     pub const unsafe fn note(&self, _: *mut PyObject) {}
 

@@ -7,11 +7,11 @@ use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
-/// Whether it is the main one, not a sub-interpreter.
+/// Whether this is the main interpreter, not a sub-interpreter.
 pub fn is_main(_: Python<'_>) -> bool {
-    // SAFETY: attached, so there is a current one.
+    // SAFETY: attached, so there is a current interpreter.
     let current = unsafe { ffi::PyInterpreterState_Get() };
-    // SAFETY: it is the one that this thread is attached to.
+    // SAFETY: this is the interpreter that the thread is attached to.
     let number = unsafe { ffi::PyInterpreterState_GetID(current) };
     number == 0
 }
@@ -20,18 +20,19 @@ thread_local! {
     static IS_MAIN_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this is the thread that signal handlers of Python's run in.
+/// Whether this is the thread in which Python runs signal handlers.
 pub fn is_main_thread() -> bool {
     IS_MAIN_THREAD.get()
 }
 
-/// Says that this thread is the main one: of a forked child, which has no other.
+/// Notes that this thread is the main one. Called in a forked child, which has no other thread.
 pub fn be_main_thread() {
     IS_MAIN_THREAD.set(true);
 }
 
-/// Has the main thread learn that it is, before it runs any more Python code. The interpreter itself sends word to
-/// it: the module `threading` knows of one, too, but with gevent its threads are greenlets.
+/// Makes the main thread learn that it is the main one, before it runs any more Python code. The interpreter
+/// itself tells that thread. The module `threading` knows a main thread, too, but with gevent its threads are
+/// greenlets.
 pub fn find_main_thread(_: Python<'_>) -> PyResult<()> {
     extern "C" fn found(_: *mut c_void) -> c_int {
         be_main_thread();
@@ -44,22 +45,22 @@ pub fn find_main_thread(_: Python<'_>) -> PyResult<()> {
     }
 }
 
-/// Has the main thread raise an exception before it runs any more Python code: after the call that it is in. Gives
-/// it back where too many calls are pending.
+/// Makes the main thread raise an exception before it runs any more Python code, that is, after the call that
+/// it is in. Returns the exception if too many calls are pending.
 pub fn raise_soon(_: Python<'_>, error: PyErr) -> Result<(), PyErr> {
     extern "C" fn raise(error: *mut c_void) -> c_int {
         // SAFETY: the interpreter makes its pending calls while attached.
         let py = unsafe { Python::assume_attached() };
-        // SAFETY: made of a box below, and this is the one call that it is for.
+        // SAFETY: made from a box below, and this is the only call that gets it.
         let error = unsafe { Box::from_raw(error.cast::<PyErr>()) };
         error.restore(py);
         -1
     }
     let error = Box::into_raw(Box::new(error));
-    // SAFETY: attached; a function that takes what it is given, and says by -1 that it has set an exception.
+    // SAFETY: attached; the function takes what it is given, and says by -1 that it has set an exception.
     match unsafe { ffi::Py_AddPendingCall(Some(raise), error.cast()) } {
         0 => Ok(()),
-        // SAFETY: made of a box, and nobody else has it.
+        // SAFETY: made from a box, and no other code has it.
         _ => Err(*unsafe { Box::from_raw(error) }),
     }
 }

@@ -1,10 +1,11 @@
 //! The lock around each buffer's ring.
 //!
-//! The ring is touched only while attached to the interpreter, and nothing under its lock can let go of the interpreter
-//! (see `lib`). So where there is an interpreter lock, whoever touches a ring holds that already, and the ring's own lock
-//! need only see to it that the rule is kept: a flag, without the four locked instructions that a put and a get through
-//! a full lock spend most of their time on. Free-threaded builds have no such lock and take a full one: the crate's own,
-//! made for such short sections under heavy use.
+//! The ring is touched only while attached to the interpreter, and nothing under its lock can let go of the
+//! interpreter (see `lib`). So if there is an interpreter lock, each thread that touches a ring holds that
+//! lock already. Then the ring's own lock only has to check that the rule is kept. A flag does that, without
+//! the four locked instructions that take most of the time of a put and a get through a full lock.
+//! Free-threaded builds have no interpreter lock and take a full one: the crate's own, which is made for such
+//! short sections under heavy use.
 
 #[cfg(Py_GIL_DISABLED)]
 pub use elasticq::PatientLock as RingLock;
@@ -21,9 +22,10 @@ mod flag {
         held: AtomicBool,
     }
 
-    // SAFETY: two threads are never in `try_lock` at once, since each holds the interpreter lock, nor between `lock` and
-    // `unlock`, since that part does not let go of it; the flag turns a breach of either into a panic or a refusal. The
-    // interpreter lock also orders what one holder did before what the next one sees.
+    // SAFETY: two threads are never in `try_lock` at once, since each holds the interpreter lock. Nor are two
+    // threads between `lock` and `unlock` at once, since that part does not let go of the interpreter lock.
+    // The flag turns a breach of either rule into a panic or a refusal. The interpreter lock also orders what
+    // one holder did before what the next one sees.
     unsafe impl RawMutex for RingLock {
         #[allow(clippy::declare_interior_mutable_const)] // the trait's way to make a new one
         const INIT: Self = Self { held: AtomicBool::new(false) };

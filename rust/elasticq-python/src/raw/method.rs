@@ -1,9 +1,11 @@
-//! `CoroutineMethod`: a method that gives something to be awaited, for those who ask before they call.
+//! `CoroutineMethod`: a method that returns something to be awaited, and says so to code that asks before it
+//! calls.
 //!
-//! Frameworks tell coroutine functions by a flag in `__code__` (`inspect.iscoroutinefunction`), which a method in Rust has not, and a
-//! function of Python's only with a coroutine around each call. So such a method is wrapped in an object that shows the code of
-//! an `async def` with the same signature. To a call it is what a method is to the interpreter: with `METHOD_DESCRIPTOR` and
-//! vectorcall no bound method is made. `aget` and `aput` with plain arguments are done right here; all else is passed on.
+//! Frameworks recognise coroutine functions by a flag in `__code__` (`inspect.iscoroutinefunction`). A method
+//! in Rust has no `__code__`, and a function of Python's has the flag only if each call makes a coroutine. So
+//! such a method is wrapped in an object that shows the code of an `async def` with the same signature. To a
+//! call that object is what a method is to the interpreter: with `METHOD_DESCRIPTOR` and vectorcall no bound
+//! method is made. `aget` and `aput` with plain arguments are done right here; all other calls are passed on.
 
 use super::{Item, coroutine, types};
 use crate::elastic::Elastic;
@@ -18,22 +20,22 @@ use std::mem::offset_of;
 use std::ptr;
 
 unsafe extern "C" {
-    // PyO3 has no declaration of it.
+    // PyO3 does not declare it.
     fn PyMethod_New(function: *mut PyObject, object: *mut PyObject) -> *mut PyObject;
 }
 
-/// The layout of the objects, which live as long as the classes whose methods they are: for good.
+/// The layout of the objects. They live as long as the classes whose methods they are: for ever.
 #[repr(C)]
 struct CoroutineMethod {
     head: PyObject,
     vectorcall: ffi::vectorcallfunc,
-    /// What is wrapped.
+    /// The method that is wrapped.
     inner: *mut PyObject,
-    /// What the first argument must be an instance of for the quick way.
+    /// The first argument must be an instance of this class for the fast path.
     class: *mut ffi::PyTypeObject,
 }
 
-/// Wraps the methods of a class that give something to be awaited.
+/// Wraps the methods of a class that return something to be awaited.
 pub fn install(py: Python<'_>, class: &Bound<'_, PyType>, names: &[&str]) -> PyResult<()> {
     for &name in names {
         let method = class.as_any().getattr("__dict__")?.get_item(name)?;
@@ -47,7 +49,7 @@ pub fn install(py: Python<'_>, class: &Bound<'_, PyType>, names: &[&str]) -> PyR
     Ok(())
 }
 
-/// Wrap a function that returns something to be awaited, so that it is known as one that was made by `async def`.
+/// Wrap a function that returns something to be awaited, so that it passes for one made by `async def`.
 #[pyfunction]
 pub fn coroutine_method<'py>(py: Python<'py>, function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     wrap(py, function, pass_on)
@@ -64,7 +66,7 @@ fn wrap<'py>(
     let object = unsafe { ffi::PyType_GenericAlloc(class, 0) };
     // SAFETY: a new reference, or null with the exception set.
     let wrapped = unsafe { Bound::from_owned_ptr_or_err(py, object) }?;
-    // SAFETY: an object that nobody else knows, of this layout.
+    // SAFETY: an object of this layout, which no other code knows.
     let fields = unsafe { &mut *object.cast::<CoroutineMethod>() };
     fields.vectorcall = vectorcall;
     fields.inner = inner.clone().into_ptr();
@@ -73,9 +75,9 @@ fn wrap<'py>(
 }
 
 /// # Safety
-/// One of ours.
+/// The object is one of ours.
 unsafe fn fields<'a>(object: *mut PyObject) -> &'a CoroutineMethod {
-    // SAFETY: the caller's promise; they never go, and don't change.
+    // SAFETY: the caller's promise; our objects are never freed and don't change.
     unsafe { &*object.cast() }
 }
 
@@ -85,16 +87,16 @@ unsafe extern "C" fn pass_on(
     count: usize,
     keywords: *mut PyObject,
 ) -> *mut PyObject {
-    // SAFETY: the interpreter calls this for one of ours.
+    // SAFETY: the interpreter calls this for one of our objects.
     let inner = unsafe { fields(method) }.inner;
-    // SAFETY: attached; what the interpreter gave.
+    // SAFETY: attached; the arguments are those that the interpreter gave.
     unsafe { ffi::PyObject_Vectorcall(inner, arguments, count, keywords) }
 }
 
-/// The queue, if it is one and there are so many arguments without a name.
+/// The queue, if the first argument is one, there are `wanted` arguments, and none has a name.
 ///
 /// # Safety
-/// As a vectorcall.
+/// The arguments are those of a vectorcall.
 #[inline(always)]
 unsafe fn plainly<'py>(
     py: Python<'py>,
@@ -103,14 +105,14 @@ unsafe fn plainly<'py>(
     (count, wanted): (usize, Py_ssize_t),
     keywords: *mut PyObject,
 ) -> Option<Py<Elastic>> {
-    // SAFETY: a calculation.
+    // SAFETY: this only calculates.
     let count = unsafe { ffi::PyVectorcall_NARGS(count) };
     if !keywords.is_null() || count != wanted {
         return None;
     }
-    // SAFETY: there is one.
+    // SAFETY: there is an argument.
     let queue = unsafe { *arguments };
-    // SAFETY: one of ours.
+    // SAFETY: one of our objects.
     let class = unsafe { fields(method) }.class;
     // SAFETY: an object that the caller holds, and a type.
     if unsafe { ffi::PyObject_TypeCheck(queue, class) } == 0 {
@@ -118,7 +120,7 @@ unsafe fn plainly<'py>(
     }
     // SAFETY: an object that the caller holds.
     let queue = unsafe { Bound::from_borrowed_ptr_or_opt(py, queue) }?;
-    // SAFETY: as was just looked at.
+    // SAFETY: the type was just checked.
     Some(unsafe { queue.cast_into_unchecked::<Elastic>() }.unbind())
 }
 
@@ -163,7 +165,7 @@ unsafe extern "C" fn aput(
     // SAFETY: the interpreter's promise.
     match unsafe { plainly(py, method, arguments, (count, 2), keywords) } {
         Some(queue) => {
-            // SAFETY: there are two.
+            // SAFETY: there are two arguments.
             let &[_, item] = unsafe { &*arguments.cast::<[*mut PyObject; 2]>() };
             // SAFETY: an object that the caller holds.
             later(py, queue, unsafe { Bound::from_borrowed_ptr_or_opt(py, item) }.map(Bound::unbind))
@@ -182,20 +184,20 @@ unsafe extern "C" fn bind(method: *mut PyObject, object: *mut PyObject, _class: 
     unsafe { PyMethod_New(method, object) }
 }
 
-/// What is asked of the method that is wrapped.
+/// An attribute of the method that is wrapped.
 unsafe extern "C" fn of_inner(method: *mut PyObject, name: *mut c_void) -> *mut PyObject {
-    // SAFETY: the interpreter calls this for one of ours.
+    // SAFETY: the interpreter calls this for one of our objects.
     let inner = unsafe { fields(method) }.inner;
     // SAFETY: attached, an object and one of the names below.
     unsafe { ffi::PyObject_GetAttrString(inner, name.cast::<c_char>()) }
 }
 
-/// What is asked of an `async def` with the same signature.
+/// An attribute of an `async def` with the same signature.
 unsafe extern "C" fn of_stub(method: *mut PyObject, name: *mut c_void) -> *mut PyObject {
-    // SAFETY: the interpreter calls this for one of ours.
+    // SAFETY: the interpreter calls this for one of our objects.
     let inner = unsafe { fields(method) }.inner;
     Python::attach(|py| {
-        // SAFETY: an object that ours holds.
+        // SAFETY: an object that our object holds.
         let inner = unsafe { Bound::from_borrowed_ptr(py, inner) };
         // SAFETY: one of the names below.
         let name = unsafe { CStr::from_ptr(name.cast()) };
@@ -228,14 +230,14 @@ fn as_async_def<'py>(inner: &Bound<'py, PyAny>, attribute: &str) -> PyResult<Bou
 }
 
 unsafe extern "C" fn repr(method: *mut PyObject) -> *mut PyObject {
-    // SAFETY: one of ours.
+    // SAFETY: one of our objects.
     let inner = unsafe { fields(method) }.inner;
     // SAFETY: attached, and a valid object.
     unsafe { ffi::PyObject_Repr(inner) }
 }
 
 unsafe extern "C" fn reduce(method: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: attached, and one of ours.
+    // SAFETY: attached, and one of our objects.
     let inner = unsafe { fields(method) }.inner;
     // SAFETY: attached, a valid object and a name.
     let reduce = unsafe { ffi::PyObject_GetAttrString(inner, c"__reduce__".as_ptr()) };
@@ -244,7 +246,7 @@ unsafe extern "C" fn reduce(method: *mut PyObject, _: *mut PyObject) -> *mut PyO
     }
     // SAFETY: attached, and a valid object.
     let reduced = unsafe { ffi::PyObject_CallNoArgs(reduce) };
-    // SAFETY: the reference that was given.
+    // SAFETY: the reference that the lookup returned.
     unsafe { ffi::Py_DECREF(reduce) };
     reduced
 }
@@ -272,6 +274,7 @@ fn make_class(py: Python<'_>) -> PyResult<Py<PyType>> {
         types::table(ffi::Py_tp_members, [vectorcall]),
     ];
     let flags = ffi::Py_TPFLAGS_HAVE_VECTORCALL | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR;
-    // SAFETY: the layout of its objects; the functions have the types that their slots want.
+    // SAFETY: this is the layout of the type's objects, and the functions have the types that their slots
+    // want.
     unsafe { types::make::<CoroutineMethod>(py, c"elasticq._core.CoroutineMethod", flags, slots) }
 }

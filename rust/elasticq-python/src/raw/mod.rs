@@ -1,4 +1,4 @@
-//! The innermost part: all `unsafe` of the binding stands in this folder.
+//! The innermost part: all `unsafe` of the binding is in this folder.
 
 use pyo3::prelude::*;
 

@@ -1,16 +1,19 @@
 //! A value that may be replaced once while others use it.
 //!
-//! Python makes an object by `__new__`, which knows nothing of the settings, and hands them to `__init__`; by then a
-//! subclass may have given the object away. So what `__new__` made stays where it is, for whoever is in it, and what
-//! `__init__` makes takes its place. Reading is one load, without a question.
+//! Python makes an object by `__new__`, which does not know the settings, and passes those to `__init__`. By
+//! then a subclass may have given the object to other code. So what `__new__` made stays where it is, for
+//! threads that are using it, and what `__init__` makes takes its place. Reading is one load, without a
+//! condition.
 //!
-//! The innermost calls may be given another value than all others from the start, the front, so that they ask nothing
-//! either.
+//! From the start, the innermost calls may be given another value than all other code: the front. So they
+//! need no condition either.
 //!
-//! Invariant: `current` is never null, and changes once at the most, from the first value to its replacement; `former`
-//! is null before, and the first value or the front ever after. Whoever replaces sets `former` first, from null, so there
-//! is one. `front` is the front if there is one, or else what `current` is or was a moment ago. All pointers come from a
-//! box, and only `drop` frees them, by the first two. So a reference to any value is good as long as this is.
+//! Invariant: `current` is never null, and changes at most once, from the first value to its replacement.
+//! `former` is null before that, and afterwards the first value; if there is a front, it is the front from
+//! the start. A thread that replaces the value first changes `former` from null, so only one thread can.
+//! `front` is the front if there is one, otherwise what `current` is or was a moment ago. All pointers come
+//! from a box, and only `drop` frees them, by the first two fields. So a reference to any of the values is
+//! good as long as this object is.
 
 use std::marker::PhantomData;
 use std::ptr;
@@ -28,7 +31,7 @@ impl<T> Replaceable<T> {
         Self::of(Box::into_raw(Box::new(value)), None)
     }
 
-    /// With a front. It is never replaced.
+    /// With a front. Then the value is never replaced.
     pub fn behind(front: T, value: T) -> Self {
         Self::of(Box::into_raw(Box::new(value)), Some(Box::into_raw(Box::new(front))))
     }
@@ -44,29 +47,29 @@ impl<T> Replaceable<T> {
 
     #[inline(always)]
     pub fn get(&self) -> &T {
-        // Acquire: what `replace` made is complete for whoever sees it.
+        // Acquire: a thread that sees what `replace` made sees it complete.
         let current = self.current.load(Ordering::Acquire);
-        // SAFETY: never null, and freed by `drop` alone.
+        // SAFETY: never null, and only `drop` frees it.
         unsafe { &*current }
     }
 
-    /// The front, or the value where there is none.
+    /// The front, or the value if there is no front.
     #[inline(always)]
     pub fn front(&self) -> &T {
         // Acquire: as in `get`.
         let front = self.front.load(Ordering::Acquire);
-        // SAFETY: never null, and freed by `drop` alone.
+        // SAFETY: never null, and only `drop` frees it.
         unsafe { &*front }
     }
 
-    /// The first value, once it was replaced, or the front.
+    /// The first value, once it was replaced; or the front.
     pub fn former(&self) -> Option<&T> {
-        // SAFETY: null, or freed by `drop` alone.
+        // SAFETY: null, or only `drop` frees it.
         unsafe { self.former.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Puts `value` in the place of the first one, which it gives; gives `value` back if that was done before, or there
-    /// is a front.
+    /// Puts `value` in the place of the first one, and returns that. If it was replaced before, or there is a
+    /// front, returns `value`.
     pub fn replace(&self, value: T) -> Result<&T, T> {
         let first = self.current.load(Ordering::Acquire);
         let claimed = self.former.compare_exchange(ptr::null_mut(), first, Ordering::AcqRel, Ordering::Relaxed);
@@ -76,7 +79,7 @@ impl<T> Replaceable<T> {
         let value = Box::into_raw(Box::new(value));
         self.current.store(value, Ordering::Release);
         self.front.store(value, Ordering::Release);
-        // SAFETY: never null, and freed by `drop` alone.
+        // SAFETY: never null, and only `drop` frees it.
         Ok(unsafe { &*first })
     }
 }
@@ -85,7 +88,7 @@ impl<T> Drop for Replaceable<T> {
     fn drop(&mut self) {
         for value in [*self.current.get_mut(), *self.former.get_mut()] {
             if !value.is_null() {
-                // SAFETY: from a box, and nobody has a reference any more. The two are never the same: `replace` does
+                // SAFETY: from a box, and no reference is left. The two are never the same: `replace` does
                 // not end before it has set the other one, and a front is another box.
                 drop(unsafe { Box::from_raw(value) });
             }

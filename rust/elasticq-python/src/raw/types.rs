@@ -1,6 +1,7 @@
-//! Types made by hand, for objects of which PyO3's own kind costs too much.
+//! Types made by hand, for objects that would cost too much as PyO3's own.
 //!
-//! The interpreter keeps pointers to the tables of a type, so these stay for good; each ends with an entry of zeros.
+//! The interpreter keeps pointers to the tables of a type, so these are never freed. Each ends with an entry
+//! of zeros.
 
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
@@ -8,7 +9,7 @@ use pyo3::types::PyType;
 use std::ffi::{CStr, c_int, c_uint, c_ulong, c_void};
 use std::ptr;
 
-/// A slot's number, and what is in it.
+/// A slot's number, and its contents.
 pub type Slot = (c_int, *mut c_void);
 
 /// The slot for a table of methods, attributes or members.
@@ -26,7 +27,7 @@ pub fn method(name: &'static CStr, function: ffi::PyCFunction, flags: c_int, doc
     }
 }
 
-/// An attribute that can only be read; `get` is given its name.
+/// An attribute that can only be read. `get` gets its name.
 pub fn attribute(
     name: &'static CStr,
     get: unsafe extern "C" fn(*mut PyObject, *mut c_void) -> *mut PyObject,
@@ -35,11 +36,11 @@ pub fn attribute(
     ffi::PyGetSetDef { name: name.as_ptr(), get: Some(get), set: None, doc: ptr::null(), closure }
 }
 
-/// A type whose objects have the layout `T`, and which only Rust makes.
+/// A type whose objects have the layout `T`. Only Rust makes such objects.
 ///
 /// # Safety
-/// `T` begins with a `PyObject`, what is in each slot has the type that the interpreter wants there, and the functions take
-/// objects of this type.
+/// `T` begins with a `PyObject`. The contents of each slot have the type that the interpreter wants there,
+/// and the functions take objects of this type.
 #[cold]
 pub unsafe fn make<T>(
     py: Python<'_>,
