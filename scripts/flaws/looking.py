@@ -55,11 +55,11 @@ MUTANTS = [
         "loom_looking::a_consumer_that_finds_all_records_in_use_waits_for_who_looks",
     ),
     Mutant(
-        "a-producer-of-a-layer-registers-without-a-barrier",
+        "producer-registers-without-a-barrier",
         "rust/elasticq/src/lock_free/chain/mod.rs",
         "        rarely(); // The other half: `often` in `tell_producers`.\n",
         "",
-        "loom_looking::mpsc::no_wake_up_of_who_waits_for_room_is_lost",
+        "loom_tasks::mpsc::one_place_of_many_reaches_a_task_that_waits",
     ),
     Mutant(
         "a-consumer-of-a-layer-registers-without-a-barrier",
