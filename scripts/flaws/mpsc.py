@@ -207,13 +207,6 @@ MUTANTS = [
         "loom_mpsc::room_reaches_a_producer_who_waits",
     ),
     Mutant(
-        "mpsc-makes-room-without-a-barrier",
-        "rust/elasticq/src/lock_free/chain/mod.rs",
-        "        often();\n        if self.room.has_sleepers() {",
-        "        if self.room.has_sleepers() {",
-        "loom_mpsc::room_for_all_reaches_a_batch_that_waits",
-    ),
-    Mutant(
         "mpsc-batch-waits-as-if-for-one-place",
         "rust/elasticq/src/lock_free/chain/mod.rs",
         "self.put_within(timeout, Signal::bulk_waiter,",
