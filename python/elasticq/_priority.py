@@ -42,7 +42,7 @@ class PriorityCircularBuffer(_core.PriorityCircularBuffer[T]):
             pop_timeout: As in Config, for all levels together.
 
     Raises:
-        InvalidConfiguration: A setting breaks its rule; also a ValueError.
+        InvalidConfiguration: A setting breaks its rule. It is also a ValueError.
         TypeError: A setting is of the wrong type.
 
     Example:
@@ -169,7 +169,7 @@ class PrioritySyncQueue(Generic[T]):
         return not len(self._buffer)
 
     def full(self) -> bool:
-        """Tell whether there is no room now at any level."""
+        """Tell whether the buffer as a whole has no room now."""
         return self._buffer._is_full()
 
     @property
