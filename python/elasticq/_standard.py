@@ -365,8 +365,8 @@ class Standard(_core.Contents):
         with self.mutex:
             self.is_shutdown = True
             try:
-                # Repeated, as a hook may raise. Not beyond the items that were there at first, as a `_get`
-                # may put back what it takes.
+                # Repeated, since `_take_all` ends early where a hook raises. It ends at the number of items
+                # that were there first, since a `_get` may put back what it takes.
                 there = self._size(owner) if immediate else 0
                 while len(items) < there and (some := self._take_all(owner)):
                     items += some

@@ -220,7 +220,7 @@ async def wait_closed(queue: Queue[Any] | PrioritySyncQueue[Any]) -> None:
 
 
 def as_asyncio(error: BaseException) -> BaseException:
-    """Return the same error as one that is also asyncio's, or the error itself if asyncio has none like it."""
+    """Return the same error as one that is also asyncio's, or itself if asyncio has none like it."""
     if not isinstance(error, _ERRORS):
         return error
     ours = type(error)
