@@ -299,7 +299,7 @@ def test_a_signal_handler_that_forks_in_the_middle_of_a_wait_in_line() -> None:
 
 @each
 def test_forking_amid_traffic(kind: str) -> None:
-    """Wherever the other threads are at that moment, the child finds whole queues and no lock that is held."""
+    """Wherever the other threads are at that moment, the child finds whole queues and no held locks."""
     forking(
         f"""
     queue, put, get = make({kind!r})
