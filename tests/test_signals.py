@@ -322,7 +322,7 @@ def test_a_timer_runs_its_handler_in_every_wait() -> None:
 
 
 def test_a_wait_in_the_main_thread_takes_no_processor_time() -> None:
-    """It looks for signals by itself, hardly more than once a second. Each look is a switch of the process."""
+    """It looks for signals by itself, hardly more than once a second. Each look switches the process."""
 
     def switches(process: subprocess.Popen[str]) -> int:
         lines = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines()
