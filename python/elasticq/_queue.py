@@ -37,7 +37,7 @@ class Queue(Hooks[T]):
     **Subclasses that override `put` or `get`** see the items that come and go. `put_nowait` calls
     `put(item, block=False)` and `get_nowait` calls `get(block=False)`, as in `queue.Queue`. `put_many`,
     `get_many`, `consume` and the `_nowait` calls of `async_q` call them in the same way for each item. (So an
-    override has to call `super().put` or `super().get`, none of these.) Methods that are awaited must not
+    override calls `super().put` or `super().get`, and none of these.) Methods that are awaited must not
     block, so they don't call `put` or `get`: override `aput`, `aget` and their batches, or better `_put` and
     `_get`, which all methods use. `drain`, `clear` and looking don't call them either. A queue looks for
     overrides once, when it is made.
@@ -71,7 +71,7 @@ class Queue(Hooks[T]):
         >>> queue.get(), queue.get_many(), len(queue)
         ('a', ['b', 'c'], 0)
 
-        The last two lines of a log, and messages of 1 MB at the most in all:
+        The last two lines of a log, and messages of at most 1 MB in all:
 
         >>> tail = Queue(maxsize=2, overflow="drop_oldest")
         >>> tail.put_many(["one", "two", "three"])
