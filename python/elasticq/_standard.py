@@ -136,7 +136,7 @@ class Standard(_core.Contents):
         return default if item is EMPTY else item
 
     def put_dropping(self, owner: Hooks[Any], item: Any, oldest: bool) -> None:
-        """Put an item. If there is no room, drop the oldest item with `oldest`, otherwise the new one."""
+        """Put an item. If there is no room, drop the oldest item (if `oldest`) or the new one."""
         try:
             self._insert_dropping(owner, [item], oldest)
         except ShutDown:
