@@ -1,4 +1,4 @@
-"""Fixtures of all tests."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 import pytest
 from support import Threads
 
-# A job in the background is born ignoring Ctrl-C, and so would be the processes that the tests start.
+# A background job ignores Ctrl-C from the start, and the processes that the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def threads() -> Iterator[Threads]:
-    """Starts threads; they are joined at the end of the test at the latest."""
+    """Starts threads, and joins them at the end of the test at the latest."""
     threads = Threads()
     yield threads
     threads.join()

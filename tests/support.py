@@ -1,4 +1,4 @@
-"""What the tests share: threads that are always joined, waiting for what shows, interpreters."""
+"""What the tests share: threads that are always joined, waiting for conditions, and interpreters."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 60.0
-"""Seconds after which something that should have happened will not. Far more than any machine needs."""
+"""Seconds after which a test gives up waiting. Far more than any machine needs."""
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Returns when an observable condition holds; fails after PATIENCE."""
+    """Returns when a condition holds, and fails after PATIENCE."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
@@ -26,19 +26,19 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 
 
 def wait_until_asleep(thread: threading.Thread) -> None:
-    """Returns when the system says of a thread, ten times in a row, that it sleeps.
+    """Returns when the system says ten times in a row that a thread sleeps.
 
-    If it has only one thing left to do, this means that it is blocked in it. No test's outcome depends on
-    that; without it the test would merely check the case in which nobody has to wait. So one that has ended,
-    as it may on a busy machine if it waits for a short time only, is as good.
+    If the thread has only one call left to do, it is blocked in that call. No test's outcome depends on this.
+    Without this, a test would only check the case in which no thread has to wait. So a thread that has ended
+    is as good. On a busy machine that may happen to a thread that waits only for a short time.
     """
-    # In a forked child, `native_id` is that of the parent's thread before Python 3.12.
+    # Before Python 3.12, a forked child's `native_id` is that of the parent's thread.
     number = os.getpid() if thread is threading.main_thread() else thread.native_id
     _wait_until_sleeps(Path(f"/proc/self/task/{number}/stat"), lambda: not thread.is_alive())
 
 
 def wait_until_process_sleeps(process: int) -> None:
-    """The same for the main thread of another process."""
+    """Does the same for the main thread of another process."""
     _wait_until_sleeps(Path(f"/proc/{process}/stat"), lambda: False)
 
 
@@ -85,7 +85,7 @@ class Threads:
         return thread
 
     def join(self) -> None:
-        """Waits for all threads. An error in one of them is raised at once: the others may never end then."""
+        """Waits for all threads. Raises a thread's error at once, since the others may never end then."""
         deadline = time.monotonic() + PATIENCE
         for thread in self.running:
             while thread.is_alive() and not self.errors:
@@ -98,7 +98,7 @@ class Threads:
 
 
 def python(code: str, *options: str) -> str:
-    """Runs code in a fresh interpreter and gives what it printed. Anything on stderr is a failure, too."""
+    """Runs code in a fresh interpreter and returns what it prints. Output on stderr is a failure, too."""
     finished = subprocess.run(
         [sys.executable, *options, "-c", textwrap.dedent(code)],
         capture_output=True,

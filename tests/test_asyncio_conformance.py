@@ -1,7 +1,7 @@
-"""CPython's own tests of `asyncio.Queue`, run over `Queue.async_q` in its place.
+"""CPython's own tests of `asyncio.Queue`, with `Queue.async_q` in its place.
 
-Left out are those that look at the insides (`_getters`, `_putters`, `_format`, and `repr`, which shows them),
-and those of the queues in other orders. A Python may come without its test suite.
+Tests that look at the inside are left out (`_getters`, `_putters`, `_format`, and `repr`, which shows them).
+So are those of the queues in other orders. A Python may come without its test suite.
 """
 
 from __future__ import annotations

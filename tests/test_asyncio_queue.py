@@ -1,6 +1,6 @@
 """Tasks of any number of event loops, and threads, on one queue: no wake-up is missed and nothing is lost.
 
-`settle` lets every task run that can: a test knows without waiting what has happened in its own loop.
+`settle` lets every task run that can. So a test knows what has happened in its own loop, without waiting.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ async def settle() -> None:
 
 
 async def start(*coroutines: Coroutine[Any, Any, Any]) -> list[asyncio.Task[Any]]:
-    """Starts a task for each, one after the other, and lets them come to where they wait."""
+    """Starts a task for each coroutine, one after the other, and lets each run until it waits."""
     tasks = []
     for coroutine in coroutines:
         tasks.append(asyncio.create_task(coroutine))
@@ -84,7 +84,7 @@ async def test_who_is_overtaken_keeps_his_place() -> None:
     q: Queue[int] = Queue()
     first, second = await start(q.aget(), q.aget())
     q.put(1)
-    assert q.get() == 1  # before the first has run
+    assert q.get() == 1  # before the first task has run
     await settle()
     q.put(2)
     await settle()
@@ -446,7 +446,7 @@ def test_a_loop_that_was_stopped_does_not_keep_the_wake_up(from_thread: bool, th
 
 
 def test_a_loop_that_ends_with_waiting_tasks_passes_their_wake_ups_on(threads: Threads) -> None:
-    """asyncio.run cancels what still waits, some of it woken already."""
+    """asyncio.run cancels the tasks that still wait, of which some have been woken already."""
     q: Queue[int] = Queue()
     taken: Queue[int] = Queue()
 

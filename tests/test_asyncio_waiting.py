@@ -1,4 +1,4 @@
-"""Batches, `ajoin`, what is awaited itself, and many tasks that wait at once."""
+"""Batches, `ajoin`, the objects that are awaited, and many tasks that wait at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def settle() -> None:
 
 
 async def start(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """Starts a task and lets it come to where it waits."""
+    """Starts a task and lets it run until it waits."""
     task = asyncio.create_task(coroutine)
     await settle()
     return task
@@ -136,7 +136,7 @@ async def test_a_cancelled_ajoin_leaves_nothing_behind() -> None:
 
 
 def calls(q: Queue[Any]) -> list[Callable[[], Any]]:
-    """Everything that gives something to be awaited."""
+    """All methods that return something to be awaited."""
     return [
         q.aget,
         lambda: q.aput(1),
@@ -187,7 +187,7 @@ async def test_an_item_that_is_none_or_an_exception_or_a_tuple_arrives_as_it_is(
 
 def test_who_waits_outside_of_a_loop_is_told_so() -> None:
     call = Queue[int]().aget()
-    assert call.send(None) is None  # it gives way once, which needs no loop
+    assert call.send(None) is None  # the call gives way once, which needs no loop
     with pytest.raises(RuntimeError, match="no running event loop"):
         call.send(None)
 
@@ -222,7 +222,7 @@ async def test_awaiting_leaves_no_references_behind() -> None:
 
 
 def test_who_keeps_what_carries_an_item_keeps_the_item() -> None:
-    """On builds with a GIL the exception is used again, but not while somebody holds it."""
+    """On builds with a GIL the exception is used again, but not while other code holds it."""
     q: Queue[int] = Queue()
     q.put_many([1000, 2000, 3000])
     kept = []
@@ -236,7 +236,7 @@ def test_who_keeps_what_carries_an_item_keeps_the_item() -> None:
 
 
 class Item:
-    """Something that can be watched."""
+    """An object that can have weak references."""
 
 
 @pytest.mark.filterwarnings("ignore:coroutine 'Queue.aget' was never awaited")
@@ -297,7 +297,7 @@ async def test_ten_thousand_tasks_wait_in_order_and_take_little_memory(make: Cal
 
 @pytest.mark.parametrize("backwards", [False, True])
 async def test_any_number_of_waiting_tasks_can_be_cancelled(backwards: bool) -> None:
-    """With a search through the line for each of them this would take minutes."""
+    """If each of them were searched for in the line, this would take minutes."""
     q: Queue[int] = Queue()
     tasks = [asyncio.create_task(q.aget()) for _ in range(30_001)]
     await settle()
@@ -349,6 +349,6 @@ async def test_in_eager_tasks() -> None:
 
 
 async def consume(q: Queue[int], count: int) -> None:
-    """Takes consecutive numbers."""
+    """Takes numbers, which must be consecutive."""
     for number in range(count):
         assert await q.aget() == number

@@ -1,4 +1,4 @@
-"""Bad input: an error that names field, value and rule, and a working queue stays as it was."""
+"""Bad input: the error names field, value and rule, and a working queue stays as it was."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ QUEUE_FIELDS = {"initial_capacity", "min_capacity", "growth_factor", "shrink_thr
 
 @pytest.mark.parametrize(("settings", "text"), BROKEN, ids=[text for _, text in BROKEN])
 def test_every_rule_of_the_configuration(settings: dict[str, Any], text: str) -> None:
-    config = Config(**settings)  # only written down
+    config = Config(**settings)  # nothing is checked yet
     makers: list[Callable[[], object]] = [
         config.validate,
         lambda: DynamicCircularBuffer(config),

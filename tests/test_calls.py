@@ -1,4 +1,4 @@
-"""The innermost calls have entries of their own; whatever is not plain is as with any other method."""
+"""The innermost calls have entries of their own. Off the fast path they behave like any other method."""
 
 from __future__ import annotations
 

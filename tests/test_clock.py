@@ -1,4 +1,4 @@
-"""A timeout ends by a clock that nobody can stop, since tests freeze Python's."""
+"""Timeouts use a clock that can't be stopped, since tests freeze Python's clock."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TIMEOUT = 0.01
 
 
 def waits_in_vain(make: Callable[..., Any]) -> None:
-    """Calls everything that takes a timeout."""
+    """Calls every method that has a timeout."""
     empty = make()
     gets: list[Callable[[], object]] = [
         lambda: empty.get(timeout=TIMEOUT),

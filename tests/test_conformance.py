@@ -1,8 +1,8 @@
 """`import elasticq as queue`: CPython's own tests of the module `queue` pass over this package, unmodified
 and in full.
 
-The tests are those of the interpreter that runs this; since 3.13 they cover `shutdown`, too. Each class of
-theirs takes the module under test from its attribute `queue`.
+The tests are those of the interpreter that runs this file. Since 3.13 they cover `shutdown`, too. Each of
+their classes takes the module under test from its attribute `queue`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import elasticq
 standard: Any
 try:
     standard = importlib.import_module("test.test_queue")
-except ImportError:  # some distributions leave the package `test` out
+except ImportError:  # some distributions leave out the package `test`
     standard = ModuleType("test.test_queue")
 
 CASES = sorted(
@@ -37,7 +37,7 @@ def over_elasticq(name: str) -> type:
     """One of the standard library's test cases, with this package as the module under test."""
 
     def set_up(self: Any) -> None:
-        # The standard library's own SimpleQueue has two implementations, of which one goes by a private name.
+        # The standard library's own SimpleQueue has two implementations. One has a private name.
         self.type2test = elasticq.SimpleQueue
         standard.BaseSimpleQueueTest.setUp(self)
 
@@ -50,8 +50,8 @@ def over_elasticq(name: str) -> type:
 
 @pytest.fixture(autouse=True)
 def _as_if_run_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Lets the tests run that ask for 5 GB, which is what fifty threads might use and never do; and spares
-    those that collect garbage the objects of all other tests.
+    """Lets the tests run that ask for 5 GB, which fifty threads might use but never do. It also spares the
+    tests that collect garbage the objects of all other tests.
     """
     if CASES:
         monkeypatch.setattr("test.support.real_max_memuse", 8 << 30)
@@ -65,7 +65,7 @@ for _name in CASES:
 
 
 def test_the_standard_library_brings_its_tests() -> None:
-    """Nothing passes for want of tests where they must be there."""
+    """Where the tests must be there, their absence is a failure."""
     if not CASES and not (os.environ.get("CI") and sys.version_info >= (3, 13)):
         pytest.skip("this interpreter comes without its test package")
     kinds = ("Queue", "LifoQueue", "PriorityQueue", "FailingQueue", "SimpleQueue")

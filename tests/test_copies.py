@@ -1,4 +1,4 @@
-"""Weak references to a queue, cycles through it, and copies, of which there are none: of every class."""
+"""Weak references to a queue, cycles through it, and copies, which are refused, for every class."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ each = pytest.mark.parametrize("kind", CLASSES)
 def test_a_weak_reference_does_not_keep_a_queue_and_tells_its_end(kind: Any) -> None:
     ended: list[str] = []
     queue = kind()
-    queue._offer(queue)  # only the collector can end it
+    queue._offer(queue)  # only the garbage collector can free it now
     references = [weakref.ref(queue, lambda _: ended.append("first")), weakref.ref(queue)]
     weakref.finalize(queue, ended.append, "finalized")
     assert references[0]() is queue
@@ -93,7 +93,7 @@ def test_a_cycle_through_a_subclass_is_collected(kind: Any) -> None:
     [*((kind, "item") for kind in CLASSES), *((kind, "room") for kind in LIMITED)],
 )
 def test_a_cycle_through_waiting_tasks_is_collected(kind: Any, waits_for: str) -> None:
-    """The queue holds the future, that the task, that the coroutine, and that the queue."""
+    """A cycle: the queue holds the future, which holds the task, the coroutine and again the queue."""
     if kind in STANDARD:
         queue: Any = kind(1)
     elif kind is SimpleQueue:

@@ -1,4 +1,4 @@
-"""What is awaited is a coroutine to whoever asks, and its methods are coroutine functions."""
+"""What the methods return passes for a coroutine, and the methods pass for coroutine functions."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ OTHER_CLASSES = [(AsyncQueue, "join"), (PriorityAsyncQueue, "put"), (PrioritySyn
 
 
 class Subclass(Queue[Any]):
-    """One that overrides nothing."""
+    """A subclass that overrides nothing."""
 
 
 def method(which: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """A method of a queue, which keeps it alive, and what it may be called with."""
+    """A method of a queue, which keeps the queue alive, and arguments for it."""
     make, name, arguments = METHODS[which]
     return getattr(make(), name), arguments
 
 
 def called(which: str) -> Any:
-    """What a method gives."""
+    """What a method returns."""
     function, arguments = method(which)
     return function(*arguments)
 
@@ -178,7 +178,7 @@ def test_it_tells_that_it_is_running() -> None:
 
 
 def warned(drop: Callable[[], object]) -> list[str]:
-    """The warnings of what a function does."""
+    """The warnings that a function causes."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         drop()
@@ -192,7 +192,7 @@ def warned(drop: Callable[[], object]) -> list[str]:
 def test_who_forgets_to_await_it_is_warned(which: str) -> None:
     text = f"coroutine '{which}' was never awaited"
     assert warned(lambda: called(which)) == [text]
-    assert warned(lambda: [called(which) for _ in range(3)]) == [text] * 3  # objects that are used again, too
+    assert warned(lambda: [called(which) for _ in range(3)]) == [text] * 3  # even for reused objects
 
     def in_a_cycle() -> None:
         cycle = [called(which)]
@@ -269,7 +269,7 @@ def test_it_can_be_run_by_itself() -> None:
 
 
 def test_one_who_asks_before_calling_awaits_what_comes() -> None:
-    """As frameworks do with what is to be run in the background."""
+    """As frameworks do with functions to run in the background."""
     q: Queue[int] = Queue()
 
     async def run_in_the_background(function: Callable[..., Any], *arguments: Any) -> None:

@@ -26,7 +26,7 @@ PUBLISHERS, MESSAGES = 4, 2000
 
 @pytest.fixture(scope="module", autouse=True)
 def extra() -> None:
-    """These tests need the extra `demo`. A developer may do without it, continuous integration may not."""
+    """These tests need the extra `demo`. A developer may go without it, continuous integration may not."""
     missing = missing_requirements()
     if missing:
         refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
@@ -34,7 +34,7 @@ def extra() -> None:
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Starts the demo; `folder`, where it has its temporary files, also marks its processes as its own."""
+    """Starts the demo. Its temporary files are in `folder`, which also marks its processes."""
     return subprocess.Popen(
         [sys.executable, "-m", "elasticq", "demo", *arguments],
         env={**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
@@ -53,7 +53,7 @@ def processes_of(folder: Path) -> list[int]:
         try:
             if entry.name.isdigit() and mark in b"\0" + (entry / "environ").read_bytes():
                 found.append(int(entry.name))
-        except OSError:  # ended in the meantime, or not ours
+        except OSError:  # the process has ended meanwhile, or is not ours
             continue
     return found
 
@@ -158,7 +158,7 @@ def test_every_message_passed_through_the_level_of_its_qos(by_qos: Finished) -> 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A demo in the midst of publishing."""
+    """A demo that is publishing."""
     with start(tmp_path) as process:
         assert process.stdout is not None
         try:
@@ -213,7 +213,7 @@ def test_a_curve_shows_the_highest_of_each_stretch_and_how_it_ended() -> None:
 
 
 class Faulty:
-    """A queue that does to the first message of all what it is told to do."""
+    """A queue that treats the first message as it is told to."""
 
     def __init__(self, fault: str) -> None:
         self._queue: elasticq.Queue[bytes] = elasticq.Queue()

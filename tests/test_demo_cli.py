@@ -1,4 +1,4 @@
-"""The command line of the demo: wrong arguments and missing packages end with status 2 and a clear word."""
+"""The command line of the demo: wrong arguments and missing packages end with status 2 and a clear text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger's arithmetic, and the messages it counts: each kind of fault is named and fails the run."""
+"""The ledger's arithmetic and the messages that it counts: each kind of fault is named and fails the run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def account(received: Counter[MessageId], processed: Counter[MessageId] | None =
 
 
 def ledger(entry: Account, **changes: Any) -> Ledger:
-    """A ledger with one account and a queue that agrees with it, but for the changes."""
+    """A ledger with one account and a queue that agrees with it, except for the changes."""
     values: dict[str, Any] = {
         "accounts": {1: entry},
         "corrupt": 0,
@@ -169,7 +169,7 @@ def test_a_payload_too_short_is_no_message() -> None:
 
 
 def levels(**changes: Any) -> Levels:
-    """Counters of a queue that serves by QoS, which agree with one message of each, but for the changes."""
+    """Counters of a queue that serves by QoS and got one message of each, except for the changes."""
     agreeing = {name: [1, 1, 1] for name in ("pushed", "popped", "received", "processed")}
     return Levels(**{**agreeing, **changes})
 

@@ -12,7 +12,7 @@ import elasticq
 
 
 def documented() -> Iterator[tuple[str, object]]:
-    """All public classes and their public attributes, those that come from Python itself left out."""
+    """All public classes and their public attributes, without those that come from Python itself."""
     for name in elasticq.__all__:
         value = getattr(elasticq, name)
         if not inspect.isclass(value):

@@ -1,4 +1,4 @@
-"""Errors lose nothing on their way: through a view, a copy, a pickle, another process."""
+"""Errors lose nothing on their way through a view, a copy, a pickle or another process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from elasticq._views import as_asyncio
 
 
 class Refused(Full):
-    """An error of a user's own, with arguments and a state of its own."""
+    """A user's own error, with its own arguments and state."""
 
     def __init__(self, *, item: object) -> None:
         super().__init__(f"refused {item!r}")
@@ -89,7 +89,7 @@ def is_the_same(twin: BaseException, error: BaseException) -> None:
 def laden(make: Callable[[], BaseException]) -> BaseException:
     error: Any = make()
     error.remaining = [1, "two"]
-    error.__notes__ = ["first", "second"]  # as `add_note` does, which came with Python 3.11
+    error.__notes__ = ["first", "second"]  # what `add_note` does, which came with Python 3.11
     return error  # type: ignore[no-any-return]
 
 
@@ -100,7 +100,7 @@ def test_a_copy_is_the_same_error(make: Callable[[], BaseException], way: Callab
     error = laden(make)
     twin = way(error)
     is_the_same(twin, error)
-    is_the_same(way(twin), error)  # and so is a copy of it
+    is_the_same(way(twin), error)  # and so is a copy of the copy
     assert getattr(twin, "errno", None) == getattr(error, "errno", None)
 
 
@@ -132,7 +132,7 @@ def test_an_error_that_asyncio_has_not_stays_itself() -> None:
 
 
 class Choosy(Queue[int]):
-    """Refuses with an error of its own."""
+    """Refuses items with an error of its own."""
 
     def _put(self, item: int) -> None:
         raise Refused(item=item) from LookupError("cause")

@@ -1,4 +1,4 @@
-"""Several event loops on one queue: what one of them does, or leaves undone, is nothing to the others."""
+"""Several event loops on one queue: whatever one of them does or fails to do doesn't affect the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def moved(maxsize: int = 0) -> Queue[int]:
 
 
 def limited(capacity: int) -> dict[str, Any]:
-    """The settings of a buffer for so many items."""
+    """The settings of a buffer that holds so many items."""
     return {"initial_capacity": capacity, "min_capacity": capacity, "max_capacity": capacity}
 
 
@@ -37,7 +37,7 @@ OF_ONE: list[Callable[[], Any]] = [
 
 
 class Elsewhere:
-    """An event loop in a thread of its own that can be held in the middle of a callback."""
+    """An event loop in a thread of its own. It can be held in the middle of a callback."""
 
     def __init__(self, threads: Threads) -> None:
         self.threads = threads
@@ -46,7 +46,7 @@ class Elsewhere:
         self.thread = threads.start(self.loop.run_forever)
 
     def start(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Starts a task; returns when it waits."""
+        """Starts a task, and returns when it waits."""
 
         async def create() -> asyncio.Task[Any]:
             task = self.loop.create_task(coroutine)
@@ -57,7 +57,7 @@ class Elsewhere:
         return asyncio.run_coroutine_threadsafe(create(), self.loop).result(PATIENCE)
 
     def hold(self, and_then: Callable[[], None] = lambda: None) -> None:
-        """Blocks the loop in a callback until it is released; returns when it is there."""
+        """Blocks the loop in a callback until `release`. Returns when the loop is in the callback."""
         held = threading.Event()
 
         def callback() -> None:
@@ -73,14 +73,14 @@ class Elsewhere:
         self.go_on.set()
 
     def stop(self) -> None:
-        """Has the loop stop, and waits until it has."""
+        """Stops the loop, and waits until it has stopped."""
         self.go_on.set()
         if self.thread.is_alive():
             self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(PATIENCE)
 
     def close(self) -> None:
-        """Ends it; what still waits is cancelled."""
+        """Ends the loop, and cancels the tasks that still wait."""
         self.stop()
         for task in asyncio.all_tasks(self.loop):
             task.cancel()
@@ -103,7 +103,7 @@ async def come_to_wait() -> None:
 
 
 def offer_from_a_thread(q: Any, item: int, threads: Threads) -> None:
-    """Adds an item in a thread, and waits for that."""
+    """Puts an item in a thread, and waits for that thread."""
     thread = threads.start(lambda: q._offer(item))
     thread.join(PATIENCE)
 
@@ -129,7 +129,7 @@ async def test_a_busy_loop_keeps_no_other_from_an_item(
     for item in (2, 3):
         q._offer(item)
     wait_until(second.done, "both have their items")
-    assert (busy.result(), second.result()) == (2, 3)  # it went back to its place
+    assert (busy.result(), second.result()) == (2, 3)  # the second one went back to its place in the line
 
 
 @pytest.mark.parametrize("make", EMPTY)

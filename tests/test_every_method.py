@@ -1,6 +1,6 @@
-"""Every public method, called at random by eight threads: nothing breaks, is lost, doubled or kept.
+"""Eight threads call every public method at random: no item is broken, lost, doubled or kept.
 
-ELASTICQ_SOAK=60 goes on for that many seconds per class, ELASTICQ_SEED repeats a run.
+With ELASTICQ_SOAK=60 this goes on for that many seconds per class. ELASTICQ_SEED repeats a run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SOAK = float(os.environ.get("ELASTICQ_SOAK", "0"))
 
 
 def moved(queue: elasticq.Queue[Any]) -> elasticq.Queue[Any]:
-    """The queue, on the standard locks."""
+    """The queue, moved to the standard locks."""
     with queue.mutex:
         pass
     return queue
@@ -65,7 +65,7 @@ each = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 
 
 class Item:
-    """Made in one thread, and dropped in whichever has it last."""
+    """An item that one thread makes, and that the last thread to hold it drops."""
 
     __slots__ = ("__weakref__", "number")
 
@@ -77,7 +77,7 @@ class Item:
 
 
 class Player:
-    """One thread's ledger: what it knows to be in the queue because of it, and what it took."""
+    """One thread's ledger: the items that it knows it has put, and those that it took."""
 
     def __init__(self, queue: Any, me: int, seed: int) -> None:
         self.queue, self.random = queue, random.Random(seed)
@@ -85,20 +85,20 @@ class Player:
         self.added: list[int] = []
         self.taken: list[int] = []
         self.gone = 0
-        """How many were dropped inside."""
+        """How many items were dropped inside the queue."""
 
     def new(self, count: int) -> list[Item]:
-        """Items that nobody else has."""
+        """Items that no other thread has."""
         return [Item(next(self.numbers)) for _ in range(count)]
 
     def add_one(self, add: Callable[[Item], object]) -> None:
-        """Adds an item, or is refused."""
+        """Puts an item, or is refused."""
         (item,) = self.new(1)
         if add(item) is not False:
             self.added.append(item.number)
 
     def add_many(self, add: Callable[[Iterable[Item]], object]) -> None:
-        """Adds several; of those that are refused the exception says which, or all are."""
+        """Puts several items. If some are refused, the exception says which; otherwise all are."""
         items = self.new(self.random.randrange(5))
         kinds: list[Callable[[Any], Iterable[Item]]] = [list, tuple, iter]
         try:
@@ -113,7 +113,7 @@ class Player:
         self.taken += [item.number for item in items if item is not None]
 
     def look(self, items: Iterable[Item]) -> None:
-        """Items that are only looked at are whole ones."""
+        """Checks that items that are only looked at are whole."""
         for item in items:
             assert item.number >= 0
 
@@ -123,7 +123,7 @@ class Player:
         methods[name](self, view)
 
     def call(self, name: str) -> None:
-        """Calls a method in the way that the table tells."""
+        """Calls a method as the table says."""
         try:
             METHODS[name](self, self.queue)
         except (Empty, Full, InvalidOperation, elasticq.Timeout):
@@ -138,7 +138,7 @@ def few(player: Player) -> int:
 
 
 def level(player: Player) -> int:
-    """A priority, now and then one that there is no level for."""
+    """A priority, now and then one that has no level."""
     return player.random.randrange(4)
 
 
@@ -214,7 +214,7 @@ METHODS: dict[str, Call] = {
     "all_tasks_done": lambda p, q: notify(q.all_tasks_done),
     "queue": lambda p, q: len(q.queue),
 }
-"""How each method is called. Those of a new class that are not here fail `test_the_table_is_complete`."""
+"""How each method is called. A method of a new class that is missing fails `test_the_table_is_complete`."""
 
 SYNC_METHODS: dict[str, Call] = {
     **METHODS,
@@ -224,20 +224,20 @@ SYNC_METHODS: dict[str, Call] = {
     "put_nowait": lambda p, q: p.add_one(lambda item: q.put_nowait(item, priority=level(p))),
     "put_many": lambda p, q: p.add_many(lambda items: q.put_many(items, True, 0.001, priority=level(p))),
 }
-"""The same for `sync_q`, where it is a view: of a buffer with levels."""
+"""The same for `sync_q` of a buffer with levels, which is a view."""
 
 ASYNC_METHODS: dict[str, Call] = {
     **METHODS,
     "put": lambda p, q: p.add_one(lambda item: step(q.put(item)) is None),
     "get": lambda p, q: p.take([step(q.get())] if q.qsize() > 50 else []),
 }
-"""And for `async_q`."""
+"""The same for `async_q`."""
 
 AT_THE_END = {"shutdown", "close", "join", "aclose", "wait_closed"}
-"""Methods that end a queue, or wait for its end: called when the rest is done."""
+"""Methods that end a queue, or wait for its end. They are called when all others are done."""
 
 MOVING = {"mutex", "not_empty", "not_full", "all_tasks_done", "queue"}
-"""Attributes that move a queue to the standard locks for good: so rare that some queues stay."""
+"""Attributes that move a queue to the standard locks for good. They are so rare that some queues stay."""
 
 
 def notify(condition: threading.Condition) -> None:
@@ -246,7 +246,7 @@ def notify(condition: threading.Condition) -> None:
 
 
 def all_or_nothing(add: Callable[[Iterable[Item]], object]) -> Callable[[Iterable[Item]], object]:
-    """Makes every refusal one that has no `remaining`."""
+    """Turns every refusal into one without `remaining`."""
 
     def adding(items: Iterable[Item]) -> None:
         try:
@@ -258,27 +258,27 @@ def all_or_nothing(add: Callable[[Iterable[Item]], object]) -> Callable[[Iterabl
 
 
 def step(coroutine: Any) -> Any:
-    """Runs a coroutine that need not wait; one that would, outside of any event loop, has done nothing."""
+    """Runs a coroutine outside of any event loop. If it would have to wait, it has done nothing."""
     try:
         coroutine.send(None)
-        coroutine.close()  # it gives way to others first
+        coroutine.close()  # it gives way to other tasks first
     except StopIteration as end:
         return end.value
     except RuntimeError as error:
         if isinstance(error, InvalidOperation):
             raise
         raise Empty from error
-    coroutine.close()  # it has given way, to look again later
+    coroutine.close()  # it has given way, and would look again later
     raise Empty
 
 
 def batch(coroutine: Any) -> None:
-    """A step of a batch that is cut short where it would wait: the exception has what remains."""
+    """Runs a batch up to where it would wait. Cut short there, its exception has what remains."""
     try:
         coroutine.send(None)
     except StopIteration:
         return
-    except RuntimeError as error:  # it would wait at once, without a loop to wait in
+    except RuntimeError as error:  # it would wait at once, but there is no loop to wait in
         if isinstance(error, InvalidOperation):
             raise
         full = Full("cut short")
@@ -288,7 +288,7 @@ def batch(coroutine: Any) -> None:
 
 
 def public_methods(queue: Any) -> set[str]:
-    """The names of what a user of the class may call."""
+    """The names of the methods that a user of the class may call."""
     return {
         name
         for base in type(queue).__mro__
@@ -311,7 +311,7 @@ def test_at_random_from_eight_threads(
 ) -> None:
     queue = make()
     names = sorted(name for name in METHODS if hasattr(type(queue), name))
-    # The rarer, the longer the queue gets.
+    # The rarer these calls are, the longer the queue gets.
     weights = [1 if name in ("clear", "drain") else 0.002 if name in MOVING else 6 for name in names]
     players = [Player(queue, me, seeded.randrange(1 << 32)) for me in range(THREADS)]
     deadline = time.monotonic() + SOAK
@@ -340,7 +340,7 @@ def test_at_random_from_eight_threads(
     assert len(set(taken)) == len(taken)
     assert set(taken) <= set(added)
     assert len(added) == len(taken) + gone
-    stats = elasticq.Queue.stats(queue)  # that of the whole, also where there is one by level
+    stats = elasticq.Queue.stats(queue)  # of the queue as a whole, even if there is one by level
     assert stats.messages_enqueued == stats.messages_dequeued == len(added)
     assert len(queue) == 0
     end = getattr(queue, "shutdown", queue.close)
@@ -351,7 +351,7 @@ def test_at_random_from_eight_threads(
 
 @each
 def test_references_are_right_after_it(make: Callable[[], Any], threads: Threads) -> None:
-    """Items go in in one thread and are dropped in others; nobody keeps one."""
+    """One thread puts items, and other threads drop them. No thread keeps one."""
     queue = make()
     shared = Item(0)
     fresh: list[weakref.ref[Item]] = []

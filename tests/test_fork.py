@@ -1,4 +1,4 @@
-"""A forked child has the items and none of the waiters: its queues work as if nobody had waited on them."""
+"""A forked child has the items and none of the waiters: its queues work as if no thread had waited."""
 
 from __future__ import annotations
 
@@ -77,10 +77,10 @@ def in_child(run):
 
 
 def forking(code: str) -> None:
-    """Runs code in a fresh interpreter; a child that never ends is killed and a failure."""
+    """Runs code in a fresh interpreter. A child that never ends is killed, and is a failure."""
     setup = SETUP.format(tests=os.path.dirname(__file__), patience=20)
     finished = subprocess.run(
-        # Since Python 3.12, forking a process with threads is warned of.
+        # Since Python 3.12, forking a process with threads causes a warning.
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", setup + textwrap.dedent(code)],
         capture_output=True,
         text=True,
@@ -222,7 +222,7 @@ def test_tasks_of_the_parents_loops_take_no_wake_up_in_the_child(kind: str) -> N
 
 @each
 def test_a_signal_handler_that_forks_in_the_middle_of_a_wait(kind: str) -> None:
-    """The child comes back into a wait that was begun in the parent, and goes on with it."""
+    """The child returns into a wait that began in the parent, and goes on waiting."""
     forking(
         f"""
     queue, put, get = make({kind!r})
@@ -262,7 +262,7 @@ def test_a_signal_handler_that_forks_in_the_middle_of_a_wait(kind: str) -> None:
 
 
 def test_a_signal_handler_that_forks_in_the_middle_of_a_wait_in_line() -> None:
-    """The child has lost its place and takes another one, so that it is woken for room."""
+    """The child has lost its place in the line. It takes a new one, so that it is woken for room."""
     forking(
         """
     queue, put, get = make("Weighted", 2)
@@ -299,7 +299,7 @@ def test_a_signal_handler_that_forks_in_the_middle_of_a_wait_in_line() -> None:
 
 @each
 def test_forking_amid_traffic(kind: str) -> None:
-    """Wherever the other threads are at that moment, the child finds whole queues and nobody's locks."""
+    """Wherever the other threads are at that moment, the child finds whole queues and no held locks."""
     forking(
         f"""
     queue, put, get = make({kind!r})

@@ -37,7 +37,7 @@ def test_importing_leaves_the_gil_off() -> None:
 
 
 class Message:
-    """Can tell whether it is what it was."""
+    """An item that can tell whether it is intact."""
 
     __slots__ = ("checksum", "number", "payload", "sender")
 
@@ -56,13 +56,13 @@ class Message:
 
 @contextmanager
 def background(*runs: Callable[[], object]) -> Iterator[None]:
-    """Repeats each function in a thread of its own meanwhile."""
+    """In the meantime repeats each function in a thread of its own."""
     done = threading.Event()
     errors: list[BaseException] = []
 
     def repeat(run: Callable[[], object]) -> None:
         try:
-            while not done.wait(0.001):  # a collection in a tight loop would leave no time for anything else
+            while not done.wait(0.001):  # collections in a tight loop would leave no time for anything else
                 run()
         except BaseException as error:
             errors.append(error)
@@ -81,7 +81,7 @@ def background(*runs: Callable[[], object]) -> Iterator[None]:
 
 
 def check(taken: list[list[Message]], sent: dict[int, int]) -> None:
-    """Each message arrived once; and each taker saw those of each sender in their order."""
+    """Each message arrived once, and each taker saw each sender's messages in their order."""
     for messages in taken:
         last: defaultdict[int, int] = defaultdict(lambda: -1)
         for message in messages:
@@ -96,7 +96,7 @@ KINDS: list[Callable[[Any], Any]] = [list, tuple, iter]
 
 
 def send(q: Queue[Message], me: int, seed: int, count: int) -> None:
-    """Sends so many messages, in every way there is."""
+    """Sends so many messages, in every way that there is."""
     chosen = random.Random(seed)
     number = 0
     while number < count:
@@ -126,7 +126,7 @@ def send(q: Queue[Message], me: int, seed: int, count: int) -> None:
 
 
 def receive(q: Queue[Message], taken: list[Message], seed: int) -> None:
-    """Takes until the queue is shut down and empty, in every way there is."""
+    """Takes until the queue is shut down and empty, in every way that there is."""
     chosen = random.Random(seed)
     consumer = q.consume()
     while True:
@@ -155,7 +155,7 @@ def receive(q: Queue[Message], taken: list[Message], seed: int) -> None:
 
 
 def look(q: Queue[Message]) -> None:
-    """Calls everything that only looks."""
+    """Calls every method that only looks."""
     stats = q.stats()
     assert stats.messages_enqueued - stats.messages_dequeued == stats.current_size
     assert stats.current_size <= stats.peak_size
@@ -276,7 +276,7 @@ def test_dropping_everything_amid_traffic_drops_each_item_once(threads: Threads)
 
 
 def test_a_list_may_change_while_it_is_put(threads: Threads) -> None:
-    """What arrives are the list's items at one moment: never less than whole objects, never a mixture."""
+    """The items that arrive are the list's at one moment: whole objects, and never a mixture."""
     q: Queue[Message] = Queue()
     shared: list[Message] = []
 
@@ -301,7 +301,7 @@ def test_a_list_may_change_while_it_is_put(threads: Threads) -> None:
 
 
 def test_queues_come_and_go_while_others_use_them(threads: Threads) -> None:
-    """The last reference to a queue is dropped by whoever comes last, waiting or not."""
+    """Any thread may drop the last reference to a queue, waiting or not."""
 
     def serve(q: Queue[Any]) -> None:
         for answer in q.consume():
@@ -338,7 +338,7 @@ def test_task_done_and_join_at_once(threads: Threads) -> None:
 
 @pytest.mark.parametrize("kept", [0, 1, 3], ids="each {}th is kept by its maker".format)
 def test_items_for_a_task_elsewhere_go_when_the_last_reference_goes(kept: int, threads: Threads) -> None:
-    """On free-threaded builds the queue's reference to them is counted in another way."""
+    """On free-threaded builds the queue's reference to such items is counted in another way."""
     count = 20_000
     q: Queue[Message] = Queue(1000)
     gone = [0, 0]  # by the maker's thread and by the taker's

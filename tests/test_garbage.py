@@ -20,7 +20,7 @@ each = pytest.mark.parametrize("make", CLASSES)
 
 
 class Item:
-    """Writes its number into a ledger when it is dropped."""
+    """An item that writes its number into a ledger when it is dropped."""
 
     def __init__(self, number: int, ledger: list[int]) -> None:
         self.number, self.ledger = number, ledger
@@ -30,7 +30,7 @@ class Item:
 
 
 def filled(make: Callable[[], Any], ledger: list[int], count: int = 200) -> Any:
-    """A queue of such items, whose ring has grown and gone round."""
+    """A queue of such items, whose ring has grown and is in a later lap."""
     q = make()
     add = q.put_many if isinstance(q, Queue) else q.push_batch
     add([None] * 40)
@@ -41,7 +41,7 @@ def filled(make: Callable[[], Any], ledger: list[int], count: int = 200) -> Any:
 
 
 def drop_the_queue(_: Any) -> None:
-    """Only the caller holds it."""
+    """Does nothing: only the caller holds the queue, and drops it afterwards."""
 
 
 EMPTYING: dict[str, Callable[[Any], Any]] = {
@@ -148,7 +148,7 @@ def test_a_cycle_through_a_waiting_task_is_collected(make: Callable[[], Any]) ->
 
 
 async def come_to_wait() -> None:
-    """Lets other tasks run until they wait: before that each of them looks twice."""
+    """Lets other tasks run until they wait. Each of them looks twice before that."""
     for _ in range(3):
         await asyncio.sleep(0)
 
@@ -159,7 +159,7 @@ def test_a_delivery_to_a_loop_that_never_runs_again_does_not_keep_it() -> None:
     task = loop.create_task(q.aget())
     loop.run_until_complete(come_to_wait())
     task._log_destroy_pending = False  # type: ignore[attr-defined]
-    q.put(1)  # the loop does not run: a delivery is on its way
+    q.put(1)  # the loop does not run, so a delivery is on its way
     loop.close()
     gone = weakref.ref(loop)
     del task, loop
@@ -191,7 +191,7 @@ WAITING: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
 
 
 def full(q: Any) -> Any:
-    """The queue, with an item in it."""
+    """The queue with an item in it."""
     q._offer(0)
     return q
 
@@ -219,7 +219,7 @@ def test_a_closed_loop_goes_although_its_tasks_wait_in_a_queue_that_lives(which:
 
 
 async def keep_waiting(call: Any) -> None:
-    """Has a frame between the task and the call."""
+    """A coroutine with a frame between the task and the call."""
     await call
 
 
@@ -256,11 +256,11 @@ def test_tasks_that_wait_in_a_queue_that_nobody_knows_go_with_it() -> None:
 
 
 class Thing:
-    """Something that can be watched."""
+    """An object that can have weak references."""
 
 
 def an_end(how: str, q: Any, call: Any) -> None:
-    """Ends a call that wants to add something, in one way or another."""
+    """Ends a call that wants to put something, in one way or another."""
     if how == "closed before it began":
         call.close()
         return
@@ -299,7 +299,7 @@ def test_a_put_that_has_ended_does_not_keep_its_item(how: str, make: Callable[[]
     an_end(how, q, call)
     gc.collect()
     assert gone() is None
-    assert repr(call)  # it is still there
+    assert repr(call)  # the call is still alive
 
 
 @pytest.mark.parametrize("how", ["at once", "later", "send", "next", "view", "async for"])
@@ -316,7 +316,7 @@ async def test_a_get_that_has_ended_does_not_keep_its_item(how: str) -> None:
         q.put(item)
         await task
         del task
-        await come_to_wait()  # the loop holds what it ran last
+        await come_to_wait()  # the loop holds the last callback that it ran
     else:
         q.put(item)
         if how == "send":
@@ -330,16 +330,16 @@ async def test_a_get_that_has_ended_does_not_keep_its_item(how: str) -> None:
     del item
     gc.collect()
     assert gone() is None
-    assert repr(call)  # it is still there
+    assert repr(call)  # the call is still alive
 
 
 async def keep_result(call: Any) -> Any:
-    """Has a frame between the task and the call."""
+    """A coroutine with a frame between the task and the call."""
     return await call
 
 
 class Reentrant:
-    """Uses the queue that drops it."""
+    """An item that uses the queue that drops it."""
 
     def __init__(self, q: Any, log: list[int]) -> None:
         self.q, self.log = q, log
@@ -368,7 +368,7 @@ def test_an_item_may_use_the_queue_that_drops_it(make: Callable[[], Any], empty:
 
 
 def test_collecting_inside_every_call_disturbs_nothing() -> None:
-    """An item whose end triggers a collection, in the middle of a call."""
+    """An item whose end triggers a garbage collection, in the middle of a call."""
     gc.collect()
     before = gc.get_threshold()
     gc.set_threshold(1)

@@ -18,7 +18,7 @@ SNIPPET = re.compile(
 
 
 def snippets() -> dict[str, tuple[str, str]]:
-    """The code of each snippet and what it prints, by its place."""
+    """The code of each snippet and what it prints, by its page and line."""
     found = {}
     for page in PAGES:
         text = page.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The ends of an interpreter while somebody waits, and interpreters beside the main one."""
+"""An interpreter that ends while threads wait, and interpreters beside the main one."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ threading.Thread(target=elasticq.Queue().get, daemon=True).start()
 
 @pytest.mark.parametrize("waiting", WAITING.values(), ids=WAITING)
 def test_the_interpreter_ends_while_somebody_waits(waiting: str) -> None:
-    """Without a hang, a crash or a word; at whatever moment, hence several times."""
+    """Without a hang, a crash or any output. The moment varies, hence several runs."""
     for number in range(ROUNDS):
         python(
             f"""

@@ -1,4 +1,4 @@
-"""The queues without locks in Python: interface, errors, waiting, looking, garbage, many threads at once."""
+"""The queues without locks in Python: interface, errors, waiting, looking, garbage and many threads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Make = Callable[..., Any]
 
 
 def small(make: Make, largest: int = 4) -> Any:
-    """A queue for few items."""
+    """A queue that holds few items."""
     return make(initial_capacity=2, min_capacity=2, max_capacity=largest)
 
 
@@ -279,7 +279,7 @@ def test_a_thread_and_a_task_at_the_two_ends(make: Make, threads: Threads) -> No
 
 
 class Item:
-    """Writes its number into a ledger when it is dropped."""
+    """An item that writes its number into a ledger when it is dropped."""
 
     def __init__(self, number: int, ledger: list[int]) -> None:
         self.number, self.ledger = number, ledger
@@ -376,7 +376,7 @@ def test_no_call_leaves_references_behind(make: Make) -> None:
 
 
 def send(q: Any, me: int, count: int) -> None:
-    """Sends so many messages, in every way there is."""
+    """Sends so many messages, in every way that there is."""
     number = 0
     while number < count:
         batch = [Message(me, number + i) for i in range(min(number % 7 + 1, count - number))]
@@ -389,7 +389,7 @@ def send(q: Any, me: int, count: int) -> None:
 
 
 def receive(q: Any, taken: list[Message]) -> None:
-    """Takes until the queue is closed and empty, in every way there is."""
+    """Takes until the queue is closed and empty, in every way that there is."""
     with suppress(ShutDown):
         while True:
             taken.append(q.get())
@@ -401,7 +401,7 @@ def receive(q: Any, taken: list[Message]) -> None:
 
 
 def look(q: Any) -> None:
-    """What is seen is whole and, for each sender, in its order."""
+    """Checks that the items seen are whole and, for each sender, in their order."""
     last: defaultdict[int, int] = defaultdict(lambda: -1)
     for message in q:
         assert message.intact()
@@ -456,9 +456,9 @@ PUTS: dict[str, Callable[[Any], object]] = {
 
 
 def amid_large_batches(make: Make, call: Callable[[Any], object]) -> None:
-    """Calls again and again while another thread works at one end or the other most of the time.
+    """Repeats a call while another thread works at one end or the other most of the time.
 
-    That leaves items in the queue, and room: who waits for them would starve else.
+    That leaves items and room in the queue. Otherwise the threads that wait for these would starve.
     """
     q = make(max_capacity=1_000_000)
     items = [0] * 100_000

@@ -1,4 +1,4 @@
-"""Looking at a queue changes nothing and raises nothing, whoever reads every attribute that there is."""
+"""Looking at a queue changes nothing and raises nothing, even if every attribute is read."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ LOOKS: dict[str, Callable[[Any], object]] = {
 
 
 def has_moved(queue: Any) -> bool:
-    """As seen from where its items are."""
+    """Whether the queue's items have moved to the standard machinery."""
     try:
         return _core._moved_of(queue) is not None
     except (
         AttributeError,
         TypeError,
-    ):  # with weights it never moves, and others but Queue have nowhere to go
+    ):  # a queue with weights never moves, and only a Queue can
         return False
 
 
@@ -187,7 +187,7 @@ def test_what_was_kept_from_before_the_move_goes_on_working(threads: Threads) ->
 
 
 class Backwards(Queue[int]):
-    """Takes the newest first, and says nothing about it."""
+    """Takes the newest item first, and has no hooks for looking."""
 
     def _get(self) -> int:
         item: int = self.queue.pop()
@@ -195,7 +195,7 @@ class Backwards(Queue[int]):
 
 
 class OwnStorage(Queue[int]):
-    """Keeps its items elsewhere."""
+    """Keeps its items in an attribute of its own."""
 
     def _init(self, maxsize: int) -> None:
         self.numbers: list[int] = []
@@ -211,7 +211,7 @@ class OwnStorage(Queue[int]):
 
 
 class SeenBackwards(Backwards):
-    """Says it."""
+    """The same with hooks for looking."""
 
     def _peek(self) -> int:
         item: int = self.queue[-1]
@@ -222,7 +222,7 @@ class SeenBackwards(Backwards):
 
 
 class SeenStorage(OwnStorage):
-    """Says it as well."""
+    """The same with hooks for looking."""
 
     def _peek(self) -> int:
         return self.numbers[-1]
@@ -232,7 +232,7 @@ class SeenStorage(OwnStorage):
 
 
 class PutOnly(Queue[int]):
-    """Changes what goes in, which `_get` then gives."""
+    """Changes the items that go in. `_get` takes the changed ones."""
 
     def _put(self, item: int) -> None:
         super()._put(-item)

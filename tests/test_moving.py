@@ -1,6 +1,7 @@
-"""The inside of `queue.Queue` is there for whoever uses it, and the queue that moves for it loses nothing.
+"""The inside of `queue.Queue` is there to be used, and a queue that moves because of that loses nothing.
 
-Elsewhere: CPython's own tests (test_conformance), the orders of LifoQueue and PriorityQueue (test_orders).
+Elsewhere are CPython's own tests (test_conformance) and the orders of LifoQueue and PriorityQueue
+(test_orders).
 """
 
 from __future__ import annotations
@@ -188,7 +189,7 @@ def test_tasks_that_wait_are_moved() -> None:
         await asyncio.sleep(0)
         assert await asyncio.to_thread(q.get) == 3
         await asyncio.wait_for(putter, 30)
-        # Told through the condition itself.
+        # Now the condition itself is notified.
         assert q.get() == 4
         getter = asyncio.create_task(q.aget())
         await asyncio.sleep(0)
@@ -244,7 +245,7 @@ def test_moving_under_load_loses_and_doubles_nothing(threads: Threads) -> None:
 
 
 class Unique(Queue[int]):
-    """The recipe that half the world has: a queue that holds each item once."""
+    """A widespread recipe: a queue that holds each item once."""
 
     def _init(self, maxsize: int) -> None:
         self.queue = {}
@@ -276,7 +277,7 @@ def test_hooks_are_called() -> None:
 
 
 class Wheel(Queue[int]):
-    """Nothing ever leaves it: what is taken is put in again, until it breaks."""
+    """Nothing ever leaves this queue: `_get` puts back what it takes, until it breaks."""
 
     turns = 100
 
@@ -330,7 +331,7 @@ def test_an_initialiser_of_its_own_takes_what_it_likes() -> None:
 
 
 class Unlucky(Queue[int]):
-    """Its hooks raise when they are told to."""
+    """A queue whose hooks raise when they are told to."""
 
     fails: str = ""
 
@@ -470,7 +471,7 @@ def test_batches_and_views_of_tasks_are_moved() -> None:
             q.task_done()
             await asyncio.sleep(0)
         await asyncio.wait_for(asyncio.gather(*joined), 30)
-        # Cut short: by the end, and by being cancelled.
+        # Two calls are cut short: by the shutdown, and by a cancellation.
         late = asyncio.create_task(q.aput_many(range(3)))
         for _ in range(3):
             await asyncio.sleep(0)
@@ -489,7 +490,7 @@ def test_batches_and_views_of_tasks_are_moved() -> None:
 
 @pytest.mark.parametrize("early", [False, True])
 def test_tasks_that_join_are_told_by_the_condition(early: bool) -> None:
-    """Also where the count is set after it, under the lock, as half the world does."""
+    """Even if the count is set afterwards, under the lock, which is a widespread recipe."""
 
     async def main() -> None:
         q = moved() if early else Queue[int]()

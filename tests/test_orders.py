@@ -13,7 +13,7 @@ from elasticq import Empty, LifoQueue, PriorityQueue, ShutDown, SimpleQueue
 
 
 class Keyed:
-    """Compared by its key alone; raises when it is told to."""
+    """An item that is compared by its key alone. The comparison raises when it is told to."""
 
     failing = 0
 
@@ -63,11 +63,11 @@ def test_a_comparison_that_raises_changes_nothing(seeded: random.Random) -> None
                 q.unfinished_tasks = 50
             finally:
                 Keyed.failing = 0
-    assert raised >= 6  # five levels to go down, one at least to go up
+    assert raised >= 6  # five levels down, and at least one up
 
 
 def test_a_comparison_may_use_the_queue() -> None:
-    """Then the items are compared once more, with what is there by now."""
+    """The items are then compared once more, with those that are there now."""
     q: PriorityQueue[Any] = PriorityQueue()
 
     class Meddler:

@@ -1,4 +1,4 @@
-"""What a queue does with items that there is no room for: wait, refuse, drop the oldest or the new one."""
+"""What a queue does if there is no room for an item: wait, refuse it, drop the oldest or the new one."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ WAYS: dict[str, Callable[[Queue[int], int], object]] = {
 
 
 def moved(queue: Queue[int]) -> Queue[int]:
-    """The queue, on the standard locks."""
+    """The queue, moved to the standard locks."""
     with queue.mutex:
         pass
     return queue
 
 
-# The same limit of three items in several ways.
+# Several ways to get a limit of three items.
 LIMITS: dict[str, Callable[[Policy], Queue[int]]] = {
     "maxsize": lambda overflow: Queue(3, overflow=overflow),
     "maxsize of a moved queue": lambda overflow: moved(Queue(3, overflow=overflow)),
@@ -189,7 +189,7 @@ def test_who_waits_for_an_item_gets_a_forced_one(
 
 
 class Restless:
-    """Uses the queue when it is dropped."""
+    """An item that uses the queue when it is dropped."""
 
     def __init__(self, q: Queue[Any], log: list[int]) -> None:
         self.q, self.log = q, log
@@ -300,7 +300,7 @@ def test_an_item_is_refused_where_a_subclass_puts_back_what_should_make_room(kin
             return item
 
     q = PutsBack(3, overflow="drop_oldest")
-    with q.mutex:  # moves it to where its hook is called
+    with q.mutex:  # moves the queue, so that its hook is called
         pass
     q.put_many([1, 2, 3, 4])
     q.put(5)
@@ -388,7 +388,7 @@ def test_under_threads_whatever_was_put_is_taken_dropped_or_there(
 
 
 def test_evicting_and_adding_are_one_step(threads: Threads) -> None:
-    """With one item at a time in a queue of one, nobody ever finds it empty."""
+    """A queue for one item, into which items are put one at a time, is never found empty."""
     q: Queue[int] = Queue(1, overflow="drop_oldest")
     q.put(0)
     stop = threading.Event()

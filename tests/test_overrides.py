@@ -1,4 +1,4 @@
-"""Subclasses that override `put` and `get`: what calls these in the standard library calls them here."""
+"""Subclasses that override `put` and `get`: what calls these in the standard library calls them here, too."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ each = pytest.mark.parametrize("kind", [Queue, LifoQueue, PriorityQueue])
 
 
 def skipping_repeats(base: Any) -> Any:
-    """A queue that takes no item twice in a row, as that of a watcher of files does."""
+    """A queue that refuses an item that repeats the last one, as a file watcher's queue does."""
 
     class SkipsRepeats(base):  # type: ignore[misc]
         def _init(self, maxsize: int) -> None:
@@ -115,7 +115,7 @@ def test_nothing_recurses_that_does_not_in_the_standard_library(theirs: Any, our
     for base in (theirs, ours):
 
         class Both(noting(base)):  # type: ignore[misc]
-            """Each override calls the one above it, in a subclass of a subclass."""
+            """A subclass of a subclass: each override calls the next one."""
 
             def put(self, item: Any, block: bool = True, timeout: float | None = None) -> Any:
                 return super().put(item + 10, block, timeout)
@@ -179,7 +179,7 @@ def test_an_override_may_be_patched(theirs: Any, ours: Any) -> None:
             assert plain().put_nowait(1) == "patched"
 
 
-# ---- what the standard library has not
+# ---- what the standard library does not have
 
 
 @each
@@ -235,12 +235,12 @@ def test_the_module_queues_exceptions_of_an_override_end_a_batch_and_an_iterator
     kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class OldError(Exception):
-        """Stands for the module's ShutDown, which older Pythons have not."""
+        """Takes the place of the module's ShutDown, which older Pythons don't have."""
 
     monkeypatch.setattr(standard, "ShutDown", OldError, raising=False)
 
     class Written(kind):  # type: ignore[misc]
-        """For `queue.Queue`, before its users knew of this one."""
+        """A subclass that was written for `queue.Queue`."""
 
         def get(self, block: bool = True, timeout: float | None = None) -> Any:
             item = super().get(block, timeout)
@@ -284,7 +284,7 @@ async def test_the_module_queues_exceptions_of_an_override_are_asyncios_in_its_v
         with pytest.raises(theirs, match="why") as seen:
             queue.async_q.get_nowait()
         assert isinstance(seen.value, error)
-        if name == "_get":  # what is awaited goes by the hooks alone
+        if name == "_get":  # methods that are awaited use the hooks alone
             with pytest.raises(theirs, match="why"):
                 await queue.async_q.get()
 
@@ -390,7 +390,7 @@ async def test_what_is_awaited_goes_by_the_hooks_alone(kind: Any) -> None:
     assert (sorted(taken), queue.log) == ([1, 2, 3], [])
     skipping = skipping_repeats(kind)()
     await skipping.aput(1)
-    skipping.put(1)  # the hook has noted it
+    skipping.put(1)  # refused, since the hook has seen the first one
     assert skipping.qsize() == 1
 
 

@@ -1,4 +1,4 @@
-"""`PriorityCircularBuffer`: which level is served when, how long one may wait, batches, limits, counters."""
+"""`PriorityCircularBuffer`: which level is served when, how long a level waits, batches, limits, counters."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def filled(*priorities: int, **settings: Any) -> Buffer[tuple[int, int]]:
 
 
 def served(buffer: Buffer[tuple[int, int]]) -> list[int]:
-    """The priorities of all that is inside, as pops take it."""
+    """The priorities of all items inside, in the order in which pops take them."""
     return [buffer.pop()[0] for _ in range(len(buffer))]
 
 
 def small(most: int, **settings: Any) -> Buffer[Any]:
-    """A buffer that holds so many items at the most."""
+    """A buffer that holds at most so many items."""
     return Buffer(initial_capacity=most, min_capacity=most, max_capacity=most, **settings)
 
 
@@ -93,7 +93,7 @@ def test_items_that_nobody_waits_behind_are_not_counted() -> None:
 
 
 def test_one_item_more_than_the_bound_would_break_it() -> None:
-    """Where all levels always have items, the lowest waits as long as it says."""
+    """If all levels always have items, the lowest waits exactly as long as the bound says."""
     levels, consecutive = 4, 3
     bound = (levels - 1) * (consecutive + 1)
     buffer = filled(*range(levels), levels=levels, max_consecutive=consecutive)
@@ -116,7 +116,7 @@ def test_no_level_waits_longer_than_the_bound_whatever_comes(
     buffer: Buffer[tuple[int, int]] = Buffer(levels=levels, max_consecutive=consecutive)
     inside: list[deque[int]] = [deque() for _ in range(levels)]
     waited = [0] * levels
-    # Few levels are in play, so that they come and go; most of what comes is for the highest of them.
+    # Only a few levels are used, so that they fill and empty. Most items are for the highest of them.
     players = sorted(data.draw(st.sets(st.integers(0, levels - 1), min_size=1, max_size=6)))
     chance = random.Random(data.draw(st.integers(0, 1 << 32)))
     number = 0
@@ -134,7 +134,7 @@ def test_no_level_waits_longer_than_the_bound_whatever_comes(
 
 
 class Model:
-    """The rule of the turns, written down plainly."""
+    """The rule of the turns, in the simplest code."""
 
     def __init__(self, levels: int, consecutive: int) -> None:
         self.inside: list[deque[int]] = [deque() for _ in range(levels)]
@@ -143,7 +143,7 @@ class Model:
         self.last_turn = levels
 
     def next(self) -> int:
-        """The level to take from, which is one that has items."""
+        """The level to take from. It has items."""
         highest, *lower = (level for level in reversed(range(len(self.inside))) if self.inside[level])
         if not lower:
             return highest
@@ -165,7 +165,7 @@ class Model:
     seed=st.integers(0, 1 << 32),
 )
 def test_each_pop_is_that_of_a_model(levels: int, consecutive: int, seed: int) -> None:
-    """Among pushes, batches, items taken from one level, and clearing."""
+    """Even among pushes, batches, items taken from one level, and clearing."""
     buffer: Buffer[tuple[int, int]] = Buffer(levels=levels, max_consecutive=consecutive)
     model, chance = Model(levels, consecutive), random.Random(seed)
     for number in range(chance.randrange(120)):
@@ -242,7 +242,7 @@ def test_taking_from_one_level_takes_its_oldest_and_no_turn() -> None:
 
 
 def test_an_empty_level_gives_empty_whatever_is_elsewhere() -> None:
-    buffer = filled(0, pop_timeout=600)  # it never waits
+    buffer = filled(0, pop_timeout=600)  # `pop_from_priority` never waits
     for priority in (1, 2):
         with pytest.raises(Empty):
             buffer.pop_from_priority(priority)
@@ -382,7 +382,7 @@ def test_a_batch_that_never_fits_is_refused_at_once() -> None:
 
 @pytest.mark.parametrize("fair", [True, False])
 def test_what_has_waited_too_long_goes_first(fair: bool) -> None:
-    """A nanosecond is over before the next call: so they go in the order in which they came."""
+    """A nanosecond is over before the next call, so the items go in the order in which they came."""
     buffer = filled(0, 2, 1, 2, 0, fair=fair, max_wait=1e-9)
     assert [number for _, number in buffer] == [0, 1, 2, 3, 4]
     assert buffer.pop_batch(2) == [(0, 0), (2, 1)]

@@ -46,11 +46,11 @@ ASKING: dict[str, Call] = {
     "capacity_at_priority": lambda b, _, priority: b.capacity_at_priority(priority),
 }
 VIEWS = {name for name in (*ADDING, *ADDING_MANY) if "_q" in name}
-"""There None is a priority, too: the middle one."""
+"""In these calls None is a priority, too: the middle one."""
 
 
 def refused(call: Call, what: Any, priority: Any, *, none_is_fine: bool) -> None:
-    """Sees that a priority is refused by name, and that nothing else has happened."""
+    """Checks that a priority is refused by name, and that nothing else has happened."""
     buffer: PriorityCircularBuffer[Any] = PriorityCircularBuffer()
     for level in range(3):
         buffer.push_with_priority(level, level)
@@ -206,7 +206,7 @@ def test_every_rule_of_the_settings(settings: dict[str, Any], text: str) -> None
 
 
 def written_down(settings: dict[str, Any]) -> PriorityConfig:
-    """The settings as a PriorityConfig, of which nothing was checked yet."""
+    """The settings as a PriorityConfig, of which nothing is checked yet."""
     config = PriorityConfig()
     for name, value in settings.items():
         if name == "levels":

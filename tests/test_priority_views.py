@@ -16,7 +16,7 @@ from elasticq import AsyncQueue, PriorityAsyncQueue, PriorityCircularBuffer, Pri
 
 
 def small(most: int, **settings: Any) -> PriorityCircularBuffer[Any]:
-    """A buffer that holds so many items at the most."""
+    """A buffer that holds at most so many items."""
     return PriorityCircularBuffer(initial_capacity=most, min_capacity=most, max_capacity=most, **settings)
 
 
@@ -213,7 +213,7 @@ def test_join_waits_for_all_views_together(threads: Threads) -> None:
     buffer.sync_q.task_done()
     assert buffer.sync_q.unfinished_tasks == buffer.async_q.unfinished_tasks == 1
     assert joining.is_alive()
-    buffer.async_q.task_done()  # before it is taken, which nobody forbids
+    buffer.async_q.task_done()  # before the item is taken, which is allowed
     threads.join()
     buffer.sync_q.join()
 
@@ -269,11 +269,11 @@ def test_shutting_down_leaves_what_is_inside() -> None:
         q.get(timeout=1)
 
 
-# Where a queue stands
+# In place of a queue
 
 
 def test_workers_written_for_the_standard_library(threads: Threads) -> None:
-    """The example of its documentation, with priorities."""
+    """The example of the standard library's documentation, with priorities."""
     q: PrioritySyncQueue[int] = small(4).sync_q
     done: list[int] = []
 

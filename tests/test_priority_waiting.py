@@ -1,4 +1,4 @@
-"""Threads and tasks that wait at a buffer with levels: the right ones are woken, closing ends all."""
+"""Threads and tasks that wait at a buffer with levels: the right ones are woken, and closing ends all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Buffer = PriorityCircularBuffer
 
 
 def small(most: int, **settings: Any) -> Buffer[Any]:
-    """A buffer that holds so many items at the most."""
+    """A buffer that holds at most so many items."""
     return Buffer(initial_capacity=most, min_capacity=most, max_capacity=most, **settings)
 
 
@@ -31,18 +31,18 @@ async def settle() -> None:
 
 
 def patiently(future: asyncio.Future[Any]) -> asyncio.Future[Any]:
-    """The same, which fails where it would never end."""
+    """The same future, except that it fails after PATIENCE."""
     return asyncio.ensure_future(asyncio.wait_for(future, PATIENCE))
 
 
 class Waiters:
-    """Threads and tasks that have come to where they wait."""
+    """Starts threads and tasks, and lets each run until it waits."""
 
     def __init__(self, threads: Threads) -> None:
         self.threads = threads
 
     async def put(self, buffer: Buffer[Any], item: Any, priority: int, kind: str) -> Awaitable[Any]:
-        """One that waits for room at a level."""
+        """A waiter for room at a level."""
         if kind == "task":
             return await self.task(buffer.aput_with_priority(item, priority))
         return self.thread(lambda: buffer.sync_q.put(item, priority=priority))
@@ -50,13 +50,13 @@ class Waiters:
     async def put_many(
         self, buffer: Buffer[Any], items: list[Any], priority: int, kind: str
     ) -> Awaitable[Any]:
-        """One that waits for room for several, piece by piece."""
+        """A waiter for room for several items, which puts them in pieces."""
         if kind == "task":
             return await self.task(buffer.aput_many_with_priority(items, priority))
         return self.thread(lambda: buffer.sync_q.put_many(items, priority=priority))
 
     async def get(self, buffer: Buffer[Any], kind: str) -> Awaitable[Any]:
-        """One that waits for an item."""
+        """A waiter for an item."""
         if kind == "task":
             return await self.task(buffer.aget())
         return self.thread(buffer.sync_q.get)
@@ -69,7 +69,7 @@ class Waiters:
         return patiently(task)
 
     def thread(self, call: Callable[[], Any]) -> Awaitable[Any]:
-        """A thread, and what tells its end to the loop."""
+        """A thread. The loop is told of its end."""
         loop = asyncio.get_running_loop()
         ended = loop.create_future()
 
@@ -87,7 +87,7 @@ class Waiters:
 
 @pytest.fixture
 def waiters(threads: Threads) -> Waiters:
-    """What starts those who wait."""
+    """Starts the waiters."""
     return Waiters(threads)
 
 
@@ -102,10 +102,10 @@ async def test_who_waits_at_a_full_level_keeps_no_other_from_going_on(
     buffer = small(3, level_capacities={0: 1})
     buffer.push_with_priority("low", 0)
     first = await waiters.put(buffer, "low 2", 0, low)
-    buffer.push_with_priority("high", 2)  # plainly, while somebody waits
+    buffer.push_with_priority("high", 2)  # a push that needn't wait, while others wait
     await buffer.aput_with_priority("high 2", 2)
     second = await waiters.put(buffer, "high 3", 2, high)
-    # A place comes free that the one who came first has no use for.
+    # A place comes free that the first waiter has no use for.
     assert buffer.pop() == "high"
     await second
     assert list(buffer) == ["high 2", "high 3", "low"]
@@ -117,7 +117,7 @@ async def test_who_waits_at_a_full_level_keeps_no_other_from_going_on(
 
 @each_pair
 async def test_a_place_at_each_level_goes_to_who_waits_for_it(waiters: Waiters, low: str, high: str) -> None:
-    """Whichever level it is, and in whatever order they came."""
+    """Whichever level it is, and in whatever order the waiters came."""
     for take in itertools.permutations((0, 1, 2)):
         buffer = small(3, level_capacities={0: 1, 1: 1, 2: 1})
         waiting: dict[int, Awaitable[Any]] = {}
@@ -342,7 +342,7 @@ async def test_consumers_that_wait_end_at_the_closing(waiters: Waiters, kind: st
 def test_no_wake_up_is_missed_among_threads_and_tasks(
     limits: dict[int, int], threads: Threads, seeded: random.Random
 ) -> None:
-    """Room for a few items only, so that all wait all the time, at all levels, single and in batches."""
+    """There is room for a few items only. So all wait all the time, at all levels, singly and in batches."""
     buffer = small(4, levels=4, level_capacities=limits)
     each, producers = 300, 4
     taken: list[list[tuple[int, int]]] = []
@@ -406,7 +406,7 @@ def test_no_wake_up_is_missed_among_threads_and_tasks(
 
 
 def test_threads_that_give_up_all_the_time_lose_nothing(threads: Threads, seeded: random.Random) -> None:
-    """Timeouts of no length, at levels with limits of their own, beside threads that have patience."""
+    """Waiters with a timeout of zero beside patient threads, at levels with limits of their own."""
     buffer = small(3, push_timeout=0.00005, pop_timeout=0.00005, level_capacities={0: 1, 1: 1})
     each = 400
 
@@ -448,7 +448,7 @@ def test_tasks_that_are_cancelled_all_the_time_lose_nothing(threads: Threads, se
     taken: list[tuple[int, int]] = []
 
     async def impatiently(chance: random.Random, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """Begins again and again, and gives up after a turn or two."""
+        """Begins a wait again and again, and gives it up after a turn of the loop or two."""
         while True:
             task = asyncio.ensure_future(make())
             for _ in range(chance.randrange(5)):

@@ -1,4 +1,4 @@
-"""Many items at once, looking without taking, and counters that a ledger of the test's own confirms."""
+"""Many items at once, looking without taking, and counters that the test's own ledger confirms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from elasticq import Empty, Full, Queue, ShutDown
 
 
 class OwnIterable:
-    """Iterable, without a length."""
+    """An iterable without a length."""
 
     def __init__(self, items: Iterable[int]) -> None:
         self.items = items
@@ -24,7 +24,7 @@ class OwnIterable:
 
 
 class OwnList(list[int]):
-    """A list whose iteration is its own business."""
+    """A list with an `__iter__` of its own."""
 
     def __iter__(self) -> Iterator[int]:
         return reversed(list(super().__iter__()))

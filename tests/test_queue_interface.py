@@ -1,4 +1,4 @@
-"""`Queue` answers every call of `queue.Queue` as that does: most tests run on both."""
+"""`Queue` answers every call as `queue.Queue` does: most tests run on both."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_a_negative_timeout_is_a_value_error(make: Make, timeout: float) -> None
     assert q.get() == 1
 
 
-def test_a_timeout_of_nan_is_a_value_error() -> None:  # where queue.Queue spins for ever
+def test_a_timeout_of_nan_is_a_value_error() -> None:  # `queue.Queue` spins for ever with it
     q: Queue[int] = Queue(1)
     with pytest.raises(ValueError, match="'timeout' must be a non-negative number, not NaN"):
         q.get(timeout=math.nan)

@@ -1,6 +1,6 @@
-"""Any sequence of calls does to an elastic queue what it does to a plain list.
+"""Any sequence of calls has the same effect on an elastic queue as on a plain list.
 
-Hypothesis makes up the sequences: the same in each run, or new and more of them with ELASTICQ_SEARCH set.
+Hypothesis makes up the sequences: the same ones in each run. With ELASTICQ_SEARCH set they are new, and more.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ class Model:
         return float("inf") if self.largest is None else self.largest - len(self.items)
 
     def add(self, items: list[int]) -> None:
-        """They were put in."""
+        """Notes that items were put."""
         self.items += items
         self.put += len(items)
         self.peak = max(self.peak, len(self.items))
 
     def refuse(self, items: list[int]) -> None:
-        """They were not."""
+        """Notes that items were refused."""
         self.refused += len(items)
 
     def take(self, count: int) -> list[int]:
@@ -94,7 +94,7 @@ class Machine(RuleBasedStateMachine):
     queue: Queue[int] | DynamicCircularBuffer[int]
 
     def put(self, items: list[int], call: Callable[[], object], error: type[Exception] | None) -> None:
-        """Makes a call that puts items in, or is refused with an error."""
+        """Makes a call that puts items, or is refused with an error."""
         if error is None:
             call()
             self.model.add(items)
@@ -169,7 +169,7 @@ class QueueMachine(Machine):
         self.model = Model(low, initial, largest)
 
     def full(self, count: int) -> type[Exception] | None:
-        """The error of a call that puts in so many items."""
+        """The error of a call that puts so many items."""
         if self.model.closed:
             return ShutDown
         return None if count <= self.model.room() else Full
@@ -271,7 +271,7 @@ class BufferMachine(Machine):
         self.model = Model(smallest, initial, largest)
 
     def full(self, count: int) -> type[BufferError] | None:
-        """The error of a call that puts in so many items."""
+        """The error of a call that puts so many items."""
         if self.model.closed:
             return ShutDown
         if count <= self.model.room():

@@ -1,4 +1,4 @@
-"""Shutting down: nothing more goes in, what is inside is taken or dropped as told, and everybody wakes up."""
+"""Shutting down: puts are refused, the items inside are taken or dropped as told, and all waiters wake up."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whatever runs in the middle of a call, in the same thread, may use the same queue.
+"""Code that runs in the middle of a call, in the same thread, may use the same queue.
 
-A signal handler, a `__del__`, a weak reference's callback or a comparison comes between any two steps of the
-interpreter. Here one comes at each of them in turn, which tracing every instruction makes certain.
+A signal handler, a `__del__`, a weak reference's callback or a comparison may come between any two steps of
+the interpreter. Here each step is interrupted in turn, by tracing every instruction.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Hooked(Queue[Any]):
 
 
 class HookedHeap(PriorityQueue[Any]):
-    """The recipe of the standard library's documentation, almost."""
+    """Almost the recipe of the standard library's documentation."""
 
     def _put(self, item: Any) -> None:
         super()._put(item)
@@ -66,7 +66,7 @@ class HookedHeap(PriorityQueue[Any]):
 
 
 class Compared:
-    """An item of which only Python knows how it compares."""
+    """An item that only Python code can compare."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -85,7 +85,7 @@ CODES: set[CodeType] = {
     for function in vars(each).values()
     if isinstance(function, FunctionType)
 }
-"""The code that is interrupted: the package's, that of hooks, and a comparison."""
+"""The code that is interrupted: the package's, hooks, and a comparison."""
 
 
 def moved(maxsize: int, **settings: Any) -> Queue[Any]:
@@ -95,7 +95,7 @@ def moved(maxsize: int, **settings: Any) -> Queue[Any]:
 
 
 class Ledger:
-    """Makes items, and knows what became of them. Its calls are the only ones on the queue."""
+    """Makes items, and knows what became of them. Nothing else calls the queue."""
 
     def __init__(self, q: Queue[Any], make: Callable[[int], Any]) -> None:
         self.q, self.make = q, make
@@ -158,7 +158,7 @@ class Ledger:
         assert len(list(self.q)) <= MAXSIZE
 
     def check(self) -> None:
-        """Nothing is lost, doubled or too much, and the counts are right."""
+        """Checks that nothing is lost, doubled or too much, and that the counts are right."""
         size = self.q.qsize()
         assert size <= MAXSIZE
         assert size == len(self.q.queue)
@@ -185,7 +185,7 @@ each_handler = pytest.mark.parametrize("handler", ["put", "put_many", "get", "ge
 
 
 class Injection:
-    """Runs something before the instruction of that number in the code that is interrupted."""
+    """Runs something before the instruction with that number in the interrupted code."""
 
     def __init__(self, number: int, run: Callable[[], None]) -> None:
         self.left, self.run = number, run
@@ -204,7 +204,7 @@ class Injection:
         return self.trace
 
     def into(self, run: Callable[[], object]) -> None:
-        """Call something that is interrupted."""
+        """Calls something, and interrupts it."""
         if sys.version_info < (3, 12):
             sys.settrace(self.trace)
             try:
@@ -212,7 +212,7 @@ class Injection:
             finally:
                 sys.settrace(None)
         else:
-            # Tracing by instruction sets in late there, or not at all.
+            # On these Pythons, tracing by instruction starts late or not at all.
             monitoring = sys.monitoring
             monitoring.use_tool_id(TOOL, "test_reentrance")
             try:
@@ -230,11 +230,11 @@ TOOL = 4
 
 
 Round = tuple[Callable[[], object], Callable[[], None], Callable[[], None]]
-"""What to run, what to interrupt it by, and what holds afterwards."""
+"""What to run, what to interrupt it with, and what checks the outcome."""
 
 
 def at_every_instruction(call: Callable[[], Round]) -> int:
-    """Calls it again and again until it has been interrupted at every instruction; gives their number."""
+    """Repeats the call until it has been interrupted at every instruction. Returns their number."""
     counting = Injection(sys.maxsize, lambda: None)
     counting.into(call()[0])
     instructions = sys.maxsize - counting.left
@@ -254,7 +254,7 @@ def at_every_instruction(call: Callable[[], Round]) -> int:
 @each_handler
 def test_a_handler_may_come_at_every_instruction(name: str, handler: str) -> None:
     make, item = MAKES[name]
-    # So that the last room goes, or the last item.
+    # So the handler takes the last place, or the last item.
     inside = MAXSIZE - 1 if handler in ("put", "put_many") else 1
     for call in CALLS:
 
@@ -318,7 +318,7 @@ def test_a_handler_that_raises_loses_nothing_of_a_batch() -> None:
                 remaining = getattr(ended[0], "remaining", None)
                 assert remaining is not None
                 found = [id(each) for each in [*q, *remaining]]
-                # The hooks of a subclass are the subclass's: one that was cut short may have done its part.
+                # A subclass is responsible for its hooks: one that was cut short may have done its part.
                 surplus = 1 if q._Hooks__order is None else 0
                 assert len(items) <= len(found) <= len(items) + surplus
                 assert set(found) == {id(each) for each in items}
@@ -329,7 +329,7 @@ def test_a_handler_that_raises_loses_nothing_of_a_batch() -> None:
 
 
 class Meddling(Compared):
-    """Runs something during the comparison of that number."""
+    """Runs something during the comparison with that number."""
 
     left = 0
     run: Callable[[], object]
@@ -352,7 +352,7 @@ def test_a_comparison_may_use_the_queue_that_it_is_made_for(make: Any, handler: 
             ledger = Ledger(make(MAXSIZE), Meddling)
             for _ in range(MAXSIZE - 1):
                 ledger.put()
-            # By a real signal, which is handled at once.
+            # A real signal interrupts, and is handled at once.
             Meddling.run = lambda: signal.raise_signal(signal.SIGUSR1)
             old = signal.signal(signal.SIGUSR1, lambda *_, ledger=ledger: getattr(ledger, handler)())
             try:
@@ -417,7 +417,7 @@ def test_threads_that_compare_leave_each_other_their_turn(threads: Threads) -> N
 
 @each_queue
 def test_what_ends_with_an_item_may_use_the_queue(name: str) -> None:
-    """A `__del__` and a weak reference's callback, of what is dropped and of what is collected."""
+    """A `__del__` and a weak reference's callback, of a dropped object and of a collected one."""
     make, _ = MAKES[name]
     q = make(MAXSIZE)
     used: list[int] = []

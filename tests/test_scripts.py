@@ -1,4 +1,4 @@
-"""What the scripts behind `make` promise: options are handed on, nothing broken counts as an interpreter."""
+"""The promises of the scripts behind `make`: options are passed on, no broken interpreter is accepted."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ SCRIPTS = ROOT / "scripts"
 
 
 def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command at the root, with some variables changed, and as if not under make itself."""
+    """Runs a command at the root, with some variables changed, and without the variables that make sets."""
     left_out = {"ELASTICQ_PYTHON_FT", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
     inherited = {name: value for name, value in os.environ.items() if name not in left_out}
     return subprocess.run(
@@ -27,7 +27,7 @@ def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess
 
 
 def executable(path: Path, text: str) -> Path:
-    """Writes a shell script that stands for an interpreter."""
+    """Writes a shell script that takes the place of an interpreter."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
@@ -44,7 +44,7 @@ def executable(path: Path, text: str) -> Path:
     ],
 )
 def test_make_demo_hands_its_options_on(options: list[str]) -> None:
-    """Options after -- and in ARGS reach the command line of the demo, a repeated word too."""
+    """Options after -- and in ARGS reach the command line of the demo, even a repeated word."""
     words = [option.removeprefix("ARGS=") for option in options if option != "--"]
     result = run("make", "--dry-run", "demo", *options)
     assert result.returncode == 0, result.stderr
@@ -60,7 +60,7 @@ def test_make_runs_several_targets() -> None:
 
 
 def test_a_named_interpreter_that_is_not_the_right_one_is_an_error(tmp_path: Path) -> None:
-    """The variable, its value and the reason are in the message; nothing goes to standard output."""
+    """The message has the variable, its value and the reason. Nothing goes to standard output."""
     wrong = executable(tmp_path / "python", 'echo "built with the GIL" >&2; exit 1')
     result = run(SCRIPTS / "free-threaded-python", ELASTICQ_PYTHON_FT=str(wrong))
     assert (result.returncode, result.stdout) == (1, "")
@@ -69,7 +69,7 @@ def test_a_named_interpreter_that_is_not_the_right_one_is_an_error(tmp_path: Pat
 
 
 def test_a_shim_that_does_not_run_and_an_unfinished_build_are_passed_over(tmp_path: Path) -> None:
-    """PATH is not believed, and the newest build whose marker is there is taken."""
+    """PATH is not trusted, and the newest build that has its marker is used."""
     executable(tmp_path / "bin" / "python3.13t", "exit 127")
     builds = tmp_path / "cache" / "elasticq"
     for version in ("3.13.9", "3.13.10", "3.13.11"):
@@ -86,7 +86,7 @@ def test_a_shim_that_does_not_run_and_an_unfinished_build_are_passed_over(tmp_pa
 
 
 def test_an_unusable_interpreter_makes_no_environment(tmp_path: Path) -> None:
-    """The message names the interpreter, and no half-made environment is left."""
+    """The message names the interpreter, and no half-made environment remains."""
     broken = executable(tmp_path / "python", "exit 1")
     result = run(SCRIPTS / "python-env", tmp_path / "env", broken)
     assert result.returncode == 1
@@ -102,7 +102,7 @@ def commit_all(folder: Path) -> None:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone of the scripts with one commit and no changes, as a shallow one has it."""
+    """A clone of the scripts with one commit and no changes, like a shallow clone."""
     shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / ".gitignore", tmp_path)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
@@ -117,7 +117,7 @@ def mutants(clone: Path, *options: str) -> list[str]:
 
 
 def test_each_flaw_has_its_turn(clone: Path) -> None:
-    """Where nothing was changed, too. The number of a turn gives the same dozen again."""
+    """Even if nothing was changed. The same number of a turn gives the same dozen."""
     every = mutants(clone)
     turns = [mutants(clone, "--dozen", "--turn", str(turn)) for turn in range(len(every) // 12 + 1)]
     assert {len(turn) for turn in turns} == {12}
@@ -138,7 +138,7 @@ def test_each_flaw_has_its_turn(clone: Path) -> None:
 def test_flaws_of_what_was_just_changed_come_first(
     clone: Path, file: str, flaw: str, committed: bool
 ) -> None:
-    """Those in the file, and those that a proof in it finds, at every turn."""
+    """At every turn: the flaws in the file, and those that a proof in it finds."""
     changed = clone / "rust" / "elasticq" / file
     changed.parent.mkdir(parents=True)
     changed.touch()
@@ -157,7 +157,7 @@ def test_flaws_of_what_was_just_changed_come_first(
     ],
 )
 def test_an_unknown_word_is_bad_usage(script: str, argument: str, known: str) -> None:
-    """Exit status 2, the word itself and what would have been right."""
+    """Exit status 2, and a message with the word itself and the right ones."""
     result = run(SCRIPTS / script, argument)
     assert (result.returncode, result.stdout) == (2, "")
     assert argument in result.stderr

@@ -1,4 +1,4 @@
-"""A signal ends a wait of the main thread, and what its handler raises a call that has done nothing."""
+"""A signal ends a wait of the main thread. If its handler raises, that ends a call that has done nothing."""
 
 from __future__ import annotations
 
@@ -118,10 +118,10 @@ def raising() -> Iterator[None]:
 
 
 def strike_once_asleep(*then: Callable[[], object]) -> None:
-    """Makes the signal pending for the main thread, asleep in its call, then does something that wakes it.
+    """Makes the signal pending for the main thread, which sleeps in its call. Then wakes that thread.
 
-    A signal that is raised in another thread doesn't wake the main one by itself. So when that wakes, it
-    finds the signal and what it has waited for at once.
+    A signal that is raised in another thread doesn't wake the main thread by itself. So when that wakes, it
+    finds both the signal and what it has waited for.
     """
     wait_until_asleep(MAIN)
     signal.raise_signal(signal.SIGUSR1)
@@ -130,7 +130,7 @@ def strike_once_asleep(*then: Callable[[], object]) -> None:
 
 
 def struck(call: Callable[[], object], during: Callable[[], object], threads: Threads) -> StruckError:
-    """Runs a call that blocks, and in another thread what goes on during it; gives what the call raised."""
+    """Runs a call that blocks, and `during` in another thread meanwhile. Returns what the call raised."""
 
     def run() -> None:
         threads.start(during)
@@ -195,7 +195,7 @@ def test_the_item_that_a_call_was_woken_for_goes_to_the_next(kind: str, threads:
     taken: list[object] = []
 
     def strike() -> None:
-        wait_until_asleep(MAIN)  # it is the first in line
+        wait_until_asleep(MAIN)  # the main thread is the first in the line
         wait_until_asleep(threads.start(lambda: taken.append(ends.get())))
         strike_once_asleep(lambda: ends.put("item"))
 
@@ -210,7 +210,7 @@ def test_the_place_that_a_call_was_woken_for_goes_to_the_next(kind: str, threads
     ends.put("old")
 
     def strike() -> None:
-        wait_until_asleep(MAIN)  # it is the first in line
+        wait_until_asleep(MAIN)  # the main thread is the first in the line
         wait_until_asleep(threads.start(ends.put, "other"))
         strike_once_asleep(ends.get)
 
@@ -225,7 +225,7 @@ def test_the_place_that_a_call_was_woken_for_goes_to_the_next(kind: str, threads
 @pytest.mark.usefixtures("raising")
 @pytest.mark.parametrize("kind", [*LIMITED, *UNLIMITED])
 def test_a_signal_and_an_item_at_any_moment_of_a_call(kind: str, threads: Threads) -> None:
-    """Not only when it sleeps: before its first attempt, and between two of them."""
+    """The signal may come not only during the sleep, but before the first attempt, or between two."""
     ends = make(kind)
     begin, done = threading.Semaphore(0), threading.Semaphore(0)
 
@@ -282,7 +282,7 @@ def test_control_c_and_an_item_at_once() -> None:
 
 
 def test_a_timer_runs_its_handler_in_every_wait() -> None:
-    """A wait that looked for signals once a second would take longer than PATIENCE for so many."""
+    """With a look for signals only once a second, so many of them would take longer than PATIENCE."""
     output = python(
         f"""
         import signal, sys
@@ -322,7 +322,7 @@ def test_a_timer_runs_its_handler_in_every_wait() -> None:
 
 
 def test_a_wait_in_the_main_thread_takes_no_processor_time() -> None:
-    """It looks for signals by itself, which is a switch of the process, hardly more than once a second."""
+    """It looks for signals by itself, hardly more than once a second. Each look switches the process."""
 
     def switches(process: subprocess.Popen[str]) -> int:
         lines = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines()
@@ -355,7 +355,7 @@ def test_a_wait_in_the_main_thread_takes_no_processor_time() -> None:
 
 
 def test_a_signal_that_another_thread_was_given_is_found_as_well(threads: Threads) -> None:
-    """It wakes nobody, so this is the look once a second."""
+    """Such a signal wakes no thread, so the look once a second finds it."""
     queue: Queue[str] = Queue()
     before = signal.signal(signal.SIGUSR1, lambda *_: queue.put("item"))
     try:
@@ -380,7 +380,7 @@ def test_a_signal_ends_a_wait_of_any_length(timeout: float | None, threads: Thre
 
 @pytest.mark.parametrize("timeout", [0, 1e-9, 0.001, 1.01])
 def test_a_wait_lasts_as_long_as_it_should(timeout: float) -> None:
-    """Whether that is less or more than the time between two looks for signals."""
+    """The timeout may be shorter or longer than the time between two looks for signals."""
     queue: Queue[str] = Queue()
     start = time.monotonic()
     with pytest.raises(elasticq.Empty):
@@ -484,7 +484,7 @@ def test_faulthandler_shows_the_wait_and_does_not_end_it(tmp_path: Path, threads
     ids=["threads with numbers of their own", "another main thread"],
 )
 def test_the_main_thread_is_found_whatever_threading_says(importing: str) -> None:
-    """With gevent, its threads are greenlets."""
+    """With gevent, the threads of `threading` are greenlets."""
     assert _timer_ends_a_wait(f"{importing}; import elasticq") == "item\n"
 
 
@@ -561,11 +561,11 @@ def test_the_thread_that_forks_is_the_main_one_of_the_child(waiting: bool) -> No
     assert output == "7\n"
 
 
-# Event loops. None of them has a timer, but the one that fails the test.
+# Event loops. They have no timer but the one that fails the test.
 
 
 async def asleep(waiting: Awaitable[T], strike: Callable[[], object], threads: Threads) -> T:
-    """Awaits something, and has a thread do something once the event loop, of the main thread, sleeps."""
+    """Awaits something in the main thread. When its event loop sleeps, another thread does something."""
 
     def run() -> None:
         wait_until_asleep(MAIN)
@@ -701,11 +701,11 @@ def test_an_item_from_a_callback(how: str, threads: Threads) -> None:
     assert asyncio.run(main()) == "item"
 
 
-# Waking others runs code of their event loop.
+# Waking tasks runs code of their event loop.
 
 
 class Disturbed(asyncio.SelectorEventLoop):
-    """An event loop in which the main thread is sent a signal in the middle of a method of the loop's."""
+    """An event loop where a signal reaches the main thread in the middle of one of the loop's methods."""
 
     def __init__(self, method: str, moment: str) -> None:
         super().__init__()
@@ -735,7 +735,7 @@ class Disturbed(asyncio.SelectorEventLoop):
 def test_a_handler_that_raises_during_a_waking_does_not_stop_it(
     kind: str, method: str, moment: str, threads: Threads
 ) -> None:
-    """And its exception is raised, after the call."""
+    """The handler's exception is raised, too, after the call."""
     ends = make(kind, 1)
     loop = Disturbed(method, moment)
     results: list[object] = []

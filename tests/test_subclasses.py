@@ -1,4 +1,4 @@
-"""Subclasses: an initialiser of their own, names of their own, methods of their own; of every class."""
+"""Subclasses of every class, with their own initialisers, names and methods."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LOCK_FREE: list[Any] = [LockFreeMPSCQueue, LockFreeMPMCQueue, LockFreeSPSCQueue]
 BUFFERS: list[Any] = [DynamicCircularBuffer, PriorityCircularBuffer]
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 SETTLED: list[Any] = [*BUFFERS, *LOCK_FREE]
-"""Those whose settings are never changed."""
+"""The classes whose settings never change."""
 ALL: list[Any] = [*STANDARD, *SETTLED, SimpleQueue]
 
 
@@ -57,7 +57,7 @@ def settings(kind: Any, size: int) -> dict[str, Any]:
 
 
 def fill(queue: Any, items: int) -> int:
-    """Puts in what there is room for; how many that was."""
+    """Puts as many items as there is room for, and returns their number."""
     return sum(queue._offer(number) for number in range(items))
 
 
@@ -147,7 +147,7 @@ def test_without_its_initialiser_a_queue_works_as_with_no_settings(kind: Any) ->
         if kind in SETTLED:
             assert queue.max_capacity == usual.max_capacity
             assert getattr(queue, "priority_levels", 0) == getattr(usual, "priority_levels", 0)
-        if kind in (LifoQueue, PriorityQueue):  # nothing serves them before
+        if kind in (LifoQueue, PriorityQueue):  # before `__init__` they serve nothing
             with pytest.raises(elasticq.ShutDown):
                 queue.put(1)
             continue
@@ -180,7 +180,7 @@ def test_bad_settings_are_refused_as_they_are_without_a_subclass(kind: Any) -> N
         queue: Any = Named.__new__(Named)
         with pytest.raises(plain.type, match=f"^{re.escape(str(plain.value))}$"):
             queue.__init__("a", **wrong)
-        queue.__init__("a", **settings(kind, 2))  # nothing has happened
+        queue.__init__("a", **settings(kind, 2))  # allowed, as nothing has happened
         assert fill(queue, 3) == 2
 
 
@@ -240,13 +240,13 @@ def test_the_queues_of_the_standard_library_begin_anew_with_each_call() -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 def test_an_initialiser_may_be_called_again_while_threads_are_inside(kind: Any, threads: Threads) -> None:
-    """One that refuses loses nothing; one that begins anew drops what was there, and nobody hangs."""
+    """If `__init__` refuses, nothing is lost. If it begins anew, the items are dropped. No thread hangs."""
     queue = kind(**settings(kind, 8))
     added, taken, over = [0], [0], threading.Event()
 
     def put() -> None:
         while not over.is_set():
-            with suppress(InvalidOperation):  # another thread looks
+            with suppress(InvalidOperation):  # another thread is looking
                 added[0] += queue._offer(1)
 
     def take() -> None:
@@ -296,15 +296,15 @@ def test_an_initialiser_may_be_called_while_threads_use_what_is_not_ready(
 
 @pytest.mark.parametrize("kind", SETTLED)
 def test_what_is_added_while_the_initialiser_runs_is_kept_in_order(kind: Any, threads: Threads) -> None:
-    """Either it comes first, and the queue is in use, or it is told that the queue was shut down."""
-    rounds = 500 if FREE_THREADED else 20  # with a GIL, the two meet by turns of some milliseconds
+    """Either the put comes first, and the queue is in use, or the put finds that the queue was shut down."""
+    rounds = 500 if FREE_THREADED else 20  # with a GIL, the two threads alternate every few milliseconds
     queues: list[Any] = [kind.__new__(kind) for _ in range(rounds)]
     added: list[list[int]] = [[] for _ in queues]
     begun: list[int] = []
     at = [-1, -1]
 
     def meet(me: int, index: int) -> None:
-        """Busily, or one would come much later than the other."""
+        """Waits busily. Otherwise one thread would come much later than the other."""
         at[me] = index
         while min(at) < index:
             pass
@@ -340,13 +340,13 @@ REPLACED: dict[Any, Any] = {
     SimpleQueue: standard.SimpleQueue,
 }
 NOT_FREE = {"shutdown", "is_shutdown"}
-"""They came with Python 3.13; here every Python has them."""
+"""Python 3.13 brought these names. Here every Python has them."""
 HOOKS = {"_evict", "_peek", "_in_order"}
-"""What a subclass may say of its order."""
+"""The hooks by which a subclass tells its order."""
 
 
 def free_names(kind: Any) -> list[str]:
-    """The names that we have and the class of the standard library has not."""
+    """The names that our class has and the standard library's class does not have."""
     ours, theirs = set(dir(kind())), set(dir(REPLACED[kind]()))
     return sorted(
         name for name in ours - theirs - NOT_FREE - HOOKS if not name.startswith(("__", "_Hooks__"))
@@ -357,7 +357,7 @@ FREE = [(kind, name) for kind in REPLACED for name in free_names(kind)]
 
 
 def is_as_ever(queue: Any) -> None:
-    """What others call by name, and what is ours by way of the class, as code that means ours must."""
+    """Checks the standard methods by name, and ours by way of the class, as our own code calls them."""
     ours: Any = Queue if isinstance(queue, Queue) else SimpleQueue
     queue.put(1)
     queue.put_nowait(2)
@@ -457,7 +457,7 @@ def test_the_list_of_free_names_is_not_empty() -> None:
 
 @pytest.mark.parametrize("kind", STANDARD)
 def test_an_instance_may_have_a_name_of_its_own(kind: Any) -> None:
-    """As one of the standard library may; a plain SimpleQueue has no attributes in either."""
+    """The standard library's instances may, too. (A plain SimpleQueue has no attributes in either.)"""
     queue = kind(9)
     for name in free_names(kind):
         setattr(queue, name, name)

@@ -1,7 +1,7 @@
-"""The models in tla+ hold, and each mistake made in them on purpose is found.
+"""The models in tla+ hold, and each mistake that is made in them on purpose is found.
 
-What is modelled, and which mistake which property finds: docs/verification.md. An ordinary run of pytest
-leaves this file out, since it has nothing to do with the Python under it: `scripts/test tla` runs it, or
+docs/verification.md says what is modelled, and which property finds which mistake. An ordinary run of pytest
+leaves this file out, since it doesn't depend on the Python that runs it. `scripts/test tla` runs it, or
 `pytest -m tla`.
 """
 
@@ -27,7 +27,7 @@ Run = subprocess.CompletedProcess[str]
 
 
 def is_invariant(config: str, name: str) -> bool:
-    """Whether a configuration has a property among those of single states."""
+    """Whether a configuration lists a property among those of single states."""
     return name in (MODELS / f"{config}.cfg").read_text().partition("PROPERTIES")[0].split()
 
 
@@ -38,9 +38,9 @@ def tlc(
     found_by: str = "",
     constants: dict[str, object] | None = None,
 ) -> Run:
-    """Runs the model checker, on one processor, on the model that the configuration's name begins with.
+    """Runs the model checker, on one processor, on the model whose name the configuration's name begins with.
 
-    With a mistake made in it only the property is checked that is to find it, so that no other fails before.
+    With a mistake in the model, only the property meant for it is checked, so that no other fails first.
     """
     model = re.match("LockFreeMP[SM]CQueue", config)
     assert model
@@ -68,7 +68,7 @@ def tlc(
 def at_work(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[Run]]]:
-    """The runs of all chosen tests, one on each processor: two hardly make a check of liveness faster."""
+    """Runs all chosen tests, each on one processor: a second one hardly makes a check of liveness faster."""
     pool = ThreadPoolExecutor(os.cpu_count())
     runs: dict[str, Future[Run]] = {}
     for item in request.session.items:
@@ -81,7 +81,7 @@ def at_work(
 
 @pytest.fixture
 def run(request: pytest.FixtureRequest, at_work: dict[str, Future[Run]]) -> Run:
-    """What the model checker says to the parameters of the test."""
+    """What the model checker prints for the parameters of the test."""
     return at_work[request.node.nodeid].result()
 
 
@@ -108,7 +108,7 @@ def test_the_model_holds(config: str, run: Run) -> None:
 ONE_PRODUCER: dict[str, object] = {"Producers": "{1}", "Messages": 2}
 
 # The configuration, the mistake, the one property that is checked, and constants to change: fewer messages
-# or producers where they are enough to find it.
+# or producers, if they are enough to find it.
 MISTAKES: list[tuple[str, str, str, dict[str, object]]] = [
     ("LockFreeMPSCQueue", "publish before write", "NothingUnpublished", {}),
     ("LockFreeMPSCQueue", "resize without sealing", "ClaimsInCurrent", {}),
@@ -170,7 +170,7 @@ def test_the_mistake_is_found(
 
 
 def test_without_java_the_reason_is_told(tmp_path: Path) -> None:
-    """The message names what is missing and the package that has it."""
+    """The message names what is missing, and the package that has it."""
     run = subprocess.run(
         ["/bin/bash", ROOT / "scripts" / "tlc"],
         env={"PATH": str(tmp_path), "HOME": str(tmp_path)},

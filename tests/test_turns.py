@@ -1,7 +1,7 @@
-"""A task that always finds what it wants lets its event loop go on all the same.
+"""A task that always finds what it wants still lets its event loop go on.
 
-How often stands in the documentation: at the latest with the 64th call of a queue that comes a millisecond
-or more after the last such turn, a batch counting for eight.
+The documentation says how often: at the latest with the 64th call of a queue that comes a millisecond or
+more after it last gave way. A batch counts as eight calls.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ OTHERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Awaitable[Any]], int]
 
 
 async def most_in_a_row(call: Callable[[], Awaitable[Any]], times: int, work: float) -> int:
-    """Await a call so many times, with work after each; give the most of them between two turns."""
+    """Awaits a call so many times, with work after each. Returns the most calls between two turns."""
     loop = asyncio.get_running_loop()
     in_a_row = most = 0
 
@@ -78,7 +78,7 @@ async def most_in_a_row(call: Callable[[], Awaitable[Any]], times: int, work: fl
         await call()
         in_a_row += 1
         most = max(most, in_a_row)
-        time.sleep(work)  # noqa: ASYNC251 - it is work, which keeps the loop busy
+        time.sleep(work)  # noqa: ASYNC251 - this is work, which keeps the loop busy
     return most
 
 

@@ -1,4 +1,4 @@
-"""What a type checker must see, as functions that mypy and pyright read; and that both agree on them."""
+"""What type checkers must see, as functions that mypy and pyright read, and that both agree on them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_queue(queue: Queue[int]) -> None:
     assert_type(queue.drain(), list[int])
     assert_type(iter(queue), Iterator[int])
     assert_type(list(queue), list[int])
-    assert_type([item for item in queue.consume()], list[int])  # noqa: C416 - its type is looked at
+    assert_type([item for item in queue.consume()], list[int])  # noqa: C416 - its type matters
     assert_type(next(queue.consume()), int)
     assert_type(len(queue), int)
     assert_type(queue.clear(), int)

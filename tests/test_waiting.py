@@ -63,7 +63,7 @@ def test_a_blocked_call_lets_the_other_threads_run(call: str) -> None:
 
 @pytest.mark.parametrize("call", BLOCKING.values(), ids=BLOCKING)
 def test_control_c_ends_a_blocked_call_of_the_main_thread(call: str) -> None:
-    """And nothing is lost or added by the call."""
+    """The call has neither taken nor put an item."""
     setup = "buffer.push(0)" if "push" in call else "pass"
     code = f"""{SETUP}
     {setup}
@@ -149,11 +149,11 @@ def test_blocked_threads_take_no_processor_time() -> None:
         print(used() - before)
     """
     )
-    assert float(output) < 0.5  # of 200 thread seconds; spinning would take at least 2
+    assert float(output) < 0.5  # out of 200 thread seconds; spinning would take at least 2
 
 
 def test_daemon_threads_that_wait_do_not_disturb_the_end_of_the_interpreter() -> None:
-    """Those that come back while the interpreter is being finalized, in particular."""
+    """In particular, threads that come back while the interpreter is being finalized."""
     for _ in range(5):
         python(
             """
@@ -189,7 +189,7 @@ def test_daemon_threads_that_wait_do_not_disturb_the_end_of_the_interpreter() ->
 @pytest.mark.parametrize("players", [2, 3, 5, 8])
 @pytest.mark.parametrize("maxsize", [0, 1])
 def test_no_wake_up_is_missed_when_a_ball_goes_round(players: int, maxsize: int, threads: Threads) -> None:
-    """One item, so that every wake-up counts: a missed one stops the game."""
+    """There is only one item, so every wake-up counts: a missed one stops the game."""
     rounds = 2000
     courts: list[Queue[int]] = [Queue(maxsize) for _ in range(players)]
 
@@ -227,7 +227,7 @@ def test_no_wake_up_is_missed_where_threads_compete_for_one_place(count: int, th
 
 
 def test_no_wake_up_is_missed_where_single_and_batch_calls_meet(threads: Threads) -> None:
-    """A batch that waits for room, and one that is taken, concern several others at once."""
+    """A batch that waits for room, and a batch that is taken, concern several waiters at once."""
     q: Queue[int] = Queue(7)
     rounds = 1000
     expected = 2 * rounds * (1 + 10)
@@ -263,7 +263,7 @@ def test_no_wake_up_is_missed_where_single_and_batch_calls_meet(threads: Threads
 
 
 def test_a_wake_up_for_one_who_gives_up_goes_to_the_next(threads: Threads) -> None:
-    """Timeouts of no length make many waiters leave just as they are woken."""
+    """With timeouts of zero, many waiters leave just as they are woken."""
     q: Queue[int] = Queue()
     items = 3000
     taken: list[int] = []

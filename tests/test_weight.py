@@ -1,4 +1,4 @@
-"""A limit by weight: what is inside never weighs more, and whoever waits for room is served in turn."""
+"""A limit by weight: the items inside never weigh more, and waiters for room are served in turn."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_the_first_to_wait_is_served_first_however_heavy(threads: Threads) -> No
         wait_until_asleep(threads.start(q.put, item))
     for _ in range(4):
         assert q.get() == 2
-        with pytest.raises(Full):  # there is room for it, but others came before
+        with pytest.raises(Full):  # there is room for the item, but others came before
             q.put_nowait(1)
         assert set(q) == {2}
     assert [q.get() for _ in range(4)] == [2, 9, 1, 3]
@@ -246,7 +246,7 @@ def test_an_abandoned_coroutine_leaves_no_place_behind() -> None:
 
     async def main() -> None:
         coroutine = q.aput(9)
-        coroutine.send(None)  # it waits now
+        coroutine.send(None)  # the put waits now
         with pytest.raises(Full):
             q.put_nowait(1)
         coroutine.close()
@@ -293,7 +293,7 @@ def test_what_is_left_of_a_batch_that_is_cancelled() -> None:
         with pytest.raises(asyncio.CancelledError) as cancelled:
             batch.throw(asyncio.CancelledError())
         assert cancelled.value.remaining == [5, 7]  # type: ignore[attr-defined]
-        q.put_nowait(1)  # the place in line is free
+        q.put_nowait(1)  # the place in the line is free
         batch = q.aput_many([5, 7])
         batch.send(None)
         q.shutdown()
@@ -369,7 +369,7 @@ def test_a_thread_that_blocks_its_own_loop_goes_before_its_tasks(threads: Thread
             assert q.get() == 10
 
         threads.start(take)
-        q.put(4)  # would wait for ever behind a task of the loop that it blocks
+        q.put(4)  # if it waited behind a task of the loop that it blocks, it would wait for ever
         assert await q.aget() == 4
         await heavy
 
@@ -506,7 +506,7 @@ def test_a_waiting_task_is_collected_with_its_queue() -> None:
 
 
 class Model:
-    """A queue with limits, in the plainest way."""
+    """A queue with limits, in the simplest code."""
 
     def __init__(self, maxsize: int, max_weight: int, overflow: str) -> None:
         self.maxsize, self.max_weight, self.overflow = maxsize or float("inf"), max_weight, overflow
@@ -517,7 +517,7 @@ class Model:
         return len(items) <= self.maxsize and sum(items) <= self.max_weight
 
     def put(self, item: int) -> bool:
-        """False: refused."""
+        """Puts an item. False if it is refused."""
         if not self.fits([*self.items, item]):
             if self.overflow != "drop_oldest":
                 self.dropped += 1
@@ -593,7 +593,7 @@ def test_a_limited_queue_does_what_a_plain_one_does(
 
 
 def take_batches(q: Queue[tuple[int, int, int]], into: list[tuple[int, int, int]]) -> None:
-    """Until the queue is shut down and empty."""
+    """Takes batches until the queue is shut down and empty."""
     try:
         while True:
             into.extend(q.get_many(3))

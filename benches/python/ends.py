@@ -1,4 +1,4 @@
-"""The two ends of each queue that takes part, as plain callables, so that all run the same loops."""
+"""The two ends of each queue that takes part, as plain callables, so that all queues run the same loops."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Ends(Generic[P, G]):
-    """A fresh queue of no particular kind: how items get in and out, and how many are inside."""
+    """A fresh queue of any kind: how items are put and taken, and how many are inside."""
 
     put: Callable[[Any], P]
     get: Callable[[], G]
@@ -48,13 +48,13 @@ def elastic_queue() -> Plain:
 
 
 def elastic_queue_nowait() -> Plain:
-    """Ours, where no call may wait."""
+    """Ours, with the calls that never wait."""
     ours = elasticq.Queue[Any]()
     return Ends(ours.put_nowait, ours.get_nowait, ours.qsize)
 
 
 def standard_queue() -> Plain:
-    """The one to be replaced."""
+    """The queue to be replaced."""
     standard = queue.Queue[Any]()
     return Ends(standard.put, standard.get, standard.qsize)
 
@@ -66,7 +66,7 @@ def simple_queue() -> Plain:
 
 
 def plain_deque() -> Plain:
-    """No queue: it can't wait. The floor for anything that holds items."""
+    """Not a queue, since it can't wait. The least time for anything that holds items."""
     plain = deque[Any]()
     return Ends(plain.append, plain.popleft, plain.__len__)
 
@@ -78,19 +78,19 @@ def elastic_from_thread(maxsize: int, _: asyncio.AbstractEventLoop) -> FromThrea
 
 
 def janus_from_thread(maxsize: int, _: asyncio.AbstractEventLoop) -> FromThread:
-    """A queue with a face for threads and one for tasks."""
+    """A queue with one side for threads and one for tasks."""
     both = janus.Queue[Any](maxsize)
     return Ends(both.sync_q.put, both.async_q.get, both.sync_q.qsize, both.aclose)
 
 
 def culsans_from_thread(maxsize: int, _: asyncio.AbstractEventLoop) -> FromThread:
-    """Another one, for several event loops."""
+    """Another such queue, for several event loops."""
     both = culsans.Queue[Any](maxsize)
     return Ends(both.sync_q.put, both.async_q.get, both.sync_q.qsize, both.aclose)
 
 
 def call_soon_from_thread(_: int, loop: asyncio.AbstractEventLoop) -> FromThread:
-    """What one does without any library; it can have no limit, as nobody would wait for room."""
+    """What works without any library. It has no limit, as nothing would wait for room."""
     plain = asyncio.Queue[Any]()
     put: Callable[[Any], object]
     put = partial(loop.call_soon_threadsafe, plain.put_nowait)  # type: ignore[arg-type]
@@ -104,13 +104,13 @@ def elastic_to_thread(maxsize: int, _: asyncio.AbstractEventLoop) -> ToThread:
 
 
 def janus_to_thread(maxsize: int, _: asyncio.AbstractEventLoop) -> ToThread:
-    """A queue with a face for threads and one for tasks."""
+    """A queue with one side for threads and one for tasks."""
     both = janus.Queue[Any](maxsize)
     return Ends(both.async_q.put, both.sync_q.get, both.sync_q.qsize, both.aclose)
 
 
 def culsans_to_thread(maxsize: int, _: asyncio.AbstractEventLoop) -> ToThread:
-    """Another one, for several event loops."""
+    """Another such queue, for several event loops."""
     both = culsans.Queue[Any](maxsize)
     return Ends(both.async_q.put, both.sync_q.get, both.sync_q.qsize, both.aclose)
 
@@ -128,12 +128,12 @@ def asyncio_tasks(maxsize: int, _: asyncio.AbstractEventLoop) -> Tasks:
 
 
 def janus_tasks(maxsize: int, _: asyncio.AbstractEventLoop) -> Tasks:
-    """A queue with a face for threads and one for tasks."""
+    """A queue with one side for threads and one for tasks."""
     both = janus.Queue[Any](maxsize)
     return Ends(both.async_q.put, both.async_q.get, both.sync_q.qsize, both.aclose)
 
 
 def culsans_tasks(maxsize: int, _: asyncio.AbstractEventLoop) -> Tasks:
-    """Another one, for several event loops."""
+    """Another such queue, for several event loops."""
     both = culsans.Queue[Any](maxsize)
     return Ends(both.async_q.put, both.async_q.get, both.sync_q.qsize, both.aclose)

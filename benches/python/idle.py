@@ -1,4 +1,4 @@
-"""What waiting costs, and how soon it ends: processor time of blocked threads, Ctrl-C in a blocked call.
+"""What waiting costs (processor time of blocked threads) and how soon it ends (Ctrl-C in a blocked call).
 
 python benches/python/idle.py
 """
@@ -20,18 +20,18 @@ THREADS, SECONDS, ROUNDS = 100, 5.0, 20
 
 
 def processor_time() -> float:
-    """Seconds that this process has used so far."""
+    """Seconds of processor time that this process has used so far."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 
 
 def blocked_threads() -> float:
-    """Processor time of threads that do nothing but wait for an item."""
+    """Processor time of threads that only wait for an item."""
     queue: Queue[None] = Queue()
     threads = [threading.Thread(target=queue.get) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)  # until all of them sleep
+    time.sleep(0.5)  # by then all of them sleep
     before = processor_time()
     time.sleep(SECONDS)
     used = processor_time() - before
@@ -61,7 +61,7 @@ def interrupt(call: str, round_: int) -> float:
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        time.sleep(0.1 + round_ * 0.05 / ROUNDS)  # at any point of whatever it waits in
+        time.sleep(0.1 + round_ * 0.05 / ROUNDS)  # at any point of the wait
         sent = time.clock_gettime(time.CLOCK_MONOTONIC)
         os.kill(process.pid, signal.SIGINT)
         return float(process.stdout.read()) - sent

@@ -1,4 +1,4 @@
-"""The loops of those who give and those who take, in threads and in tasks. The taker adds up what comes."""
+"""The loops of producers and consumers, in threads and in tasks. The consumer adds up the items."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 
 def put_range(put: Callable[[int], object], first: int, count: int) -> None:
-    """Gives consecutive numbers, in a thread."""
+    """Puts consecutive numbers, in a thread."""
     for number in range(first, first + count):
         put(number)
 
@@ -20,7 +20,7 @@ def get_sum(get: Callable[[], int], count: int) -> int:
 
 
 async def aput_range(put: Callable[[int], Awaitable[object]], first: int, count: int) -> None:
-    """Gives consecutive numbers, in a task."""
+    """Puts consecutive numbers, in a task."""
     for number in range(first, first + count):
         await put(number)
 

@@ -1,4 +1,4 @@
-"""Priorities, one thread: `PriorityCircularBuffer` beside `queue.PriorityQueue` with a tuple per item."""
+"""Priorities, one thread: `PriorityCircularBuffer` against `queue.PriorityQueue` with a tuple per item."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Ours:
 
 
 class Standard:
-    """A heap. The counter keeps the order within a level; without it, it would not be the same."""
+    """A heap. The counter keeps the order within a level; without it the order would differ."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._queue = make()
@@ -76,7 +76,7 @@ def put_and_get_tuples(
 
 
 class Pairs:
-    """What comes out last was put last, and nothing stays."""
+    """Runs a queue's loop. Checks that the item put last comes out last, and that nothing stays."""
 
     def __init__(self, make: Callable[[], Leveled], items: int) -> None:
         self._queue, self._items, self._last = make(), items, -1

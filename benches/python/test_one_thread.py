@@ -1,4 +1,4 @@
-"""One thread: pairs of put and get, and batches. Times are per item, the loop's own cost included."""
+"""One thread: pairs of put and get, and batches. Times are per item, and include the loop's own cost."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def nothing(_put: object, _get: object, items: int) -> int:
 
 
 class Pairs:
-    """A loop that takes a queue's ends. What comes out last was put last, and nothing stays."""
+    """A loop over a queue's ends. Checks that the item put last comes out last, and that nothing stays."""
 
     def __init__(self, loop: Callable[..., int], make: Callable[[], Plain], items: int) -> None:
         self._loop = unshared(loop)
         self._queue = make()
         self._items = items
         self._last = -1
-        # The loop looks at its last item only, so as to measure nothing but the queue; this looks at all.
+        # The loop checks only its last item, so that it measures nothing but the queue. Here all are checked.
         some = [object() for _ in range(BATCH)]
         for item in some:
             self._queue.put(item)
@@ -98,7 +98,7 @@ def all_at_once(queue: elasticq.Queue[str], batch: list[str], times: int) -> lis
 
 
 def extend_and_clear(plain: deque[str], batch: list[str], times: int) -> list[str]:
-    """The nearest that a deque has."""
+    """The nearest to batches that a deque has."""
     extend, clear = plain.extend, plain.clear
     taken: list[str] = []
     for _ in range(times):
@@ -109,7 +109,7 @@ def extend_and_clear(plain: deque[str], batch: list[str], times: int) -> list[st
 
 
 def one_by_one(queue: elasticq.Queue[str], batch: list[str], times: int) -> list[str]:
-    """The same batches through single calls."""
+    """The same batches, by single calls."""
     put, get = queue.put, queue.get
     taken: list[str] = []
     for _ in range(times):
@@ -120,7 +120,7 @@ def one_by_one(queue: elasticq.Queue[str], batch: list[str], times: int) -> list
 
 
 class Batches(Generic[Q]):
-    """A loop that takes a queue and a batch. The last batch comes out as it was, and nothing stays."""
+    """A loop over a queue and a batch. Checks that the last batch comes out whole, and that nothing stays."""
 
     def __init__(
         self, loop: Callable[[Q, list[str], int], list[str]], make: Callable[[], Q], times: int

@@ -1,4 +1,4 @@
-"""From a thread to a task, from a task to a thread, and from task to task. The taker adds up what comes."""
+"""From a thread to a task, from a task to a thread, and from task to task. The consumer adds up the items."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Maker = Callable[[int, asyncio.AbstractEventLoop], Ends[Any, Any]]
 
 
 class Bridge(Generic[E]):
-    """A queue with a task at one end or both. As many items as were put come out, with the right sum."""
+    """A queue with a task at one end or both. Checks the number of items that come out, and their sum."""
 
     def __init__(self, make: Callable[[asyncio.AbstractEventLoop], E], items: int) -> None:
         self._threads = ThreadPoolExecutor(1)
@@ -51,7 +51,7 @@ class Bridge(Generic[E]):
         self._total = self._loop.run_until_complete(self.transfer())
 
     async def transfer(self) -> int:
-        """Put all items through and give the sum of what came out."""
+        """Passes all items through the queue, and returns the sum of those that came out."""
         raise NotImplementedError
 
     def check(self) -> None:
@@ -103,7 +103,7 @@ def bridge(
     makers: Sequence[tuple[str, Maker]],
     target: Target,
 ) -> Contest:
-    """With a limit, the two ends wake each other; without one, nobody waits for room."""
+    """With a limit, the two ends wake each other. Without one, no task waits for room."""
     limit = f"room for {maxsize:,}" if maxsize else "no limit"
     contenders = [Contender(label, partial(trial, partial(make, maxsize))) for label, make in makers]
     return Contest(f"{name}, {limit}", contenders, [target])

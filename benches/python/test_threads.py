@@ -1,4 +1,4 @@
-"""Producers put, one consumer takes and adds up, until all has come through. The queues have no limit."""
+"""Producers put, and one consumer takes and adds up all items. The queues have no limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytest_plugins = ["versus.plugin"]
 
 
 class Streams:
-    """Producers with consecutive numbers each. As many as were put come out, and with the right sum."""
+    """Producers with consecutive numbers each. Checks how many items come out, and their sum."""
 
     def __init__(self, producers: int, make: Callable[[], Plain], rows: int) -> None:
         self._produce, self._consume = unshared(put_range), unshared(get_sum)
@@ -41,7 +41,7 @@ class Streams:
 
 
 def contest(producers: int, targets: list[Target]) -> Contest:
-    """The contest with that many producers. A batch is one item of each."""
+    """The contest with that many producers. A batch has one item from each."""
     makers: list[tuple[str, Callable[[], Plain]]] = [
         (OURS, elastic_queue),
         ("queue.Queue", standard_queue),

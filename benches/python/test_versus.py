@@ -1,4 +1,4 @@
-"""The contests themselves: everyone has the same chances, and the figures are what was measured."""
+"""Tests the contests: all contenders have the same chances, and the figures are those measured."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from versus import Contender, Contest, Target, contest
 
 @dataclass
 class Clock:
-    """A clock that only trials move, and a log of who ran."""
+    """A clock that only trials move, and a log of the contenders that ran."""
 
     now: float = 0.0
     ran: list[str] = field(default_factory=list)
 
     def contender(self, name: str, nanoseconds: float, batch: int = 1) -> Contender:
-        """Takes that long for each item."""
+        """A contender whose trials take so long for each item."""
 
         def run(batches: int) -> None:
             self.now += batches * batch * nanoseconds / 1e9
@@ -30,7 +30,7 @@ class Clock:
 
 @dataclass
 class Scripted:
-    """A trial that does what it is told."""
+    """A trial that behaves as it is told."""
 
     run: Callable[[], None]
 
@@ -39,7 +39,7 @@ class Scripted:
 
 
 class Driver:
-    """What pytest-benchmark does, by that clock."""
+    """Does what pytest-benchmark does, with that clock."""
 
     def __init__(self, clock: Clock, disabled: bool = False) -> None:
         self.disabled = disabled

@@ -1,10 +1,10 @@
 """Elastic, thread-safe queues with a Rust core: they grow on demand, shrink after a burst, and lose nothing.
 
-`import elasticq as queue` runs what was written for the standard module: `Queue`, `LifoQueue`,
-`PriorityQueue` and `SimpleQueue` stand where its classes stand, and serve threads and event loops at once.
-`DynamicCircularBuffer` has the names of the Rust crate, and so have `LockFreeMPSCQueue`, `LockFreeMPMCQueue`
-and `LockFreeSPSCQueue`, the queues without locks. One rule for reading: **`iter()` looks, `async for` and
-`.consume()` take.**
+`import elasticq as queue` runs code that was written for the standard module: `Queue`, `LifoQueue`,
+`PriorityQueue` and `SimpleQueue` take the place of its classes, and serve threads and event loops at once.
+`DynamicCircularBuffer`, `PriorityCircularBuffer` and the queues without locks (`LockFreeMPSCQueue`,
+`LockFreeMPMCQueue`, `LockFreeSPSCQueue`) have the names of the Rust crate. One rule for reading: **`iter()`
+looks, `async for` and `.consume()` take.**
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m elasticq COMMAND ...`: finds the command and hands it the rest of the command line."""
+"""`python -m elasticq COMMAND ...` finds the command and hands it the rest of the command line."""
 
 from __future__ import annotations
 

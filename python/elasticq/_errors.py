@@ -1,4 +1,4 @@
-"""The exceptions: each is one of ours and, where the standard library has one for the case, that too."""
+"""The exceptions. If the standard library has an exception for the case, ours is a subclass of it, too."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ __all__ = [
 class QueueError(Exception):
     """The base of every error that elasticq raises for the state of a queue.
 
-    `is_retriable` tells whether the same call may succeed later without anything else being changed, and
-    `is_capacity_error` whether it failed for want of room.
+    `is_retriable` tells whether the same call may succeed later, as it is. `is_capacity_error` tells whether
+    the call failed because there was no room.
     """
 
     is_retriable: bool = False
@@ -43,7 +43,7 @@ class Empty(QueueError, queue.Empty):
 
 
 class Full(QueueError, queue.Full):
-    """There is no room. After `put_many`, `remaining` holds the items that were not added."""
+    """There is no room. After `put_many`, `remaining` holds the items that were not put."""
 
     is_retriable = True
     is_capacity_error = True
@@ -51,11 +51,11 @@ class Full(QueueError, queue.Full):
 
 
 class MaxCapacityReached(Full):
-    """The queue holds as many items as it ever may."""
+    """The queue holds as many items as it may hold at all."""
 
 
 class Timeout(QueueError, TimeoutError):
-    """The call waited as long as it was told to, in vain."""
+    """The call waited in vain, as long as it was told to."""
 
     is_retriable = True
 
@@ -67,23 +67,23 @@ class ResizeError(QueueError, MemoryError):
 
 
 class InvalidOperation(QueueError, RuntimeError):
-    """The call makes no sense in the state the queue is in, or from the thread it came from."""
+    """The call makes no sense in the queue's present state, or from the thread that made it."""
 
 
 class NoAttribute(InvalidOperation, AttributeError):
-    """An InvalidOperation for `getattr`, so that who merely looks what there is finds that there is none."""
+    """An InvalidOperation that `hasattr` and `getattr` understand: there is no such attribute."""
 
 
 class InvalidConfiguration(QueueError, ValueError):
-    """A setting breaks its rule; the text names the field, its value and the rule."""
+    """A setting breaks its rule. The text names the field, its value and the rule."""
 
 
 class Corrupted(QueueError):
-    """Stored data failed its check; the text names the file and the offset."""
+    """Stored data failed its check. The text names the file and the offset."""
 
 
 class AlreadyOpen(QueueError):
-    """The durable queue is open elsewhere; the text names the owner."""
+    """The durable queue is open elsewhere. The text names the owner."""
 
 
 class StorageError(QueueError, OSError):
@@ -95,9 +95,9 @@ _StandardShutDown: type[Exception] = getattr(queue, "ShutDown", Exception)
 
 
 class ShutDown(QueueError, _StandardShutDown):  # type: ignore[misc, valid-type]
-    """The queue was shut down, and what it held has been taken.
+    """The queue was shut down. A put is refused then, and a take fails when no item is left.
 
-    After `put_many`, `remaining` holds the items that were not added.
+    After `put_many`, `remaining` holds the items that were not put.
     """
 
     remaining: list[object]

@@ -1,4 +1,4 @@
-"""`PriorityCircularBuffer`, and its views as a queue for threads and for tasks."""
+"""`PriorityCircularBuffer`, and its views: as a queue for threads, and as one for tasks."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ T = TypeVar("T")
 
 
 class PriorityCircularBuffer(_core.PriorityCircularBuffer[T]):
-    """A buffer with levels, of which the higher are served first, for threads and tasks alike.
+    """A buffer with levels, for threads and tasks alike. It serves higher levels first.
 
-    Level 0 is served last; the qualities of service of MQTT are three levels. Within a level items keep their
-    order. Looking (`iter`, `peek`) is in the order in which `pop` would take, and so are `consume`,
-    `async for` and batches. Every method may be called from any thread. A buffer is false when it is empty.
+    Level 0 is served last. The qualities of service of MQTT are three levels. Within a level items keep their
+    order. `iter` and `peek` look at the items in the order in which `pop` takes them. `consume`, `async for`
+    and batches take them in that order, too. Any thread may call any method. An empty buffer is false.
 
-    With `fair`, after `max_consecutive` items that went before others which waited at lower levels, one of
-    these is served, each time one of another level. So with L levels each that has items is served at least
-    once in any (L - 1) * (max_consecutive + 1) pops in a row, whatever comes.
+    With `fair`, lower levels have their turns. After `max_consecutive` items that went before waiting items
+    of lower levels, one item of a lower level is served, each time of another one. So with L levels, each
+    level that has items is served at least once in any (L - 1) * (max_consecutive + 1) pops in a row.
 
-    Its plain calls answer at once unless `push_timeout` or `pop_timeout` is set. `sync_q` and `async_q` stand
-    where a `queue.Queue` or an `asyncio.Queue` stands.
+    The plain calls answer at once unless `push_timeout` or `pop_timeout` is set. `sync_q` and `async_q` have
+    the interfaces of `queue.Queue` and `asyncio.Queue`.
 
     Args:
-        config: The settings, a PriorityConfig; keyword arguments go before it.
-        levels: How many levels there are, from 1 to 64; 3.
-        fair: Whether lower levels have their turns while higher ones have items; True.
-        max_consecutive: See above; at least 1; 10.
-        level_capacities: The most items that single levels may hold, by priority. A level that is full keeps
-            no other from going on.
+        config: The settings, a PriorityConfig. A keyword argument takes precedence over it.
+        levels: How many levels there are, from 1 to 64. The default is 3.
+        fair: Whether lower levels have their turns while higher ones have items. The default is True.
+        max_consecutive: See above; at least 1. The default is 10.
+        level_capacities: The most items that single levels may hold, by priority. A full level does not hold
+            up the others.
         max_wait: Seconds (or a timedelta) after which an item goes before all that have waited less.
-        age_statistics: Whether `stats` tells how long items have waited; it costs a look at the clock each.
+        age_statistics: Whether `stats` tells how long items have waited. It costs a look at the clock for
+            each item.
         initial_capacity, min_capacity, max_capacity, growth_factor, shrink_threshold, push_timeout,
             pop_timeout: As in Config, for all levels together.
 
     Raises:
-        InvalidConfiguration: A setting breaks its rule; also a ValueError.
+        InvalidConfiguration: A setting breaks its rule. It is also a ValueError.
         TypeError: A setting is of the wrong type.
 
     Example:
@@ -67,13 +68,14 @@ class PriorityCircularBuffer(_core.PriorityCircularBuffer[T]):
 
 
 class PrioritySyncQueue(Generic[T]):
-    """A PriorityCircularBuffer with the interface of `queue.Queue`, as its `sync_q` gives it.
+    """A view of a PriorityCircularBuffer with the interface of `queue.Queue`: the buffer's `sync_q`.
 
-    What adds takes a `priority`; None is the middle level. It holds nothing itself: any two views of one
-    buffer are equal, and what one of them counts as done, all do. A view is always true, like `queue.Queue`.
+    The methods that put have an argument `priority`; None is the middle level. A view holds nothing itself:
+    all views of one buffer are equal, and share the count of tasks done. A view is always true, like
+    `queue.Queue`.
 
     Args:
-        buffer: The buffer to be seen.
+        buffer: The buffer to view.
 
     Example:
         >>> queue = PriorityCircularBuffer().sync_q
@@ -91,26 +93,26 @@ class PrioritySyncQueue(Generic[T]):
     def put(
         self, item: T, block: bool = True, timeout: float | None = None, *, priority: int | None = None
     ) -> None:
-        """Add an item, waiting for room if need be.
+        """Put an item, and wait for room if need be.
 
         Args:
             item: Anything.
             block: Whether to wait for room.
-            timeout: Seconds to wait at the most, not negative; None: for ever.
-            priority: The level; None: the middle one.
+            timeout: The most seconds to wait, not negative. None means for ever.
+            priority: The level. None means the middle one.
 
         Raises:
-            Full: There is no room, or none in time.
+            Full: There is no room, or none came in time.
             ShutDown: The buffer was closed.
             ResizeError: There is no memory to grow.
             ValueError: `timeout` is negative.
-            InvalidOperation: There is no such level; the text names the range.
-            TypeError: `priority` is no integer.
+            InvalidOperation: There is no such level. The text names the range.
+            TypeError: `priority` is not an integer.
         """
         self._buffer._put(item, block, timeout, priority)
 
     def put_nowait(self, item: T, *, priority: int | None = None) -> None:
-        """Add an item if there is room at once: `put(item, block=False)`."""
+        """Put an item if there is room now: `put(item, block=False)`."""
         self._buffer._put(item, False, None, priority)
 
     def put_many(
@@ -121,25 +123,25 @@ class PrioritySyncQueue(Generic[T]):
         *,
         priority: int | None = None,
     ) -> None:
-        """Add all items of an iterable at one level, piece by piece where it must wait: as `Queue.put_many`.
+        """Put all items of an iterable at one level, as `Queue.put_many`: in pieces if it has to wait.
 
         Raises:
-            Full: There is not enough room, or not in time. As with every exception that cuts it short,
-                `remaining` is the list of the items that were not added.
-            ShutDown: The buffer was closed, before or meanwhile.
+            Full: There is not enough room, or not in time. `remaining` is the list of the items that were not
+                put, as with every exception that cuts the call short.
+            ShutDown: The buffer was closed, before the call or during it.
             ResizeError: There is no memory to grow.
             ValueError: `timeout` is negative.
             InvalidOperation: There is no such level.
-            TypeError: `items` is not iterable, or `priority` no integer.
+            TypeError: `items` is not iterable, or `priority` is not an integer.
         """
         self._buffer._put_many(items, block, timeout, priority)
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:
-        """Take the next item, waiting for one if need be.
+        """Take the next item, and wait for one if need be.
 
         Raises:
-            Empty: There is none, or none in time.
-            ShutDown: There is none, and the buffer was closed, before or meanwhile.
+            Empty: There is no item, or none came in time.
+            ShutDown: There is no item, and the buffer was closed, before the call or during it.
             ValueError: `timeout` is negative.
         """
         return self._buffer._get(block, timeout)
@@ -149,11 +151,11 @@ class PrioritySyncQueue(Generic[T]):
         return self._buffer._get(False, None)
 
     def get_many(self, n: int | None = None, block: bool = True, timeout: float | None = None) -> list[T]:
-        """Take up to `n` items in their order, waiting for the first: a list of at least one.
+        """Take up to `n` items in their order, and wait for the first: a list of at least one.
 
         Raises:
-            Empty: There is none, or none in time.
-            ShutDown: There is none, and the buffer was closed, before or meanwhile.
+            Empty: There is no item, or none came in time.
+            ShutDown: There is no item, and the buffer was closed, before the call or during it.
             ValueError: `n` is below 1, or `timeout` is negative.
         """
         return self._buffer._get_many(n, block, timeout)
@@ -167,7 +169,7 @@ class PrioritySyncQueue(Generic[T]):
         return not len(self._buffer)
 
     def full(self) -> bool:
-        """Tell whether there is no room now, whatever the level."""
+        """Tell whether the buffer as a whole has no room now."""
         return self._buffer._is_full()
 
     @property
@@ -185,39 +187,39 @@ class PrioritySyncQueue(Generic[T]):
         return _core.Elastic.stats(self._buffer)
 
     def task_done(self) -> None:
-        """Say that an item which was taken has been dealt with.
+        """Report that an item that was taken has been dealt with.
 
         Raises:
-            ValueError: It was called more often than items were put.
+            ValueError: There were more such reports than items.
         """
         self._buffer._task_done()
 
     def join(self) -> None:
-        """Block until every item that was put has been taken and reported with `task_done`."""
+        """Block until every item that was put has been taken, and reported with `task_done`."""
         self._buffer._join()
 
     @coroutine_method
     def ajoin(self) -> Coroutine[Any, Any, None]:
-        """Wait for the same in a coroutine."""
+        """Wait in a coroutine for what `join` waits for."""
         return self._buffer._ajoin()
 
     @property
     def unfinished_tasks(self) -> int:
-        """Items that were put and not yet reported as done (int)."""
+        """How many items were put and are not yet reported as done (int)."""
         return self._buffer._unfinished_tasks()
 
     def shutdown(self, immediate: bool = False) -> None:
-        """Refuse items from now on and wake everybody who waits. What is inside can still be taken.
+        """Refuse items from now on, and wake all waiting threads and tasks. Items inside can still be taken.
 
         Args:
-            immediate: Whether to drop what is inside, too; for `join` it then counts as done.
+            immediate: Whether to drop the items inside, too. They then count as done for `join`.
         """
         self._buffer.close()
         if immediate:
             self._buffer.clear()
 
     def close(self) -> None:
-        """Refuse items from now on and wake everybody who waits: `shutdown()`."""
+        """Refuse items from now on, and wake all waiting threads and tasks: `shutdown()`."""
         self._buffer.close()
 
     @property
@@ -244,9 +246,9 @@ class PrioritySyncQueue(Generic[T]):
 
 
 class PriorityAsyncQueue(AsyncQueue[T]):
-    """A PriorityCircularBuffer with the interface of `asyncio.Queue`, as its `async_q` gives it.
+    """A view of a PriorityCircularBuffer with the interface of `asyncio.Queue`: the buffer's `async_q`.
 
-    What adds takes a `priority`; None is the middle level. All else is as in AsyncQueue.
+    The methods that put have an argument `priority`; None is the middle level. All else is as in AsyncQueue.
 
     Example:
         >>> import asyncio
@@ -268,25 +270,25 @@ class PriorityAsyncQueue(AsyncQueue[T]):
 
     @coroutine_method
     def put(self, item: T, *, priority: int | None = None) -> Coroutine[Any, Any, None]:
-        """Add an item, waiting for room if need be.
+        """Put an item, and wait for room if need be.
 
         Raises:
             ShutDown: The buffer was closed.
-            InvalidOperation: There is no such level; the text names the range.
-            TypeError: `priority` is no integer.
+            InvalidOperation: There is no such level. The text names the range.
+            TypeError: `priority` is not an integer.
         """
         if priority is None:
             return _core.Elastic._aput(self._buffer, item, as_asyncio)
         return self._buffer._aput_with_priority(item, priority, as_asyncio)
 
     def put_nowait(self, item: T, *, priority: int | None = None) -> None:
-        """Add an item if there is room at once. Needs no event loop.
+        """Put an item if there is room now. Needs no event loop.
 
         Raises:
-            Full: There is no room; also an asyncio.QueueFull.
+            Full: There is no room. It is also an asyncio.QueueFull.
             ShutDown: The buffer was closed.
-            InvalidOperation: There is no such level; the text names the range.
-            TypeError: `priority` is no integer.
+            InvalidOperation: There is no such level. The text names the range.
+            TypeError: `priority` is not an integer.
         """
         try:
             self._buffer._put(item, False, None, priority)

@@ -1,4 +1,4 @@
-"""The public classes: the compiled ones, with what Python does better, hooks, orders and views."""
+"""The public classes. They add to the compiled ones what Python does better: hooks, orders and views."""
 
 from __future__ import annotations
 
@@ -18,48 +18,50 @@ T = TypeVar("T")
 class Queue(Hooks[T]):
     """A first-in, first-out queue for threads and tasks alike, with the interface of `queue.Queue`.
 
-    It grows as items come and gives the memory back when they are gone. Every method may be called from any
-    thread; those that wait release the interpreter, use no processor time and can be interrupted.
+    It grows as items come, and gives the memory back when they are gone. Any thread may call any method. The
+    methods that wait release the interpreter, use no processor time and can be interrupted.
 
-    What shows the inside of `queue.Queue` works, too: `mutex`, the three conditions, `queue`, setting
-    `maxsize`, `unfinished_tasks` or `is_shutdown`, and in subclasses `_init`, `_qsize`, `_put` and `_get`.
-    The first use moves that one queue for good to a lock and a deque of Python's, which is much slower. To
-    read the attributes is no use of them, but to take the lock or to touch the container is. A queue with
-    `max_weight` can't be moved: InvalidOperation, which is an AttributeError there.
+    **The inside of `queue.Queue`** is there, too: `mutex`, the three conditions, `queue`, setting `maxsize`,
+    `unfinished_tasks` or `is_shutdown`, and in subclasses `_init`, `_qsize`, `_put` and `_get`. The first use
+    moves that one queue for good to a lock and a deque of Python's, which are much slower. Reading these
+    attributes is not a use, but taking the lock or touching the container is. A queue with `max_weight` can't
+    move: such a use raises InvalidOperation, which is an AttributeError there.
 
-    A subclass that overrides `_get` tells by `_peek()` which item that would give now, and by
-    `_in_order(items)` in which order it would give all of them; `items` is a list of what is in `queue`.
-    Without them `peek`, `iter` and `list` raise InvalidOperation; everything else goes by the four hooks.
-    They are called under the lock. A signal handler that interrupts one may use the queue, and finds it as if
-    the hook had done its work; so it should not wait for that.
+    **Subclasses that override `_get`** need two more methods for looking. `_peek()` gives the item that
+    `_get` would take now. `_in_order(items)` gives all items in the order in which `_get` would take them;
+    `items` is a list of what is in `queue`. Without these two `peek`, `iter` and `list` raise
+    InvalidOperation. Everything else uses the four hooks, and calls them under the lock. A signal handler
+    that interrupts a hook may use the queue, and finds it as if the hook had done its work. So the handler
+    should not wait for that work.
 
-    **Subclasses that override `put` or `get`** see what comes and goes by them: `put_nowait` calls
-    `put(item, block=False)` and `get_nowait` calls `get(block=False)`, as in `queue.Queue`, and in the same
-    way `put_many`, `get_many`, `consume` and the `_nowait` calls of `async_q` call them for each item. (So an
-    override goes on to `super().put` and `super().get`, not to these.) What is awaited doesn't, since it must
-    not block: override `aput`, `aget` and their batches, or better `_put` and `_get`, which everything goes
-    through. Nor do `drain`, `clear` and looking. A class is asked once what it overrides, when a queue is
-    made.
+    **Subclasses that override `put` or `get`** see the items that come and go. `put_nowait` calls
+    `put(item, block=False)` and `get_nowait` calls `get(block=False)`, as in `queue.Queue`. `put_many`,
+    `get_many`, `consume` and the `_nowait` calls of `async_q` call them in the same way for each item. (So an
+    override calls `super().put` or `super().get`, and none of these.) Methods that are awaited must not
+    block, so they don't call `put` or `get`: override `aput`, `aget` and their batches, or better `_put` and
+    `_get`, which all methods use. `drain`, `clear` and looking don't call them either. A queue looks for
+    overrides once, when it is made.
 
     Args:
-        maxsize: The most items it may hold. Zero or below: no limit.
-        initial_capacity: Items that fit before the first growth, from `min_capacity` to `maxsize`; the former
-            if not given.
-        min_capacity: The capacity below which it never shrinks, at least 1; 64 if not given.
+        maxsize: The most items that the queue may hold. Zero or below means no limit.
+        initial_capacity: How many items fit before the first growth, from `min_capacity` to `maxsize`. The
+            default is `min_capacity`.
+        min_capacity: The capacity below which the queue never shrinks, at least 1. The default is 64.
         growth_factor: What the capacity is multiplied by when it is used up, above 1.
         shrink_threshold: The share of the capacity at or below which it shrinks, between 0 and 1.
-        overflow: What becomes of an item that there is no room for. "block": its sender waits. "error": it is
-            refused at once with Full. "drop_oldest": the oldest items go. "drop_newest": it goes itself. What
-            is dropped counts as done for `join`, and in `stats().messages_dropped`.
-        max_weight: The most that the items may weigh together, at least 1. None: no limit by weight. Whoever
-            waits for room waits his turn then: no light item passes by a heavy one that came before it (a
-            `put` that doesn't wait gets Full then). Only a task whose event loop doesn't run is passed by.
-            For one whose loop is busy also other loops and threads wait: that is the price of the order.
-        weigh: Gives an item's weight, a non-negative integer; `len` if not given. It is called once for each
-            item, in the thread that puts it and without any lock.
+        overflow: What a put does if there is no room. "block": it waits. "error": it is refused at once with
+            Full. "drop_oldest": the oldest items are dropped. "drop_newest": the new item is dropped. Dropped
+            items count as done for `join`, and in `stats().messages_dropped`.
+        max_weight: The most that the items may weigh together, at least 1. None means no limit by weight.
+            With a limit, puts that wait for room are served first come, first served: no light item passes a
+            heavy one that came before it. (A `put` that doesn't wait gets Full then.) Only a task whose event
+            loop doesn't run is passed. If its loop is merely busy, other loops and threads wait for the task:
+            that is the price of the order.
+        weigh: Gives an item's weight, a non-negative integer. The default is `len`. It is called once for
+            each item, in the thread that puts it, without any lock.
 
     Raises:
-        InvalidConfiguration: A setting breaks its rule; also a ValueError.
+        InvalidConfiguration: A setting breaks its rule. It is also a ValueError.
         TypeError: A setting is of the wrong type.
 
     Example:
@@ -69,7 +71,7 @@ class Queue(Hooks[T]):
         >>> queue.get(), queue.get_many(), len(queue)
         ('a', ['b', 'c'], 0)
 
-        The last two lines of a log, and messages of 1 MB at the most in all:
+        The last two lines of a log, and messages of at most 1 MB in all:
 
         >>> tail = Queue(maxsize=2, overflow="drop_oldest")
         >>> tail.put_many(["one", "two", "three"])
@@ -83,7 +85,7 @@ class Queue(Hooks[T]):
 
     @_core._computed
     def async_q(self) -> AsyncQueue[T]:
-        """The queue with the interface of `asyncio.Queue` (AsyncQueue).
+        """The queue as a view with the interface of `asyncio.Queue` (AsyncQueue).
 
         Example:
             >>> import asyncio
@@ -102,7 +104,7 @@ class Queue(Hooks[T]):
         return self
 
     async def wait_closed(self) -> None:
-        """Wait until whoever was woken by closing has had a turn in this event loop.
+        """Wait until the tasks of this event loop that closing has woken have had a turn.
 
         Raises:
             RuntimeError: The queue was not shut down.
@@ -112,23 +114,23 @@ class Queue(Hooks[T]):
     async def aclose(self) -> None:
         """Do `close()`, then `wait_closed()`.
 
-        Unlike that of janus, closing keeps what is inside for those who still take;
-        `shutdown(immediate=True)` drops it.
+        Unlike janus, closing keeps the items that are inside, so they can still be taken.
+        `shutdown(immediate=True)` drops them.
         """
         self.shutdown()
         await wait_closed(self)
 
 
 class LifoQueue(Queue[T]):
-    """A last-in, first-out queue, with the interface of `queue.LifoQueue` and all that `Queue` has beside it.
+    """A last-in, first-out queue with the interface of `queue.LifoQueue`, and the other methods of `Queue`.
 
-    It stands on a lock and a list of Python's: see the moved `Queue`. `iter()` and `peek()` look in the order
-    in which the items will be taken, `get_many` and `drain` take in it.
+    It consists of a lock and a list of Python's, like a `Queue` that has moved. `iter()` and `peek()` look at
+    the items in the order in which `get`, `get_many` and `drain` take them.
 
     Args:
-        maxsize: The most items it may hold. Zero or below: no limit.
-        overflow: What becomes of an item that there is no room for, as in `Queue`. "drop_oldest" drops the
-            one that would be taken last.
+        maxsize: The most items that the queue may hold. Zero or below means no limit.
+        overflow: What a put does if there is no room, as in `Queue`. "drop_oldest" drops the item that would
+            be taken last.
 
     Example:
         >>> queue = LifoQueue()
@@ -169,19 +171,20 @@ class LifoQueue(Queue[T]):
 class PriorityQueue(Queue[T]):
     """A queue that gives its smallest item first, with the interface of `queue.PriorityQueue` and of `Queue`.
 
-    It stands on a lock and a list of Python's, a heap as `heapq` keeps it: see the moved `Queue`. When
-    comparing two items raises, the queue stays as it was: what was being put is not in it, what was being
-    taken still is. Numbers, strings and tuples that begin with them are compared under the lock. All other
-    items are compared without it, and once more if the queue has changed meanwhile, so a comparison may use
-    the queue, and may wait for another thread that does.
+    It consists of a lock and a list of Python's, like a `Queue` that has moved. The list is a heap, as
+    `heapq` keeps it. If a comparison of two items raises, the queue stays as it was: an item that was being
+    put is not in it, and one that was being taken still is.
 
-    `iter()` and `peek()` look in the order in which the items will be taken, `get_many` and `drain` take in
-    it.
+    Numbers, strings and tuples that begin with them are compared under the lock. All other items are compared
+    without the lock, and once more if the queue has changed meanwhile. So a comparison may use the queue, and
+    may wait for another thread that does.
+
+    `iter()` and `peek()` look at the items in the order in which `get`, `get_many` and `drain` take them.
 
     Args:
-        maxsize: The most items it may hold. Zero or below: no limit.
-        overflow: What becomes of an item that there is no room for, as in `Queue`; not "drop_oldest", as a
-            heap does not know which item that is.
+        maxsize: The most items that the queue may hold. Zero or below means no limit.
+        overflow: What a put does if there is no room, as in `Queue`. It can't be "drop_oldest", as a heap
+            does not know which item is the oldest.
 
     Example:
         >>> queue = PriorityQueue()
@@ -220,9 +223,9 @@ class PriorityQueue(Queue[T]):
 class SimpleQueue(_core.SimpleQueue[T]):
     """An unbounded first-in, first-out queue with the interface of `queue.SimpleQueue`.
 
-    `put` never blocks and may be called by a `__del__` or a signal handler at any moment. Tasks use `aput`,
-    `aget` and `async for`; `close` ends it. As in the standard library, nothing calls a `put` or
-    `get` that a subclass overrides.
+    `put` never blocks. A `__del__` or a signal handler may call it at any moment. Tasks use `aput`, `aget`
+    and `async for`. After `close` every put is refused. As in the standard library, no other method calls a
+    `put` or `get` that a subclass overrides.
 
     Example:
         >>> queue = SimpleQueue()
@@ -237,14 +240,13 @@ class SimpleQueue(_core.SimpleQueue[T]):
 class DynamicCircularBuffer(_core.DynamicCircularBuffer[T]):
     """A first-in, first-out buffer with the names of the Rust crate.
 
-    Its plain calls answer at once unless `push_timeout` or `pop_timeout` is set. A buffer is false when it is
-    empty.
+    The plain calls answer at once unless `push_timeout` or `pop_timeout` is set. An empty buffer is false.
 
     Args:
-        config: The settings; keyword arguments of the same names as those of Config go before it.
+        config: The settings. Keyword arguments with Config's names take precedence over it.
 
     Raises:
-        InvalidConfiguration: A setting breaks its rule; also a ValueError.
+        InvalidConfiguration: A setting breaks its rule. It is also a ValueError.
 
     Example:
         >>> buffer = DynamicCircularBuffer(initial_capacity=4, min_capacity=4, max_capacity=8)
@@ -259,22 +261,22 @@ class DynamicCircularBuffer(_core.DynamicCircularBuffer[T]):
 
 
 ThreadSafeDynamicCircularBuffer = DynamicCircularBuffer
-"""The same class: a Python object is shared between threads as it is."""
+"""The same class: threads share a Python object as it is."""
 
 
 class LockFreeMPSCQueue(_core.LockFreeMPSCQueue[T]):
-    """A first-in, first-out queue without locks, of many producers and one consumer.
+    """A first-in, first-out queue without locks, for many producers and one consumer.
 
-    Any thread may put in. One thread at a time may take: a second one that comes at the same moment tries
-    again where it may wait, and else gets InvalidOperation, and nothing has happened. That can only be on a
-    Python without a GIL. A queue is false when it is empty.
+    Any thread may put. One thread at a time may take. A second thread that takes at the same moment tries
+    again if its call may wait. Otherwise the call raises InvalidOperation, and nothing has happened. This
+    occurs only on a Python without a GIL. An empty queue is false.
 
     Args:
-        config: The settings; keyword arguments of the same names as those of Config go before it. Its
-            timeouts are not looked at: `put` and `get` take one.
+        config: The settings. Keyword arguments with Config's names take precedence over it. Its timeouts are
+            not used: `put` and `get` have an argument `timeout`.
 
     Raises:
-        InvalidConfiguration: A setting breaks its rule; also a ValueError.
+        InvalidConfiguration: A setting breaks its rule. It is also a ValueError.
 
     Example:
         >>> queue = LockFreeMPSCQueue(max_capacity=2048)
@@ -288,16 +290,16 @@ class LockFreeMPSCQueue(_core.LockFreeMPSCQueue[T]):
 
 
 class LockFreeMPMCQueue(_core.LockFreeMPMCQueue[T]):
-    """A first-in, first-out queue without locks, of many producers and many consumers.
+    """A first-in, first-out queue without locks, for many producers and many consumers.
 
-    Any thread may put in and take, and each item goes to one of them. A queue is false when it is empty.
+    Any thread may put and take. Each item goes to one consumer. An empty queue is false.
 
     Args:
-        config: The settings; keyword arguments of the same names as those of Config go before it. Its
-            timeouts are not looked at: `put` and `get` take one.
+        config: The settings. Keyword arguments with Config's names take precedence over it. Its timeouts are
+            not used: `put` and `get` have an argument `timeout`.
 
     Raises:
-        InvalidConfiguration: A setting breaks its rule; also a ValueError.
+        InvalidConfiguration: A setting breaks its rule. It is also a ValueError.
 
     Example:
         >>> queue = LockFreeMPMCQueue(max_capacity=2048)
@@ -311,18 +313,18 @@ class LockFreeMPMCQueue(_core.LockFreeMPMCQueue[T]):
 
 
 class LockFreeSPSCQueue(_core.LockFreeSPSCQueue[T]):
-    """A first-in, first-out queue without locks, of one producer and one consumer.
+    """A first-in, first-out queue without locks, for one producer and one consumer.
 
-    One thread at a time may put in, and one may take: a second one that does the same at the same moment
-    tries again where it may wait, and else gets InvalidOperation, and nothing has happened. That can only be
-    on a Python without a GIL. A queue is false when it is empty.
+    One thread at a time may put, and one may take. A second thread that does the same at the same moment
+    tries again if its call may wait. Otherwise the call raises InvalidOperation, and nothing has happened.
+    This occurs only on a Python without a GIL. An empty queue is false.
 
     Args:
-        config: The settings; keyword arguments of the same names as those of Config go before it. Its
-            timeouts are not looked at: `put` and `get` take one.
+        config: The settings. Keyword arguments with Config's names take precedence over it. Its timeouts are
+            not used: `put` and `get` have an argument `timeout`.
 
     Raises:
-        InvalidConfiguration: A setting breaks its rule; also a ValueError.
+        InvalidConfiguration: A setting breaks its rule. It is also a ValueError.
 
     Example:
         >>> queue = LockFreeSPSCQueue(max_capacity=2048)

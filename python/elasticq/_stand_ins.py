@@ -1,8 +1,8 @@
-"""What a queue gives for `mutex`, `queue` and its conditions as long as nobody has used them.
+"""Stand-ins: what a queue gives for `mutex`, `queue` and its conditions until one of them is used.
 
-Debuggers, mocks, managers and `hasattr` read every attribute there is. That must change nothing, so reading
-gives a stand-in, and its first use moves the queue: a lock that is taken, a container that is touched. From
-then on the queue gives the real thing, and a stand-in that somebody has kept passes everything on to that.
+Debuggers, mocks, managers and `hasattr` read every attribute that there is. Reading must change nothing, so
+it gives a stand-in. Only the stand-in's first use moves the queue: somebody takes the lock or touches the
+container. From then on the queue gives the real thing. A stand-in that was kept passes every use on to it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class StandIn:
         self._queue, self._name = queue, name
 
     def _used(self) -> Any:
-        """Give the real thing, for which the queue moves."""
+        """Move the queue if it has not moved, and give the real thing."""
         return getattr(_core._standard_of(self._queue), self._name)
 
     def __repr__(self) -> str:
@@ -47,7 +47,7 @@ def _forward(method: str) -> Callable[..., Any]:
 
 
 def _standing_for(kind: type, name: str, *methods: str) -> type[StandIn]:
-    """Make a class that passes these methods on, and is taken for `kind` by `isinstance`."""
+    """Make a class that passes these methods on, and that `isinstance` takes for `kind`."""
     members: dict[str, Any] = {method: _forward(method) for method in methods}
     members["__slots__"] = ()
     members["__class__"] = property(lambda _: kind)
@@ -66,11 +66,11 @@ CONDITION = _standing_for(
     threading.Condition, "ConditionStandIn", *_LOCK, "wait", "wait_for", "notify", "notify_all", "_is_owned"
 )
 
-# But for what belongs to an object rather than to what it holds.
+# What belongs to the object itself and not to its contents, so it is not passed on.
 _OWN = {
     name for name in dir(object) if name not in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
 }
 _CONTENTS = (name for name in dir(deque) if name not in _OWN and name not in ("maxlen", "__class_getitem__"))
 
 CONTAINER = _standing_for(deque, "ContainerStandIn", *_CONTENTS, "__reduce_ex__")
-CONTAINER.__hash__ = None  # type: ignore[assignment] # as that of what can be changed
+CONTAINER.__hash__ = None  # type: ignore[assignment] # as for everything that can be changed

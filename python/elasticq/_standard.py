@@ -1,16 +1,17 @@
-"""The standard machinery: what serves a queue that needs more than the compiled one has.
+"""The standard machinery: it serves a queue that needs more than the compiled one has.
 
-In the standard library a queue is a container, a lock and three conditions, which its users may take hold of,
-and four methods that a subclass may override. `Standard` is that for one queue, the *owner*. A queue moves
-there for good when somebody uses one of these things (`Hooks`), and from then on every method of the compiled
-class that finds its own storage closed goes to the method of the same name here.
+In the standard library a queue consists of a container, a lock and three conditions, which its users may use
+directly, and of four methods that a subclass may override. `Standard` is all this for one queue, the *owner*.
+A queue moves there for good when somebody uses one of these things (`Hooks`). From then on the methods of the
+compiled class find their own storage closed, and call the method of the same name here.
 
-The lock is a re-entrant one, so that a `__del__` or a signal handler that comes while its thread is in here
-may use the same queue. It may come between any two instructions of this file, so nothing here relies on what
-it has seen: whatever looks and acts is one step of the compiled `Contents`, and where that finds no room or
-no item, the thread waits and tries again. Items are compared without the lock where that may run Python code.
+The lock is re-entrant, so that a `__del__` or a signal handler may use the same queue while its thread is in
+this code. Such an interruption may come between any two instructions of this file. So nothing here relies on
+what it saw before: whatever looks and acts is one step of the compiled `Contents`. If that step finds no room
+or no item, the thread waits and tries again. If comparing items may run Python code, they are compared
+without the lock.
 
-`Standard` doesn't hold its owner, or no queue would be freed before the garbage collector runs.
+`Standard` doesn't hold its owner. Otherwise no queue would be freed before the garbage collector runs.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ HOOKS = ("_init", "_qsize", "_put", "_get")
 """The methods that a subclass may override, as in the standard library."""
 
 OWN_HOOKS = ("_peek", "_in_order", "_evict")
-"""Those that the standard library has not."""
+"""Those that the standard library does not have."""
 
 
 class Condition(threading.Condition):
-    """A condition of which tasks are told as well as threads."""
+    """A condition that notifies tasks as well as threads."""
 
     def __init__(self, lock: Any, owner: Hooks[Any], wake_tasks: Callable[[Hooks[Any], int], None]) -> None:
         super().__init__(lock)
@@ -47,10 +48,10 @@ class Condition(threading.Condition):
         self._wake_tasks = wake_tasks
 
     def notify(self, n: int = 1) -> None:
-        # Mostly nobody waits, and then a method of the standard library's need not be called to find that.
+        # Mostly no thread waits. This check then saves a call of the standard library's method.
         if self._waiters or not self._is_owned():  # type: ignore[attr-defined]
             threading.Condition.notify(self, n)
-        # Without an owner there is nobody who waits: a task that does holds it.
+        # A task that waits holds the owner. So without an owner no task waits.
         if (owner := self._owner()) is not None:
             self._wake_tasks(owner, n)
 
@@ -59,7 +60,7 @@ class Condition(threading.Condition):
 
 
 class Standard(_core.Contents):
-    """What a moved queue consists of. Each method stands for the queue's method of the same name."""
+    """What a moved queue consists of. Each method does the work of the queue's method of the same name."""
 
     __slots__ = (
         "_foreign",
@@ -82,12 +83,12 @@ class Standard(_core.Contents):
             Condition(lock, owner, _core.Elastic._wake_joiners),
         )
         self._begin(maxsize)
-        self.queue: Any = None  # made by `_init`
-        self._foreign = False  # whether comparisons run Python code, as far as is known
+        self.queue: Any = None  # `_init` makes it
+        self._foreign = False  # whether comparisons are known to run Python code
         self._turn = threading.RLock()
 
     def restart(self, owner: Hooks[Any], maxsize: Any) -> None:
-        """Begin anew: `Queue.__init__` was called once more, or for the first time after an assignment."""
+        """Begin anew: `Queue.__init__` is called again, or for the first time but after an assignment."""
         with self._made[0]:
             self._limit(maxsize)
             self._begin(maxsize)
@@ -122,7 +123,7 @@ class Standard(_core.Contents):
         return item
 
     def offer(self, owner: Hooks[Any], item: Any) -> bool:
-        """Add an item if there is room: true."""
+        """Put an item if there is room. Tell whether it was put."""
         try:
             return self._insert(owner, item)
         except ShutDown:
@@ -130,12 +131,12 @@ class Standard(_core.Contents):
             raise
 
     def poll(self, owner: Hooks[Any], default: Any) -> Any:
-        """Take an item, or give `default` if there is none."""
+        """Take an item, or return `default` if there is none."""
         item = self._remove(owner)
         return default if item is EMPTY else item
 
     def put_dropping(self, owner: Hooks[Any], item: Any, oldest: bool) -> None:
-        """Add an item; where there is no room, the oldest one is dropped for it, or it is dropped itself."""
+        """Put an item. If there is no room, drop the oldest item (if `oldest`) or the new one."""
         try:
             self._insert_dropping(owner, [item], oldest)
         except ShutDown:
@@ -143,7 +144,10 @@ class Standard(_core.Contents):
             raise
 
     def put_unlimited(self, owner: Hooks[Any], item: Any) -> bool:
-        """Add an item if no timeout is looked at, for want of a limit or after the end: true."""
+        """Put an item if a timeout would not be looked at: there is no limit, or the queue was shut down.
+
+        Returns false, and puts nothing, if a timeout would be looked at.
+        """
         with self.mutex:
             if self.maxsize > 0 and not self.is_shutdown:
                 return False
@@ -156,7 +160,7 @@ class Standard(_core.Contents):
             self._look(owner, EMPTY)
 
     def _insert(self, owner: Hooks[Any], item: Any) -> bool:
-        """Add an item if there is room: true."""
+        """Put an item if there is room. Tell whether it was put."""
         if not self._foreign:
             with self.mutex:
                 if added := self._add(owner, item):
@@ -166,7 +170,7 @@ class Standard(_core.Contents):
         return self._insert_compared(owner, [item], False) > 0
 
     def _remove(self, owner: Hooks[Any]) -> Any:
-        """Take an item, or give EMPTY."""
+        """Take an item, or return EMPTY."""
         if not self._foreign:
             with self.mutex:
                 item = self._take(owner, EMPTY, COMPARE)
@@ -179,7 +183,7 @@ class Standard(_core.Contents):
         return EMPTY
 
     def _wait_for_room(self, owner: Hooks[Any], count: int, block: bool, deadline: float | None) -> None:
-        """Wait until it is worth trying once more to add some of `count` items."""
+        """Wait until it is worth trying again to put some of `count` items."""
         with self.mutex:
             if self.is_shutdown or (block and not self._is_full(owner)):
                 return
@@ -189,15 +193,15 @@ class Standard(_core.Contents):
                 raise MaxCapacityReached(_at_most(self.maxsize))
 
     def _wait_for_item(self, owner: Hooks[Any], block: bool, deadline: float | None) -> None:
-        """Wait until it is worth trying once more to take an item."""
+        """Wait until it is worth trying again to take an item."""
         with self.mutex:
             if self.is_shutdown or (block and not self._is_empty(owner)):
                 return
             if not block or not _wait(self.not_empty, deadline):
                 raise Empty("the buffer is empty")
 
-    # Many items. Those that are in are taken out of the list that they come in, in the same step, so the
-    # caller finds in it what is left, whatever cuts the call short.
+    # Many items. They come in a list. The step that puts some of them takes the same ones out of the list. So
+    # the caller finds in it the items that are left, whatever cuts the call short.
 
     def put_many(self, owner: Hooks[Any], items: list[Any], block: bool, timeout: float | None) -> None:
         deadline = None if timeout is None else _deadline(timeout)
@@ -226,7 +230,7 @@ class Standard(_core.Contents):
         return items
 
     def offer_some(self, owner: Hooks[Any], items: list[Any]) -> bool:
-        """Add items, and take them out of `items`, as long as there is room; true if all are in."""
+        """Put items while there is room, and take them out of `items`. Tell whether all were put."""
         try:
             self._insert_many(owner, items, False)
         except ShutDown:
@@ -235,7 +239,7 @@ class Standard(_core.Contents):
         return not items
 
     def poll_many(self, owner: Hooks[Any], n: int) -> list[Any]:
-        """Take up to `n` items, or none if there are none."""
+        """Take up to `n` items; an empty list if there are none."""
         return self._remove_many(owner, n, True)
 
     def drain(self, owner: Hooks[Any]) -> list[Any]:
@@ -247,15 +251,15 @@ class Standard(_core.Contents):
             self._tell_if_done()
             if items:
                 self.not_full.notify(len(items))
-        return len(items)  # they are dropped after the lock
+        return len(items)  # the items are dropped without the lock
 
     def _insert_many(self, owner: Hooks[Any], items: list[Any], whole: bool) -> int:
-        """Add items while there is room, or if `whole` all or none; give their number."""
+        """Put items while there is room, or with `whole` all or none. Return how many were put."""
         added = self._insert_drafted(owner, items, whole, None)
         return added if added is not None else self._insert_compared(owner, items, whole)
 
     def _insert_compared(self, owner: Hooks[Any], items: list[Any], whole: bool) -> int:
-        """Do the same with comparisons that run Python code, and that without the lock."""
+        """Do the same where comparisons run Python code: compare without the lock."""
         self._foreign = True
         draft = self._draft_adding(items, whole)
         if (added := self._insert_drafted(owner, items, whole, draft)) is not None:
@@ -275,7 +279,7 @@ class Standard(_core.Contents):
             before = self.added
             try:
                 return self._add_many(owner, items, whole, draft)
-            finally:  # also where a hook raises after some were added
+            finally:  # even if a hook raises after some were put
                 if self.added > before:
                     self.not_empty.notify(self.added - before)
 
@@ -284,28 +288,28 @@ class Standard(_core.Contents):
             self._insert_many(owner, items, False)
             self._refuse(len(items))
             return
-        dropped: list[Any] = []  # until the lock is free
+        dropped: list[Any] = []  # keeps the evicted items until the lock is free
         with self.mutex:
             while self._insert_many(owner, items, False) or items:
                 if not items:
                     return
-                # No more than there are: an `_evict` may put back what it takes.
+                # Evict no more items than there are now: an `_evict` may put back what it takes.
                 for _ in range(self._size(owner)):
                     if (evicted := self._make_room(owner, EMPTY)) is EMPTY:
                         break
                     dropped.append(evicted)
                     self._tell_if_done()
-                if self._is_full(owner):  # also of what a hook that this call interrupts is about to add
+                if self._is_full(owner):  # counting what an interrupted hook is about to add, too
                     self._refuse(len(items))
                     return
 
     def _remove_many(self, owner: Hooks[Any], n: int, ends: bool) -> list[Any]:
-        """Take up to `n` items; where there are none and it `ends`, raise ShutDown if there never will be."""
+        """Take up to `n` items. With `ends`, raise ShutDown if there are none and never will be."""
         taken = self._remove_drafted(owner, n, ends, None)
         return taken if taken is not None else self._remove_compared(owner, n, ends)
 
     def _remove_compared(self, owner: Hooks[Any], n: int, ends: bool) -> list[Any]:
-        """Do the same with comparisons that run Python code, and that without the lock."""
+        """Do the same where comparisons run Python code: compare without the lock."""
         self._foreign = True
         draft = self._draft_taking(n)
         if (taken := self._remove_drafted(owner, n, ends, draft)) is not None:
@@ -361,7 +365,8 @@ class Standard(_core.Contents):
         with self.mutex:
             self.is_shutdown = True
             try:
-                # Again where a hook has raised. No more than there were: a `_get` may put back what it takes.
+                # Repeated, since `_take_all` ends early where a hook raises. It ends at the number of items
+                # that were there first, since a `_get` may put back what it takes.
                 there = self._size(owner) if immediate else 0
                 while len(items) < there and (some := self._take_all(owner)):
                     items += some
@@ -373,11 +378,11 @@ class Standard(_core.Contents):
                 self.not_full.notify_all()
 
     def resize(self, maxsize: Any) -> None:
-        """Change the limit. Whoever waits for room looks again."""
+        """Change the limit. All threads and tasks that wait for room look again."""
         with self.mutex:
             self._limit(maxsize)
             self.maxsize = maxsize
-        with self.not_full:  # which may be one of a subclass's, with a lock of its own
+        with self.not_full:  # a subclass may have replaced it by a condition with a lock of its own
             self.not_full.notify_all()
 
     # Looking.
@@ -405,7 +410,7 @@ class Standard(_core.Contents):
         return item
 
     def counts(self, owner: Hooks[Any]) -> tuple[int, int, int, int]:
-        """Items ever added, refused, here now, and how many fit."""
+        """Return how many items were ever put, how many were refused, are here now, and fit."""
         with self.mutex:
             size = self._size(owner)
             limited = isinstance(self.maxsize, int) and self.maxsize > 0
@@ -413,16 +418,18 @@ class Standard(_core.Contents):
 
 
 EMPTY: Any = object()
-"""What is given where there is no item."""
+"""Returned instead of an item if there is none."""
 
 COMPARE: Any = object()
-"""What is given where items have to be compared first."""
+"""Returned instead of an item if items have to be compared first."""
 
 
 COURTESY = 0.05
-"""Seconds for which a thread leaves the turn to compare to another one, so that nobody compares in vain again
-and again. Not for longer, as a comparison may wait for what this thread does; whether a comparison is still
-good is found in any case."""
+"""For how many seconds a thread waits for its turn to compare.
+
+The turn keeps threads from comparing in vain again and again. A thread must not wait for it longer, as the
+other thread's comparison may wait for this thread. Going on without the turn is safe: the step that uses the
+result finds out whether it is still valid."""
 
 
 def _at_most(maxsize: Any) -> str:
@@ -434,7 +441,7 @@ def _deadline(timeout: float) -> float:
 
 
 def _wait(condition: threading.Condition, deadline: float | None) -> bool:
-    """Wait to be woken; false if there is no time left to wait in."""
+    """Wait to be woken. False if no time is left to wait."""
     if deadline is None:
         return condition.wait()
     left = deadline - _core._now()
@@ -445,7 +452,7 @@ def _wait(condition: threading.Condition, deadline: float | None) -> bool:
 
 
 class Attribute(Generic[V]):
-    """An attribute of the standard machinery: whoever uses it moves the queue there, not who only looks."""
+    """An attribute of the standard machinery. Using it moves the queue there; reading it does not."""
 
     def __init__(self, stand_in: type[StandIn], doc: str) -> None:
         self._stand_in = stand_in
@@ -469,7 +476,7 @@ class Attribute(Generic[V]):
 
 
 class Hooks(_core.Queue[T]):
-    """What moves a queue to the standard machinery: attributes, and methods that a subclass may override."""
+    """What moves a queue to the standard machinery: attributes, and hooks that a subclass may override."""
 
     mutex = Attribute["threading.RLock"](
         LOCK, "The lock around everything, a re-entrant one. Its first use moves the queue to it for good."
@@ -488,12 +495,12 @@ class Hooks(_core.Queue[T]):
     )
 
     __order: ClassVar[str | None] = "fifo"
-    """Whose methods the hooks are: "fifo", "lifo", "heap", or None, those of a subclass."""
+    """Which order the hooks keep: "fifo", "lifo", "heap", or None if a subclass overrides one."""
 
     __blind: ClassVar[frozenset[str]] = frozenset()
-    """The hooks for looking that know nothing of a `_get` which a subclass has overridden."""
+    """The hooks for looking that don't know a subclass's `_get`: it overrides `_get`, and not them."""
 
-    __hooked = False  # `_core` asks for it by its mangled name
+    __hooked = False  # `_core` reads it by its mangled name
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -512,7 +519,7 @@ class Hooks(_core.Queue[T]):
         names = list(super().__dir__())
         try:
             _core._moved_of(self)
-        except AttributeError:  # a queue that can't be moved has none of these
+        except AttributeError:  # a queue that can't move has none of these
             return [name for name in names if not isinstance(getattr(Hooks, name, None), Attribute)]
         return names
 
@@ -530,16 +537,16 @@ class Hooks(_core.Queue[T]):
         return item
 
     def _peek(self) -> T:
-        """Give the item that `_get` would take, of a queue that is not empty."""
+        """Return the item that `_get` would take. The queue is not empty."""
         item: T = next(iter(_core._standard_of(self).queue))
         return item
 
     def _evict(self) -> T:
-        """Take the item that goes for a newer one: the oldest, or in a subclass the next one."""
+        """Take the item that makes room for a newer one: the oldest, or in a subclass the next one."""
         return self._get()
 
     def _in_order(self, items: list[T]) -> list[T]:
-        """Give the items in the order in which `_get` would take them; `items` lists those in `queue`."""
+        """Return `items`, a list of what is in `queue`, in the order in which `_get` would take them."""
         return items
 
 
@@ -548,7 +555,7 @@ def _overrides(cls: type, base: type, names: tuple[str, ...]) -> bool:
 
 
 def _definer(cls: type, name: str) -> int:
-    """Where in the order of base classes a method comes from: the lower, the more derived."""
+    """Which base class a method comes from, as an index: lower means more derived."""
     return next(place for place, base in enumerate(cls.__mro__) if name in vars(base))
 
 

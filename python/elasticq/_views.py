@@ -1,7 +1,7 @@
 """`Queue.async_q`: a queue as asyncio knows it. (`Queue.sync_q` needs no class: it is the queue itself.)
 
-Its errors belong to three families, ours, the module queue's and asyncio's. They are made when the first one
-is needed, since `import elasticq` does not import asyncio. Where one is unpickled, asyncio is imported.
+The errors of `async_q` belong to three families: ours, the module queue's and asyncio's. Each class is made
+when it is first needed, since `import elasticq` does not import asyncio. Unpickling an error imports asyncio.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _ENDS = {
     "QueueFull": queue.Full,
     "QueueShutDown": getattr(queue, "ShutDown", ShutDown),
 }
-"""Asyncio's errors, and the module queue's from which ours derive. Subclasses that override methods of
-`queue.Queue` raise them as well."""
+"""Asyncio's errors, each with the module queue's error from which ours derives. The module queue's errors are
+needed because subclasses that override methods of `queue.Queue` raise them."""
 
 _ERRORS = (QueueError, *_ENDS.values())
 
@@ -39,11 +39,12 @@ if sys.version_info < (3, 11):
 else:
 
     def coroutine_method(function: F) -> F:
-        """Make known that what a function returns is to be awaited, by the flag of `async def`.
+        """Mark a function whose result is to be awaited with the flag of `async def`.
 
-        That is what `inspect.iscoroutinefunction` looks at. Its own mark, which needs Python 3.12, would make
-        `import elasticq` import inspect, which takes as long as all the rest. Calls cost what they did: from
-        Python 3.11 on a coroutine is made by an instruction of the code, and not for the flag.
+        `inspect.iscoroutinefunction` looks at this flag. The mark that the module inspect has for this needs
+        Python 3.12. It would also make `import elasticq` import inspect, which takes as long as all the rest.
+        Calls cost what they did before: from Python 3.11 on an instruction of the code makes a coroutine, not
+        the flag.
         """
         code = function.__code__
         code = code.replace(co_flags=code.co_flags | 0x80)  # inspect.CO_COROUTINE
@@ -53,17 +54,18 @@ else:
 
 
 class AsyncQueue(Generic[T]):
-    """A queue with the interface of `asyncio.Queue`, as `Queue.async_q` gives it.
+    """A view of a queue with the interface of `asyncio.Queue`: `Queue.async_q`.
 
-    Unlike asyncio's own it serves any number of event loops and threads at once, and `shutdown`, which came
-    with Python 3.13, is there on every Python. It holds nothing itself: any two views of one queue are equal.
+    Unlike asyncio's own queue it serves any number of event loops and threads at once. `shutdown`, which came
+    with Python 3.13, is there on every Python. A view holds nothing itself: all views of one queue are equal.
 
-    Its errors are ours as well as asyncio's: `except asyncio.QueueEmpty` and `except elasticq.Empty` both
-    catch what `get_nowait` raises. ShutDown is also an asyncio.QueueShutDown, where Python has that. The
-    module queue's Empty, Full and ShutDown that a subclass's overrides raise are asyncio's here, too.
+    The view's errors are both ours and asyncio's: `except asyncio.QueueEmpty` and `except elasticq.Empty`
+    both catch what `get_nowait` raises. ShutDown is also an asyncio.QueueShutDown, if Python has that. A
+    subclass's overrides may raise the module queue's Empty, Full and ShutDown; the view makes these asyncio's
+    errors, too.
 
     Args:
-        queue: The queue to be seen.
+        queue: The queue to view.
 
     Example:
         >>> import asyncio
@@ -86,24 +88,24 @@ class AsyncQueue(Generic[T]):
 
     @coroutine_method
     def put(self, item: T) -> Coroutine[Any, Any, None]:
-        """Add an item, waiting for room if need be: `Queue.aput`.
+        """Put an item, and wait for room if need be: `Queue.aput`.
 
         Raises:
-            Full: There is no room, and the queue's `overflow` is "error"; also an asyncio.QueueFull.
+            Full: There is no room, and the queue's `overflow` is "error". It is also an asyncio.QueueFull.
             ShutDown: The queue was shut down.
             ValueError: The item is heavier than the queue's `max_weight`, or its weight is negative.
-            TypeError: The item's weight is no integer.
+            TypeError: The item's weight is not an integer.
         """
         return _core.Elastic._aput(self._buffer, item, as_asyncio)
 
     def put_nowait(self, item: T) -> None:
-        """Add an item if there is room at once: `Queue.put_nowait`. Needs no event loop.
+        """Put an item if there is room now: `Queue.put_nowait`. Needs no event loop.
 
         Raises:
-            Full: There is no room; also an asyncio.QueueFull.
+            Full: There is no room. It is also an asyncio.QueueFull.
             ShutDown: The queue was shut down.
             ValueError: The item is heavier than the queue's `max_weight`, or its weight is negative.
-            TypeError: The item's weight is no integer.
+            TypeError: The item's weight is not an integer.
         """
         try:
             self._queue.put_nowait(item)
@@ -112,19 +114,19 @@ class AsyncQueue(Generic[T]):
 
     @coroutine_method
     def get(self) -> Coroutine[Any, Any, T]:
-        """Take the oldest item, waiting for one if need be: `Queue.aget`.
+        """Take the next item, and wait for one if need be: `Queue.aget`.
 
         Raises:
-            ShutDown: There is none, and the queue was shut down.
+            ShutDown: There is no item, and the queue was shut down.
         """
         return _core.Elastic._aget(self._buffer, as_asyncio)
 
     def get_nowait(self) -> T:
-        """Take the oldest item if there is one. Needs no event loop.
+        """Take the next item if there is one. Needs no event loop.
 
         Raises:
-            Empty: There is none; also an asyncio.QueueEmpty.
-            ShutDown: There is none, and the queue was shut down.
+            Empty: There is no item. It is also an asyncio.QueueEmpty.
+            ShutDown: There is no item, and the queue was shut down.
         """
         try:
             return self._queue.get_nowait()
@@ -140,42 +142,42 @@ class AsyncQueue(Generic[T]):
         return self._queue.empty()
 
     def full(self) -> bool:
-        """Tell whether there is no room now; never, where there is no limit."""
+        """Tell whether there is no room now. False if there is no limit."""
         return self._queue.full()
 
     @property
     def maxsize(self) -> int:
-        """The most items the queue may hold (int); zero or below: no limit."""
+        """The most items that the queue may hold (int). Zero or below means no limit."""
         return self._queue.maxsize
 
     def task_done(self) -> None:
-        """Say that an item which was taken has been dealt with.
+        """Report that an item that was taken has been dealt with.
 
         Raises:
-            ValueError: It was called more often than items were put.
+            ValueError: There were more such reports than items.
         """
         self._queue.task_done()
 
     @coroutine_method
     def join(self) -> Coroutine[Any, Any, None]:
-        """Wait until every item that was put has been taken and reported with `task_done`: `Queue.ajoin`."""
+        """Wait until every item that was put has been taken, and reported with `task_done`: `Queue.ajoin`."""
         return _core.Elastic._ajoin(self._buffer)
 
     @property
     def unfinished_tasks(self) -> int:
-        """Items that were put and not yet reported as done (int)."""
+        """How many items were put and are not yet reported as done (int)."""
         return self._queue.unfinished_tasks
 
     def shutdown(self, immediate: bool = False) -> None:
-        """Refuse items from now on and wake everybody who waits: `Queue.shutdown`.
+        """Refuse items from now on, and wake all waiting threads and tasks: `Queue.shutdown`.
 
         Args:
-            immediate: Whether to drop what is inside, too; for `join` it then counts as done.
+            immediate: Whether to drop the items inside, too. They then count as done for `join`.
         """
         self._queue.shutdown(immediate)
 
     def close(self) -> None:
-        """Refuse items from now on and wake everybody who waits: `shutdown()`."""
+        """Refuse items from now on, and wake all waiting threads and tasks: `shutdown()`."""
         self._queue.shutdown()
 
     @property
@@ -184,7 +186,7 @@ class AsyncQueue(Generic[T]):
         return self._queue.is_shutdown
 
     async def wait_closed(self) -> None:
-        """Wait until whoever was woken by closing has had a turn in this event loop.
+        """Wait until the tasks of this event loop that closing has woken have had a turn.
 
         Raises:
             RuntimeError: The queue was not shut down.
@@ -209,7 +211,7 @@ class AsyncQueue(Generic[T]):
 
 
 async def wait_closed(queue: Queue[Any] | PrioritySyncQueue[Any]) -> None:
-    """What `wait_closed` does, for a queue and for its view."""
+    """Do what `wait_closed` does, for a queue or for its view."""
     from asyncio import sleep
 
     if not queue.is_shutdown:
@@ -218,7 +220,7 @@ async def wait_closed(queue: Queue[Any] | PrioritySyncQueue[Any]) -> None:
 
 
 def as_asyncio(error: BaseException) -> BaseException:
-    """The same error as one that is also asyncio's; where asyncio has none like it, itself."""
+    """Return the same error as one that is also asyncio's, or itself if asyncio has none like it."""
     if not isinstance(error, _ERRORS):
         return error
     ours = type(error)
@@ -227,15 +229,15 @@ def as_asyncio(error: BaseException) -> BaseException:
     both = _OF_BOTH[ours]
     if both is ours:
         return error
-    same = both.__new__(both, *error.args)  # not `__init__`, whose arguments may be others
-    same.__dict__.update(error.__dict__)  # notes are there, too
+    same = both.__new__(both, *error.args)  # without `__init__`, which may take other arguments
+    same.__dict__.update(error.__dict__)  # this copies the notes, too
     same.__cause__, same.__context__ = error.__cause__, error.__context__
     same.__suppress_context__ = error.__suppress_context__
     return same.with_traceback(error.__traceback__)
 
 
 def _made_as_asyncio(make: Callable[..., BaseException], *arguments: Any) -> BaseException:
-    """What an error of both families is pickled as, since its class has no name."""
+    """Make an error of both families. Such an error is pickled as this call, since its class has no name."""
     return as_asyncio(make(*arguments))
 
 

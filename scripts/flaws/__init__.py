@@ -11,11 +11,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Mutant:
-    """A replacement in a file, and the proof, as target::name, that must find it.
+    """A replacement in a file, and the proof that must find it, as target::name.
 
-    That is a loom model, or an ordinary test.
-
-    `also`: further replacements, as (file, old, new), that belong to the same flaw.
+    The proof is a loom model or an ordinary test. `also` has further replacements of the same flaw, as
+    (file, old, new).
     """
 
     name: str
@@ -26,7 +25,7 @@ class Mutant:
     also: tuple[tuple[str, str, str], ...] = ()
 
     def files(self) -> set[str]:
-        """The files that it changes, and the one that its proof is in."""
+        """The files that the mutant changes, and the file with its proof."""
         return {
             self.file,
             *(name for name, _, _ in self.also),
@@ -35,7 +34,7 @@ class Mutant:
 
     @contextmanager
     def in_tree(self, tree: Path) -> Iterator[None]:
-        """Makes the replacements for a while. Each text must stand in its file once."""
+        """Makes the replacements, and undoes them at the end. Each text must be in its file exactly once."""
         originals: dict[Path, str] = {}
         try:
             for name, old, new in ((self.file, self.old, self.new), *self.also):

@@ -1,6 +1,6 @@
-"""What a forked child makes of those who waited in its parent.
+"""What a forked child does with its parent's waiters.
 
-Nothing forks in a loom model, so ordinary tests find these.
+Loom models can't fork, so ordinary tests find these flaws.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The queue of many producers and one consumer, and what it shares with that of many consumers."""
+"""The queue of many producers and one consumer, and what it shares with the queue of many consumers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The buffer with levels: who is woken, and at which level."""
+"""The buffer with levels: which waiter is woken, and at which level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of those who wait: who is woken, and that nothing foreign runs under its lock."""
+"""The list of waiters: which of them are woken, and that no foreign code runs under its lock."""
 
 from __future__ import annotations
 

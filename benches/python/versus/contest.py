@@ -1,8 +1,8 @@
-"""The interleaving: contenders take turns, so that whatever else the machine does hits all of them alike.
+"""The interleaving: contenders take turns, so that other work on the machine hits all of them alike.
 
-Each contender first finds how many items fill one sample. Then come the rounds: in every round each contender
+Each contender first finds how many items fill one sample. Then come the rounds. In every round each contender
 runs once, and the order rotates from round to round. pytest-benchmark drives the rounds and times the first
-contender, which is ours; the others run in the round's setup or teardown, and are timed alike.
+contender, which is ours. The others run in the round's setup or teardown, and are timed in the same way.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Trial(Protocol):
-    """One run of a contender on a fresh queue, made without being timed."""
+    """One run of a contender on a fresh queue. Making the queue is not timed."""
 
     def run(self) -> None:
-        """Put all items through: what is timed."""
+        """Passes all items through the queue. This is timed."""
 
     def check(self) -> None:
-        """Assert that every item came out, and let go of what the trial holds."""
+        """Asserts that every item came out, and drops what the trial holds."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """Someone who takes part: its name, and how a trial is made that puts so many batches through."""
+    """A contender: its name, and how to make a trial that passes so many batches through."""
 
     name: str
     trial: Callable[[int], Trial]
@@ -45,14 +45,14 @@ class Contender:
 
 @dataclass(frozen=True)
 class Target:
-    """What is wanted: ours at least so many times as fast as another contender."""
+    """A goal: ours is at least so many times as fast as another contender."""
 
     against: str
     at_least: float
 
 
 class Benchmark(Protocol):
-    """What is used of pytest-benchmark's fixture."""
+    """What contests use of pytest-benchmark's fixture."""
 
     disabled: bool
     extra_info: dict[str, object]
@@ -66,13 +66,13 @@ class Benchmark(Protocol):
         teardown: Callable[[], None] = ...,
         rounds: int = ...,
     ) -> object:
-        """Time `target` in each of the rounds, between `setup` and `teardown`."""
+        """Times `target` in each of the rounds, between `setup` and `teardown`."""
 
 
 def unshared(function: F) -> F:
-    """A copy of a function with bytecode of its own.
+    """A copy of a function with its own bytecode.
 
-    The interpreter specialises a loop for what it calls. A program calls one kind of queue in it, so each
+    The interpreter specialises a loop for what it calls. A program calls one kind of queue in a loop. So each
     contender gets its own loop instead of one that the others keep changing.
     """
     original = cast(FunctionType, function)
@@ -87,12 +87,12 @@ def unshared(function: F) -> F:
 
 
 def with_gil() -> bool:
-    """Whether this interpreter runs one thread at a time."""
+    """Whether this interpreter runs only one thread at a time."""
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 class Contest:
-    """One case and everyone who takes part in it; the first contender is ours."""
+    """One case and all its contenders. The first contender is ours."""
 
     def __init__(self, name: str, contenders: Sequence[Contender], targets: Sequence[Target] = ()) -> None:
         self.name = name
@@ -100,7 +100,7 @@ class Contest:
         self.targets = targets
 
     def run(self, benchmark: Benchmark, rounds: int) -> Outcome | None:
-        """Run all rounds. With benchmarks disabled, everyone runs once to show that nothing is lost."""
+        """Runs all rounds. With benchmarks disabled, each contender runs once: this shows lost items."""
         if benchmark.disabled:
             benchmark.pedantic(self._run_once)
             return None
@@ -126,7 +126,7 @@ class Contest:
 
 
 class _Turns:
-    """The rounds as pytest-benchmark sees them: ours, and what comes before and after it."""
+    """The rounds as pytest-benchmark sees them: our trial, and the work before and after it."""
 
     def __init__(
         self, contenders: Sequence[Contender], standings: Sequence[Standing], benchmark: Benchmark
@@ -138,7 +138,7 @@ class _Turns:
         self._trial: Trial | None = None
 
     def before(self) -> None:
-        # So that pytest-benchmark counts in items, too: samples differ in length from run to run.
+        # With this pytest-benchmark counts in items, too: samples differ in length from run to run.
         self._benchmark.stats.iterations = self._standings[0].items
         order = self._order()
         for index in order[: order.index(0)]:
@@ -160,7 +160,7 @@ class _Turns:
         self._round += 1
 
     def _order(self) -> list[int]:
-        """Each contender starts one place later than in the round before."""
+        """The order of a round. Each contender starts one place later than in the round before."""
         count = len(self._contenders)
         return [(place + self._round) % count for place in range(count)]
 

@@ -1,4 +1,4 @@
-"""The pytest side: the fixture that runs a contest, and the tables at the end of the run."""
+"""The part for pytest: the fixture that runs a contest, and the tables at the end of the run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _outcomes = pytest.StashKey[list[Outcome]]()
 
 @pytest.fixture
 def compete(benchmark: Benchmark, pytestconfig: pytest.Config) -> Callable[[Contest], None]:
-    """Runs a contest; `--benchmark-min-rounds` asks for more rounds than usual."""
+    """Runs a contest. `--benchmark-min-rounds` asks for more rounds than usual."""
     rounds = max(ROUNDS, int(pytestconfig.getoption("benchmark_min_rounds")))
 
     def run(contest: Contest) -> None:
@@ -31,13 +31,13 @@ def compete(benchmark: Benchmark, pytestconfig: pytest.Config) -> Callable[[Cont
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_benchmark_group_stats(config: pytest.Config) -> list[object] | None:
-    """Keeps pytest-benchmark's own table for comparing runs: in one run it would rank different cases."""
+    """Shows pytest-benchmark's own table only to compare runs: in one run it would rank different cases."""
     return None if config.getoption("benchmark_compare") else []
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Prints a table for each contest, and all targets together."""
+    """Prints a table for each contest, and one with all goals."""
     outcomes = config.stash.get(_outcomes, [])
     if not outcomes:
         return
@@ -92,7 +92,7 @@ def _contest_rows(outcome: Outcome) -> list[tuple[str, ...]]:
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Lines with aligned columns, the first to the left and the others to the right."""
+    """Lines with aligned columns: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

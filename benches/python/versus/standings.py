@@ -1,4 +1,4 @@
-"""What a contest gives: times per item, and how many times as fast ours is."""
+"""The results of a contest: times per item, and how many times as fast ours is."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Standing:
         return median(self.nanoseconds) / median(ours.nanoseconds)
 
     def paired_with(self, ours: Standing) -> list[float]:
-        """The same ratio taken in each round by itself."""
+        """The same ratio in each round by itself."""
         return [theirs / mine for theirs, mine in zip(self.nanoseconds, ours.nanoseconds, strict=True)]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether something that was wanted was measured. Never an assertion: a miss is printed like a hit."""
+    """A goal, and whether it was reached. Never an assertion: a miss is printed like a hit."""
 
     case: str
     against: str
@@ -42,7 +42,7 @@ class Verdict:
 
     @property
     def reached(self) -> bool:
-        """Whether the one satisfies the other."""
+        """Whether the measured ratio reaches the goal."""
         return self.measured >= self.wanted
 
 

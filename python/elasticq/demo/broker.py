@@ -1,7 +1,7 @@
 """The broker: a `nats-server` process with JetStream and an MQTT listener on the loopback interface.
 
-The server chooses free ports itself. Once it is ready it writes a ports file, with the port of its monitoring
-page among others; that page names the MQTT port.
+The server chooses free ports itself. When it is ready, it writes a file with its ports. One of them is the
+port of its monitoring page, which names the MQTT port.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 
-# max_ack_pending: messages of QoS 1 and 2 that may be under way to the subscriber at a time.
-# ack_wait: far above any pause of the subscriber, so that nothing is delivered twice without need.
+# max_ack_pending: how many messages of QoS 1 and 2 may be on their way to the subscriber at a time.
+# ack_wait: far longer than any pause of the subscriber, so that nothing is delivered twice without need.
 _CONFIG = """\
 server_name: elasticq_demo
 listen: "127.0.0.1:-1"
@@ -48,7 +48,7 @@ def find_program() -> Path | None:
 
 
 class Broker:
-    """A running broker; a context manager that starts it and always stops it again."""
+    """A broker, as a context manager that starts it and always stops it again."""
 
     def __init__(self, program: Path, folder: Path) -> None:
         self._program = program
@@ -117,7 +117,7 @@ class Broker:
 
 
 def _monitoring_address(folder: Path, pid: int) -> str | None:
-    """The address of the monitoring page; None as long as the ports file isn't there or not yet complete."""
+    """The address of the monitoring page. None until the file with the ports is there and complete."""
     for ports_file in folder.glob(f"*_{pid}.ports"):
         try:
             ports = json.loads(ports_file.read_text(encoding="utf-8"))

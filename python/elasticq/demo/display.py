@@ -1,4 +1,4 @@
-"""What a run looks like: a live view on a terminal, else a line every second; at the end the tables."""
+"""What a run looks like: a live view on a terminal, otherwise a line every second, and tables at the end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Status:
 
 
 class Progress:
-    """Shows a run while it goes on; a context manager, since a live view has to be put away again."""
+    """Shows a run while it goes on. A context manager, since a live view has to be removed at the end."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -111,7 +111,10 @@ def show_ledger(ledger: Ledger, console: Console) -> None:
 
 
 def curve(values: Sequence[tuple[float, int]], levels: str, width: int = _WIDTH) -> str:
-    """Draws (time, value) pairs as a line of characters: the highest of each stretch, and last the last."""
+    """Draws (time, value) pairs as a line of characters.
+
+    Each character shows the highest value of its stretch of time; the last one shows the last value.
+    """
     if not values:
         return ""
     start, end = values[0][0], values[-1][0]
@@ -168,7 +171,7 @@ def _latencies(ledger: Ledger) -> Table:
 
 
 def _table(*headings: str) -> Table:
-    """A table of a name and numbers, narrow enough for 80 columns."""
+    """A table with a column of names and columns of numbers, narrow enough for 80 columns of text."""
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_header=any(headings))
     for heading in headings:
         table.add_column(heading, justify="right" if table.columns else "left")

@@ -1,8 +1,8 @@
 """Child processes that cannot outlive their parent, however it ends.
 
-Linux sends a process the signal of its choice when its parent is gone, SIGKILL of the parent included. A
-process has to ask for that itself, so a program that cannot (the broker) is started through this file: run as
-a script, it asks and then becomes the program. It imports nothing but the standard library.
+Linux can send a process a signal when its parent has ended, even if SIGKILL has ended the parent. The process
+has to ask for that itself. A program that can't ask (the broker) is started through this file: run as a
+script, this file asks and then becomes the program. It imports nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent(parent: int) -> None:
-    """Asks for SIGTERM when the process `parent` ends, and exits if that has happened already."""
+    """Asks for a SIGTERM at the end of the process `parent`, and exits if that has ended already."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
@@ -27,7 +27,7 @@ def end_with_parent(parent: int) -> None:
 
 
 def guarded(command: Sequence[str]) -> list[str]:
-    """The command line that runs `command` as a child which ends with this process."""
+    """The command line that runs `command` as a child that ends with this process."""
     return [sys.executable, "-I", "-S", os.path.abspath(__file__), str(os.getpid()), *command]
 
 

@@ -1,7 +1,7 @@
 """The ledger: what was sent, received and processed, and whether that is right. Plain data and arithmetic.
 
-It works from message ids alone (what the publishers say they sent, what the subscriber was handed, what
-stands in the database), never from the queue's counters; those are then checked against it.
+The ledger works with message ids alone: what the publishers say that they sent, what the subscriber got, and
+what is in the database. It never uses the queue's counters. These are then checked against the ledger.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from elasticq.demo.message import QOS_LEVELS, MessageId
 
 @dataclasses.dataclass(frozen=True)
 class Account:
-    """One publisher's line, or the total's. Every number counts messages."""
+    """One publisher's line, or the line of the total. Every number counts messages."""
 
     sent: int = 0
     acknowledged: int = 0
-    received: int = 0  # handed over by the broker, duplicates included
+    received: int = 0  # delivered by the broker, duplicates included
     processed: int = 0  # rows in the database, duplicates included
-    lost: int = 0  # received and not processed
-    missing: int = 0  # QoS 1 and 2, sent and never received
-    undelivered: int = 0  # QoS 0, sent and never received: the broker may do that
+    lost: int = 0  # received, but not processed
+    missing: int = 0  # QoS 1 and 2, sent, but never received
+    undelivered: int = 0  # QoS 0, sent, but never received: the broker may do that
     duplicated_qos0: int = 0
-    duplicated_qos1: int = 0  # allowed: at least once
+    duplicated_qos1: int = 0  # allowed: QoS 1 means at least once
     duplicated_qos2: int = 0
     unknown: int = 0  # received, but never sent; or processed, but never received
 
@@ -45,7 +45,7 @@ def settle(
     received: Mapping[MessageId, int],
     processed: Mapping[MessageId, int],
 ) -> Account:
-    """Compares one publisher's messages at three stations; the mappings say how often each id was seen."""
+    """Compares one publisher's messages at three stations. The mappings tell how often each id was seen."""
     taken, done = Counter(received), Counter(processed)
     absent = sent - taken.keys()
     duplicated = dict.fromkeys(QOS_LEVELS, 0)
@@ -69,7 +69,7 @@ def settle(
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """From just before a message was published to the commit that holds it, in milliseconds."""
+    """Times from just before a message is published to the commit that contains it, in milliseconds."""
 
     count: int
     p50_ms: float
@@ -78,7 +78,7 @@ class Latency:
 
     @classmethod
     def of(cls, nanoseconds: Iterable[int]) -> Latency | None:
-        """None when there are no values."""
+        """The latencies as a summary. None if there are no values."""
         ordered = sorted(nanoseconds)
         if not ordered:
             return None
@@ -87,7 +87,7 @@ class Latency:
 
 
 def percentile(ordered: Sequence[int], fraction: float) -> int:
-    """The smallest value that at least this fraction of the values doesn't exceed (nearest rank)."""
+    """The smallest value that this fraction of the values, or more, doesn't exceed (nearest rank)."""
     return ordered[max(0, math.ceil(fraction * len(ordered)) - 1)]
 
 
@@ -101,7 +101,7 @@ class Sample:
 
 
 class QueueStats(Protocol):
-    """The counters that a queue keeps of itself."""
+    """The counters that a queue keeps itself."""
 
     @property
     def messages_enqueued(self) -> int: ...
@@ -126,10 +126,10 @@ _COUNTERS = tuple(name for name in vars(QueueStats) if not name.startswith("_"))
 
 @dataclasses.dataclass(frozen=True)
 class Depth:
-    """How full the queue was, seen from outside, and how far it stretched."""
+    """How full the queue was, seen from outside, and how far its capacity grew."""
 
     initial_capacity: int
-    peak_bound: int  # received minus taken, at its highest: the true peak cannot be above it
+    peak_bound: int  # the highest value of received minus taken: the true peak cannot be above it
     samples: Sequence[Sample]
 
     @property
@@ -148,7 +148,7 @@ class Depth:
 
 @dataclasses.dataclass(frozen=True)
 class Levels:
-    """By QoS: the counters of a queue that serves by it, and what the ledger counted itself."""
+    """By QoS: the counters of a queue that serves by QoS, and what the ledger counted itself."""
 
     pushed: Sequence[int]
     popped: Sequence[int]
@@ -172,21 +172,21 @@ class Ledger:
 
     accounts: Mapping[int, Account]  # by publisher
     corrupt: int  # payloads whose checksum was wrong
-    malformed: int  # payloads that are no messages of the demo
+    malformed: int  # payloads that are not messages of the demo
     latency: Mapping[int, Latency | None]  # by QoS
     depth: Depth
     stats: QueueStats
     seconds: float
     broker: Mapping[str, str | int]
     failures: Sequence[str] = ()  # of the processes and threads that took part
-    levels: Levels | None = None  # where the queue serves by QoS
+    levels: Levels | None = None  # if the queue serves by QoS
 
     @property
     def total(self) -> Account:
         return sum(self.accounts.values(), Account())
 
     def problems(self) -> list[str]:
-        """Everything that must not be; empty after a good run."""
+        """Everything that is wrong. Empty after a good run."""
         total = self.total
         wrong = {
             "messages lost between broker and database": total.lost,
@@ -223,7 +223,10 @@ class Ledger:
         return found + (self.levels.disagreements() if self.levels else [])
 
     def inversions(self) -> list[str]:
-        """Whether QoS 2 had to wait as long as QoS 0, or none can tell, although the queue serves by QoS."""
+        """What is wrong with the order, if the queue serves by QoS.
+
+        QoS 2 had to wait as long as QoS 0, or one of them had no messages.
+        """
         highest, lowest = self.latency.get(2), self.latency.get(0)
         if self.levels is None:
             return []

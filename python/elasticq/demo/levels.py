@@ -1,11 +1,11 @@
-"""The pipeline's queue where messages are served by their quality of service: a level for each."""
+"""The pipeline's queue for --priority. It serves messages by their quality of service: a level for each."""
 
 from __future__ import annotations
 
 import elasticq
 from elasticq.demo import message
 
-_SMALLEST = 64  # items that it has room for at the start and when it is empty, as `elasticq.Queue`
+_SMALLEST = 64  # its capacity at the start and when it is empty, as in `elasticq.Queue`
 _LARGEST = 1 << 32  # more than any run has messages
 
 

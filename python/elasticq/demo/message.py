@@ -1,9 +1,9 @@
-"""The demo's messages: a fixed header that identifies and protects the message, then filler.
+"""The demo's messages: a fixed header, which identifies and protects the message, then filler.
 
     magic 4 | publisher 2 | qos 1 | unused 1 | sequence 4 | sent_ns 8 | crc32 4 | filler ...
 
-All integers are big-endian. The checksum covers every other byte. `sent_ns` is CLOCK_MONOTONIC, which all
-processes of one machine share, so that the receiver can tell how old a message is.
+All integers are big-endian. The checksum covers all bytes but its own. `sent_ns` is CLOCK_MONOTONIC. All
+processes of one machine share that clock, so the receiver can tell how old a message is.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ MIN_PAYLOAD = _FIELDS.size + _CHECKSUM.size
 MAX_PAYLOAD = 1_000_000  # below the broker's limit of 1 MiB, which counts its own headers too
 QOS_LEVELS = (0, 1, 2)
 
-# What a publisher sends, over and over: half telemetry, the rest with delivery guaranteed.
+# The QoS of a publisher's messages, over and over: half telemetry, the rest with guaranteed delivery.
 QOS_PATTERN = (0, 1, 0, 2, 0, 1, 0, 1, 0, 2)
 
-# One topic per kind of message, as a plant would have it; the subscriber takes them all.
+# One topic for each kind of message, as in a plant. The subscriber subscribes to them all.
 _TOPIC_OF_QOS = ("telemetry", "event", "order")
 TOPIC_FILTER = "plant/+/+"
 
@@ -50,13 +50,13 @@ def topic(message_id: MessageId) -> str:
 
 
 def encode(message_id: MessageId, sent_ns: int, filler: bytes) -> bytes:
-    """Builds the payload; it is `MIN_PAYLOAD + len(filler)` bytes long."""
+    """Builds the payload, which is `MIN_PAYLOAD + len(filler)` bytes long."""
     fields = _FIELDS.pack(_MAGIC, message_id.publisher, message_id.qos, message_id.sequence, sent_ns)
     return b"".join((fields, _CHECKSUM.pack(zlib.crc32(filler, zlib.crc32(fields))), filler))
 
 
 def decode(payload: bytes) -> Message:
-    """Reads a payload and checks its checksum; ValueError if it is no message of the demo at all."""
+    """Reads a payload and checks its checksum. ValueError if it is not a message of the demo at all."""
     message_id, sent_ns = _fields(payload)
     covered = zlib.crc32(memoryview(payload)[MIN_PAYLOAD:], zlib.crc32(payload[: _FIELDS.size]))
     (stated,) = _CHECKSUM.unpack_from(payload, _FIELDS.size)
@@ -64,7 +64,7 @@ def decode(payload: bytes) -> Message:
 
 
 def identify(payload: bytes) -> MessageId:
-    """Reads only the id, without looking at the checksum; ValueError as for `decode`."""
+    """Reads only the id, without checking the checksum. ValueError as for `decode`."""
     return _fields(payload)[0]
 
 

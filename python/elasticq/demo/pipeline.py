@@ -1,10 +1,10 @@
-"""The pipeline: a subscriber whose network thread fills the queue, and a processor that takes batches out.
+"""The pipeline: a subscriber, whose network thread fills the queue, and a processor, which takes batches.
 
     broker -> Subscriber (paho's network thread) -> put -> queue -> get_many -> Processor -> SQLite
 
-The processor does what ingest services do: it commits in batches at a steady cadence, since a durable commit
-costs a sync of the disk however many rows it holds. Bursts pile up in the queue meanwhile; it stretches to
-hold them, and shrinks when they have passed.
+The processor does what ingest services do: it commits in batches at a steady pace, since a durable commit
+costs a sync of the disk however many rows it contains. Meanwhile bursts pile up in the queue. The queue grows
+to hold them, and shrinks when they have passed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from elasticq.demo import DemoError, message
 from elasticq.demo.ledger import Depth, QueueStats, Sample
 from elasticq.demo.message import MessageId
 
-_BATCH = 4000  # rows in a transaction, at most
+_BATCH = 4000  # the most rows in a transaction
 _COMMIT_SECONDS = 0.25  # from one commit to the next
 _CONNECT_SECONDS = 30.0
 _FINISH_SECONDS = 30.0
@@ -39,7 +39,7 @@ CREATE TABLE message (
 
 
 class IngestQueue(Protocol):
-    """What the pipeline needs of a queue; `elasticq.Queue` is one."""
+    """What the pipeline needs of a queue. `elasticq.Queue` has all of it."""
 
     def put(self, item: bytes, /) -> object: ...
     def get_many(self, n: int, /) -> list[bytes]: ...
@@ -60,16 +60,16 @@ class Gauge:
         self.initial_capacity = self.read().capacity
 
     def read(self) -> Sample:
-        """Takes a sample and keeps it; any thread may."""
+        """Takes a sample and keeps it. Any thread may call this."""
         sample = Sample(time.monotonic() - self._start, self._queue.qsize(), self._queue.capacity)
         self.samples.append(sample)
         return sample
 
 
 class Processor(threading.Thread):
-    """Takes batches out of the queue, checks each message and commits the batch to the database.
+    """Takes batches from the queue, checks each message and commits the batch to the database.
 
-    One that is overloaded takes one message for every two that arrive, while any arrive, so that the queue
+    While messages arrive, an overloaded processor takes one message for every two that arrive. So the queue
     fills up however fast or slow the machine is.
     """
 
@@ -95,7 +95,7 @@ class Processor(threading.Thread):
             self.error = error
 
     def hurry(self) -> None:
-        """No more messages will come: commit what is left without waiting for the next turn."""
+        """Tells the processor that no more messages will come: it commits the rest without pauses."""
         self._hurry.set()
 
     def _work(self, database: sqlite3.Connection) -> None:
@@ -141,7 +141,7 @@ class Processor(threading.Thread):
 
 
 class Subscriber:
-    """The MQTT client that puts every message of the broker into the queue, and keeps a record of its own."""
+    """The MQTT client that puts every message from the broker into the queue, and keeps its own record."""
 
     def __init__(self, port: int, queue: IngestQueue, processor: Processor) -> None:
         self._queue = queue
@@ -172,7 +172,7 @@ class Subscriber:
             raise DemoError(f"the broker refused to subscribe {message.TOPIC_FILTER}: {self._refusal}")
 
     def close(self) -> None:
-        """Disconnects; when it returns no message is on its way into the queue."""
+        """Disconnects. When this returns, no message is on its way into the queue."""
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -203,7 +203,7 @@ class Subscriber:
 
 
 class Pipeline:
-    """Subscriber, queue and processor together; a context manager that leaves no thread behind."""
+    """Subscriber, queue and processor together, as a context manager that leaves no thread behind."""
 
     def __init__(self, queue: IngestQueue, port: int, database: Path, overloaded: bool = False) -> None:
         self.queue = queue
@@ -229,7 +229,7 @@ class Pipeline:
         self.processor.join(_FINISH_SECONDS)
 
     def no_more(self) -> None:
-        """Takes nothing more from the broker, and lets the processor finish what is in the queue."""
+        """Takes no more messages from the broker, and lets the processor finish what is in the queue."""
         self.subscriber.close()
         self.queue.shutdown()
         self.processor.hurry()
@@ -249,7 +249,7 @@ class Pipeline:
         return self.queue.stats()
 
     def processed(self) -> tuple[Counter[MessageId], int]:
-        """What stands in the database: how often each message, and how many of them with a wrong checksum."""
+        """What is in the database: how often each message, and how many with a wrong checksum."""
         with contextlib.closing(sqlite3.connect(self._database)) as database:
             rows = database.execute("SELECT publisher, sequence, qos, count(*) FROM message GROUP BY 1, 2, 3")
             counts = Counter({MessageId(*identity): times for *identity, times in rows})

@@ -1,7 +1,8 @@
-"""One publisher: an MQTT client in a process of its own, and the handle by which the demo runs it.
+"""One publisher: an MQTT client in a process of its own, and the handle that runs it for the demo.
 
-The process connects and prints `ready`, waits for a line on its standard input, publishes its messages in
-bursts, waits until the broker has acknowledged every one, and prints what it sent as one line of JSON.
+The process connects, prints `ready` and waits for a line on its standard input. Then it publishes its
+messages in bursts, and waits until the broker has acknowledged every one. At last it prints what it sent, as
+one line of JSON.
 """
 
 from __future__ import annotations
@@ -25,18 +26,19 @@ from elasticq.demo import DemoError, message
 from elasticq.demo.guard import end_with_parent
 from elasticq.demo.message import MessageId
 
-_WINDOW = 200  # messages on their way to the broker at a time
-_BURSTS = 8  # of each publisher, unless they would be smaller than this:
+_WINDOW = 200  # how many messages may be on their way to the broker at a time
+_BURSTS = 8  # how many bursts each publisher sends, or fewer if they would be smaller than this:
 _MIN_BURST = 50
+# The next two give the traffic its shape. Nothing depends on them.
 _PERIOD_SECONDS = 1.5  # from one burst to the next, if the broker is fast enough
-_PAUSE_SECONDS = 0.4  # between two bursts at least; both give the traffic its shape, nothing depends on them
-_PATIENCE_SECONDS = 60.0  # how long the broker may leave a full window without any acknowledgement
+_PAUSE_SECONDS = 0.4  # at least, between two bursts
+_PATIENCE_SECONDS = 60.0  # how long the broker may acknowledge nothing of a full window
 _READY = "ready"
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a publisher has sent: the sequence numbers of each QoS, and which the broker acknowledged."""
+    """What a publisher has sent: the sequence numbers by QoS, and those that the broker acknowledged."""
 
     publisher: int
     sent: dict[int, list[int]]
@@ -79,7 +81,7 @@ class Publisher:
             raise TimeoutError(f"no connection to the broker on port {port} within {_PATIENCE_SECONDS:g} s")
 
     def publish(self, messages: int, payload: int) -> Report:
-        """Publishes so many messages of so many bytes each, and returns when all are acknowledged."""
+        """Publishes `messages` messages of `payload` bytes each, and returns when all are acknowledged."""
         filler_size = payload - message.MIN_PAYLOAD
         noise = random.Random(self._number).randbytes(2 * filler_size)
         burst = max(_MIN_BURST, -(-messages // _BURSTS))
@@ -98,7 +100,7 @@ class Publisher:
             if qos == 0 and info.rc != mqtt.MQTT_ERR_SUCCESS:
                 raise ConnectionError(f"message {sequence} could not be sent: {mqtt.error_string(info.rc)}")
             sent.append((message_id, info))
-        for _ in range(_WINDOW):  # the whole window is free: everything is acknowledged
+        for _ in range(_WINDOW):  # when the whole window is free, everything is acknowledged
             self._enter_window()
         return self._report(sent)
 
@@ -122,7 +124,7 @@ class Publisher:
 
 
 class PublisherProcess:
-    """A publisher as the demo sees it: started, told to go, heard out, and always ended."""
+    """A publisher as the demo sees it: it is started, told to go, listened to, and always ended."""
 
     def __init__(self, number: int, port: int, messages: int, payload: int, folder: Path) -> None:
         self.number = number
@@ -154,23 +156,23 @@ class PublisherProcess:
             raise DemoError(f"publisher {self.number} did not start: {self._complaint()}")
 
     def go(self) -> None:
-        """Lets it publish."""
+        """Lets the publisher publish."""
         self._stdin.write("go\n")
         self._stdin.flush()
 
     def finished(self) -> bool:
-        """Whether it has ended, in whatever way."""
+        """Whether the publisher has ended, in whatever way."""
         return not self._listener.is_alive()
 
     def failure(self) -> str | None:
-        """What went wrong in a publisher that has ended; None if nothing did, or it hasn't ended."""
+        """What went wrong in the publisher. None if nothing did, or if it hasn't ended."""
         good = self._process.returncode == 0 and self.report is not None
         if good or not self.finished():
             return None
         return f"publisher {self.number}: {self._complaint()}"
 
     def stop(self) -> None:
-        """Ends the process, if it is still running, and waits for it."""
+        """Ends the process if it still runs, and waits for its end."""
         if self._process.poll() is None:
             self._process.kill()
         self._listener.join()

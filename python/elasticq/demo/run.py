@@ -1,4 +1,4 @@
-"""One run of the demo, from starting the broker to the ledger."""
+"""One run of the demo, from the start of the broker to the ledger."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from elasticq.demo.pipeline import IngestQueue, Pipeline
 from elasticq.demo.publisher import PublisherProcess, Report
 
 _TICK_SECONDS = 0.05
-_QUIET_SECONDS = 2.0  # so long without any message, and what is missing of QoS 0 will not come
-_SILENCE_SECONDS = 90.0  # the same for QoS 1 and 2: longer than the broker waits before it delivers again
+# After so long without any message, missing messages of QoS 0 will not come any more. For QoS 1 and 2 the
+# time is longer than the broker waits before it delivers again.
+_QUIET_SECONDS = 2.0
+_SILENCE_SECONDS = 90.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,13 +29,13 @@ class Load:
     """What is to be published."""
 
     publishers: int
-    messages: int  # of each publisher
-    payload: int  # bytes of each message
-    overloaded: bool = False  # whether more arrive than are processed, until all have arrived
+    messages: int  # from each publisher
+    payload: int  # bytes in each message
+    overloaded: bool = False  # whether more messages arrive than are processed, until all have arrived
 
 
 def run(program: Path, queue: IngestQueue, load: Load, progress: Progress) -> Ledger:
-    """Runs the whole pipeline once. Whatever happens, its processes and its folder are gone afterwards."""
+    """Runs the whole pipeline once. Its processes and its folder are gone afterwards, whatever happens."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="elasticq-demo-")))
         broker = stack.enter_context(Broker(program, folder / "broker"))
@@ -63,7 +65,7 @@ def _publishers(load: Load, port: int, folder: Path) -> Iterator[list[PublisherP
 
 
 class _Run:
-    """The running pipeline, watched until it has come to its end."""
+    """The running pipeline, and what watches it until its end."""
 
     def __init__(
         self, broker: Broker, pipeline: Pipeline, publishers: Sequence[PublisherProcess], progress: Progress
@@ -74,7 +76,7 @@ class _Run:
         self._progress = progress
 
     def to_its_end(self) -> list[str]:
-        """Publishes, receives and processes everything; returns what failed on the way."""
+        """Publishes, receives and processes everything. Returns what failed on the way."""
         for publisher in self._publishers:
             publisher.go()
         while not self._complete() and not self._broken():
@@ -113,7 +115,7 @@ class _Run:
         return failures
 
     def _committed(self) -> bool:
-        """Waits for the processor; False if it is stuck."""
+        """Waits for the processor's end. False if the processor is stuck."""
         processor = self._pipeline.processor
         committed, since = processor.committed, time.monotonic()
         while processor.is_alive() and time.monotonic() - since < _SILENCE_SECONDS:
@@ -123,7 +125,7 @@ class _Run:
         return not processor.is_alive()
 
     def _tick(self, phase: str) -> None:
-        """Lets a moment pass (less if the processor ends) and shows where things stand."""
+        """Lets a moment pass (less if the processor ends), and shows the present state."""
         processor, gauge = self._pipeline.processor, self._pipeline.gauge
         processor.join(_TICK_SECONDS)
         received = self._pipeline.subscriber.deliveries
@@ -131,7 +133,7 @@ class _Run:
         self._progress.show(status, gauge.samples)
 
     def settle(self, seconds: float, failures: Sequence[str]) -> Ledger:
-        """Brings together what every part has recorded."""
+        """Brings the records of all parts together."""
         pipeline, broker = self._pipeline, self._broker
         processed, corrupt = pipeline.processed()
         accounts = {}
@@ -158,7 +160,7 @@ class _Run:
 
 
 def _levels(pipeline: Pipeline, processed: Mapping[MessageId, int]) -> Levels | None:
-    """The counters of a queue with levels, beside what was really received and processed."""
+    """The counters of a queue with levels, and what was really received and processed."""
     if not isinstance(pipeline.queue, QosLevels):
         return None
     stats = pipeline.queue.level_stats()
