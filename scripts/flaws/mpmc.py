@@ -175,7 +175,7 @@ MUTANTS = [
         "rust/elasticq/src/lock_free/mpmc/consumers.rs",
         "        unsafe { Segment::free_chain(front, head) };\n",
         "        let _ = head;\n",
-        "loom_mpmc::the_last_handle_drops_what_is_left_once",
+        "mpmc::every_item_is_dropped_exactly_once",
     ),
     Mutant(
         "mpmc-keeps-the-segment-that-it-has-shrunk",
