@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 ///
 /// # Examples
 /// ```
-/// use elasticq::{BufferError, Config, DynamicCircularBuffer};
+/// use elasticq::{BufferError, Config, DynamicCircularBuffer, Parts};
 /// use std::time::{Duration, Instant};
 ///
 /// let buffer = DynamicCircularBuffer::<u8>::new(Config::default())?;
@@ -131,7 +131,7 @@ impl<'a> Waiter<'a> {
     ///
     /// # Examples
     /// ```
-    /// use elasticq::{BufferError, Config, DynamicCircularBuffer, Waiter};
+    /// use elasticq::{BufferError, Config, DynamicCircularBuffer, Parts, Waiter};
     ///
     /// let queues = [(); 2].map(|()| DynamicCircularBuffer::new(Config::default()).unwrap());
     /// std::thread::scope(|scope| {
