@@ -226,7 +226,7 @@ MUTANTS = [
             Ok(turn) => self.core.send(turn, ProducerTurn::maker, &mut place).await,
             Err(reason) => Err(reason),
         };
-        give_back(self.core.tell_consumer(put), place)
+        give_back(put.map(|put| self.core.tell_consumer(put)), place)
 """,
         """        let mut turn = match self.core.producer_turn() {
             Ok(turn) => turn,
@@ -234,7 +234,7 @@ MUTANTS = [
         };
         let mut place = Some(item);
         let put = self.core.send(&mut turn, |turn| turn.maker(), &mut place).await;
-        give_back(self.core.tell_consumer(put), place)
+        give_back(put.map(|put| self.core.tell_consumer(put)), place)
 """,
         "dropping::in_the_queue_of_one_producer_and_one_consumer",
     ),

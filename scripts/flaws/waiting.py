@@ -100,9 +100,16 @@ MUTANTS = [
     Mutant(
         "spsc-note-goes-with-one-that-was-forgotten",
         SPSC,
-        "                self.notes.fetch_or(note, Ordering::SeqCst);\n            }",
-        "                let _ = note;\n            }",
+        "                self.notes.fetch_or(note, Ordering::SeqCst);\n                are_left",
+        "                let _ = note;\n                are_left",
         "loom_waiting::spsc::items_reach_the_task_behind_one_that_was_forgotten",
+    ),
+    Mutant(
+        "spsc-looks-once-for-those-that-are-left",
+        SPSC,
+        "            self.tell(&mut waking);\n        }",
+        "        }",
+        "loom_looking::two_items_put_in_at_the_same_time_reach_two_waiters",
     ),
     Mutant(
         "wakes-under-the-lock",

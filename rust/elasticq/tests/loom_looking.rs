@@ -141,3 +141,23 @@ fn a_consumer_that_finds_all_records_in_use_waits_for_who_looks() {
         assert_eq!(taker.join().unwrap(), 1);
     });
 }
+
+/// Two producers share the queue, each for a call at a time, and two waiters of a layer above wait at it. While the
+/// first item wakes one of them, the second item finds no note.
+#[test]
+fn two_items_put_in_at_the_same_time_reach_two_waiters() {
+    model(|| {
+        let queue = Arc::new(LockFreeSPSCQueue::new(between(2, 2)).unwrap());
+        let mut waiters = [queue.wait_for_item(), queue.wait_for_item()];
+        let other = Arc::clone(&queue);
+        let put = |queue: &LockFreeSPSCQueue<u32>| {
+            while queue.try_enqueue(1).is_err() {
+                thread::yield_now(); // the other one is putting in
+            }
+        };
+        let producer = thread::spawn(move || put(&other));
+        put(&queue);
+        producer.join().unwrap();
+        assert!(waiters.iter_mut().all(|waiter| waiter.wait_until(None)));
+    });
+}

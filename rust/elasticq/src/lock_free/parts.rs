@@ -193,22 +193,3 @@ macro_rules! put_quietly {
 }
 
 put_quietly!(LockFreeMPSCQueue LockFreeMPMCQueue);
-
-impl<T> LockFreeSPSCQueue<T> {
-    #[inline(always)]
-    fn put_quietly(&self, item: T) -> Result<(), Rejected<T>> {
-        let put = match self.core.producer_turn() {
-            Ok(mut turn) => self.core.push(turn.maker(), item),
-            Err(reason) => Err(Rejected::new(reason, item)),
-        };
-        self.core.tell_consumer(put)
-    }
-
-    fn put_all_quietly(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
-        let put = match self.core.producer_turn() {
-            Ok(mut turn) => self.core.push_all(turn.maker(), items),
-            Err(reason) => Err(Rejected::new(reason, items)),
-        };
-        self.core.tell_consumer(put)
-    }
-}

@@ -194,17 +194,29 @@ impl<T> Core<T> {
     #[cold]
     pub(super) fn tell_who_waits(&self, note: usize) {
         self.notes.fetch_and(!note, Ordering::SeqCst);
-        let items = || self.stats().current_size;
-        let told = [self.items.told(items), self.room.told(|| self.elasticity.max() - items())];
         let mut waking = Waking::new();
-        for (told, note) in told.iter().zip([CONSUMER_SLEEPS, PRODUCER_SLEEPS]) {
-            waking.wake(told);
-            // A forgotten waiter may have been woken in place of another.
-            if told.signal().has_sleepers() {
-                self.notes.fetch_or(note, Ordering::SeqCst);
-            }
+        if self.tell(&mut waking) {
+            // What another call, or a waker, has put in or taken meanwhile may have found no note.
+            rarely();
+            self.tell(&mut waking);
         }
         waking.finish();
+    }
+
+    /// Wakes as many waiters as can go on. If others are left (a forgotten waiter may have been woken in place of
+    /// another), it notes them again and returns true.
+    fn tell(&self, waking: &mut Waking) -> bool {
+        let items = || self.stats().current_size;
+        let told = [self.items.told(items), self.room.told(|| self.elasticity.max() - items())];
+        let mut are_left = false;
+        for (told, note) in told.iter().zip([CONSUMER_SLEEPS, PRODUCER_SLEEPS]) {
+            waking.wake(told);
+            if told.signal().has_sleepers() {
+                self.notes.fetch_or(note, Ordering::SeqCst);
+                are_left = true;
+            }
+        }
+        are_left
     }
 
     // ---- closing and looking

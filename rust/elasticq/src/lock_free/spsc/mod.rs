@@ -130,6 +130,20 @@ macro_rules! watching {
     };
 }
 
+/// The result of a put whose turn has ended: now a consumer that sleeps is woken. By hand, since `map` would copy
+/// the item once more.
+macro_rules! ended {
+    ($queue:ident, $put:expr) => {
+        match $put {
+            Ok(put) => {
+                $queue.core.tell_consumer(put);
+                Ok(())
+            }
+            Err(rejected) => Err(rejected),
+        }
+    };
+}
+
 impl<T> LockFreeSPSCQueue<T> {
     /// Makes an empty queue and allocates its initial capacity.
     ///
@@ -192,7 +206,7 @@ impl<T> LockFreeSPSCQueue<T> {
             Ok(mut turn) => self.core.offer(turn.maker(), item),
             Err(reason) => give_back(Err(reason), Some(item)),
         };
-        self.core.tell_consumer(put)
+        ended!(self, put)
     }
 
     /// Puts all of `items`, or none of them.
@@ -206,7 +220,7 @@ impl<T> LockFreeSPSCQueue<T> {
             Ok(mut turn) => self.core.offer_batch(turn.maker(), items),
             Err(reason) => Err(Rejected::new(reason, items)),
         };
-        self.core.tell_consumer(put)
+        put.map(|put| self.core.tell_consumer(put))
     }
 
     /// Puts `item` at the end, blocking up to `timeout` until there is room. Meanwhile the caller is the
@@ -220,7 +234,7 @@ impl<T> LockFreeSPSCQueue<T> {
             Ok(mut turn) => self.core.offer_within(turn.maker(), item, timeout),
             Err(reason) => Err(Rejected::new(reason, item)),
         };
-        self.core.tell_consumer(put)
+        ended!(self, put)
     }
 
     /// Puts all of `items` or none of them, blocking up to `timeout` until there is room for all. Meanwhile
@@ -248,7 +262,7 @@ impl<T> LockFreeSPSCQueue<T> {
             Ok(mut turn) => self.core.offer_batch_within(turn.maker(), items, timeout),
             Err(reason) => Err(Rejected::new(reason, items)),
         };
-        self.core.tell_consumer(put)
+        put.map(|put| self.core.tell_consumer(put))
     }
 
     /// Puts `item` at the end, waiting as a task until there is room. The caller is the producer from the
@@ -268,7 +282,7 @@ impl<T> LockFreeSPSCQueue<T> {
             Ok(turn) => self.core.send(turn, ProducerTurn::maker, &mut place).await,
             Err(reason) => Err(reason),
         };
-        give_back(self.core.tell_consumer(put), place)
+        give_back(put.map(|put| self.core.tell_consumer(put)), place)
     }
 
     /// Takes the oldest item; `None` when there is none.
@@ -355,6 +369,27 @@ impl<T> LockFreeSPSCQueue<T> {
     }
 }
 
+impl<T> LockFreeSPSCQueue<T> {
+    /// [`offer`](Self::offer) that counts no refusal.
+    #[inline(always)]
+    pub(super) fn put_quietly(&self, item: T) -> Result<(), Rejected<T>> {
+        let put = match self.core.producer_turn() {
+            Ok(mut turn) => self.core.push(turn.maker(), item),
+            Err(reason) => Err(Rejected::new(reason, item)),
+        };
+        ended!(self, put)
+    }
+
+    /// [`offer_batch`](Self::offer_batch) that counts no refusal.
+    pub(super) fn put_all_quietly(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        let put = match self.core.producer_turn() {
+            Ok(mut turn) => self.core.push_all(turn.maker(), items),
+            Err(reason) => Err(Rejected::new(reason, items)),
+        };
+        put.map(|put| self.core.tell_consumer(put))
+    }
+}
+
 impl<T> SpscProducer<T> {
     watching!();
 
@@ -388,7 +423,7 @@ impl<T> SpscProducer<T> {
     pub fn offer(&mut self, item: T) -> Result<(), Rejected<T>> {
         // SAFETY: there is one producer for a queue that was split, and it is borrowed exclusively.
         let maker = unsafe { self.core.maker() };
-        self.core.tell_consumer(self.core.offer(maker, item))
+        ended!(self, self.core.offer(maker, item))
     }
 
     /// Puts all of `items`, or none of them. The consumer sees all at once.
@@ -410,7 +445,7 @@ impl<T> SpscProducer<T> {
     pub fn offer_batch(&mut self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         // SAFETY: as in `offer`.
         let maker = unsafe { self.core.maker() };
-        self.core.tell_consumer(self.core.offer_batch(maker, items))
+        self.core.offer_batch(maker, items).map(|put| self.core.tell_consumer(put))
     }
 
     /// Puts `item` at the end, blocking up to `timeout` until there is room.
@@ -421,7 +456,7 @@ impl<T> SpscProducer<T> {
     pub fn offer_within(&mut self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
         // SAFETY: as in `offer`.
         let maker = unsafe { self.core.maker() };
-        self.core.tell_consumer(self.core.offer_within(maker, item, timeout))
+        ended!(self, self.core.offer_within(maker, item, timeout))
     }
 
     /// Puts all of `items` or none of them, blocking up to `timeout` until there is room for all. A batch
@@ -447,7 +482,7 @@ impl<T> SpscProducer<T> {
     pub fn offer_batch_within(&mut self, items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
         // SAFETY: as in `offer`.
         let maker = unsafe { self.core.maker() };
-        self.core.tell_consumer(self.core.offer_batch_within(maker, items, timeout))
+        self.core.offer_batch_within(maker, items, timeout).map(|put| self.core.tell_consumer(put))
     }
 
     /// Puts `item` at the end, waiting as a task until there is room.
@@ -479,7 +514,7 @@ impl<T> SpscProducer<T> {
         let mut place = Some(item);
         // SAFETY: as in `offer`; the future awaited here ends before the borrow.
         let put = self.core.send(&*self.core, |core| unsafe { core.maker() }, &mut place).await;
-        give_back(self.core.tell_consumer(put), place)
+        give_back(put.map(|put| self.core.tell_consumer(put)), place)
     }
 }
 

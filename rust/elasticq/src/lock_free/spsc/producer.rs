@@ -23,11 +23,10 @@ pub(in crate::lock_free) enum Put {
 impl<T> Core<T> {
     /// Ends what a push has begun, by waking a consumer that sleeps. The caller's turn has ended.
     #[inline(always)]
-    pub(in crate::lock_free) fn tell_consumer<E>(&self, put: Result<Put, E>) -> Result<(), E> {
-        if matches!(put?, Put::Awaited) {
+    pub(in crate::lock_free) fn tell_consumer(&self, put: Put) {
+        if matches!(put, Put::Awaited) {
             self.tell_who_waits(CONSUMER_SLEEPS);
         }
-        Ok(())
     }
 
     #[inline(always)]
