@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -62,8 +63,10 @@ pub enum BufferError {
     #[error("already open: {0}")]
     AlreadyOpen(String),
     /// The operating system refused something, say to write a file.
+    // Not a `Box`: the code that drops it stands wherever a result of a push or pop is dropped, and cost these seven to
+    // ten instructions.
     #[error(transparent)]
-    Io(Box<IoError>),
+    Io(Arc<IoError>),
 }
 
 /// The one list of all kinds of error. The compiler makes sure that none is missing.
@@ -126,7 +129,7 @@ impl BufferError {
     /// ```
     #[must_use]
     pub fn io(attempt: &'static str, path: impl Into<PathBuf>, refused: &io::Error) -> Self {
-        Self::Io(Box::new(IoError {
+        Self::Io(Arc::new(IoError {
             attempt,
             path: path.into(),
             kind: refused.kind(),
