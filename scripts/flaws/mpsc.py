@@ -89,7 +89,7 @@ MUTANTS = [
         "mpsc-retires-before-the-last-claim-is-published",
         MPSC,
         "if front.end.load(Ordering::SeqCst) != taker.head {",
-        "if front.end.load(Ordering::SeqCst) == super::segment::OPEN {",
+        "if front.end.load(Ordering::SeqCst) == crate::lock_free::chain::OPEN {",
         "loom_mpsc::two_producers_who_fill_it_grow_it_together",
         also=(
             (
