@@ -27,7 +27,7 @@ MUTANTS = [
         RESIZE,
         "for _ in 0..2 {",
         "for _ in 0..1 {",
-        "loom_mpsc::the_last_item_of_a_burst_takes_the_memory_along_while_a_producer_pushes",
+        "loom_mpsc::the_last_item_takes_the_memory_along_after_a_shrink_that_failed",
     ),
     Mutant(
         "mpsc-publishes-before-it-writes",

@@ -249,6 +249,25 @@ fn the_last_item_of_a_burst_takes_the_memory_along_while_a_producer_pushes() {
 }
 
 /// The room that a producer found in a segment is no room in the smaller one that follows it meanwhile.
+
+/// A shrink that a push has prevented leaves a segment linked, of a size for the items that were there then.
+#[test]
+fn the_last_item_takes_the_memory_along_after_a_shrink_that_failed() {
+    model(|| {
+        let (producer, mut consumer) = queue(1, 8).split();
+        producer.offer_batch(vec![1, 2, 3, 4, 5, 6, 7]).unwrap();
+        assert_eq!(consumer.dequeue_batch(6), Ok(vec![1, 2, 3, 4, 5, 6]));
+        producer.try_enqueue(8).unwrap();
+        let pusher = producer.clone();
+        let thread = thread::spawn(move || pusher.try_enqueue(9).unwrap());
+        assert_eq!(consumer.try_dequeue(), Ok(Some(7))); // where it looks whether a smaller queue would do
+        thread.join().unwrap();
+        assert_eq!([(), ()].map(|()| consumer.try_dequeue()), [Ok(Some(8)), Ok(Some(9))]);
+        assert_eq!(consumer.capacity(), 1);
+        drop(producer);
+    });
+}
+
 #[test]
 fn room_found_in_a_segment_is_raised_in_no_other() {
     large_model(|| {
