@@ -63,8 +63,8 @@ pub enum BufferError {
     #[error("already open: {0}")]
     AlreadyOpen(String),
     /// The operating system refused something, say to write a file.
-    // Not a `Box`: the code that drops it stands wherever a result of a push or pop is dropped, and cost these seven to
-    // ten instructions.
+    // Not a `Box`: the code that drops it stands wherever a result of a push or pop is dropped, and cost
+    // these seven to ten instructions.
     #[error(transparent)]
     Io(Arc<IoError>),
 }

@@ -6,7 +6,7 @@ use elasticq::priority::{PriorityCircularBuffer, PriorityConfig, ThreadSafePrior
 use elasticq::{BufferError, Config, Parts};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Long enough never to be reached unless a wake-up was lost.
 const FOREVER: Duration = Duration::from_secs(60);
@@ -229,4 +229,19 @@ fn a_future_that_is_dropped_has_put_nothing_in_and_taken_nothing() {
     assert_eq!(buffer.drain(), [1]);
     fn is_send<T: Send>(_: T) {}
     is_send((buffer.recv(), buffer.send(3)));
+}
+
+/// A layer above says that there is a place. It is one of the lower level, so it must not go to a waiter at the higher one.
+#[test]
+fn a_place_that_a_layer_above_tells_of_goes_to_a_level_that_has_it() {
+    let buffer = PriorityCircularBuffer::<u32>::new(
+        PriorityConfig::default().with_max_capacity_at_priority(0, 1).with_max_capacity_at_priority(2, 1),
+    )
+    .unwrap();
+    buffer.push_with_priority(1, 2).unwrap();
+    let mut high = buffer.wait_for_room_at_priority(2);
+    let mut low = buffer.wait_for_room_at_priority(0);
+    buffer.wake_producers(1);
+    assert!(low.wait_until(Some(Instant::now())));
+    assert!(!high.wait_until(Some(Instant::now())));
 }

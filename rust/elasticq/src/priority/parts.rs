@@ -359,8 +359,8 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for PriorityCircularBuffer<T, 
         }
     }
 
-    /// Wakes those at the highest level first.
-    fn wake_producers(&self, count: usize) {
-        self.wake_for_room(count);
+    /// Looks by itself how many places there are: places at one level may be none at another.
+    fn wake_producers(&self, _count: usize) {
+        self.wake_who_can_go_on(self.levels.lock());
     }
 }

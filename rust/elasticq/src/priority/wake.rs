@@ -53,17 +53,6 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         ready
     }
 
-    /// Wakes `count` producers, those of the highest level first.
-    pub(super) fn wake_for_room(&self, count: usize) {
-        let mut at = [const { None }; 64];
-        for (told, signal) in at.iter_mut().zip(&self.not_full) {
-            *told = Some(signal.told(|| count));
-        }
-        let mut waking = Waking::new();
-        wake_producers(count, at, &mut waking);
-        waking.finish();
-    }
-
     /// The signal at which producers wait for room at the level of `priority`. If there is no such level, any
     /// signal will do.
     const fn signal_for(&self, priority: usize) -> usize {
