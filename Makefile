@@ -40,7 +40,8 @@ docs: ## build the crate's documentation, where a warning is an error
 bench: ## measure against peers, in Rust and on Python 3.13 with and without the GIL (some only: ARGS="rust")
 	scripts/bench $(ARGS)
 
-verify: ## check what `make test` has no time for: more interleavings, larger models, code broken on purpose, 100 million messages
+verify: ## check what `make test` has no time for: each feature alone, more interleavings, larger models, code broken on purpose, 100 million messages
+	scripts/test features_alone
 	LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-3} scripts/test loom
 	cd tla+ && ../scripts/tlc LockFreeMPSCQueue.tla -config LockFreeMPSCQueueLarge.cfg
 	cd tla+ && ../scripts/tlc LockFreeMPSCQueue.tla -config LockFreeMPSCQueueLivenessLarge.cfg
