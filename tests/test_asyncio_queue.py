@@ -297,7 +297,7 @@ async def test_a_put_without_room_waits_and_keeps_its_item() -> None:
     assert len(q) == 2
     assert [await q.aget() for _ in range(100)] == list(range(100))
     await producer
-    assert q.stats().messages_dropped == 0
+    assert q.stats().messages_refused == 0
 
 
 def test_a_queue_made_outside_of_any_loop_serves_one_loop_after_the_other() -> None:

@@ -105,7 +105,7 @@ def test_a_batch_goes_in_whole_or_not_at_all() -> None:
     with pytest.raises(MaxCapacityReached):
         buffer.push(5)
     assert buffer.pop_batch(100) == [1, 2, 3, 4]
-    assert buffer.stats().messages_dropped == 4 + 5 + 1
+    assert buffer.stats().messages_refused == 4 + 5 + 1
 
 
 def test_an_empty_buffer_is_false_and_answers_at_once() -> None:

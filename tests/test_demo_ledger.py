@@ -22,9 +22,10 @@ class Stats:
     messages_enqueued: int = 3
     messages_dequeued: int = 3
     messages_dropped: int = 0
+    messages_refused: int = 0
     current_size: int = 0
     current_capacity: int = 64
-    peak_size: int = 2
+    peak_size: int | None = 2
     grown: int = 0
     shrunk: int = 0
 
@@ -115,6 +116,7 @@ def test_a_message_without_acknowledgement_is_a_fault() -> None:
         ({"stats": Stats(messages_enqueued=4)}, f"{SAYS} messages_enqueued = 4, the ledger says 3"),
         ({"stats": Stats(messages_dequeued=2)}, f"{SAYS} messages_dequeued = 2, the ledger says 3"),
         ({"stats": Stats(messages_dropped=1)}, f"{SAYS} messages_dropped = 1, the ledger says 0"),
+        ({"stats": Stats(messages_refused=1)}, f"{SAYS} messages_refused = 1, the ledger says 0"),
         ({"stats": Stats(current_size=1)}, f"{SAYS} current_size = 1, the ledger says 0"),
         ({"stats": Stats(peak_size=1)}, f"{SAYS} peak_size = 1, the ledger says between 2 and 3"),
         ({"stats": Stats(peak_size=4)}, f"{SAYS} peak_size = 4, the ledger says between 2 and 3"),

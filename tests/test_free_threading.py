@@ -157,7 +157,8 @@ def receive(q: Queue[Message], taken: list[Message], seed: int) -> None:
 def look(q: Queue[Message]) -> None:
     """Calls every method that only looks."""
     stats = q.stats()
-    assert stats.messages_enqueued - stats.messages_dequeued == stats.current_size
+    assert stats.messages_enqueued == stats.messages_dequeued + stats.messages_dropped + stats.current_size
+    assert stats.peak_size is not None
     assert stats.current_size <= stats.peak_size
     assert stats.current_size <= stats.current_capacity
     assert all(message.intact() for message in q)

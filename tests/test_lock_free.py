@@ -58,6 +58,9 @@ def test_the_first_steps(make: Make) -> None:
     assert (q.dequeue_batch(0), q.drain(), q.drain()) == ([], [50, 60, 70], [])
     stats = q.stats()
     assert (stats.messages_enqueued, stats.messages_dequeued, stats.current_size) == (7, 7, 0)
+    assert stats.peak_size is None  # neither side sees every length
+    q.enqueue_batch([80, 90])
+    assert (q.clear(), q.stats().messages_dequeued, q.stats().messages_dropped) == (2, 7, 2)
     with pytest.raises(InvalidConfiguration, match="max_capacity"):
         make(max_capacity=1)
     with pytest.raises(ValueError, match="max_items"):
@@ -98,7 +101,7 @@ def test_what_is_refused_is_still_the_callers(make: Make) -> None:
         with pytest.raises(MaxCapacityReached, match="4"):
             put()
     assert list(q) == [1, 2, 3, 4]
-    assert q.stats().messages_dropped == 4 + 4
+    assert (q.stats().messages_refused, q.stats().messages_dropped) == (4 + 4, 0)
 
 
 @each

@@ -14,7 +14,8 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, Literal
 
 import pytest
 from support import PATIENCE, Threads, wait_until, wait_until_asleep
@@ -48,6 +49,43 @@ def moved(maxsize: int = 0) -> Queue[Any]:
     q: Queue[Any] = Queue(maxsize)
     move(q)
     return q
+
+
+@pytest.mark.parametrize("overflow", ["drop_oldest", "drop_newest", "error"])
+def test_the_counters_go_along(overflow: Literal["drop_oldest", "drop_newest", "error"]) -> None:
+    q: Queue[int] = Queue(2, overflow=overflow)
+
+    def counts() -> tuple[int, int, int, int]:
+        stats = q.stats()
+        left = stats.messages_dequeued + stats.messages_dropped + stats.current_size
+        assert stats.messages_enqueued == left
+        return (
+            stats.messages_enqueued,
+            stats.messages_dequeued,
+            stats.messages_dropped,
+            stats.messages_refused,
+        )
+
+    def use() -> None:
+        for number in range(3):
+            with nullcontext() if number < 2 or overflow != "error" else pytest.raises(Full):
+                q.put(number)
+        q.get()
+        q.clear()
+        q.put_many([1, 2])
+        q.drain()
+        q.put(5)
+
+    use()
+    put, taken, dropped, refused = once = (5, 3, 1, 1) if overflow == "error" else (6, 3, 2, 0)
+    assert counts() == once
+    move(q)
+    assert counts() == once
+    q.get()
+    use()
+    assert counts() == (2 * put, 2 * taken + 1, 2 * dropped, 2 * refused)
+    q.shutdown(immediate=True)
+    assert counts() == (2 * put, 2 * taken + 1, 2 * dropped + 1, 2 * refused)
 
 
 @pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
@@ -144,7 +182,7 @@ def test_threads_that_wait_are_moved(threads: Threads) -> None:
         other.task_done()
     threads.join()
     stats = other.stats()
-    assert (stats.messages_enqueued, stats.messages_dropped) == (6, 0)
+    assert (stats.messages_enqueued, stats.messages_dequeued, stats.messages_dropped) == (6, 6, 0)
 
 
 def test_time_that_was_waited_before_the_move_counts(
@@ -478,7 +516,7 @@ def test_batches_and_views_of_tasks_are_moved() -> None:
         q.shutdown()
         with pytest.raises(ShutDown) as ended:
             await asyncio.wait_for(late, 30)
-        assert (ended.value.remaining, q.get_many(), q.stats().messages_dropped) == ([2], [0, 1], 1)
+        assert (ended.value.remaining, q.get_many(), q.stats().messages_refused) == ([2], [0, 1], 1)
         with pytest.raises(ShutDown) as theirs:
             await q.async_q.get()
         assert isinstance(theirs.value, getattr(asyncio, "QueueShutDown", ShutDown))

@@ -71,7 +71,7 @@ def test_error_refuses_at_once(
     with pytest.raises(Full):
         put(q, 4)
     assert q.drain() == [1, 2, 3]
-    assert (q.unfinished_tasks, q.stats().messages_dropped) == (3, 1)
+    assert (q.unfinished_tasks, q.stats().messages_refused, q.stats().messages_dropped) == (3, 1, 0)
 
 
 @each_limit
@@ -84,7 +84,7 @@ def test_drop_oldest_keeps_the_newest_in_order(
         put(q, item)
         assert list(q) == list(range(10))[max(0, item - 2) : item + 1]
     stats = q.stats()
-    assert (stats.messages_enqueued, stats.messages_dequeued, stats.messages_dropped) == (10, 7, 7)
+    assert (stats.messages_enqueued, stats.messages_dequeued, stats.messages_dropped) == (10, 0, 7)
     assert q.unfinished_tasks == 3
 
 
@@ -98,7 +98,8 @@ def test_drop_newest_keeps_the_oldest(
         put(q, item)
     assert list(q) == [0, 1, 2]
     stats = q.stats()
-    assert (stats.messages_enqueued, stats.messages_dequeued, stats.messages_dropped) == (3, 0, 7)
+    assert (stats.messages_enqueued, stats.messages_dequeued, stats.messages_dropped) == (10, 0, 7)
+    assert stats.messages_refused == 0
     assert q.unfinished_tasks == 3
 
 
@@ -119,7 +120,8 @@ def test_a_batch_of_any_size_does_what_as_many_puts_do(
         many.put_many(kind(batch))
         assert list(many) == list(one)
         assert many.unfinished_tasks == one.unfinished_tasks == len(one)
-        assert many.stats().messages_dropped == one.stats().messages_dropped
+        for name in ("messages_enqueued", "messages_dequeued", "messages_dropped", "messages_refused"):
+            assert getattr(many.stats(), name) == getattr(one.stats(), name), name
 
 
 @each_limit
@@ -147,7 +149,7 @@ def test_a_queue_that_was_shut_down_refuses_whatever_the_policy(
         q.put_many([4, 5])
     assert refused.value.remaining == [4, 5]
     assert q.drain() == [1, 2, 3]
-    assert q.stats().messages_dropped == 3
+    assert (q.stats().messages_refused, q.stats().messages_dropped) == (3, 0)
 
 
 @each_limit
@@ -374,12 +376,13 @@ def test_under_threads_whatever_was_put_is_taken_dropped_or_there(
     taken = Counter(got[0] + got[1])
     stats = q.stats()
     assert max(taken.values()) == 1
-    assert len(taken) + stats.messages_dropped == producers * count
+    assert len(taken) + stats.messages_dropped + stats.messages_refused == producers * count
+    assert stats.messages_enqueued == stats.messages_dequeued + stats.messages_dropped
     assert not set(taken) & set(refused)
     if overflow == "block":
-        assert stats.messages_dropped == 0
+        assert (stats.messages_dropped, stats.messages_refused) == (0, 0)
     if overflow == "error":
-        assert stats.messages_dropped == len(refused)
+        assert (stats.messages_dropped, stats.messages_refused) == (0, len(refused))
     for into in got:  # each producer's items in its order
         for number in range(producers):
             mine = [item for item in into if item // count == number]
@@ -445,4 +448,4 @@ def test_the_refusal_of_the_view_is_of_both_kinds(limited: Callable[[Policy], Qu
     with pytest.raises(asyncio.QueueFull) as full:
         asyncio.run(q.async_q.put(4))
     assert isinstance(full.value, Full)
-    assert q.stats().messages_dropped == 1
+    assert q.stats().messages_refused == 1

@@ -418,7 +418,7 @@ def test_statistics_of_age() -> None:
 def test_the_counters_agree_with_a_ledger(seed: int, levels: int, limit: int) -> None:
     chance = random.Random(seed)
     buffer = small(20, levels=levels, level_capacities={0: limit})
-    pushed, popped, refused = ([0] * levels for _ in range(3))
+    pushed, popped, dropped, refused = ([0] * levels for _ in range(4))
 
     def take(items: Iterable[int]) -> None:
         for priority in items:
@@ -442,9 +442,9 @@ def test_the_counters_agree_with_a_ledger(seed: int, levels: int, limit: int) ->
         if what == 0:
             take(buffer.drain())
         elif what == 1:
-            inside = list(buffer)
-            assert buffer.clear() == len(inside)
-            take(inside)
+            left = buffer.stats().len_per_priority
+            assert buffer.clear() == sum(left)
+            dropped = [before + gone for before, gone in zip(dropped, left, strict=True)]
         elif what < 8:
             take(buffer.pop_batch(chance.randrange(4)))
         elif what < 12 and buffer.len_at_priority(priority):
@@ -453,11 +453,12 @@ def test_the_counters_agree_with_a_ledger(seed: int, levels: int, limit: int) ->
             take([buffer.pop()])
         stats = buffer.stats()
         assert (stats.pushed_per_priority, stats.popped_per_priority) == (pushed, popped)
-        assert stats.refused_per_priority == refused
-        assert stats.len_per_priority == [came - went for came, went in zip(pushed, popped, strict=True)]
+        assert (stats.dropped_per_priority, stats.refused_per_priority) == (dropped, refused)
+        inside = [came - went - gone for came, went, gone in zip(pushed, popped, dropped, strict=True)]
+        assert stats.len_per_priority == inside
         assert stats.len_per_priority == [buffer.len_at_priority(level) for level in range(levels)]
-        totals = (stats.total_pushed, stats.total_popped, stats.total_refused)
-        assert totals == (sum(pushed), sum(popped), sum(refused))
+        totals = (stats.total_pushed, stats.total_popped, stats.total_dropped, stats.total_refused)
+        assert totals == (sum(pushed), sum(popped), sum(dropped), sum(refused))
         assert len(buffer) == sum(stats.len_per_priority)
 
 

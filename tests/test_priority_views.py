@@ -81,7 +81,7 @@ def test_numbers_of_the_buffer_as_a_whole() -> None:
         q.put_nowait(5)
     assert q.get() == 4
     stats = q.stats()
-    assert (stats.messages_enqueued, stats.messages_dequeued, stats.messages_dropped) == (4, 1, 1)
+    assert (stats.messages_enqueued, stats.messages_dequeued, stats.messages_refused) == (4, 1, 1)
     assert (stats.current_size, stats.peak_size, q.capacity) == (3, 4, 4)
 
 

@@ -46,7 +46,7 @@ def check_queue(queue: Queue[int]) -> None:
     assert_type(queue.is_shutdown, bool)
     assert_type(queue.full(), bool)
     assert_type(queue.unfinished_tasks, int)
-    assert_type(queue.stats().peak_size, int)
+    assert_type(queue.stats().peak_size, int | None)
     queue.put(1, True, 0.5)
     queue.put_many(range(3))
     queue.put_many({1: "one"}, timeout=1)

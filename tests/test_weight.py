@@ -511,7 +511,7 @@ class Model:
     def __init__(self, maxsize: int, max_weight: int, overflow: str) -> None:
         self.maxsize, self.max_weight, self.overflow = maxsize or float("inf"), max_weight, overflow
         self.items: list[int] = []
-        self.dropped = 0
+        self.dropped = self.refused = 0
 
     def fits(self, items: list[int]) -> bool:
         return len(items) <= self.maxsize and sum(items) <= self.max_weight
@@ -519,9 +519,12 @@ class Model:
     def put(self, item: int) -> bool:
         """Puts an item. False if it is refused."""
         if not self.fits([*self.items, item]):
-            if self.overflow != "drop_oldest":
+            if self.overflow in ("block", "error"):
+                self.refused += 1
+                return False
+            if self.overflow == "drop_newest":
                 self.dropped += 1
-                return self.overflow == "drop_newest"
+                return True
             while not self.fits([*self.items, item]):
                 self.items.pop(0)
                 self.dropped += 1
@@ -530,7 +533,7 @@ class Model:
 
     def put_many(self, items: list[int]) -> bool:
         if self.overflow in ("block", "error") and not self.fits(self.items + items):
-            self.dropped += len(items)
+            self.refused += len(items)
             return False
         return [self.put(item) for item in items].count(False) == 0
 
@@ -572,6 +575,7 @@ def test_a_limited_queue_does_what_a_plain_one_does(
                     q.put_many(kind(value), block=False)
         elif step == "clear":
             assert q.clear() == len(model.items)
+            model.dropped += len(model.items)
             model.items.clear()
         else:
             count = value or 1
@@ -588,8 +592,8 @@ def test_a_limited_queue_does_what_a_plain_one_does(
         assert q.full() == (len(q) == model.maxsize or q.weight == max_weight)
         assert q.unfinished_tasks == len(model.items)
         stats = q.stats()
-        assert stats.messages_dropped == model.dropped
-        assert stats.messages_enqueued == stats.messages_dequeued + len(q)
+        assert (stats.messages_dropped, stats.messages_refused) == (model.dropped, model.refused)
+        assert stats.messages_enqueued == stats.messages_dequeued + stats.messages_dropped + len(q)
 
 
 def take_batches(q: Queue[tuple[int, int, int]], into: list[tuple[int, int, int]]) -> None:
@@ -656,7 +660,7 @@ def test_under_threads_and_tasks_nothing_is_lost_and_the_weight_never_exceeded(
     threads.join()
 
     taken = [(number, n) for into in got for number, n, _ in into]
-    dropped = q.stats().messages_dropped
+    dropped = q.stats().messages_dropped + q.stats().messages_refused
     assert len(set(taken)) == len(taken)
     assert len(taken) + dropped == 5 * count
     if overflow in ("block", "error"):

@@ -92,7 +92,7 @@ class Standard(_core.Contents):
         with self._made[0]:
             self._limit(maxsize)
             self._begin(maxsize)
-            self.unfinished_tasks = self.added = 0
+            self.unfinished_tasks = self.added = self.dropped = 0
             self.is_shutdown = False
             owner._init(maxsize)
 
@@ -248,6 +248,7 @@ class Standard(_core.Contents):
     def clear(self, owner: Hooks[Any]) -> int:
         with self.mutex:
             items = self._take_all(owner)
+            self._drop(len(items))
             self._tell_if_done()
             if items:
                 self.not_full.notify(len(items))
@@ -286,7 +287,7 @@ class Standard(_core.Contents):
     def _insert_dropping(self, owner: Hooks[Any], items: list[Any], oldest: bool) -> None:
         if not oldest:
             self._insert_many(owner, items, False)
-            self._refuse(len(items))
+            self._drop_on_arrival(len(items))
             return
         dropped: list[Any] = []  # keeps the evicted items until the lock is free
         with self.mutex:
@@ -300,7 +301,7 @@ class Standard(_core.Contents):
                     dropped.append(evicted)
                     self._tell_if_done()
                 if self._is_full(owner):  # counting what an interrupted hook is about to add, too
-                    self._refuse(len(items))
+                    self._drop_on_arrival(len(items))
                     return
 
     def _remove_many(self, owner: Hooks[Any], n: int, ends: bool) -> list[Any]:
@@ -370,6 +371,7 @@ class Standard(_core.Contents):
                 there = self._size(owner) if immediate else 0
                 while len(items) < there and (some := self._take_all(owner)):
                     items += some
+                    self._drop(len(some))
             finally:
                 self._tell_if_done()
                 if immediate:
@@ -409,12 +411,14 @@ class Standard(_core.Contents):
             raise Empty("the buffer is empty")
         return item
 
-    def counts(self, owner: Hooks[Any]) -> tuple[int, int, int, int]:
-        """Return how many items were ever put, how many were refused, are here now, and fit."""
+    def counts(self, owner: Hooks[Any]) -> tuple[int, int, int, int, int]:
+        """Return how many items were ever put, how many were dropped, were refused, are here now, and fit."""
         with self.mutex:
             size = self._size(owner)
             limited = isinstance(self.maxsize, int) and self.maxsize > 0
-            return max(self.added, size), self.refused, size, max(self.maxsize if limited else 0, size)
+            added = max(self.added, size + self.dropped)  # hooks may bring items of their own
+            fit = max(self.maxsize if limited else 0, size)
+            return added, self.dropped, self.refused, size, fit
 
 
 EMPTY: Any = object()

@@ -208,7 +208,7 @@ MUTANTS = [
     ),
     Mutant(
         "mpsc-batch-waits-as-if-for-one-place",
-        "rust/elasticq/src/lock_free/chain/mod.rs",
+        "rust/elasticq/src/lock_free/chain/timed.rs",
         "self.put_within(timeout, Signal::bulk_waiter,",
         "self.put_within(timeout, Signal::waiter,",
         "loom_mpsc::a_place_that_is_too_little_for_a_batch_reaches_who_waits_behind_it",

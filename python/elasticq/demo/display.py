@@ -181,7 +181,8 @@ def _table(*headings: str) -> Table:
 def _queue(ledger: Ledger) -> Table:
     depth, stats = ledger.depth, ledger.stats
     table = _table("", "")
-    table.add_row("peak depth", f"{stats.peak_size:,}")
+    if stats.peak_size is not None:
+        table.add_row("peak depth", f"{stats.peak_size:,}")
     table.add_row("capacity at the start", f"{depth.initial_capacity:,}")
     table.add_row("capacity at its peak", f"{depth.peak_capacity:,}")
     table.add_row("capacity at the end", f"{depth.final_capacity:,}")

@@ -189,7 +189,7 @@ impl DynamicCircularBuffer {
     ///     >>> buffer.clear()
     ///     3
     fn clear(slf: &Bound<'_, Self>) -> PyResult<usize> {
-        Ok(slf.as_super().get().store().drain(slf.py())?.len())
+        Ok(slf.as_super().get().store().discard(slf.py())?.len())
     }
 
     /// Refuse items from now on and wake all waiters. What is inside can still be taken.

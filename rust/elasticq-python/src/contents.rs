@@ -41,6 +41,7 @@ pub struct Contents {
     closed: AtomicBool,
     unfinished: AtomicI64,
     added: AtomicU64,
+    dropped: AtomicU64,
     refused: AtomicU64,
     changes: AtomicU64,
     putting: InFlight,
@@ -81,6 +82,7 @@ impl Contents {
             closed: AtomicBool::new(false),
             unfinished: AtomicI64::new(0),
             added: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             putting: InFlight::default(),
@@ -134,6 +136,27 @@ impl Contents {
     #[setter]
     fn set_added(&self, value: u64) {
         self.added.store(value, Relaxed);
+    }
+
+    #[getter]
+    fn get_dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+
+    #[setter]
+    fn set_dropped(&self, value: u64) {
+        self.dropped.store(value, Relaxed);
+    }
+
+    /// Counts items that were taken out and given to nobody.
+    fn _drop(&self, items: usize) {
+        self.dropped.fetch_add(items as u64, Relaxed);
+    }
+
+    /// Counts items that were accepted and dropped, since there was no room for them.
+    fn _drop_on_arrival(&self, items: usize) {
+        self.added.fetch_add(items as u64, Relaxed);
+        self._drop(items);
     }
 
     #[getter]
@@ -347,7 +370,7 @@ impl Contents {
         Ok(taken)
     }
 
-    /// If the queue is full, takes the item that makes room for a newer one, and counts it as refused and
+    /// If the queue is full, takes the item that makes room for a newer one, and counts it as dropped and
     /// done. Otherwise returns `empty`.
     fn _make_room(slf: &Bound<'_, Self>, owner: &Bound<'_, PyAny>, empty: Item) -> PyResult<Item> {
         stop_at_the_end();
@@ -370,7 +393,7 @@ impl Contents {
         };
         let Some(evicted) = evicted else { return Ok(empty) };
         this.changed();
-        this._refuse(1);
+        this._drop(1);
         this._finish(1);
         Ok(evicted.unbind())
     }

@@ -177,13 +177,14 @@ impl Elastic {
     fn stats(slf: &Bound<'_, Self>) -> PyResult<QueueStats> {
         let mut stats = slf.get().store().buffer.stats();
         if let Some(counts) = counts(slf) {
-            let (added, refused, size, capacity) = counts?;
+            let (added, dropped, refused, size, capacity) = counts?;
             stats.messages_enqueued = added;
-            stats.messages_dequeued = added - size as u64;
-            stats.messages_dropped += refused;
+            stats.messages_dequeued = added - dropped - size as u64;
+            stats.messages_dropped = dropped;
+            stats.messages_refused += refused;
             stats.current_size = size;
             stats.current_capacity = capacity;
-            stats.peak_size = 0;
+            stats.peak_size = None;
         }
         Ok(stats.into())
     }
@@ -435,9 +436,9 @@ pub fn len(slf: &Bound<'_, Elastic>) -> PyResult<usize> {
     Ok(len)
 }
 
-/// Of a queue that has moved: the numbers of items ever added, refused since then and here now, and how many
-/// fit.
-fn counts(slf: &Bound<'_, Elastic>) -> Option<PyResult<(u64, u64, usize, usize)>> {
+/// Of a queue that has moved: the numbers of items ever added, of these dropped, refused since it moved, and here
+/// now, and how many fit.
+fn counts(slf: &Bound<'_, Elastic>) -> Option<PyResult<(u64, u64, u64, usize, usize)>> {
     moved!(slf, slf.get().store(), "counts").map(|counts| counts?.extract())
 }
 

@@ -104,7 +104,7 @@ impl<'a> Entrance<'a> {
     ) -> PyResult<bool> {
         let settled = self.store.retry(py, patience, register, attempt);
         if let (Some(leveled), true) = (self.store.buffer.leveled(), patience.waits()) {
-            leveled.buffer.pass_on_room();
+            leveled.buffer.pass_on();
         }
         settled
     }

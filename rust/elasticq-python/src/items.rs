@@ -180,6 +180,12 @@ impl Items {
         }
     }
 
+    /// Counts items that were accepted and dropped, since there was no room for them.
+    #[cold]
+    pub fn dropped_on_arrival(&self, count: usize) {
+        each!(self, queue => queue.note_dropped_on_arrival(count));
+    }
+
     #[inline(always)]
     pub fn try_pop(&self) -> BufferResult<Item> {
         if let Some(weighted) = self.weighted() {
@@ -227,6 +233,18 @@ impl Items {
             Err(BufferError::Closed) => Ok(Vec::new()),
             Err(error) => Err(error),
         })
+    }
+
+    /// Takes everything that is there now, to be dropped.
+    pub fn discard(&self) -> BufferResult<Vec<Item>> {
+        if let Some(weighted) = self.weighted() {
+            return Ok(weighted.discard());
+        }
+        let items = each!(self, queue => queue.discard())?;
+        if self.is_lock_free() && !items.is_empty() {
+            settle();
+        }
+        Ok(items)
     }
 
     /// Closes the buffer and takes everything, at one moment. Only for the buffer with a lock.
@@ -284,12 +302,7 @@ impl Items {
 
     /// Passes on the wake-up of a waiter that may have been woken and had to give up.
     pub fn wake_others(&self) {
-        either!(self, _buffer => {}, queue => {
-            settle();
-            let items = queue.len();
-            queue.wake_consumers(if queue.is_closed() { usize::MAX } else { items });
-            queue.wake_producers(queue.max_capacity() - items);
-        });
+        each!(self, queue => queue.pass_on());
     }
 
     pub fn len(&self) -> usize {

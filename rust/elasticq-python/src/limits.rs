@@ -122,7 +122,7 @@ pub fn put(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience)
             Err(rejected) => at_once(rejected),
         },
         (true, Overflow::DropNewest) => {
-            store.buffer.refused(rejected.reason(), 1);
+            store.buffer.dropped_on_arrival(1);
             return Ok(());
         }
         _ => at_once(rejected),
@@ -206,7 +206,7 @@ pub fn put_many(slf: &Bound<'_, Queue>, iterable: &Bound<'_, PyAny>, patience: P
             let mut items = collect(iterable)?.into_iter();
             match store.entrance().offer_some(py, &mut items) {
                 Ok(_) => {
-                    store.buffer.refused(&BufferError::Full, items.len());
+                    store.buffer.dropped_on_arrival(items.len());
                     Ok(())
                 }
                 Err(reason) => Err(refused(py, store, Rejected::new(reason, items.collect()))),
@@ -269,7 +269,7 @@ fn put_weighed(
         }
         (Overflow::DropNewest, _) => {
             let dropped = weighted.offer_fitting(items, &weights).map_err(|rejected| refused(py, store, rejected))?;
-            store.buffer.refused(&BufferError::Full, dropped.len());
+            store.buffer.dropped_on_arrival(dropped.len());
             store.added(py, count - dropped.len());
             Ok(())
         }

@@ -244,7 +244,7 @@ impl LockFree {
     ///     >>> queue.clear()
     ///     3
     fn clear(slf: &Bound<'_, Self>) -> PyResult<usize> {
-        Ok(store(slf).drain(slf.py())?.len())
+        Ok(store(slf).discard(slf.py())?.len())
     }
 
     /// Refuse items from now on and wake all waiters. What is inside can still be taken.

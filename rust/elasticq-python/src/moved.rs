@@ -152,7 +152,9 @@ fn fill<'py>(slf: &Bound<'py, Queue>, standard: &Bound<'py, PyAny>, stage: &Atom
         let items = PyList::new(py, rest.items)?;
         standard.getattr(intern!(py, "queue"))?.call_method1(intern!(py, "extend"), (items,))?;
     }
-    standard.setattr(intern!(py, "added"), store.buffer.pushed())?;
+    let stats = store.buffer.stats();
+    standard.setattr(intern!(py, "added"), stats.messages_enqueued)?;
+    standard.setattr(intern!(py, "dropped"), stats.messages_dropped)?;
     standard.setattr(intern!(py, "unfinished_tasks"), unfinished)?;
     if rest.was_closed {
         standard.setattr(intern!(py, "is_shutdown"), true)?;

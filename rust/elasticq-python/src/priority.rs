@@ -288,7 +288,7 @@ impl PriorityCircularBuffer {
     ///     >>> buffer.clear()
     ///     3
     fn clear(slf: &Bound<'_, Self>) -> PyResult<usize> {
-        let items = store(slf).drain(slf.py())?;
+        let items = store(slf).discard(slf.py())?;
         store(slf).finish(slf.py(), items.len());
         Ok(items.len())
     }

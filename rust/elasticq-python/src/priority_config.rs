@@ -200,14 +200,19 @@ impl PriorityConfig {
 pub struct PriorityStats {
     /// Items accepted since the buffer was made.
     total_pushed: u64,
-    /// Items that left the buffer in any way: taken, drained or cleared.
+    /// Items that somebody was given: taken or drained.
     total_popped: u64,
+    /// Accepted items that nobody will ever get: cleared, or dropped when a view was shut down at once. Always
+    /// `total_pushed == total_popped + total_dropped` plus the items there now, for each level as in all.
+    total_dropped: u64,
     /// Items refused, for lack of room or because the buffer was closed; their producers still have them.
     total_refused: u64,
     /// Items accepted.
     pushed_per_priority: Vec<u64>,
-    /// Items that left.
+    /// Items that somebody was given.
     popped_per_priority: Vec<u64>,
+    /// Accepted items that nobody will ever get.
+    dropped_per_priority: Vec<u64>,
     /// Items refused.
     refused_per_priority: Vec<u64>,
     /// Items there now.
@@ -222,9 +227,11 @@ impl From<elasticq::priority::PriorityStats> for PriorityStats {
         Self {
             total_pushed: stats.total_pushed,
             total_popped: stats.total_popped,
+            total_dropped: stats.total_dropped,
             total_refused: stats.total_refused,
             pushed_per_priority: stats.pushed_per_priority,
             popped_per_priority: stats.popped_per_priority,
+            dropped_per_priority: stats.dropped_per_priority,
             refused_per_priority: stats.refused_per_priority,
             len_per_priority: stats.len_per_priority,
             oldest_per_priority: stats
@@ -240,13 +247,16 @@ impl From<elasticq::priority::PriorityStats> for PriorityStats {
 impl PriorityStats {
     fn __repr__(&self) -> String {
         format!(
-            "PriorityStats(total_pushed={}, total_popped={}, total_refused={}, pushed_per_priority={:?}, \
-             popped_per_priority={:?}, refused_per_priority={:?}, len_per_priority={:?})",
+            "PriorityStats(total_pushed={}, total_popped={}, total_dropped={}, total_refused={}, \
+             pushed_per_priority={:?}, popped_per_priority={:?}, dropped_per_priority={:?}, \
+             refused_per_priority={:?}, len_per_priority={:?})",
             self.total_pushed,
             self.total_popped,
+            self.total_dropped,
             self.total_refused,
             self.pushed_per_priority,
             self.popped_per_priority,
+            self.dropped_per_priority,
             self.refused_per_priority,
             self.len_per_priority
         )

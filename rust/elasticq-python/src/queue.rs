@@ -422,7 +422,7 @@ impl Queue {
         if let Some(dropped) = moved!(slf, store(slf), "clear") {
             return dropped?.extract();
         }
-        let items = store(slf).drain(slf.py())?;
+        let items = store(slf).discard(slf.py())?;
         finish(slf, items.len())?;
         Ok(items.len())
     }

@@ -8,19 +8,22 @@ use pyo3::prelude::*;
 pub struct QueueStats {
     /// Items accepted since the queue was made.
     messages_enqueued: u64,
-    /// Items that left the queue in any way: taken, drained, cleared or evicted.
+    /// Items that somebody was given: taken or drained.
     messages_dequeued: u64,
-    /// Items that were offered and will reach no consumer. They were refused, for lack of room or because the
-    /// queue was shut down (their producers still have them); dropped on arrival (`overflow="drop_newest"`);
-    /// or evicted for newer ones (`overflow="drop_oldest"`; these were enqueued and dequeued, too).
+    /// Accepted items that nobody will ever get: cleared; dropped by `shutdown(immediate=True)`; evicted for
+    /// newer ones (`overflow="drop_oldest"`); or dropped on arrival (`overflow="drop_newest"`). Always
+    /// `messages_enqueued == messages_dequeued + messages_dropped + current_size`.
     messages_dropped: u64,
+    /// Items that were refused, for lack of room or because the queue was shut down: their producers still
+    /// have them, and they count nowhere else.
+    messages_refused: u64,
     /// Items in the queue now.
     current_size: usize,
     /// How many items fit before the queue grows.
     current_capacity: usize,
-    /// The most items that the queue has held at once; 0 if that is not counted, as in the queues without
-    /// locks.
-    peak_size: usize,
+    /// The most items that the queue has held at once. None in the queues without locks, and in a queue that
+    /// has moved to the standard locks: they don't count it.
+    peak_size: Option<usize>,
     /// How often the capacity grew.
     grown: u64,
     /// How often the capacity shrank.
@@ -33,6 +36,7 @@ impl From<elasticq::QueueStats> for QueueStats {
             messages_enqueued: stats.messages_enqueued,
             messages_dequeued: stats.messages_dequeued,
             messages_dropped: stats.messages_dropped,
+            messages_refused: stats.messages_refused,
             current_size: stats.current_size,
             current_capacity: stats.current_capacity,
             peak_size: stats.peak_size,
@@ -46,14 +50,15 @@ impl From<elasticq::QueueStats> for QueueStats {
 impl QueueStats {
     fn __repr__(&self) -> String {
         format!(
-            "QueueStats(messages_enqueued={}, messages_dequeued={}, messages_dropped={}, current_size={}, \
-             current_capacity={}, peak_size={}, grown={}, shrunk={})",
+            "QueueStats(messages_enqueued={}, messages_dequeued={}, messages_dropped={}, messages_refused={}, \
+             current_size={}, current_capacity={}, peak_size={}, grown={}, shrunk={})",
             self.messages_enqueued,
             self.messages_dequeued,
             self.messages_dropped,
+            self.messages_refused,
             self.current_size,
             self.current_capacity,
-            self.peak_size,
+            self.peak_size.map_or_else(|| "None".to_owned(), |peak| peak.to_string()),
             self.grown,
             self.shrunk
         )

@@ -227,7 +227,7 @@ impl Store {
     /// Adds an item. Returns the oldest item if that was evicted for it. Only for the buffer with a lock.
     pub fn force(&self, py: Python<'_>, item: Item) -> Result<Option<Item>, Rejected<Item>> {
         let Items::Locked { buffer, .. } = &self.buffer else { return Err(Rejected::new(BufferError::Full, item)) };
-        let evicted = buffer.force_push(item)?;
+        let evicted = buffer.force_push_again(item)?;
         self.added(py, 1);
         Ok(evicted)
     }
@@ -236,7 +236,7 @@ impl Store {
     pub fn force_many(&self, py: Python<'_>, items: Vec<Item>) -> Result<Vec<Item>, Rejected<Vec<Item>>> {
         let Items::Locked { buffer, .. } = &self.buffer else { return Err(Rejected::new(BufferError::Full, items)) };
         let count = items.len();
-        let evicted = buffer.force_push_batch(items)?;
+        let evicted = buffer.offer_evicting(items, 0)?;
         self.added(py, count);
         Ok(evicted)
     }
@@ -377,6 +377,15 @@ impl Store {
     /// Takes everything.
     pub fn drain(&self, py: Python<'_>) -> PyResult<Vec<Item>> {
         let items = self.buffer.drain().map_err(|error| errors::to_python(py, &error))?;
+        if !items.is_empty() {
+            self.wake_after_taking(py, items.len());
+        }
+        Ok(items)
+    }
+
+    /// Takes everything out, to be dropped: nobody was given these items.
+    pub fn discard(&self, py: Python<'_>) -> PyResult<Vec<Item>> {
+        let items = self.buffer.discard().map_err(|error| errors::to_python(py, &error))?;
         if !items.is_empty() {
             self.wake_after_taking(py, items.len());
         }

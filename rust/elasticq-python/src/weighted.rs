@@ -237,6 +237,13 @@ impl Weighted {
         self.buffer.drain()
     }
 
+    /// [`drain`](Self::drain) for a caller that drops what it gets.
+    pub fn discard(&self) -> Vec<Item> {
+        let mut account = self.account.lock();
+        *account = Account::default();
+        self.buffer.discard().unwrap_or_default() // taking from a buffer with a lock never fails
+    }
+
     /// Closes the buffer under the account's lock, so that it is never closed between a look at the account
     /// and what follows.
     pub fn close(&self) {

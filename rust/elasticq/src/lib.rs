@@ -68,7 +68,7 @@ mod locked;
 #[cfg(feature = "priority")]
 pub mod priority;
 
-pub use buffer::{Buffer, Parts};
+pub use buffer::{Buffer, Glance, Parts};
 pub use config::Config;
 pub use error::{BufferError, BufferResult, IoError, Rejected};
 #[cfg(feature = "lock_free")]

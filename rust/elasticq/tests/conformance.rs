@@ -22,6 +22,9 @@ of_all_five! {
     a_batch_is_no_larger_than_asked_for_and_than_what_is_there
     it_waits_as_long_as_it_is_configured_to
     its_counters_add_up
+    what_nobody_gets_is_dropped_and_not_dequeued
+    a_glance_says_what_is_there
+    what_there_is_can_be_told_once_more
     it_grows_to_its_maximum_and_comes_back
     offering_again_counts_nothing
     looking_shows_the_items_in_order_until_it_is_broken_off
@@ -58,7 +61,7 @@ fn what_is_refused_comes_back_and_is_counted<Q: Queue>() {
     let (reason, item) = buffer.offer(7).unwrap_err().into_parts();
     assert_eq!((reason, item), (BufferError::MaxCapacityReached(2), 7));
     assert!(buffer.push(8).unwrap_err().is_capacity_error());
-    assert_eq!(buffer.stats().messages_dropped, 2);
+    assert_eq!((buffer.stats().messages_refused, buffer.stats().messages_dropped), (2, 0));
     assert_eq!((buffer.len(), buffer.pop_batch(9)), (2, Ok(vec![0, 1])));
 }
 
@@ -131,6 +134,53 @@ fn its_counters_add_up<Q: Queue>() {
     assert_eq!((buffer.len(), buffer.is_empty(), buffer.max_capacity()), (3, false, 8));
 }
 
+fn a_glance_says_what_is_there<Q: Queue>() {
+    let buffer = parts::<Q>(8);
+    fill(&*buffer, 0..3);
+    let glance = buffer.glance().unwrap();
+    assert_eq!((glance.len, glance.closed), (3, false));
+    buffer.close();
+    assert!(buffer.glance().unwrap().closed);
+}
+
+/// Accepted, given to somebody, given to nobody, still inside: no item is in two of the last three, or in none.
+fn what_nobody_gets_is_dropped_and_not_dequeued<Q: Queue>() {
+    let buffer = parts::<Q>(8);
+    let counts = |buffer: &dyn Parts<u32>| {
+        let stats = buffer.stats();
+        let left = stats.messages_dequeued + stats.messages_dropped + stats.current_size as u64;
+        assert_eq!(stats.messages_enqueued, left, "{stats:?}");
+        (stats.messages_enqueued, stats.messages_dequeued, stats.messages_dropped, stats.messages_refused)
+    };
+    fill(&*buffer, 0..6);
+    buffer.pop().unwrap();
+    assert_eq!(buffer.discard(), Ok(vec![1, 2, 3, 4, 5]));
+    assert_eq!(counts(&*buffer), (6, 1, 5, 0));
+    fill(&*buffer, 0..8);
+    assert!(buffer.offer(8).is_err());
+    buffer.note_dropped_on_arrival(2);
+    assert_eq!(counts(&*buffer), (16, 1, 7, 1));
+    buffer.close();
+    assert_eq!(buffer.try_pop_batch(8).unwrap().len(), 8);
+    assert_eq!((buffer.discard(), counts(&*buffer)), (Ok(vec![]), (16, 9, 7, 1)));
+}
+
+/// A waiter that registers after the change that it needs sleeps on, until somebody tells it what there is.
+fn what_there_is_can_be_told_once_more<Q: Queue>() {
+    let buffer = parts::<Q>(2);
+    buffer.push(1).unwrap();
+    let now = || Some(std::time::Instant::now());
+    let mut waiters = [buffer.wait_for_item(), buffer.wait_for_room()];
+    assert!(!waiters.iter_mut().any(|waiter| waiter.wait_until(now())));
+    buffer.pass_on();
+    assert!(waiters.iter_mut().all(|waiter| waiter.wait_until(now())));
+    drop(waiters);
+    buffer.push(2).unwrap();
+    let mut room = buffer.wait_for_room();
+    buffer.pass_on();
+    assert!(!room.wait_until(now()), "there is no room to tell of");
+}
+
 fn it_grows_to_its_maximum_and_comes_back<Q: Queue>() {
     let buffer = parts::<Q>(100);
     assert_eq!(buffer.capacity(), 1);
@@ -148,9 +198,9 @@ fn offering_again_counts_nothing<Q: Queue>() {
     buffer.offer_again(1).unwrap();
     assert_eq!(buffer.offer_again(2).unwrap_err().into_inner(), 2);
     assert_eq!(buffer.offer_batch_again(vec![2]).unwrap_err().into_inner(), [2]);
-    assert_eq!(buffer.stats().messages_dropped, 0);
+    assert_eq!(buffer.stats().messages_refused, 0);
     buffer.note_refused(3);
-    assert_eq!(buffer.stats().messages_dropped, 3);
+    assert_eq!(buffer.stats().messages_refused, 3);
 }
 
 fn looking_shows_the_items_in_order_until_it_is_broken_off<Q: Queue>() {
@@ -201,7 +251,7 @@ fn room_ends_the_wait_of_a_thread<Q: Queue>() {
             }
             assert!(waiter.wait_until(None));
         }
-        other.pass_on_room();
+        other.pass_on();
     });
     until(|| buffer.waiting_for_room().threads == 1);
     assert_eq!(buffer.pop(), Ok(1));
@@ -223,7 +273,7 @@ fn room_for_many_ends_the_wait_of_one_who_needs_it<Q: Queue>() {
             }
             assert!(waiter.wait_until(None));
         }
-        other.pass_on_room();
+        other.pass_on();
     });
     until(|| buffer.waiting_for_room().threads == 1);
     assert_eq!((buffer.pop(), buffer.pop()), (Ok(0), Ok(1)));

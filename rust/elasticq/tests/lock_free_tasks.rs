@@ -156,12 +156,12 @@ macro_rules! with_each_queue {
                     let mut sending = pin!(queue.send("second".to_string()));
                     let mut context = Context::from_waker(Waker::noop());
                     assert!(sending.as_mut().poll(&mut context).is_pending());
-                    assert_eq!(queue.stats().messages_dropped, 0);
+                    assert_eq!(queue.stats().messages_refused, 0);
                     queue.close();
                     let Poll::Ready(Err(rejected)) = sending.as_mut().poll(&mut context) else { panic!("closed") };
                     assert_eq!(rejected.into_parts(), (BufferError::Closed, "second".to_string()));
                 }
-                assert_eq!(queue.stats().messages_dropped, 1);
+                assert_eq!(queue.stats().messages_refused, 1);
                 let rejected = pollster::block_on(queue.send("third".to_string())).unwrap_err();
                 assert_eq!(rejected.into_inner(), "third");
             }

@@ -1,6 +1,6 @@
 //! Items are dropped exactly once and never under the lock, whatever their size, and a panic of theirs breaks nothing.
 
-use elasticq::{BufferError, Config, DynamicCircularBuffer};
+use elasticq::{BufferError, Config, DynamicCircularBuffer, Parts};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -133,4 +133,16 @@ fn a_buffer_of_one_place_works() {
         assert_eq!(buffer.pop(), Err(BufferError::Empty));
     }
     assert_eq!(buffer.capacity(), 1);
+}
+
+/// A debugger stops a thread wherever it is, and a log must not hang.
+#[test]
+fn debug_waits_for_no_lock() {
+    let buffer = DynamicCircularBuffer::new(Config::default()).unwrap();
+    buffer.push(1).unwrap();
+    assert!(format!("{buffer:?}").contains("messages_enqueued: 1"));
+    buffer.iter_with(|_| {
+        assert!(format!("{buffer:?}").contains("<locked>"));
+        assert_eq!(buffer.glance(), None);
+    });
 }

@@ -57,7 +57,7 @@ proptest! {
         let buffer = DynamicCircularBuffer::new(config).unwrap();
         let mut model = VecDeque::new();
         let mut closed = false;
-        let (mut enqueued, mut dequeued, mut dropped) = (0, 0, 0);
+        let (mut enqueued, mut left, mut dropped, mut refusals) = (0, 0, 0, 0);
         for step in steps {
             let empty = if closed { BufferError::Closed } else { BufferError::Empty };
             let before = model.len();
@@ -78,7 +78,7 @@ proptest! {
                     let refused = refusal(model.len(), 1);
                     prop_assert_eq!(buffer.push(item), refused.clone().map_or(Ok(()), Err));
                     model.extend(refused.is_none().then_some(item));
-                    dropped += u64::from(refused.is_some());
+                    refusals += u64::from(refused.is_some());
                 }
                 Step::Offer(item) => {
                     let refused = refusal(model.len(), 1);
@@ -89,7 +89,7 @@ proptest! {
                         }
                         Err(rejected) => {
                             prop_assert_eq!(rejected.into_parts(), (refused.unwrap(), item));
-                            dropped += 1;
+                            refusals += 1;
                         }
                     }
                 }
@@ -101,7 +101,7 @@ proptest! {
                             model.extend(items);
                         }
                         Err(rejected) => {
-                            dropped += items.len() as u64;
+                            refusals += items.len() as u64;
                             prop_assert_eq!(rejected.into_parts(), (refused.unwrap(), items));
                         }
                     }
@@ -129,6 +129,7 @@ proptest! {
                     Err(rejected) => {
                         prop_assert_eq!(rejected.into_parts(), (BufferError::Closed, item));
                         prop_assert!(closed);
+                        refusals += 1;
                     }
                 },
                 Step::ForcePushBatch(_) | Step::OfferEvicting(..) => {
@@ -143,6 +144,7 @@ proptest! {
                         buffer.offer_evicting(items.clone(), least)
                     };
                     if closed {
+                        refusals += if least == 0 { items.len() as u64 } else { 0 };
                         prop_assert_eq!(added.unwrap_err().into_parts(), (BufferError::Closed, items));
                     } else {
                         came = items.len();
@@ -164,6 +166,7 @@ proptest! {
                 Step::Drain => prop_assert_eq!(buffer.drain(), model.drain(..).collect::<Vec<_>>()),
                 Step::Clear => {
                     prop_assert_eq!(buffer.clear(), model.len());
+                    dropped += model.len() as u64;
                     model.clear();
                 }
                 Step::Close => {
@@ -174,12 +177,13 @@ proptest! {
             // A forced push may add and take at once.
             came = came.max(model.len().saturating_sub(before));
             enqueued += came as u64;
-            dequeued += (before + came - model.len()) as u64;
+            left += (before + came - model.len()) as u64;
             let stats = Buffer::stats(&buffer);
             prop_assert_eq!(
-                (stats.messages_enqueued, stats.messages_dequeued, stats.messages_dropped, stats.current_size),
-                (enqueued, dequeued, dropped, model.len())
+                (stats.messages_enqueued, stats.messages_dequeued, stats.messages_dropped, stats.messages_refused),
+                (enqueued, left - dropped, dropped, refusals)
             );
+            prop_assert_eq!(stats.current_size, model.len());
             prop_assert!((min..=max).contains(&stats.current_capacity) && stats.current_capacity >= model.len());
             prop_assert_eq!(buffer.is_closed(), closed);
         }

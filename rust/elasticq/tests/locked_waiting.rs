@@ -101,7 +101,7 @@ fn a_timeout_is_an_error_that_leaves_everything_as_it_was() {
     assert_eq!(buffer.push_batch(vec![3, 4]), Err(BufferError::Timeout(BRIEF)));
     assert_eq!(buffer.push_batch(vec![3, 4, 5]), Err(BufferError::MaxCapacityReached(2)));
     assert_eq!(buffer.drain(), [1, 2]);
-    assert_eq!(buffer.stats().messages_dropped, 2 + 1 + 2 + 3);
+    assert_eq!(buffer.stats().messages_refused, 2 + 1 + 2 + 3);
 }
 
 #[test]

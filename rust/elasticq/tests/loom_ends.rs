@@ -55,7 +55,8 @@ fn account(drops: &Drops, producer: impl Looks, offered: u64, taken: u64) {
     drops.are_one_each();
     let stats = producer.stats();
     assert_eq!((stats.current_size, stats.messages_dequeued), (0, taken), "{stats:?}");
-    assert_eq!(stats.messages_dequeued + stats.messages_dropped, offered, "{stats:?}");
+    assert_eq!(stats.messages_enqueued, stats.messages_dequeued + stats.messages_dropped, "{stats:?}");
+    assert_eq!(stats.messages_enqueued + stats.messages_refused, offered, "{stats:?}");
     drop(producer);
     drops.are_one_each();
 }

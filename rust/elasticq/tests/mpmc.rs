@@ -208,7 +208,7 @@ fn bursts_that_fit_are_not_refused_after_a_queue_was_used_for_a_while() {
     }
     queue.offer_batch((0..1000).collect()).unwrap();
     assert_eq!(queue.offer(0).unwrap_err().into_parts(), (BufferError::MaxCapacityReached(1000), 0));
-    assert_eq!(queue.stats().messages_dropped, 1);
+    assert_eq!(queue.stats().messages_refused, 1);
 }
 
 #[test]

@@ -216,7 +216,7 @@ fn a_closed_queue_gives_what_is_inside_and_refuses_more() {
     assert_eq!(queue.offer_batch(vec![]).unwrap_err().into_parts(), (BufferError::Closed, vec![]));
     assert_eq!(queue.offer_within(8, FOREVER).unwrap_err().into_parts(), (BufferError::Closed, 8));
     assert_eq!(Buffer::push(&queue, 9), Err(BufferError::Closed));
-    assert_eq!(queue.stats().messages_dropped, 6);
+    assert_eq!(queue.stats().messages_refused, 6);
     assert_eq!(queue.try_dequeue(), Ok(Some(1)));
     assert_eq!(queue.dequeue_batch(10), Ok(vec![2, 3]));
     assert_eq!(queue.try_dequeue(), Err(BufferError::Closed));

@@ -52,6 +52,6 @@ fn refused_items_come_back_and_are_counted() {
     queue.try_enqueue("c").unwrap();
     assert_eq!(queue.offer("d").unwrap_err().into_parts(), (BufferError::MaxCapacityReached(3), "d"));
     let stats = queue.stats();
-    assert_eq!((stats.messages_enqueued, stats.messages_dropped, stats.current_size), (3, 7, 3));
+    assert_eq!((stats.messages_enqueued, stats.messages_refused, stats.current_size), (3, 7, 3));
     assert_eq!(queue.dequeue_batch(10), Ok(vec!["a", "b", "c"]));
 }

@@ -149,7 +149,7 @@ fn a_refused_item_whose_drop_panics_harms_nobody() {
     consumer.close();
     let closed = try_enqueue(&producer);
     assert!(full.is_err() && batch.is_err() && closed.is_err());
-    assert_eq!(producer.stats().messages_dropped, 1 + 3 + 1);
+    assert_eq!(producer.stats().messages_refused, 1 + 3 + 1);
     assert_eq!(consumer.dequeue_batch(9).unwrap().len(), 1);
     assert!(matches!(consumer.try_dequeue(), Err(BufferError::Closed)));
 }
@@ -204,7 +204,7 @@ fn a_producer_who_waits_in_vain_has_his_item_back() {
     let timeout = std::time::Duration::from_millis(3);
     let (reason, item) = queue.offer_within("out", timeout).unwrap_err().into_parts();
     assert_eq!((reason, item), (BufferError::Timeout(timeout), "out"));
-    assert_eq!(queue.stats().messages_dropped, 1);
+    assert_eq!(queue.stats().messages_refused, 1);
     assert_eq!(queue.try_dequeue(), Ok(Some("in")));
     queue.offer_within(item, timeout).unwrap();
     assert_eq!(queue.try_dequeue(), Ok(Some("out")));

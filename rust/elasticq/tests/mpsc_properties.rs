@@ -143,7 +143,7 @@ proptest! {
         let mut queue = Queue::Whole(LockFreeMPSCQueue::new(config).unwrap());
         let mut model = VecDeque::new();
         let mut closed = false;
-        let (mut enqueued, mut dequeued, mut dropped) = (0, 0, 0);
+        let (mut enqueued, mut dequeued, mut refused_in_all) = (0, 0, 0);
         for step in steps {
             let before = model.len();
             let refusal = |count: usize| {
@@ -164,7 +164,7 @@ proptest! {
                     let answer = queue.offer(item).map_err(Rejected::into_parts);
                     prop_assert_eq!(&answer, &refusal(1).map_or(Ok(()), |reason| Err((reason, item))));
                     model.extend(answer.is_ok().then_some(item));
-                    dropped += u64::from(answer.is_err());
+                    refused_in_all += u64::from(answer.is_err());
                 }
                 Step::OfferWithin(item) => {
                     let answer = queue.offer_within(item).map_err(Rejected::into_parts);
@@ -174,7 +174,7 @@ proptest! {
                     });
                     prop_assert_eq!(&answer, &refused.map_or(Ok(()), |reason| Err((reason, item))));
                     model.extend(answer.is_ok().then_some(item));
-                    dropped += u64::from(answer.is_err());
+                    refused_in_all += u64::from(answer.is_err());
                 }
                 Step::OfferBatch(items) => {
                     let answer = queue.offer_batch(items.clone()).map_err(Rejected::into_parts);
@@ -182,7 +182,7 @@ proptest! {
                     prop_assert_eq!(&answer, &refused);
                     match answer {
                         Ok(()) => model.extend(items),
-                        Err(_) => dropped += items.len() as u64,
+                        Err(_) => refused_in_all += items.len() as u64,
                     }
                 }
                 Step::Take | Step::TakeWithin => {
@@ -207,9 +207,10 @@ proptest! {
             dequeued += before.saturating_sub(model.len()) as u64;
             let (stats, len, capacity, is_empty, is_closed) = queue.look();
             prop_assert_eq!(
-                (stats.messages_enqueued, stats.messages_dequeued, stats.messages_dropped, stats.current_size),
-                (enqueued, dequeued, dropped, model.len())
+                (stats.messages_enqueued, stats.messages_dequeued, stats.messages_refused, stats.current_size),
+                (enqueued, dequeued, refused_in_all, model.len())
             );
+            prop_assert_eq!((stats.messages_dropped, stats.peak_size), (0, None));
             prop_assert_eq!((len, is_empty, is_closed), (model.len(), model.is_empty(), closed));
             prop_assert_eq!(capacity, stats.current_capacity);
             prop_assert!((min..=max).contains(&capacity) && len <= capacity, "{:?}", stats);

@@ -1,8 +1,8 @@
 //! Items at levels are dropped exactly once and never under the lock, whatever their size, and a panic of theirs breaks nothing.
 #![cfg(all(feature = "priority", not(loom)))]
 
-use elasticq::Config;
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+use elasticq::{Config, Parts};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -129,4 +129,16 @@ fn one_level_is_a_plain_queue() {
     buffer.push_batch((0..10).collect()).unwrap();
     buffer.push_with_priority(10, 0).unwrap();
     assert_eq!(buffer.drain(), (0..11).collect::<Vec<_>>());
+}
+
+/// A debugger stops a thread wherever it is, and a log must not hang.
+#[test]
+fn debug_waits_for_no_lock() {
+    let buffer = PriorityCircularBuffer::new(PriorityConfig::default()).unwrap();
+    buffer.push(1).unwrap();
+    assert!(format!("{buffer:?}").contains("messages_enqueued: 1"));
+    buffer.iter_with(|_| {
+        assert!(format!("{buffer:?}").contains("<locked>"));
+        assert_eq!(buffer.glance(), None);
+    });
 }

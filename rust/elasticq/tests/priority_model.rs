@@ -61,6 +61,7 @@ struct Model {
     closed: bool,
     pushed: Vec<u64>,
     popped: Vec<u64>,
+    dropped: Vec<u64>,
     refused: Vec<u64>,
 }
 
@@ -77,6 +78,7 @@ impl Model {
             closed: false,
             pushed: vec![0; count],
             popped: vec![0; count],
+            dropped: vec![0; count],
             refused: vec![0; count],
         }
     }
@@ -144,11 +146,20 @@ impl Model {
         std::iter::from_fn(|| copy.pop()).collect()
     }
 
+    fn drain(&mut self) {
+        count_all(&mut self.popped, &mut self.levels);
+    }
+
     fn clear(&mut self) {
-        for (popped, level) in self.popped.iter_mut().zip(&mut self.levels) {
-            *popped += level.len() as u64;
-            level.clear();
-        }
+        count_all(&mut self.dropped, &mut self.levels);
+    }
+}
+
+/// Counts what is in each level, and empties it.
+fn count_all(counts: &mut [u64], levels: &mut [VecDeque<u16>]) {
+    for (count, level) in counts.iter_mut().zip(levels) {
+        *count += level.len() as u64;
+        level.clear();
     }
 }
 
@@ -259,7 +270,7 @@ proptest! {
                 Step::Iter => prop_assert_eq!(buffer.iter(), model.in_order()),
                 Step::Drain => {
                     prop_assert_eq!(buffer.drain(), model.in_order());
-                    model.clear();
+                    model.drain();
                 }
                 Step::Clear => {
                     prop_assert_eq!(buffer.clear(), model.len());
@@ -276,12 +287,16 @@ proptest! {
             prop_assert_eq!(&stats.len_per_priority, &lengths);
             prop_assert_eq!(&stats.pushed_per_priority, &model.pushed);
             prop_assert_eq!(&stats.popped_per_priority, &model.popped);
+            prop_assert_eq!(&stats.dropped_per_priority, &model.dropped);
             prop_assert_eq!(&stats.refused_per_priority, &model.refused);
-            let totals = [&model.pushed, &model.popped, &model.refused].map(|counts| counts.iter().sum::<u64>());
-            prop_assert_eq!([stats.total_pushed, stats.total_popped, stats.total_refused], totals);
+            let totals = [&model.pushed, &model.popped, &model.dropped, &model.refused]
+                .map(|counts| counts.iter().sum::<u64>());
+            prop_assert_eq!([stats.total_pushed, stats.total_popped, stats.total_dropped, stats.total_refused], totals);
             let sizes = Buffer::stats(&buffer);
-            prop_assert_eq!([sizes.messages_enqueued, sizes.messages_dequeued, sizes.messages_dropped], totals);
-            prop_assert_eq!((sizes.current_size, sizes.peak_size, buffer.len()), (model.len(), peak, model.len()));
+            let said = [sizes.messages_enqueued, sizes.messages_dequeued, sizes.messages_dropped, sizes.messages_refused];
+            prop_assert_eq!(said, totals);
+            prop_assert_eq!((sizes.current_size, sizes.peak_size), (model.len(), Some(peak)));
+            prop_assert_eq!(buffer.len(), model.len());
             let capacity = sizes.current_capacity;
             prop_assert!((config.base.min_capacity..=config.base.max_capacity).contains(&capacity) && capacity >= model.len());
             prop_assert_eq!(buffer.is_closed(), model.closed);
@@ -289,7 +304,7 @@ proptest! {
                 prop_assert_eq!(buffer.len_at_priority(level), len);
                 prop_assert!((len..=most).contains(&buffer.capacity_at_priority(level)));
             }
-            if model.len() == 0 && stats.total_popped > 0 {
+            if model.len() == 0 && stats.total_popped + stats.total_dropped > 0 {
                 prop_assert_eq!(capacity, config.base.min_capacity);
             }
         }

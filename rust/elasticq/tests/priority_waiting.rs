@@ -241,7 +241,7 @@ fn a_place_that_a_layer_above_tells_of_goes_to_a_level_that_has_it() {
     buffer.push_with_priority(1, 2).unwrap();
     let mut high = buffer.wait_for_room_at_priority(2);
     let mut low = buffer.wait_for_room_at_priority(0);
-    buffer.wake_producers(1);
+    buffer.pass_on();
     assert!(low.wait_until(Some(Instant::now())));
     assert!(!high.wait_until(Some(Instant::now())));
 }

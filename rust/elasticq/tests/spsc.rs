@@ -162,7 +162,7 @@ fn a_batch_goes_in_whole_or_comes_back_whole() {
     assert_eq!(queue.dequeue_batch(usize::MAX), Ok((0..10).collect()));
     assert_eq!(queue.dequeue_batch(1), Ok(Vec::new()));
     let stats = queue.stats();
-    assert_eq!((stats.messages_enqueued, stats.messages_dequeued, stats.messages_dropped), (10, 10, 5 + 11 + 1));
+    assert_eq!((stats.messages_enqueued, stats.messages_dequeued, stats.messages_refused), (10, 10, 5 + 11 + 1));
 }
 
 #[test]
@@ -430,7 +430,7 @@ fn waiting_ends_with_the_timeout_and_the_item_comes_back() {
     producer.offer_within(1, timeout).unwrap();
     assert_eq!(producer.offer_within(2, timeout).unwrap_err().into_parts(), (BufferError::Timeout(timeout), 2));
     assert_eq!(consumer.dequeue_within(Duration::ZERO), Ok(Some(1)));
-    assert_eq!(producer.stats().messages_dropped, 1);
+    assert_eq!(producer.stats().messages_refused, 1);
 }
 
 #[test]
@@ -599,7 +599,7 @@ proptest! {
             prop_assert_eq!(stats.current_size, model.len());
             prop_assert!(stats.current_capacity >= model.len().max(min) && stats.current_capacity <= max);
             prop_assert_eq!(stats.messages_enqueued - stats.messages_dequeued, model.len() as u64);
-            prop_assert_eq!(stats.messages_dropped, refused);
+            prop_assert_eq!(stats.messages_refused, refused);
         }
     }
 }

@@ -48,7 +48,7 @@ fn a_batch_that_waits_in_vain_comes_back_whole() {
         queue.offer_batch_within(vec![1, 2], BRIEF).unwrap();
         let (reason, items) = queue.offer_batch_within(vec![3, 4, 5], BRIEF).unwrap_err().into_parts();
         assert_eq!((reason, items), (BufferError::Timeout(BRIEF), vec![3, 4, 5]));
-        assert_eq!((queue.len(), queue.stats().messages_dropped), (2, 3));
+        assert_eq!((queue.len(), queue.stats().messages_refused), (2, 3));
         queue.offer_batch_within(vec![3, 4], BRIEF).unwrap();
         assert_eq!(queue.dequeue_batch_within(9, BRIEF), Ok(vec![1, 2, 3, 4]));
     }
@@ -60,7 +60,7 @@ fn a_batch_that_can_never_fit_is_refused_at_once() {
     fn test(queue: &dyn Batches<u8>) {
         let (reason, items) = queue.offer_batch_within(vec![0; 5], FOREVER).unwrap_err().into_parts();
         assert_eq!((reason, items), (BufferError::MaxCapacityReached(4), vec![0; 5]));
-        assert_eq!((queue.len(), queue.stats().messages_dropped), (0, 5));
+        assert_eq!((queue.len(), queue.stats().messages_refused), (0, 5));
     }
     each!(between(1, 4), test);
 }
@@ -144,7 +144,7 @@ fn the_configured_time_outs_are_those_of_batches_too() {
         queue.push_batch(vec![1]).unwrap();
         assert_eq!(queue.push_batch(vec![2, 3]), Err(BufferError::Timeout(BRIEF)));
         assert_eq!(queue.push_batch(vec![2, 3, 4]), Err(BufferError::MaxCapacityReached(2)));
-        assert_eq!((queue.pop_batch(5), queue.stats().messages_dropped), (Ok(vec![1]), 5));
+        assert_eq!((queue.pop_batch(5), queue.stats().messages_refused), (Ok(vec![1]), 5));
     }
     fn waits(queue: &dyn Batches<u8>) {
         queue.push_batch(vec![1, 2]).unwrap();

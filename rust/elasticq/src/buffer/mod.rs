@@ -4,7 +4,8 @@ mod parts;
 
 use crate::error::{BufferResult, Rejected};
 use crate::stats::QueueStats;
-pub use parts::Parts;
+pub use parts::{Glance, Parts};
+use std::fmt;
 use std::sync::Arc;
 
 /// The operations that all buffers share. Wrappers, conformance tests and benchmarks are written once,
@@ -90,48 +91,76 @@ pub trait Buffer<T> {
     fn stats(&self) -> QueueStats;
 }
 
+/// How `Debug` shows counters that it reads only if no other thread holds the lock, as the standard library's
+/// `Mutex` does.
+pub(crate) fn or_locked(stats: &Option<QueueStats>) -> &dyn fmt::Debug {
+    struct Locked;
+
+    impl fmt::Debug for Locked {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("<locked>")
+        }
+    }
+
+    match stats {
+        Some(stats) => stats,
+        None => &Locked,
+    }
+}
+
+/// Methods of `Buffer` that call the target's own methods of the same names. `items` are those that put and
+/// take, `state` are the others without `stats`.
 macro_rules! forward {
-    ($pointer:ty) => {
+    (items: $this:ident => $target:expr) => {
+        fn push(&$this, item: T) -> $crate::BufferResult<()> {
+            $target.push(item)
+        }
+        fn offer(&$this, item: T) -> Result<(), $crate::Rejected<T>> {
+            $target.offer(item)
+        }
+        fn push_batch(&$this, items: Vec<T>) -> $crate::BufferResult<()> {
+            $target.push_batch(items)
+        }
+        fn pop(&$this) -> $crate::BufferResult<T> {
+            $target.pop()
+        }
+        fn try_pop(&$this) -> $crate::BufferResult<T> {
+            $target.try_pop()
+        }
+        fn pop_batch(&$this, max_items: usize) -> $crate::BufferResult<Vec<T>> {
+            $target.pop_batch(max_items)
+        }
+    };
+    (state: $this:ident => $target:expr) => {
+        fn len(&$this) -> usize {
+            $target.len()
+        }
+        fn is_empty(&$this) -> bool {
+            $target.is_empty()
+        }
+        fn capacity(&$this) -> usize {
+            $target.capacity()
+        }
+        fn close(&$this) {
+            $target.close();
+        }
+        fn is_closed(&$this) -> bool {
+            $target.is_closed()
+        }
+    };
+}
+pub(crate) use forward;
+
+macro_rules! pointers {
+    ($($pointer:ty)*) => {$(
         impl<T, B: Buffer<T> + ?Sized> Buffer<T> for $pointer {
-            fn push(&self, item: T) -> BufferResult<()> {
-                (**self).push(item)
-            }
-            fn offer(&self, item: T) -> Result<(), Rejected<T>> {
-                (**self).offer(item)
-            }
-            fn push_batch(&self, items: Vec<T>) -> BufferResult<()> {
-                (**self).push_batch(items)
-            }
-            fn pop(&self) -> BufferResult<T> {
-                (**self).pop()
-            }
-            fn try_pop(&self) -> BufferResult<T> {
-                (**self).try_pop()
-            }
-            fn pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
-                (**self).pop_batch(max_items)
-            }
-            fn len(&self) -> usize {
-                (**self).len()
-            }
-            fn is_empty(&self) -> bool {
-                (**self).is_empty()
-            }
-            fn capacity(&self) -> usize {
-                (**self).capacity()
-            }
-            fn close(&self) {
-                (**self).close();
-            }
-            fn is_closed(&self) -> bool {
-                (**self).is_closed()
-            }
+            forward!(items: self => (**self));
+            forward!(state: self => (**self));
             fn stats(&self) -> QueueStats {
                 (**self).stats()
             }
         }
-    };
+    )*};
 }
 
-forward!(&B);
-forward!(Arc<B>);
+pointers!(&B Arc<B>);

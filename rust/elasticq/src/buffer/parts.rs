@@ -62,8 +62,19 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
     /// As [`pop_batch`](Buffer::pop_batch).
     fn try_pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>>;
 
+    /// Takes everything that is there now, for a caller that drops it: in [`stats`](Buffer::stats) these items
+    /// are dropped, not dequeued. The caller drops them where it may run foreign code.
+    ///
+    /// # Errors
+    /// `InvalidOperation` if another thread is taking at this moment, where only one may.
+    fn discard(&self) -> BufferResult<Vec<T>>;
+
     /// Counts `items` as refused in [`stats`](Buffer::stats).
     fn note_refused(&self, items: usize);
+
+    /// Counts `items` as accepted and dropped in [`stats`](Buffer::stats): for a layer that accepts an item
+    /// for which there is no room, and drops it.
+    fn note_dropped_on_arrival(&self, items: usize);
 
     /// Shows every item to `visit`, in the order in which they would be taken, until `visit` breaks. No item
     /// is taken. Linear in the number of items.
@@ -83,7 +94,7 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
     fn wait_for_item(&self) -> Waiter<'_>;
 
     /// A place in the line for room for one item. In the end, whether it has put something in or given up,
-    /// the caller drops the waiter and then calls [`pass_on_room`](Self::pass_on_room).
+    /// the caller drops the waiter and then calls [`pass_on`](Self::pass_on).
     fn wait_for_room(&self) -> Waiter<'_>;
 
     /// [`wait_for_room`](Self::wait_for_room) for a caller that needs room for more than one item.
@@ -100,9 +111,9 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
     where
         Self: 'static;
 
-    /// A caller that has waited for room calls this when it waits no longer. It passes on a wake-up that the
-    /// caller may have kept from another waiter. Does nothing in a buffer whose places are all alike.
-    fn pass_on_room(&self) {}
+    /// What the buffer looks like now, for a debugger or a log: it never waits. `None` if another thread holds
+    /// the buffer's lock at this moment.
+    fn glance(&self) -> Option<Glance>;
 
     /// How many sleep until there is an item. Linear in their number.
     fn waiting_for_item(&self) -> Waiting;
@@ -116,12 +127,27 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
     /// How many threads and tasks wait for room now and have not been woken. No lock.
     fn waiting_producers(&self) -> usize;
 
-    /// Tells the waiters for an item that there are `count` items now, and makes sure that so many of them, or all, are
-    /// on their way. The buffer does so by itself after each change. This is for a caller that gives up an item that
-    /// it was woken for.
-    fn wake_consumers(&self, count: usize);
+    /// Tells the waiters how many items and places there are now, and makes sure that so many of them, or all,
+    /// are on their way.
+    ///
+    /// The buffer does so by itself after each change. This is for a caller that was woken, or may have been,
+    /// and leaves the item or the place to another waiter; and for a layer that has changed the buffer in a
+    /// way of its own. A call too many wakes nobody without a reason.
+    fn pass_on(&self);
+}
 
-    /// Tells the waiters for room that there are `count` places now, as [`wake_consumers`](Self::wake_consumers) does
-    /// for items. For a layer that has made room in a way of its own.
-    fn wake_producers(&self, count: usize);
+/// A buffer at one moment, as [`Parts::glance`] sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Glance {
+    /// Items in the buffer.
+    pub len: usize,
+    /// Whether it was closed.
+    pub closed: bool,
+}
+
+impl Glance {
+    pub(crate) const fn new(len: usize, closed: bool) -> Self {
+        Self { len, closed }
+    }
 }

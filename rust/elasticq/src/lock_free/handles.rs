@@ -25,7 +25,7 @@ macro_rules! producing {
             match self.core.push(self.guess(), item) {
                 Ok(()) => Ok(()),
                 Err(rejected) => {
-                    self.core.note_refused(1);
+                    self.core.tally.note_refused(1);
                     Err(rejected.into())
                 }
             }
@@ -39,7 +39,7 @@ macro_rules! producing {
         pub fn offer(&self, item: T) -> Result<(), $crate::Rejected<T>> {
             let put = self.core.push(self.guess(), item);
             if put.is_err() {
-                self.core.note_refused(1);
+                self.core.tally.note_refused(1);
             }
             put
         }
@@ -63,7 +63,7 @@ macro_rules! producing {
         pub fn offer_batch(&self, items: Vec<T>) -> Result<(), $crate::Rejected<Vec<T>>> {
             self.core
                 .push_all(self.guess(), items)
-                .inspect_err(|rejected| self.core.note_refused(rejected.item().len()))
+                .inspect_err(|rejected| self.core.tally.note_refused(rejected.item().len()))
         }
 
         /// Puts `item` at the end, blocking up to `timeout` until there is room.
@@ -103,7 +103,7 @@ macro_rules! producing {
         ) -> Result<(), $crate::Rejected<Vec<T>>> {
             self.core
                 .push_all_within(items, timeout)
-                .inspect_err(|rejected| self.core.note_refused(rejected.item().len()))
+                .inspect_err(|rejected| self.core.tally.note_refused(rejected.item().len()))
         }
 
         /// Puts `item` at the end, waiting as a task until there is room.
@@ -160,7 +160,7 @@ macro_rules! watching {
             self.core.stats().current_capacity
         }
 
-        /// Counters and sizes, read one after the other; the peak is not kept.
+        /// Counters and sizes, read one after the other, without the peak.
         #[must_use]
         pub fn stats(&self) -> $crate::QueueStats {
             self.core.stats()
@@ -190,6 +190,7 @@ macro_rules! buffer {
                     Some(timeout) => self.offer_within(item, timeout).map_err(Into::into),
                 }
             }
+            $crate::buffer::forward!(state: self => self);
             fn offer(&self, item: T) -> Result<(), $crate::Rejected<T>> {
                 self.offer(item)
             }
@@ -213,18 +214,6 @@ macro_rules! buffer {
                     None => self.dequeue_batch(max_items),
                     Some(timeout) => self.dequeue_batch_within(max_items, timeout),
                 }
-            }
-            fn len(&self) -> usize {
-                self.len()
-            }
-            fn capacity(&self) -> usize {
-                self.capacity()
-            }
-            fn close(&self) {
-                self.close();
-            }
-            fn is_closed(&self) -> bool {
-                self.is_closed()
             }
             fn stats(&self) -> $crate::QueueStats {
                 self.stats()

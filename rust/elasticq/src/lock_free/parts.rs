@@ -6,9 +6,9 @@
 //! between registering and trying again.
 
 use super::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
-use crate::buffer::Parts;
+use crate::buffer::{Glance, Parts};
 use crate::error::{BufferError, BufferResult, Rejected};
-use crate::wait::{Waiter, Waiting};
+use crate::wait::{Waiter, Waiting, wake_each};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -93,9 +93,23 @@ macro_rules! parts {
                 self.dequeue_batch(max_items)
             }
 
-            #[cold]
             fn note_refused(&self, items: usize) {
-                self.core.note_refused(items);
+                self.core.tally.note_refused(items);
+            }
+
+            fn note_dropped_on_arrival(&self, items: usize) {
+                self.core.tally.note_dropped_on_arrival(items);
+            }
+
+            fn discard(&self) -> BufferResult<Vec<T>> {
+                match self.dequeue_batch(self.len()) {
+                    Ok(items) => {
+                        self.core.tally.note_dropped(items.len());
+                        Ok(items)
+                    }
+                    Err(BufferError::Closed) => Ok(Vec::new()),
+                    Err(error) => Err(error),
+                }
             }
 
             fn visit(&self, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) -> BufferResult<()> {
@@ -142,6 +156,10 @@ macro_rules! parts {
                 waiter
             }
 
+            fn glance(&self) -> Option<Glance> {
+                Some(Glance::new(self.len(), self.is_closed()))
+            }
+
             fn waiting_for_item(&self) -> Waiting {
                 self.core.items.waiting()
             }
@@ -158,16 +176,10 @@ macro_rules! parts {
                 self.core.room.sleepers()
             }
 
-            fn wake_consumers(&self, count: usize) {
-                if self.core.items.has_sleepers() {
-                    self.core.items.wake(count);
-                }
-            }
-
-            fn wake_producers(&self, count: usize) {
-                if self.core.room.has_sleepers() {
-                    self.core.room.wake(count);
-                }
+            fn pass_on(&self) {
+                let or_all = |count| if self.is_closed() { usize::MAX } else { count };
+                let places = || self.core.elasticity.max().saturating_sub(self.len());
+                wake_each([self.core.items.told(|| or_all(self.len())), self.core.room.told(|| or_all(places()))]);
             }
         }
     };

@@ -24,9 +24,9 @@ const NOBODY: u8 = 0;
 const WORKING: u8 = 1;
 const LOOKING: u8 = 2;
 
-pub(super) struct Turns(AtomicU8);
+pub(super) struct ConsumerTurns(AtomicU8);
 
-impl Turns {
+impl ConsumerTurns {
     pub(super) fn new() -> Self {
         Self(AtomicU8::new(NOBODY))
     }
@@ -73,7 +73,7 @@ impl Turns {
     }
 }
 
-pub(super) struct Look<'a>(&'a Turns);
+pub(super) struct Look<'a>(&'a ConsumerTurns);
 
 impl Drop for Look<'_> {
     fn drop(&mut self) {

@@ -2,6 +2,7 @@
 
 use super::DynamicCircularBuffer;
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
+use crate::ring::Taken;
 use parking_lot::lock_api::RawMutex;
 
 impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
@@ -54,7 +55,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// ```
     pub fn offer_batch(&self, mut items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         let put = self.put_all(&mut items);
-        give_back(put.inspect_err(|_| self.note_refusal(items.len())), Some(items))
+        give_back(put.inspect_err(|_| self.tally.note_refused(items.len())), Some(items))
     }
 
     /// Takes up to `max_items` of the oldest items, in order; an empty buffer gives an empty vector.
@@ -133,7 +134,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn clear(&self) -> usize {
-        self.take_all().len()
+        self.discard_all().len()
     }
 
     /// Clones of all items, in order, as they were at one moment. The items are cloned under the lock.
@@ -184,9 +185,18 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         Ok(())
     }
 
-    fn take_all(&self) -> crate::ring::Taken<T> {
+    fn take_all(&self) -> Taken<T> {
         let mut ring = self.ring.lock();
         let taken = ring.take_all();
+        self.wake_who_can_go_on(ring);
+        taken
+    }
+
+    /// [`take_all`](Self::take_all) for a caller that drops what it gets.
+    pub(super) fn discard_all(&self) -> Taken<T> {
+        let mut ring = self.ring.lock();
+        let taken = ring.take_all();
+        self.tally.note_dropped(taken.len());
         self.wake_who_can_go_on(ring);
         taken
     }

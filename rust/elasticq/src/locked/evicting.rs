@@ -28,13 +28,22 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn force_push(&self, item: T) -> Result<Option<T>, Rejected<T>> {
+        self.force_push_again(item).inspect_err(|_| self.tally.note_refused(1))
+    }
+
+    /// [`force_push`](Self::force_push) for a caller that may go on with the item elsewhere: a refusal is not
+    /// counted.
+    ///
+    /// # Errors
+    /// As [`force_push`](Self::force_push).
+    pub fn force_push_again(&self, item: T) -> Result<Option<T>, Rejected<T>> {
         let mut ring = self.ring.lock();
         if ring.has_room() {
             let mut place = Some(item);
             return give_back(self.put_with_care(ring, &mut place), place).map(|()| None);
         }
         let evicted = ring.replace_oldest(item)?;
-        self.note_refusal(1);
+        self.tally.note_dropped(1);
         self.wake_who_can_go_on(ring);
         Ok(Some(evicted))
     }
@@ -62,11 +71,12 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn force_push_batch(&self, items: Vec<T>) -> Result<Vec<T>, Rejected<Vec<T>>> {
-        self.offer_evicting(items, 0)
+        self.offer_evicting(items, 0).inspect_err(|rejected| self.tally.note_refused(rejected.item().len()))
     }
 
     /// [`force_push_batch`](Self::force_push_batch) that evicts at least `least` items: of those inside and
-    /// `items` together, and at most all of them. For layers above that have a limit of their own.
+    /// `items` together, and at most all of them. For layers above that have a limit of their own, or go on
+    /// with refused items elsewhere: a refusal is not counted.
     ///
     /// # Errors
     /// As [`force_push_batch`](Self::force_push_batch).
@@ -94,7 +104,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         if let Err(reason) = added {
             return Err(Rejected::new(reason, items));
         }
-        self.note_refusal(evict);
+        self.tally.note_dropped(evict);
         self.wake_who_can_go_on(ring);
         Ok(evicted)
     }

@@ -16,12 +16,12 @@ mod evicting;
 mod parts;
 mod timed;
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, forward, or_locked};
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::ring::{DefaultLock, Ring};
-use crate::stats::QueueStats;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::stats::{QueueStats, Tally};
+use crate::sync::{Mutex, MutexGuard};
 use crate::wait::{Signal, wake_each};
 use crossbeam_utils::CachePadded;
 use parking_lot::lock_api::RawMutex;
@@ -72,7 +72,7 @@ pub struct DynamicCircularBuffer<T, L: RawMutex = DefaultLock> {
     ring: CachePadded<Mutex<L, Ring<T>>>,
     not_empty: Signal,
     not_full: Signal,
-    refused: AtomicU64,
+    tally: Tally,
     push_timeout: Option<Duration>,
     pop_timeout: Option<Duration>,
 }
@@ -119,7 +119,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
             ring: CachePadded::new(Mutex::new(Ring::new(&config)?)),
             not_empty: Signal::new(),
             not_full: Signal::new(),
-            refused: AtomicU64::new(0),
+            tally: Tally::default(),
             push_timeout: config.push_timeout,
             pop_timeout: config.pop_timeout,
         })
@@ -260,17 +260,20 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// Counters and sizes, all taken at one moment. Constant time; takes the lock.
     #[must_use]
     pub fn stats(&self) -> QueueStats {
-        let ring = self.ring.lock();
-        QueueStats {
+        self.told(&self.ring.lock())
+    }
+
+    fn told(&self, ring: &Ring<T>) -> QueueStats {
+        self.tally.complete(QueueStats {
             messages_enqueued: ring.pushed(),
             messages_dequeued: ring.popped(),
-            messages_dropped: self.refused.load(Ordering::Relaxed),
             current_size: ring.len(),
             current_capacity: ring.capacity(),
-            peak_size: ring.peak(),
+            peak_size: Some(ring.peak()),
             grown: ring.grown(),
             shrunk: ring.shrunk(),
-        }
+            ..QueueStats::default()
+        })
     }
 
     /// Refuses all pushes from now on and wakes all waiters. What is inside can still be taken; after that,
@@ -316,14 +319,14 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
             (Err(reason), Some(timeout)) if reason.is_capacity_error() => self.put_within(&mut place, timeout),
             (settled, _) => settled,
         };
-        put.inspect_err(|_| self.note_refusal(1))
+        put.inspect_err(|_| self.tally.note_refused(1))
     }
 
     #[cold]
     fn offer_with_care(&self, ring: MutexGuard<'_, L, Ring<T>>, item: T) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
         let put = self.put_with_care(ring, &mut place);
-        give_back(put.inspect_err(|_| self.note_refusal(1)), place)
+        give_back(put.inspect_err(|_| self.tally.note_refused(1)), place)
     }
 
     #[cold]
@@ -374,36 +377,8 @@ const fn nothing_in<T>(ring: &Ring<T>) -> BufferError {
 }
 
 impl<T, L: RawMutex> Buffer<T> for DynamicCircularBuffer<T, L> {
-    fn push(&self, item: T) -> BufferResult<()> {
-        self.push(item)
-    }
-    fn offer(&self, item: T) -> Result<(), Rejected<T>> {
-        self.offer(item)
-    }
-    fn push_batch(&self, items: Vec<T>) -> BufferResult<()> {
-        self.push_batch(items)
-    }
-    fn pop(&self) -> BufferResult<T> {
-        self.pop()
-    }
-    fn try_pop(&self) -> BufferResult<T> {
-        self.try_pop()
-    }
-    fn pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
-        self.pop_batch(max_items)
-    }
-    fn len(&self) -> usize {
-        self.len()
-    }
-    fn capacity(&self) -> usize {
-        self.capacity()
-    }
-    fn close(&self) {
-        self.close();
-    }
-    fn is_closed(&self) -> bool {
-        self.is_closed()
-    }
+    forward!(items: self => self);
+    forward!(state: self => self);
     fn stats(&self) -> QueueStats {
         self.stats()
     }
@@ -411,6 +386,7 @@ impl<T, L: RawMutex> Buffer<T> for DynamicCircularBuffer<T, L> {
 
 impl<T, L: RawMutex> fmt::Debug for DynamicCircularBuffer<T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DynamicCircularBuffer").field("stats", &self.stats()).finish_non_exhaustive()
+        let stats = self.ring.try_lock().map(|ring| self.told(&ring));
+        f.debug_struct("DynamicCircularBuffer").field("stats", &or_locked(&stats)).finish_non_exhaustive()
     }
 }

@@ -6,11 +6,10 @@
 //! be short and must not touch the buffer.
 
 use super::{DynamicCircularBuffer, nothing_in};
-use crate::buffer::Parts;
+use crate::buffer::{Glance, Parts};
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::ring::Ring;
-use crate::sync::Ordering;
 use crate::wait::{Waiter, Waiting};
 use parking_lot::lock_api::RawMutex;
 use std::mem::MaybeUninit;
@@ -277,6 +276,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
                 other.watch();
             }
             std::mem::swap(&mut *ring, &mut other);
+            self.tally.restart();
         }
         self.wake_all();
         Ok(other.take_all().into_vec())
@@ -284,12 +284,6 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
 }
 
 impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
-    /// Counts `items` as refused.
-    #[cold]
-    pub(super) fn note_refusal(&self, items: usize) {
-        self.refused.fetch_add(items as u64, Ordering::Relaxed);
-    }
-
     pub(super) fn item_waiter(&self) -> Waiter<'_> {
         self.watched(self.not_empty.waiter())
     }
@@ -331,7 +325,15 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for DynamicCircularBuffer<T, L
     }
 
     fn note_refused(&self, items: usize) {
-        self.note_refusal(items);
+        self.tally.note_refused(items);
+    }
+
+    fn note_dropped_on_arrival(&self, items: usize) {
+        self.tally.note_dropped_on_arrival(items);
+    }
+
+    fn discard(&self) -> BufferResult<Vec<T>> {
+        Ok(self.discard_all().into_vec())
     }
 
     fn visit(&self, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) -> BufferResult<()> {
@@ -374,6 +376,10 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for DynamicCircularBuffer<T, L
         self.watched(waiter)
     }
 
+    fn glance(&self) -> Option<Glance> {
+        self.ring.try_lock().map(|ring| Glance::new(ring.len(), ring.is_sealed()))
+    }
+
     fn waiting_for_item(&self) -> Waiting {
         self.not_empty.waiting()
     }
@@ -390,16 +396,8 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for DynamicCircularBuffer<T, L
         self.not_full.sleepers()
     }
 
-    fn wake_consumers(&self, count: usize) {
-        if self.not_empty.has_sleepers() {
-            self.not_empty.wake(count);
-        }
-    }
-
-    fn wake_producers(&self, count: usize) {
-        if self.not_full.has_sleepers() {
-            self.not_full.wake(count);
-        }
+    fn pass_on(&self) {
+        self.wake_who_can_go_on(self.ring.lock());
     }
 }
 

@@ -77,7 +77,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     pub fn offer_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
         let put = self.put_within(&mut place, timeout);
-        give_back(put.inspect_err(|_| self.note_refusal(1)), place)
+        give_back(put.inspect_err(|_| self.tally.note_refused(1)), place)
     }
 
     /// Adds all of `items` or none, blocking up to `timeout` until there is room for all. A batch larger than
@@ -103,7 +103,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         } else {
             block(timeout, || try_or_register(|| unless_full(self.put_all(&mut items)), || self.bulk_room_waiter()))
         };
-        give_back(put.inspect_err(|_| self.note_refusal(items.len())), Some(items))
+        give_back(put.inspect_err(|_| self.tally.note_refused(items.len())), Some(items))
     }
 
     /// Adds `item` at the end, waiting as a task until there is room.
@@ -133,7 +133,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
         let put = complete(|| try_or_register(|| unless_full(self.put(&mut place)), || self.room_waiter())).await;
-        give_back(put.inspect_err(|_| self.note_refusal(1)), place)
+        give_back(put.inspect_err(|_| self.tally.note_refused(1)), place)
     }
 
     /// Takes the oldest item, waiting as a task until there is one.

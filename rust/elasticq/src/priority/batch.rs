@@ -1,5 +1,6 @@
 //! Many items under one lock: putting batches in and taking them out, looking at all items, taking all items.
 
+use super::levels::TakenLevels;
 use super::{PriorityCircularBuffer, nothing_in};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use parking_lot::lock_api::RawMutex;
@@ -148,7 +149,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn clear(&self) -> usize {
-        self.take_all().len()
+        self.discard_all().len()
     }
 
     /// Clones of all items, as they were at one moment, in the order in which [`pop`](Self::pop) would take
@@ -201,8 +202,19 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         Ok(())
     }
 
-    fn take_all(&self) -> super::levels::TakenLevels<T> {
+    fn take_all(&self) -> TakenLevels<T> {
         let mut levels = self.levels.lock();
+        let taken = levels.take_all();
+        self.wake_who_can_go_on(levels);
+        taken
+    }
+
+    /// [`take_all`](Self::take_all) for a caller that drops what it gets.
+    pub(super) fn discard_all(&self) -> TakenLevels<T> {
+        let mut levels = self.levels.lock();
+        for (lane, tally) in levels.lanes().zip(&self.tallies) {
+            tally.note_dropped(lane.len());
+        }
         let taken = levels.take_all();
         self.wake_who_can_go_on(levels);
         taken

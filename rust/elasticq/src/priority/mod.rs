@@ -41,11 +41,11 @@ mod wake;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, forward, or_locked};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::ring::DefaultLock;
-use crate::stats::QueueStats;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::stats::{QueueStats, Tally};
+use crate::sync::{Mutex, MutexGuard};
 use crate::wait::{Signal, wake_each};
 use ages::Monotonic;
 pub use config::PriorityConfig;
@@ -136,7 +136,7 @@ pub struct PriorityCircularBuffer<T, L: RawMutex = DefaultLock> {
     /// One signal for all levels; or one for each, by rank, if levels have limits of their own.
     not_full: Box<[Signal]>,
     /// By priority.
-    refused: Box<[AtomicU64]>,
+    tallies: Box<[Tally]>,
     middle: usize,
     push_timeout: Option<Duration>,
     pop_timeout: Option<Duration>,
@@ -189,7 +189,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
             levels: CachePadded::new(Mutex::new(levels)),
             not_empty: Signal::new(),
             not_full: (0..signals).map(|_| Signal::new()).collect(),
-            refused: (0..count).map(|_| AtomicU64::new(0)).collect(),
+            tallies: (0..count).map(|_| Tally::default()).collect(),
             middle: count / 2,
             push_timeout: config.base.push_timeout,
             pop_timeout: config.base.pop_timeout,
@@ -367,7 +367,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// How many levels there are: priorities go from 0 to one less. Constant time.
     #[must_use]
     pub const fn priority_levels(&self) -> usize {
-        self.refused.len()
+        self.tallies.len()
     }
 
     /// Items in the buffer now. Constant time; takes the lock.
@@ -424,20 +424,33 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// method; `(*buffer).stats()` calls this one.
     #[must_use]
     pub fn stats(&self) -> PriorityStats {
-        let refused: Vec<_> = self.refused.iter().map(|refused| refused.load(Ordering::Relaxed)).collect();
         let levels = self.levels.lock();
-        let pushed: Vec<_> = levels.lanes().map(|lane| lane.pushed()).collect();
-        let popped: Vec<_> = levels.lanes().map(|lane| lane.popped()).collect();
+        let told = self.told(&levels);
         PriorityStats {
-            total_pushed: total(pushed.iter().copied()),
-            total_popped: total(popped.iter().copied()),
-            total_refused: total(refused.iter().copied()),
-            pushed_per_priority: pushed,
-            popped_per_priority: popped,
-            refused_per_priority: refused,
-            len_per_priority: levels.lanes().map(|lane| lane.len()).collect(),
+            total_pushed: total(&told, |level| level.messages_enqueued),
+            total_popped: total(&told, |level| level.messages_dequeued),
+            total_dropped: total(&told, |level| level.messages_dropped),
+            total_refused: total(&told, |level| level.messages_refused),
+            pushed_per_priority: told.iter().map(|level| level.messages_enqueued).collect(),
+            popped_per_priority: told.iter().map(|level| level.messages_dequeued).collect(),
+            dropped_per_priority: told.iter().map(|level| level.messages_dropped).collect(),
+            refused_per_priority: told.iter().map(|level| level.messages_refused).collect(),
+            len_per_priority: told.iter().map(|level| level.current_size).collect(),
             oldest_per_priority: levels.oldest(),
         }
+    }
+
+    /// The counters and the length of each level, by priority.
+    fn told(&self, levels: &Levels<T>) -> Vec<QueueStats> {
+        let told = levels.lanes().zip(&self.tallies).map(|(lane, tally)| {
+            tally.complete(QueueStats {
+                messages_enqueued: lane.pushed(),
+                messages_dequeued: lane.popped(),
+                current_size: lane.len(),
+                ..QueueStats::default()
+            })
+        });
+        told.collect()
     }
 
     /// Refuses all pushes from now on and wakes all waiters. What is inside can still be taken; after that,
@@ -519,9 +532,9 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     }
 }
 
-/// The sum of the levels' counts. Like each counter, it starts again at zero beyond `u64::MAX`.
-fn total(counts: impl Iterator<Item = u64>) -> u64 {
-    counts.fold(0, u64::wrapping_add)
+/// The sum of a count over all levels. Like each counter, it starts again at zero beyond `u64::MAX`.
+fn total(told: &[QueueStats], count: impl Fn(&QueueStats) -> u64) -> u64 {
+    told.iter().map(count).fold(0, u64::wrapping_add)
 }
 
 /// Why there is nothing to take.
@@ -531,46 +544,24 @@ const fn nothing_in<T>(levels: &Levels<T>) -> BufferError {
 
 /// Pushed items go to the middle level.
 impl<T, L: RawMutex> Buffer<T> for PriorityCircularBuffer<T, L> {
-    fn push(&self, item: T) -> BufferResult<()> {
-        self.push(item)
-    }
-    fn offer(&self, item: T) -> Result<(), Rejected<T>> {
-        self.offer(item)
-    }
-    fn push_batch(&self, items: Vec<T>) -> BufferResult<()> {
-        self.push_batch(items)
-    }
-    fn pop(&self) -> BufferResult<T> {
-        self.pop()
-    }
-    fn try_pop(&self) -> BufferResult<T> {
-        self.try_pop()
-    }
-    fn pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
-        self.pop_batch(max_items)
-    }
-    fn len(&self) -> usize {
-        self.len()
-    }
-    fn capacity(&self) -> usize {
-        self.capacity()
-    }
-    fn close(&self) {
-        self.close();
-    }
-    fn is_closed(&self) -> bool {
-        self.is_closed()
-    }
+    forward!(items: self => self);
+    forward!(state: self => self);
     fn stats(&self) -> QueueStats {
-        let refused = total(self.refused.iter().map(|refused| refused.load(Ordering::Relaxed)));
-        let levels = self.levels.lock();
+        self.told_in_all(&self.levels.lock())
+    }
+}
+
+impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
+    fn told_in_all(&self, levels: &Levels<T>) -> QueueStats {
+        let told = self.told(levels);
         QueueStats {
-            messages_enqueued: total(levels.lanes().map(|lane| lane.pushed())),
-            messages_dequeued: total(levels.lanes().map(|lane| lane.popped())),
-            messages_dropped: refused,
+            messages_enqueued: total(&told, |level| level.messages_enqueued),
+            messages_dequeued: total(&told, |level| level.messages_dequeued),
+            messages_dropped: total(&told, |level| level.messages_dropped),
+            messages_refused: total(&told, |level| level.messages_refused),
             current_size: levels.len(),
             current_capacity: levels.capacity(),
-            peak_size: levels.peak(),
+            peak_size: Some(levels.peak()),
             grown: levels.grown(),
             shrunk: levels.shrunk(),
         }
@@ -579,6 +570,7 @@ impl<T, L: RawMutex> Buffer<T> for PriorityCircularBuffer<T, L> {
 
 impl<T, L: RawMutex> fmt::Debug for PriorityCircularBuffer<T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PriorityCircularBuffer").field("stats", &self.stats()).finish_non_exhaustive()
+        let stats = self.levels.try_lock().map(|levels| self.told_in_all(&levels));
+        f.debug_struct("PriorityCircularBuffer").field("stats", &or_locked(&stats)).finish_non_exhaustive()
     }
 }

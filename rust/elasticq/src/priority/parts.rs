@@ -6,9 +6,8 @@
 //! be short and must not touch the buffer.
 
 use super::{PriorityCircularBuffer, nothing_in};
-use crate::buffer::Parts;
+use crate::buffer::{Glance, Parts};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
-use crate::sync::Ordering;
 use crate::wait::{Signal, Waiter, Waiting};
 use parking_lot::lock_api::RawMutex;
 use std::mem::MaybeUninit;
@@ -160,8 +159,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// level.
     #[cold]
     pub fn note_refused_at_priority(&self, items: usize, priority: usize) {
-        if let Some(refused) = self.refused.get(priority) {
-            refused.fetch_add(items as u64, Ordering::Relaxed);
+        if let Some(tally) = self.tallies.get(priority) {
+            tally.note_refused(items);
         }
     }
 
@@ -239,7 +238,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// Items ever accepted. Linear in the number of levels; takes the lock.
     #[must_use]
     pub fn pushed(&self) -> u64 {
-        super::total(self.levels.lock().lanes().map(|lane| lane.pushed()))
+        self.levels.lock().lanes().map(|lane| lane.pushed()).fold(0, u64::wrapping_add)
     }
 
     /// Closes the buffer if it is open and nothing was ever pushed, at one moment; whether that was so.
@@ -294,6 +293,14 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for PriorityCircularBuffer<T, 
         self.note_refused_at_priority(items, self.middle);
     }
 
+    fn note_dropped_on_arrival(&self, items: usize) {
+        self.tallies[self.middle].note_dropped_on_arrival(items);
+    }
+
+    fn discard(&self) -> BufferResult<Vec<T>> {
+        Ok(self.discard_all().into_vec())
+    }
+
     fn visit(&self, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) -> BufferResult<()> {
         let _ = self.levels.lock().visit(visit);
         Ok(())
@@ -333,8 +340,8 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for PriorityCircularBuffer<T, 
         self.owned_wait_for_room_at_priority(middle)
     }
 
-    fn pass_on_room(&self) {
-        self.wake_who_can_go_on(self.levels.lock());
+    fn glance(&self) -> Option<Glance> {
+        self.levels.try_lock().map(|levels| Glance::new(levels.len(), levels.is_sealed()))
     }
 
     fn waiting_for_item(&self) -> Waiting {
@@ -353,14 +360,7 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for PriorityCircularBuffer<T, 
         self.not_full.iter().map(|signal| signal.sleepers()).sum()
     }
 
-    fn wake_consumers(&self, count: usize) {
-        if self.not_empty.has_sleepers() {
-            self.not_empty.wake(count);
-        }
-    }
-
-    /// Looks by itself how many places there are: places at one level may be none at another.
-    fn wake_producers(&self, _count: usize) {
+    fn pass_on(&self) {
         self.wake_who_can_go_on(self.levels.lock());
     }
 }

@@ -28,15 +28,20 @@ use std::time::Duration;
 pub struct PriorityStats {
     /// Items accepted since the buffer was made.
     pub total_pushed: u64,
-    /// Items that left the buffer in any way: popped, drained or cleared.
+    /// Items that somebody was given: popped or drained. Always `total_pushed = total_popped + total_dropped`
+    /// plus those inside, for each level as in all.
     pub total_popped: u64,
+    /// Accepted items that nobody will ever get: cleared, or dropped on arrival by a layer above.
+    pub total_dropped: u64,
     /// Items that were refused (for want of room or memory, or because the buffer was closed); their senders
     /// still have them.
     pub total_refused: u64,
     /// Items accepted.
     pub pushed_per_priority: Vec<u64>,
-    /// Items that left.
+    /// Items that somebody was given.
     pub popped_per_priority: Vec<u64>,
+    /// Accepted items that nobody will ever get.
+    pub dropped_per_priority: Vec<u64>,
     /// Items refused.
     pub refused_per_priority: Vec<u64>,
     /// Items there now.

@@ -65,7 +65,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     }
 
     /// A place in the line for room at the level of `priority`; see [`Waiter`] for the order in which to use
-    /// it. In the end, a caller that has registered calls [`pass_on_room`](crate::Parts::pass_on_room).
+    /// it. In the end, a caller that has registered calls [`pass_on`](crate::Parts::pass_on).
     pub fn wait_for_room_at_priority(&self, priority: usize) -> Waiter<'_> {
         self.watched_for(priority, self.not_full[self.signal_for(priority)].waiter())
     }

@@ -58,6 +58,7 @@ mod abandon;
 mod guess;
 mod resize;
 mod segment;
+mod timed;
 
 pub(super) use self::guess::Guess;
 use self::segment::allocate;
@@ -67,12 +68,12 @@ use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::positions::end_of_batch;
-use crate::stats::QueueStats;
+use crate::stats::{QueueStats, Tally};
 use crate::sync::barrier::{often, rarely};
 use crate::sync::{
     AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, PATIENCE, order_seqcst, stay_away,
 };
-use crate::wait::{Attempt, Signal, Waiter, block, complete, try_or_register, unless_full, wake_each};
+use crate::wait::{Signal, wake_each};
 use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -137,7 +138,7 @@ pub(super) struct Chain<T, C> {
     pub(super) closed: AtomicBool,
     /// How many items reached a consumer; `NOT_YET` as long as there is one.
     pub(super) consumed: AtomicU64,
-    pub(super) refused: AtomicU64,
+    pub(super) tally: Tally,
     pub(super) grown: AtomicU64,
     pub(super) shrunk: AtomicU64,
     pub(super) elasticity: Elasticity,
@@ -191,7 +192,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
             room: Signal::new(),
             closed: AtomicBool::new(false),
             consumed: AtomicU64::new(NOT_YET),
-            refused: AtomicU64::new(0),
+            tally: Tally::default(),
             grown: AtomicU64::new(0),
             shrunk: AtomicU64::new(0),
             elasticity: Elasticity::new(config),
@@ -348,58 +349,6 @@ impl<T, C: Takers<T>> Chain<T, C> {
         Ok(())
     }
 
-    /// Puts an item, blocking until there is room.
-    pub(super) fn push_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
-        let mut place = Some(item);
-        let put = self.put_within(timeout, Signal::waiter, || self.put(&mut place));
-        give_back(put.inspect_err(|_| self.note_refused(1)), place)
-    }
-
-    /// Puts all of `items` or none, blocking until there is room for all. A batch that can never fit is
-    /// refused at once.
-    pub(super) fn push_all_within(&self, mut items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>> {
-        if items.len() > self.elasticity.max() {
-            return self.push_all(None, items);
-        }
-        let put = self.put_within(timeout, Signal::bulk_waiter, || {
-            self.push_all(None, std::mem::take(&mut items)).map_err(|rejected| {
-                let (reason, refused) = rejected.into_parts();
-                items = refused;
-                reason
-            })
-        });
-        give_back(put, Some(items))
-    }
-
-    fn put_within(
-        &self,
-        timeout: Duration,
-        register: impl Fn(&Signal) -> Waiter<'_>,
-        mut put: impl FnMut() -> BufferResult<()>,
-    ) -> BufferResult<()> {
-        block(timeout, || self.attempt_to_put(&register, &mut put))
-    }
-
-    /// Puts the item that is in `place`, waiting for room as a task; on an error it is still there.
-    pub(super) async fn send(&self, place: &mut Option<T>) -> BufferResult<()> {
-        let put = complete(|| self.attempt_to_put(Signal::waiter, || self.put(place)));
-        put.await.inspect_err(|_| self.note_refused(1))
-    }
-
-    /// Calls `put` or, where there is no room for it, gives a waiter of the kind that `register` makes.
-    fn attempt_to_put<'a>(
-        &'a self,
-        register: impl Fn(&'a Signal) -> Waiter<'a>,
-        mut put: impl FnMut() -> BufferResult<()>,
-    ) -> Attempt<'a, BufferResult<()>> {
-        let register = || {
-            let waiter = register(&self.room);
-            self.producer_registered();
-            waiter
-        };
-        try_or_register(|| unless_full(put()), register)
-    }
-
     /// To be called by a producer between registering for room and looking again.
     pub(super) fn producer_registered(&self) {
         rarely(); // The other half: `often` in `tell_producers`.
@@ -409,11 +358,6 @@ impl<T, C: Takers<T>> Chain<T, C> {
     /// the tail.
     pub(super) fn consumer_registered(&self) {
         rarely(); // The other half: `often` in `wake_consumers`.
-    }
-
-    #[cold]
-    pub(super) fn note_refused(&self, items: usize) {
-        self.refused.fetch_add(items as u64, Ordering::Relaxed);
     }
 
     /// Puts all of `items`, or none of them.
@@ -579,16 +523,16 @@ impl<T, C: Takers<T>> Chain<T, C> {
         let (pushed, popped, capacity) = self.counts();
         let size = usize::try_from(pushed - popped).unwrap_or(usize::MAX);
         let consumed = popped.min(self.consumed.load(Ordering::SeqCst));
-        QueueStats {
+        self.tally.complete(QueueStats {
             messages_enqueued: pushed,
             messages_dequeued: consumed,
-            messages_dropped: self.refused.load(Ordering::Relaxed) + (popped - consumed),
+            messages_dropped: popped - consumed,
             current_size: size,
             current_capacity: capacity,
-            peak_size: 0,
             grown: self.grown.load(Ordering::Relaxed),
             shrunk: self.shrunk.load(Ordering::Relaxed),
-        }
+            ..QueueStats::default()
+        })
     }
 }
 

@@ -110,7 +110,7 @@ impl<T> LockFreeMPMCQueue<T> {
     /// Takes something with a record for this call, and then wakes producers that wait for room.
     #[inline(always)]
     fn take_turn<R>(&self, take: impl FnOnce(&Record<T>) -> R) -> R {
-        let turn = Turn::new(&self.core);
+        let turn = RecordTurn::new(&self.core);
         let taken = take(turn.0);
         drop(turn);
         self.core.tell_producers();
@@ -160,7 +160,7 @@ impl<T> LockFreeMPMCQueue<T> {
     /// `Closed`: the queue was closed, and everything was taken.
     #[inline(always)]
     pub fn try_dequeue(&self) -> BufferResult<Option<T>> {
-        let turn = Turn::new(&self.core);
+        let turn = RecordTurn::new(&self.core);
         taken(self.core.try_take(turn.0), || {
             drop(turn);
             self.core.tell_producers();
@@ -185,7 +185,7 @@ impl<T> LockFreeMPMCQueue<T> {
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue).
     pub fn dequeue_within(&self, timeout: Duration) -> BufferResult<Option<T>> {
-        let taken = in_time(block(timeout, || self.core.attempt_to_take(Turn::new(&self.core).0)));
+        let taken = in_time(block(timeout, || self.core.attempt_to_take(RecordTurn::new(&self.core).0)));
         self.core.tell_producers();
         taken
     }
@@ -210,7 +210,7 @@ impl<T> LockFreeMPMCQueue<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub async fn recv(&self) -> BufferResult<T> {
-        let taken = complete(|| self.core.attempt_to_take(Turn::new(&self.core).0)).await;
+        let taken = complete(|| self.core.attempt_to_take(RecordTurn::new(&self.core).0)).await;
         self.core.tell_producers();
         taken
     }
@@ -236,7 +236,7 @@ impl<T> LockFreeMPMCQueue<T> {
         let taken = take_within(
             &mut &*self.core,
             max_items.min(self.core.elasticity.max()),
-            |core, items, max| core.take_more(Turn::new(core).0, items, max),
+            |core, items, max| core.take_more(RecordTurn::new(core).0, items, max),
             |_| self.dequeue_within(timeout),
         );
         self.core.tell_producers();
@@ -395,16 +395,16 @@ impl<T> Drop for MpmcConsumer<T> {
 }
 
 /// A record for one call.
-struct Turn<'a, T>(&'a Record<T>);
+struct RecordTurn<'a, T>(&'a Record<T>);
 
-impl<'a, T> Turn<'a, T> {
+impl<'a, T> RecordTurn<'a, T> {
     #[inline(always)]
     fn new(core: &'a Core<T>) -> Self {
         Self(core.record())
     }
 }
 
-impl<T> Drop for Turn<'_, T> {
+impl<T> Drop for RecordTurn<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         self.0.release();

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
 use crate::lock_free::batch::{reserve, take_within};
 use crate::lock_free::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Segment, Takers, position, renewal_interval};
-use crate::lock_free::turns::Turns;
+use crate::lock_free::turns::ConsumerTurns;
 use crate::sync::{AtomicU64, Cell, Ordering, order_seqcst};
 use crate::wait::{Attempt, block, complete, in_time};
 use crossbeam_utils::CachePadded;
@@ -28,7 +28,7 @@ pub(in crate::lock_free) struct Single<T> {
     pub(in crate::lock_free) popped: CachePadded<AtomicU64>,
     pub(in crate::lock_free) taker: CachePadded<Cell<Taker<T>>>,
     /// Whether a thread is the consumer at the moment; the `taker` belongs to that thread.
-    pub(in crate::lock_free) consuming: Turns,
+    pub(in crate::lock_free) consuming: ConsumerTurns,
     pub(in crate::lock_free) left: Left<T>,
 }
 
@@ -83,7 +83,7 @@ impl<T> Core<T> {
             Single {
                 popped: CachePadded::new(AtomicU64::new(0)),
                 taker: CachePadded::new(Cell::new(taker)),
-                consuming: Turns::new(),
+                consuming: ConsumerTurns::new(),
                 left: Left::new(),
             }
         })
@@ -266,9 +266,9 @@ impl<T> Core<T> {
     }
 
     #[inline(always)]
-    pub(super) fn turn(&self) -> BufferResult<Turn<'_, T>> {
+    pub(super) fn turn(&self) -> BufferResult<ConsumerTurn<'_, T>> {
         self.takers.consuming.take("the queue has one consumer, and another thread is taking")?;
-        Ok(Turn(self))
+        Ok(ConsumerTurn(self))
     }
 
     /// Takes something as the consumer, for one call, and then wakes producers that wait for room.
@@ -389,9 +389,9 @@ impl<T> Core<T> {
 }
 
 /// The right to be the consumer, taken for one call.
-pub(super) struct Turn<'a, T>(&'a Core<T>);
+pub(super) struct ConsumerTurn<'a, T>(&'a Core<T>);
 
-impl<T> Turn<'_, T> {
+impl<T> ConsumerTurn<'_, T> {
     #[inline(always)]
     pub(super) fn taker(&mut self) -> &mut Taker<T> {
         // SAFETY: `consuming` gives the taker to one turn at a time.
@@ -399,7 +399,7 @@ impl<T> Turn<'_, T> {
     }
 }
 
-impl<T> Drop for Turn<'_, T> {
+impl<T> Drop for ConsumerTurn<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         self.0.takers.consuming.end();

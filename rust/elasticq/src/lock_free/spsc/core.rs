@@ -6,8 +6,8 @@ use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult};
 use crate::lock_free::ending::{NOT_YET, drop_all};
-use crate::lock_free::turns::Turns;
-use crate::stats::QueueStats;
+use crate::lock_free::turns::ConsumerTurns;
+use crate::stats::{QueueStats, Tally};
 use crate::sync::barrier::rarely;
 use crate::sync::{AtomicU64, AtomicUsize, Backoff, Cell, Ordering};
 use crate::wait::{Signal, Waiter, Waking, wake_each};
@@ -44,7 +44,7 @@ pub(in crate::lock_free) struct Core<T> {
     /// Which side has the `maker`.
     pub(super) producing: CachePadded<AtomicUsize>,
     /// Whether the `taker` is in use.
-    pub(in crate::lock_free) consuming: CachePadded<Turns>,
+    pub(in crate::lock_free) consuming: CachePadded<ConsumerTurns>,
     /// Where a closed queue ends.
     pub(super) last: AtomicU64,
     /// How many items reached a consumer; `NOT_YET` as long as there is one.
@@ -52,7 +52,7 @@ pub(in crate::lock_free) struct Core<T> {
     pub(super) capacity: AtomicUsize,
     pub(super) grown: AtomicU64,
     pub(super) shrunk: AtomicU64,
-    pub(in crate::lock_free) refused: CachePadded<AtomicU64>,
+    pub(in crate::lock_free) tally: CachePadded<Tally>,
     pub(in crate::lock_free) items: Signal,
     pub(in crate::lock_free) room: Signal,
     pub(in crate::lock_free) elasticity: Elasticity,
@@ -85,13 +85,13 @@ impl<T> Core<T> {
             maker: CachePadded::new(Cell::new(Cursor::new(first))),
             taker: CachePadded::new(Cell::new(Taker::new(first))),
             producing: CachePadded::new(AtomicUsize::new(NOBODY)),
-            consuming: CachePadded::new(Turns::new()),
+            consuming: CachePadded::new(ConsumerTurns::new()),
             last: AtomicU64::new(OPEN),
             consumed: AtomicU64::new(NOT_YET),
             capacity: AtomicUsize::new(capacity),
             grown: AtomicU64::new(0),
             shrunk: AtomicU64::new(0),
-            refused: CachePadded::new(AtomicU64::new(0)),
+            tally: CachePadded::default(),
             items: Signal::new(),
             room: Signal::new(),
             elasticity,
@@ -258,17 +258,17 @@ impl<T> Core<T> {
         let tail = self.tail.load(Ordering::SeqCst).min(self.last.load(Ordering::SeqCst));
         let capacity = self.capacity.load(Ordering::SeqCst);
         let consumed = head.min(self.consumed.load(Ordering::SeqCst));
-        QueueStats {
+        self.tally.complete(QueueStats {
             messages_enqueued: tail,
             messages_dequeued: consumed,
-            messages_dropped: self.refused.load(Ordering::Relaxed) + (head - consumed),
+            messages_dropped: head - consumed,
             // Items that went in and out between the two looks were never in the queue all at once.
             current_size: to_usize(tail - head).min(self.elasticity.max()),
             current_capacity: capacity,
-            peak_size: 0,
             grown: self.grown.load(Ordering::Relaxed),
             shrunk: self.shrunk.load(Ordering::Relaxed),
-        }
+            ..QueueStats::default()
+        })
     }
 }
 

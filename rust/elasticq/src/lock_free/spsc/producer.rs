@@ -202,19 +202,19 @@ impl<T> Core<T> {
     pub(super) fn offer(&self, maker: &mut Cursor<T>, item: T) -> Result<Put, Rejected<T>> {
         let put = self.push(maker, item);
         if put.is_err() {
-            self.note_refused(1);
+            self.tally.note_refused(1);
         }
         put
     }
 
     pub(super) fn offer_batch(&self, maker: &mut Cursor<T>, items: Vec<T>) -> Result<Put, Rejected<Vec<T>>> {
-        self.push_all(maker, items).inspect_err(|rejected| self.note_refused(rejected.item().len()))
+        self.push_all(maker, items).inspect_err(|rejected| self.tally.note_refused(rejected.item().len()))
     }
 
     pub(super) fn offer_within(&self, maker: &mut Cursor<T>, item: T, timeout: Duration) -> Result<Put, Rejected<T>> {
         let mut place = Some(item);
         let put = self.put_within(timeout, || self.put(maker, &mut place));
-        give_back(put.inspect_err(|_| self.note_refused(1)), place)
+        give_back(put.inspect_err(|_| self.tally.note_refused(1)), place)
     }
 
     /// A batch that can never fit is refused at once.
@@ -234,7 +234,7 @@ impl<T> Core<T> {
                 reason
             })
         });
-        give_back(put.inspect_err(|_| self.note_refused(items.len())), Some(items))
+        give_back(put.inspect_err(|_| self.tally.note_refused(items.len())), Some(items))
     }
 
     /// Puts the item that is in `place`, waiting for room as a task; on an error it is still there. `right`
@@ -246,11 +246,6 @@ impl<T> Core<T> {
         place: &mut Option<T>,
     ) -> BufferResult<Put> {
         let put = complete(|| self.attempt_to_put(|| self.put(maker(&mut right), place)));
-        put.await.inspect_err(|_| self.note_refused(1))
-    }
-
-    #[cold]
-    pub(in crate::lock_free) fn note_refused(&self, items: usize) {
-        self.refused.fetch_add(items as u64, Ordering::Relaxed);
+        put.await.inspect_err(|_| self.tally.note_refused(1))
     }
 }

@@ -1,0 +1,64 @@
+//! Putting with patience: a producer that finds no room waits for it, as a thread or as a task.
+
+use super::{Chain, Takers};
+use crate::error::{BufferResult, Rejected, give_back};
+use crate::wait::{Attempt, Signal, Waiter, block, complete, try_or_register, unless_full};
+use std::time::Duration;
+
+impl<T, C: Takers<T>> Chain<T, C> {
+    /// Puts an item, blocking until there is room.
+    pub(in crate::lock_free) fn push_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
+        let mut place = Some(item);
+        let put = self.put_within(timeout, Signal::waiter, || self.put(&mut place));
+        give_back(put.inspect_err(|_| self.tally.note_refused(1)), place)
+    }
+
+    /// Puts all of `items` or none, blocking until there is room for all. A batch that can never fit is
+    /// refused at once.
+    pub(in crate::lock_free) fn push_all_within(
+        &self,
+        mut items: Vec<T>,
+        timeout: Duration,
+    ) -> Result<(), Rejected<Vec<T>>> {
+        if items.len() > self.elasticity.max() {
+            return self.push_all(None, items);
+        }
+        let put = self.put_within(timeout, Signal::bulk_waiter, || {
+            self.push_all(None, std::mem::take(&mut items)).map_err(|rejected| {
+                let (reason, refused) = rejected.into_parts();
+                items = refused;
+                reason
+            })
+        });
+        give_back(put, Some(items))
+    }
+
+    fn put_within(
+        &self,
+        timeout: Duration,
+        register: impl Fn(&Signal) -> Waiter<'_>,
+        mut put: impl FnMut() -> BufferResult<()>,
+    ) -> BufferResult<()> {
+        block(timeout, || self.attempt_to_put(&register, &mut put))
+    }
+
+    /// Puts the item that is in `place`, waiting for room as a task; on an error it is still there.
+    pub(in crate::lock_free) async fn send(&self, place: &mut Option<T>) -> BufferResult<()> {
+        let put = complete(|| self.attempt_to_put(Signal::waiter, || self.put(place)));
+        put.await.inspect_err(|_| self.tally.note_refused(1))
+    }
+
+    /// Calls `put` or, where there is no room for it, gives a waiter of the kind that `register` makes.
+    fn attempt_to_put<'a>(
+        &'a self,
+        register: impl Fn(&'a Signal) -> Waiter<'a>,
+        mut put: impl FnMut() -> BufferResult<()>,
+    ) -> Attempt<'a, BufferResult<()>> {
+        let register = || {
+            let waiter = register(&self.room);
+            self.producer_registered();
+            waiter
+        };
+        try_or_register(|| unless_full(put()), register)
+    }
+}
