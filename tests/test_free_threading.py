@@ -56,7 +56,7 @@ class Message:
 
 @contextmanager
 def background(*runs: Callable[[], object]) -> Iterator[None]:
-    """In the meantime repeats each function in a thread of its own."""
+    """Repeats each function in a thread of its own until the block ends."""
     done = threading.Event()
     errors: list[BaseException] = []
 
@@ -96,7 +96,7 @@ KINDS: list[Callable[[Any], Any]] = [list, tuple, iter]
 
 
 def send(q: Queue[Message], me: int, seed: int, count: int) -> None:
-    """Sends so many messages, in every way that there is."""
+    """Sends this many messages, in every way that there is."""
     chosen = random.Random(seed)
     number = 0
     while number < count:
