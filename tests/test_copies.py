@@ -72,7 +72,7 @@ def test_weak_references_to_items_end_when_the_items_leave(kind: Any) -> None:
 
 @each
 def test_a_cycle_through_a_subclass_is_collected(kind: Any) -> None:
-    """The cycle goes through the attributes and the bound methods of the subclass."""
+    """Through its attributes and its bound methods."""
 
     class Named(kind):  # type: ignore[misc]
         def __init__(self, name: str) -> None:

@@ -22,7 +22,7 @@ def moved(maxsize: int = 0) -> Queue[int]:
 
 
 def limited(capacity: int) -> dict[str, Any]:
-    """The settings of a buffer that holds at most `capacity` items."""
+    """The settings of a buffer that holds so many items."""
     return {"initial_capacity": capacity, "min_capacity": capacity, "max_capacity": capacity}
 
 

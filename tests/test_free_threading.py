@@ -56,7 +56,7 @@ class Message:
 
 @contextmanager
 def background(*runs: Callable[[], object]) -> Iterator[None]:
-    """Repeats each function in a thread of its own until the block ends."""
+    """In the meantime repeats each function in a thread of its own."""
     done = threading.Event()
     errors: list[BaseException] = []
 

@@ -30,7 +30,7 @@ class Item:
 
 
 def filled(make: Callable[[], Any], ledger: list[int], count: int = 200) -> Any:
-    """A queue of `Item`s, whose ring has grown and is in a later lap."""
+    """A queue of such items, whose ring has grown and is in a later lap."""
     q = make()
     add = q.put_many if isinstance(q, Queue) else q.push_batch
     add([None] * 40)

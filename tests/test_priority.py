@@ -40,7 +40,7 @@ def served(buffer: Buffer[tuple[int, int]]) -> list[int]:
 
 
 def small(most: int, **settings: Any) -> Buffer[Any]:
-    """A buffer that holds at most this many items."""
+    """A buffer that holds at most so many items."""
     return Buffer(initial_capacity=most, min_capacity=most, max_capacity=most, **settings)
 
 

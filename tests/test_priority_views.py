@@ -16,7 +16,7 @@ from elasticq import AsyncQueue, PriorityAsyncQueue, PriorityCircularBuffer, Pri
 
 
 def small(most: int, **settings: Any) -> PriorityCircularBuffer[Any]:
-    """A buffer that holds at most this many items."""
+    """A buffer that holds at most so many items."""
     return PriorityCircularBuffer(initial_capacity=most, min_capacity=most, max_capacity=most, **settings)
 
 

@@ -20,7 +20,7 @@ Buffer = PriorityCircularBuffer
 
 
 def small(most: int, **settings: Any) -> Buffer[Any]:
-    """A buffer that holds at most this many items."""
+    """A buffer that holds at most so many items."""
     return Buffer(initial_capacity=most, min_capacity=most, max_capacity=most, **settings)
 
 
