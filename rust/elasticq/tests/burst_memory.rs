@@ -97,8 +97,8 @@ fn a_look_at_an_empty_queue_leaves_no_memory_of_a_large_beginning_behind() {
     for_all_queues!(test);
 }
 
-/// The loop puts and takes as many further items as are inside at the most, because the smaller segment comes
-/// behind those.
+/// The smaller segment begins behind the items inside. So the test takes those, and as many again, before it
+/// measures.
 #[test]
 fn a_consumer_who_never_finds_the_queue_empty_leaves_no_memory_behind() {
     let _alone = alone();

@@ -322,7 +322,7 @@ fn consumers_who_shrink_and_a_producer_who_pushes_agree() {
     });
 }
 
-/// Neither consumer finds the queue empty, since each takes only as many items as are there.
+/// Neither consumer finds the queue empty, since together they take only as many items as are there.
 #[test]
 fn the_last_item_of_a_burst_takes_the_memory_along_whoever_takes_it() {
     large_model(|| {
