@@ -38,7 +38,7 @@ def wait_until_asleep(thread: threading.Thread) -> None:
 
 
 def wait_until_process_sleeps(process: int) -> None:
-    """Does the same for the main thread of another process."""
+    """Returns when the system says ten times in a row that the main thread of a process sleeps."""
     _wait_until_sleeps(Path(f"/proc/{process}/stat"), lambda: False)
 
 

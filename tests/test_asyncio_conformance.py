@@ -29,7 +29,7 @@ INSIDES = {
 
 
 def queue(maxsize: float = 0) -> elasticq.AsyncQueue[Any]:
-    """What the tests take for `asyncio.Queue`. One of them gives a limit between two integers."""
+    """What the tests get in place of `asyncio.Queue`. One of them gives a limit between two integers."""
     limit = int(maxsize) if maxsize == int(maxsize) else int(maxsize) + 1
     return elasticq.Queue[Any](limit).async_q
 

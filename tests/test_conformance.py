@@ -65,7 +65,7 @@ for _name in CASES:
 
 
 def test_the_standard_library_brings_its_tests() -> None:
-    """Where the tests must be there, their absence is a failure."""
+    """Where Python has to bring its tests, their absence is a failure."""
     if not CASES and not (os.environ.get("CI") and sys.version_info >= (3, 13)):
         pytest.skip("this interpreter comes without its test package")
     kinds = ("Queue", "LifoQueue", "PriorityQueue", "FailingQueue", "SimpleQueue")

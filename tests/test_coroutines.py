@@ -269,7 +269,7 @@ def test_it_can_be_run_by_itself() -> None:
 
 
 def test_one_who_asks_before_calling_awaits_what_comes() -> None:
-    """As frameworks do with functions to run in the background."""
+    """Frameworks do this with functions that they run in the background."""
     q: Queue[int] = Queue()
 
     async def run_in_the_background(function: Callable[..., Any], *arguments: Any) -> None:

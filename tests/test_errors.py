@@ -60,7 +60,7 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
 
 
 def test_what_is_public_says_so() -> None:
-    """In tracebacks, reprs and pickles."""
+    """This holds in tracebacks, reprs and pickles."""
     public = {name: value for name, value in vars(elasticq).items() if name in elasticq.__all__}
     assert {value.__module__ for value in public.values() if isinstance(value, type)} == {"elasticq"}
     with pytest.raises(elasticq.Full) as caught:

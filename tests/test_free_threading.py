@@ -96,7 +96,7 @@ KINDS: list[Callable[[Any], Any]] = [list, tuple, iter]
 
 
 def send(q: Queue[Message], me: int, seed: int, count: int) -> None:
-    """Sends so many messages, in every way that there is."""
+    """Sends this many messages, in every way that there is."""
     chosen = random.Random(seed)
     number = 0
     while number < count:

@@ -173,7 +173,7 @@ threading.Thread(target=elasticq.Queue().get, daemon=True).start()
 
 @pytest.mark.parametrize("waiting", WAITING.values(), ids=WAITING)
 def test_the_interpreter_ends_while_somebody_waits(waiting: str) -> None:
-    """Without a hang, a crash or any output. The moment varies, hence several runs."""
+    """There is no hang, no crash and no output. The moment varies, so there are several runs."""
     for number in range(ROUNDS):
         python(
             f"""

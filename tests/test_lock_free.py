@@ -379,7 +379,7 @@ def test_no_call_leaves_references_behind(make: Make) -> None:
 
 
 def send(q: Any, me: int, count: int) -> None:
-    """Sends so many messages, in every way that there is."""
+    """Sends this many messages, in every way that there is."""
     number = 0
     while number < count:
         batch = [Message(me, number + i) for i in range(min(number % 7 + 1, count - number))]
@@ -461,7 +461,7 @@ PUTS: dict[str, Callable[[Any], object]] = {
 def amid_large_batches(make: Make, call: Callable[[Any], object]) -> None:
     """Repeats a call while another thread works at one end or the other most of the time.
 
-    That leaves items and room in the queue. Otherwise the threads that wait for these would starve.
+    The batches leave items and room in the queue. Otherwise the threads that wait for these would starve.
     """
     q = make(max_capacity=1_000_000)
     items = [0] * 100_000

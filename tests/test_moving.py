@@ -528,7 +528,7 @@ def test_batches_and_views_of_tasks_are_moved() -> None:
 
 @pytest.mark.parametrize("early", [False, True])
 def test_tasks_that_join_are_told_by_the_condition(early: bool) -> None:
-    """Even if the count is set afterwards, under the lock, which is a widespread recipe."""
+    """This holds even if the count is set afterwards, under the lock, as a widespread recipe does."""
 
     async def main() -> None:
         q = moved() if early else Queue[int]()

@@ -166,7 +166,7 @@ def test_only_one_of_the_two_may_be_overridden(theirs: Any, ours: Any) -> None:
 
 @each_pair
 def test_an_override_may_be_patched(theirs: Any, ours: Any) -> None:
-    """In a class that has one, in an instance of it, and in a class before the instance is made."""
+    """The patch may be in a class that has an override, in an instance, or in a class that has none."""
     for base in (theirs, ours):
         kind = noting(base)
         queue = kind()

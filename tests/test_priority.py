@@ -165,7 +165,7 @@ class Model:
     seed=st.integers(0, 1 << 32),
 )
 def test_each_pop_is_that_of_a_model(levels: int, consecutive: int, seed: int) -> None:
-    """Even among pushes, batches, items taken from one level, and clearing."""
+    """This holds even among pushes, batches, items taken from one level, and clearing."""
     buffer: Buffer[tuple[int, int]] = Buffer(levels=levels, max_consecutive=consecutive)
     model, chance = Model(levels, consecutive), random.Random(seed)
     for number in range(chance.randrange(120)):

@@ -296,7 +296,7 @@ def test_workers_written_for_the_standard_library(threads: Threads) -> None:
 
 
 def test_producers_and_consumers_written_for_asyncio(threads: Threads) -> None:
-    """In two event loops at once, with a thread that puts."""
+    """They run in two event loops at once, beside a thread that puts."""
     buffer = small(2, level_capacities={0: 1})
     each = 200
     done: list[int] = []

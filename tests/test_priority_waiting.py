@@ -117,7 +117,7 @@ async def test_who_waits_at_a_full_level_keeps_no_other_from_going_on(
 
 @each_pair
 async def test_a_place_at_each_level_goes_to_who_waits_for_it(waiters: Waiters, low: str, high: str) -> None:
-    """Whichever level it is, and in whatever order the waiters came."""
+    """This holds for each level, and for any order in which places come free."""
     for take in itertools.permutations((0, 1, 2)):
         buffer = small(3, level_capacities={0: 1, 1: 1, 2: 1})
         waiting: dict[int, Awaitable[Any]] = {}
@@ -342,7 +342,7 @@ async def test_consumers_that_wait_end_at_the_closing(waiters: Waiters, kind: st
 def test_no_wake_up_is_missed_among_threads_and_tasks(
     limits: dict[int, int], threads: Threads, seeded: random.Random
 ) -> None:
-    """There is room for a few items only. So all wait all the time, at all levels, singly and in batches."""
+    """There is room for only a few items. So all wait all the time, at all levels, singly and in batches."""
     buffer = small(4, levels=4, level_capacities=limits)
     each, producers = 300, 4
     taken: list[list[tuple[int, int]]] = []
@@ -406,7 +406,7 @@ def test_no_wake_up_is_missed_among_threads_and_tasks(
 
 
 def test_threads_that_give_up_all_the_time_lose_nothing(threads: Threads, seeded: random.Random) -> None:
-    """Waiters with a timeout of zero beside patient threads, at levels with limits of their own."""
+    """There are waiters with a timeout of zero beside patient threads, at levels with limits of their own."""
     buffer = small(3, push_timeout=0.00005, pop_timeout=0.00005, level_capacities={0: 1, 1: 1})
     each = 400
 
@@ -442,7 +442,7 @@ def test_threads_that_give_up_all_the_time_lose_nothing(threads: Threads, seeded
 
 
 def test_tasks_that_are_cancelled_all_the_time_lose_nothing(threads: Threads, seeded: random.Random) -> None:
-    """At levels with limits of their own, in several event loops."""
+    """The tasks run in several event loops. The levels have limits of their own."""
     buffer = small(3, level_capacities={0: 1, 1: 1})
     each = 300
     taken: list[tuple[int, int]] = []

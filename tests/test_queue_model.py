@@ -111,7 +111,7 @@ class Machine(RuleBasedStateMachine):
             self.model.refuse(items)
 
     def take(self, call: Callable[[], object], count: int, nothing: type[Exception] | None) -> None:
-        """Makes a call that takes up to so many items, or raises an error if there is nothing."""
+        """Makes a call that takes up to `count` items, or raises an error if there is nothing."""
         if self.model.items:
             assert call() == self.model.take(count)
         elif nothing is None:
@@ -176,7 +176,7 @@ class QueueMachine(Machine):
         self.model = Model(low, initial, largest)
 
     def full(self, count: int) -> type[Exception] | None:
-        """The error of a call that puts so many items."""
+        """The error of a call that puts `count` items."""
         if self.model.closed:
             return ShutDown
         return None if count <= self.model.room() else Full
@@ -278,7 +278,7 @@ class BufferMachine(Machine):
         self.model = Model(smallest, initial, largest)
 
     def full(self, count: int) -> type[BufferError] | None:
-        """The error of a call that puts so many items."""
+        """The error of a call that puts `count` items."""
         if self.model.closed:
             return ShutDown
         if count <= self.model.room():

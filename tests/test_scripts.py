@@ -117,7 +117,7 @@ def mutants(clone: Path, *options: str) -> list[str]:
 
 
 def test_each_flaw_has_its_turn(clone: Path) -> None:
-    """Even if nothing was changed. The same number of a turn gives the same dozen."""
+    """This holds even if nothing was changed. The same turn gives the same dozen again."""
     every = mutants(clone)
     turns = [mutants(clone, "--dozen", "--turn", str(turn)) for turn in range(len(every) // 12 + 1)]
     assert {len(turn) for turn in turns} == {12}
@@ -138,7 +138,7 @@ def test_each_flaw_has_its_turn(clone: Path) -> None:
 def test_flaws_of_what_was_just_changed_come_first(
     clone: Path, file: str, flaw: str, committed: bool
 ) -> None:
-    """At every turn: the flaws in the file, and those that a proof in it finds."""
+    """At every turn these are the flaws in the file, and those that a proof in the file finds."""
     changed = clone / "rust" / "elasticq" / file
     changed.parent.mkdir(parents=True)
     changed.touch()
@@ -157,7 +157,7 @@ def test_flaws_of_what_was_just_changed_come_first(
     ],
 )
 def test_an_unknown_word_is_bad_usage(script: str, argument: str, known: str) -> None:
-    """Exit status 2, and a message with the word itself and the right ones."""
+    """The exit status is 2. The message has the word itself and the right ones."""
     result = run(SCRIPTS / script, argument)
     assert (result.returncode, result.stdout) == (2, "")
     assert argument in result.stderr

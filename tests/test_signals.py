@@ -120,8 +120,8 @@ def raising() -> Iterator[None]:
 def strike_once_asleep(*then: Callable[[], object]) -> None:
     """Makes the signal pending for the main thread, which sleeps in its call. Then wakes that thread.
 
-    A signal that is raised in another thread doesn't wake the main thread by itself. So when that wakes, it
-    finds both the signal and what it has waited for.
+    A signal that is raised in another thread doesn't wake the main thread by itself. So when the main
+    thread wakes, it finds both the signal and what it has waited for.
     """
     wait_until_asleep(MAIN)
     signal.raise_signal(signal.SIGUSR1)
@@ -130,7 +130,7 @@ def strike_once_asleep(*then: Callable[[], object]) -> None:
 
 
 def struck(call: Callable[[], object], during: Callable[[], object], threads: Threads) -> StruckError:
-    """Runs a call that blocks, and `during` in another thread meanwhile. Returns what the call raised."""
+    """Runs a call that blocks and, beside it, `during` in another thread. Returns what the call raised."""
 
     def run() -> None:
         threads.start(during)
@@ -282,7 +282,7 @@ def test_control_c_and_an_item_at_once() -> None:
 
 
 def test_a_timer_runs_its_handler_in_every_wait() -> None:
-    """With a look for signals only once a second, so many of them would take longer than PATIENCE."""
+    """If each wait looked for signals only once a second, 70 ticks would take longer than PATIENCE."""
     output = python(
         f"""
         import signal, sys
@@ -322,7 +322,7 @@ def test_a_timer_runs_its_handler_in_every_wait() -> None:
 
 
 def test_a_wait_in_the_main_thread_takes_no_processor_time() -> None:
-    """It looks for signals by itself, hardly more than once a second. Each look switches the process."""
+    """The wait looks for signals by itself, hardly more than once a second. Each look is a switch."""
 
     def switches(process: subprocess.Popen[str]) -> int:
         lines = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines()

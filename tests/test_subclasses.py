@@ -357,7 +357,7 @@ FREE = [(kind, name) for kind in REPLACED for name in free_names(kind)]
 
 
 def is_as_ever(queue: Any) -> None:
-    """Checks the standard methods by name, and ours by way of the class, as our own code calls them."""
+    """Checks the standard methods by name, and ours through the class, as our own code calls them."""
     ours: Any = Queue if isinstance(queue, Queue) else SimpleQueue
     queue.put(1)
     queue.put_nowait(2)

@@ -64,7 +64,7 @@ OTHERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Awaitable[Any]], int]
 
 
 async def most_in_a_row(call: Callable[[], Awaitable[Any]], times: int, work: float) -> int:
-    """Awaits a call so many times, with work after each. Returns the most calls between two turns."""
+    """Awaits a call again and again, with work after each. Returns the most calls between two turns."""
     loop = asyncio.get_running_loop()
     in_a_row = most = 0
 

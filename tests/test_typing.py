@@ -1,4 +1,4 @@
-"""What type checkers must see, as functions that mypy and pyright read, and that both agree on them."""
+"""What type checkers must see, written as functions. Both mypy and pyright must agree with them."""
 
 from __future__ import annotations
 

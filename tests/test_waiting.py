@@ -153,7 +153,7 @@ def test_blocked_threads_take_no_processor_time() -> None:
 
 
 def test_daemon_threads_that_wait_do_not_disturb_the_end_of_the_interpreter() -> None:
-    """In particular, threads that come back while the interpreter is being finalized."""
+    """This holds in particular for threads that come back while the interpreter is being finalized."""
     for _ in range(5):
         python(
             """

@@ -1,43 +1,45 @@
 ------------------------- MODULE LockFreeMPMCQueue -------------------------
 (***************************************************************************)
 (* The consumers' side of the elastic queue of many producers and many     *)
-(* consumers, one atomic access to shared memory per action of a consumer. *)
-(* Producers claim, write and publish as in LockFreeMPSCQueue, where each  *)
-(* of their steps and of a resize is proven; here a claim below the limit  *)
-(* is one action, and a resize is two.                                     *)
-(* docs/verification.md says which function does which action, and what is *)
-(* assumed.                                                                *)
+(* consumers. Each action of a consumer is one atomic access to shared     *)
+(* memory. Producers claim, write and publish as in LockFreeMPSCQueue,     *)
+(* which proves each of their steps, and of a resize. Here a claim below   *)
+(* the limit is one action, and a resize is two.                           *)
+(* docs/verification.md says which function does which action, and what    *)
+(* is assumed.                                                             *)
 (*                                                                         *)
 (* The words that threads share:                                           *)
 (*   tail      [pos, sealed]: the position to be claimed next              *)
 (*   current   the segment in which producers claim                        *)
 (*   head      the position to be taken next                               *)
 (*   front     the segment that the head is in, or has yet to enter        *)
-(*   segment   the segments. Positions are never used twice and end takes  *)
-(*             no item, so a stamp that fits the head is the right one     *)
-(*   hazard    each consumer's record: the segment that it works in        *)
-(*   working   and the position that it is about to take, or takes         *)
-(* The number of pinned threads is not a variable: it is how many there    *)
-(* are. So is the list of the retired: those whose status says so.         *)
+(*   segment   the segments. Positions are never used twice, and end       *)
+(*             takes no item. So a stamp that fits the head is right       *)
+(*   hazard    each consumer's record: the segment that it works in,       *)
+(*   working   and the position that it takes, or is about to take         *)
+(* The number of pinned threads is not a variable, since the threads can   *)
+(* be counted. Nor is the list of retired segments: status shows them.     *)
 (*                                                                         *)
-(* A slot is claimed again one lap on, so only after its item was moved    *)
-(* out: limit = min(popped + capacity + skipped, finished + slots), where  *)
-(* finished is the least of the head, read first, and all working.         *)
+(* A slot is claimed again one lap later, and only after its item was      *)
+(* moved out: limit = min(popped + capacity + skipped, finished + slots).  *)
+(* Here finished is the least of the head, which is read first, and all    *)
+(* working.                                                                *)
 (*                                                                         *)
-(* Words of one thread: pc and my, its registers; sent, how many pushes it *)
-(* has finished. Words of the proof: claimed, the messages in the order in *)
-(* which they were claimed, my.want and my.empty, fault, segment.status.   *)
+(* The words of one thread: pc and my, its registers; sent, how many       *)
+(* pushes it has finished. The words of the proof: claimed, the messages   *)
+(* in the order of their claims; my.want and my.empty; fault;              *)
+(* segment.status.                                                         *)
 (***************************************************************************)
 EXTENDS Naturals, Sequences, FiniteSets
 
 CONSTANTS
     Producers,        \* numbers of threads that push
-    Consumers,        \* numbers of threads that take, one after the other
+    Consumers,        \* numbers of threads that take; the numbers are consecutive
     Messages,         \* pushes of producer 1
     OthersMessages,   \* pushes of each of the others
-    FirstCapacity,    \* of the first segment
-    NextCapacity,     \* of each that follows
-    Resizes,          \* how many there may be, each at any time
+    FirstCapacity,    \* capacity of the first segment
+    NextCapacity,     \* capacity of each later segment
+    Resizes,          \* how many resizes there may be, each at any time
     Renewals,         \* how many times consumers renew the limit
     Mutant            \* "none", or the mistake to be made
 
@@ -52,7 +54,7 @@ Segments == 1 .. Resizes + 1
 Null == 0
 Nothing == 0                                    \* a slot that was never written, or was moved out of
 Infinity == 1000                                \* the end of a segment that is open
-Idle == Infinity                                \* working between two takes
+Idle == Infinity                                \* the value of working between two takes
 Freed == <<>>                                   \* the slots of a segment that was drained
 
 Quota(p) == IF p = 1 THEN Messages ELSE OthersMessages
@@ -67,7 +69,7 @@ Size(s) == PowerOfTwo(Capacity(s))
 Skipped(s) == s - 1                             \* one position at the end of each earlier segment
 Index(s, pos) == pos % Size(s)
 
-\* The items before a head: all positions but the ends that it has passed.
+\* How many items there are before a position: all positions before it but the ends that lie there.
 PoppedAt(pos) == pos - Cardinality({s \in Segments : segment[s].end < pos})
 Popped == PoppedAt(head)
 
@@ -99,20 +101,21 @@ Init ==
 At(x, label) == pc[x] = label
 Go(x, label) == pc' = [pc EXCEPT ![x] = label]
 
-\* What must hold at this action, as <<condition, name>>. The name of one that doesn't is recorded.
+\* What must hold at this action, as <<condition, name>>. If a condition does not hold, its name is recorded.
 Check(claims) ==
     IF \A i \in 1 .. Len(claims) : claims[i][1]
     THEN UNCHANGED fault
     ELSE fault' = LET first == CHOOSE i \in 1 .. Len(claims) : ~claims[i][1] /\ \A j \in 1 .. i - 1 : claims[j][1]
                   IN claims[first][2]
 
-\* Nobody may look at a header that was given back for use, since it would be another segment's. (Here none is used again.)
+\* No thread may look at a header that was given back for use, since it would be another segment's. (In this
+\* model no header is used again.)
 Guarded(s) == <<s # Null /\ segment[s].status # "spare", "stale header">>
 HasSlots(s) == <<segment[s].slots # Freed, "retired slots">>
 
 IsPublished(s, pos) == segment[s].slots # Freed /\ segment[s].slots[Index(s, pos)].stamp = pos + 1
 
-\* Whether the item at the head could be taken now. Not so at the end of a segment: there the next one counts.
+\* Whether the item at the head could be taken now. At the end of a segment, the position after it counts.
 NextIsPublished ==
     LET pos == IF \E s \in Segments : segment[s].end = head THEN head + 1 ELSE head
     IN \E s \in Segments : IsPublished(s, pos)
@@ -121,7 +124,8 @@ FirstRecord == CHOOSE c \in Consumers : \A o \in Consumers : c <= o
 LastRecord == CHOOSE c \in Consumers : \A o \in Consumers : c >= o
 
 -----------------------------------------------------------------------------
-(* A resize, in two steps, since between them a consumer may come to the end. Anybody who needs it completes it *)
+(* A resize, in two steps, since a consumer may come to the end between them. Any thread that needs the
+   second step takes it *)
 
 Seal ==
     /\ ~tail.sealed /\ current < Resizes + 1
@@ -138,12 +142,15 @@ Reopen ==
     /\ tail' = [pos |-> tail.pos + 1, sealed |-> FALSE]
 
 -----------------------------------------------------------------------------
-(* The limit, by a producer who finds no room below it and by a consumer who renews it, both pinned *)
+(* The limit, computed by a producer that finds no room below it and by a consumer that renews it, both
+   pinned *)
 
-\* Where each goes on: a producer claims, or first raises the limit for others (when is left open), a consumer raises it.
+\* Where each goes on: a producer claims, or first raises the limit for others (which of the two is left
+\* open); a consumer raises the limit.
 GoOn(x) == IF x \in Producers THEN Go(x, "A1") \/ Go(x, "A0") ELSE Go(x, "N1")
 
-L1(x) == \* load head, for popped. Front, base and end are read with it, again until they fit each other
+L1(x) == \* load head, for popped. Front, base and end are read with it, again and again until they fit each
+         \* other
     /\ At(x, "L1")
     /\ Check(<<Guarded(my[x].seg)>>)
     /\ my' = [my EXCEPT ![x].room = Popped + Capacity(my[x].seg) + Skipped(my[x].seg), ![x].rec = FirstRecord,
@@ -164,7 +171,7 @@ L3(x) == \* load one record's working
     /\ IF my[x].rec # LastRecord THEN Go(x, "L3") ELSE GoOn(x)
     /\ UNCHANGED <<shared, sent, claimed, fault>>
 
-\* A reader in an earlier segment is in nobody's way.
+\* A consumer that reads in an earlier segment is in nobody's way.
 Limit(x) == Minimum(my[x].room, Maximum(my[x].num, segment[my[x].seg].base) + Size(my[x].seg))
 
 -----------------------------------------------------------------------------
@@ -178,7 +185,7 @@ Claim(p, s) ==
                <<Len(claimed) - Popped < Capacity(s), "over capacity">> >>)
     /\ Go(p, "P2")
 
-P1(p) == \* claim; or complete a resize; or pin and see to the limit
+P1(p) == \* claim; or complete a resize; or pin, and compute the limit
     /\ At(p, "P1") /\ sent[p] < Quota(p)
     /\ CASE tail.sealed -> Reopen /\ UNCHANGED <<pc, my, claimed, fault>>
          [] ~tail.sealed /\ tail.pos < segment[current].limit -> Claim(p, current) /\ UNCHANGED current
@@ -197,7 +204,7 @@ A0(p) == \* raise the limit
     /\ Go(p, "A1")
     /\ UNCHANGED <<tail, current, head, front, hazard, working, my, sent, claimed>>
 
-A1(p) == \* CAS tail: the claim. Or there is no room
+A1(p) == \* CAS tail: the claim. Or find that there is no room
     /\ At(p, "A1")
     /\ IF my[p].pos < Limit(p) /\ tail = [pos |-> my[p].pos, sealed |-> FALSE]
        THEN Claim(p, my[p].seg)
@@ -231,10 +238,10 @@ P3(p) == \* store the stamp: published. Then unpin
 -----------------------------------------------------------------------------
 (* Taking *)
 
-\* An answer: the record forgets the position and keeps the hazard for the next call.
+\* The call answers: the record forgets the position, and keeps the hazard for the next call.
 Answer(c) == Go(c, "K1") /\ my' = [my EXCEPT ![c] = Blank]
 
-\* An answer, or first the limit is renewed. When is left open.
+\* The call answers, or renews the limit first. Which of the two is left open.
 AnswerOrRenew(c) ==
     \/ Answer(c)
     \/ renewals < Renewals /\ Go(c, "N0") /\ my' = [my EXCEPT ![c] = Blank]
@@ -247,7 +254,7 @@ K1(c) == \* load head
 
 Note(c) == IF Mutant = "note after the claim" THEN "K4" ELSE "K3"
 
-\* Load the stamp of the slot of my.pos, for the head.
+\* Load the stamp of the slot of my.pos, to see whether it fits the head.
 Look(c, otherwise) ==
     LET s == my[c].seg
     IN IF segment[s].slots = Freed
@@ -302,9 +309,9 @@ K6(c) == \* store working: idle, the item is out
     /\ UNCHANGED <<tail, current, head, front, segment, hazard, sent, claimed, fault>>
 
 -----------------------------------------------------------------------------
-(* Finding the head, with care *)
+(* Finding the head: the slow path *)
 
-F1(c) == \* load front. If the record names it, it did so all the time
+F1(c) == \* load front. If the record names it, it has named it all the time
     /\ At(c, "F1")
     /\ my' = [my EXCEPT ![c] = [Blank EXCEPT !.seg = front, !.flag = hazard[c] # Null]]
     /\ Go(c, IF front = hazard[c] THEN "F4" ELSE "F2")
@@ -316,7 +323,8 @@ F2(c) == \* store the hazard
     /\ Go(c, IF Mutant # "hazard without a second look" THEN "F3" ELSE IF my[c].flag THEN "R1" ELSE "F4")
     /\ UNCHANGED <<tail, current, head, front, segment, working, my, sent, claimed, fault>>
 
-F3(c) == \* load front again: if it moved, the hazard may have come too late. Where another segment was let go, reclaim
+F3(c) == \* load front again: if it has moved, the hazard may have come too late. If it has not, and the
+         \* record let go of another segment, reclaim
     /\ At(c, "F3")
     /\ IF front = my[c].seg
        THEN Go(c, IF my[c].flag THEN "R1" ELSE "F4") /\ UNCHANGED my
@@ -329,7 +337,7 @@ F4(c) == \* load head
     /\ Go(c, "F5")
     /\ UNCHANGED <<shared, sent, claimed, fault>>
 
-F5(c) == \* load end; base doesn't change, so it is read with it
+F5(c) == \* load end. Base doesn't change, so it is read in the same step
     /\ At(c, "F5")
     /\ Check(<<Guarded(my[c].seg)>>)
     /\ LET s == segment[my[c].seg]
@@ -340,7 +348,7 @@ F5(c) == \* load end; base doesn't change, so it is read with it
     /\ my' = [my EXCEPT ![c].empty = ~NextIsPublished]
     /\ UNCHANGED <<shared, sent, claimed>>
 
-F6(c) == \* CAS head: from the end of the segment before to this one's base
+F6(c) == \* CAS head: from the end of the segment before to the base of this one
     /\ At(c, "F6")
     /\ head' = IF head = my[c].pos THEN segment[my[c].seg].base ELSE head
     /\ Go(c, "F1")
@@ -351,14 +359,14 @@ F7(c) == \* load the stamp
     /\ Look(c, "F8")
     /\ UNCHANGED <<shared, sent, claimed>>
 
-F8(c) == \* load head again: only if it stood still was nothing there
+F8(c) == \* load head again: only if it has not moved was nothing there
     /\ At(c, "F8")
     /\ IF head = my[c].pos \/ Mutant = "nothing without a second look"
        THEN AnswerOrRenew(c) /\ Check(<< <<my[c].empty, "missed an item">> >>)
        ELSE Go(c, "F1") /\ UNCHANGED <<my, fault>>
     /\ UNCHANGED <<shared, sent, claimed>>
 
-G1(c) == \* load tail: while the resize is not complete, producers find the old segment; then complete it
+G1(c) == \* load tail. Until the resize is complete, producers find the old segment; so complete it
     /\ At(c, "G1")
     /\ IF tail.sealed /\ tail.pos = segment[my[c].seg].end /\ Mutant # "retire the current segment"
        THEN Reopen ELSE UNCHANGED <<tail, current>>
@@ -373,7 +381,7 @@ G2(c) == \* CAS front. Next is fixed since the segment was sealed, so it is read
        ELSE UNCHANGED front /\ Go(c, "F1")
     /\ UNCHANGED <<tail, current, head, segment, hazard, working, my, sent, claimed>>
 
-G3(c) == \* who moved it retires the old segment: puts it on the list
+G3(c) == \* the thread that moved front retires the old segment: it puts it on the list
     /\ At(c, "G3")
     /\ segment' = [segment EXCEPT ![my[c].seg].status = "retired"]
     /\ Check(<< <<current # my[c].seg, "retired the current segment">> >>)
@@ -381,7 +389,7 @@ G3(c) == \* who moved it retires the old segment: puts it on the list
     /\ UNCHANGED <<tail, current, head, front, hazard, working, my, sent, claimed>>
 
 -----------------------------------------------------------------------------
-(* Renewing the limit, and reclaiming what was retired *)
+(* Renewing the limit, and reclaiming retired segments *)
 
 N0(c) == \* pin, and load current
     /\ At(c, "N0")
@@ -397,12 +405,13 @@ N1(c) == \* raise the limit, and unpin
     /\ Go(c, "R1")
     /\ UNCHANGED <<tail, current, head, front, hazard, working, sent, claimed>>
 
-\* Where it goes on after that: reclaiming was part of protecting the front, or of renewing.
+\* Where the consumer goes on after that. It has reclaimed either while it protected the front, or after it
+\* renewed the limit.
 Reclaimed(c) ==
     /\ Go(c, IF my[c].flag THEN "F4" ELSE "K1")
     /\ my' = [my EXCEPT ![c] = IF my[c].flag THEN [Blank EXCEPT !.seg = hazard[c]] ELSE Blank]
 
-R1(c) == \* swap the list: take what was retired, by whomever
+R1(c) == \* swap the list: take what was retired, by whichever thread
     /\ At(c, "R1")
     /\ LET retired == {s \in Segments : segment[s].status = "retired"}
        IN \/ retired = {} /\ Reclaimed(c) /\ UNCHANGED segment
@@ -421,7 +430,7 @@ R2(c) == \* load the number of pinned threads
 PutBack(c, slots) ==
     segment' = [segment EXCEPT ![my[c].seg].status = "retired", ![my[c].seg].slots = slots] /\ Reclaimed(c)
 
-R3(c) == \* load one record's hazard. A record that nobody uses at the moment may be made to forget it
+R3(c) == \* load one record's hazard. A record that is not in use at the moment may be made to forget it
     /\ At(c, "R3")
     /\ LET r == my[c].rec
            go == /\ Go(c, IF r = LastRecord THEN "R4" ELSE "R3")
@@ -435,7 +444,8 @@ R3(c) == \* load one record's hazard. A record that nobody uses at the moment ma
                   /\ go
     /\ UNCHANGED <<tail, current, head, front, working, sent, claimed, fault>>
 
-R4(c) == \* free the slots, and give the header back for use or, where somebody was pinned, put it back
+R4(c) == \* free the slots. Then give the header back for use or, if a thread was pinned, put it back on the
+         \* list
     /\ At(c, "R4")
     /\ IF my[c].num = 0 \/ Mutant = "use a header again under a pin"
        THEN segment' = [segment EXCEPT ![my[c].seg].status = "spare", ![my[c].seg].slots = Freed] /\ Reclaimed(c)
@@ -458,7 +468,8 @@ Next ==
     \/ (\E c \in Consumers : Take(c))
     \/ Seal /\ UNCHANGED renewals
 
-\* No fairness: every thread may stall anywhere for ever. What needs fairness names it.
+\* There is no fairness: every thread may stall anywhere for ever. A property that needs fairness names its
+\* threads.
 Spec == Init /\ [][Next]_vars
 
 -----------------------------------------------------------------------------
@@ -471,19 +482,20 @@ TypeOK ==
     /\ \A s \in Segments : segment[s].status \in {"new", "linked", "retired", "held", "spare"}
     /\ \A c \in Consumers : hazard[c] \in Segments \cup {Null} /\ working[c] \in Nat
 
-\* First in, first out by the order of the head's CAS; nothing twice, nothing left out.
+\* First in, first out in the order in which the CAS moves the head. Nothing comes twice, and nothing is left
+\* out.
 TakenInOrder == fault # "wrong item"
 
-\* Nobody reads a slot that was not written, or was moved out of.
+\* No thread reads a slot that was not written, or was moved out of.
 NothingUnpublished == fault # "unpublished"
 
 \* No producer writes to a slot whose item is still in it.
 NothingOverwritten == fault # "overwritten"
 
-\* Nobody reads or writes slots that were freed.
+\* No thread reads or writes slots that were freed.
 NoRetiredSlots == fault # "retired slots"
 
-\* Nobody looks at a header that was given back for use, but for the look at its limit before a claim.
+\* No thread looks at a header that was given back for use, except at its limit, before a claim.
 NoStaleHeader == fault # "stale header"
 
 \* A claim is made in the segment that producers find.
@@ -495,10 +507,10 @@ NoRetiredCurrent == fault # "retired the current segment"
 \* A claim never makes more items than the capacity of its segment.
 Bounded == fault # "over capacity"
 
-\* "Nothing there" is answered only if at some moment of the call nothing was.
+\* "Nothing there" is answered only if nothing was there at some moment of the call.
 NothingOnlyWhenEmpty == fault # "missed an item"
 
-\* How the words hang together.
+\* How the words fit together.
 Consistent ==
     /\ segment[current].status = "linked"
     /\ front <= current
@@ -506,16 +518,17 @@ Consistent ==
     /\ \A s \in Segments : segment[s].status \in {"retired", "held", "spare"} => segment[s].end <= head
 
 -----------------------------------------------------------------------------
-(* Liveness. Each property names whom it takes to go on; all others may stall anywhere, for ever *)
+(* Liveness. Each property names the threads that must go on; all others may stall anywhere, for ever *)
 
 GoesOn(x) == IF x \in Producers THEN WF_vars(Push(x) /\ UNCHANGED renewals) ELSE WF_vars(Take(x))
 
 All == Messages + (Cardinality(Producers) - 1) * OthersMessages
 
-\* Lock-freedom: while one consumer goes on, what is published is taken, by it or by another, whoever stalls.
+\* Lock-freedom: while one consumer goes on, what is published is taken, by that consumer or by another,
+\* whichever threads stall.
 SomebodyTakes ==
     \A c \in Consumers : GoesOn(c) => \A n \in 0 .. All - 1 : (Popped = n /\ NextIsPublished) ~> Popped > n
 
-\* When all go on, everything accepted is taken in the end.
+\* When all threads go on, everything accepted is taken in the end.
 AllIsTaken == (\A x \in Threads : GoesOn(x)) => <>[](Popped = All /\ \A x \in Consumers : working[x] = Idle)
 =============================================================================

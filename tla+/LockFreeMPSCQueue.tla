@@ -1,45 +1,48 @@
 ------------------------- MODULE LockFreeMPSCQueue -------------------------
 (***************************************************************************)
-(* The elastic queue of many producers and one consumer, one atomic access *)
-(* to shared memory per action. docs/verification.md says which function   *)
-(* of the crate does which action, what is assumed and what is proven.     *)
+(* The elastic queue of many producers and one consumer. Each action is    *)
+(* one atomic access to shared memory. docs/verification.md says which     *)
+(* function of the crate does which action, what is assumed and what is    *)
+(* proven.                                                                 *)
 (*                                                                         *)
 (* The words that threads share:                                           *)
-(*   tail      [pos, sealed, closed]: the position to be claimed next; the *)
-(*             segment takes no more; the queue takes no more              *)
+(*   tail      [pos, sealed, closed]: the position to be claimed next;     *)
+(*             whether the segment takes no more; whether the queue does   *)
 (*   current   the header of the segment in which producers claim          *)
 (*   popped    how many items the consumer has taken                       *)
-(*   header    the headers of segments. They are used again, so who holds  *)
-(*             an old one sees the fields of whatever it has become        *)
-(*   guard     whether somebody is the consumer                            *)
+(*   header    the headers of segments. A header is used again, so a       *)
+(*             thread that holds an old one sees the fields of whatever    *)
+(*             segment the header has become                               *)
+(*   guard     whether some thread is the consumer                         *)
 (*   bell      [sleepers, listener]: how the consumer sleeps               *)
-(* The number of pinned threads is not a variable: it is how many there    *)
-(* are. So are the lists of spare headers and of those that were to be     *)
-(* linked too late: those whose status says so.                            *)
+(* The number of pinned threads is not a variable, since the threads can   *)
+(* be counted. Nor are the lists of spare headers and of headers that      *)
+(* came too late to be linked: the status of a header shows its list.      *)
 (*                                                                         *)
-(* Words of one thread: pc, the action it takes next, my, its registers,   *)
-(* and sent, how many pushes it has finished. taker is the consumer's.     *)
+(* The words of one thread: pc, the action that it takes next; my, its     *)
+(* registers; sent, how many pushes it has finished. taker is the          *)
+(* consumer's.                                                             *)
 (*                                                                         *)
-(* Words of the proof, which no action looks at to decide anything:        *)
-(*   queue     the messages in it, in the order in which they were claimed *)
+(* The words of the proof, on which no action decides anything:            *)
+(*   queue     the messages inside, in the order of their claims           *)
 (*   era       how many times tail has changed                             *)
-(*   fault     the first thing that went wrong; each safety property names *)
-(*             one of them                                                 *)
+(*   fault     the first thing that went wrong; each safety property       *)
+(*             names one of them                                           *)
 (* and header[h].status: to whom a header belongs.                         *)
 (***************************************************************************)
 EXTENDS Naturals, Sequences, FiniteSets
 
 CONSTANTS
     Producers,        \* numbers of threads that push
-    Consumers,        \* numbers of threads that take; the guard lets one in at a time
+    Consumers,        \* numbers of threads that take; the guard lets in one at a time
     Messages,         \* pushes of producer 1
     OthersMessages,   \* pushes of each of the others
     InitialCapacity,
     MinCapacity,
     MaxCapacity,
-    Headers,          \* how many headers memory has room for; without one a resize fails
+    Headers,          \* how many headers fit into memory; without a header a resize fails
     Shrinks,          \* how many times the consumer may try to shrink
-    Closes,           \* whether somebody may close the queue, at any time
+    Closes,           \* whether the queue may be closed, at any time
     Mutant            \* "none", or the mistake to be made
 
 VARIABLES tail, current, popped, header, guard, bell, pc, my, sent, taker, queue, era, fault
@@ -70,7 +73,8 @@ Grown(capacity) == IF 2 * capacity < MaxCapacity THEN 2 * capacity ELSE MaxCapac
 NoTail == [pos |-> 0, sealed |-> FALSE, closed |-> FALSE]
 Flagged(t) == t.sealed \/ t.closed
 
-\* Registers: the tail that was read and its era, a segment and its successor, a number, and whether the thread is pinned.
+\* Registers: the tail that was read and its era, a segment and its successor, a number, and whether the
+\* thread is pinned.
 Blank == [tail |-> NoTail, era |-> 0, seg |-> Null, next |-> Null, num |-> 0, pinned |-> FALSE]
 Cleared(x) == [Blank EXCEPT !.pinned = my[x].pinned]
 
@@ -104,24 +108,25 @@ Init ==
 At(x, label) == pc[x] = label
 Go(x, label) == pc' = [pc EXCEPT ![x] = label]
 
-\* What must hold at this action, as <<condition, name>>. The name of one that doesn't is recorded.
+\* What must hold at this action, as <<condition, name>>. If a condition does not hold, its name is recorded.
 Check(claims) ==
     IF \A i \in 1 .. Len(claims) : claims[i][1]
     THEN UNCHANGED fault
     ELSE fault' = LET first == CHOOSE i \in 1 .. Len(claims) : ~claims[i][1] /\ \A j \in 1 .. i - 1 : claims[j][1]
                   IN claims[first][2]
 
-\* A header that is linked, or retired and not yet given back, is what a pin protects. Looking at another one is a mistake.
+\* A pin protects a header that is linked, or retired and not yet given back. Looking at another header is a
+\* mistake.
 Guarded(h) == <<h # Null /\ header[h].status \in {"linked", "limbo"}, "stale header">>
 HasSlots(h) == <<header[h].slots # Freed, "retired slots">>
 
-\* The tail was CASed from my[x].tail. Only who saw the very latest tail may succeed.
+\* For a CAS of the tail from my[x].tail. It may succeed only for a thread that saw the very latest tail.
 TailUnchanged(x) == tail = my[x].tail
 SameEra(x) == <<era = my[x].era, "ABA">>
 
 LoadTail(x) == my' = [my EXCEPT ![x].tail = tail, ![x].era = era]
 
-\* The end of a push, accepted or refused.
+\* The push ends: its message is accepted or refused.
 Finish(x) ==
     /\ sent' = [sent EXCEPT ![x] = @ + 1]
     /\ my' = [my EXCEPT ![x] = Blank]
@@ -143,7 +148,7 @@ E2(x) == \* load current
     /\ Go(x, "E3")
     /\ UNCHANGED <<shared, sent, taker, proof>>
 
-E3(x) == \* load the segment's limit, whatever the header has become meanwhile
+E3(x) == \* load the segment's limit, whatever the header has become in the meantime
     /\ At(x, "E3")
     /\ Check(<< <<header[my[x].seg].status # "deallocated", "deallocated header">> >>)
     /\ IF my[x].tail.pos < header[my[x].seg].limit
@@ -192,7 +197,7 @@ E6(x) == \* store the stamp: published
                /\ IF Mutant = "publish before write" THEN Go(x, "E5") /\ UNCHANGED my ELSE Leave(x)
     /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, queue, era>>
 
-U1(x) == \* unpin after a claim that needed care
+U1(x) == \* unpin after a claim on the slow path
     /\ At(x, "U1")
     /\ my' = [my EXCEPT ![x] = Blank]
     /\ Go(x, "E7")
@@ -207,14 +212,14 @@ E7(x) == \* load sleepers
 
 Ring == bell' = [bell EXCEPT !.listener = IF @ = "waiting" THEN "notified" ELSE @]
 
-W1(x) == \* wake whoever listens
+W1(x) == \* wake the listener
     /\ At(x, "W1")
     /\ Ring
     /\ Finish(x)
     /\ UNCHANGED <<tail, current, popped, header, guard, taker, proof>>
 
 -----------------------------------------------------------------------------
-(* A push: the path for what is full or sealed *)
+(* A push: the slow path, where the queue is full or sealed *)
 
 C0(x) == \* pin
     /\ At(x, "C0")
@@ -230,7 +235,7 @@ C1(x) == \* load tail
          [] OTHER -> Go(x, "C2") /\ LoadTail(x)
     /\ UNCHANGED <<shared, sent, taker, proof>>
 
-C2(x) == \* load current; its base, capacity and skipped no longer change, so they are read in the same step
+C2(x) == \* load current. Its base, capacity and skipped no longer change, so they are read in the same step
     /\ At(x, "C2")
     /\ Check(<<Guarded(current)>>)
     /\ IF header[current].base > my[x].tail.pos
@@ -256,7 +261,7 @@ C3(x) == \* load popped, and decide
             [] OTHER -> Go(x, "C5") /\ UNCHANGED <<my, fault>>
     /\ UNCHANGED <<shared, sent, taker, queue, era>>
 
-C4(x) == \* raise the limit, for others. Whether it is worth it is left open
+C4(x) == \* raise the limit, for others. Whether it is worth the while is left open
     /\ At(x, "C4")
     /\ Check(<<Guarded(my[x].seg)>>)
     /\ LET target == IF Mutant = "limit raised in the current segment" THEN current ELSE my[x].seg
@@ -265,13 +270,13 @@ C4(x) == \* raise the limit, for others. Whether it is worth it is left open
     /\ Go(x, "E4")
     /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, queue, era>>
 
-U0(x) == \* unpin and say that it was refused
+U0(x) == \* unpin, and report that the push was refused
     /\ At(x, "U0")
     /\ Finish(x)
     /\ UNCHANGED <<shared, taker, proof>>
 
 -----------------------------------------------------------------------------
-(* A resize: prepare the next segment and seal the tail, by a producer who grows or a consumer who shrinks *)
+(* A resize: prepare the next segment and seal the tail. A producer does it to grow, a consumer to shrink *)
 
 Renewed == IF taker.got THEN "DE" ELSE "N1"       \* where the consumer goes on once it has renewed the limit
 
@@ -280,17 +285,18 @@ GiveUp(x) == Go(x, IF x \in Producers THEN "U0" ELSE Renewed) /\ my' = [my EXCEP
 Spares == {h \in DOMAIN header : header[h].status = "spare"}
 NeverUsed == {h \in DOMAIN header : header[h].status = "new"}
 
-C5(x) == \* load next: has somebody prepared one?
+C5(x) == \* load next: has another thread prepared a segment?
     /\ At(x, "C5")
     /\ Check(<<Guarded(my[x].seg)>>)
     /\ Go(x, IF header[my[x].seg].next # Null THEN "C6" ELSE "C5a")
     /\ UNCHANGED <<shared, my, sent, taker, queue, era>>
 
-C5a(x) == \* take a header, a used one if there is any, and prepare it. Until it is linked only its limit can be seen
+C5a(x) == \* take a header, a used one if there is any, and prepare it. Until it is linked, only its limit can
+          \* be seen
     /\ At(x, "C5a")
     /\ LET wanted == IF x \in Producers THEN Grown(header[my[x].seg].capacity) ELSE MinCapacity
            free == IF Spares # {} THEN Spares ELSE NeverUsed
-       IN IF Mutant = "deallocate a header" /\ Spares # {} \* since there is no memory for the slots
+       IN IF Mutant = "deallocate a header" /\ Spares # {} \* since no memory is left for slots
           THEN GiveUp(x) /\ header' = [header EXCEPT ![CHOOSE h \in Spares : TRUE].status = "deallocated"]
           ELSE IF free = {}
           THEN GiveUp(x) /\ UNCHANGED header
@@ -300,8 +306,9 @@ C5a(x) == \* take a header, a used one if there is any, and prepare it. Until it
                   /\ Go(x, "C5b")
     /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, proof>>
 
-C5b(x) == \* CAS next: link it, or put it on the list of those that came too late. Once it is set, next stays, so who fails may
-          \* as well do so in the step of the latter
+C5b(x) == \* CAS next: link the header, or put it on the list of those that came too late.
+          \* Next stays once it is set. So a thread whose CAS fails may as well do both in the step that fills
+          \* that list
     /\ At(x, "C5b")
     /\ LET s == my[x].seg
            h == my[x].next
@@ -313,7 +320,7 @@ C5b(x) == \* CAS next: link it, or put it on the list of those that came too lat
     /\ Go(x, "C6")
     /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, queue, era>>
 
-C6(x) == \* CAS tail: seal it. A consumer then helps at once; a producer looks at the tail again
+C6(x) == \* CAS tail: seal it. A consumer then helps at once; a producer loads the tail again
     /\ At(x, "C6")
     /\ IF Mutant = "resize without sealing"
        THEN Go(x, "H1") /\ UNCHANGED <<tail, era, fault, my>>
@@ -330,13 +337,14 @@ C6(x) == \* CAS tail: seal it. A consumer then helps at once; a producer looks a
     /\ UNCHANGED <<current, popped, header, guard, bell, sent, taker, queue>>
 
 -----------------------------------------------------------------------------
-(* Help: complete the resize that a sealed tail, my[x].tail, speaks of. Any number of threads may be at it, or stall in it *)
+(* Help: complete the resize for which the tail my[x].tail was sealed. Any number of threads may help, or
+   stall while they do *)
 
-H1(x) == \* load current, with its base, which no longer changes
+H1(x) == \* load current and its base, which no longer changes
     /\ At(x, "H1")
     /\ Check(<<Guarded(current)>>)
     /\ IF header[current].base > my[x].tail.pos
-       THEN Go(x, "H6") /\ UNCHANGED my             \* somebody was faster
+       THEN Go(x, "H6") /\ UNCHANGED my             \* another thread was faster
        ELSE Go(x, "H2") /\ my' = [my EXCEPT ![x].seg = current]
     /\ UNCHANGED <<shared, sent, taker, queue, era>>
 
@@ -355,7 +363,7 @@ H3(x) == \* load next
     /\ Go(x, "H3b")
     /\ UNCHANGED <<shared, sent, taker, queue, era>>
 
-\* With the mistake of reopening in place, the new segment begins where the old one ended.
+\* With the mistake "reopen in place", the new segment begins where the old one ended.
 Reopened(pos) == IF Mutant = "reopen in place" THEN pos ELSE pos + 1
 
 H3b(x) == \* CAS base
@@ -398,7 +406,8 @@ H5(x) == \* CAS current
     /\ Go(x, "H6")
     /\ UNCHANGED <<tail, popped, header, guard, bell, sent, taker, queue, era>>
 
-\* Where a helper goes on: a producer tries again, the consumer finishes moving on to the next segment, or its shrink.
+\* Where a helper goes on: a producer tries again; the consumer finishes its move to the next segment, or its
+\* shrink.
 AfterHelp(x) == IF x \in Producers THEN "C1" ELSE IF taker.old # Null THEN "D5" ELSE Renewed
 
 Reopen(x) ==
@@ -418,7 +427,7 @@ H6(x) == \* CAS tail: reopen it
             /\ UNCHANGED <<tail, era, fault>>
     /\ UNCHANGED <<current, popped, header, guard, bell, sent, taker, queue>>
 
-H6b(x) == \* the same if it was closed since
+H6b(x) == \* the same, if the queue was closed since
     /\ At(x, "H6b")
     /\ IF tail = [my[x].tail EXCEPT !.closed = TRUE]
        THEN /\ tail' = [tail EXCEPT !.pos = Reopened(@), !.sealed = FALSE]
@@ -430,9 +439,9 @@ H6b(x) == \* the same if it was closed since
     /\ UNCHANGED <<current, popped, header, guard, bell, sent, taker, queue>>
 
 -----------------------------------------------------------------------------
-(* Taking. The taker's words are plain memory of whoever has the guard *)
+(* Taking. The words of taker are plain memory of the thread that has the guard *)
 
-D0(x) == \* swap guard. The answer to a second consumer changes nothing, so it is no action
+D0(x) == \* swap guard. Refusing a second consumer changes nothing, so it is no action
     /\ At(x, "D0") /\ (~guard \/ Mutant = "no guard")
     /\ guard' = TRUE
     /\ Go(x, "D1")
@@ -459,7 +468,7 @@ D1b(x) == \* move the value out
     /\ Go(x, "D1c")
     /\ UNCHANGED <<tail, current, popped, guard, bell, my, sent, era>>
 
-D1c(x) == \* store popped. Whether it is time to renew the limit is left open
+D1c(x) == \* store popped. Whether the limit is renewed now is left open
     /\ At(x, "D1c")
     /\ popped' = taker.taken
     /\ Go(x, "DE") \/ Go(x, "P1")
@@ -471,10 +480,10 @@ D2(x) == \* load end: has the segment ended here?
        IN IF (end = taker.head /\ (Mutant = "move on without pins only" => Pinned = {}))
              \/ (Mutant = "retire before the last claim is published" /\ end # Infinity)
           THEN Go(x, "D3")
-          ELSE Go(x, "P1") \/ Go(x, "N1")     \* whether the limit is renewed where nothing is found is left open
+          ELSE Go(x, "P1") \/ Go(x, "N1")     \* nothing is found: whether the limit is renewed is left open
     /\ UNCHANGED <<shared, my, sent, taker, proof>>
 
-D3(x) == \* load next, which is fixed since the segment was sealed, and move on
+D3(x) == \* load next, which is fixed since the segment was sealed; and move on
     /\ At(x, "D3")
     /\ LET f == header[taker.front]
        IN /\ Check(<<Guarded(taker.front), Guarded(f.next)>>)
@@ -482,14 +491,14 @@ D3(x) == \* load next, which is fixed since the segment was sealed, and move on
     /\ Go(x, IF Mutant = "retire the current segment" THEN "D5" ELSE "D4")
     /\ UNCHANGED <<shared, my, sent, queue, era>>
 
-D4(x) == \* load tail: while the resize is not complete, producers find the old segment; then complete it
+D4(x) == \* load tail. Until the resize is complete, producers find the old segment; so complete it
     /\ At(x, "D4")
     /\ IF tail.sealed /\ Reopened(tail.pos) = taker.head
        THEN IF Mutant = "the consumer waits for the resize" THEN UNCHANGED <<pc, my>> ELSE Go(x, "H1") /\ LoadTail(x)
        ELSE Go(x, "D5") /\ UNCHANGED my
     /\ UNCHANGED <<shared, sent, taker, proof>>
 
-D5(x) == \* retire the old segment: free its slots, keep its header in limbo
+D5(x) == \* retire the old segment: free its slots, and keep its header in limbo
     /\ At(x, "D5")
     /\ header' = [header EXCEPT ![taker.old].slots = Freed, ![taker.old].status = "limbo"]
     /\ Check(<< <<current # taker.old, "retired the current segment">> >>)
@@ -499,7 +508,7 @@ D5(x) == \* retire the old segment: free its slots, keep its header in limbo
 Limbo == {h \in DOMAIN header : header[h].status \in {"limbo", "kept"}}
 AfterRecycle == IF taker.old # Null THEN "D1" ELSE "P4"
 
-R0(x) == \* swap the list: keep those that came too late
+R0(x) == \* swap the list: keep the headers that came too late
     /\ At(x, "R0")
     /\ header' = [h \in DOMAIN header |->
                     IF header[h].status = "late" THEN [header[h] EXCEPT !.status = "kept"] ELSE header[h]]
@@ -513,7 +522,7 @@ R1(x) == \* load the number of pinned threads
        ELSE Go(x, AfterRecycle) /\ taker' = [taker EXCEPT !.old = Null]
     /\ UNCHANGED <<shared, my, sent, proof>>
 
-R2(x) == \* give the headers in limbo, and those kept, back for use
+R2(x) == \* give the headers in limbo, and those that were kept, back for use
     /\ At(x, "R2")
     /\ header' = [h \in DOMAIN header |->
                     IF h \in Limbo THEN [header[h] EXCEPT !.status = "spare"] ELSE header[h]]
@@ -521,7 +530,7 @@ R2(x) == \* give the headers in limbo, and those kept, back for use
     /\ taker' = [taker EXCEPT !.old = Null]
     /\ UNCHANGED <<tail, current, popped, guard, bell, my, sent, proof>>
 
-P1(x) == \* load current; its capacity and skipped no longer change
+P1(x) == \* load current. Its capacity and skipped no longer change
     /\ At(x, "P1")
     /\ Check(<<Guarded(current)>>)
     /\ my' = [my EXCEPT ![x].seg = current]
@@ -539,7 +548,7 @@ P2(x) == \* store its limit
     /\ Go(x, "R0")
     /\ UNCHANGED <<tail, current, popped, guard, bell, sent, taker, queue, era>>
 
-P4(x) == \* load tail, to shrink; or don't. When to shrink is left open
+P4(x) == \* load tail, to shrink; or don't shrink. When to shrink is left open
     /\ At(x, "P4")
     /\ \/ Go(x, Renewed) /\ UNCHANGED <<my, taker>>
        \/ /\ taker.shrinks < Shrinks /\ ~Flagged(tail)
@@ -548,7 +557,7 @@ P4(x) == \* load tail, to shrink; or don't. When to shrink is left open
           /\ Go(x, "P5")
     /\ UNCHANGED <<shared, sent, proof>>
 
-P5(x) == \* load current, with its capacity
+P5(x) == \* load current and its capacity
     /\ At(x, "P5")
     /\ Check(<<Guarded(current)>>)
     /\ IF header[current].capacity > MinCapacity
@@ -556,8 +565,9 @@ P5(x) == \* load current, with its capacity
        ELSE my' = [my EXCEPT ![x] = Cleared(x)] /\ Go(x, Renewed)
     /\ UNCHANGED <<shared, sent, taker, queue, era>>
 
-N1(x) == \* load closed and, if it is set, tail. Answer "closed", or "nothing yet", or go to sleep. Who closes the queue sets
-         \* closed a moment later, in the step in which he wakes those who sleep
+N1(x) == \* load closed and, if it is set, tail. Answer "closed" or "nothing yet", or go to sleep.
+         \* The thread that closes the queue sets closed a moment later, in the step in which it wakes the
+         \* sleepers
     /\ At(x, "N1")
     /\ \/ /\ tail.closed /\ tail.pos <= taker.head
           /\ Go(x, "DE") /\ Check(<< <<queue = <<>>, "closed with items inside">> >>)
@@ -571,13 +581,13 @@ S1(x) == \* sleepers += 1
     /\ Go(x, "S2")
     /\ UNCHANGED <<tail, current, popped, header, guard, my, sent, taker, proof>>
 
-S2(x) == \* join those who listen
+S2(x) == \* become a listener
     /\ At(x, "S2")
     /\ bell' = [bell EXCEPT !.listener = "waiting"]
     /\ Go(x, IF Mutant = "sleep without looking" THEN "S4" ELSE "S3")
     /\ UNCHANGED <<tail, current, popped, header, guard, my, sent, taker, proof>>
 
-S3(x) == \* load tail: is anything there or on its way?
+S3(x) == \* load tail: is an item there, or on its way?
     /\ At(x, "S3")
     /\ Go(x, IF tail.pos > taker.head \/ tail.closed THEN "S5" ELSE "S4")
     /\ UNCHANGED <<shared, my, sent, taker, proof>>
@@ -587,13 +597,13 @@ S4(x) == \* asleep until notified
     /\ Go(x, "S5")
     /\ UNCHANGED <<shared, my, sent, taker, proof>>
 
-S5(x) == \* awake: leave, and look again
+S5(x) == \* awake: listen no more, and look again
     /\ At(x, "S5")
     /\ bell' = [sleepers |-> bell.sleepers - 1, listener |-> "none"]
     /\ Go(x, "D1")
     /\ UNCHANGED <<tail, current, popped, header, guard, my, sent, taker, proof>>
 
-DE(x) == \* answer, and let go of the guard
+DE(x) == \* answer, and give back the guard
     /\ At(x, "DE")
     /\ guard' = FALSE
     /\ taker' = [taker EXCEPT !.got = FALSE]
@@ -633,7 +643,8 @@ Take(x) ==
 
 Close == X1(Closer) \/ X2(Closer)
 
-\* Everything was pushed and the consumer sleeps: the only state in which nothing more happens. TLC reports any other.
+\* Everything was pushed and the consumer sleeps. This is the only state in which nothing more happens; TLC
+\* reports any other.
 Rest ==
     /\ \A p \in Producers : sent[p] = Quota(p)
     /\ \E c \in Consumers : pc[c] = "S4"
@@ -641,7 +652,8 @@ Rest ==
 
 Next == (\E x \in Producers : Push(x)) \/ (\E x \in Consumers : Take(x)) \/ Close \/ Rest
 
-\* No fairness: every thread may stall anywhere for ever. What needs fairness names it.
+\* There is no fairness: every thread may stall anywhere for ever. A property that needs fairness names its
+\* threads.
 Spec == Init /\ [][Next]_vars
 
 -----------------------------------------------------------------------------
@@ -657,59 +669,63 @@ TypeOK ==
     /\ bell.listener \in {"none", "waiting", "notified"}
     /\ DOMAIN pc = Threads /\ DOMAIN my = Threads
 
-\* First in, first out in the order of claims, so also for each producer; nothing twice, nothing left out: what is taken is
-\* always the oldest message claimed and not yet taken.
+\* What is taken is always the oldest message that was claimed and not yet taken. So messages are first in,
+\* first out in the order of claims, hence for each producer, too; nothing comes twice, and nothing is left
+\* out.
 TakenInOrder == fault # "wrong item"
 
-\* Nobody reads a slot that was not written, or was moved out of.
+\* No thread reads a slot that was not written, or was moved out of.
 NothingUnpublished == fault # "unpublished"
 
 \* No producer writes to a slot whose item is still in it.
 NothingOverwritten == fault # "overwritten"
 
-\* Nobody reads or writes slots that were freed.
+\* No thread reads or writes slots that were freed.
 NoRetiredSlots == fault # "retired slots"
 
-\* Nobody looks at a header, but for its limit, that is neither linked nor in limbo; so nobody writes to a recycled one.
+\* Of a header that is neither linked nor in limbo, threads look only at the limit. So no thread writes to a
+\* header that is used again.
 NoStaleHeader == fault # "stale header"
 
-\* The one look that nothing protects, at the limit, finds a header, whatever it has become.
+\* The look at the limit, which is the only one that nothing protects, finds a header, whatever it has become.
 NoDeallocatedHeader == fault # "deallocated header"
 
-\* The consumer doesn't retire the segment that producers would still find.
+\* The consumer does not retire a segment that producers would still find.
 NoRetiredCurrent == fault # "retired the current segment"
 
-\* A CAS of the tail succeeds only if nothing changed it since the value was read, there and back included.
+\* A CAS of the tail succeeds only if the tail has not changed since it was read, not even there and back.
 NoABA == fault # "ABA"
 
-\* A claim is made in the segment that the position belongs to, and while it is open.
+\* A claim is made in the segment that its position belongs to, and while that segment is open.
 ClaimsInCurrent == fault \notin {"claim in another segment", "claim in a sealed segment", "reopened too early"}
 
-\* A claim never makes more items than the capacity of its segment. (After a shrink there may be more for a while; then
-\* there is no claim.) So there are never more than the largest capacity.
+\* A claim never makes more items than the capacity of its segment. So there are never more than the largest
+\* capacity. (After a shrink there may be more than the new capacity for a while. Then there is no claim.)
 Bounded == fault # "over capacity" /\ Len(queue) <= MaxCapacity
 
-\* No limit ever goes down, though the consumer stores it: he has counted at least what any producer saw who raised it.
+\* No limit ever goes down, though the consumer stores it. When it does, it has counted at least as many items
+\* as any producer that raised the limit had seen.
 LimitOnlyRises == fault # "limit lowered"
 
-\* A push is refused as full only if there were as many items as the largest capacity at the moment it looked. An item
-\* counts until the consumer has stored that it was taken.
+\* A push is refused as full only if there were as many items as the largest capacity at the moment it looked.
+\* An item counts until the consumer has stored that it was taken.
 RefusedOnlyWhenFull == fault # "refused with room"
 
-\* "Closed" is answered only when everything was taken, and then nothing comes any more.
+\* "Closed" is answered only when everything was taken. After that no message comes any more.
 ClosedOnlyWhenDrained == fault # "closed with items inside"
 
 Inside == {x \in Consumers : pc[x] # "D0"}
 SingleConsumer == Cardinality(Inside) <= 1
 
-\* A consumer sleeps on while there is a message only if its producer, or one that claimed later, has still to wake him.
+\* If a consumer sleeps on while there is a message, then the producer of that message, or of a later one, has
+\* still to wake it.
 NoLostWakeUp ==
     \A c \in Consumers :
         pc[c] = "S4" /\ bell.listener = "waiting" /\ (queue # <<>> \/ tail.closed)
         => \/ \E p \in Producers : pc[p] \in {"E5", "E6", "U1", "E7", "W1"}
            \/ tail.closed /\ pc[Closer] = "X2"
 
-\* How the words hang together.
+\* How the words fit together.
 Consistent ==
     /\ header[current].status = "linked"
     /\ header[taker.front].status = "linked"
@@ -718,15 +734,16 @@ Consistent ==
     /\ (\E x \in Inside : pc[x] = "D1") => taker.head = taker.taken + header[taker.front].skipped
 
 -----------------------------------------------------------------------------
-(* Liveness. Each property names whom it takes to go on; all others may stall anywhere, for ever *)
+(* Liveness. Each property names the threads that must go on; all others may stall anywhere, for ever *)
 
 GoesOn(x) == IF x \in Producers THEN WF_vars(Push(x)) ELSE WF_vars(Take(x))
 
-\* Lock-freedom: a producer who goes on finishes all its pushes, whatever the others do. (It can be delayed only by pushes
-\* and resizes of others, and there are finitely many here.)
+\* Lock-freedom: a producer that goes on finishes all its pushes, whatever the other threads do. (Only pushes
+\* and resizes of others can delay it, and there are finitely many here.)
 PusherFinishes == \A p \in Producers : GoesOn(p) => <>(sent[p] = Quota(p))
 
-\* A resize is completed by any producer who goes on and has still something to push, whoever began it and stalled.
+\* A resize is completed by any producer that goes on and has still something to push, whichever thread began
+\* it and stalled.
 ResizeCompletes ==
     \A p \in Producers :
         GoesOn(p) => (tail.sealed /\ pc[p] = "E1" /\ sent[p] < Quota(p) ~> ~tail.sealed \/ tail.closed)
@@ -741,16 +758,17 @@ NextIsPublished == PublishedAt(taker.front, taker.head)
 
 All == Messages + (Cardinality(Producers) - 1) * OthersMessages
 
-\* A consumer who goes on and is awake takes what is published, whatever the producers do.
+\* A consumer that goes on and is awake takes what is published, whatever the producers do.
 TakerTakes ==
     \A c \in Consumers :
         GoesOn(c) => \A n \in 0 .. All - 1 :
             (popped = n /\ NextIsPublished /\ pc[c] # "S4") ~> popped > n
 
-\* Taking is wait-free: a consumer who goes on finds an answer, or that it may sleep, whatever the producers do.
+\* Taking is wait-free: a consumer that goes on finds an answer, or finds that it may sleep, whatever the
+\* producers do.
 TakerAnswers == \A c \in Consumers : GoesOn(c) => (pc[c] = "D1" ~> pc[c] \in {"DE", "S1"})
 
-\* When all go on, everything accepted is taken in the end, the consumer's sleep included.
+\* When all threads go on, everything accepted is taken in the end, even if the consumer sleeps in between.
 AllIsTaken ==
     (\A x \in Producers \cup Consumers : GoesOn(x)) /\ WF_vars(Close)
     => <>[](queue = <<>> /\ popped = taker.taken /\ \A p \in Producers : sent[p] = Quota(p))

@@ -90,7 +90,7 @@ def culsans_from_thread(maxsize: int, _: asyncio.AbstractEventLoop) -> FromThrea
 
 
 def call_soon_from_thread(_: int, loop: asyncio.AbstractEventLoop) -> FromThread:
-    """What works without any library. It has no limit, as nothing would wait for room."""
+    """The way that needs no library. It has no limit, since the putting thread could not wait for room."""
     plain = asyncio.Queue[Any]()
     put: Callable[[Any], object]
     put = partial(loop.call_soon_threadsafe, plain.put_nowait)  # type: ignore[arg-type]

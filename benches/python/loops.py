@@ -12,7 +12,7 @@ def put_range(put: Callable[[int], object], first: int, count: int) -> None:
 
 
 def get_sum(get: Callable[[], int], count: int) -> int:
-    """Takes so many numbers, in a thread."""
+    """Takes this many numbers, in a thread."""
     total = 0
     for _ in range(count):
         total += get()
@@ -26,7 +26,7 @@ async def aput_range(put: Callable[[int], Awaitable[object]], first: int, count:
 
 
 async def aget_sum(get: Callable[[], Awaitable[int]], count: int) -> int:
-    """Takes so many numbers, in a task."""
+    """Takes this many numbers, in a task."""
     total = 0
     for _ in range(count):
         total += await get()

@@ -25,7 +25,7 @@ class Leveled(Protocol):
 
 
 class Ours:
-    """Levels."""
+    """Our queue, with levels."""
 
     def __init__(self, **settings: Any) -> None:
         self._buffer: elasticq.PriorityCircularBuffer[int] = elasticq.PriorityCircularBuffer(
@@ -41,7 +41,7 @@ class Ours:
 
 
 class Standard:
-    """A heap. The counter keeps the order within a level; without it the order would differ."""
+    """A heap. The counter keeps the order within a level, which the heap alone would not keep."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._queue = make()

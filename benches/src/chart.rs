@@ -1,4 +1,5 @@
-//! Draws curves as SVG: throughput on a logarithmic scale over the number of producers, each line labelled at its end.
+//! Draws curves as SVG: throughput on a logarithmic scale over the number of producers. Each line has its
+//! label at its end.
 
 use crate::curves::{Curve, Curves};
 use plotters::chart::ChartContext;
@@ -11,7 +12,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::error::Error;
 
 const SIZE: (u32, u32) = (1_310, 800);
-/// What is left free around the axes. The labels stand at the right.
+/// What is left free around the axes. The labels stand on the right.
 const TOP: u32 = 52;
 const RIGHT: u32 = 424;
 const BOTTOM: u32 = 72;
@@ -191,7 +192,8 @@ fn spread(heights: &[i32], top: i32, bottom: i32) -> Vec<i32> {
     places
 }
 
-/// The steps 1, 2, 5, 10, 20, ... from the last at or below `lowest` to the first at or above `highest`; two at least.
+/// The steps 1, 2, 5, 10, 20, ... from the last at or below `lowest` to the first at or above `highest`; at
+/// least two.
 fn steps(lowest: f64, highest: f64) -> Vec<f64> {
     let all = (-9..=9).flat_map(|power| [1.0, 2.0, 5.0].map(|step| decimal(step, power)));
     let above = all.clone().filter(|&step| step > lowest);

@@ -1,4 +1,5 @@
-//! The interleaving harness: contenders take turns, so that whatever else the machine does hits all of them alike.
+//! The interleaving harness. Contenders take turns, so that whatever else the machine does hits all of them
+//! alike.
 //!
 //! Each contender first finds how many items fill one sample. Then come the rounds: in every round each contender
 //! runs once, and the order rotates from round to round. Times are compared within one run only, as ratios to the

@@ -1,4 +1,5 @@
-//! How throughput follows the number of producers, a curve for each queue: collected from contests, written as CSV.
+//! How throughput follows the number of producers, with a curve for each queue. The curves are collected from
+//! contests and written as CSV.
 
 use crate::contest::Outcome;
 use crate::stats::Summary;

@@ -17,7 +17,8 @@ pub fn producer(message: u64) -> usize {
     (message >> PLACE_BITS) as usize
 }
 
-/// What one consumer received: how much, its checksum, and how often the order of one producer was broken.
+/// What one consumer received: how many messages, their checksum, and how often the order of one producer was
+/// broken.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     last: Vec<u64>,
@@ -33,7 +34,8 @@ impl Ledger {
         Self { last: vec![0; producers], count: 0, sum: 0, disordered: 0 }
     }
 
-    /// Enters a message. One that no producer sent, or that comes after a later or the same one, counts as disordered.
+    /// Enters a message. It counts as disordered if no producer sent it, or if it comes after a later one, or
+    /// a second time.
     #[inline]
     pub fn enter(&mut self, message: u64) {
         let producer = producer(message);
@@ -52,8 +54,9 @@ impl Ledger {
         self.count
     }
 
-    /// How many messages are wrong when each producer sent `each` and `ledgers` hold everything that was received:
-    /// the disordered ones and the missing or surplus ones, or one if only the checksum shows that something is.
+    /// How many messages are wrong, if each producer sent `each` and `ledgers` hold everything that was
+    /// received. These are the disordered ones, and the missing or surplus ones; or one, if only the checksum
+    /// shows that something is wrong.
     #[must_use]
     pub fn wrong(ledgers: &[Self], producers: usize, each: u64) -> u64 {
         let sent = producers as u64 * each;

@@ -2,12 +2,13 @@
 //!
 //! - [`contest`]: the interleaving harness; [`stats`], [`options`] and [`report`] serve it.
 //! - [`subject`]: what a queue offers to take part; [`subjects`] has the contenders, a file for each family.
-//! - [`shapes`]: the loops that are measured, written once for all contenders; [`ledger`] checks every message.
+//! - [`shapes`]: the loops that are measured, written once for all contenders; [`ledger`] checks every
+//!   message.
 //! - [`curves`]: throughput over the number of producers, as CSV; [`chart`]: the same as a picture.
 //! - [`mqtt`]: the shape of an MQTT ingest, four publishers to one processor.
 //!
-//! The suites that `cargo bench` runs are in the folder `suites`: `peers`, `lock_free`, `priority`, `scalability`, `memory`
-//! and `operations`.
+//! The suites that `cargo bench` runs are in the folder `suites`: `peers`, `lock_free`, `priority`,
+//! `scalability`, `memory` and `operations`.
 
 pub mod chart;
 pub mod contest;

@@ -1,7 +1,8 @@
-//! The shape of an MQTT ingest: four publishers send bursts to one processor, which takes batches of up to 4,000.
+//! The shape of an MQTT ingest: four publishers send bursts to one processor, which takes batches of up to
+//! 4,000.
 //!
-//! The buffer starts small and grows by itself. Its maximum exceeds what one sample sends, so every refused message is
-//! a loss that the buffer is to blame for.
+//! The buffer starts small and grows by itself. Its maximum exceeds what one sample sends. So every refused
+//! message is a loss for which the buffer is to blame.
 
 use crate::contest::Sample;
 use crate::stats::quantile;
@@ -18,7 +19,7 @@ pub const PUBLISHERS: usize = 4;
 pub const BATCH: usize = 4_000;
 /// How many messages one sample sends.
 pub const MESSAGES: u64 = 400_000;
-/// From 1K up, as the predecessor's page recommends for an MQTT proxy.
+/// It starts with 1K, as the predecessor's page recommends for an MQTT proxy.
 pub const BOUNDS: Bounds = Bounds { initial: 1_024, min: 512, max: 1_048_576 };
 
 /// A message as a client library hands it over.
@@ -38,7 +39,7 @@ pub struct Sightings {
     pub sent: u64,
     /// Messages that the buffer refused.
     pub refused: u64,
-    /// Messages that were taken and not processed in their order, or never came.
+    /// Messages that were taken and not processed in order, or that never came.
     pub lost: u64,
     /// The largest capacity that the processor saw.
     pub peak_capacity: usize,
@@ -46,7 +47,7 @@ pub struct Sightings {
     pub last_capacity: usize,
     /// How long it took to take and process each batch, in microseconds.
     pub latencies: Vec<f64>,
-    /// The same for the batches that had as many messages as the processor takes at once.
+    /// The same for the batches that were as large as the processor takes at once.
     pub full_latencies: Vec<f64>,
 }
 
@@ -58,7 +59,8 @@ pub fn latency(latencies: &[f64], q: f64) -> f64 {
     if sorted.is_empty() { 0.0 } else { quantile(&sorted, q) }
 }
 
-/// Sends `items` messages through a fresh buffer, adds what is seen to `sightings` and answers how long it took.
+/// Sends `items` messages through a fresh buffer, adds what is seen to `sightings`, and returns how long it
+/// took.
 ///
 /// # Panics
 /// When a publisher's thread panics.
@@ -98,7 +100,8 @@ pub fn ingest<E: Elastic<Message>>(items: u64, sightings: &mut Sightings) -> Sam
     Sample { elapsed, items: sent, wrong: sent.saturating_sub(processed) }
 }
 
-/// What one publisher has to send, made beforehand: the time is the buffer's, not the allocator's.
+/// What one publisher has to send. It is made beforehand, so that the time is the buffer's and not the
+/// allocator's.
 fn messages_of(publisher: usize, count: u64) -> Vec<Message> {
     let topic: Arc<str> = format!("plant/line-{publisher}/temperature").into();
     let message = |id: u64| Message {
@@ -111,8 +114,8 @@ fn messages_of(publisher: usize, count: u64) -> Vec<Message> {
     (0..count).map(message).collect()
 }
 
-/// The processor: takes batches until nobody publishes any more and nothing is left. Answers how many messages it
-/// found in order.
+/// The processor. It takes batches until no publisher is left and the buffer is empty. Returns how many
+/// messages it found in order.
 fn process<E: Elastic<Message>>(buffer: &E, publishing: &AtomicUsize, sightings: &mut Sightings) -> u64 {
     let mut next = [0; PUBLISHERS];
     let mut in_order = 0;

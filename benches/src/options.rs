@@ -37,7 +37,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads this process's arguments and environment; ends the process with a message when one of them is malformed.
+    /// Reads this process's arguments and environment. If one of them is malformed, it ends the process with
+    /// a message.
     #[must_use]
     pub fn from_process() -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();

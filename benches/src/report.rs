@@ -1,4 +1,5 @@
-//! What a suite prints: aligned tables for people, one file of results for machines, progress on standard error.
+//! What a suite prints: aligned tables for people, one file of results for machines, and progress on standard
+//! error.
 
 use crate::contest::Outcome;
 use crate::options::Options;

@@ -1,5 +1,5 @@
-//! The loops that are measured. Each is written once and compiled for every contender; opening the queue, starting
-//! threads and checking the totals stay outside the measured time.
+//! The loops that are measured. Each is written once and compiled for every contender. Opening the queue,
+//! starting threads and checking the totals are not in the measured time.
 
 use crate::contest::{Contest, Sample};
 use crate::ledger::{Ledger, message};
@@ -32,7 +32,7 @@ impl<'a> Patience<'a> {
         self.tries = 0;
     }
 
-    /// Lets a moment pass; `false` when there is no sense in trying on.
+    /// Lets a moment pass. Returns `false` if there is no sense in trying on.
     #[inline]
     fn wait(&mut self) -> bool {
         self.tries += 1;
@@ -48,7 +48,7 @@ impl<'a> Patience<'a> {
     }
 }
 
-/// One thread puts an item in and takes it out again, `items` times.
+/// One thread puts an item and takes it out again, `items` times.
 #[must_use]
 pub fn one_thread<S: Subject>(capacity: usize, items: u64) -> Sample {
     let (mut producers, mut consumers) = S::open(capacity, 1, 1);
@@ -63,8 +63,8 @@ pub fn one_thread<S: Subject>(capacity: usize, items: u64) -> Sample {
     Sample { elapsed: started.elapsed(), items, wrong }
 }
 
-/// One thread puts a batch of `size` in and takes it out again until `items` went through. The vector that comes out
-/// is the one that goes in next.
+/// One thread puts a batch of `size` and takes it out again, until `items` went through. The vector that
+/// comes out is the one that goes in next.
 #[must_use]
 pub fn batches<E: Elastic<u64>>(bounds: Bounds, size: usize, items: u64) -> Sample {
     let buffer = E::open(bounds);
@@ -82,8 +82,8 @@ pub fn batches<E: Elastic<u64>>(bounds: Bounds, size: usize, items: u64) -> Samp
     Sample { elapsed, items: turns * size as u64, wrong }
 }
 
-/// One thread puts a wave of items in at the levels that `priority` names for their places, and takes them out again, until `items`
-/// went through. Every sum is checked.
+/// One thread puts a wave of items and takes them out again, until `items` went through. `priority` names the
+/// level for each place in the wave. Every sum is checked.
 #[must_use]
 pub fn waves<Q: Levelled>(queue: &Q, wave: u64, items: u64, priority: impl Fn(u64) -> usize) -> Sample {
     let turns = items.div_ceil(wave);
@@ -103,7 +103,7 @@ pub fn waves<Q: Levelled>(queue: &Q, wave: u64, items: u64, priority: impl Fn(u6
     Sample { elapsed, items: turns * wave, wrong }
 }
 
-/// One thread puts a batch of `size` in at a level and takes it out again, as [`batches`] does.
+/// One thread puts a batch of `size` at a level and takes it out again, as [`batches`] does.
 #[must_use]
 pub fn level_batches<Q: Levelled>(queue: &Q, size: usize, items: u64) -> Sample {
     let first: Vec<u64> = (0..size as u64).collect();
@@ -120,7 +120,8 @@ pub fn level_batches<Q: Levelled>(queue: &Q, size: usize, items: u64) -> Sample 
     Sample { elapsed, items: turns * size as u64, wrong }
 }
 
-/// Producers and consumers, a thread each, send about `items` through a queue of `capacity`. Every message is checked.
+/// Producers and consumers, each a thread, send about `items` through a queue of `capacity`. Every message is
+/// checked.
 ///
 /// # Panics
 /// When a thread of the queue under test panics.
@@ -148,7 +149,7 @@ pub fn contended<S: Subject>(producers: usize, consumers: usize, capacity: usize
             }
             while !source.flush() && patience.wait() {}
             sending.fetch_sub(1, Ordering::Release);
-            // The end lives until the sample is over: a channel whose last sender is gone behaves differently.
+            // The handle lives until the sample is over: a channel without a sender behaves differently.
             (started, Instant::now(), source)
         }
     };
@@ -159,7 +160,7 @@ pub fn contended<S: Subject>(producers: usize, consumers: usize, capacity: usize
             let started = Instant::now();
             let mut patience = Patience::new(started, given_up);
             loop {
-                // Once nobody sends any more, a queue that is empty at one more look stays empty.
+                // Once no thread sends any more, a queue that is empty at one more look stays empty.
                 let finished = || sending.load(Ordering::Acquire) == 0;
                 match sink.try_pop() {
                     Some(item) => {
@@ -204,7 +205,7 @@ impl Contest<'_> {
         self.contender(E::NAME, move |items| batches::<E>(bounds, size, items))
     }
 
-    /// Enters a queue for threads, unless it cannot serve as many.
+    /// Enters a queue for threads, unless it cannot serve that many.
     pub fn threaded<S: Subject>(self, producers: usize, consumers: usize, capacity: usize) -> Self {
         if producers > S::PRODUCERS || consumers > S::CONSUMERS {
             return self;

@@ -1,26 +1,29 @@
-//! What a queue must offer to take part. The loops in [`crate::shapes`] are written once against these traits and
-//! compiled for each queue, so no contender pays for a virtual call that another does not. The adapters' calls are always
-//! inlined, for all alike: otherwise the compiler's thresholds decide who pays for a call.
+//! What a queue must offer to take part. The loops in [`crate::shapes`] are written once against these traits
+//! and compiled for each queue. So no contender pays for a virtual call that another does not. The adapters'
+//! calls are always inlined, for all alike: otherwise the compiler's thresholds would decide who pays for a
+//! call.
 //!
-//! To add a contender: implement [`Shared`] for a queue that is used through shared references, or [`Subject`] for one
-//! that comes as ends, in the file of its family under `subjects/`, and name it in the suite.
+//! To add a contender, implement a trait in the file of its family under `subjects/`, and name it in the
+//! suite: [`Shared`] for a queue that is used through shared references, or [`Subject`] for one that comes as
+//! two ends.
 
 use std::sync::Arc;
 
-/// The end that puts in.
+/// The end that puts.
 pub trait Push: Send {
-    /// Puts one item in, or answers `false` when there is no room now.
+    /// Puts one item, or returns `false` if there is no room now.
     fn try_push(&mut self, item: u64) -> bool;
 
-    /// Puts in what it has kept back to make a batch of it, or answers `false` when there is no room for that now.
+    /// Puts the items that it has kept back to make a batch of them, or returns `false` if there is no room
+    /// for them now.
     fn flush(&mut self) -> bool {
         true
     }
 }
 
-/// The end that takes out.
+/// The end that takes.
 pub trait Pop: Send {
-    /// Takes the oldest item, or answers `None` when there is none now.
+    /// Takes the oldest item, or returns `None` if there is none now.
     fn try_pop(&mut self) -> Option<u64>;
 }
 
@@ -32,9 +35,9 @@ pub trait Subject {
     const PRODUCERS: usize = usize::MAX;
     /// How many consumers it serves at most.
     const CONSUMERS: usize = usize::MAX;
-    /// The end that puts in.
+    /// The end that puts.
     type Producer: Push;
-    /// The end that takes out.
+    /// The end that takes.
     type Consumer: Pop;
 
     /// Opens a queue with room for `capacity` items and as many ends as asked for.
@@ -52,9 +55,9 @@ pub trait Shared: Send + Sync + Sized {
 
     /// Opens a queue with room for `capacity` items.
     fn open(capacity: usize) -> Self;
-    /// Puts one item in, or answers `false` when there is no room now.
+    /// Puts one item, or returns `false` if there is no room now.
     fn try_push(&self, item: u64) -> bool;
-    /// Takes the oldest item, or answers `None` when there is none now.
+    /// Takes the oldest item, or returns `None` if there is none now.
     fn try_pop(&self) -> Option<u64>;
 }
 
@@ -103,11 +106,11 @@ pub trait Elastic<T>: Send + Sync + Sized {
 
     /// Opens a buffer within these bounds.
     fn open(bounds: Bounds) -> Self;
-    /// Puts one item in, or answers `false` when there is no room.
+    /// Puts one item, or returns `false` if there is no room.
     fn push(&self, item: T) -> bool;
     /// Takes the oldest item.
     fn pop(&self) -> Option<T>;
-    /// Puts all of `items` in, or answers `false` when there is no room for all.
+    /// Puts all of `items`, or returns `false` if there is no room for all.
     fn push_batch(&self, items: Vec<T>) -> bool;
     /// Takes up to `max` of the oldest items.
     fn pop_batch(&self, max: usize) -> Vec<T>;
@@ -115,18 +118,19 @@ pub trait Elastic<T>: Send + Sync + Sized {
     fn capacity(&self) -> usize;
 }
 
-/// A queue of `u64` with levels, the highest of which goes first.
+/// A queue of `u64` with levels. The highest level goes first.
 pub trait Levelled: Send + Sync + Sized {
     /// The name in the tables.
     const NAME: &'static str;
 
-    /// Opens a queue with so many levels, fair or strict, with room for `least` items at first and for `most`.
+    /// Opens a queue with this many levels, fair or strict, with room for `least` items at first and for
+    /// `most` later.
     fn open(levels: usize, fair: bool, least: usize, most: usize) -> Self;
-    /// Puts one item in at a level, or answers `false` when there is no room.
+    /// Puts one item at a level, or returns `false` if there is no room.
     fn push(&self, item: u64, priority: usize) -> bool;
     /// Takes the next item.
     fn pop(&self) -> Option<u64>;
-    /// Puts all of `items` in at a level, or answers `false` when there is no room for all.
+    /// Puts all of `items` at a level, or returns `false` if there is no room for all.
     fn push_batch(&self, items: Vec<u64>, priority: usize) -> bool;
     /// Takes up to `max` items.
     fn pop_batch(&self, max: usize) -> Vec<u64>;

@@ -1,4 +1,5 @@
-//! The contests of the queues without locks with their peers, all in one interleaved run. Needs the feature `lock_free`.
+//! The contests of the queues without locks with their peers, all in one interleaved run. They need the
+//! feature `lock_free`.
 
 use elasticq_benches::contest::Contest;
 use elasticq_benches::options::Options;
@@ -9,7 +10,7 @@ use elasticq_benches::subjects::ours::{self, Ours};
 use elasticq_benches::subjects::predecessor::OldLockFree;
 use elasticq_benches::subjects::queues::{Concurrent, Rtrb};
 
-/// Room for as many items in every contender that has a bound.
+/// Room for this many items in every contender that has a bound.
 const CAPACITY: usize = 65_536;
 const ARRAY_QUEUE: &str = "crossbeam ArrayQueue";
 /// The peers with a bound, and those that never wait for room.
@@ -22,7 +23,7 @@ const BOUNDED: [&str; 7] = [
     "crossfire mpmc, bounded",
     "thingbuf",
 ];
-/// It has a bound too, but takes one consumer only.
+/// It has a bound, too, but takes only one consumer.
 const STANDARD: &str = "std sync_channel";
 const UNBOUNDED: [&str; 2] = ["crossbeam SegQueue, unbounded", "concurrent-queue, unbounded"];
 
@@ -94,7 +95,8 @@ fn shared() -> Contest<'static> {
         .alone::<crossbeam_queue::ArrayQueue<u64>>(CAPACITY)
 }
 
-/// With how many times as fast as the peers with a bound, and as those without, it should be.
+/// `bounded` and `unbounded` say how many times as fast as the peers with a bound, and as those without, it
+/// should be.
 fn threads(producers: usize, bounded: f64, unbounded: f64) -> Contest<'static> {
     let contest = Contest::new(format!("MPSC, {producers}P/1C, capacity {}", grouped(CAPACITY as u64)))
         .threaded::<Mpsc<false>>(producers, 1, CAPACITY)
@@ -120,7 +122,7 @@ fn many(producers: usize, consumers: usize) -> Contest<'static> {
     peers(UNBOUNDED.iter().fold(contest, |contest, peer| contest.target(*peer, 1.0)), producers, consumers)
 }
 
-/// Those who take any number of producers and consumers.
+/// The peers that take any number of producers and consumers.
 fn peers(contest: Contest<'static>, producers: usize, consumers: usize) -> Contest<'static> {
     contest
         .threaded::<Ours<false>>(producers, consumers, CAPACITY)

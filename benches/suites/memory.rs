@@ -1,7 +1,9 @@
-//! Whether memory comes back: a burst of 1,000,000 items goes in and is drained, and capacity, the bytes that the
-//! buffer has allocated, and the memory of the whole process are compared with what they were before.
+//! Whether memory comes back. A burst of 1,000,000 items goes in and is drained. Then the capacity, the bytes
+//! that the buffer has allocated, and the memory of the whole process are compared with what they were
+//! before.
 //!
-//! Each measurement has a process of its own, since an allocator that has served one burst treats the next differently.
+//! Each measurement has a process of its own, since an allocator that has served one burst treats the next
+//! one differently.
 
 use cap::Cap;
 use elasticq_benches::options::Options;
@@ -18,7 +20,7 @@ static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
 /// How many items the burst has.
 const BURST: u64 = 1_000_000;
-/// 1K growing as far as the burst needs.
+/// From 1K, growing as far as the burst needs.
 const BOUNDS: Bounds = Bounds { initial: 1_024, min: 1_024, max: 1_048_576 };
 /// Set in a process that makes one measurement: the buffer and the way it is drained.
 const ONE_OF: &str = "ELASTICQ_BENCH_MEMORY";
@@ -63,7 +65,7 @@ impl Held {
     }
 }
 
-/// Fills a buffer with the burst, drains it and answers what it held before, at the peak and afterwards.
+/// Fills a buffer with the burst and drains it. Returns what it held before, at the peak and afterwards.
 fn burst<E: Elastic<u64>>(batch: usize) -> Value {
     let before = HEAP.allocated();
     let buffer = E::open(BOUNDS);
@@ -71,7 +73,8 @@ fn burst<E: Elastic<u64>>(batch: usize) -> Value {
         let bytes = HEAP.allocated().saturating_sub(before);
         Held { capacity: buffer.capacity(), bytes, resident_kib: resident_kib() }
     };
-    // One turn of all that follows, so that its code is loaded when the memory of the process is first looked at.
+    // All that follows is done once beforehand, so that its code is loaded when the memory of the process is
+    // first looked at.
     let (_, wrong_at_first) = fill_and_drain(&buffer, 100, batch, look);
     let start = look();
     let (peak, wrong) = fill_and_drain(&buffer, BURST, batch, look);
@@ -79,7 +82,7 @@ fn burst<E: Elastic<u64>>(batch: usize) -> Value {
     json!({ "start": start.json(), "peak": peak.json(), "end": end.json(), "wrong": wrong_at_first + wrong })
 }
 
-/// Puts `items` in, looks, takes all out again; answers what was seen and how many items came out wrong.
+/// Puts `items`, looks, and takes all out again. Returns what was seen and how many items came out wrong.
 fn fill_and_drain<E: Elastic<u64>, S>(buffer: &E, items: u64, batch: usize, look: impl Fn() -> S) -> (S, u64) {
     let refused = (0..items).filter(|&item| !buffer.push(item)).count() as u64;
     let peak = look();

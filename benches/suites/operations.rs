@@ -168,7 +168,8 @@ fn threads(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Time per item with a thread for each producer and consumer; every message is checked, wrong ones are reported.
+/// Time per item with a thread for each producer and consumer. Every message is checked, and wrong ones are
+/// reported.
 fn contention(group: &mut BenchmarkGroup<'_, WallTime>, producers: usize, consumers: usize) {
     let name = format!("{producers}P/{consumers}C");
     let mut wrong = 0;

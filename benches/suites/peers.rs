@@ -1,5 +1,5 @@
-//! The contests with the peers, all in one interleaved run: one thread, batches, threads, and the shape of an MQTT
-//! ingest. Prints medians, ratios to ours, wrong messages and what became of the targets.
+//! The contests with the peers, all in one interleaved run: one thread, batches, threads, and the shape of an
+//! MQTT ingest. The suite prints medians, ratios to ours, wrong messages, and what became of the targets.
 
 use elasticq::DynamicCircularBuffer;
 use elasticq_benches::contest::Contest;
@@ -18,9 +18,9 @@ use parking_lot::Mutex;
 use serde_json::json;
 use std::collections::VecDeque;
 
-/// Room for as many items in every contender that has a bound.
+/// Room for this many items in every contender that has a bound.
 const CAPACITY: usize = 65_536;
-/// What both versions of elasticq start with when nothing else is said.
+/// What both versions of elasticq start with if nothing else is said.
 const DEFAULTS: Bounds = Bounds { initial: 1_024, min: 1_024, max: 65_536 };
 
 fn main() {
@@ -37,7 +37,7 @@ fn main() {
     report.finish();
 }
 
-/// Runs a contest if the user wants it; answers whether.
+/// Runs a contest if the user wants it. Returns whether it ran.
 fn run(report: &mut Report, contest: Contest<'_>) -> bool {
     let wanted = report.options().wants(contest.name());
     if wanted {

@@ -1,5 +1,5 @@
-//! The contests of the buffer with levels with its predecessor and with a bare mutex, all in one interleaved run. Needs the feature
-//! `priority`.
+//! The contests of the buffer with levels with its predecessor and with a bare mutex, all in one interleaved
+//! run. They need the feature `priority`.
 
 use elasticq::priority::PriorityCircularBuffer;
 use elasticq_benches::contest::Contest;
@@ -18,7 +18,7 @@ type Ours = PriorityCircularBuffer<u64>;
 type Bare = Mutex<VecDeque<u64>>;
 
 const LEVELS: usize = 3;
-/// Room for as many items in every contender that has a bound.
+/// Room for this many items in every contender that has a bound.
 const CAPACITY: usize = 65_536;
 /// What the predecessor's own benchmarks begin with.
 const ROOMY: usize = 2_000;
@@ -92,7 +92,7 @@ fn batches(size: usize) -> Contest<'static> {
     entered::<Bare>(entered::<Old<u64>>(entered::<Ours>(contest, size), size), size)
 }
 
-/// With a level for each producer, the fourth sharing the lowest with the first.
+/// Each producer has a level, and the fourth shares the lowest level with the first.
 fn threads() -> Contest<'static> {
     Contest::new(format!("4P/1C mixed, strict, capacity {}", grouped(CAPACITY as u64)))
         .target(predecessor::NAME, 3.0)

@@ -14,7 +14,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Room for as many items in every contender that has a bound.
+/// Room for this many items in every contender that has a bound.
 const CAPACITY: usize = 65_536;
 const MOST_PRODUCERS: usize = 20;
 /// How many of the contenders are ours; they come first.
@@ -51,7 +51,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     if curves.all().is_empty() {
         return Ok(());
     }
-    let picture = chart::svg(&curves, OURS, &words(&options))?; // in a smoke run, too, to see that it can be drawn
+    // This is done in a smoke run, too, to see that the chart can be drawn.
+    let picture = chart::svg(&curves, OURS, &words(&options))?;
     if let Some(folder) = folder {
         write(&folder.join("scalability.csv"), &curves.csv())?;
         write(&folder.join("scalability.svg"), &picture)?;
@@ -59,7 +60,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Where the curves go: where the user says, else to the documentation if they are complete.
+/// Where the curves go: to the folder that the user names, or to the documentation if they are complete.
 fn folder(options: &Options) -> Option<PathBuf> {
     let complete = options.filters.is_empty();
     let docs = || complete.then(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs"));

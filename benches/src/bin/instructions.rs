@@ -1,11 +1,13 @@
-//! Puts items through one queue in one way, for an instruction counter to watch: `scripts/instructions` does.
+//! Puts items through one queue in one way, for an instruction counter to watch. `scripts/instructions` does
+//! that.
 //!
 //! ```text
 //! instructions QUEUE SHAPE ITEMS
 //! ```
 //!
-//! QUEUE: a name below. SHAPE: `pairs` (each item is taken at once), `waves` (60,000 go in, then come out, again and again: an
-//! elastic queue grows and shrinks each time) or `ripples` (as waves, of 192). Needs the features `lock_free` and `priority`.
+//! QUEUE is a name below. SHAPE is `pairs` (each item is taken at once), `waves` (60,000 go in, then come
+//! out, again and again, so an elastic queue grows and shrinks each time) or `ripples` (as waves, of 192). It
+//! needs the features `lock_free` and `priority`.
 
 use elasticq_benches::subject::{Pop, Push, Subject};
 use elasticq_benches::subjects::lock_free::{Mpmc, Mpsc, Spsc};
@@ -17,7 +19,7 @@ use std::process::exit;
 
 const CAPACITY: usize = 65_536;
 const WAVE: u64 = 60_000;
-/// A multiple of 3 and of 64, so that each level gets as many.
+/// A multiple of 3 and of 64, so that each level gets the same number.
 const RIPPLE: u64 = 192;
 
 fn main() {
@@ -54,7 +56,8 @@ fn usage() -> ! {
     exit(2)
 }
 
-// Each queue's loop by itself: merged into `main`, the same code comes out a few instructions longer or shorter.
+// Each queue's loop is a function by itself. Merged into `main`, the same code would come out a few
+// instructions longer or shorter.
 #[inline(never)]
 fn put_through<S: Subject>(wave: u64, items: u64) {
     let (mut producers, mut consumers) = S::open(CAPACITY, 1, 1);

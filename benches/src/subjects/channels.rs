@@ -2,7 +2,8 @@
 
 use crate::subject::{Pop, Push, Subject};
 
-/// Implements both ends of a channel: how a try to send, or to receive, tells that it went well.
+/// Implements both ends of a channel. The patterns say how a try to send, or to receive, shows that it went
+/// well.
 macro_rules! ends {
     ($sender:ty, |$send:pat_param| $sent:expr, $receiver:ty, |$receive:pat_param| $received:expr) => {
         impl Push for $sender {

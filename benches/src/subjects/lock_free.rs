@@ -18,7 +18,8 @@ fn queue(least: usize, capacity: usize) -> BufferResult<LockFreeMPSCQueue<u64>> 
     LockFreeMPSCQueue::new(between(least, capacity))
 }
 
-/// The queue of many producers through its handles, with all of its capacity from the start or elastic from 1,024.
+/// The queue of many producers through its handles, with all of its capacity from the start, or elastic from
+/// 1,024.
 #[derive(Debug)]
 pub struct Mpsc<const ELASTIC: bool>;
 
@@ -52,7 +53,7 @@ impl Pop for Consumer<u64> {
 /// How many items the batches hold.
 const BATCH: usize = 100;
 
-/// The same queue through its handles, in batches: one claim for each.
+/// The same queue through its handles, in batches, with one claim for each batch.
 #[derive(Debug)]
 pub struct MpscBatches;
 
@@ -140,8 +141,8 @@ impl Shared for SharedMpsc {
     }
 }
 
-/// The queue of many producers and many consumers through its handles, with all of its capacity from the start or elastic
-/// from 1,024.
+/// The queue of many producers and many consumers through its handles, with all of its capacity from the
+/// start, or elastic from 1,024.
 #[derive(Debug)]
 pub struct Mpmc<const ELASTIC: bool>;
 

@@ -30,7 +30,7 @@ impl Shared for Bare {
     }
 }
 
-/// Mutex and ring with the least that makes it a bounded queue: a look at the length.
+/// Mutex and ring with the least that makes them a bounded queue: a look at the length.
 #[derive(Debug)]
 pub struct Bounded {
     items: Mutex<VecDeque<u64>>,

@@ -71,7 +71,8 @@ impl<T: Send + Sync + 'static> Elastic<T> for DynamicCircularBuffer<T> {
     }
 }
 
-/// The lock-free queue, one consumer at a time. It is known to hand out wrong items: the tables count them.
+/// The lock-free queue, with one consumer at a time. It is known to hand out wrong items; the tables count
+/// them.
 #[cfg(feature = "lock_free")]
 pub struct OldLockFree(old::LockFreeMPSCQueue<u64>);
 

@@ -76,7 +76,7 @@ impl Levelled for Old<u64> {
     }
 }
 
-/// What a lock and a ring cost without levels.
+/// What a lock and a ring cost, without levels.
 impl Levelled for Mutex<VecDeque<u64>> {
     const NAME: &'static str = locks::BARE;
 
@@ -109,7 +109,8 @@ impl Levelled for Mutex<VecDeque<u64>> {
     }
 }
 
-/// One of them between threads: each producer sends at a level of its own, so that its messages keep their order.
+/// A queue with levels between threads. Each producer sends at a level of its own, so that its messages keep
+/// their order.
 #[derive(Debug)]
 pub struct Mixed<Q>(Q);
 
@@ -131,7 +132,7 @@ impl<Q: Levelled> Shared for Mixed<Q> {
     }
 }
 
-/// Ours with so many levels, the items spread over all of them.
+/// Ours with this many levels, with the items spread over all of them.
 #[derive(Debug)]
 pub struct Spread<const LEVELS: usize, const FAIR: bool>(PriorityCircularBuffer<u64>);
 

@@ -1,4 +1,5 @@
-//! Four publishers, one processor and a burst, through the queues without locks. Ends with status 1 if anything is lost.
+//! Four publishers, one processor and a burst go through the queues without locks. The program ends with
+//! status 1 if anything is lost.
 //!
 //! ```text
 //! cargo run --example lock_free_demo --features lock_free
@@ -11,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 const PUBLISHERS: usize = 4;
-/// What each of them publishes at once while the processor is away, and then while it works.
+/// How many messages each publisher sends at once while the processor is away, and how many while it works.
 const BURST: u64 = 8_000;
 const LIVE: u64 = 50_000;
 /// How many messages the processor takes at once.
@@ -30,7 +31,7 @@ impl Message {
     }
 }
 
-/// What the processor has seen of each publisher: so many messages, each in its turn.
+/// How many messages of each publisher the processor has seen. Each must come in its turn.
 #[derive(Default)]
 struct Ledger {
     seen: [u64; PUBLISHERS],
@@ -55,7 +56,8 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 
 fn many_to_one() -> Result<(), Box<dyn Error + Send + Sync>> {
     println!("LockFreeMPSCQueue: {PUBLISHERS} publishers to 1 processor");
-    let (producer, mut consumer) = LockFreeMPSCQueue::new(Config::default())?.split(); // 1,024 to 65,536 places
+    // It has room for 1,024 messages, and grows up to 65,536.
+    let (producer, mut consumer) = LockFreeMPSCQueue::new(Config::default())?.split();
     let smallest = consumer.capacity();
     let mut ledger = Ledger::default();
 
@@ -73,7 +75,8 @@ fn many_to_one() -> Result<(), Box<dyn Error + Send + Sync>> {
     println!("  a burst: {} messages wait, capacity {smallest} -> {largest}", consumer.len());
     ensure(consumer.len() as u64 == BURST * PUBLISHERS as u64, "all of the burst waits")?;
 
-    // Taken in batches. The memory goes back when the queue is found empty, not only when it is dropped.
+    // The processor takes batches. The memory goes back with the last item, not only when the queue is
+    // dropped.
     let mut batches = 0;
     loop {
         let batch = consumer.dequeue_batch(BATCH)?;
@@ -89,7 +92,7 @@ fn many_to_one() -> Result<(), Box<dyn Error + Send + Sync>> {
     ensure(ledger.seen == [BURST; PUBLISHERS], "all of the burst was processed")?;
     ensure(consumer.capacity() == smallest, "the queue is as small as it was")?;
 
-    // Live: the processor blocks until there is something, publishers block while there is no room.
+    // Live: the processor blocks until there is a message, and publishers block while there is no room.
     let processor = thread::spawn(move || process(consumer, ledger));
     let publishers: Vec<_> = (0..PUBLISHERS)
         .map(|publisher| {
@@ -100,10 +103,11 @@ fn many_to_one() -> Result<(), Box<dyn Error + Send + Sync>> {
     let published: Result<(), BufferError> =
         publishers.into_iter().try_for_each(|publisher| publisher.join().expect("a publisher does not panic"));
 
-    // Closing: what is inside is still processed, what comes later is handed back.
+    // Closing: what is inside is still processed, and what comes later is handed back.
     producer.close();
     let (ledger, stats) = processor.join().expect("the processor does not panic")?;
-    published?; // after the processor: where it fails, this only says that the queue was closed
+    // This comes after the processor's errors: if `published` failed, it only says that the queue was closed.
+    published?;
     let rejected = producer.offer(Message::new(0, BURST + LIVE)).unwrap_err();
     ensure(rejected.reason() == &BufferError::Closed, "a closed queue says so")?;
     println!("  after closing, message {} came back: {rejected}", rejected.item().number);
@@ -137,7 +141,7 @@ fn process(
             Err(BufferError::Closed) => return Ok((ledger, consumer.stats())),
             Err(error) => return Err(error.into()),
         }
-        // If it is closed by now, the next turn finds out.
+        // If the queue is closed by now, the next round of the loop finds out.
         for message in consumer.dequeue_batch(BATCH).unwrap_or_default() {
             ledger.enter(&message)?;
         }
@@ -169,7 +173,7 @@ fn many_to_many() -> Result<(), Box<dyn Error + Send + Sync>> {
         senders
             .push(thread::spawn(move || (first..first + 50_000).try_for_each(|n| producer.offer_within(n, PATIENCE))));
     }
-    drop(producer); // the last producer to go closes the queue
+    drop(producer); // the queue closes when its last producer is dropped
     let mut receivers = Vec::new();
     for _ in 0..3 {
         let mut consumer = consumer.clone();

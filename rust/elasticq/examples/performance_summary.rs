@@ -1,11 +1,12 @@
-//! How the queues of this crate compare on this machine, in some seconds. Ends with status 1 if a message is lost.
+//! How the queues of this crate compare on this machine, in a few seconds. The program ends with status 1 if
+//! a message is lost.
 //!
 //! ```text
 //! cargo run --release --example performance_summary --features lock_free
 //! ```
 //!
-//! The contenders of a case take turns, so whatever else the machine does hits all of them alike; what counts is the
-//! ratio of their medians. `make bench` measures more, longer, and beside other crates.
+//! The contenders of a case take turns, so whatever else the machine does hits all of them alike. What counts
+//! is the ratio of their medians. `make bench` measures more, longer, and beside other crates.
 
 use elasticq::{Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
 use std::hint::{black_box, spin_loop};
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 const CAPACITY: usize = 65_536;
 const ROUNDS: usize = 11;
-/// How long one sample takes, about.
+/// About how long one sample takes.
 const SAMPLE: Duration = Duration::from_millis(20);
 /// How often a thread looks again at a full or empty queue before it lets another thread run.
 const SPINS: u32 = 64;
@@ -66,8 +67,8 @@ fn threads(name: &str, producers: usize, consumers: usize) -> u64 {
     contest(name, &contenders)
 }
 
-// The queues, each opened as a vector of functions that put in (`false`: no room now) and one of functions that take
-// (`None`: nothing there now).
+// The queues. Each is opened as one vector of functions that put (`false`: no room now) and one of functions
+// that take (`None`: nothing there now).
 
 fn config() -> Config {
     Config::default().with_min_capacity(CAPACITY).with_initial_capacity(CAPACITY).with_max_capacity(CAPACITY)
@@ -115,9 +116,10 @@ fn mpmc(
     )
 }
 
-// The loops, compiled for each queue, so that nobody pays for a virtual call. The messages are the numbers from 0 on.
+// The loops. They are compiled for each queue, so that no queue pays for a virtual call. The messages are the
+// numbers from 0 on.
 
-/// What one run gave: the time, how many messages were sent, and how many of them went wrong.
+/// The result of one run: the time, how many messages were sent, and how many of them went wrong.
 struct Sample {
     elapsed: Duration,
     sent: u64,
@@ -167,7 +169,7 @@ where
             let (mut count, mut sum, mut tries) = (0_u64, 0_u64, 0);
             barrier.wait();
             loop {
-                // Once nobody sends any more, a queue that is found empty stays empty.
+                // Once no thread sends any more, a queue that is found empty stays empty.
                 let last_look = sending.load(Ordering::Acquire) == 0;
                 match take() {
                     Some(item) => {
@@ -203,12 +205,12 @@ fn pause(tries: &mut u32) {
     if *tries <= SPINS { spin_loop() } else { thread::yield_now() }
 }
 
-// Taking turns, and the table.
+// Taking turns, and printing the table.
 
-/// A name, and what puts a number of messages through a fresh queue.
+/// A name, and the function that puts a number of messages through a fresh queue.
 type Contender<'a> = (&'a str, &'a dyn Fn(u64) -> Sample);
 
-/// Runs all rounds, prints how the contenders did and answers how many messages went wrong.
+/// Runs all rounds, prints how the contenders did, and returns how many messages went wrong.
 fn contest(name: &str, contenders: &[Contender<'_>]) -> u64 {
     let mut wrong = 0;
     let mut run = |contender: usize, items| {
@@ -220,7 +222,8 @@ fn contest(name: &str, contenders: &[Contender<'_>]) -> u64 {
     let mut nanoseconds = vec![Vec::new(); contenders.len()];
     for round in 0..ROUNDS {
         for place in 0..contenders.len() {
-            let index = (round + place) % contenders.len(); // each starts one place later than in the round before
+            // Each contender starts one place later than in the round before.
+            let index = (round + place) % contenders.len();
             nanoseconds[index].push(run(index, items[index]).1);
         }
     }

@@ -1,4 +1,5 @@
-//! Four producers and one consumer who takes batches: waiting for room, waiting for items, and an orderly end.
+//! Four producers and one consumer that takes batches: waiting for room, waiting for items, and an orderly
+//! end.
 //!
 //! ```text
 //! cargo run --example pipeline
@@ -15,7 +16,7 @@ const EACH: u64 = 100_000;
 fn main() -> Result<(), BufferError> {
     let config = Config::default()
         .with_max_capacity(8192)
-        .with_push_timeout(Duration::from_secs(10)) // a full buffer slows its producers down
+        .with_push_timeout(Duration::from_secs(10)) // a full buffer slows down its producers
         .with_pop_timeout(Duration::from_secs(10));
     let buffer = Arc::new(DynamicCircularBuffer::new(config)?);
 

@@ -1,4 +1,5 @@
-//! The memory of a burst comes back with its last item, and where no consumer ever finds the queue empty.
+//! The memory that a burst took is given back with the burst's last item, even where no consumer ever finds
+//! the queue empty.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;
@@ -12,7 +13,7 @@ use support::between;
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// What the test harness itself may allocate meanwhile, and headers that are used again.
+/// What the test harness may allocate in the meantime, and the headers that the queue keeps for reuse.
 const NOISE: usize = 64 << 10;
 
 /// The tests of this file run one at a time, since they count the bytes of the whole process.
@@ -21,7 +22,7 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Bursts that end inside the largest segment, fill it, and have just begun it.
+/// Bursts that end inside the largest segment, that fill it, and that have just begun it.
 const BURSTS: [u64; 4] = [100_000, 1 << 17, (1 << 16) + 1, 90_000];
 const MAX: usize = 1 << 17;
 
@@ -58,7 +59,7 @@ fn a_consumer_who_takes_a_burst_to_its_last_item_and_looks_no_more_leaves_no_mem
     for_all_queues!(test);
 }
 
-/// A batch that leaves some of what it has found leaves them to calls that take one each.
+/// A batch that takes only some of the items leaves the others to calls that take one each.
 #[test]
 fn a_burst_that_is_taken_in_a_batch_and_then_one_by_one_leaves_no_memory_behind() {
     let _alone = alone();
@@ -96,7 +97,8 @@ fn a_look_at_an_empty_queue_leaves_no_memory_of_a_large_beginning_behind() {
     for_all_queues!(test);
 }
 
-/// As many further items as are inside at the most: the smaller segment comes behind them.
+/// The smaller segment begins behind the items inside. So the test takes those, and as many again, before it
+/// measures.
 #[test]
 fn a_consumer_who_never_finds_the_queue_empty_leaves_no_memory_behind() {
     let _alone = alone();
@@ -122,7 +124,7 @@ fn a_consumer_who_never_finds_the_queue_empty_leaves_no_memory_behind() {
     for_all_queues!(test);
 }
 
-/// Many, but so few that a smaller queue would do.
+/// There are many items inside, but so few that a smaller queue would do.
 #[test]
 fn a_queue_that_always_holds_many_items_follows_their_number() {
     let _alone = alone();
@@ -144,7 +146,8 @@ fn a_queue_that_always_holds_many_items_follows_their_number() {
     for_all_queues!(test);
 }
 
-/// The consumer's handle can't shrink the queue beside a producer; it says so, and the producer's next push does it.
+/// The consumer's handle can't shrink the queue while there is a producer. So it asks for that, and the
+/// producer's next push shrinks the queue.
 #[test]
 fn with_handles_of_one_producer_and_one_consumer_its_next_push_gives_the_memory_back() {
     let _alone = alone();
@@ -154,7 +157,7 @@ fn with_handles_of_one_producer_and_one_consumer_its_next_push_gives_the_memory_
         (0..burst).for_each(|item| producer.try_enqueue(item).unwrap());
         (0..burst).for_each(|item| assert_eq!(consumer.try_dequeue(), Ok(Some(item))));
         let held = ALLOCATOR.allocated() - before;
-        // All but the last segment, whose slots are an item each.
+        // All is freed but the last segment, whose slots have the size of one item each.
         assert!(held < MAX * size_of::<u64>() + NOISE, "{burst} items: {held} bytes");
         producer.try_enqueue(0).unwrap();
         assert_eq!((producer.capacity(), consumer.try_dequeue()), (64, Ok(Some(0))));

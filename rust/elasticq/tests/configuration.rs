@@ -1,4 +1,5 @@
-//! Every rule of the configuration: an error that names the field, its value and the rule; never a panic.
+//! Every rule of the configuration: breaking it gives an error that names the field, its value and the rule,
+//! never a panic.
 
 use elasticq::{BufferError, Config, DynamicCircularBuffer};
 

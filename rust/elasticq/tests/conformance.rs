@@ -1,5 +1,5 @@
-//! What `Buffer` and `Parts` promise, for every buffer there is, behind `dyn Parts`: a layer above that is written once against the
-//! traits finds the same everywhere.
+//! What `Buffer` and `Parts` promise, tested for every buffer through `dyn Parts`. So a layer above that is
+//! written once, against the traits, finds the same behaviour everywhere.
 #![cfg(all(feature = "lock_free", feature = "priority", not(loom)))]
 
 #[path = "support/queues.rs"]
@@ -116,11 +116,12 @@ fn it_waits_as_long_as_it_is_configured_to<Q: Queue>() {
     let config = Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
     let buffer: Arc<dyn Parts<u32>> = Q::with(config.with_push_timeout(brief).with_pop_timeout(brief));
     assert_eq!((buffer.pop(), buffer.pop_batch(2)), (Err(BufferError::Timeout(brief)), Ok(vec![])));
-    assert_eq!(buffer.try_pop(), Err(BufferError::Empty)); // it never waits
+    assert_eq!(buffer.try_pop(), Err(BufferError::Empty)); // `try_pop` never waits
     buffer.push(1).unwrap();
     assert_eq!(buffer.push(2), Err(BufferError::Timeout(brief)));
     assert_eq!(buffer.push_batch(vec![2]), Err(BufferError::Timeout(brief)));
-    assert_eq!(buffer.offer(2).unwrap_err().reason(), &BufferError::MaxCapacityReached(1)); // nor does it
+    // `offer` never waits either.
+    assert_eq!(buffer.offer(2).unwrap_err().reason(), &BufferError::MaxCapacityReached(1));
 }
 
 fn its_counters_add_up<Q: Queue>() {
@@ -306,7 +307,7 @@ fn who_waits_is_counted<Q: Queue>() {
     assert_eq!((buffer.waiting_consumers(), buffer.waiting_producers()), (0, 0));
     let waiters = (buffer.wait_for_item(), buffer.wait_for_room(), buffer.wait_for_bulk_room());
     assert_eq!((buffer.waiting_consumers(), buffer.waiting_producers()), (1, 2));
-    assert_eq!(buffer.waiting_for_item().longest, None); // nobody sleeps yet
+    assert_eq!(buffer.waiting_for_item().longest, None); // no waiter sleeps yet
     drop(waiters);
     assert_eq!((buffer.waiting_consumers(), buffer.waiting_producers()), (0, 0));
 }

@@ -1,6 +1,8 @@
-//! No sum of positions, lengths and capacities overflows: what a queue can't count it refuses at once, and gives back.
+//! No sum of positions, lengths and capacities overflows. A batch that a queue can't count is refused at once
+//! and given back.
 //!
-//! Items without a size are what it takes: a `Vec<()>` may have `usize::MAX` of them. To be run with and without overflow checks.
+//! These tests need items without a size: a `Vec<()>` may have `usize::MAX` of them. Run them with and
+//! without overflow checks.
 #![cfg(all(feature = "lock_free", feature = "priority", not(loom), target_pointer_width = "64"))]
 
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
@@ -11,7 +13,7 @@ use elasticq::{
 use std::sync::Arc;
 use std::time::Duration;
 
-/// As many items as there can be positions for batches.
+/// There are this many positions for batches.
 const HALF: usize = 1 << 63;
 
 fn between(min: usize, max: usize) -> Config {
@@ -31,7 +33,7 @@ struct Subject {
     ways: Vec<(&'static str, Offer)>,
 }
 
-/// All five of up to `max` items, with ten inside.
+/// All five queues, each with ten items inside and room for up to `max`.
 fn subjects(max: usize) -> Vec<Subject> {
     const PATIENCE: Duration = Duration::from_secs(3600);
     macro_rules! subject {
@@ -112,7 +114,7 @@ fn the_handles_of_producers_refuse_them_too() {
             #[allow(unused_mut)]
             let (mut producer, mut consumer) = $queue::new(between(4, usize::MAX)).unwrap().split();
             producer.try_enqueue(()).unwrap();
-            producer.try_enqueue(()).unwrap(); // by now it knows where it is
+            producer.try_enqueue(()).unwrap(); // by now the producer knows its position
             for count in [usize::MAX, usize::MAX - 1, usize::MAX - 2] {
                 let (reason, items) = producer.offer_batch(nothings(count)).unwrap_err().into_parts();
                 assert!(matches!(&reason, BufferError::InvalidOperation(text) if text.contains(&count.to_string())), "{reason}");
@@ -125,7 +127,7 @@ fn the_handles_of_producers_refuse_them_too() {
     refuses!(LockFreeMPSCQueue LockFreeMPMCQueue LockFreeSPSCQueue);
 }
 
-/// Slots with stamps take memory, whatever the items are.
+/// A slot with a stamp takes memory even if its item does not.
 #[test]
 fn what_no_memory_can_hold_is_refused_as_that() {
     for subject in subjects(usize::MAX).into_iter().filter(|subject| subject.ways[0].0.starts_with("mp")) {
@@ -183,7 +185,7 @@ fn a_batch_that_evicts_is_not_taken_for_a_shorter_one() {
     }
 }
 
-/// Their slots are more than can be counted, and so is what they have counted.
+/// The levels have more slots together than can be counted, and have counted more items than that.
 #[test]
 fn levels_that_hold_as_many_as_they_can_together() {
     let config = PriorityConfig::default().with_base_config(between(1, usize::MAX)).with_priority_levels(64);

@@ -1,4 +1,5 @@
-//! The `Drop` of an item may use the queue that the item was in or on its way to, wherever the item is dropped.
+//! The `Drop` of an item may use the queue that the item was in, or was to be put into. This holds wherever
+//! the item is dropped.
 #![cfg(all(feature = "lock_free", feature = "priority", not(loom)))]
 
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
@@ -17,10 +18,10 @@ use std::thread;
 use std::time::Duration;
 
 const BRIEF: Duration = Duration::from_millis(1);
-/// Longer than any of this takes: who needs as long waits for himself.
+/// Longer than anything here takes. A thread that needs this long is waiting for itself.
 const FOREVER: Duration = Duration::from_secs(60);
 
-/// What an item may want of its queue.
+/// What an item may do with its queue.
 trait Home: Send + Sync + 'static {
     fn offer(&self, item: Guest) -> Result<(), Rejected<Guest>>;
     fn take(&self) -> Result<Option<Guest>, BufferError>;
@@ -28,14 +29,14 @@ trait Home: Send + Sync + 'static {
     fn len(&self) -> usize;
 }
 
-/// What went wrong in drops, and how many there were that used their queue.
+/// What went wrong in drops, and how many drops used their queue.
 #[derive(Default)]
 struct Log {
     wrong: Mutex<Vec<String>>,
     drops: AtomicUsize,
 }
 
-/// An item that looks at its queue, takes from it and puts in when it is dropped.
+/// An item whose drop looks at its queue, takes from it and puts into it.
 struct Guest(Option<(Arc<dyn Home>, Arc<Log>)>);
 
 impl Drop for Guest {
@@ -48,7 +49,7 @@ impl Drop for Guest {
         let _ = home.len();
         match home.take() {
             Ok(None) | Err(BufferError::Closed) => {}
-            Ok(Some(mut other)) => other.0 = None, // that one does nothing
+            Ok(Some(mut other)) => other.0 = None, // so that its own drop does nothing
             Err(error) => wrong(format!("taking: {error}")),
         }
         match home.offer(Guest(None)) {
@@ -89,7 +90,7 @@ home!(LockFreeMPSCQueue, try_pop, |it| Ok(it.iter_with(|_| ())?.len()));
 home!(LockFreeMPMCQueue, try_pop, |it| Ok(it.iter_with(|_| ())?.len()));
 home!(LockFreeSPSCQueue, try_pop, |it| Ok(it.iter_with(|_| ())?.len()));
 
-/// A queue of one place that is taken, and items for it.
+/// A queue with one place, which is taken, and a way to make items for it.
 struct Stage<Q> {
     queue: Arc<Q>,
     log: Arc<Log>,
@@ -104,7 +105,7 @@ impl<Q: Home> Stage<Q> {
         (0..count).map(|_| self.item()).collect()
     }
 
-    /// Empties the queue, so that an item which is put in next is there alone.
+    /// Empties the queue, so that the item that is put in next is alone there.
     fn empty(&self) {
         while let Ok(Some(mut item)) = self.queue.take() {
             item.0 = None;
@@ -116,7 +117,7 @@ fn config() -> Config {
     Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(1)
 }
 
-/// Plays `scene`, in which at least `drops` items are to be dropped; a deadlock is a failure.
+/// Plays `scene`, which has to drop at least `drops` items. A deadlock is a failure.
 fn play<Q: Home>(name: &'static str, queue: Q, drops: usize, scene: impl FnOnce(&Stage<Q>) + Send + 'static) {
     let stage = Stage { queue: Arc::new(queue), log: Arc::default() };
     stage.queue.offer(Guest(None)).unwrap();
@@ -139,7 +140,7 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> bool {
     future.poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
-/// The ways that all of them have.
+/// The calls that all the queues have.
 macro_rules! common {
     ($name:literal, $new:expr, |$it:ident, $batch:ident| $offer_batch:expr, $offer_batch_within:expr) => {{
         play(concat!($name, ": a future that was never polled"), $new, 1, |stage| drop(stage.queue.send(stage.item())));
@@ -166,7 +167,7 @@ macro_rules! common {
             drop(pollster::block_on(sending).unwrap_err());
         });
         play(concat!($name, ": refused and timed out"), $new, 9, |stage| {
-            // In each case the item goes inside the call or with what it gives.
+            // In each case the item is dropped inside the call, or with what the call returns.
             let queue = &stage.queue;
             assert!(queue.offer(stage.item()).is_err());
             assert!(Buffer::push(&**queue, stage.item()).is_err());

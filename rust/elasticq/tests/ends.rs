@@ -1,5 +1,6 @@
-//! When the last consumer of a split queue goes, what is inside is dropped then and there: every item once, whatever its `Drop`
-//! does, and whatever the producers are doing at that moment. `loom_ends.rs` has the models.
+//! When the last consumer of a split queue is dropped, the items inside are dropped in the same call. Each is
+//! dropped once, whatever its `Drop` does, and whatever the producers do at that moment. `loom_ends.rs` has
+//! the models.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;
@@ -14,7 +15,8 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use support::{Drops, FOREVER, Message, SCALE, between};
 
-/// Of what was accepted, so much was taken and the rest dropped; nothing is inside.
+/// Checks that of the accepted items `taken` were taken, that the rest were dropped, and that nothing is
+/// inside.
 #[track_caller]
 fn account(stats: QueueStats, accepted: u64, taken: u64, refused: u64) {
     let found = (stats.messages_enqueued, stats.messages_dequeued, stats.messages_dropped, stats.messages_refused);
@@ -22,7 +24,7 @@ fn account(stats: QueueStats, accepted: u64, taken: u64, refused: u64) {
     assert_eq!(stats.current_size, 0, "{stats:?}");
 }
 
-/// An item that does what it was told to when it is dropped.
+/// An item that runs a function when it is dropped.
 struct Acting(Option<Box<dyn FnOnce() + Send>>);
 
 impl Acting {
@@ -37,7 +39,7 @@ impl Drop for Acting {
     }
 }
 
-/// The tests of all three queues.
+/// The tests for all three queues.
 macro_rules! ends {
     ($queue:ident $producer:ident) => {
         #[test]
@@ -169,11 +171,13 @@ macro_rules! ends {
             assert!(sending.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
             assert!(catch_unwind(AssertUnwindSafe(|| drop(consumer))).is_err());
             assert_eq!(drops.counts(), [1, 0]);
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(sending))); // the waiter itself is not the subject here
+            // How this waiter itself ends is not the subject here.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(sending)));
             assert_eq!(drops.counts(), [1, 1]);
         }
 
-        /// Producers at full speed: what they were told was accepted or refused, and what was dropped, come out even.
+        /// The producers run at full speed. What they were told was accepted or refused must match what was
+        /// dropped.
         #[test]
         fn a_consumer_who_goes_under_load_leaves_nothing_behind() {
             for round in 0..2_000 / SCALE {
@@ -222,7 +226,7 @@ impl Wake for Panics {
     }
 }
 
-/// A message that is whole when it is dropped.
+/// A message that checks, when it is dropped, that it is whole.
 struct Carried(Box<Message>, #[allow(dead_code)] Arc<()>);
 
 impl Drop for Carried {
@@ -231,14 +235,14 @@ impl Drop for Carried {
     }
 }
 
-/// The tests of the queues of many producers.
+/// The tests for the queues with many producers.
 macro_rules! ends_of_many {
     ($queue:ident $producer:ident) => {
         fn clones<T>(producer: $producer<T>) -> Vec<$producer<T>> {
             vec![producer.clone(), producer.clone(), producer]
         }
 
-        /// One after the other, not one inside the other.
+        /// The messages are dropped one after the other, not one inside the other.
         #[test]
         fn very_many_messages_that_hold_a_producer_of_their_queue_are_dropped_with_little_stack() {
             struct Holder(#[allow(dead_code)] $producer<Holder>, #[allow(dead_code)] Arc<()>);
@@ -255,14 +259,14 @@ macro_rules! ends_of_many {
     };
 }
 
-#[allow(unused_mut)] // these producers put in through a shared reference
+#[allow(unused_mut)] // the producers of this queue put in through a shared reference
 mod mpsc {
     use super::*;
     ends!(LockFreeMPSCQueue Producer);
     ends_of_many!(LockFreeMPSCQueue Producer);
 }
 
-#[allow(unused_mut)] // these producers put in through a shared reference
+#[allow(unused_mut)] // the producers of this queue put in through a shared reference
 mod mpmc {
     use super::*;
     ends!(LockFreeMPMCQueue MpmcProducer);
@@ -283,7 +287,8 @@ mod mpmc {
         account(producer.stats(), 3, 1, 0);
     }
 
-    /// Who holds a consumer can take what is inside, so the queue does not end before that one goes.
+    /// A thread that holds a consumer can take what is inside. So the queue does not end before that consumer
+    /// is dropped.
     #[test]
     fn a_message_that_holds_a_consumer_keeps_its_queue_open() {
         struct Holder(Option<MpmcConsumer<Holder>>);
@@ -333,7 +338,8 @@ mod spsc {
     }
 }
 
-/// Shared by reference there are no handles that could go one after the other: the items go with the queue.
+/// A queue that is shared by reference has no handles whose last one could be dropped. So its items stay
+/// until the queue itself is dropped.
 #[test]
 fn a_queue_that_was_not_split_keeps_its_items_until_it_goes() {
     let drops = Drops::new(2);

@@ -1,12 +1,15 @@
-//! Handles come, go, put in and take in random order in several threads, until none that takes is left: every item is accounted for.
+//! Handles come, go, put and take in random order in several threads, until no consumer is left. Every item
+//! is accounted for.
 //!
 //! ```text
-//! ELASTICQ_ENDS_ROUNDS=100000 ELASTICQ_ENDS_SEED=1 cargo test --release --features lock_free --test ends_random -- --nocapture
+//! ELASTICQ_ENDS_ROUNDS=100000 ELASTICQ_ENDS_SEED=1 \
+//!     cargo test --release --features lock_free --test ends_random -- --nocapture
 //! ```
 //!
-//! A round is one queue. It ends with its last consumer, while a producer still lives; then each item that was ever made must have
-//! been dropped, once and undamaged, and the queue's own counts must be what the threads were told. The seed of a round stands in
-//! whatever it fails with, and `ELASTICQ_ENDS_SEED` begins there.
+//! A round is one queue. It ends with the queue's last consumer, while a producer still lives. Then each item
+//! that was ever made must have been dropped once and undamaged, and the queue's own counts must match what
+//! the threads were told. A failure names the seed of its round, and `ELASTICQ_ENDS_SEED` starts with that
+//! seed.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;
@@ -20,7 +23,7 @@ use std::thread;
 use std::time::Duration;
 use support::{Message, SCALE, between};
 
-/// The most items of a round.
+/// The most items in a round.
 const ITEMS: usize = 4096;
 
 /// How often each item of a round was dropped.
@@ -32,7 +35,7 @@ struct Book {
 struct Item {
     number: usize,
     message: Box<Message>,
-    /// A producer of the same queue, in some of them.
+    /// Some items hold a producer of the same queue.
     _producer: Option<Box<dyn Any + Send>>,
     book: Arc<Book>,
 }
@@ -44,7 +47,7 @@ impl Drop for Item {
     }
 }
 
-/// A producer's handle, of any of the queues.
+/// A producer's handle, whichever the queue.
 trait Puts: Send + Sized + 'static {
     fn put(&mut self, item: Item) -> Result<(), Rejected<Item>>;
     fn put_all(&mut self, items: Vec<Item>) -> Result<(), Rejected<Vec<Item>>>;
@@ -122,7 +125,7 @@ impl Dice {
     }
 }
 
-/// What a producer's thread was told.
+/// What the thread of a producer was told.
 #[derive(Default)]
 struct Told {
     accepted: u64,
@@ -150,7 +153,7 @@ fn produce<P: Puts>(mut producer: P, book: &Arc<Book>, mut dice: Dice) -> (P, To
                 (1, producer.put_within(item, Duration::from_micros(dice.below(200))).map_err(drop))
             }
             2 => {
-                // The place of a handle is taken by a clone of it.
+                // The handle is replaced by a clone of it.
                 if let Some(another) = producer.another() {
                     producer = another;
                 }
@@ -169,7 +172,7 @@ fn produce<P: Puts>(mut producer: P, book: &Arc<Book>, mut dice: Dice) -> (P, To
     (producer, told)
 }
 
-/// How many items it has taken.
+/// Returns how many items it has taken.
 fn consume<C: Takes>(consumer: C, mut dice: Dice) -> u64 {
     let mut handles = vec![consumer];
     let mut taken = 0;

@@ -1,4 +1,5 @@
-//! What a forked child makes of those who waited in its parent. The fork is only announced: the rest is the same process.
+//! What a forked child does with the waiters of its parent. The tests only announce a fork: they stay in the
+//! same process.
 
 use elasticq::{Config, DynamicCircularBuffer, Parts, Signal, after_fork_in_child};
 use std::pin::pin;
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-/// One at a time: the forks are counted for the whole process.
+/// The tests run one at a time, because forks are counted for the whole process.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn soon() -> Option<Instant> {
@@ -57,8 +58,8 @@ fn a_task_that_began_to_wait_in_the_parent_goes_on_at_once_in_the_child() {
     assert_eq!(task.as_mut().poll(&mut context), Poll::Ready(()));
 }
 
-/// Who leaves the list after having been woken wakes the next one, and takes the list's lock for it. Both belong to the parent:
-/// one who is not there in the child may have held the lock.
+/// A waiter that leaves the list after it was woken wakes the next one, and locks the list for that. In the
+/// child both belong to the parent, and a thread that does not exist in the child may have held the lock.
 #[test]
 fn the_list_of_the_parent_is_left_alone() {
     struct Count(AtomicUsize);
@@ -80,7 +81,7 @@ fn the_list_of_the_parent_is_left_alone() {
     assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
 }
 
-/// Somebody may have been changing the list when the process was forked.
+/// Another thread may have been changing the list when the process was forked.
 #[test]
 fn the_wakers_of_the_parent_are_not_dropped_with_the_signal() {
     struct Nothing;
@@ -93,7 +94,7 @@ fn the_wakers_of_the_parent_are_not_dropped_with_the_signal() {
     let mut waiter = Box::pin(signal.waiter());
     assert!(waiter.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&held)))).is_pending());
     after_fork_in_child();
-    std::mem::forget(waiter); // a thread that does not exist any more has it
+    std::mem::forget(waiter); // its owner is a thread that no longer exists
     drop(signal);
     assert_eq!(Arc::strong_count(&held), 2);
 }

@@ -1,6 +1,6 @@
-//! Items of 32 KiB go in and out by value on a small stack, also where no copy of them is optimised away.
+//! Items of 32 KiB are put and taken by value on a small stack, even where no copy of them is optimised away.
 //!
-//! A thread that overflows its stack takes the process along, so each call has a process of its own.
+//! A thread that overflows its stack ends the whole process, so each call runs in a process of its own.
 #![cfg(all(feature = "lock_free", feature = "priority", not(loom)))]
 
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
@@ -10,7 +10,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-/// What a call may take of the stack, with the caller's own copies: 32 items.
+/// How much of the stack a call may use, the caller's own copies included: 32 items.
 const STACK: usize = 1 << 20;
 const SIZE: usize = 32 << 10;
 const BRIEF: Duration = Duration::from_millis(1);
@@ -29,7 +29,7 @@ fn config() -> Config {
 
 type Call = (&'static str, fn());
 
-/// Each call by a name; it finds a queue that is empty, half full, full, and closed.
+/// Each call has a name and runs on a queue that is empty, half full, full, and closed.
 macro_rules! calls {
     ($($new:expr => { $($name:literal |$queue:pat_param| $call:expr;)+ })+) => {
         &[$($(
@@ -52,7 +52,7 @@ fn is_large(large: &Large) {
     assert!(large.0[SIZE - 1] == 7);
 }
 
-/// Takes an item without a copy more than the caller needs.
+/// Takes an item with no more copies than the caller needs.
 macro_rules! take {
     ($taken:expr) => {
         match $taken {
@@ -89,7 +89,7 @@ fn spsc() -> LockFreeSPSCQueue<Large> {
     LockFreeSPSCQueue::new(config()).unwrap()
 }
 
-/// Polls once: it puts in, or gives up.
+/// Polls the future once; it puts its item, or gives up.
 fn once(future: impl Future) {
     let mut future = Box::pin(future);
     let _ = future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready();
@@ -174,7 +174,7 @@ const CALLS: &[Call] = calls! {
     }
 };
 
-/// The call that a child process makes, and the size of its stack.
+/// Tells a child process which call to make, and the size of its stack.
 const ONE_OF: &str = "ELASTICQ_TEST_LARGE_ITEMS";
 
 #[test]

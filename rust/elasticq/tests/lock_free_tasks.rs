@@ -1,4 +1,5 @@
-//! `send` and `recv`: every message arrives once and in order, whoever waits as a task or as a thread, and whoever gives up.
+//! `send` and `recv`: every message arrives once and in order, whether tasks or threads wait, and whichever
+//! of them give up.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;
@@ -16,10 +17,11 @@ use tasks::{Calls, give_up_after, run};
 
 type Item = Box<Message>;
 
-/// Messages of each producer.
+/// How many messages each producer sends.
 const EACH: u64 = 200_000 / SCALE;
 
-/// Who received what, of which the messages of each producer must rise with each receiver, and all be there in the end.
+/// Which receiver got which messages. The numbers of each producer's messages must rise at each receiver, and
+/// all must be there in the end.
 #[derive(Default)]
 struct Received(Mutex<Vec<(usize, u64)>>);
 
@@ -40,7 +42,8 @@ impl Received {
     }
 }
 
-/// The ends of each queue, as far as these tests tell no difference. (The methods of one kind of producer take `&mut self`.)
+/// The handles of each queue, as far as they are the same for these tests. (One kind of producer has methods
+/// that take `&mut self`.)
 macro_rules! with_each_queue {
     ($($name:ident: $queue:ident, $producer:ident, $consumer:ident;)*) => {$(
         mod $name {
@@ -53,7 +56,7 @@ macro_rules! with_each_queue {
                 }
             }
 
-            /// Sends each message again until it got there before patience was at an end.
+            /// Sends each message again and again, until it gets in before the sender loses patience.
             async fn send_all_impatiently(mut producer: $producer<Item>, number: usize) {
                 let _ = &mut producer;
                 for n in 0..EACH {
@@ -189,7 +192,7 @@ macro_rules! with_each_queue {
                 assert_eq!(queue.try_dequeue(), Ok(Some(3)));
             }
 
-            /// A future polled by nobody has no turn, one that was dropped none any more.
+            /// A future that was never polled has no turn. A future that was dropped has none any more.
             #[test]
             fn a_future_that_was_dropped_stands_in_nobodys_way() {
                 let queue = $queue::new(between(1, 1)).unwrap();
@@ -231,7 +234,7 @@ with_each_queue! {
     spsc: LockFreeSPSCQueue, SpscProducer, SpscConsumer;
 }
 
-/// Tasks and threads at both ends, some of which give up now and then.
+/// Tasks and threads are at both ends, and some of them give up now and then.
 #[test]
 fn many_of_all_kinds_share_one_queue() {
     const PRODUCERS: usize = 6;
@@ -308,7 +311,8 @@ fn a_second_consumer_is_refused_while_a_task_waits() {
     assert!(matches!(refused, (BufferError::InvalidOperation(_), 3)));
 }
 
-/// With many consumers a task or a thread that waits through a shared reference works on nothing meanwhile.
+/// In a queue with many consumers, a task or a thread that waits through a shared reference does not hold up
+/// others that look.
 #[test]
 fn a_queue_can_be_looked_at_while_a_task_waits() {
     let queue = LockFreeMPMCQueue::new(between(1, 4)).unwrap();

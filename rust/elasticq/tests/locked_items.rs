@@ -1,4 +1,5 @@
-//! Items are dropped exactly once and never under the lock, whatever their size, and a panic of theirs breaks nothing.
+//! Items of any size are dropped exactly once and never under the lock. If dropping one panics, nothing
+//! breaks.
 
 use elasticq::{BufferError, Config, DynamicCircularBuffer, Parts};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -76,7 +77,7 @@ fn a_panicking_drop_drops_the_others_and_leaves_a_working_buffer() {
     let drops = Arc::new(AtomicUsize::new(0));
     let bomb = |armed| Bomb(Arc::clone(&drops), armed);
     let buffer = DynamicCircularBuffer::new(small()).unwrap();
-    // Two runs in the ring, so that both are seen to be dropped.
+    // The items stand in two runs in the ring, so the test sees that both are dropped.
     buffer.push_batch((0..20).map(|_| bomb(false)).collect()).unwrap();
     drop(buffer.pop_batch(14).unwrap());
     buffer.push_batch((0..14).map(|n| bomb(n == 0)).collect()).unwrap();

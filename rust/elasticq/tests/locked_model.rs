@@ -1,4 +1,5 @@
-//! `DynamicCircularBuffer` behaves like a bounded `VecDeque`, whatever is done to it, and its counters are true.
+//! `DynamicCircularBuffer` behaves like a bounded `VecDeque`, whatever is done to it, and its counters are
+//! right.
 
 use elasticq::{Buffer, BufferError, Config, DynamicCircularBuffer};
 use proptest::prelude::*;
@@ -174,7 +175,7 @@ proptest! {
                     closed = true;
                 }
             }
-            // A forced push may add and take at once.
+            // A forced push may both put and evict.
             came = came.max(model.len().saturating_sub(before));
             enqueued += came as u64;
             left += (before + came - model.len()) as u64;

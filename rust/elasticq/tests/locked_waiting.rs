@@ -1,11 +1,11 @@
-//! Waiting: who waits is woken, no item is lost or taken twice, and a timeout leaves everything as it was.
+//! Waiting: a waiter is woken, no item is lost or taken twice, and a timeout leaves everything as it was.
 
 use elasticq::{BufferError, Config, DynamicCircularBuffer, Parts};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-/// Long enough never to be reached unless a wake-up was lost.
+/// So long that a call reaches it only if a wake-up was lost.
 const FOREVER: Duration = Duration::from_secs(60);
 const BRIEF: Duration = Duration::from_millis(2);
 
@@ -13,7 +13,8 @@ fn bounded(max: usize) -> Config {
     Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(max)
 }
 
-/// Runs producers and consumers on one buffer; every item arrives once, each producer's in order.
+/// Runs producers and consumers on one buffer. Every item must arrive once, and each producer's items in
+/// order.
 fn conserve(max: usize, producers: u64, consumers: usize, each: u64, batch: usize) {
     let buffer = Arc::new(DynamicCircularBuffer::new(bounded(max)).unwrap());
     let start = Arc::new(Barrier::new(usize::try_from(producers).unwrap() + consumers));
@@ -119,7 +120,7 @@ fn closing_wakes_everybody_who_waits() {
             ]
         })
         .collect();
-    // Closing before, while and after they begin to wait must all end well, so no order is forced.
+    // No order is forced: closing before they begin to wait, at that moment and afterwards must all end well.
     empty.close();
     full.close();
     for thread in blocked {
@@ -131,7 +132,8 @@ fn closing_wakes_everybody_who_waits() {
 
 #[test]
 fn room_for_one_goes_to_the_one_who_needs_one() {
-    // A producer of three waits in front; the place that comes free is of use only to the single one behind it.
+    // A producer that needs three places waits in front. The place that comes free is of use only to the
+    // producer behind it, which needs one.
     let buffer = Arc::new(DynamicCircularBuffer::new(bounded(3)).unwrap());
     buffer.push_batch(vec![1, 2, 3]).unwrap();
     let until_waiting = |producers| {

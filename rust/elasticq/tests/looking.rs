@@ -1,4 +1,4 @@
-//! Looking at the items of the queues without locks: what is shown, and who waits for whom.
+//! Looking at the items of the queues without locks: what is shown, and which calls wait for which.
 #![cfg(all(not(loom), feature = "lock_free"))]
 
 use elasticq::{BufferError, Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts};
@@ -22,7 +22,8 @@ macro_rules! tests {
                 let queue = $queue::new(between(2, 1000)).unwrap();
                 let (mut next, mut oldest) = (0, 0);
                 for round in 0..200 {
-                    // Up to 700 and down to nothing again, over segments of many sizes.
+                    // The number of items rises to 700 and falls to nothing again, over segments of many
+                    // sizes.
                     let (put, take) = if round % 40 < 20 { (37, 2) } else { (1, 40) };
                     for _ in 0..put {
                         queue.try_enqueue(Box::new(next)).unwrap();
@@ -86,7 +87,8 @@ macro_rules! tests {
                     while queue.waiting_consumers() == 0 {
                         thread::yield_now();
                     }
-                    // The one consumer has the turn; of many, one that waits is in nobody's way.
+                    // Where there is one consumer, it has the turn. Where there are many, a consumer that
+                    // waits is in nobody's way.
                     match queue.peek_with(|_| ()) {
                         Err(BufferError::InvalidOperation(_) | BufferError::Empty) => {}
                         other => panic!("{other:?}"),

@@ -66,7 +66,7 @@ fn a_batch_reaches_two_consumers_who_wait() {
     });
 }
 
-/// However many come meanwhile.
+/// This holds however many items come in the meantime.
 #[test]
 fn a_batch_ends_with_what_was_there() {
     model(|| {
@@ -131,7 +131,7 @@ fn one_free_place_is_not_lost_on_a_producer_who_needs_two() {
             thread::spawn(move || buffer.offer_within(3, FOREVER).unwrap())
         };
         assert_eq!(buffer.pop(), Ok(1));
-        // The single one fits now whatever the bulk one does, and must not need another pop.
+        // The single item fits now, whatever the bulk producer does. Its producer must not need another pop.
         single.join().unwrap();
         assert_eq!(buffer.pop_batch(2).unwrap(), [2, 3]);
         bulk.join().unwrap();
@@ -199,7 +199,7 @@ mod lock {
         count: UnsafeCell<u32>,
     }
 
-    // SAFETY: the count is touched under the lock only, which is what the model checks.
+    // SAFETY: the count is touched only under the lock, which is what the model checks.
     unsafe impl Sync for Counter {}
 
     impl Counter {

@@ -1,5 +1,5 @@
-//! Models of the end of a split queue: the last consumer goes while producers are at work, and every item is dropped, once, while
-//! producers still live.
+//! Models of the end of a split queue: the last consumer is dropped while producers are at work. Every item
+//! is dropped once, while producers still live.
 #![cfg(all(loom, feature = "lock_free"))]
 
 #[path = "support/model.rs"]
@@ -16,7 +16,8 @@ use support::{FOREVER, large_model, model};
 #[derive(Clone)]
 struct Drops(Arc<[AtomicUsize]>);
 
-/// An item that is counted when it is dropped. What it has on the heap shows a slot that is read twice or too early.
+/// An item that is counted when it is dropped. Its memory on the heap shows when a slot is read twice or too
+/// early.
 struct Item(Box<usize>, Drops);
 
 impl Drops {
@@ -49,7 +50,8 @@ fn between(min: usize, max: usize) -> Config {
     Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
 }
 
-/// All of `offered` items were dropped once, `taken` of them by consumers, and so they stay when the queue goes, too.
+/// Checks that all the `offered` items were dropped once, `taken` of them by consumers, and that dropping the
+/// queue drops none again.
 #[track_caller]
 fn account(drops: &Drops, producer: impl Looks, offered: u64, taken: u64) {
     drops.are_one_each();
@@ -61,12 +63,12 @@ fn account(drops: &Drops, producer: impl Looks, offered: u64, taken: u64) {
     drops.are_one_each();
 }
 
-/// A producer that can be asked what has happened.
+/// A producer whose counts can be read.
 trait Looks {
     fn stats(&self) -> QueueStats;
 }
 
-/// The models of all three queues.
+/// The models for all three queues.
 macro_rules! ends {
     ($queue:ident $producer:ident) => {
         impl Looks for $producer<Item> {
@@ -148,7 +150,7 @@ macro_rules! ends {
             });
         }
 
-        /// Whoever goes last frees the queue.
+        /// Whichever end is dropped last frees the queue.
         #[test]
         fn both_ends_that_go_at_once_leave_nothing_behind() {
             model(|| {
@@ -183,10 +185,10 @@ macro_rules! ends {
     };
 }
 
-/// The models of the queues of many producers.
+/// The models for the queues with many producers.
 macro_rules! ends_of_many {
     () => {
-        /// The first may publish last.
+        /// The first push to claim may be the last to publish.
         #[test]
         fn two_pushes_under_way_leave_nothing_behind() {
             model(|| {
@@ -220,7 +222,7 @@ macro_rules! ends_of_many {
     };
 }
 
-#[allow(unused_mut)] // these producers put in through a shared reference
+#[allow(unused_mut)] // the producers of this queue put in through a shared reference
 mod mpsc {
     use super::*;
     ends!(LockFreeMPSCQueue Producer);
@@ -244,7 +246,7 @@ mod mpsc {
     }
 }
 
-#[allow(unused_mut)] // these producers put in through a shared reference
+#[allow(unused_mut)] // the producers of this queue put in through a shared reference
 mod mpmc {
     use super::*;
     ends!(LockFreeMPMCQueue MpmcProducer);
@@ -271,7 +273,7 @@ mod mpmc {
         });
     }
 
-    /// One takes while the other goes: nothing is dropped as long as there is a consumer.
+    /// One consumer takes while the other is dropped. Nothing else is dropped as long as there is a consumer.
     #[test]
     fn a_consumer_who_goes_leaves_the_items_to_the_other() {
         model(|| {

@@ -28,7 +28,7 @@ macro_rules! models {
                 queue.try_dequeue().unwrap_or(None).map_or(0, |item| *item)
             }
 
-            /// What one look shows is a run of the items, none of which is being moved out meanwhile.
+            /// What a look shows is a run of the items. None of them is being moved out in the meantime.
             fn look(queue: &Queue) {
                 match queue.iter_with(|item| **item) {
                     Ok(seen) => {
@@ -47,7 +47,7 @@ macro_rules! models {
                     let other = Arc::clone(&queue);
                     let taker = thread::spawn(move || taken(&other));
                     look(&queue);
-                    // It waits for who looks, so it never fails.
+                    // The consumer waits for the thread that looks, so its take never fails.
                     assert_eq!(taker.join().unwrap(), 1);
                     assert_eq!(taken(&queue), 2);
                 });
@@ -127,7 +127,8 @@ models!(mpsc, LockFreeMPSCQueue);
 models!(mpmc, LockFreeMPMCQueue);
 models!(spsc, LockFreeSPSCQueue);
 
-/// The one record there is may be in use by who looks; the consumer waits or adds another.
+/// There is one record, and the thread that looks may be using it. The consumer waits, or adds another
+/// record.
 #[test]
 fn a_consumer_that_finds_all_records_in_use_waits_for_who_looks() {
     model(|| {
@@ -142,8 +143,8 @@ fn a_consumer_that_finds_all_records_in_use_waits_for_who_looks() {
     });
 }
 
-/// Two producers share the queue, each for a call at a time, and two waiters of a layer above wait at it. While the
-/// first item wakes one of them, the second item finds no note.
+/// Two producers share the queue, each for one call at a time, and two waiters of a layer above wait for
+/// items. While the first put wakes one of them, the second put finds no note of sleepers.
 #[test]
 fn two_items_put_in_at_the_same_time_reach_two_waiters() {
     model(|| {
@@ -152,7 +153,7 @@ fn two_items_put_in_at_the_same_time_reach_two_waiters() {
         let other = Arc::clone(&queue);
         let put = |queue: &LockFreeSPSCQueue<u32>| {
             while queue.try_enqueue(1).is_err() {
-                thread::yield_now(); // the other one is putting in
+                thread::yield_now(); // the other producer is putting in
             }
         };
         let producer = thread::spawn(move || put(&other));

@@ -1,4 +1,5 @@
-//! Models of the queue of many producers and many consumers: the real code in every interleaving of a few threads.
+//! Models of the queue with many producers and many consumers: the real code in every interleaving of a few
+//! threads.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test -p elasticq --release --features lock_free --test loom_mpmc
@@ -18,12 +19,12 @@ fn between(min: usize, max: usize) -> Config {
     Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
 }
 
-/// One look: the item, or 0.
+/// Tries once to take; gives the item, or 0.
 fn look(consumer: &mut MpmcConsumer<Box<u32>>) -> u32 {
     consumer.try_dequeue().unwrap_or(None).map_or(0, |item| *item)
 }
 
-/// All that is left, in its order.
+/// Takes all that is left, in order.
 fn rest(consumer: &mut MpmcConsumer<Box<u32>>) -> Vec<u32> {
     let mut taken = Vec::new();
     while let Ok(Some(item)) = consumer.try_dequeue() {
@@ -47,7 +48,8 @@ fn two_consumers_take_each_item_once() {
     });
 }
 
-/// A consumer that has taken twice, undisturbed, guesses where the head is. Here another one may have taken since.
+/// A consumer that takes twice, with no other take in between, guesses where the head is. Here another
+/// consumer may have taken since.
 #[test]
 fn who_guesses_where_the_head_is_takes_nothing_twice() {
     model(|| {
@@ -93,8 +95,8 @@ fn a_limit_renewed_by_one_consumer_spares_the_place_of_another() {
     });
 }
 
-/// The room that one producer finds before the consumer renews the limit is room for another producer, too. (With 16 places
-/// the limit is renewed after every other item.)
+/// A producer may find room before the consumer renews the limit. That room serves another producer, too.
+/// (With 16 places the limit is renewed after every other item.)
 #[test]
 fn room_that_one_producer_finds_serves_another() {
     large_model(|| {
@@ -109,8 +111,8 @@ fn room_that_one_producer_finds_serves_another() {
     });
 }
 
-/// The place of a consumer who has claimed and not yet read is no room for anybody. (With 32 places the limit is renewed after
-/// every fourth item.)
+/// A consumer may have claimed an item that it has not read yet. The place of that item is no room for any
+/// producer. (With 32 places the limit is renewed after every fourth item.)
 #[test]
 fn a_limit_raised_by_a_producer_spares_the_place_of_a_consumer() {
     model(|| {
@@ -118,7 +120,8 @@ fn a_limit_raised_by_a_producer_spares_the_place_of_a_consumer() {
         producer.offer_batch((1..33).map(Box::new).collect()).unwrap();
         assert_eq!([(), (), ()].map(|()| look(&mut consumer)), [1, 2, 3]);
         let push = move || u32::from(producer.try_enqueue(Box::new(33)).is_ok());
-        // One up to the limit, one that finds room for two, one that uses it, and one that must not.
+        // The first push goes up to the limit. The second finds room for two, and the third uses that room.
+        // The fourth must not go to the place of an item that is still being read.
         let thread = thread::spawn(move || push() + push() + push() + push());
         assert_eq!(look(&mut consumer), 4);
         let pushed = thread.join().unwrap();
@@ -127,21 +130,25 @@ fn a_limit_raised_by_a_producer_spares_the_place_of_a_consumer() {
     });
 }
 
-/// The room that a producer found in a segment is no room in the smaller one that follows it meanwhile.
+/// The room that a producer finds in a segment is no room in a smaller segment that has followed it in the
+/// meantime.
 #[test]
 fn room_found_in_a_segment_is_raised_in_no_other() {
     large_model(|| {
         let config = Config::default().with_min_capacity(1).with_initial_capacity(32).with_max_capacity(64);
         let (producer, mut consumer) = LockFreeMPMCQueue::new(config.with_growth_factor(32.0)).unwrap().split();
         producer.offer_batch((1..33).map(Box::new).collect()).unwrap();
-        assert_eq!([(), (), ()].map(|()| look(&mut consumer)), [1, 2, 3]); // the next one would renew the limit
+        // The next take would renew the limit.
+        assert_eq!([(), (), ()].map(|()| look(&mut consumer)), [1, 2, 3]);
         let thread = thread::spawn(move || {
-            // One up to the limit, one for which room is looked for, one that must not take that for room elsewhere.
+            // The first push goes up to the limit. For the second, the producer looks for room. The third
+            // must not take that for room in another segment.
             (33..36).for_each(|number| producer.try_enqueue(Box::new(number)).unwrap());
             producer
         });
         let mut taken: Vec<_> = consumer.dequeue_batch(29).unwrap().into_iter().map(|item| *item).collect();
-        taken.extend(Some(look(&mut consumer)).filter(|item| *item != 0)); // the last one there, and it shrinks
+        // This takes the last item that is there, and shrinks the queue.
+        taken.extend(Some(look(&mut consumer)).filter(|item| *item != 0));
         let producer = thread.join().unwrap();
         let stats = producer.stats();
         assert!(stats.current_size <= stats.current_capacity, "{stats:?}");
@@ -164,7 +171,7 @@ fn batches_of_two_consumers_share_no_item() {
     });
 }
 
-/// However many come meanwhile.
+/// This holds however many items come in the meantime.
 #[test]
 fn a_batch_ends_with_what_was_there() {
     model(|| {
@@ -206,7 +213,8 @@ fn two_producers_who_fill_it_grow_it_while_somebody_takes() {
     });
 }
 
-/// At the maximum, too: what counts is how many items are inside, not whether somebody reads the slot, or has noted it in vain.
+/// This holds at the maximum, too. What counts is how many items are inside, not whether a consumer is
+/// reading the slot, or has noted it in vain.
 #[test]
 fn an_empty_queue_takes_an_item_wherever_its_consumers_stand() {
     model(|| {
@@ -214,7 +222,7 @@ fn an_empty_queue_takes_an_item_wherever_its_consumers_stand() {
         producer.try_enqueue(Box::new(1)).unwrap();
         let mut other = consumer.clone();
         let thread = thread::spawn(move || look(&mut other));
-        let mut sum = look(&mut consumer); // if nothing, then the other one has claimed it
+        let mut sum = look(&mut consumer); // if this takes nothing, the other consumer has claimed the item
         producer.try_enqueue(Box::new(2)).unwrap();
         sum += thread.join().unwrap() + rest(&mut consumer).iter().sum::<u32>();
         assert_eq!(sum, 3);
@@ -228,7 +236,7 @@ fn a_guess_in_vain_keeps_no_batch_out() {
         let (producer, mut consumer) = LockFreeMPMCQueue::new(between(2, 2)).unwrap().split();
         let mut other = consumer.clone();
         producer.try_enqueue(Box::new(1)).unwrap();
-        assert_eq!(look(&mut other), 1); // and so it guesses that the next one is at the head
+        assert_eq!(look(&mut other), 1); // so it guesses the next position
         producer.try_enqueue(Box::new(2)).unwrap();
         let thread = thread::spawn(move || look(&mut other));
         let mut sum = look(&mut consumer);
@@ -245,7 +253,7 @@ fn a_queue_that_may_grow_grows_around_a_consumer_who_stands_still() {
         producer.try_enqueue(Box::new(1)).unwrap();
         let mut other = consumer.clone();
         let thread = thread::spawn(move || look(&mut other));
-        // Wherever the other one stands, one more item fits.
+        // Wherever the other consumer stands, one more item fits.
         producer.try_enqueue(Box::new(2)).unwrap();
         let sum = thread.join().unwrap() + rest(&mut consumer).iter().sum::<u32>();
         assert_eq!(sum, 3);
@@ -314,7 +322,7 @@ fn consumers_who_shrink_and_a_producer_who_pushes_agree() {
     });
 }
 
-/// Neither of them finds the queue empty, since they count.
+/// Neither consumer finds the queue empty, since together they take only as many items as are there.
 #[test]
 fn the_last_item_of_a_burst_takes_the_memory_along_whoever_takes_it() {
     large_model(|| {
@@ -363,14 +371,14 @@ fn room_reaches_a_producer_who_waits() {
     });
 }
 
-/// Who guesses where the head is notes that place before it finds that another has taken it. Who waits for room meanwhile
-/// must be told when the note is erased.
+/// A consumer that guesses where the head is notes that position before it finds that another consumer has
+/// claimed it. A producer that waits for room in the meantime must be told when the note is erased.
 #[test]
 fn a_guess_that_is_overtaken_leaves_no_producer_asleep() {
     model(|| {
         let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 1)).unwrap().split();
         producer.try_enqueue(Box::new(1)).unwrap();
-        assert_eq!(look(&mut consumer), 1); // and so it guesses that the next one is at the head
+        assert_eq!(look(&mut consumer), 1); // so it guesses the next position
         producer.try_enqueue(Box::new(2)).unwrap();
         let mut other = consumer.clone();
         let thread = thread::spawn(move || {
@@ -435,7 +443,8 @@ fn the_first_of_a_batch_wakes_who_waits_for_it() {
     });
 }
 
-/// One place wakes the batch, which can't use it, and so must not keep it from who can.
+/// The place wakes the producer of the batch, which can't use it. So that producer must not keep the place
+/// from one that can.
 #[test]
 fn a_place_that_is_too_little_for_a_batch_reaches_who_waits_behind_it() {
     large_model(|| {
@@ -447,7 +456,7 @@ fn a_place_that_is_too_little_for_a_batch_reaches_who_waits_behind_it() {
         let single = thread::spawn(move || single.offer_within(5, FOREVER).unwrap());
         assert_eq!(consumer.try_dequeue(), Ok(Some(1)));
         single.join().unwrap();
-        drop(consumer); // the batch is still waiting
+        drop(consumer); // the producer of the batch is still waiting
         batch.join().unwrap();
         drop(producer);
     });
@@ -483,7 +492,8 @@ fn shared_references_take_from_two_threads() {
     model(|| {
         let queue = Arc::new(LockFreeMPMCQueue::new(between(1, 4)).unwrap());
         queue.try_enqueue(Box::new(1)).unwrap();
-        assert_eq!(queue.try_dequeue(), Ok(Some(Box::new(1)))); // a record that nobody uses names the first segment
+        // This leaves a record that no call uses and that names the first segment.
+        assert_eq!(queue.try_dequeue(), Ok(Some(Box::new(1))));
         queue.offer_batch(vec![Box::new(2), Box::new(3)]).unwrap(); // in a second segment
         let thread = {
             let queue = Arc::clone(&queue);
@@ -498,7 +508,7 @@ fn shared_references_take_from_two_threads() {
 #[test]
 fn the_last_handle_drops_what_is_left_once() {
     model(|| {
-        // Arcs of loom's own report a leak and a second drop.
+        // loom's own `Arc` reports a leak and a second drop.
         let item = loom::sync::Arc::new(());
         let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 2)).unwrap().split();
         producer.try_enqueue(item.clone()).unwrap();

@@ -1,4 +1,5 @@
-//! Models of `LockFreeMPSCQueue`, on the real code with segments of one or two slots; `scripts/test loom` runs them.
+//! Models of `LockFreeMPSCQueue` on the real code, most of them with segments of one or two slots.
+//! `scripts/test loom` runs them.
 #![cfg(all(loom, feature = "lock_free"))]
 
 #[path = "support/model.rs"]
@@ -60,8 +61,8 @@ fn a_batch_stays_together() {
     });
 }
 
-/// A handle that has put in twice, undisturbed, guesses where its next claim begins. Here another one may have claimed since.
-/// However many come meanwhile. (The end of the first segment, which lies between the two, is no item.)
+/// This holds however many items come in the meantime. (Between the two items lies the end of the first
+/// segment, which is no item.)
 #[test]
 fn a_batch_holds_no_more_than_the_queue_can() {
     model(|| {
@@ -84,6 +85,8 @@ fn a_batch_that_waited_holds_no_more_than_the_queue_can() {
     });
 }
 
+/// A handle that puts twice, with no other claim in between, guesses where its next claim begins. Here
+/// another producer may have claimed since.
 #[test]
 fn who_guesses_where_the_tail_is_claims_nothing_twice() {
     model(|| {
@@ -132,8 +135,8 @@ fn a_full_queue_refuses_and_gives_the_item_back() {
     });
 }
 
-/// The room that one producer finds where the consumer has not renewed the limit yet is room for another producer, too. (With
-/// 16 places the limit is not renewed after every item.)
+/// Where the consumer has not renewed the limit yet, a producer may find room itself. That room serves
+/// another producer, too. (With 16 places the limit is not renewed after every item.)
 #[test]
 fn room_that_one_producer_finds_serves_another() {
     model(|| {
@@ -146,7 +149,7 @@ fn room_that_one_producer_finds_serves_another() {
         let taken = [(), ()].map(|()| consumer.try_dequeue().unwrap());
         assert_eq!(taken, [Some(1), Some(2)]);
         let mut pushed: u32 = threads.map(|thread| thread.join().unwrap()).into_iter().sum();
-        pushed += push(&producer); // no room where both found some
+        pushed += push(&producer); // there is no room if both of the others found some
         let rest = drain(&mut consumer);
         assert!(rest.iter().copied().eq((3..17).chain((0..pushed).map(|_| 17))), "{rest:?}");
     });
@@ -189,7 +192,8 @@ fn two_producers_who_fill_it_grow_it_together() {
     });
 }
 
-/// Both find it full, both prepare a segment, one of them links his, both try every step of the resize.
+/// Both producers find the queue full and prepare a segment. One of them links its segment. Both try every
+/// step of the resize.
 #[test]
 fn two_helpers_link_one_segment() {
     model(|| {
@@ -232,7 +236,7 @@ fn a_consumer_who_shrinks_and_a_producer_who_pushes_agree() {
     });
 }
 
-/// It never finds the queue empty, since it counts.
+/// The consumer never finds the queue empty, since it takes only as many items as are there.
 #[test]
 fn the_last_item_of_a_burst_takes_the_memory_along_while_a_producer_pushes() {
     model(|| {
@@ -248,9 +252,8 @@ fn the_last_item_of_a_burst_takes_the_memory_along_while_a_producer_pushes() {
     });
 }
 
-/// The room that a producer found in a segment is no room in the smaller one that follows it meanwhile.
-
-/// A shrink that a push has prevented leaves a segment linked, of a size for the items that were there then.
+/// A shrink that a push prevents leaves a segment linked. The size of that segment fits the items that were
+/// there at the time.
 #[test]
 fn the_last_item_takes_the_memory_along_after_a_shrink_that_failed() {
     model(|| {
@@ -260,7 +263,7 @@ fn the_last_item_takes_the_memory_along_after_a_shrink_that_failed() {
         producer.try_enqueue(8).unwrap();
         let pusher = producer.clone();
         let thread = thread::spawn(move || pusher.try_enqueue(9).unwrap());
-        assert_eq!(consumer.try_dequeue(), Ok(Some(7))); // where it looks whether a smaller queue would do
+        assert_eq!(consumer.try_dequeue(), Ok(Some(7))); // here it looks whether a smaller queue would do
         thread.join().unwrap();
         assert_eq!([(), ()].map(|()| consumer.try_dequeue()), [Ok(Some(8)), Ok(Some(9))]);
         assert_eq!(consumer.capacity(), 1);
@@ -268,6 +271,8 @@ fn the_last_item_takes_the_memory_along_after_a_shrink_that_failed() {
     });
 }
 
+/// The room that a producer finds in a segment is no room in a smaller segment that has followed it in the
+/// meantime.
 #[test]
 fn room_found_in_a_segment_is_raised_in_no_other() {
     large_model(|| {
@@ -275,11 +280,14 @@ fn room_found_in_a_segment_is_raised_in_no_other() {
         let (producer, mut consumer) = LockFreeMPSCQueue::new(config.with_growth_factor(32.0)).unwrap().split();
         producer.offer_batch((0..32).collect()).unwrap();
         assert_eq!(consumer.try_dequeue(), Ok(Some(0)));
-        producer.try_enqueue(32).unwrap(); // up to the limit, and three places more before the consumer renews it
+        // This push goes up to the limit. The next takes free three places more before the consumer renews
+        // the limit.
+        producer.try_enqueue(32).unwrap();
         assert_eq!([(), (), ()].map(|()| consumer.try_dequeue()), [1, 2, 3].map(|n| Ok(Some(n))));
         let thread = thread::spawn(move || {
             let mut taken = consumer.dequeue_batch(29).unwrap();
-            taken.extend(consumer.try_dequeue().unwrap()); // nothing, and it shrinks; or what was pushed
+            // This finds nothing and shrinks the queue, or it takes what was pushed.
+            taken.extend(consumer.try_dequeue().unwrap());
             (taken, consumer)
         });
         producer.try_enqueue(33).unwrap();
@@ -292,7 +300,8 @@ fn room_found_in_a_segment_is_raised_in_no_other() {
     });
 }
 
-/// Between a growing producer's look at a segment and its last step, the others retire it and build the next ones.
+/// A producer that grows the queue looks at a segment. Before its last step, the others retire that segment
+/// and build the next ones.
 #[test]
 fn a_header_is_not_used_again_under_a_helper() {
     model(|| {
@@ -313,7 +322,8 @@ fn a_header_is_not_used_again_under_a_helper() {
     });
 }
 
-/// One who takes a header is overtaken by others who take the next two: one links his, one comes too late and gives his back.
+/// A producer that takes a header is overtaken by two others, which take the next two headers. One of these
+/// two links its header; the other comes too late and gives its header back.
 #[test]
 fn a_header_given_back_meanwhile_leads_nobody_to_one_in_use() {
     large_model(|| {
@@ -322,13 +332,14 @@ fn a_header_given_back_meanwhile_leads_nobody_to_one_in_use() {
         producer.offer_batch(vec![0; 4]).unwrap();
         producer.try_enqueue(0).unwrap();
         assert_eq!(drain(&mut consumer), [0; 5]);
-        assert_eq!((producer.try_enqueue(1), producer.capacity()), (Ok(()), 1)); // two headers spare, the next push grows it
+        // Now there are two spare headers, and the next push grows the queue.
+        assert_eq!((producer.try_enqueue(1), producer.capacity()), (Ok(()), 1));
         let threads = [producer.clone(), producer.clone(), producer.clone()]
             .map(|producer| thread::spawn(move || producer.try_enqueue(1).unwrap()));
         for thread in threads {
             thread.join().unwrap();
         }
-        producer.offer_batch(vec![1; 3]).unwrap(); // with one header more
+        producer.offer_batch(vec![1; 3]).unwrap(); // with one more header
         assert_eq!(drain(&mut consumer), [1; 7]);
         assert_eq!(producer.stats().current_size, 0);
     });
@@ -482,7 +493,8 @@ fn the_first_of_a_batch_wakes_who_waits_for_it() {
     });
 }
 
-/// One place wakes the batch, which can't use it, and so must not keep it from who can.
+/// The place wakes the producer of the batch, which can't use it. So that producer must not keep the place
+/// from one that can.
 #[test]
 fn a_place_that_is_too_little_for_a_batch_reaches_who_waits_behind_it() {
     model(|| {
@@ -494,7 +506,7 @@ fn a_place_that_is_too_little_for_a_batch_reaches_who_waits_behind_it() {
         let single = thread::spawn(move || single.offer_within(5, FOREVER).unwrap());
         assert_eq!(consumer.try_dequeue(), Ok(Some(1)));
         single.join().unwrap();
-        drop(consumer); // the batch is still waiting
+        drop(consumer); // the producer of the batch is still waiting
         batch.join().unwrap();
         drop(producer);
     });
@@ -548,8 +560,8 @@ fn a_second_consumer_is_refused_and_nothing_breaks() {
     });
 }
 
-/// What the first consumer has read, the second one gives free; only the guard stands between the two. (With 16 places the
-/// limit is not renewed after every item.)
+/// The second consumer gives free what the first one has read. Only the guard puts the two in order. (With 16
+/// places the limit is not renewed after every item.)
 #[test]
 fn the_guard_hands_over_what_was_read() {
     unfenced_model(|| {
@@ -561,7 +573,7 @@ fn the_guard_hands_over_what_was_read() {
             let queue = Arc::clone(&queue);
             thread::spawn(move || drop(queue.try_dequeue()))
         });
-        drop(queue.try_enqueue(17)); // into the place of the item 1, if there is room
+        drop(queue.try_enqueue(17)); // goes into the place of item 1, if there is room
         for consumer in consumers {
             consumer.join().unwrap();
         }

@@ -1,4 +1,4 @@
-//! Models of `PriorityCircularBuffer`, on the real code: who waits is woken, at whatever level.
+//! Models of `PriorityCircularBuffer`, on the real code: a waiter is woken, whatever its level.
 #![cfg(all(loom, feature = "priority"))]
 
 #[path = "support/model.rs"]
@@ -15,7 +15,7 @@ use support::{FOREVER, large_model, model};
 
 type Shared = Arc<PriorityCircularBuffer<u32>>;
 
-/// Two levels and `max` places, of which each level may have so many.
+/// A buffer with two levels and `max` places. `limits` says how many of the places each level may have.
 fn buffer(max: usize, limits: Option<[usize; 2]>) -> Shared {
     let base = Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(max);
     let mut config = PriorityConfig::default().with_base_config(base).with_priority_levels(2);
@@ -25,18 +25,18 @@ fn buffer(max: usize, limits: Option<[usize; 2]>) -> Shared {
     Arc::new(PriorityCircularBuffer::new(config).unwrap())
 }
 
-/// A thread that does something with the buffer.
+/// Starts a thread that does something with the buffer.
 fn with<R: 'static>(buffer: &Shared, act: impl FnOnce(&Shared) -> R + 'static) -> JoinHandle<R> {
     let buffer = Arc::clone(buffer);
     thread::spawn(move || act(&buffer))
 }
 
-/// A task that waits for room at a level.
+/// Starts a task that waits for room at a level, and then puts `item` there.
 fn sends(buffer: &Shared, item: u32, level: usize) -> JoinHandle<()> {
     with(buffer, move |buffer| block_on(buffer.send_with_priority(item, level)).unwrap())
 }
 
-/// A producer that waits for room at a level.
+/// Starts a producer that waits for room at a level, and then puts `item` there.
 fn offers(buffer: &Shared, item: u32, level: usize) -> JoinHandle<()> {
     with(buffer, move |buffer| buffer.offer_with_priority_within(item, level, FOREVER).unwrap())
 }
@@ -51,7 +51,7 @@ fn a_pushed_item_reaches_a_consumer_who_waits() {
     });
 }
 
-/// However many come meanwhile.
+/// This holds however many items come in the meantime.
 #[test]
 fn a_batch_ends_with_what_was_there() {
     model(|| {
@@ -107,12 +107,12 @@ fn room_reaches_a_producer_who_waits() {
 #[test]
 fn room_at_a_level_reaches_who_waits_for_it_past_one_who_waits_at_another() {
     model(|| {
-        let buffer = buffer(2, Some([1, 1])); // so that one place more is one in all
+        let buffer = buffer(2, Some([1, 1])); // so that a place that comes free is the only one in all
         buffer.push_with_priority(10, 0).unwrap();
         buffer.push_with_priority(11, 1).unwrap();
         let high = offers(&buffer, 21, 1);
         let low = offers(&buffer, 20, 0);
-        // Of use to the low one alone, whatever the high one does.
+        // This place is of use only to the low producer, whatever the high one does.
         assert_eq!(buffer.pop_from_priority(0), Ok(10));
         low.join().unwrap();
         assert_eq!(buffer.pop_from_priority(1), Ok(11));
@@ -171,7 +171,7 @@ fn two_places_in_all_reach_two_tasks_that_wait_at_two_levels() {
     });
 }
 
-/// The second place comes free while one of them goes on with the first one and still counts as one who will look.
+/// The second place comes free while one producer is still using the first one, and still counts as coming.
 fn one_place_after_the_other_reaches_two(producer: impl Fn(&Shared, u32, usize) -> JoinHandle<()>) {
     let buffer = buffer(1, Some([1, 1]));
     buffer.push_with_priority(10, 0).unwrap();
@@ -202,7 +202,8 @@ fn who_comes_in_between_does_not_take_the_wake_up_of_another_level_along() {
         buffer.push_with_priority(11, 1).unwrap();
         let producers = [offers(&buffer, 20, 0), offers(&buffer, 21, 1)];
         assert_eq!(buffer.pop_batch(2).unwrap(), [11, 10]);
-        // One who never waits may be faster than the one who was woken; the other level's has its place nevertheless.
+        // A producer that never waits may be faster than the one that was woken. The producer at the other
+        // level has its place nevertheless.
         let came = buffer.offer_with_priority(31, 1).is_ok();
         let [low, high] = producers;
         low.join().unwrap();
@@ -220,9 +221,9 @@ fn who_takes_the_place_of_one_who_was_woken_looks_for_those_of_another_level() {
         let buffer = buffer(2, Some([2, 1]));
         buffer.push_batch_with_priority(vec![1, 2], 0).unwrap();
         let [low, high] = [offers(&buffer, 20, 0), offers(&buffer, 21, 1)];
-        // Both wake-ups may go to the higher level, ...
+        // Both wake-ups may go to the higher level.
         assert_eq!((buffer.pop_from_priority(0), buffer.pop_from_priority(0)), (Ok(1), Ok(2)));
-        // ... where somebody is faster, and no second item fits.
+        // There this thread may be faster, and no second item fits.
         let came = buffer.offer_with_priority(31, 1).is_ok();
         low.join().unwrap();
         if came {
@@ -250,7 +251,8 @@ fn one_free_place_is_not_lost_on_a_batch_of_another_level_that_needs_two() {
     });
 }
 
-/// Polls a future once and drops it, as a `select!` does whose other branch is ready; tells whether it was done.
+/// Polls a future once and drops it, as `select!` does when another branch is ready. Returns whether the
+/// future was done.
 fn give_up<F: Future>(future: F) -> bool {
     pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
@@ -264,7 +266,7 @@ fn who_gives_up_passes_his_wake_up_on_to_another_level() {
         let waiter = offers(&buffer, 20, 0);
         assert_eq!(buffer.pop(), Ok(10));
         if leaver.join().unwrap() {
-            // It was let in. Then the one who waits needs the next place.
+            // Its item went in, so the waiter needs the next place.
             assert!(buffer.pop_within(FOREVER).is_ok());
         }
         waiter.join().unwrap();

@@ -1,4 +1,4 @@
-//! Models of the queue of one producer and one consumer, as `loom.rs` has them of the others.
+//! Models of the queue with one producer and one consumer, on the real code.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test -p elasticq --all-features --release --test loom_spsc
@@ -19,14 +19,14 @@ fn between(min: usize, max: usize) -> Config {
     Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
 }
 
-/// Up to this many preemptions per run; more with LOOM_MAX_PREEMPTIONS.
+/// Runs a model with up to three preemptions per run. LOOM_MAX_PREEMPTIONS sets another number.
 fn model(body: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(3));
     builder.check(body);
 }
 
-/// Everything that comes until the queue is closed.
+/// Takes what is there.
 fn drain<T>(consumer: &mut SpscConsumer<T>) -> Vec<T> {
     let mut items = Vec::new();
     while let Ok(Some(item)) = consumer.try_dequeue() {
@@ -91,7 +91,7 @@ fn a_queue_that_grows_under_the_consumer_loses_nothing() {
     });
 }
 
-/// It fills up, so that the segment ends, in the middle of a lap.
+/// The queue fills up in the middle of a lap, so the segment ends there.
 #[test]
 fn a_queue_that_grows_in_the_middle_of_a_lap_loses_nothing() {
     model(|| {
@@ -136,7 +136,7 @@ fn a_batch_is_seen_whole_or_not_at_all() {
     });
 }
 
-/// However many come meanwhile. (It begins in the middle of a lap.)
+/// This holds however many items come in the meantime. (The batch begins in the middle of a lap.)
 #[test]
 fn a_batch_ends_with_what_was_there() {
     model(|| {
@@ -174,7 +174,8 @@ fn the_producer_shrinks_a_queue_that_the_consumer_has_emptied() {
         let (mut taken, mut consumer) = thread.join().unwrap();
         taken.append(&mut drain(&mut consumer));
         assert_eq!(taken.iter().map(|item| **item).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
-        // There is room left that it knows of, so it looks at the consumer's position only because it was asked to.
+        // The producer knows of room that is left. So it looks at the consumer's position only because the
+        // consumer has asked for that.
         producer.try_enqueue(Box::new(7)).unwrap();
         assert_eq!(producer.capacity(), 1);
         assert_eq!(consumer.try_dequeue().map(|item| item.map(|item| *item)), Ok(Some(7)));
@@ -189,7 +190,8 @@ fn a_consumer_who_shrinks_the_queue_and_a_producer_agree() {
         assert_eq!(queue.dequeue_batch(3).unwrap().len(), 3);
         let thread = {
             let queue = Arc::clone(&queue);
-            // There is one producer, so it is never told that there is another, even while the consumer shrinks.
+            // This is the only producer. So it is never told that there is another, even while the consumer
+            // shrinks the queue.
             thread::spawn(move || queue.offer(Box::new(5)).unwrap())
         };
         let mut taken: Vec<_> = (0..2).filter_map(|_| queue.try_dequeue().unwrap()).map(|item| *item).collect();
@@ -202,7 +204,7 @@ fn a_consumer_who_shrinks_the_queue_and_a_producer_agree() {
     });
 }
 
-/// It never finds the queue empty, since it counts.
+/// The consumer never finds the queue empty, since it takes only as many items as are there.
 #[test]
 fn the_last_item_of_a_burst_takes_the_memory_along_while_a_producer_pushes() {
     model(|| {
@@ -244,7 +246,7 @@ fn an_item_reaches_a_consumer_who_waits() {
         let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(2, 2)).unwrap().split();
         let thread = thread::spawn(move || {
             producer.try_enqueue(7).unwrap();
-            producer // not dropped, since that would wake it, too
+            producer // not dropped, since that would wake the consumer, too
         });
         assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(7)));
         drop(thread.join().unwrap());
@@ -332,7 +334,8 @@ fn closing_wakes_a_consumer_and_a_producer_who_wait() {
     });
 }
 
-/// The consumer may not be told that all is over while a push that will succeed is under way, nor may the item be lost.
+/// While a push that will succeed is under way, the consumer may not be told that the queue is at its end.
+/// Nor may the item be lost.
 #[test]
 fn an_item_pushed_while_the_queue_is_closed_is_in_or_comes_back() {
     model(|| {

@@ -1,4 +1,5 @@
-//! Models of the ends that wait as tasks: each thread runs one task, and a lost wake-up is a deadlock.
+//! Models of producers and consumers that wait as tasks: each thread runs one task, and a lost wake-up is a
+//! deadlock.
 #![cfg(all(loom, feature = "lock_free"))]
 
 #[path = "support/model.rs"]
@@ -16,7 +17,7 @@ fn between(min: usize, max: usize) -> Config {
     Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
 }
 
-/// Polls a future once and drops it, as a `select!` does whose other branch is ready.
+/// Polls a future once and drops it, as `select!` does when another branch is ready.
 fn poll<F: Future>(future: F) -> Option<F::Output> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),
@@ -39,7 +40,7 @@ fn a_woken_waiter_that_is_dropped_wakes_the_next_task() {
     });
 }
 
-/// What every queue promises, through the two ends of each.
+/// What every queue promises, through its two handles.
 macro_rules! models {
     ($name:ident, $queue:ident) => {
         mod $name {
@@ -56,7 +57,7 @@ macro_rules! models {
                     let (mut producer, mut consumer) = queue(2, 2).split();
                     let thread = thread::spawn(move || {
                         producer.try_enqueue(7).unwrap();
-                        producer // not dropped, since that would wake it, too
+                        producer // not dropped, since that would wake the consumer, too
                     });
                     assert_eq!(block_on(consumer.recv()), Ok(7));
                     drop(thread.join().unwrap());
@@ -73,7 +74,7 @@ macro_rules! models {
                 });
             }
 
-            /// Taking one item is all that the consumer does, so nobody else will tell the producer.
+            /// The consumer takes one item and does nothing else, so no later call will tell the producer.
             #[test]
             #[allow(unused_mut)]
             fn room_reaches_a_task_that_waits() {
@@ -91,7 +92,8 @@ macro_rules! models {
                 });
             }
 
-            /// A consumer of a larger queue does not renew the limit after each item, but looks for sleepers all the same.
+            /// In a larger queue the consumer does not renew the limit after each item, but it looks for
+            /// sleepers after each.
             #[test]
             #[allow(unused_mut)]
             fn one_place_of_many_reaches_a_task_that_waits() {
@@ -139,7 +141,7 @@ macro_rules! models {
                 });
             }
 
-            /// The first future is dropped wherever it got to, and may have been woken.
+            /// The first future is dropped after one poll, wherever it got to. It may have been woken.
             #[test]
             #[allow(unused_mut)]
             fn a_task_that_stops_waiting_has_taken_nothing() {
@@ -183,7 +185,7 @@ models!(mpsc, LockFreeMPSCQueue);
 models!(mpmc, LockFreeMPMCQueue);
 models!(spsc, LockFreeSPSCQueue);
 
-/// The future that waits has the turn, and gives it back when it is dropped.
+/// The future that waits has the turn. It gives the turn back when it is dropped.
 #[test]
 fn a_second_consumer_is_refused_while_a_task_waits() {
     model(|| {
@@ -206,7 +208,8 @@ fn a_second_consumer_is_refused_while_a_task_waits() {
     });
 }
 
-/// Two claims, the second of which may be published first: who is woken for it finds nothing yet and must not sleep.
+/// There are two claims, and the second may be published first. The consumer that is woken for it finds
+/// nothing yet, and must not sleep.
 #[test]
 fn an_item_behind_one_that_is_not_published_reaches_a_task_that_waits() {
     large_model(|| {
@@ -237,7 +240,7 @@ fn two_items_reach_two_tasks_that_wait() {
     });
 }
 
-/// The task that stops may have been the one that was woken.
+/// The task that stops waiting may be the one that was woken.
 #[test]
 fn a_task_that_stops_waiting_passes_its_wake_up_on() {
     large_model(|| {
@@ -288,7 +291,7 @@ fn two_places_freed_at_once_reach_two_tasks_that_wait() {
     });
 }
 
-/// The producer that stops may have been the one that was woken.
+/// The producer that stops waiting may be the one that was woken.
 #[test]
 fn a_task_that_stops_sending_passes_its_wake_up_on() {
     large_model(|| {
@@ -310,7 +313,8 @@ fn a_task_that_stops_sending_passes_its_wake_up_on() {
     });
 }
 
-/// A consumer who is overtaken has noted a place in its record, which holds the producer up until the note is erased.
+/// A consumer that is overtaken has noted a position in its record. Until that note is erased, it holds up
+/// the producer.
 #[test]
 fn a_consumer_who_is_overtaken_leaves_no_producer_asleep() {
     large_model(|| {

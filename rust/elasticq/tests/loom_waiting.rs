@@ -1,4 +1,5 @@
-//! Models of the list of those who wait, alone and under the queues: who registers, leaves, is woken and never looks.
+//! Models of the list of waiters, alone and under the queues: waiters that register, leave, are woken, and
+//! never look.
 #![cfg(all(loom, feature = "lock_free", feature = "priority"))]
 
 #[path = "support/model.rs"]
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use support::{large_model, model};
 
-/// The smallest queue: a number of things, and the signal.
+/// The smallest queue: a number of things, and a signal.
 struct Pot(Mutex<usize>, Signal);
 
 impl Pot {
@@ -71,7 +72,7 @@ impl Wake for Calls {
     }
 }
 
-/// One that sleeps and will not look when it is woken.
+/// A waiter that sleeps and will not look when it is woken.
 fn asleep(signal: &Signal) -> Waiter<'_> {
     let mut waiter = signal.waiter();
     assert!(poll(&mut waiter, Waker::noop()).is_pending());
@@ -101,7 +102,7 @@ fn who_leaves_while_it_is_woken_passes_the_wake_up_on() {
     });
 }
 
-/// Two were woken, for two things; whoever of them leaves makes another one come.
+/// Two waiters are woken, for two things. Each of them that leaves makes another waiter come.
 #[test]
 fn who_leaves_while_another_wake_comes_passes_its_own_on() {
     model(|| {
@@ -142,11 +143,12 @@ fn one_that_never_looks_costs_no_more_than_its_own_wake_up() {
         pot.put();
         taker.join().unwrap();
         putter.join().unwrap();
-        forget(kept); // or it would pass its wake-up on
+        forget(kept); // if dropped, it would pass its wake-up on
     });
 }
 
-/// What it was woken for was taken by somebody else, as whoever registers has seen. So it is not counted on for the next thing.
+/// The thing that this waiter was woken for was taken by another thread. Each waiter that registers later has
+/// seen that it is gone. So the first waiter is not counted on for the next thing.
 #[test]
 fn one_that_never_looks_costs_one_wake_up_and_not_the_next() {
     model(|| {
@@ -180,7 +182,7 @@ fn a_thread_that_waits_at_two_lists_is_woken_from_either() {
     });
 }
 
-/// In the queues: the ends that are forgotten are polled once.
+/// The same promises in the queues. Each end that is forgotten was polled once.
 macro_rules! forgotten {
     ($($name:ident: $queue:ident)*) => {$(
         mod $name {
@@ -191,7 +193,7 @@ macro_rules! forgotten {
                 $queue::new(config).unwrap()
             }
 
-            /// The first item may be for the one that was forgotten.
+            /// The first item may be for the end that was forgotten.
             #[test]
             #[allow(unused_mut)]
             fn items_reach_the_task_behind_one_that_was_forgotten() {
@@ -210,7 +212,8 @@ macro_rules! forgotten {
                 });
             }
 
-            /// It was woken for the first item, in time or when that was gone; the next is for the other task.
+            /// The forgotten task was woken for the first item, in time or when that item was gone. The next
+            /// item is for the other task.
             #[test]
             #[allow(unused_mut)]
             fn one_that_was_woken_late_and_is_forgotten_costs_nothing_more() {
@@ -223,7 +226,7 @@ macro_rules! forgotten {
                     let thread = thread::spawn(move || {
                         producer.try_enqueue(1).unwrap();
                         if calls.0.load(Ordering::SeqCst) == 0 {
-                            producer.try_enqueue(2).unwrap(); // that may be for it
+                            producer.try_enqueue(2).unwrap(); // this one may be for the forgotten task
                         }
                         producer.try_enqueue(3).unwrap();
                         producer

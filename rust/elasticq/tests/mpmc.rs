@@ -1,4 +1,5 @@
-//! `LockFreeMPMCQueue`: each item is taken exactly once, whatever grows, shrinks, waits or closes meanwhile.
+//! `LockFreeMPMCQueue`: each item is taken exactly once, whichever calls grow, shrink, wait or close in the
+//! meantime.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;
@@ -10,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 use support::{Drops, FOREVER, Message, between};
 
-/// What came of each producer: a bit for each message, set by whoever took it.
+/// Which messages of each producer came: a bit for each, set by the thread that takes it.
 struct Ledger(Vec<Vec<AtomicU64>>);
 
 impl Ledger {
@@ -30,7 +31,8 @@ impl Ledger {
     }
 }
 
-/// Checks what one consumer takes: whole, for the first time, and of each producer in its order.
+/// Checks what one consumer takes: each message is whole and comes for the first time, and those of each
+/// producer come in order.
 struct Taker<'a> {
     ledger: &'a Ledger,
     last: Vec<Option<u64>>,
@@ -49,7 +51,8 @@ impl<'a> Taker<'a> {
     }
 }
 
-/// Producers and consumers that mix single items and batches, waiting and not, handles and shared references.
+/// Runs producers and consumers that mix single items and batches, calls that wait and calls that don't,
+/// handles and shared references.
 fn conserve(config: Config, producers: usize, consumers: usize, each: u64, batch: u64) {
     let ledger = Ledger::new(producers, each);
     let queue = LockFreeMPMCQueue::new(config).unwrap();

@@ -1,5 +1,5 @@
-//! `LockFreeMPSCQueue` takes no slot and no segment for one it used to be: the same few are used again very often, while
-//! producers may be stopped anywhere by the scheduler.
+//! `LockFreeMPSCQueue` never takes a slot or a segment for what it was in an earlier use. These tests use the
+//! same few again very often, while the scheduler may stop producers anywhere.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;
@@ -24,8 +24,8 @@ fn a_slot_used_again_at_once_gives_no_old_item() {
     }
 }
 
-/// The consumer lets the queue fill up and takes all of it, so that it grows and shrinks once per round, in headers that
-/// were used before.
+/// The consumer lets the queue fill up and then takes everything. So the queue grows and shrinks once per
+/// round, in headers that were used before.
 #[test]
 fn a_segment_used_again_at_once_is_not_taken_for_the_old_one() {
     let rounds = 20_000 / SCALE;
@@ -35,7 +35,7 @@ fn a_segment_used_again_at_once_is_not_taken_for_the_old_one() {
     drop(first);
     let mut ledger = Ledger::new(4);
     while ledger.total() < 4 * each {
-        // At 2 or 3, a batch of three may not fit.
+        // The consumer waits for no more than two items: with 2 or 3 inside, a batch of three may not fit.
         let left = 4 * each - ledger.total();
         while (consumer.len() as u64) < left.min(2) {
             thread::yield_now();
@@ -70,6 +70,6 @@ fn one_thread_that_grows_and_shrinks_at_every_round_keeps_the_order() {
     }
     assert_eq!(ledger.total(), number);
     let stats = queue.stats();
-    // Every round but the 64th ones, which hold one item, grows.
+    // Every round grows the queue, except each 64th, which holds one item.
     assert!(stats.grown >= rounds - rounds / 64 - 1 && stats.shrunk >= rounds - rounds / 64 - 1, "{stats:?}");
 }

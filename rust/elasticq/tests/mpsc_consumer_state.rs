@@ -1,5 +1,5 @@
-//! `LockFreeMPSCQueue` has one consumer at a time: who else tries is told so, and whatever the one does (wait, stall, move
-//! to another thread, go) is well defined.
+//! `LockFreeMPSCQueue` has one consumer at a time. Another thread that tries to take is told so. Whatever the
+//! one consumer does (wait, stall, move to another thread, go) is well defined.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;
@@ -22,14 +22,14 @@ fn a_second_consumer_is_told_so_while_the_first_one_waits() {
         let queue = Arc::clone(&queue);
         thread::spawn(move || queue.dequeue_within(FOREVER))
     };
-    // Until the first one is at it.
+    // Until the first consumer has the turn.
     while queue.try_dequeue().is_ok() {
         thread::yield_now();
     }
     assert!(is_guarded(&queue.try_dequeue()));
     assert!(is_guarded(&queue.dequeue_batch(3)));
     assert!(is_guarded(&queue.dequeue_within(FOREVER)));
-    // Everything else goes on.
+    // All other calls still work.
     assert_eq!((queue.len(), queue.is_empty(), queue.is_closed()), (0, true, false));
     queue.try_enqueue(7).unwrap();
     assert_eq!(first.join().unwrap(), Ok(Some(7)));
@@ -94,7 +94,7 @@ fn consumers_who_take_turns_see_one_order() {
                         thread::yield_now();
                     }
                     assert_eq!(queue.dequeue_within(FOREVER), Ok(Some(turn * 3 + consumer)));
-                    // Relaxed: the queue itself hands over from one to the next.
+                    // Relaxed: the queue itself puts one consumer after the other.
                     whose.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -133,7 +133,7 @@ fn a_consumer_who_stalls_gets_everything_that_was_accepted() {
         let threads: Vec<_> = (0..4)
             .map(|who| {
                 let queue = producer.clone();
-                // Each offers until there is no room, and what was refused is not offered again.
+                // Each producer offers until there is no room. It does not offer again what was refused.
                 scope.spawn(move || (0..).find(|&number| queue.offer(Message::new(who, number)).is_err()).unwrap())
             })
             .collect();
@@ -163,7 +163,8 @@ fn a_consumer_who_goes_first_closes_the_queue() {
     assert_eq!(drops.counts(), [1, 1, 0]);
 }
 
-/// Both start at the same time, round after round: one time the item is there first, another time the sleeper.
+/// Both sides start at the same time, round after round. In some rounds the item comes first, in others the
+/// sleeper.
 fn meet(end: impl Fn(LockFreeMPSCQueue<u64>, &Barrier) -> Result<Option<u64>, BufferError>) -> Vec<Option<u64>> {
     (0..2000 / SCALE)
         .map(|_| end(LockFreeMPSCQueue::new(between(1, 8)).unwrap(), &Barrier::new(2)))
@@ -227,7 +228,7 @@ fn a_consumer_who_waited_in_vain_can_wait_again() {
     assert_eq!(consumer.dequeue_within(Duration::MAX), Ok(Some(2)));
 }
 
-/// Items that come while the clock runs out are there for the next call.
+/// An item that comes just as the time runs out is there for the next call.
 #[test]
 fn a_time_out_at_the_very_moment_of_an_item_loses_nothing() {
     let each = 20_000 / SCALE;

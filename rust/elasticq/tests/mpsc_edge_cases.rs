@@ -1,4 +1,4 @@
-//! `LockFreeMPSCQueue` at the ends of what may be asked of it: sizes, factors, kinds of items, closing, orders of dropping.
+//! `LockFreeMPSCQueue` at its extremes: sizes, factors, kinds of items, closing, orders of dropping.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;
@@ -173,7 +173,8 @@ fn large_items_come_out_whole() {
     }
 }
 
-/// As with a `Vec`: the panic goes on to whoever drops the queue, after all others were dropped.
+/// As with a `Vec`, all other items are dropped first. Then the panic goes on to the caller that drops the
+/// queue.
 #[test]
 fn an_item_whose_drop_panics_keeps_no_other_from_being_dropped() {
     struct Item(support::Counted);

@@ -14,7 +14,8 @@ use support::{Drops, Ledger, Message, SCALE, between, receive, send};
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// What the test harness itself may allocate meanwhile. A byte lost in every hundredth operation would be more.
+/// What the test harness may allocate in the meantime. A byte lost in every hundredth operation would be more
+/// than this.
 const NOISE: usize = 64 << 10;
 
 /// The tests of this file run one at a time, since they count the bytes of the whole process.
@@ -82,7 +83,8 @@ fn a_queue_abandoned_under_its_producers_drops_everything_once() {
                 thread::spawn(move || {
                     for number in 0..each {
                         let mut item = drops.item(producer * each + number);
-                        // Full: again. Closed: the rest is dropped by this thread.
+                        // If the queue is full, the thread tries again. If the queue is closed, the thread
+                        // drops the rest.
                         while let Err(rejected) = queue.offer(item) {
                             if *rejected.reason() == BufferError::Closed {
                                 break;
@@ -106,7 +108,8 @@ fn a_queue_abandoned_under_its_producers_drops_everything_once() {
     }
 }
 
-/// Pushes and takes 1000 items, from the smallest capacity to the largest and back, and gives the bytes at the peak.
+/// Pushes and takes 1000 items, which takes the capacity from the smallest to the largest and back. Returns
+/// the bytes at the peak.
 fn breathe(queue: &LockFreeMPSCQueue<u64>) -> usize {
     for number in 0..500 {
         queue.try_enqueue(number).unwrap();
@@ -128,7 +131,7 @@ fn ten_million_operations_leave_no_memory_behind() {
     let queue = LockFreeMPSCQueue::new(between(4, 1024)).unwrap();
     let first_peak = breathe(&queue);
     let empty = ALLOCATOR.allocated();
-    // A round is 2000 operations, and grows and shrinks eight times.
+    // A round is 2000 operations. It grows and shrinks the queue eight times.
     for round in 1..5000 {
         let peak = breathe(&queue);
         let now = ALLOCATOR.allocated();
@@ -140,7 +143,8 @@ fn ten_million_operations_leave_no_memory_behind() {
     assert!(ALLOCATOR.allocated() <= before + NOISE);
 }
 
-/// Headers go back only in a moment when nobody looks at the queue: here somebody nearly always does.
+/// A header can be used again only from a moment when no thread looks at the queue. Here some thread nearly
+/// always does.
 #[test]
 fn many_producers_and_lookers_leave_no_memory_behind() {
     let _alone = alone();
@@ -152,7 +156,8 @@ fn many_producers_and_lookers_leave_no_memory_behind() {
     drop(first);
     let mut ledger = Ledger::new(4);
     while ledger.total() < 4 * each {
-        // All at once, so that the queue shrinks and the next ones make it grow.
+        // The consumer takes everything at once, so that the queue shrinks and the next messages make it
+        // grow.
         while let Some(message) = consumer.try_dequeue().unwrap() {
             ledger.enter(&message);
         }
@@ -183,7 +188,8 @@ fn look_until_closed(queue: Producer<Box<Message>>) -> thread::JoinHandle<()> {
     })
 }
 
-/// What was drained is freed, nothing is allocated for it, and the last segment goes with the last handle.
+/// A segment is freed when it is drained, nothing is allocated for that, and the last segment is freed with
+/// the queue.
 #[test]
 fn a_closed_queue_gives_its_memory_back_as_it_is_drained() {
     const MAX: usize = 65_536;
@@ -200,14 +206,15 @@ fn a_closed_queue_gives_its_memory_back_as_it_is_drained() {
         assert!(ALLOCATOR.allocated() <= full + NOISE);
     }
     assert_eq!((queue.try_dequeue(), queue.capacity()), (Err(BufferError::Closed), MAX));
-    // The last step of the growth was half of all.
+    // The last growth step was half of all the memory.
     let freed = full - ALLOCATOR.allocated();
     assert!(freed >= (full - before) / 2 - NOISE, "{freed} of {full}");
     drop(queue);
     assert!(ALLOCATOR.allocated() <= before + NOISE);
 }
 
-/// Each growth step is a segment of its own; if there were one for each item, a burst would take its square in memory.
+/// Each growth step is a segment of its own. If there were a step for each item, a burst would take the
+/// square of its size in memory.
 #[test]
 fn a_burst_takes_little_more_than_its_size_whatever_the_factor() {
     const MAX: usize = 4096;
@@ -218,7 +225,7 @@ fn a_burst_takes_little_more_than_its_size_whatever_the_factor() {
         for number in 0..MAX {
             queue.try_enqueue(number).unwrap();
         }
-        // A slot is a stamp and an item, and the slots of a segment are up to twice its capacity.
+        // A slot is a stamp and an item. A segment has up to twice as many slots as its capacity.
         let sizes = (ALLOCATOR.allocated() - before) / (2 * size_of::<usize>() * MAX);
         assert!(sizes < 20, "factor {factor}: {sizes} times the maximum");
     }

@@ -1,4 +1,4 @@
-//! `LockFreeMPSCQueue` loses, doubles and damages nothing, and its counters say what went in and out.
+//! `LockFreeMPSCQueue` loses, doubles and damages no message, and its counters say what went in and out.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;
@@ -6,7 +6,8 @@ mod support;
 use elasticq::{BufferError, Config, LockFreeMPSCQueue};
 use support::{Ledger, SCALE, between, receive, send};
 
-/// Producers that mix single items and batches; the consumer checks every message and each producer's order.
+/// Runs producers that mix single items and batches. The consumer checks every message, and the order of each
+/// producer's messages.
 fn conserve(config: Config, producers: usize, each: u64, batch: u64) {
     let (first, mut consumer) = LockFreeMPSCQueue::new(config).unwrap().split();
     let threads: Vec<_> = (0..producers).map(|producer| send(first.clone(), producer, each, batch)).collect();

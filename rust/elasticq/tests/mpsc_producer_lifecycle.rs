@@ -1,8 +1,10 @@
-//! Producers of a `LockFreeMPSCQueue` come, go, die and are too late; the others and the consumer never notice.
+//! Producers of a `LockFreeMPSCQueue` come, go, die and are too late. The others and the consumer never
+//! notice.
 //!
-//! A producer cannot be stopped by its own code between claiming a place and publishing the item: in between there is a
-//! move of `T` and a store, and nothing of the caller's runs (`Drop`, `Clone`, an iterator). A batch comes as a finished
-//! `Vec`. So what can panic does so before the claim or after it, and that is what is tested here.
+//! A producer cannot be stopped by its own code between claiming a position and publishing the item. In
+//! between there are only a move of `T` and a store, and no code of the caller runs (`Drop`, `Clone`, an
+//! iterator). A batch comes as a finished `Vec`. So whatever panics does so before the claim or after it, and
+//! that is what these tests do.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;
@@ -101,7 +103,7 @@ fn a_producer_who_dies_leaves_what_he_sent_and_stops_nobody() {
         .collect();
     drop(first);
     let mut ledger = Ledger::new(8);
-    // Ends when the last handle is gone, those of the dead included.
+    // This ends when the last handle is dropped, those of the dead threads included.
     receive(&mut consumer, &mut ledger);
     for (producer, thread) in threads.into_iter().enumerate() {
         assert_eq!(thread.join().is_err(), producer % 2 == 1);
@@ -177,7 +179,7 @@ fn whoever_waits_for_room_gets_it_in_the_end() {
     }
 }
 
-/// As many places as there are waiters come free in one go, and nobody takes anything afterwards.
+/// As many places as there are waiters come free in one go, and nothing is taken afterwards.
 #[test]
 fn places_freed_at_once_reach_all_who_wait_for_them() {
     for _ in 0..200 / SCALE {

@@ -1,4 +1,5 @@
-//! `LockFreeMPSCQueue` behaves like a bounded `VecDeque`, whatever is done to it, and loses nothing whatever its settings.
+//! `LockFreeMPSCQueue` behaves like a bounded `VecDeque`, whatever is done to it, and loses nothing, whatever
+//! its settings.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;
@@ -47,7 +48,7 @@ fn settings() -> impl Strategy<Value = Config> {
     })
 }
 
-/// The queue as it was made, or its two ends.
+/// The queue as it was made, or its two handles.
 enum Queue {
     Whole(LockFreeMPSCQueue<u16>),
     Ends(Producer<u16>, Consumer<u16>),
@@ -113,7 +114,7 @@ impl Queue {
         }
     }
 
-    /// What both sides say, which must be the same.
+    /// What both handles say, which must be the same.
     fn look(&self) -> (QueueStats, usize, usize, bool, bool) {
         macro_rules! look {
             ($handle:expr) => {
@@ -157,7 +158,7 @@ proptest! {
                     Some(BufferError::Full)
                 }
             };
-            // A drained queue that is closed says so, unless nothing was asked of it.
+            // A queue that is closed and drained says so, unless zero items were asked for.
             let ended = closed && before == 0;
             match step {
                 Step::Offer(item) => {
@@ -228,7 +229,7 @@ proptest! {
         batch in 1..20_u64,
     ) {
         const EACH: u64 = 300;
-        // A batch must be able to fit.
+        // A batch must not be larger than the queue.
         let batch = batch.min(config.max_capacity as u64);
         let (first, mut consumer) = LockFreeMPSCQueue::new(config).unwrap().split();
         let threads: Vec<_> = (0..producers).map(|producer| send(first.clone(), producer, EACH, batch)).collect();

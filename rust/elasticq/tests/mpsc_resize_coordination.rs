@@ -1,4 +1,4 @@
-//! `LockFreeMPSCQueue` grows for whoever needs room, gives memory back, and is exact about both.
+//! `LockFreeMPSCQueue` grows for every producer that needs room, gives memory back, and is exact about both.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;

@@ -1,4 +1,5 @@
-//! Every rule of the settings of a buffer with levels: an error that names the field, its value and the rule; never a panic.
+//! Every rule of the settings of a buffer with levels: breaking it gives an error that names the field, its
+//! value and the rule, never a panic.
 #![cfg(all(feature = "priority", not(loom)))]
 
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};

@@ -1,23 +1,26 @@
-//! No item waits longer than the bound that the documentation states, whatever comes when; and the bound is reached.
+//! No item waits longer than the bound that the documentation states, whatever comes and when. The bound is
+//! also reached.
 #![cfg(all(feature = "priority", not(loom)))]
 
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
 use proptest::prelude::*;
 
-/// How many items of other levels go at most before one that finds `ahead` items before it at its level.
+/// The most items of other levels that go before an item, if `ahead` items were before it at its own level
+/// when it came.
 const fn bound(levels: usize, max_consecutive: usize, ahead: usize) -> usize {
     (ahead + 1) * ((levels - 1) * (max_consecutive + 1)).saturating_sub(1)
 }
 
-/// An item knows its level, how many it found before it there, and how many had been popped when it came.
+/// An item is its level, the number of items before it at that level when it came, and the number popped when
+/// it came.
 type Item = (usize, usize, usize);
 
-/// A buffer that checks the bound for each item that it gives.
+/// A buffer that checks the bound for each item that is popped.
 struct Witness {
     buffer: PriorityCircularBuffer<Item>,
     max_consecutive: usize,
     popped: usize,
-    /// The most that went before an item that was the first of its level when it came.
+    /// The most items that went before an item that was the first of its level when it came.
     longest: usize,
 }
 
@@ -57,10 +60,10 @@ impl Witness {
 #[derive(Clone, Debug)]
 enum Step {
     Push(usize),
-    /// To the level above the highest that has items: who is highest changes all the time.
+    /// Pushes to the level above the highest that has items, so that the highest level changes all the time.
     Above,
     Pop,
-    /// Bursts of the two highest levels.
+    /// A burst at one of the two highest levels.
     Burst(usize, usize),
 }
 
@@ -137,7 +140,7 @@ fn a_level_that_is_the_highest_at_each_turn_and_never_else_is_served() {
     (0..10).for_each(|_| witness.push(0));
     let mut served = [0; 3];
     for round in 0..30 {
-        // The highest level is empty again just when it is another one's turn.
+        // The highest level is empty just when it is another level's turn.
         if round % 3 != 2 {
             witness.push(2);
         }
@@ -153,7 +156,7 @@ fn two_levels_in_turns_do_not_keep_a_third_from_being_served() {
     let mut low = 0;
     for _ in 0..12 {
         low += usize::from(witness.pop().unwrap() == 0);
-        // One of each of the two, so that neither is ever served twice in a row for long.
+        // Each of the two levels has one item, so that neither is served many times in a row.
         (1..3).filter(|&level| witness.buffer.len_at_priority(level) == 0).for_each(|level| witness.push(level));
         if witness.buffer.len_at_priority(0) == 0 {
             witness.push(0);

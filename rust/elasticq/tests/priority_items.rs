@@ -1,4 +1,5 @@
-//! Items at levels are dropped exactly once and never under the lock, whatever their size, and a panic of theirs breaks nothing.
+//! Items at levels are dropped exactly once and never under the lock, whatever their size. If dropping one
+//! panics, nothing breaks.
 #![cfg(all(feature = "priority", not(loom)))]
 
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
@@ -12,7 +13,7 @@ fn small() -> PriorityConfig {
     PriorityConfig::default().with_base_config(base)
 }
 
-/// Counts its drops, and may panic at it.
+/// Counts its drops. The drop may panic.
 struct Counted(Arc<AtomicUsize>, bool);
 
 impl Drop for Counted {

@@ -1,5 +1,5 @@
-//! `PriorityCircularBuffer` behaves like a bounded `VecDeque` per level and the rule of turns, whatever is done to it, and its
-//! counters are true.
+//! `PriorityCircularBuffer` behaves like a bounded `VecDeque` for each level and the rule of turns, whatever
+//! is done to it, and its counters are right.
 #![cfg(all(feature = "priority", not(loom)))]
 
 #[path = "support/levels.rs"]
@@ -30,7 +30,7 @@ enum Step {
     Close,
 }
 
-/// Priorities go a little beyond the levels.
+/// One of the priorities is beyond the highest level.
 fn step(levels: usize) -> impl Strategy<Value = Step> {
     let items = || prop::collection::vec(any::<u16>(), 0..20);
     let level = move || 0..=levels;
@@ -91,14 +91,14 @@ impl Model {
         if self.closed { BufferError::Closed } else { BufferError::Empty }
     }
 
-    /// That there is such a level.
+    /// Fails unless there is such a level.
     fn known(&self, level: usize) -> Result<(), BufferError> {
         let highest = self.levels.len() - 1;
         let text = format!("priority = {level}: must be from 0 to {highest}");
         if level <= highest { Ok(()) } else { Err(BufferError::InvalidOperation(text)) }
     }
 
-    /// What an attempt to add so many answers.
+    /// What an attempt to put `count` items has to return.
     fn verdict(&self, count: usize, level: usize) -> Result<(), BufferError> {
         self.known(level)?;
         if self.closed {
@@ -136,7 +136,7 @@ impl Model {
         self.levels[level].pop_front()
     }
 
-    /// All that would be popped, while nothing is.
+    /// All items in the order in which they would be popped, without popping them.
     fn in_order(&self) -> Vec<u16> {
         let mut copy = Self {
             levels: self.levels.clone(),

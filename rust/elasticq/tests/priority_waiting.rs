@@ -1,5 +1,5 @@
-//! Waiting at levels: who waits is woken, no item is lost or taken twice, a full level holds up nobody else, and a timeout leaves
-//! everything as it was.
+//! Waiting at levels: a waiter is woken, no item is lost or taken twice, a full level holds up no other
+//! level, and a timeout leaves everything as it was.
 #![cfg(all(feature = "priority", not(loom)))]
 
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig, ThreadSafePriorityCircularBuffer};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Long enough never to be reached unless a wake-up was lost.
+/// So long that a call reaches it only if a wake-up was lost.
 const FOREVER: Duration = Duration::from_secs(60);
 const BRIEF: Duration = Duration::from_millis(2);
 
@@ -21,8 +21,8 @@ fn shared<T>(config: PriorityConfig) -> ThreadSafePriorityCircularBuffer<T> {
     Arc::new(PriorityCircularBuffer::new(config).unwrap())
 }
 
-/// Producers and consumers on one buffer, half of them threads that block and half of them tasks; every item arrives once, those
-/// of one producer at one level in order.
+/// Runs producers and consumers on one buffer, half of them as threads that block and half as tasks. Every
+/// item must arrive once, and those of one producer at one level in order.
 fn conserve(config: PriorityConfig, producers: usize, consumers: usize, each: usize) {
     let levels = config.priority_levels;
     let buffer = shared(config);
@@ -121,7 +121,7 @@ fn a_timeout_is_an_error_that_leaves_everything_as_it_was() {
     buffer.push_with_priority(2, 0).unwrap();
     assert_eq!(buffer.push_with_priority(3, 0), Err(BufferError::Timeout(BRIEF)));
     assert_eq!(buffer.push_batch_with_priority(vec![3, 4], 0), Err(BufferError::Timeout(BRIEF)));
-    // What can never be is refused at once.
+    // A put that can never succeed is refused at once.
     assert_eq!(buffer.push_batch_with_priority(vec![3, 4, 5], 0), Err(BufferError::MaxCapacityReached(2)));
     assert!(matches!(buffer.push_with_priority(3, 3), Err(BufferError::InvalidOperation(_))));
     assert!(matches!(buffer.push_batch_with_priority(vec![3], 3), Err(BufferError::InvalidOperation(_))));
@@ -130,7 +130,7 @@ fn a_timeout_is_an_error_that_leaves_everything_as_it_was() {
     assert_eq!((buffer.waiting_consumers(), buffer.waiting_producers()), (0, 0));
 }
 
-/// Until so many producers wait.
+/// Returns when this many producers wait.
 fn until_waiting<T: Send>(buffer: &PriorityCircularBuffer<T>, producers: usize) {
     while buffer.waiting_producers() != producers {
         thread::yield_now();
@@ -148,7 +148,7 @@ fn a_full_level_holds_up_neither_the_others_nor_those_who_wait_for_them() {
     };
     let low = wait("second low", 0);
     until_waiting(&buffer, 1);
-    buffer.push_with_priority("middle", 1).unwrap(); // at once
+    buffer.push_with_priority("middle", 1).unwrap(); // goes in at once
     let high = wait("second high", 2);
     until_waiting(&buffer, 2);
     assert_eq!(buffer.pop(), Ok("high"));
@@ -191,7 +191,7 @@ fn closing_wakes_everybody_who_waits_at_whatever_level() {
             ]
         })
         .collect();
-    // Closing before, while and after they begin to wait must all end well, so no order is forced.
+    // No order is forced: closing before they begin to wait, at that moment and afterwards must all end well.
     empty.close();
     full.close();
     for thread in blocked {
@@ -231,7 +231,8 @@ fn a_future_that_is_dropped_has_put_nothing_in_and_taken_nothing() {
     is_send((buffer.recv(), buffer.send(3)));
 }
 
-/// A layer above says that there is a place. It is one of the lower level, so it must not go to a waiter at the higher one.
+/// A layer above tells of a place. The place is one of the lower level, so it must not go to a waiter at the
+/// higher one.
 #[test]
 fn a_place_that_a_layer_above_tells_of_goes_to_a_level_that_has_it() {
     let buffer = PriorityCircularBuffer::<u32>::new(

@@ -1,14 +1,16 @@
-//! Very many messages through each lock-free queue: none is wrong, lost, doubled or out of order.
+//! Very many messages go through each lock-free queue. None is wrong, lost, doubled or out of order.
 //!
 //! ```text
-//! ELASTICQ_SOAK_MESSAGES=100000000 cargo test --release --features lock_free --test soak -- --nocapture --test-threads 1
+//! ELASTICQ_SOAK_MESSAGES=100000000 \
+//!     cargo test --release --features lock_free --test soak -- --nocapture --test-threads 1
 //! ```
 //!
-//! Without the variable it is a short run; `make verify` makes it a long one. Every message is a heap object that carries
-//! its producer, its number and a checksum. Each consumer checks that and that the numbers of each producer rise, and marks
-//! the message in a ledger of one bit per message, so a message that comes twice is seen at once, and one that never comes
-//! at the end. Single items and batches, waiting and not waiting alternate; the queue is small enough to be full and empty,
-//! to grow and to shrink all the time.
+//! Without the variable this is a short run; `make verify` makes it a long one. Every message is a heap
+//! object that carries its producer, its number and a checksum. Each consumer checks these, and that the
+//! numbers of each producer rise. It marks the message in a ledger of one bit per message. So a message that
+//! comes twice is seen at once, and one that never comes is seen at the end. Single items and batches
+//! alternate, and so do calls that wait and calls that don't. The queue is so small that it is full and
+//! empty, grows and shrinks all the time.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;
@@ -19,7 +21,7 @@ use std::thread;
 use std::time::Instant;
 use support::{FOREVER, Message, SCALE, between};
 
-/// A queue of another kind is one line more.
+/// Another kind of queue takes one line more.
 #[test]
 fn spsc() {
     soak("SPSC", &LockFreeSPSCQueue::new(config()).unwrap(), 1, 1);
@@ -56,7 +58,7 @@ impl Marks {
         Self { each, taken: (0..words).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    /// Marks a message; whether it is the first time.
+    /// Marks a message. Returns whether this is the first time.
     fn mark(&self, message: &Message) -> bool {
         let index = message.producer as u64 * self.each + message.number;
         let bit = 1 << (index % 64);
@@ -123,7 +125,7 @@ fn send(queue: &impl Buffer<Box<Message>>, producer: usize, each: u64) {
     }
 }
 
-/// Closes the queue when its thread panics, or the producers would go on for ever.
+/// Closes the queue when its thread panics. Otherwise the producers would go on for ever.
 struct Closing<'a>(&'a dyn Buffer<Box<Message>>);
 
 impl Drop for Closing<'_> {
@@ -134,7 +136,8 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// Takes until the queue is closed: batches, and after one that was not full a single item. It waits for either.
+/// Takes until the queue is closed: batches, and a single item after a batch that was not full. It waits for
+/// both.
 fn receive(queue: &impl Buffer<Box<Message>>, producers: usize, marks: &Marks, count: impl Fn(u64)) {
     let _closing = Closing(queue);
     let mut next = vec![0; producers];

@@ -1,4 +1,5 @@
-//! `LockFreeSPSCQueue`: nothing is lost, doubled or read early, whatever grows, shrinks, waits or closes meanwhile.
+//! `LockFreeSPSCQueue`: nothing is lost, doubled or read early, whichever calls grow, shrink, wait or close
+//! in the meantime.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;
@@ -13,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 use support::{Drops, FOREVER, Ledger, Message, between};
 
-/// How the ends put in and take.
+/// How the two sides put and take.
 #[derive(Clone, Copy)]
 enum Way {
     Trying,
@@ -117,7 +118,7 @@ fn a_burst_that_fits_is_never_refused_while_the_consumer_is_stalled() {
         let max = config.max_capacity;
         let queue = LockFreeSPSCQueue::new(config).unwrap();
         let (mut pushed, mut taken) = (0, 0);
-        // From empty, and from a segment that is half drained.
+        // The queue fills up from empty, and from a segment that is half drained.
         for rest in [1, max / 2, 0] {
             while pushed - taken < max {
                 queue.try_enqueue(pushed).unwrap();
@@ -247,11 +248,11 @@ fn an_item_whose_drop_panics_takes_no_other_with_it() {
     for number in 0..10 {
         queue.try_enqueue(drops.item(number).exploding(number == 0 || number == 4)).unwrap();
     }
-    // Taken: the caller's panic, and the queue goes on.
+    // An item was taken: its panic reaches the caller, and the queue goes on.
     assert!(catch_unwind(AssertUnwindSafe(|| drop(queue.try_dequeue()))).is_err());
     assert_eq!(queue.len(), 9);
     assert!(queue.try_dequeue().unwrap().is_some());
-    // Left behind: those after it are dropped all the same.
+    // An item was left inside: the items after it are dropped all the same.
     assert!(catch_unwind(AssertUnwindSafe(|| drop(queue))).is_err());
     assert_eq!(drops.counts(), [1; 10]);
 }
@@ -296,7 +297,7 @@ fn a_closed_queue_gives_what_is_inside_and_refuses_more() {
     assert_eq!(queue.dequeue_within(FOREVER), Err(BufferError::Closed));
 }
 
-/// Accepted means delivered, also for the pushes that are under way when somebody closes.
+/// An accepted item is delivered, even if its push is under way when the queue is closed.
 #[test]
 fn closing_in_the_middle_of_a_stream_loses_and_invents_nothing() {
     for round in 0..300 {
@@ -342,19 +343,19 @@ fn closing_in_the_middle_of_a_stream_loses_and_invents_nothing() {
 #[test]
 fn a_second_producer_and_a_second_consumer_are_refused() {
     let queue = Arc::new(LockFreeSPSCQueue::new(between(1, 1)).unwrap());
-    // The one consumer waits for an item ...
+    // The one consumer waits for an item.
     let consumer = {
         let queue = Arc::clone(&queue);
         thread::spawn(move || queue.dequeue_within(FOREVER))
     };
-    // (Nobody else may look at that end before it does, or that would be the one.)
+    // (No other thread may try to take before it waits, or that thread would be the one consumer.)
     while queue.waiting_consumers() == 0 {
         thread::yield_now();
     }
     assert!(matches!(queue.dequeue_batch(1), Err(BufferError::InvalidOperation(_))));
     queue.try_enqueue(1).unwrap();
     assert_eq!(consumer.join().unwrap(), Ok(Some(1)));
-    // ... and the one producer for room.
+    // The one producer waits for room.
     queue.try_enqueue(2).unwrap();
     let producer = {
         let queue = Arc::clone(&queue);
@@ -452,7 +453,7 @@ fn a_capacity_without_memory_is_refused_by_name() {
     let error = LockFreeSPSCQueue::<u64>::new(between(usize::MAX / 8, usize::MAX)).unwrap_err();
     assert!(error.to_string().contains("initial_capacity"), "{error}");
     let queue = LockFreeSPSCQueue::new(between(1, usize::MAX).with_growth_factor(1e300)).unwrap();
-    // A growth step that can't be had falls back to what is needed.
+    // If there is no memory for a growth step, the queue grows by what is needed.
     queue.offer_batch(vec![1_u64, 2]).unwrap();
     assert_eq!((queue.capacity(), queue.dequeue_batch(9)), (2, Ok(vec![1, 2])));
 }

@@ -1,5 +1,5 @@
-//! One that was woken and never looks (a future that is kept and not polled) costs the wake-up of one item, or place, once: beside
-//! n of them, as many of those who wait are on their way.
+//! A waiter that was woken and never looks (a future that is kept and not polled) costs the wake-up of one
+//! item or place, once. Beside n such waiters, all other wake-ups reach a waiter that looks.
 #![cfg(all(feature = "lock_free", feature = "priority", not(loom)))]
 
 #[path = "support/queues.rs"]
@@ -47,7 +47,7 @@ fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
-/// A thread that waits for an item and takes it; asleep when this returns.
+/// Starts a thread that waits for an item and takes it. The thread sleeps when this returns.
 fn taker<Q: Queue>(queue: &Arc<Q>) -> JoinHandle<Vec<u32>> {
     let (before, own) = (queue.who_sleeps().0.threads, Arc::clone(queue));
     let thread = thread::spawn(move || {
@@ -64,7 +64,7 @@ fn taker<Q: Queue>(queue: &Arc<Q>) -> JoinHandle<Vec<u32>> {
     thread
 }
 
-/// A thread that waits for room; asleep when this returns.
+/// Starts a thread that waits for room. The thread sleeps when this returns.
 fn putter<Q: Queue>(queue: &Arc<Q>) -> JoinHandle<()> {
     let (before, own) = (queue.who_sleeps().1.threads, Arc::clone(queue));
     let thread = thread::spawn(move || {
@@ -143,7 +143,8 @@ fn room_that_comes_one_by_one_reaches_who_waits_behind_it<Q: Queue>() {
     thread.join().unwrap();
 }
 
-/// The item that it was woken for is gone, which whoever registers has seen. So it is not counted on for the next one.
+/// The item that the first waiter was woken for is gone, as each waiter that registers later has seen. So the
+/// first waiter is not counted on for the next item.
 fn one_that_never_looks_costs_one_wake_up_and_not_the_next<Q: Queue>() {
     let queue = Q::of(8);
     let mut kept = queue.wait_for_item();
@@ -173,7 +174,7 @@ fn so_many_are_woken_as_there_are_items<Q: Queue>() {
     }
     queue.put(&[0; 40]);
     assert_eq!((calls.count(), queue.asleep().0), (50, 10));
-    // In the order in which they came.
+    // They were woken in the order in which they came.
     assert!(waiters[..50].iter_mut().all(|waiter| poll(waiter, &waker).is_ready()));
     assert!(waiters[50..].iter_mut().all(|waiter| poll(waiter, &waker).is_pending()));
 }

@@ -1,4 +1,5 @@
-//! Waiters that hold their queue, one that waits at several queues, and who waits and since when.
+//! Waiters that hold their queue, a thread that waits at several queues, and the report of who waits since
+//! when.
 #![cfg(all(feature = "lock_free", feature = "priority", not(loom)))]
 
 #[path = "support/queues.rs"]
@@ -76,7 +77,7 @@ fn the_last_waiter_may_take_its_queue_along<Q: Queue>() {
     assert!(poll(&mut waiters[0], Waker::noop()).is_pending());
     queue.put(&[1]);
     drop(queue);
-    drop(waiters); // the first passes its wake-up on
+    drop(waiters); // the first waiter passes its wake-up on
     assert!(weak.upgrade().is_none());
 }
 
@@ -88,7 +89,7 @@ fn a_thread_waits_for_any_of_several<Q: Queue>() {
         Waiter::wait_for_any(&mut waiters, None)
     });
     until(|| queues[2].who_sleeps().0.threads == 1);
-    queues[1].put(&[1]); // of no concern
+    queues[1].put(&[1]); // no thread waits for this one
     queues[2].put(&[1]);
     assert_eq!(thread.join().unwrap(), Some(1));
     assert!(queues.iter().all(|queue| queue.asleep() == (0, 0)));
@@ -132,7 +133,7 @@ fn one_of_several_that_was_woken_as_well_passes_it_on<Q: Queue>() {
 fn who_waits_and_since_when<Q: Queue>() {
     let queue = Q::of(1);
     let before = Instant::now();
-    let registered = queue.wait_for_item(); // sleeps not, so it reads no clock and is not counted
+    let registered = queue.wait_for_item(); // does not sleep, so it reads no clock and is not counted
     assert_eq!((queue.who_sleeps().0.longest, queue.asleep().0), (None, 1));
     let mut task = queue.wait_for_item();
     assert!(poll(&mut task, Waker::noop()).is_pending());
@@ -159,7 +160,7 @@ fn a_long_list_keeps_its_order_when_some_of_it_leave() {
         let mut waiters: Vec<_> = (0..1000).map(|_| signal.waiter()).collect();
         let (calls, waker) = Calls::new();
         assert!(waiters.iter_mut().all(|waiter| poll(waiter, &waker).is_pending()));
-        // Every third leaves; the first of the rest are woken in order.
+        // Every third waiter leaves. Of the others, the first are woken, in order.
         let mut number = 0;
         waiters.retain(|_| {
             number += 1;

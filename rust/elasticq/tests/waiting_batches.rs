@@ -1,5 +1,5 @@
-//! Batches that wait, in every queue without locks: all or none go in, the first one wakes who waits, a timeout changes
-//! nothing.
+//! Batches that wait, in every queue without locks: all items go in or none, the first item wakes the
+//! consumer, and a timeout changes nothing.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
 mod support;
@@ -12,7 +12,7 @@ use support::{FOREVER, Message, SCALE, between};
 
 const BRIEF: Duration = Duration::from_millis(2);
 
-/// The two waiting batches, which the trait leaves to the configuration.
+/// The two methods for batches that wait. (In `Buffer` the configuration says how long a batch waits.)
 trait Batches<T>: Buffer<T> + Sync {
     fn offer_batch_within(&self, items: Vec<T>, timeout: Duration) -> Result<(), Rejected<Vec<T>>>;
     fn dequeue_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>>;
@@ -33,7 +33,7 @@ macro_rules! batches {
 
 batches!(LockFreeMPSCQueue LockFreeMPMCQueue LockFreeSPSCQueue);
 
-/// Runs a test on a queue of each kind, made with this configuration.
+/// Runs a test on a queue of each kind, with this configuration.
 macro_rules! each {
     ($config:expr, $test:expr) => {{
         $test(&LockFreeSPSCQueue::new($config).unwrap());
@@ -118,7 +118,7 @@ fn closing_wakes_batches_that_wait_at_either_end() {
     each!(between(2, 2), test_full);
 }
 
-/// Each single place wakes it, and it goes in only with the last one.
+/// Each place that comes free wakes the batch. The batch goes in only with the last place.
 #[test]
 fn a_batch_goes_in_when_its_last_place_comes_free() {
     fn test(queue: &dyn Batches<u8>) {
@@ -150,7 +150,7 @@ fn the_configured_time_outs_are_those_of_batches_too() {
         queue.push_batch(vec![1, 2]).unwrap();
         thread::scope(|scope| {
             let producer = scope.spawn(|| queue.push_batch(vec![3, 4]));
-            // Two, or one and one.
+            // It takes two, or one and then one more.
             let mut taken = queue.pop_batch(2).unwrap();
             while taken.len() < 4 {
                 taken.extend(queue.pop_batch(4 - taken.len()).unwrap());
@@ -162,7 +162,8 @@ fn the_configured_time_outs_are_those_of_batches_too() {
     each!(between(1, 2).with_push_timeout(FOREVER).with_pop_timeout(FOREVER), waits);
 }
 
-/// Batches of all sizes and single items wait side by side for the places of a small queue; each arrives once.
+/// Batches of all sizes and single items wait side by side for the places of a small queue. Each arrives
+/// once.
 fn conserve(queue: &dyn Batches<Box<Message>>, producers: usize, consumers: usize) {
     let each = 20_000 / SCALE;
     let (count, sum) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -218,7 +219,7 @@ fn batches_that_wait_at_both_ends_lose_nothing() {
     }
 }
 
-/// Nobody is left behind when all the places come free at once, whoever is woken first.
+/// When all the places come free at once, no waiter is left behind, whichever is woken first.
 #[test]
 fn a_batch_and_single_items_that_wait_side_by_side_all_get_in() {
     fn test(queue: &dyn Batches<u8>) {

@@ -1,4 +1,5 @@
-//! Wakers are foreign code: whatever one does when it is woken, replaced or dropped, nothing hangs, and nobody else's wake-up is lost.
+//! Wakers are foreign code. Whatever a waker does when it is woken, replaced or dropped, nothing hangs, and
+//! no other waiter loses its wake-up.
 #![cfg(all(feature = "lock_free", feature = "priority", not(loom)))]
 
 #[path = "support/queues.rs"]
@@ -29,7 +30,7 @@ of_all_five! {
     two_queues_whose_wakers_put_into_each_other
 }
 
-/// A waker that does something.
+/// A waker that runs one function when it is woken, and another when it is dropped.
 struct Doing<W: Fn() + Send + Sync, D: Fn() + Send + Sync>(W, D);
 
 impl<W: Fn() + Send + Sync, D: Fn() + Send + Sync> Wake for Doing<W, D> {
@@ -44,12 +45,12 @@ impl<W: Fn() + Send + Sync, D: Fn() + Send + Sync> Drop for Doing<W, D> {
     }
 }
 
-/// Does this when it is woken.
+/// A waker that does this when it is woken.
 fn when_woken(act: impl Fn() + Send + Sync + 'static) -> Waker {
     Waker::from(Arc::new(Doing(act, || ())))
 }
 
-/// Does this when the last of it is dropped.
+/// A waker that does this when its last clone is dropped.
 fn when_dropped(act: impl Fn() + Send + Sync + 'static) -> Waker {
     Waker::from(Arc::new(Doing(|| (), act)))
 }
@@ -75,14 +76,14 @@ fn text(panic: Box<dyn std::any::Any + Send>) -> &'static str {
     panic.downcast_ref::<&str>().unwrap()
 }
 
-/// A task of an executor that is gone: its waker is all that keeps it.
+/// A task whose executor is gone: only its waker keeps it.
 struct Orphan(#[allow(dead_code)] Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>);
 
 impl Wake for Orphan {
     fn wake(self: Arc<Self>) {}
 }
 
-/// A task that waits for an item, or for room, and is held by its waker only.
+/// A task that waits for an item or for room, and is held only by its waker.
 fn orphan<Q: Queue>(queue: &Arc<Q>, for_item: bool) {
     let queue = Arc::clone(queue);
     let task = Arc::new(Orphan(Mutex::new(None)));
@@ -112,7 +113,8 @@ fn a_task_that_goes_with_its_waker_passes_the_wake_up_on<Q: Queue>() {
     assert_eq!(queue.asleep(), (0, 0));
 }
 
-/// Each is dropped while the one before it passes its wake-up on: the stack must not grow with their number.
+/// Each task is dropped while the one before it passes its wake-up on. The stack must not grow with their
+/// number.
 fn thousands_of_tasks_that_go_with_their_wakers<Q: Queue>() {
     let queue = Q::of(1);
     (0..20_000).for_each(|_| orphan(&queue, true));
@@ -156,7 +158,7 @@ fn a_replaced_waker_that_puts_when_it_is_dropped<Q: Queue>() {
     assert_eq!(queue.take(4), [1]);
 }
 
-/// The token of `unpark` is the thread's, and what is foreign may park, too.
+/// The token of `unpark` belongs to the thread, and foreign code may park, too.
 fn a_waker_that_is_dropped_where_a_thread_goes_to_sleep_may_use_its_token<Q: Queue>() {
     let queues = [Q::of(1), Q::of(1)];
     let mut waiters = queues.each_ref().map(|queue| queue.wait_for_item());
@@ -170,7 +172,8 @@ fn a_waker_that_is_dropped_where_a_thread_goes_to_sleep_may_use_its_token<Q: Que
     assert_eq!(Waiter::wait_for_any(&mut waiters, None), Some(0));
 }
 
-/// Also where that end of the queue is one thread's at a time: the call that wakes has taken what it wanted then.
+/// This holds even where only one thread at a time may use that end: the call that wakes has already taken
+/// its item.
 #[test]
 fn a_waker_called_by_one_that_takes_may_take_and_look() {
     const SHORT: Duration = Duration::from_secs(1);
@@ -254,7 +257,7 @@ fn a_waker_that_panics_stops_none_of_the_others<Q: Queue>() {
     assert_eq!(text(panic), "first");
     assert_eq!((count(&calls), queue.asleep()), (2, (1, 0)));
     waiters.truncate(4);
-    drop(waiters); // they pass on what they were woken for, and the items are there
+    drop(waiters); // they pass their wake-ups on, and the items are still there
     let mut later = queue.wait_for_item();
     assert!(poll(&mut later, &waker).is_pending());
     assert_eq!(queue.take(4), [1, 2, 3, 4]);
@@ -272,7 +275,7 @@ fn a_panic_while_closing_leaves_the_queue_closed_and_all_awake<Q: Queue>() {
         let waker = if number % 2 == 0 { &when_woken(|| panic!("woken")) } else { &waker };
         assert!(poll(waiter, waker).is_pending());
     }
-    // For room there is, but nobody needs to know that to be woken by the end.
+    // There is room, but these waiters need not know that to be woken by the end.
     let mut putters: Vec<_> = (0..100).map(|_| queue.wait_for_room()).collect();
     assert!(putters.iter_mut().all(|waiter| poll(waiter, &waker).is_pending()));
     assert_eq!(text(catch_unwind(AssertUnwindSafe(|| queue.close())).unwrap_err()), "woken");
@@ -290,7 +293,7 @@ fn a_panic_in_the_drop_of_a_waker_leaves_the_waiter_in_line<Q: Queue>() {
     assert_eq!(queue.asleep(), (1, 0));
     queue.put(&[1]);
     assert_eq!((count(&calls), poll(&mut waiter, &waker)), (1, Poll::Ready(())));
-    // And of one that leaves.
+    // The same with a waiter that leaves.
     let mut waiter = queue.wait_for_item();
     assert!(poll(&mut waiter, &when_dropped(|| panic!("dropped"))).is_pending());
     assert_eq!(text(catch_unwind(AssertUnwindSafe(|| drop(waiter))).unwrap_err()), "dropped");
@@ -322,7 +325,7 @@ fn two_queues_whose_wakers_put_into_each_other<Q: Queue>() {
         let mut waiters = [queues[0].wait_for_item(), queues[1].wait_for_item()];
         for (number, waiter) in waiters.iter_mut().enumerate() {
             let other = Arc::clone(&queues[1 - number]);
-            // One at a time puts into a queue of one producer.
+            // Only one thread at a time may put into a queue with one producer.
             let once = Mutex::new(());
             assert!(poll(waiter, &when_woken(move || drop(once.lock().map(|_| other_put(&*other))))).is_pending());
         }
@@ -338,7 +341,7 @@ fn two_queues_whose_wakers_put_into_each_other<Q: Queue>() {
     }
 }
 
-/// Puts in until nobody else is at it in a queue of one producer.
+/// Puts as soon as no other thread is putting, where the queue has one producer.
 fn other_put<Q: Queue>(queue: &Q) {
     while catch_unwind(AssertUnwindSafe(|| queue.put(&[1]))).is_err() {
         thread::yield_now();

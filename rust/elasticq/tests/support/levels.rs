@@ -3,14 +3,14 @@
 
 use elasticq::priority::PriorityConfig;
 
-/// Who has gone before whom.
+/// Which levels have gone before which.
 #[derive(Clone, Debug)]
 pub struct Turns {
     fair: bool,
     max_consecutive: usize,
-    /// How many went before somebody lower since the last turn.
+    /// How many items went before one of a lower level since the last turn.
     count: usize,
-    /// The levels that the last of them went before.
+    /// The levels that the last of those items went before.
     passed: Vec<usize>,
     /// The level that had the last turn.
     last: Option<usize>,
@@ -22,7 +22,7 @@ impl Turns {
         Self { fair: config.fair_queuing, max_consecutive, count: 0, passed: Vec::new(), last: None }
     }
 
-    /// The level to serve next, of those that have items, by how many each has.
+    /// The level to serve next. `lengths` says how many items each level has.
     pub fn next(&mut self, lengths: &[usize]) -> Option<usize> {
         let waiting: Vec<_> = (0..lengths.len()).rev().filter(|&level| lengths[level] > 0).collect();
         let (&highest, lower) = waiting.split_first()?;

@@ -1,4 +1,5 @@
-//! What the tests of the lock-free queues share: configurations, payloads that show damage, and a ledger of drops.
+//! What the tests of the lock-free queues share: configurations, payloads that show damage, and a ledger of
+//! drops.
 #![allow(dead_code)] // each test binary uses its own part
 
 use elasticq::lock_free::{Consumer, Producer};
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Longer than any test takes: who waits this long has missed a wake-up.
+/// Longer than any test takes. A thread that waits this long has missed a wake-up.
 pub const FOREVER: Duration = Duration::from_secs(60);
 
 /// Loops are this many times shorter in a debug build.
@@ -19,10 +20,11 @@ pub fn between(min: usize, max: usize) -> Config {
     Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
 }
 
-/// A payload in one heap object: whoever reads a slot that was not yet written, or was written over, sees a wrong sum.
+/// A payload in one heap object. A thread that reads a slot before it is written, or after it is overwritten,
+/// sees a wrong sum.
 #[derive(Debug)]
 pub struct Message {
-    /// Who sent it.
+    /// The producer that sent it.
     pub producer: usize,
     /// Its place among the messages of its producer.
     pub number: u64,
@@ -34,7 +36,7 @@ impl Message {
         Box::new(Self { producer, number, sum: Self::sum(producer, number) })
     }
 
-    /// Whether it is as it was made, and was not dropped.
+    /// Whether the message is as it was made, and was not dropped.
     pub fn is_whole(&self) -> bool {
         self.sum == Self::sum(self.producer, self.number)
     }
@@ -48,11 +50,11 @@ impl Drop for Message {
     /// A message that is dropped a second time has a wrong sum, too.
     fn drop(&mut self) {
         self.sum = !self.sum;
-        std::hint::black_box(&self.sum); // or the compiler would leave the store out
+        std::hint::black_box(&self.sum); // otherwise the compiler would leave the store out
     }
 }
 
-/// What the consumer expects: the messages of each producer, whole and in their order.
+/// What the consumer expects: each producer's messages, whole and in order.
 #[derive(Debug)]
 pub struct Ledger {
     next: Vec<u64>,
@@ -70,7 +72,7 @@ impl Ledger {
         *expected += 1;
     }
 
-    /// Messages entered so far.
+    /// How many messages have been entered so far.
     pub fn total(&self) -> u64 {
         self.next.iter().sum()
     }
@@ -80,7 +82,8 @@ impl Ledger {
     }
 }
 
-/// Starts a thread that sends `each` messages, every third claim a batch of up to `batch`, again and again while refused.
+/// Starts a thread that sends `each` messages. Every third claim is a batch of up to `batch` messages. The
+/// thread offers again what was refused.
 pub fn send(queue: Producer<Box<Message>>, producer: usize, each: u64, batch: u64) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut number = 0;
@@ -97,7 +100,7 @@ pub fn send(queue: Producer<Box<Message>>, producer: usize, each: u64, batch: u6
     })
 }
 
-/// Takes into the ledger until the queue is closed.
+/// Takes messages and enters them in the ledger, until the queue is closed.
 pub fn receive(consumer: &mut Consumer<Box<Message>>, ledger: &mut Ledger) {
     loop {
         match consumer.dequeue_within(FOREVER) {
@@ -115,12 +118,12 @@ pub fn receive(consumer: &mut Consumer<Box<Message>>, ledger: &mut Ledger) {
 #[derive(Clone, Debug)]
 pub struct Drops(Arc<[AtomicUsize]>);
 
-/// An item that knows its number, is counted when it is dropped, and may panic then.
+/// An item that knows its number and is counted when it is dropped. Its drop may panic.
 #[derive(Debug)]
 pub struct Counted(pub usize, Drops, bool);
 
 impl Counted {
-    /// One whose drop panics, if so wanted.
+    /// The item, whose drop panics if `explodes` is set.
     pub fn exploding(mut self, explodes: bool) -> Self {
         self.2 = explodes;
         self

@@ -1,4 +1,5 @@
-//! What the models share. loom runs every interleaving of a few threads, and finds a lost wake-up as a deadlock.
+//! What the models share. loom runs every interleaving of a few threads, and it finds a lost wake-up as a
+//! deadlock.
 
 use std::time::Duration;
 
@@ -6,7 +7,8 @@ use std::time::Duration;
 #[allow(dead_code)] // not every target has a model that needs it
 pub const FOREVER: Duration = Duration::MAX;
 
-/// Up to this many preemptions per run, which is where loom's authors found nearly all bugs; more with LOOM_MAX_PREEMPTIONS.
+/// Runs a model with up to three preemptions per run. With so few, loom's authors found nearly all bugs.
+/// LOOM_MAX_PREEMPTIONS sets another number.
 pub fn model(body: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(3));
@@ -14,15 +16,16 @@ pub fn model(body: impl Fn() + Sync + Send + 'static) {
     builder.check(body);
 }
 
-/// Without the fences that stand for a process-wide barrier: nobody may wait. On the machine they are not there either, and
-/// they would hide whether the orders of the accesses around them are needed.
+/// Runs a model without the fences that stand for a process-wide barrier. No thread in it may wait. On the
+/// machine these fences are not there either, and they would hide whether the orders of the accesses around
+/// them are needed.
 #[cfg(feature = "lock_free")]
 #[allow(dead_code)] // not every target has such a model
 pub fn unfenced_model(body: impl Fn() + Sync + Send + 'static) {
     elasticq::unfenced(|| model(body));
 }
 
-/// One preemption less, for threads that do much.
+/// Runs a model with one preemption less, for threads that do much.
 #[allow(dead_code)] // not every target has such a model
 pub fn large_model(body: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();

@@ -1,4 +1,4 @@
-//! The five queues behind one face, for promises about waiting that all of them keep.
+//! The five queues behind one trait, for the promises about waiting that all of them keep.
 #![allow(dead_code)] // each test binary uses its own part
 
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-/// Longer than any test here takes: one that runs this long never ends.
+/// Longer than any test here takes. A test that runs this long never ends.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 fn config(max: usize) -> Config {
@@ -18,14 +18,14 @@ fn config(max: usize) -> Config {
 
 /// A queue of numbers, as layers above see it.
 pub trait Queue: Parts<u32> + Sized + 'static {
-    /// An empty one that never holds more than `max`.
+    /// An empty queue that never holds more than `max`.
     fn of(max: usize) -> Arc<Self> {
         Self::with(config(max))
     }
 
     fn with(config: Config) -> Arc<Self>;
 
-    /// Puts in all of these, for which there is room.
+    /// Puts all of these numbers. There must be room for them.
     fn put(&self, numbers: &[u32]) {
         match numbers {
             [number] => self.offer(*number).unwrap(),
@@ -38,12 +38,12 @@ pub trait Queue: Parts<u32> + Sized + 'static {
         if max == 1 { self.try_pop().into_iter().collect() } else { self.try_pop_batch(max).unwrap_or_default() }
     }
 
-    /// Who sleeps until there is an item, and until there is room.
+    /// Who sleeps until there is an item, and who sleeps until there is room.
     fn who_sleeps(&self) -> (Waiting, Waiting) {
         (self.waiting_for_item(), self.waiting_for_room())
     }
 
-    /// Those that wait for an item and for room, without those that were woken.
+    /// How many wait for an item and for room, without those that were woken.
     fn asleep(&self) -> (usize, usize) {
         (self.waiting_consumers(), self.waiting_producers())
     }
@@ -67,11 +67,11 @@ impl Queue for PriorityCircularBuffer<u32> {
     }
 }
 
-/// Runs a test in a thread of its own, so that one that never ends fails.
+/// Runs a test in a thread of its own, so that a test that never ends fails.
 pub fn within_time(test: impl FnOnce() + Send + 'static) {
     let (ended, end) = mpsc::channel::<()>();
     let thread = thread::spawn(move || {
-        let _ended = ended; // dropped at the end, also by a panic
+        let _ended = ended; // dropped at the end, even by a panic
         test();
     });
     assert_ne!(end.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Timeout), "it never ends");
@@ -80,7 +80,7 @@ pub fn within_time(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// A test for each of the five, of each of these functions.
+/// Makes a test for each of the five queues from each of these functions.
 macro_rules! of_all_five {
     ($($promise:ident)*) => {$(
         mod $promise {

@@ -1,4 +1,4 @@
-//! As much of a runtime as the tests of tasks need.
+//! As much of a runtime as the tests with tasks need.
 #![allow(dead_code)] // each test binary uses its own part
 
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use super::FOREVER;
 
 type Future = dyn std::future::Future<Output = ()> + Send;
 
-/// Tasks that are ready, and how many there still are.
+/// The tasks that are ready, and the number of tasks that are not done yet.
 #[derive(Default)]
 struct Ready {
     tasks: Mutex<(VecDeque<Arc<Task>>, usize)>,
@@ -34,7 +34,7 @@ impl Wake for Task {
     }
 }
 
-/// Runs all of `futures` on so many threads; a lost wake-up is a panic.
+/// Runs all of `futures` on this many threads. A lost wake-up is a panic.
 pub fn run(threads: usize, futures: Vec<Pin<Box<Future>>>) {
     let ready = Arc::new(Ready::default());
     ready.tasks.lock().unwrap().1 = futures.len();
@@ -61,7 +61,8 @@ fn work(ready: &Ready) {
             assert!(started.elapsed() < FOREVER, "{} tasks wait for ever", tasks.1);
         };
         drop(tasks);
-        // A task that is woken while it runs is in the list again: whoever has it from there waits here until it is free.
+        // A task that is woken while it runs is in the list again. The thread that takes it from there waits
+        // here until the task is free.
         let mut future = task.future.lock().unwrap();
         let Some(running) = future.as_mut() else { continue };
         let waker = Waker::from(Arc::clone(&task));
@@ -73,7 +74,8 @@ fn work(ready: &Ready) {
     }
 }
 
-/// What `future` gives if it is done within so many polls, woken or not; then it is dropped, and others may run.
+/// What `future` gives if it is done within this many polls, whether it was woken or not. Otherwise the
+/// future is dropped, and other tasks may run.
 pub async fn give_up_after<F: std::future::Future>(polls: usize, future: F) -> Option<F::Output> {
     {
         let mut future = pin!(future);
