@@ -43,6 +43,7 @@ bench: ## measure against peers, in Rust and on Python 3.13 with and without the
 verify: ## check what `make test` has no time for: each feature alone, more interleavings, larger models, code broken on purpose, 100 million messages
 	scripts/test features_alone
 	LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-3} scripts/test loom
+	ELASTICQ_MODELS=all scripts/test tla
 	cd tla+ && ../scripts/tlc LockFreeMPSCQueue.tla -config LockFreeMPSCQueueLarge.cfg
 	cd tla+ && ../scripts/tlc LockFreeMPSCQueue.tla -config LockFreeMPSCQueueLivenessLarge.cfg
 	cd tla+ && ../scripts/tlc LockFreeMPMCQueue.tla -config LockFreeMPMCQueueLarge.cfg

@@ -7,7 +7,7 @@ import sys
 import pytest
 from support import python
 
-ROUNDS = 20
+ROUNDS = 8
 
 WAITING = {
     "threads in get": """
