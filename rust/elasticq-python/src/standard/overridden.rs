@@ -97,7 +97,7 @@ pub fn get_many<'py>(slf: &Bound<'py, Elastic>, max: usize, patience: Patience) 
 }
 
 fn get_rest(slf: &Bound<'_, Elastic>, max: usize, items: &Bound<'_, PyList>) -> PyResult<()> {
-    let there = elastic::len(slf)?;
+    let there = object::len(slf)?;
     while items.len() < max.min(there.saturating_add(1)) {
         match get(slf, Patience::None) {
             Ok(item) => items.append(item)?,
