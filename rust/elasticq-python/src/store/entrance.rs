@@ -7,7 +7,7 @@ use crate::arguments::patience::Patience;
 use crate::errors;
 use crate::raw::detach::stop_at_the_end;
 use crate::raw::{Item, lists};
-use elasticq::{BufferError, BufferResult, Parts, Rejected, Waiter};
+use elasticq::{BufferError, BufferResult, Rejected, Waiter};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use std::vec;
@@ -103,8 +103,8 @@ impl<'a> Entrance<'a> {
         attempt: impl FnMut() -> Attempt,
     ) -> PyResult<bool> {
         let settled = self.store.retry(py, patience, register, attempt);
-        if let (Some(leveled), true) = (self.store.buffer.leveled(), patience.waits()) {
-            leveled.buffer.pass_on_room();
+        if patience.waits() {
+            self.store.buffer.pass_on_room();
         }
         settled
     }

@@ -295,6 +295,11 @@ impl Items {
         each!(self, queue => queue.wait_for_bulk_room())
     }
 
+    /// Called when a waiter for room waits no longer: it may have been woken for room that another one needs.
+    pub fn pass_on_room(&self) {
+        each!(self, queue => queue.pass_on_room());
+    }
+
     /// Passes on the wake-up of a waiter that may have been woken and had to give up.
     pub fn wake_others(&self) {
         either!(self, _buffer => {}, queue => {
