@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 from support import python
 
-from elasticq import Config, DynamicCircularBuffer, InvalidConfiguration, Queue, QueueError
+from elasticq import (
+    Config,
+    DynamicCircularBuffer,
+    InvalidConfiguration,
+    LockFreeMPMCQueue,
+    LockFreeMPSCQueue,
+    LockFreeSPSCQueue,
+    PriorityCircularBuffer,
+    Queue,
+    QueueError,
+)
 
 AT_LEAST_1 = "must be at least 1"
 ABOVE_1 = "must be a finite number above 1.0"
@@ -50,6 +60,18 @@ OUT_OF_RANGE: list[tuple[str, int, str]] = [
     for value, rule in [(-1, AT_LEAST_1), (-(10**30), AT_LEAST_1), (2**64, AT_MOST), (10**30, AT_MOST)]
 ]
 QUEUE_FIELDS = {"initial_capacity", "min_capacity", "growth_factor", "shrink_threshold"}
+SIZES = {*QUEUE_FIELDS, "max_capacity"}
+FIELDS = {*SIZES, "push_timeout", "pop_timeout"}
+# What each class knows of them, and the function that reads it.
+KNOWN: list[tuple[type[Any], set[str], str]] = [
+    (Config, FIELDS, "__new__"),
+    (DynamicCircularBuffer, FIELDS, "__init__"),
+    (PriorityCircularBuffer, FIELDS, "__init__"),
+    (LockFreeMPSCQueue, SIZES, "__init__"),
+    (LockFreeMPMCQueue, SIZES, "__init__"),
+    (LockFreeSPSCQueue, SIZES, "__init__"),
+    (Queue, QUEUE_FIELDS, "__init__"),
+]
 
 
 @pytest.mark.parametrize(("settings", "text"), BROKEN, ids=[text for _, text in BROKEN])
@@ -65,6 +87,22 @@ def test_every_rule_of_the_configuration(settings: dict[str, Any], text: str) ->
             make()
         assert isinstance(error.value, ValueError)
         assert isinstance(error.value, QueueError)
+
+
+@pytest.mark.parametrize(("made", "known", "function"), KNOWN, ids=[made.__name__ for made, *_ in KNOWN])
+@pytest.mark.parametrize("field", [*sorted(FIELDS), "capacity"])
+def test_a_class_refuses_settings_that_it_does_not_know(
+    made: type[Any], known: set[str], function: str, field: str
+) -> None:
+    """Each class knows some of the settings, None means the usual value, and any other name is refused."""
+    if field in known:
+        made(**{field: None})
+        with pytest.raises((TypeError, ValueError), match=field):
+            made(**{field: "a few"})
+    else:
+        text = f"{made.__name__}.{function}() got an unexpected keyword argument '{field}'"
+        with pytest.raises(TypeError, match=re.escape(text)):
+            made(**{field: None})
 
 
 @pytest.mark.parametrize(("field", "value", "text"), OUT_OF_RANGE, ids=[text for _, _, text in OUT_OF_RANGE])

@@ -77,6 +77,12 @@ const _: () = {
     }
 };
 
+/// The exception for a setting that breaks a rule.
+#[cold]
+pub fn misconfigured(py: Python<'_>, text: String) -> PyErr {
+    to_python(py, &BufferError::InvalidConfiguration(text))
+}
+
 /// The exception for `error`, with the same text. If the operating system refused something, the exception
 /// has its `errno` and `filename`, too.
 #[cold]

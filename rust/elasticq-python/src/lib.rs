@@ -1,5 +1,5 @@
-//! The Python module `elasticq._core`: one file per class, conversions and waiting only; every algorithm is
-//! in the crate `elasticq`.
+//! The Python module `elasticq._core`: classes, conversions and waiting only; every algorithm is in the crate
+//! `elasticq`.
 //!
 //! Two rules keep the interpreter safe:
 //! - A `Py<T>` is created, cloned and dropped only while attached to the interpreter.
@@ -17,101 +17,69 @@ compile_error!(
      RUSTFLAGS replaces what stands there)"
 );
 
-mod asyncio;
-mod awaitable;
-mod buffer;
-mod computed;
-mod config;
-mod contents;
-mod done;
-mod elastic;
-mod entrance;
-mod errors;
-mod heap;
-mod items;
-mod leveled;
-mod lifecycle;
-mod limits;
-mod line;
-mod lock_free;
-mod loops;
-mod moved;
-mod numbers;
-mod overridden;
-mod patience;
-mod portrait;
-mod priority;
-mod priority_config;
-mod put;
-mod queue;
+// Layers: each imports only those before it. docs/architecture.md says what belongs where.
 mod raw;
-mod simple;
-mod stats;
-mod store;
-mod turns;
+
+mod errors;
+
+mod arguments;
 mod waiting;
-mod weighted;
+
+mod room;
+mod store;
+
+mod quick;
+mod standard;
+
+mod classes;
+
+mod lifecycle;
 
 /// The compiled half of `elasticq`.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
-    use crate::raw::method;
     use pyo3::prelude::*;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's name for it
     const __version__: &str = env!("CARGO_PKG_VERSION");
     #[pymodule_export]
-    use crate::awaitable::AsyncConsumer;
+    use crate::classes::buffer::DynamicCircularBuffer;
     #[pymodule_export]
-    use crate::awaitable::Operation;
+    use crate::classes::computed::computed;
     #[pymodule_export]
-    use crate::buffer::DynamicCircularBuffer;
+    use crate::classes::config::Config;
     #[pymodule_export]
-    use crate::computed::computed;
+    use crate::classes::consumer::{AsyncConsumer, Consumer};
     #[pymodule_export]
-    use crate::config::Config;
+    use crate::classes::lock_free::{LockFree, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
     #[pymodule_export]
-    use crate::contents::Contents;
+    use crate::classes::priority::PriorityCircularBuffer;
     #[pymodule_export]
-    use crate::elastic::Consumer;
+    use crate::classes::priority_config::{PriorityConfig, PriorityStats};
     #[pymodule_export]
-    use crate::elastic::Elastic;
+    use crate::classes::queue::{Queue, moved_of, standard_of};
     #[pymodule_export]
-    use crate::heap::{heap_in_order, heap_pop, heap_push};
+    use crate::classes::simple::SimpleQueue;
     #[pymodule_export]
-    use crate::lock_free::LockFree;
+    use crate::classes::stats::QueueStats;
     #[pymodule_export]
-    use crate::lock_free::LockFreeMPMCQueue;
+    use crate::quick::method::coroutine_method;
     #[pymodule_export]
-    use crate::lock_free::LockFreeMPSCQueue;
+    use crate::quick::operation::Operation;
     #[pymodule_export]
-    use crate::lock_free::LockFreeSPSCQueue;
+    use crate::standard::contents::Contents;
     #[pymodule_export]
-    use crate::moved::{moved_of, now, standard_of};
+    use crate::standard::heap::{heap_in_order, heap_pop, heap_push};
     #[pymodule_export]
-    use crate::priority::PriorityCircularBuffer;
+    use crate::standard::moving::now;
     #[pymodule_export]
-    use crate::priority_config::{PriorityConfig, PriorityStats};
-    #[pymodule_export]
-    use crate::queue::Queue;
-    #[pymodule_export]
-    use crate::raw::method::coroutine_method;
-    #[pymodule_export]
-    use crate::simple::SimpleQueue;
-    #[pymodule_export]
-    use crate::stats::QueueStats;
+    use crate::store::object::Elastic;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::lifecycle::init(module)?;
-        module.add("Awaitable", crate::raw::coroutine::class(module.py())?)?;
-        let py = module.py();
-        crate::computed::install(py)?;
-        method::install(py, &py.get_type::<Elastic>(), &["aget", "aput", "aget_many", "aput_many"])?;
-        method::install(py, &py.get_type::<Queue>(), &["ajoin"])?;
-        let priorities = py.get_type::<PriorityCircularBuffer>();
-        method::install(py, &priorities, &["aput_with_priority", "aput_many_with_priority"])?;
-        crate::raw::calls::install(py)
+        module.add("Awaitable", crate::quick::awaitable::class(module.py())?)?;
+        crate::classes::install(module.py())
     }
 }

@@ -1,8 +1,9 @@
 //! Moving items between a buffer and Python lists without a vector in between.
 
-use crate::items::Items;
-use crate::raw::Item;
-use elasticq::{BufferError, BufferResult};
+use super::Item;
+use super::lock::RingLock;
+use elasticq::priority::PriorityCircularBuffer;
+use elasticq::{BufferResult, DynamicCircularBuffer};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::critical_section::with_critical_section;
@@ -10,15 +11,71 @@ use pyo3::types::{PyList, PyTuple};
 use std::mem::MaybeUninit;
 use std::slice;
 
-/// Takes up to `max` items into a new list. `None` if there were none.
-pub fn take<'py>(py: Python<'py>, buffer: &Items, max: usize) -> PyResult<BufferResult<Option<Bound<'py, PyList>>>> {
-    // The list is made before the lock is taken: it may run the garbage collector, which must not find the
-    // lock held.
-    let room = buffer.len().min(max);
+/// The places of a new list, which are filled from the front. The first `filled` of them hold items, the
+/// others nothing.
+pub struct Places<'a> {
+    places: &'a mut [MaybeUninit<Item>],
+    filled: usize,
+}
+
+/// A buffer that moves its items straight to where they are to be.
+///
+/// # Safety
+/// `pop_into` has filled as many places, from the front, as it says; none if it fails.
+pub unsafe trait PopInto {
+    fn pop_into(&self, target: &mut [MaybeUninit<Item>]) -> BufferResult<usize>;
+}
+
+// SAFETY: the promise of the buffer's own `pop_into`.
+unsafe impl PopInto for DynamicCircularBuffer<Item, RingLock> {
+    #[inline]
+    fn pop_into(&self, target: &mut [MaybeUninit<Item>]) -> BufferResult<usize> {
+        Self::pop_into(self, target)
+    }
+}
+
+// SAFETY: the promise of the buffer's own `pop_into`.
+unsafe impl PopInto for PriorityCircularBuffer<Item, RingLock> {
+    #[inline]
+    fn pop_into(&self, target: &mut [MaybeUninit<Item>]) -> BufferResult<usize> {
+        Self::pop_into(self, target)
+    }
+}
+
+impl Places<'_> {
+    /// How many more items fit.
+    pub fn left(&self) -> usize {
+        self.places.len() - self.filled
+    }
+
+    /// Fills as many places as the buffer has items for; returns their number.
+    #[inline]
+    pub fn take_from(&mut self, buffer: &impl PopInto) -> BufferResult<usize> {
+        let count = buffer.pop_into(&mut self.places[self.filled..])?;
+        self.filled += count;
+        Ok(count)
+    }
+
+    /// Fills the next places with these items. Items that don't fit are dropped.
+    pub fn extend(&mut self, items: Vec<Item>) {
+        for (place, item) in self.places[self.filled..].iter_mut().zip(items) {
+            place.write(item);
+            self.filled += 1;
+        }
+    }
+}
+
+/// Takes up to `room` items into a new list, by `fill`. `None` if there were none.
+///
+/// The list is made before `fill` is called, which may take a buffer's lock: making it may run the garbage
+/// collector, which must not find that lock held.
+pub fn take<'py>(
+    py: Python<'py>,
+    room: usize,
+    fill: impl FnOnce(&mut Places<'_>) -> BufferResult<()>,
+) -> PyResult<BufferResult<Option<Bound<'py, PyList>>>> {
     if room == 0 {
-        // Nothing is added after closing. So if it is first seen closed and then empty, it stays empty.
-        let ended = max > 0 && buffer.is_closed() && buffer.is_empty();
-        return Ok(if ended { Err(BufferError::Closed) } else { Ok(None) });
+        return Ok(Ok(None));
     }
     #[allow(clippy::cast_possible_wrap)] // no more pointers than half the address space
     let size = room as ffi::Py_ssize_t;
@@ -31,8 +88,9 @@ pub fn take<'py>(py: Python<'py>, buffer: &Items, max: usize) -> PyResult<Buffer
     // SAFETY: a list of `room > 0` places has an array of that length, all null; no safe point is reached
     // before it is filled. `Py<PyAny>` has the layout of a non-null object pointer.
     let places = unsafe { slice::from_raw_parts_mut(first.cast::<MaybeUninit<Py<PyAny>>>(), room) };
-    let taken = buffer.pop_into(places);
-    let count = *taken.as_ref().unwrap_or(&0);
+    let mut places = Places { places, filled: 0 };
+    let taken = fill(&mut places);
+    let count = places.filled;
     if count < room {
         // Another thread took some meanwhile. Cutting off the places that stayed null drops nothing.
         #[allow(clippy::cast_possible_wrap)] // below `room`
@@ -43,7 +101,7 @@ pub fn take<'py>(py: Python<'py>, buffer: &Items, max: usize) -> PyResult<Buffer
             return Err(PyErr::fetch(py));
         }
     }
-    Ok(taken.map(|count| (count > 0).then_some(list)))
+    Ok(taken.map(|()| (count > 0).then_some(list)))
 }
 
 /// Adds all items of `list` or none. `add` gets their number, and a function that makes each.

@@ -1,16 +1,15 @@
-//! The innermost part: all `unsafe` of the binding is in this folder.
+//! What needs `unsafe` at the bottom of the binding: letting go of the interpreter, references, lists, locks,
+//! types made by hand. Nothing here knows anything of the folders above. (`quick`, which is above, has the
+//! rest of the `unsafe`.)
 
 use pyo3::prelude::*;
 
 pub mod alarm;
-pub mod calls;
-pub mod coroutine;
 pub mod detach;
 pub mod handover;
 pub mod interpreter;
 pub mod lists;
 pub mod lock;
-pub mod method;
 pub mod replaceable;
 pub mod types;
 

@@ -1,0 +1,26 @@
+//! The Python classes, a file for each. A class is a store with methods of its own. For what has no place in
+//! PyO3's attributes, a class has a function `install`.
+
+pub mod buffer;
+pub mod computed;
+pub mod config;
+pub mod consumer;
+pub mod elastic;
+pub mod lock_free;
+pub mod priority;
+pub mod priority_config;
+pub mod queue;
+pub mod simple;
+pub mod stats;
+
+use pyo3::prelude::*;
+
+/// Finishes the classes, at the import: what PyO3 does not do for methods and attributes.
+pub fn install(py: Python<'_>) -> PyResult<()> {
+    elastic::install(py)?;
+    queue::install(py)?;
+    simple::install(py)?;
+    buffer::install(py)?;
+    lock_free::install(py)?;
+    priority::install(py)
+}
