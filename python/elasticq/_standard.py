@@ -58,6 +58,10 @@ class Condition(threading.Condition):
     def notify_all(self) -> None:
         self.notify(sys.maxsize)
 
+    def waiters(self) -> int:
+        """Return how many threads wait."""
+        return len(self._waiters)  # type: ignore[attr-defined]
+
 
 class Standard(_core.Contents):
     """What a moved queue consists of. Each method does the work of the queue's method of the same name."""
@@ -189,7 +193,7 @@ class Standard(_core.Contents):
                 return
             if not block or not _wait(self.not_full, deadline):
                 if count > 1 and count <= self.maxsize and not self._is_full(owner):
-                    raise Full("the buffer has too little room for the batch")
+                    raise Full("the queue has too little room for the batch")
                 raise MaxCapacityReached(_at_most(self.maxsize))
 
     def _wait_for_item(self, owner: Hooks[Any], block: bool, deadline: float | None) -> None:
@@ -198,7 +202,7 @@ class Standard(_core.Contents):
             if self.is_shutdown or (block and not self._is_empty(owner)):
                 return
             if not block or not _wait(self.not_empty, deadline):
-                raise Empty("the buffer is empty")
+                raise Empty("the queue is empty")
 
     # Many items. They come in a list. The step that puts some of them takes the same ones out of the list. So
     # the caller finds in it the items that are left, whatever cuts the call short.
@@ -408,8 +412,23 @@ class Standard(_core.Contents):
         with self.mutex:
             item = self._look(owner, EMPTY)
         if item is EMPTY:
-            raise Empty("the buffer is empty")
+            raise Empty("the queue is empty")
         return item
+
+    def glance(self, owner: Hooks[Any]) -> tuple[int, int, bool, tuple[int, int]] | None:
+        """Return the number of items, the limit or 0, whether it is shut down, and how many threads wait.
+
+        None, if another thread holds the lock.
+        """
+        if not self.mutex.acquire(blocking=False):
+            return None
+        try:
+            size = self._size(owner)
+        finally:
+            self.mutex.release()
+        _, not_empty, not_full, _ = self._made
+        limit = self.maxsize if isinstance(self.maxsize, int) else 0
+        return size, max(limit, 0), self.is_shutdown, (not_empty.waiters(), not_full.waiters())
 
     def counts(self, owner: Hooks[Any]) -> tuple[int, int, int, int, int]:
         """Return how many items were ever put, how many were dropped, were refused, are here now, and fit."""
@@ -437,7 +456,7 @@ result finds out whether it is still valid."""
 
 
 def _at_most(maxsize: Any) -> str:
-    return f"the buffer has reached its max_capacity of {maxsize} items"
+    return f"the queue is full: maxsize = {maxsize}"
 
 
 def _deadline(timeout: float) -> float:

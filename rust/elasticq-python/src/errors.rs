@@ -83,18 +83,56 @@ pub fn misconfigured(py: Python<'_>, text: String) -> PyErr {
     to_python(py, &BufferError::InvalidConfiguration(text))
 }
 
+/// What a class calls itself and its limit in the texts of its exceptions.
+#[derive(Clone, Copy)]
+pub enum Words {
+    /// A queue with a `maxsize`, which is shut down.
+    Queue,
+    /// A queue with a `max_capacity`, which is closed.
+    LockFree,
+    /// A buffer: the crate's own words.
+    Buffer,
+}
+
+impl Words {
+    fn text(self, error: &BufferError) -> String {
+        let (limit, closed) = match self {
+            Self::Queue => ("maxsize", "was shut down"),
+            Self::LockFree => ("max_capacity", "is closed"),
+            Self::Buffer => return error.to_string(),
+        };
+        match error {
+            BufferError::Full => "the queue has too little room for the batch".into(),
+            BufferError::Empty => "the queue is empty".into(),
+            BufferError::Closed => format!("the queue {closed}"),
+            BufferError::MaxCapacityReached(items) => format!("the queue is full: {limit} = {items}"),
+            _ => error.to_string(),
+        }
+    }
+}
+
+/// The exception for `error`, in the words of the class whose object it is about.
+#[cold]
+pub fn in_words(py: Python<'_>, words: Words, error: &BufferError) -> PyErr {
+    with_text(py, error, words.text(error))
+}
+
 /// The exception for `error`, with the same text. If the operating system refused something, the exception
 /// has its `errno` and `filename`, too.
 #[cold]
 pub fn to_python(py: Python<'_>, error: &BufferError) -> PyErr {
+    with_text(py, error, error.to_string())
+}
+
+fn with_text(py: Python<'_>, error: &BufferError, text: String) -> PyErr {
     let class = match class(py, error) {
         Ok(class) => class.clone(),
         Err(import_failed) => return import_failed,
     };
     match error {
         BufferError::Io(refused) if refused.errno().is_some() => {
-            PyErr::from_type(class, (refused.errno(), error.to_string(), refused.path().as_os_str().to_owned()))
+            PyErr::from_type(class, (refused.errno(), text, refused.path().as_os_str().to_owned()))
         }
-        error => PyErr::from_type(class, error.to_string()),
+        _ => PyErr::from_type(class, text),
     }
 }

@@ -139,7 +139,7 @@ fn a_glance_says_what_is_there<Q: Queue>() {
     let buffer = parts::<Q>(8);
     fill(&*buffer, 0..3);
     let glance = buffer.glance().unwrap();
-    assert_eq!((glance.len, glance.closed), (3, false));
+    assert_eq!((glance.len, glance.max_capacity, glance.closed), (3, 8, false));
     buffer.close();
     assert!(buffer.glance().unwrap().closed);
 }

@@ -5,7 +5,7 @@ use super::config::Config;
 use crate::arguments::numbers;
 use crate::arguments::patience::{Patience, Timeouts, waited};
 use crate::arguments::settings::{self, Settings, before_init};
-use crate::errors;
+use crate::errors::{self, Words};
 use crate::quick::calls;
 use crate::raw::Item;
 use crate::store::items::Items;
@@ -41,7 +41,7 @@ impl DynamicCircularBuffer {
         _keywords: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<(Self, Elastic)> {
         let items = elasticq::DynamicCircularBuffer::with_lock(before_init()).map(Items::from);
-        Ok((Self { timeouts: Timeouts::default() }, Elastic::new(py, items)?))
+        Ok((Self { timeouts: Timeouts::default() }, Elastic::new(py, Words::Buffer, items)?))
     }
 
     /// Begins with these settings.

@@ -44,7 +44,7 @@ impl Consumer {
                 Some(got) => got.map(|item| Some(item.unbind())),
                 None => Ok(None),
             },
-            Err(error) => Err(errors::to_python(py, &error)),
+            Err(error) => Err(store.error(py, &error)),
         }
     }
 

@@ -5,7 +5,6 @@ use super::computed;
 use super::consumer::{AsyncConsumer, Consumer};
 use super::stats::QueueStats;
 use crate::arguments::numbers;
-use crate::errors;
 use crate::quick::awaitable::awaitable;
 use crate::quick::calls;
 use crate::quick::method;
@@ -16,6 +15,7 @@ use crate::store::entrance;
 use crate::store::moved::{instead, moved};
 use crate::store::no_room;
 use crate::store::object::{self, Elastic};
+use crate::store::summary;
 use elasticq::BufferError;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyTypeError;
@@ -35,6 +35,12 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
 
 #[pymethods]
 impl Elastic {
+    /// How much is inside, the limits and who waits; never the items. Waits for no lock: "busy" stands for the
+    /// number of items if another thread is at work in the queue at this moment.
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        summary::repr(slf)
+    }
+
     fn __len__(slf: &Bound<'_, Self>) -> PyResult<usize> {
         object::len(slf)
     }
@@ -84,7 +90,7 @@ impl Elastic {
     ///     (1, 1)
     fn peek(slf: &Bound<'_, Self>) -> PyResult<Item> {
         let peeked = slf.get().store().peek(slf.py());
-        peeked.or_else(|error| instead(slf.py(), &error, moved!(slf, slf.get().store(), "peek")))
+        peeked.or_else(|error| instead(slf.py(), slf.get().store(), &error, moved!(slf, slf.get().store(), "peek")))
     }
 
     /// Take everything. Gives a list, oldest first, which may be empty. The capacity returns to its minimum.
@@ -283,7 +289,7 @@ impl Elastic {
         match slf.get().store().take(slf.py()) {
             Ok(item) => Ok(item),
             Err(BufferError::Empty) => Ok(default),
-            Err(error) => instead(slf.py(), &error, moved!(slf, slf.get().store(), "poll", default)),
+            Err(error) => instead(slf.py(), slf.get().store(), &error, moved!(slf, slf.get().store(), "poll", default)),
         }
     }
 
@@ -305,7 +311,7 @@ impl Elastic {
             return offered?.extract();
         }
         store.buffer.refused(&reason, 1);
-        Err(errors::to_python(py, &reason))
+        Err(store.error(py, &reason))
     }
 
     /// Wakes up to `count` tasks that wait for an item.

@@ -5,7 +5,7 @@ use super::config::Config;
 use crate::arguments::numbers::{self, Truth};
 use crate::arguments::patience::Patience;
 use crate::arguments::settings::{Settings, WITHOUT_TIMEOUTS, before_init};
-use crate::errors;
+use crate::errors::Words;
 use crate::raw::Item;
 use crate::store::Store;
 use crate::store::items::Items;
@@ -45,7 +45,7 @@ macro_rules! queue {
                 // This buffer is cheaper to make, and can be used in any way. `__init__` mostly replaces it
                 // at once.
                 let items = DynamicCircularBuffer::with_lock(before_init()).map(Items::from);
-                let elastic = PyClassInitializer::from(Elastic::new(py, items)?);
+                let elastic = PyClassInitializer::from(Elastic::new(py, Words::LockFree, items)?);
                 Ok(elastic.add_subclass(LockFree).add_subclass(Self))
             }
 
@@ -114,7 +114,7 @@ impl LockFree {
         match store(slf).take(slf.py()) {
             Ok(item) => Ok(Some(item)),
             Err(BufferError::Empty) => Ok(default),
-            Err(error) => Err(errors::to_python(slf.py(), &error)),
+            Err(error) => Err(store(slf).error(slf.py(), &error)),
         }
     }
 
@@ -143,7 +143,7 @@ impl LockFree {
     ///     >>> queue.put("a")
     ///     >>> queue.put("b", timeout=0.01)
     ///     Traceback (most recent call last):
-    ///     elasticq.MaxCapacityReached: the buffer has reached its max_capacity of 1 items
+    ///     elasticq.MaxCapacityReached: the queue is full: max_capacity = 1
     #[pyo3(signature = (item, block=Truth(true), timeout=None), text_signature = "($self, item, block=True, timeout=None)")]
     fn put(slf: &Bound<'_, Self>, item: Item, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         put(slf, item, Patience::new(block, timeout)?)
@@ -174,7 +174,7 @@ impl LockFree {
     #[pyo3(signature = (block=Truth(true), timeout=None), text_signature = "($self, block=True, timeout=None)")]
     fn get(slf: &Bound<'_, Self>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Item> {
         let patience = Patience::new(block, timeout)?;
-        store(slf).get(slf.py(), patience)?.map_err(|error| errors::to_python(slf.py(), &error))
+        store(slf).get(slf.py(), patience)?.map_err(|error| store(slf).error(slf.py(), &error))
     }
 
     /// Add all items of an iterable next to each other, or none; does not block.
@@ -196,7 +196,7 @@ impl LockFree {
     ///     ['a', 'b', 'c']
     fn enqueue_batch(slf: &Bound<'_, Self>, items: &Bound<'_, PyAny>) -> PyResult<()> {
         let added = store(slf).entrance().put_many(slf.py(), items, Patience::None)?;
-        added.map_err(|refused| refused.into_exception(slf.py()))
+        added.map_err(|refused| refused.into_exception(slf.py(), store(slf).words))
     }
 
     /// Take up to `max_items` (not negative) of the items that are there now, oldest first. Gives a list,
@@ -221,7 +221,7 @@ impl LockFree {
         match store(slf).get_many(py, max, Patience::None)? {
             Ok(items) => Ok(items),
             Err(BufferError::Empty) => Ok(PyList::empty(py)),
-            Err(error) => Err(errors::to_python(py, &error)),
+            Err(error) => Err(store(slf).error(py, &error)),
         }
     }
 
@@ -247,7 +247,7 @@ impl LockFree {
     ///     >>> queue.close()
     ///     >>> queue.try_enqueue("late")
     ///     Traceback (most recent call last):
-    ///     elasticq.ShutDown: the buffer is closed
+    ///     elasticq.ShutDown: the queue is closed
     fn close(slf: &Bound<'_, Self>) {
         store(slf).close(slf.py());
     }
@@ -266,5 +266,5 @@ impl LockFree {
 }
 
 fn put(slf: &Bound<'_, LockFree>, item: Item, patience: Patience) -> PyResult<()> {
-    store(slf).entrance().put(slf.py(), item, patience)?.map_err(|error| errors::to_python(slf.py(), &error))
+    store(slf).entrance().put(slf.py(), item, patience)?.map_err(|error| store(slf).error(slf.py(), &error))
 }

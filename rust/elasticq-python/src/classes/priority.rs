@@ -6,7 +6,7 @@ use super::priority_config::{LevelSettings, PriorityConfig, PriorityStats, overl
 use crate::arguments::numbers::{self, Truth};
 use crate::arguments::patience::{Patience, Timeouts, waited};
 use crate::arguments::settings::{self, Settings, before_init};
-use crate::errors;
+use crate::errors::{self, Words};
 use crate::quick::calls;
 use crate::quick::method;
 use crate::quick::operation::{Aim, Operation};
@@ -54,7 +54,7 @@ impl PriorityCircularBuffer {
         _keywords: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<(Self, Elastic)> {
         let config = elasticq::priority::PriorityConfig::default().with_base_config(before_init());
-        Ok((Self { timeouts: Timeouts::default() }, Elastic::new(py, items(config))?))
+        Ok((Self { timeouts: Timeouts::default() }, Elastic::new(py, Words::Buffer, items(config))?))
     }
 
     /// Begins with these settings.
@@ -389,7 +389,7 @@ impl PriorityCircularBuffer {
     ) -> PyResult<()> {
         let priority = Self::level_or_middle(slf, priority)?;
         let put = store(slf).entrance_at(priority).put_many(slf.py(), items, Patience::new(block, timeout)?)?;
-        put.map_err(|refused| refused.into_exception(slf.py()))
+        put.map_err(|refused| refused.into_exception(slf.py(), Words::Buffer))
     }
 
     fn _aput_with_priority(

@@ -4,7 +4,7 @@ use super::computed;
 use crate::arguments::numbers::{self, Truth};
 use crate::arguments::patience::Patience;
 use crate::arguments::settings::{SMALLEST, Settings, WITHOUT_LIMIT, smallest};
-use crate::errors;
+use crate::errors::{self, Words};
 use crate::quick::calls;
 use crate::quick::method;
 use crate::quick::operation::{Aim, Operation};
@@ -64,7 +64,7 @@ impl Queue {
         let overridden = Overridden::by(class, &class.py().get_type::<Self>())?;
         let queue = Self { begun: AtomicBool::new(false), overridden };
         let make = if overridden.any() { Elastic::behind_a_front } else { Elastic::new };
-        Ok((queue, make(class.py(), buffer.map(Items::from))?))
+        Ok((queue, make(class.py(), Words::Queue, buffer.map(Items::from))?))
     }
 
     /// Begins with these settings. What the queue was before is gone.
@@ -202,7 +202,7 @@ impl Queue {
     ///     >>> queue.put("a")
     ///     >>> queue.put("b", timeout=0.01)
     ///     Traceback (most recent call last):
-    ///     elasticq.MaxCapacityReached: the buffer has reached its max_capacity of 1 items
+    ///     elasticq.MaxCapacityReached: the queue is full: maxsize = 1
     #[pyo3(signature = (item, block=Truth(true), timeout=None), text_signature = "($self, item, block=True, timeout=None)")]
     fn put(slf: &Bound<'_, Self>, item: Item, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         match timeouts::to_put(store(slf), block, timeout) {
@@ -360,7 +360,7 @@ impl Queue {
         store(slf).get_many(py, max, patience)?.or_else(|error| {
             let (block, timeout) = patience.left();
             let max = max.min(isize::MAX.unsigned_abs());
-            let instead = instead(py, &error, moved!(slf, store(slf), "get_many", max, block, timeout))?;
+            let instead = instead(py, store(slf), &error, moved!(slf, store(slf), "get_many", max, block, timeout))?;
             Ok(instead.into_bound(py).cast_into()?)
         })
     }
@@ -488,7 +488,7 @@ impl Queue {
     ///     'last'
     ///     >>> queue.get()
     ///     Traceback (most recent call last):
-    ///     elasticq.ShutDown: the buffer is closed
+    ///     elasticq.ShutDown: the queue was shut down
     #[pyo3(signature = (immediate=Truth(false)), text_signature = "($self, immediate=False)")]
     fn shutdown(slf: &Bound<'_, Self>, immediate: Truth) -> PyResult<()> {
         store(slf).close(slf.py());
@@ -552,10 +552,10 @@ fn get(slf: &Bound<'_, Queue>, patience: Patience) -> PyResult<Item> {
     fn waiting(slf: &Bound<'_, Queue>, patience: Patience) -> PyResult<Item> {
         store(slf).get(slf.py(), patience)?.or_else(|error| {
             if !matches!(error, BufferError::Closed) {
-                return Err(errors::to_python(slf.py(), &error));
+                return Err(store(slf).error(slf.py(), &error));
             }
             let (block, timeout) = patience.left();
-            instead(slf.py(), &error, moved!(slf, store(slf), "get", block, timeout))
+            instead(slf.py(), store(slf), &error, moved!(slf, store(slf), "get", block, timeout))
         })
     }
     match store(slf).take(slf.py()) {

@@ -3,7 +3,7 @@
 use crate::arguments::numbers::{self, Truth};
 use crate::arguments::patience::Patience;
 use crate::arguments::settings::smallest;
-use crate::errors;
+use crate::errors::{self, Words};
 use crate::quick::calls;
 use crate::raw::Item;
 use crate::store::items::Items;
@@ -34,7 +34,7 @@ impl SimpleQueue {
         _keywords: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<(Self, Elastic)> {
         let items = DynamicCircularBuffer::with_lock(smallest()).map(Items::from);
-        Ok((Self, Elastic::new(py, items)?))
+        Ok((Self, Elastic::new(py, Words::Queue, items)?))
     }
 
     /// There is nothing to choose; calling it again does nothing.
@@ -139,7 +139,7 @@ impl SimpleQueue {
     ) -> PyResult<()> {
         let _ = (block, timeout);
         let added = slf.as_super().get().store().entrance().put_many(slf.py(), items, Patience::None)?;
-        added.map_err(|refused| refused.into_exception(slf.py()))
+        added.map_err(|refused| refused.into_exception(slf.py(), Words::Queue))
     }
 
     /// Take up to `n` items, oldest first. Gives a list of at least one item.
@@ -172,7 +172,7 @@ impl SimpleQueue {
     ) -> PyResult<Bound<'py, PyList>> {
         let max = n.map_or(Ok(usize::MAX), |n| numbers::count("n", n, 1))?;
         let taken = slf.as_super().get().store().get_many(slf.py(), max, Patience::new(block, timeout)?)?;
-        taken.map_err(|error| errors::to_python(slf.py(), &error))
+        taken.map_err(|error| errors::in_words(slf.py(), Words::Queue, &error))
     }
 
     /// Give the number of items now (int). Constant time; does not block.
@@ -209,7 +209,7 @@ fn put(slf: &Bound<'_, SimpleQueue>, item: Item) -> PyResult<()> {
     #[cold]
     fn refused(slf: &Bound<'_, SimpleQueue>, reason: &elasticq::BufferError) -> PyErr {
         slf.as_super().get().store().buffer.refused(reason, 1);
-        errors::to_python(slf.py(), reason)
+        errors::in_words(slf.py(), Words::Queue, reason)
     }
     slf.as_super().get().store().offer(slf.py(), item).map_err(|rejected| refused(slf, rejected.reason()))
 }
@@ -219,7 +219,7 @@ fn get(slf: &Bound<'_, SimpleQueue>, patience: Patience) -> PyResult<Item> {
     #[cold]
     fn waiting(slf: &Bound<'_, SimpleQueue>, patience: Patience) -> PyResult<Item> {
         let taken = slf.as_super().get().store().get(slf.py(), patience)?;
-        taken.map_err(|error| errors::to_python(slf.py(), &error))
+        taken.map_err(|error| errors::in_words(slf.py(), Words::Queue, &error))
     }
     match slf.as_super().get().store().take(slf.py()) {
         Ok(item) => Ok(item),

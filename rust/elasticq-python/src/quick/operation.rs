@@ -347,7 +347,7 @@ impl Operation {
             Aim::PutMany(items) => self.store().buffer.refused(error, items.len()),
             _ => {}
         }
-        self.raise(py, errors::to_python(py, error))
+        self.raise(py, self.store().error(py, error))
     }
 
     /// Ends with an exception: one of ours, or one raised by a method that a subclass has overridden.

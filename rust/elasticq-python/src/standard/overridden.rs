@@ -8,7 +8,7 @@
 //! not call the overrides.
 
 use crate::arguments::patience::Patience;
-use crate::errors;
+use crate::errors::{self, Words};
 use crate::raw::Item;
 use crate::store::entrance::{Refused, collect};
 use crate::store::object::{self, Elastic};
@@ -79,7 +79,9 @@ pub fn put_many(slf: &Bound<'_, Elastic>, items: &Bound<'_, PyAny>, patience: Pa
     for (index, item) in items.iter().enumerate() {
         if let Err(raised) = put(slf, item.clone_ref(py), patience) {
             let items = items.into_iter().skip(index).collect();
-            return Err(Refused { reason: BufferError::Full, items, raised: Some(raised) }.into_exception(py));
+            return Err(
+                Refused { reason: BufferError::Full, items, raised: Some(raised) }.into_exception(py, Words::Queue)
+            );
         }
     }
     Ok(())

@@ -3,7 +3,6 @@
 
 use crate::arguments::numbers::Truth;
 use crate::arguments::patience::Patience;
-use crate::errors;
 use crate::raw::Item;
 use crate::store::Store;
 use crate::store::moved::moved;
@@ -25,7 +24,7 @@ pub fn to_put(store: &Store, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -
 pub fn put_in_no_time(slf: &Bound<'_, Elastic>, item: Item, error: PyErr) -> PyResult<()> {
     match moved!(slf, slf.get().store(), "put_unlimited", item) {
         Some(added) => added?.is_truthy()?.then_some(()).ok_or(error),
-        None if slf.get().store().buffer.is_closed() => Err(errors::to_python(slf.py(), &BufferError::Closed)),
+        None if slf.get().store().buffer.is_closed() => Err(slf.get().store().error(slf.py(), &BufferError::Closed)),
         None => Err(error),
     }
 }
@@ -40,7 +39,7 @@ pub fn to_get(slf: &Bound<'_, Elastic>, block: Truth, timeout: Option<&Bound<'_,
         match moved!(slf, slf.get().store(), "check_ended") {
             Some(checked) => checked.err().unwrap_or(error),
             None if slf.get().store().buffer.is_closed() && slf.get().store().buffer.is_empty() => {
-                errors::to_python(slf.py(), &BufferError::Closed)
+                slf.get().store().error(slf.py(), &BufferError::Closed)
             }
             None => error,
         }

@@ -4,7 +4,7 @@
 use super::leveled::Leveled;
 use super::{Attempt, Store};
 use crate::arguments::patience::Patience;
-use crate::errors;
+use crate::errors::{self, Words};
 use crate::raw::detach::stop_at_the_end;
 use crate::raw::{Item, lists};
 use elasticq::{BufferError, BufferResult, Rejected, Waiter};
@@ -298,10 +298,10 @@ impl Refused {
         self.raised.is_none() && matches!(self.reason, BufferError::Closed)
     }
 
-    /// The exception, with the items that were not added.
+    /// The exception, in the words of a class, with the items that were not added.
     #[cold]
-    pub fn into_exception(self, py: Python<'_>) -> PyErr {
-        let error = self.raised.unwrap_or_else(|| errors::to_python(py, &self.reason));
+    pub fn into_exception(self, py: Python<'_>, words: Words) -> PyErr {
+        let error = self.raised.unwrap_or_else(|| errors::in_words(py, words, &self.reason));
         let attached = PyList::new(py, self.items).and_then(|items| error.value(py).setattr("remaining", items));
         attached.map_or_else(|failed| failed, |()| error)
     }

@@ -13,7 +13,7 @@ use crate::raw::detach::detached;
 use crate::raw::lists::Places;
 use crate::raw::lock::RingLock;
 use crate::room::weights::Weighted;
-use elasticq::{BufferError, BufferResult, Config, DynamicCircularBuffer, Parts, QueueStats, Rejected, Waiter};
+use elasticq::{BufferError, BufferResult, Config, DynamicCircularBuffer, Glance, Parts, QueueStats, Rejected, Waiter};
 use pyo3::Python;
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
@@ -317,6 +317,16 @@ impl Items {
             Levels(leveled) => leveled.buffer.pass_on(),
             Other(queue) => queue.pass_on(),
         }
+    }
+
+    /// What the buffer looks like now; `None` if another thread holds its lock.
+    pub fn glance(&self) -> Option<Glance> {
+        each!(self, queue => queue.glance())
+    }
+
+    /// How many threads wait for an item, and for room.
+    pub fn waiting_threads(&self) -> (usize, usize) {
+        each!(self, queue => (queue.waiting_consumers(), queue.waiting_producers()))
     }
 
     pub fn len(&self) -> usize {

@@ -12,12 +12,13 @@ pub mod moved;
 pub mod no_room;
 pub mod object;
 pub mod put;
+pub mod summary;
 
 use self::done::Done;
 use self::items::{Items, settle};
 use self::moved::Moved;
 use crate::arguments::patience::Patience;
-use crate::errors;
+use crate::errors::{self, Words};
 use crate::raw::detach::{detached, stop_at_the_end};
 use crate::raw::handover::Taker;
 use crate::raw::{Item, lists};
@@ -37,6 +38,7 @@ use std::time::Instant;
 
 pub struct Store {
     pub buffer: Items,
+    pub words: Words,
     getters: Tasks,
     putters: Tasks,
     joiners: Tasks,
@@ -84,10 +86,11 @@ impl Attempt {
 }
 
 impl Store {
-    pub fn new(py: Python<'_>, buffer: BufferResult<Items>) -> PyResult<Self> {
+    pub fn new(py: Python<'_>, words: Words, buffer: BufferResult<Items>) -> PyResult<Self> {
         let buffer = buffer.map_err(|error| errors::to_python(py, &error))?;
         Ok(Self {
             buffer,
+            words,
             getters: Tasks::default(),
             putters: Tasks::default(),
             joiners: Tasks::default(),
@@ -97,6 +100,12 @@ impl Store {
             done: Done::default(),
             turns: Turns::default(),
         })
+    }
+
+    /// The exception for an error of this queue, in the words of its class.
+    #[cold]
+    pub fn error(&self, py: Python<'_>, error: &BufferError) -> PyErr {
+        errors::in_words(py, self.words, error)
     }
 
     /// One attempt to add an item. If it is refused, that is not counted.
@@ -394,7 +403,7 @@ impl Store {
 
     /// Takes everything.
     pub fn drain(&self, py: Python<'_>) -> PyResult<Vec<Item>> {
-        let items = self.buffer.drain().map_err(|error| errors::to_python(py, &error))?;
+        let items = self.buffer.drain().map_err(|error| self.error(py, &error))?;
         if !items.is_empty() {
             self.wake_after_taking(py, items.len());
         }
@@ -403,7 +412,7 @@ impl Store {
 
     /// Takes everything out, to be dropped: nobody was given these items.
     pub fn discard(&self, py: Python<'_>) -> PyResult<Vec<Item>> {
-        let items = self.buffer.discard().map_err(|error| errors::to_python(py, &error))?;
+        let items = self.buffer.discard().map_err(|error| self.error(py, &error))?;
         if !items.is_empty() {
             self.wake_after_taking(py, items.len());
         }
@@ -413,7 +422,7 @@ impl Store {
     /// A list of references to all items, as they stand now.
     pub fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let items = self.buffer.iter_with(py, |item| item.clone_ref(py));
-        PyList::new(py, items.map_err(|error| errors::to_python(py, &error))?)
+        PyList::new(py, items.map_err(|error| self.error(py, &error))?)
     }
 
     pub fn peek(&self, py: Python<'_>) -> BufferResult<Item> {

@@ -61,7 +61,7 @@ fn put_instead(slf: &Bound<'_, Elastic>, rejected: Rejected<Item>, patience: Pat
     let store = slf.get().store();
     let (reason, item) = rejected.into_parts();
     if reason != BufferError::Closed || store.moved.get(py).is_none() {
-        return Err(errors::to_python(py, &reason));
+        return Err(store.error(py, &reason));
     }
     let put = match store.limits.overflow() {
         Overflow::Block => {
@@ -116,7 +116,7 @@ pub fn put_many(slf: &Bound<'_, Elastic>, iterable: &Bound<'_, PyAny>, patience:
         let items = collect(iterable)?;
         let weights = weighted.weigh_all(py, &items)?;
         let added = put_weighed(slf, weighted, items, weights, patience);
-        return added.map_err(|refused| refused.into_exception(py));
+        return added.map_err(|refused| refused.into_exception(py, store.words));
     }
     let added = match store.limits.overflow() {
         Overflow::Block => store.entrance().put_many(py, iterable, patience)?,
@@ -146,7 +146,7 @@ fn put_many_instead(slf: &Bound<'_, Elastic>, refused: Refused, patience: Patien
     let py = slf.py();
     let store = slf.get().store();
     if !refused.is_for_closing() || store.moved.get(py).is_none() {
-        return Err(refused.into_exception(py));
+        return Err(refused.into_exception(py, store.words));
     }
     // `put_many` there takes the items that are in out of this list.
     let items = PyList::new(py, refused.items)?;
@@ -211,7 +211,7 @@ fn refused(py: Python<'_>, store: &Store, rejected: Rejected<Vec<Item>>) -> Refu
 fn no_room(py: Python<'_>, store: &Store, weighted: &Weighted, reason: &BufferError) -> PyErr {
     let full = match errors::full(py) {
         Ok(full) if *reason == BufferError::Full => full,
-        Ok(_) => return errors::to_python(py, reason),
+        Ok(_) => return store.error(py, reason),
         Err(import_failed) => return import_failed,
     };
     let mut text = format!("the queue has too little room for the item: max_weight = {}", weighted.max_weight);

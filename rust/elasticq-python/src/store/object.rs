@@ -5,7 +5,7 @@ use super::Store;
 use super::items::Items;
 use super::moved::moved;
 use crate::arguments::settings::before_init;
-use crate::errors;
+use crate::errors::{self, Words};
 use crate::raw::detach::stop_at_the_end;
 use crate::raw::replaceable::Replaceable;
 use elasticq::{BufferError, BufferResult, DynamicCircularBuffer};
@@ -23,16 +23,16 @@ pub struct Elastic {
 }
 
 impl Elastic {
-    pub fn new(py: Python<'_>, items: BufferResult<Items>) -> PyResult<Self> {
-        Ok(Self { store: Replaceable::new(Store::new(py, items)?) })
+    pub fn new(py: Python<'_>, words: Words, items: BufferResult<Items>) -> PyResult<Self> {
+        Ok(Self { store: Replaceable::new(Store::new(py, words, items)?) })
     }
 
     /// Like `new`, for a class whose methods must see every call: the innermost calls find a queue that was
     /// shut down.
-    pub fn behind_a_front(py: Python<'_>, items: BufferResult<Items>) -> PyResult<Self> {
-        let front = Store::new(py, DynamicCircularBuffer::with_lock(before_init()).map(Items::from))?;
+    pub fn behind_a_front(py: Python<'_>, words: Words, items: BufferResult<Items>) -> PyResult<Self> {
+        let front = Store::new(py, words, DynamicCircularBuffer::with_lock(before_init()).map(Items::from))?;
         front.close(py);
-        Ok(Self { store: Replaceable::behind(front, Store::new(py, items)?) })
+        Ok(Self { store: Replaceable::behind(front, Store::new(py, words, items)?) })
     }
 
     /// Puts `items` in the place of what `__new__` made, since `__init__` has the settings. That happens
@@ -48,7 +48,7 @@ impl Elastic {
         if self.store.former().is_some() || first.is_used() {
             return Err(refused());
         }
-        let settled = Store::new(py, items)?;
+        let settled = Store::new(py, first.words, items)?;
         // If several threads begin at the same moment, one of them closes it. None does if another thread has
         // just put something in.
         if !first.buffer.close_unused() {

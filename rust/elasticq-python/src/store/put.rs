@@ -6,7 +6,6 @@
 use super::entrance::Refused;
 use super::{Attempt, Store};
 use crate::arguments::patience::Patience;
-use crate::errors;
 use crate::raw::Item;
 use crate::room::weights::Weighted;
 use crate::waiting::line::Who;
@@ -104,7 +103,7 @@ impl Put {
             Ok(Ok(true)) => Ok(true),
             Ok(Err(reason)) => {
                 store.buffer.refused(&reason, self.items.len());
-                Err(errors::to_python(py, &reason))
+                Err(store.error(py, &reason))
             }
             Err(raised) => Err(raised),
         };

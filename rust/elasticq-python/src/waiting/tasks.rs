@@ -243,7 +243,13 @@ impl Tasks {
     /// Whether any tasks wait.
     #[inline]
     pub fn are_there(&self) -> bool {
-        self.count.load(Ordering::Relaxed) != 0
+        self.waiting() != 0
+    }
+
+    /// How many tasks wait. No lock.
+    #[inline(always)]
+    pub fn waiting(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Wakes up to `tasks` tasks of each event loop.

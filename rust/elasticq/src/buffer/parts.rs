@@ -142,12 +142,14 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
 pub struct Glance {
     /// Items in the buffer.
     pub len: usize,
+    /// The capacity beyond which the buffer never grows, in items.
+    pub max_capacity: usize,
     /// Whether it was closed.
     pub closed: bool,
 }
 
 impl Glance {
-    pub(crate) const fn new(len: usize, closed: bool) -> Self {
-        Self { len, closed }
+    pub(crate) const fn new(len: usize, max_capacity: usize, closed: bool) -> Self {
+        Self { len, max_capacity, closed }
     }
 }

@@ -157,7 +157,7 @@ macro_rules! parts {
             }
 
             fn glance(&self) -> Option<Glance> {
-                Some(Glance::new(self.len(), self.is_closed()))
+                Some(Glance::new(self.len(), self.core.elasticity.max(), self.is_closed()))
             }
 
             fn waiting_for_item(&self) -> Waiting {

@@ -377,7 +377,7 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for DynamicCircularBuffer<T, L
     }
 
     fn glance(&self) -> Option<Glance> {
-        self.ring.try_lock().map(|ring| Glance::new(ring.len(), ring.is_sealed()))
+        self.ring.try_lock().map(|ring| Glance::new(ring.len(), ring.max_capacity(), ring.is_sealed()))
     }
 
     fn waiting_for_item(&self) -> Waiting {

@@ -341,7 +341,8 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for PriorityCircularBuffer<T, 
     }
 
     fn glance(&self) -> Option<Glance> {
-        self.levels.try_lock().map(|levels| Glance::new(levels.len(), levels.is_sealed()))
+        let levels = self.levels.try_lock()?;
+        Some(Glance::new(levels.len(), levels.max_capacity(), levels.is_sealed()))
     }
 
     fn waiting_for_item(&self) -> Waiting {

@@ -23,7 +23,7 @@ mod in_flight;
 use self::in_flight::{InFlight, qsize};
 use super::heap::{self, Draft, Stop, plainly};
 use crate::arguments::numbers;
-use crate::errors;
+use crate::errors::{self, Words};
 use crate::raw::Item;
 use crate::raw::detach::stop_at_the_end;
 use elasticq::BufferError;
@@ -462,7 +462,7 @@ impl Contents {
     }
 
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        if self.closed.load(Relaxed) { Err(errors::to_python(py, &BufferError::Closed)) } else { Ok(()) }
+        if self.closed.load(Relaxed) { Err(errors::in_words(py, Words::Queue, &BufferError::Closed)) } else { Ok(()) }
     }
 
     /// How many of `items` may be added to `len`.
