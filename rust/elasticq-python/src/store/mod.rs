@@ -116,10 +116,17 @@ impl Store {
             self.getters.wake(py, 1);
             return Ok(());
         }
+        if let Items::Other(buffer) = &self.buffer {
+            buffer.offer_again(item)?;
+            settle();
+            self.getters.wake(py, 1);
+            return Ok(());
+        }
         self.offer_otherwise(py, item)
     }
 
-    // Out of line, so that the fast path of the buffer with a lock stays short.
+    // Out of line, so that the fast path of the buffer with a lock stays short. (Other buffers are called out
+    // of line anyway.)
     #[inline(never)]
     fn offer_otherwise(&self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {
         self.buffer.offer_again(item)?;
@@ -139,6 +146,11 @@ impl Store {
                 Err(BufferError::Closed) => {} // always the case if the items have weights
                 Err(error) => return Err(error),
             }
+        } else if let Items::Other(buffer) = &self.buffer {
+            let item = buffer.try_pop()?;
+            settle();
+            self.wake_after_taking(py, 1);
+            return Ok(item);
         }
         self.take_otherwise(py)
     }
