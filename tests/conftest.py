@@ -8,10 +8,16 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from kinds import Kind
 from support import Threads
 
 # A background job ignores Ctrl-C from the start, and the processes that the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """The name of a kind of queues, for the names of the tests that run over the table of kinds."""
+    return val.name if isinstance(val, Kind) else None
 
 
 @pytest.fixture

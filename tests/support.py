@@ -1,16 +1,30 @@
-"""What the tests share: threads that are always joined, waiting for conditions, and interpreters."""
+"""What the tests share: waiting, threads, messages that show damage, a check for leaks, and interpreters."""
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import elasticq
+
+Q = TypeVar("Q", bound="elasticq.Queue[Any]")
+
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+"""Whether this Python is a build without a GIL."""
 
 PATIENCE = 60.0
 """Seconds after which a test gives up waiting. Far more than any machine needs."""
@@ -95,6 +109,102 @@ class Threads:
         self.running.clear()
         if self.errors:
             raise self.errors[0]
+
+
+async def settle() -> None:
+    """Lets the other tasks of this event loop run until each of them waits."""
+    import asyncio  # here, since many tests start interpreters that import this file and not asyncio
+
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def enter(lock: Any) -> None:
+    """Takes a lock and gives it back."""
+    with lock:
+        pass
+
+
+def moved(queue: Q) -> Q:
+    """The queue, moved to the standard library's locks."""
+    enter(queue.mutex)
+    return queue
+
+
+def public(thing: object) -> set[str]:
+    """The names that are not private."""
+    return {name for name in dir(thing) if not name.startswith("_")}
+
+
+class Message:
+    """An item that can tell whether it is intact."""
+
+    __slots__ = ("checksum", "number", "payload", "sender")
+
+    def __init__(self, sender: int, number: int) -> None:
+        self.sender, self.number = sender, number
+        self.payload = b"%d:%d" % (sender, number) * 3
+        self.checksum = zlib.crc32(self.payload)
+
+    def intact(self) -> bool:
+        """Whether nothing has changed."""
+        return (
+            zlib.crc32(self.payload) == self.checksum
+            and self.payload == b"%d:%d" % (self.sender, self.number) * 3
+        )
+
+
+def check_messages(taken: list[list[Message]], sent: dict[int, int]) -> None:
+    """Each message arrived once, and each taker saw each sender's messages in their order."""
+    for messages in taken:
+        last: defaultdict[int, int] = defaultdict(lambda: -1)
+        for message in messages:
+            assert message.intact()
+            assert message.number > last[message.sender]
+            last[message.sender] = message.number
+    arrived = sorted((message.sender, message.number) for message in itertools.chain.from_iterable(taken))
+    assert arrived == [(sender, number) for sender in sorted(sent) for number in range(sent[sender])]
+
+
+@contextmanager
+def background(*runs: Callable[[], object]) -> Iterator[None]:
+    """In the meantime repeats each function in a thread of its own."""
+    done = threading.Event()
+    errors: list[BaseException] = []
+
+    def repeat(run: Callable[[], object]) -> None:
+        try:
+            while not done.wait(0.001):  # collections in a tight loop would leave no time for anything else
+                run()
+        except BaseException as error:
+            errors.append(error)
+
+    repeating = [threading.Thread(target=repeat, args=(run,), daemon=True) for run in runs]
+    for thread in repeating:
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        for thread in repeating:
+            thread.join(60)
+    assert not errors
+    assert not any(thread.is_alive() for thread in repeating)
+
+
+def check_for_leaks(item: object, calls: Iterable[Callable[[], object]]) -> None:
+    """Makes the calls many times. No reference to the item and no object may stay behind."""
+    calls = list(calls)
+    for call in calls:
+        call()
+    gc.collect()
+    references, objects = sys.getrefcount(item), len(gc.get_objects())
+    for _ in range(100):
+        for call in calls:
+            call()
+    gc.collect()
+    assert sys.getrefcount(item) == references
+    assert len(gc.get_objects()) <= objects + 10
 
 
 def python(code: str, *options: str) -> str:

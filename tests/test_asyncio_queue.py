@@ -13,15 +13,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from support import PATIENCE, Threads, python, wait_until
+from support import PATIENCE, Threads, python, settle, wait_until
 
 from elasticq import DynamicCircularBuffer, Queue, ShutDown
-
-
-async def settle() -> None:
-    """Lets all tasks run until none can."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 async def start(*coroutines: Coroutine[Any, Any, Any]) -> list[asyncio.Task[Any]]:

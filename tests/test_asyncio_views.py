@@ -7,15 +7,10 @@ import queue
 from typing import Any
 
 import pytest
-from support import Threads, python
+from support import Threads, public, python
 
 import elasticq
 from elasticq import AsyncQueue, Queue
-
-
-def public(thing: object) -> set[str]:
-    """The names that are not private."""
-    return {name for name in dir(thing) if not name.startswith("_")}
 
 
 def test_the_interfaces_are_complete() -> None:

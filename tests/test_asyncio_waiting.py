@@ -7,22 +7,15 @@ import collections.abc
 import gc
 import os
 import sys
-import sysconfig
 import tracemalloc
 import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from support import PATIENCE, Threads
+from support import FREE_THREADED, PATIENCE, Threads, settle
 
 from elasticq import LockFreeMPSCQueue, Queue, ShutDown
-
-
-async def settle() -> None:
-    """Lets all tasks run until none can."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 async def start(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -309,9 +302,7 @@ async def test_any_number_of_waiting_tasks_can_be_cancelled(backwards: bool) -> 
     assert await last == 1
 
 
-@pytest.mark.skipif(
-    bool(sysconfig.get_config_var("Py_GIL_DISABLED")), reason="uvloop has no wheel for this Python"
-)
+@pytest.mark.skipif(FREE_THREADED, reason="uvloop has no wheel for this Python")
 def test_under_uvloop(threads: Threads) -> None:
     if os.environ.get("CI") != "true":
         pytest.importorskip("uvloop")

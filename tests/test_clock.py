@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from freezegun import freeze_time
+from kinds import KINDS, Kind, by_name
 from support import PATIENCE
 
-import elasticq
-from elasticq import Empty, Full, LifoQueue, PriorityCircularBuffer, PriorityQueue, Queue, SimpleQueue
+from elasticq import Empty, Full, PriorityCircularBuffer, Queue, Timeout
 
 
 class Hooked(Queue[Any]):
@@ -22,93 +21,58 @@ class Hooked(Queue[Any]):
         super()._put(item)
 
 
-def moved(maxsize: int = 0) -> Queue[Any]:
-    q: Queue[Any] = Queue(maxsize)
-    with q.mutex:
-        return q
-
-
-QUEUES: dict[str, Callable[..., Any]] = {
-    "Queue": Queue,
-    "weighted": lambda maxsize=0: Queue(maxsize, max_weight=100, weigh=lambda _: 1),
-    "moved": moved,
-    "hooked": Hooked,
-    "LifoQueue": LifoQueue,
-    "PriorityQueue": PriorityQueue,
-}
-
 TIMEOUT = 0.01
 
 
-def waits_in_vain(make: Callable[..., Any]) -> None:
-    """Calls every method that has a timeout."""
-    empty = make()
-    gets: list[Callable[[], object]] = [
-        lambda: empty.get(timeout=TIMEOUT),
-        lambda: empty.get_many(timeout=TIMEOUT),
-    ]
-    for call in gets:
+HOOKED = Kind("hooked", Hooked, by_name("Queue").settings, standard=True)
+each = pytest.mark.parametrize("kind", [*KINDS, HOOKED])
+
+
+def waits_in_vain(kind: Kind) -> None:
+    """Makes every plain call that has a timeout."""
+    timeout = {"timeout": TIMEOUT} if kind.calls.take_timeouts else {}
+    empty = kind.make(None, TIMEOUT)
+    with pytest.raises((Empty, Timeout)):
+        kind.get(empty, **timeout)
+    if kind.calls.batches == "in pieces":
         with pytest.raises(Empty):
-            call()
-    full = make(1)
-    full.put(1)
-    puts: list[Callable[[], object]] = [
-        lambda: full.put(2, timeout=TIMEOUT),
-        lambda: full.put_many([2, 3], timeout=TIMEOUT),
-        lambda: full.sync_q.put(2, True, timedelta(seconds=TIMEOUT)),
-    ]
-    for call in puts:
-        with pytest.raises(Full):
-            call()
+            kind.get_many(empty, 10, **timeout)
+    if kind.bounded:
+        full = kind.make(1, TIMEOUT)
+        kind.put(full, 1)
+        with pytest.raises((Full, Timeout)):
+            kind.put(full, 2, **timeout)
+        if kind.calls.batches != "never":
+            with pytest.raises((Full, Timeout)):
+                kind.put_many(full, [2], **timeout)
 
 
 @pytest.mark.timeout(PATIENCE)
-@pytest.mark.parametrize("make", QUEUES.values(), ids=QUEUES)
-def test_timeouts_end_while_time_is_frozen(make: Callable[..., Any]) -> None:
+@each
+def test_timeouts_end_while_time_is_frozen(kind: Kind) -> None:
     with freeze_time("2026-01-01"):
         before = time.monotonic()
-        waits_in_vain(make)
+        waits_in_vain(kind)
         assert time.monotonic() == before
 
 
 @pytest.mark.timeout(PATIENCE)
-@pytest.mark.parametrize("make", QUEUES.values(), ids=QUEUES)
+@each
 def test_timeouts_end_while_a_test_has_replaced_the_clocks(
-    make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for clock in ("monotonic", "time", "perf_counter"):
         monkeypatch.setattr(time, clock, lambda: 0.0)
-    waits_in_vain(make)
+    waits_in_vain(kind)
 
 
 @pytest.mark.timeout(PATIENCE)
-def test_the_timeouts_of_the_others_end_as_well() -> None:
+@pytest.mark.parametrize("timeout", [TIMEOUT, timedelta(seconds=TIMEOUT)])
+def test_the_timeouts_of_a_view_end_as_well(timeout: Any) -> None:
     with freeze_time("2026-01-01"):
-        buffer = elasticq.DynamicCircularBuffer[int](
-            push_timeout=TIMEOUT, pop_timeout=TIMEOUT, initial_capacity=1, min_capacity=1, max_capacity=1
-        )
-        levels = PriorityCircularBuffer[int](pop_timeout=TIMEOUT)
-        for pop in (buffer.pop, levels.pop):
-            with pytest.raises((Empty, elasticq.Timeout)):
-                pop()
-        buffer.push(1)
-        with pytest.raises((Full, elasticq.Timeout)):
-            buffer.push(2)
-        lock_free: list[Any] = [
-            elasticq.LockFreeMPSCQueue(),
-            elasticq.LockFreeMPMCQueue(),
-            elasticq.LockFreeSPSCQueue(),
-        ]
-        for queue in lock_free:
-            with pytest.raises(Empty):
-                queue.get(timeout=TIMEOUT)
+        full, view = Queue[int](1), PriorityCircularBuffer[int]().sync_q
+        full.put(1)
+        with pytest.raises(Full):
+            full.sync_q.put(2, True, timeout)
         with pytest.raises(Empty):
-            SimpleQueue[int]().get(timeout=TIMEOUT)
-        view = levels.sync_q
-        gets: list[Callable[[], object]] = [
-            lambda: view.get(timeout=TIMEOUT),
-            lambda: view.get(True, TIMEOUT),
-        ]
-        for call in gets:
-            with pytest.raises(Empty):
-                call()
+            view.get(True, timeout)

@@ -12,36 +12,17 @@ from functools import partial
 from typing import Any
 
 import pytest
+from kinds import BOUNDED, CLASSES, KINDS, Kind
 
-from elasticq import (
-    DynamicCircularBuffer,
-    LifoQueue,
-    LockFreeMPMCQueue,
-    LockFreeMPSCQueue,
-    LockFreeSPSCQueue,
-    PriorityCircularBuffer,
-    PriorityQueue,
-    Queue,
-    SimpleQueue,
-)
+from elasticq import Queue
 
-STANDARD: list[Any] = [Queue, LifoQueue, PriorityQueue]
-LIMITED: list[Any] = [
-    *STANDARD,
-    DynamicCircularBuffer,
-    PriorityCircularBuffer,
-    LockFreeMPSCQueue,
-    LockFreeMPMCQueue,
-    LockFreeSPSCQueue,
-]
-CLASSES: list[Any] = [*LIMITED, SimpleQueue]
-each = pytest.mark.parametrize("kind", CLASSES)
+each = pytest.mark.parametrize("cls", CLASSES)
 
 
 @each
-def test_a_weak_reference_does_not_keep_a_queue_and_tells_its_end(kind: Any) -> None:
+def test_a_weak_reference_does_not_keep_a_queue_and_tells_its_end(cls: Any) -> None:
     ended: list[str] = []
-    queue = kind()
+    queue = cls()
     queue._offer(queue)  # only the garbage collector can free it now
     references = [weakref.ref(queue, lambda _: ended.append("first")), weakref.ref(queue)]
     weakref.finalize(queue, ended.append, "finalized")
@@ -55,11 +36,11 @@ def test_a_weak_reference_does_not_keep_a_queue_and_tells_its_end(kind: Any) -> 
 
 
 @each
-def test_weak_references_to_items_end_when_the_items_leave(kind: Any) -> None:
+def test_weak_references_to_items_end_when_the_items_leave(cls: Any) -> None:
     class Item:
         pass
 
-    queue = kind()
+    queue = cls()
     item = Item()
     reference = weakref.ref(item, lambda _: queue._offer("its end was seen"))
     queue._offer(item)
@@ -71,10 +52,10 @@ def test_weak_references_to_items_end_when_the_items_leave(kind: Any) -> None:
 
 
 @each
-def test_a_cycle_through_a_subclass_is_collected(kind: Any) -> None:
+def test_a_cycle_through_a_subclass_is_collected(cls: Any) -> None:
     """Through its attributes and its bound methods."""
 
-    class Named(kind):  # type: ignore[misc]
+    class Named(cls):  # type: ignore[misc]
         def __init__(self, name: str) -> None:
             super().__init__()
             self.name, self.itself, self.method = name, self, self.peek
@@ -89,17 +70,11 @@ def test_a_cycle_through_a_subclass_is_collected(kind: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "waits_for"),
-    [*((kind, "item") for kind in CLASSES), *((kind, "room") for kind in LIMITED)],
+    ("kind", "waits_for"), [*((kind, "item") for kind in KINDS), *((kind, "room") for kind in BOUNDED)]
 )
-def test_a_cycle_through_waiting_tasks_is_collected(kind: Any, waits_for: str) -> None:
+def test_a_cycle_through_waiting_tasks_is_collected(kind: Kind, waits_for: str) -> None:
     """A cycle: the queue holds the future, which holds the task, the coroutine and again the queue."""
-    if kind in STANDARD:
-        queue: Any = kind(1)
-    elif kind is SimpleQueue:
-        queue = kind()
-    else:
-        queue = kind(initial_capacity=2, min_capacity=2, max_capacity=2)
+    queue = kind.make(2)
     loop = asyncio.new_event_loop()
 
     async def use(queue: Any) -> None:
@@ -129,16 +104,16 @@ COPIERS: dict[str, Callable[[Any], object]] = {
 
 @each
 @pytest.mark.parametrize("copier", COPIERS.values(), ids=COPIERS)
-def test_a_queue_cannot_be_copied(kind: Any, copier: Callable[[Any], object]) -> None:
-    class Named(kind):  # type: ignore[misc]
+def test_a_queue_cannot_be_copied(cls: Any, copier: Callable[[Any], object]) -> None:
+    class Named(cls):  # type: ignore[misc]
         pass
 
-    for cls in (kind, Named):
-        queue = cls()
+    for copied in (cls, Named):
+        queue = copied()
         queue._offer([1])
         with pytest.raises(TypeError) as error:
             copier(queue)
-        assert f"cannot pickle '{cls.__name__}' object" in str(error.value)
+        assert f"cannot pickle '{copied.__name__}' object" in str(error.value)
         assert "list(queue)" in str(error.value)
         assert list(queue) == [[1]]
 

@@ -16,35 +16,27 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from kinds import PLAIN
 from support import PATIENCE, python
 
-from elasticq import (
-    AsyncQueue,
-    DynamicCircularBuffer,
-    LifoQueue,
-    LockFreeMPMCQueue,
-    PriorityAsyncQueue,
-    PriorityCircularBuffer,
-    PrioritySyncQueue,
-    Queue,
-)
+from elasticq import AsyncQueue, PriorityAsyncQueue, PrioritySyncQueue, Queue
 
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "aget": (),
+    "aput": (1,),
+    "aget_many": (),
+    "aput_many": ([1],),
+    "ajoin": (),
+    "aput_with_priority": (1, 2),
+    "aput_many_with_priority": ([1], 2),
+}
 METHODS: dict[str, tuple[Callable[[], Any], str, tuple[Any, ...]]] = {
-    "Queue.aget": (Queue, "aget", ()),
-    "Queue.aput": (Queue, "aput", (1,)),
-    "Queue.aget_many": (Queue, "aget_many", ()),
-    "Queue.aput_many": (Queue, "aput_many", ([1],)),
-    "Queue.ajoin": (Queue, "ajoin", ()),
-    "LifoQueue.aput": (LifoQueue, "aput", (1,)),
-    "DynamicCircularBuffer.aput": (DynamicCircularBuffer, "aput", (1,)),
-    "LockFreeMPMCQueue.aget": (LockFreeMPMCQueue, "aget", ()),
-    "PriorityCircularBuffer.aput": (PriorityCircularBuffer, "aput", (1,)),
-    "PriorityCircularBuffer.aput_with_priority": (PriorityCircularBuffer, "aput_with_priority", (1, 2)),
-    "PriorityCircularBuffer.aput_many_with_priority": (
-        PriorityCircularBuffer,
-        "aput_many_with_priority",
-        ([1], 2),
-    ),
+    **{
+        f"{kind.name}.{name}": (kind.make, name, arguments)
+        for kind in PLAIN
+        for name, arguments in ARGUMENTS.items()
+        if hasattr(kind.cls, name)
+    },
     "AsyncQueue.put": (lambda: Queue().async_q, "put", (1,)),
     "AsyncQueue.get": (lambda: Queue().async_q, "get", ()),
 }

@@ -59,15 +59,6 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
 }
 
 
-def test_what_is_public_says_so() -> None:
-    """This holds in tracebacks, reprs and pickles."""
-    public = {name: value for name, value in vars(elasticq).items() if name in elasticq.__all__}
-    assert {value.__module__ for value in public.values() if isinstance(value, type)} == {"elasticq"}
-    with pytest.raises(elasticq.Full) as caught:
-        elasticq.Queue[int](1).put_many([1, 2], block=False)
-    assert traceback.format_exception_only(caught.value)[0].startswith("elasticq.")
-
-
 def by_pickle(protocol: int, error: Any) -> Any:
     return pickle.loads(pickle.dumps(error, protocol))
 

@@ -8,32 +8,16 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
-from support import PATIENCE, Threads, wait_until
+from kinds import BOUNDED, KINDS, Kind
+from support import PATIENCE, Threads, settle, wait_until
 
-from elasticq import DynamicCircularBuffer, LockFreeMPMCQueue, PriorityCircularBuffer, Queue
+from elasticq import LifoQueue, Queue
 
-
-def moved(maxsize: int = 0) -> Queue[int]:
-    """A queue that has moved to the standard library's locks."""
-    q: Queue[int] = Queue(maxsize)
-    with q.mutex:
-        pass
-    return q
-
-
-def limited(capacity: int) -> dict[str, Any]:
-    """The settings of a buffer that holds so many items."""
-    return {"initial_capacity": capacity, "min_capacity": capacity, "max_capacity": capacity}
-
-
-EMPTY: list[Callable[[], Any]] = [Queue, moved, PriorityCircularBuffer, LockFreeMPMCQueue]
-OF_ONE: list[Callable[[], Any]] = [
-    lambda: Queue(1),
-    lambda: moved(1),
-    lambda: DynamicCircularBuffer(**limited(1)),
-    lambda: PriorityCircularBuffer(**limited(1)),
-    lambda: PriorityCircularBuffer(**limited(2), level_capacities={1: 1}),
-]
+each = pytest.mark.parametrize("kind", KINDS)
+# A LifoQueue that gets two items gives the second one to the first who comes.
+each_in_order = pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.cls is not LifoQueue])
+# With weights no put passes another one: that is the price of the order.
+each_that_is_passed = pytest.mark.parametrize("kind", [kind for kind in BOUNDED if kind.name != "Weighted"])
 
 
 class Elsewhere:
@@ -84,7 +68,7 @@ class Elsewhere:
         self.stop()
         for task in asyncio.all_tasks(self.loop):
             task.cancel()
-        self.loop.run_until_complete(come_to_wait())
+        self.loop.run_until_complete(settle())
         self.loop.close()
 
 
@@ -96,28 +80,22 @@ def elsewhere(threads: Threads) -> Iterator[Elsewhere]:
     other.close()
 
 
-async def come_to_wait() -> None:
-    """Lets the tasks of this loop run until they wait."""
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
 def offer_from_a_thread(q: Any, item: int, threads: Threads) -> None:
     """Puts an item in a thread, and waits for that thread."""
     thread = threads.start(lambda: q._offer(item))
     thread.join(PATIENCE)
 
 
-@pytest.mark.parametrize("make", EMPTY)
+@each_in_order
 @pytest.mark.parametrize("busy_one_came_first", [True, False])
 async def test_a_busy_loop_keeps_no_other_from_an_item(
-    make: Callable[[], Any], busy_one_came_first: bool, elsewhere: Elsewhere, threads: Threads
+    kind: Kind, busy_one_came_first: bool, elsewhere: Elsewhere, threads: Threads
 ) -> None:
-    q = make()
+    q = kind.make()
     if busy_one_came_first:
         busy = elsewhere.start(q.aget())
     here = asyncio.ensure_future(q.aget())
-    await come_to_wait()
+    await settle()
     if not busy_one_came_first:
         busy = elsewhere.start(q.aget())
     elsewhere.hold()
@@ -132,14 +110,14 @@ async def test_a_busy_loop_keeps_no_other_from_an_item(
     assert (busy.result(), second.result()) == (2, 3)  # the second one went back to its place in the line
 
 
-@pytest.mark.parametrize("make", EMPTY)
+@each
 async def test_a_loop_that_stops_after_it_was_woken_keeps_no_other_from_an_item(
-    make: Callable[[], Any], elsewhere: Elsewhere, threads: Threads
+    kind: Kind, elsewhere: Elsewhere, threads: Threads
 ) -> None:
-    q = make()
+    q = kind.make()
     stopped = elsewhere.start(q.aget())
     here = asyncio.ensure_future(q.aget())
-    await come_to_wait()
+    await settle()
     elsewhere.hold(and_then=elsewhere.loop.stop)
     offer_from_a_thread(q, 1, threads)
     elsewhere.release()
@@ -148,29 +126,29 @@ async def test_a_loop_that_stops_after_it_was_woken_keeps_no_other_from_an_item(
     assert not stopped.done()
 
 
-@pytest.mark.parametrize("make", EMPTY)
+@each
 async def test_the_loop_that_is_free_gets_an_item_though_this_one_is_busy(
-    make: Callable[[], Any], elsewhere: Elsewhere, threads: Threads
+    kind: Kind, elsewhere: Elsewhere, threads: Threads
 ) -> None:
-    q = make()
+    q = kind.make()
     here = asyncio.ensure_future(q.aget())
-    await come_to_wait()
+    await settle()
     there = elsewhere.start(q.aget())
     offer_from_a_thread(q, 1, threads)
     wait_until(there.done, "the other loop has it while this one is blocked")
-    await come_to_wait()
+    await settle()
     assert (there.result(), here.done()) == (1, False)
     q._offer(2)
     assert await here == 2
 
 
-@pytest.mark.parametrize("make", OF_ONE)
-async def test_a_busy_loop_keeps_no_other_from_room(make: Callable[[], Any], elsewhere: Elsewhere) -> None:
-    q = make()
+@each_that_is_passed
+async def test_a_busy_loop_keeps_no_other_from_room(kind: Kind, elsewhere: Elsewhere) -> None:
+    q = kind.make(1)
     q._offer(0)
     busy = elsewhere.start(q.aput(1))
     here = asyncio.ensure_future(q.aput(2))
-    await come_to_wait()
+    await settle()
     elsewhere.hold()
     assert q._poll(None) == 0
     await asyncio.wait_for(here, PATIENCE)
@@ -180,13 +158,13 @@ async def test_a_busy_loop_keeps_no_other_from_room(make: Callable[[], Any], els
     assert q._poll(None) == 1
 
 
-@pytest.mark.parametrize("make", [Queue, moved])
-async def test_a_busy_loop_keeps_no_other_from_joining(make: Callable[[], Any], elsewhere: Elsewhere) -> None:
-    q = make()
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if hasattr(kind.cls, "ajoin")])
+async def test_a_busy_loop_keeps_no_other_from_joining(kind: Kind, elsewhere: Elsewhere) -> None:
+    q = kind.make()
     q.put(1)
     busy = elsewhere.start(q.ajoin())
     here = asyncio.ensure_future(q.ajoin())
-    await come_to_wait()
+    await settle()
     elsewhere.hold()
     q.get()
     q.task_done()
@@ -198,7 +176,7 @@ async def test_each_of_many_items_wakes_somebody_in_each_loop(elsewhere: Elsewhe
     q: Queue[int] = Queue()
     busy = [elsewhere.start(q.aget()) for _ in range(3)]
     here = [asyncio.ensure_future(q.aget()) for _ in range(3)]
-    await come_to_wait()
+    await settle()
     elsewhere.hold()
     threads.start(q.put_many, [0, 1, 2]).join(PATIENCE)
     assert await asyncio.wait_for(asyncio.gather(*here), PATIENCE) == [0, 1, 2]
@@ -212,7 +190,7 @@ async def test_each_of_many_items_wakes_somebody_in_each_loop(elsewhere: Elsewhe
 async def test_one_who_was_woken_and_cancelled_passes_it_on_to_its_own_loop_too(elsewhere: Elsewhere) -> None:
     q: Queue[int] = Queue()
     cancelled, next_one = (asyncio.ensure_future(q.aget()) for _ in range(2))
-    await come_to_wait()
+    await settle()
     busy = elsewhere.start(q.aget())
     elsewhere.hold()
     q.put(1)

@@ -13,10 +13,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
-from support import Threads, wait_until
+from kinds import KINDS
+from support import Threads, moved, wait_until
 
 import elasticq
 from elasticq import Empty, Full, InvalidOperation, ShutDown
@@ -26,27 +28,17 @@ CALLS = 400
 SOAK = float(os.environ.get("ELASTICQ_SOAK", "0"))
 
 
-def moved(queue: elasticq.Queue[Any]) -> elasticq.Queue[Any]:
-    """The queue, moved to the standard locks."""
-    with queue.mutex:
-        pass
-    return queue
+BRIEF = 0.001
 
-
-KINDS: dict[str, Callable[[], Any]] = {
-    "Queue": elasticq.Queue,
+MAKES: dict[str, Callable[[], Any]] = {
+    **{kind.name: partial(kind.make, None, BRIEF) for kind in KINDS},
     "Queue(3)": lambda: elasticq.Queue(3),
     "Queue(3, overflow='drop_oldest')": lambda: elasticq.Queue(3, overflow="drop_oldest"),
     "Queue(max_weight=9)": lambda: elasticq.Queue(max_weight=9, weigh=lambda item: 2 if item else 0),
-    "moved Queue(3, overflow='drop_oldest')": lambda: moved(elasticq.Queue(3, overflow="drop_oldest")),
-    "moved Queue": lambda: moved(elasticq.Queue()),
     "moved Queue(3)": lambda: moved(elasticq.Queue(3)),
-    "LifoQueue": elasticq.LifoQueue,
-    "PriorityQueue": elasticq.PriorityQueue,
-    "SimpleQueue": elasticq.SimpleQueue,
-    "DynamicCircularBuffer": lambda: elasticq.DynamicCircularBuffer(push_timeout=0.001, pop_timeout=0.001),
-    "PriorityCircularBuffer": lambda: elasticq.PriorityCircularBuffer(
-        max_consecutive=2, push_timeout=0.001, pop_timeout=0.001
+    "moved Queue(3, overflow='drop_oldest')": lambda: moved(elasticq.Queue(3, overflow="drop_oldest")),
+    "PriorityCircularBuffer(max_consecutive=2)": lambda: elasticq.PriorityCircularBuffer(
+        max_consecutive=2, push_timeout=BRIEF, pop_timeout=BRIEF
     ),
     "PriorityCircularBuffer(level_capacities=...)": lambda: elasticq.PriorityCircularBuffer(
         levels=4,
@@ -57,11 +49,10 @@ KINDS: dict[str, Callable[[], Any]] = {
         min_capacity=5,
         max_capacity=5,
     ),
-    "LockFreeMPSCQueue": elasticq.LockFreeMPSCQueue,
-    "LockFreeMPMCQueue": elasticq.LockFreeMPMCQueue,
-    "LockFreeSPSCQueue": elasticq.LockFreeSPSCQueue,
 }
-each = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+"""The kinds of queues, and those where calls are often refused, or drop what is there."""
+
+each = pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
 
 
 class Item:
@@ -334,7 +325,9 @@ def test_at_random_from_eight_threads(
     added = [number for player in players for number in player.added]
     taken = [number for player in players for number in player.taken] + [item.number for item in left]
     gone = sum(player.gone for player in players)
-    dropped = elasticq.Queue.stats(queue).messages_dropped  # of the whole queue, even if there is one by level
+    dropped = elasticq.Queue.stats(
+        queue
+    ).messages_dropped  # of the whole queue, even if levels have their own
     if getattr(queue, "overflow", "") == "drop_oldest":
         gone = dropped  # what was evicted, too
     assert len(set(added)) == len(added)

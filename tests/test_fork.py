@@ -8,47 +8,23 @@ import sys
 import textwrap
 
 import pytest
+from kinds import KINDS, Kind, by_name
 from support import PATIENCE
 
-LIMITED = [
-    "Queue",
-    "Weighted",
-    "DynamicCircularBuffer",
-    "PriorityCircularBuffer",
-    "Limited levels",
-    "LockFreeMPSCQueue",
-    "LockFreeMPMCQueue",
-    "LockFreeSPSCQueue",
-]
-each = pytest.mark.parametrize("kind", [*LIMITED, "SimpleQueue"])
+FORKING = [kind for kind in KINDS if not kind.standard]
+each = pytest.mark.parametrize("kind", FORKING)
 
 SETUP = """
 import asyncio, os, signal, sys, threading
 sys.path.insert(0, {tests!r})
+from kinds import by_name
 from support import wait_until_asleep
-import elasticq
 
-def make(kind, limit=None):
-    if kind == "Weighted":
-        queue = elasticq.Queue(max_weight=limit or 1000, weigh=lambda item: 1)
-        return queue, queue.put, queue.get
-    if kind == "Limited levels":
-        limits = {{priority: limit or 1000 for priority in range(3)}}
-        queue = elasticq.PriorityCircularBuffer(level_capacities=limits).sync_q
-        return queue._buffer, queue.put, queue.get
-    if kind in ("DynamicCircularBuffer", "PriorityCircularBuffer"):
-        settings = dict(push_timeout=600, pop_timeout=600)
-    else:
-        settings = dict()
-    if limit:
-        if issubclass(getattr(elasticq, kind), elasticq.Queue):
-            settings.update(maxsize=limit)
-        else:
-            settings.update(initial_capacity=limit, min_capacity=limit, max_capacity=limit)
-    queue = getattr(elasticq, kind)(**settings)
-    if kind in ("DynamicCircularBuffer", "PriorityCircularBuffer"):
-        return queue, queue.push, queue.pop
-    return queue, queue.put, queue.get
+kind = by_name({kind!r})
+
+def make(limit=None):
+    queue = kind.make(limit)
+    return queue, *kind.ends(queue)
 
 def blocked(call, *arguments):
     thread = threading.Thread(target=call, args=arguments, daemon=True)
@@ -76,16 +52,16 @@ def in_child(run):
 """
 
 
-def forking(code: str) -> None:
+def forking(kind: Kind, code: str) -> None:
     """Runs code in a fresh interpreter. A child that never ends is killed, and is a failure."""
-    setup = SETUP.format(tests=os.path.dirname(__file__), patience=20)
+    setup = SETUP.format(tests=os.path.dirname(__file__), kind=kind.name, patience=20)
     finished = subprocess.run(
         # Since Python 3.12, forking a process with threads causes a warning.
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", setup + textwrap.dedent(code)],
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=PATIENCE,
+        timeout=2 * PATIENCE,
         check=False,
     )
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", ""), finished
@@ -93,11 +69,12 @@ def forking(code: str) -> None:
 
 @each
 @pytest.mark.parametrize("waiting", [0, 1, 7])
-def test_the_child_wakes_its_own_threads_though_the_parents_waited_before(kind: str, waiting: int) -> None:
+def test_the_child_wakes_its_own_threads_though_the_parents_waited_before(kind: Kind, waiting: int) -> None:
     """A wake-up spent on a thread that the child does not have would be lost."""
     forking(
+        kind,
         f"""
-    queue, put, get = make({kind!r})
+    queue, put, get = make()
     waiting = [blocked(get) for _ in range({waiting})]
 
     def child():
@@ -114,15 +91,16 @@ def test_the_child_wakes_its_own_threads_though_the_parents_waited_before(kind: 
         put(number)
     for thread in waiting:
         thread.join()
-    """
+    """,
     )
 
 
-@pytest.mark.parametrize("kind", LIMITED)
-def test_the_child_wakes_its_own_who_wait_for_room(kind: str) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in FORKING if kind.bounded])
+def test_the_child_wakes_its_own_who_wait_for_room(kind: Kind) -> None:
     forking(
-        f"""
-    queue, put, get = make({kind!r}, 2)
+        kind,
+        """
+    queue, put, get = make(2)
     put("a")
     put("b")
     waiting = blocked(put, "parent's")
@@ -139,15 +117,16 @@ def test_the_child_wakes_its_own_who_wait_for_room(kind: str) -> None:
     assert [get(), get()] == ["a", "b"]
     waiting.join()
     assert get() == "parent's"
-    """
+    """,
     )
 
 
 @each
-def test_a_child_of_a_child(kind: str) -> None:
+def test_a_child_of_a_child(kind: Kind) -> None:
     forking(
-        f"""
-    queue, put, get = make({kind!r})
+        kind,
+        """
+    queue, put, get = make()
     waiting = blocked(get)
 
     def grandchild():
@@ -164,14 +143,15 @@ def test_a_child_of_a_child(kind: str) -> None:
     in_child(child)
     put(0)
     waiting.join()
-    """
+    """,
     )
 
 
 def test_the_child_joins_its_own_tasks() -> None:
     forking(
+        by_name("Queue"),
         """
-    queue, put, get = make("Queue")
+    queue, put, get = make()
     put(1)
     waiting = blocked(queue.join)
 
@@ -185,15 +165,16 @@ def test_the_child_joins_its_own_tasks() -> None:
     get()
     queue.task_done()
     waiting.join()
-    """
+    """,
     )
 
 
 @each
-def test_tasks_of_the_parents_loops_take_no_wake_up_in_the_child(kind: str) -> None:
+def test_tasks_of_the_parents_loops_take_no_wake_up_in_the_child(kind: Kind) -> None:
     forking(
-        f"""
-    queue, put, get = make({kind!r})
+        kind,
+        """
+    queue, put, get = make()
     started = threading.Event()
 
     async def wait():
@@ -216,17 +197,18 @@ def test_tasks_of_the_parents_loops_take_no_wake_up_in_the_child(kind: str) -> N
     for number in range(3):
         put(number)
     loop.join()
-    """
+    """,
     )
 
 
 @each
-def test_a_signal_handler_that_forks_in_the_middle_of_a_wait(kind: str) -> None:
+def test_a_signal_handler_that_forks_in_the_middle_of_a_wait(kind: Kind) -> None:
     """The child returns into a wait that began in the parent, and goes on waiting."""
     forking(
+        kind,
         f"""
-    queue, put, get = make({kind!r})
-    others = [blocked(get) for _ in range({0 if kind == "LockFreeSPSCQueue" else 2})]
+    queue, put, get = make()
+    others = [blocked(get) for _ in range({0 if kind.name == "LockFreeSPSCQueue" else 2})]
     children = []
 
     def put_for(waiting):
@@ -257,15 +239,16 @@ def test_a_signal_handler_that_forks_in_the_middle_of_a_wait(kind: str) -> None:
     for other in others:
         other.join()
     assert os.waitpid(children[0], 0)[1] == 0
-    """
+    """,
     )
 
 
 def test_a_signal_handler_that_forks_in_the_middle_of_a_wait_in_line() -> None:
     """The child has lost its place in the line. It takes a new one, so that it is woken for room."""
     forking(
+        by_name("Weighted"),
         """
-    queue, put, get = make("Weighted", 2)
+    queue, put, get = make(2)
     put("a")
     put("b")
     main = threading.main_thread()
@@ -293,16 +276,17 @@ def test_a_signal_handler_that_forks_in_the_middle_of_a_wait_in_line() -> None:
     if children[0] == 0:
         os._exit(0)
     assert os.waitpid(children[0], 0)[1] == 0
-    """
+    """,
     )
 
 
 @each
-def test_forking_amid_traffic(kind: str) -> None:
+def test_forking_amid_traffic(kind: Kind) -> None:
     """Wherever the other threads are at that moment, the child finds whole queues and no held locks."""
     forking(
-        f"""
-    queue, put, get = make({kind!r})
+        kind,
+        """
+    queue, put, get = make()
     stop = threading.Event()
 
     def putting():
@@ -337,5 +321,5 @@ def test_forking_amid_traffic(kind: str) -> None:
     stop.set()
     for worker in workers:
         worker.join()
-    """
+    """,
     )

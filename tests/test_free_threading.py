@@ -6,23 +6,20 @@ import asyncio
 import gc
 import itertools
 import random
-import sysconfig
 import threading
-import zlib
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from support import Threads, python
+from support import FREE_THREADED, Message, Threads, background, check_messages, python
 
 from elasticq import DynamicCircularBuffer, Empty, Full, Queue, ShutDown
 
 THREADS = 8
 
 
-@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this build always has a GIL")
+@pytest.mark.skipif(not FREE_THREADED, reason="this build always has a GIL")
 def test_importing_leaves_the_gil_off() -> None:
     output = python(
         """
@@ -36,63 +33,7 @@ def test_importing_leaves_the_gil_off() -> None:
     assert output == "False\n"
 
 
-class Message:
-    """An item that can tell whether it is intact."""
-
-    __slots__ = ("checksum", "number", "payload", "sender")
-
-    def __init__(self, sender: int, number: int) -> None:
-        self.sender, self.number = sender, number
-        self.payload = b"%d:%d" % (sender, number) * 3
-        self.checksum = zlib.crc32(self.payload)
-
-    def intact(self) -> bool:
-        """Whether nothing has changed."""
-        return (
-            zlib.crc32(self.payload) == self.checksum
-            and self.payload == b"%d:%d" % (self.sender, self.number) * 3
-        )
-
-
-@contextmanager
-def background(*runs: Callable[[], object]) -> Iterator[None]:
-    """In the meantime repeats each function in a thread of its own."""
-    done = threading.Event()
-    errors: list[BaseException] = []
-
-    def repeat(run: Callable[[], object]) -> None:
-        try:
-            while not done.wait(0.001):  # collections in a tight loop would leave no time for anything else
-                run()
-        except BaseException as error:
-            errors.append(error)
-
-    repeating = [threading.Thread(target=repeat, args=(run,), daemon=True) for run in runs]
-    for thread in repeating:
-        thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        for thread in repeating:
-            thread.join(60)
-    assert not errors
-    assert not any(thread.is_alive() for thread in repeating)
-
-
-def check(taken: list[list[Message]], sent: dict[int, int]) -> None:
-    """Each message arrived once, and each taker saw each sender's messages in their order."""
-    for messages in taken:
-        last: defaultdict[int, int] = defaultdict(lambda: -1)
-        for message in messages:
-            assert message.intact()
-            assert message.number > last[message.sender]
-            last[message.sender] = message.number
-    arrived = sorted((message.sender, message.number) for message in itertools.chain.from_iterable(taken))
-    assert arrived == [(sender, number) for sender in sorted(sent) for number in range(sent[sender])]
-
-
-KINDS: list[Callable[[Any], Any]] = [list, tuple, iter]
+ITERABLES: list[Callable[[Any], Any]] = [list, tuple, iter]
 
 
 def send(q: Queue[Message], me: int, seed: int, count: int) -> None:
@@ -104,7 +45,7 @@ def send(q: Queue[Message], me: int, seed: int, count: int) -> None:
         batch = [Message(me, number + i) for i in range(min(size, count - number))]
         number += len(batch)
         way = chosen.randrange(6)
-        kind = chosen.choice(KINDS)
+        kind = chosen.choice(ITERABLES)
         if way == 0:
             q.put_many(kind(batch))
         elif way == 1:
@@ -186,7 +127,7 @@ def test_every_method_at_once_loses_doubles_and_changes_nothing(
         senders.join()
         q.shutdown()
         threads.join()
-    check(taken, dict.fromkeys(range(THREADS // 2), count))
+    check_messages(taken, dict.fromkeys(range(THREADS // 2), count))
     total = count * THREADS // 2
     stats = q.stats()
     assert (stats.messages_enqueued, stats.messages_dequeued, stats.current_size) == (total, total, 0)
@@ -206,7 +147,7 @@ def test_one_taker_sees_all_messages_of_each_sender_in_their_order(
     senders.join()
     q.shutdown()
     threads.join()
-    check([taken], dict.fromkeys(range(THREADS - 1), count))
+    check_messages([taken], dict.fromkeys(range(THREADS - 1), count))
 
 
 def test_buffers_too(threads: Threads) -> None:
@@ -238,7 +179,7 @@ def test_buffers_too(threads: Threads) -> None:
         senders.join()
         buffer.close()
         threads.join()
-    check(taken, dict.fromkeys(range(THREADS // 2), count * 10))
+    check_messages(taken, dict.fromkeys(range(THREADS // 2), count * 10))
 
 
 def _retry(call: Callable[..., Any], *arguments: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -24,10 +25,24 @@ for _ in range(4):
     threading.Thread(target=full.put_many, args=(["new", "newer"],), daemon=True).start()
     threading.Thread(target=full.join, daemon=True).start()
 """,
-    "threads at queues without locks": """
-for queue in free:
-    threading.Thread(target=queue.get, daemon=True).start()
+    "threads and tasks at queues of every kind": f"""
+sys.path.insert(0, {os.path.dirname(__file__)!r})
+from kinds import KINDS
+
+queues = []
+for kind in KINDS:
+    queue, full_one = kind.make(), kind.make(1)
+    queues += queue, full_one
+    threading.Thread(target=kind.get, args=(queue,), daemon=True).start()
     threading.Thread(target=next, args=(queue.consume(),), daemon=True).start()
+    if kind.bounded:
+        kind.put(full_one, "old")
+        threading.Thread(target=kind.put, args=(full_one, "new"), daemon=True).start()
+
+async def wait():
+    await asyncio.gather(*(queue.aget() for queue in queues[::2]))
+
+threading.Thread(target=asyncio.run, args=(wait(),), daemon=True).start()
 """,
     "threads and tasks at a buffer with levels": """
 levels = elasticq.PriorityCircularBuffer(level_capacities={0: 1}, max_wait=0.001)
@@ -177,7 +192,7 @@ def test_the_interpreter_ends_while_somebody_waits(waiting: str) -> None:
     for number in range(ROUNDS):
         python(
             f"""
-import asyncio, threading
+import asyncio, sys, threading
 import elasticq
 
 empty, full = elasticq.Queue(), elasticq.Queue(1)

@@ -1,11 +1,9 @@
-"""The queues without locks in Python: interface, errors, waiting, looking, garbage and many threads."""
+"""The queues without locks in Python: interface, errors, waiting, looking and many threads."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import sys
-import sysconfig
 import threading
 import weakref
 from collections import defaultdict
@@ -14,8 +12,16 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from support import PATIENCE, Threads, wait_until_asleep
-from test_free_threading import Message, background, check
+from kinds import LOCK_FREE_CLASSES
+from support import (
+    FREE_THREADED,
+    PATIENCE,
+    Message,
+    Threads,
+    background,
+    check_messages,
+    wait_until_asleep,
+)
 
 from elasticq import (
     Config,
@@ -30,9 +36,7 @@ from elasticq import (
     ShutDown,
 )
 
-FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-CLASSES = [LockFreeMPSCQueue, LockFreeMPMCQueue, LockFreeSPSCQueue]
-each = pytest.mark.parametrize("make", CLASSES)
+each = pytest.mark.parametrize("make", LOCK_FREE_CLASSES)
 Make = Callable[..., Any]
 
 
@@ -278,103 +282,6 @@ def test_a_thread_and_a_task_at_the_two_ends(make: Make, threads: Threads) -> No
     assert list(back.consume()) == list(range(3000))
 
 
-# ---- garbage
-
-
-class Item:
-    """An item that writes its number into a ledger when it is dropped."""
-
-    def __init__(self, number: int, ledger: list[int]) -> None:
-        self.number, self.ledger = number, ledger
-
-    def __del__(self) -> None:
-        self.ledger.append(self.number)
-
-
-EMPTYING: dict[str, Callable[[Any], object]] = {
-    "clear": lambda q: q.clear(),
-    "drain": lambda q: q.drain(),
-    "one by one": lambda q: [q.try_dequeue() for _ in range(200)],
-    "batches": lambda q: [q.dequeue_batch(7) for _ in range(29)],
-    "the end of the queue": lambda _: None,
-}
-
-
-@each
-@pytest.mark.parametrize("empty", EMPTYING.values(), ids=EMPTYING)
-def test_each_item_is_dropped_exactly_once(make: Make, empty: Callable[[Any], object]) -> None:
-    ledger: list[int] = []
-    q = make(initial_capacity=4, min_capacity=4)
-    for number in range(200):
-        q.put(Item(number, ledger))
-    list(q)
-    with suppress(ShutDown):
-        q.close()
-        q.put(Item(200, ledger))
-    assert ledger == [200]
-    empty(q)
-    del q
-    gc.collect()
-    assert sorted(ledger) == list(range(201))
-
-
-@each
-def test_a_cycle_through_the_items_is_collected(make: Make) -> None:
-    q = make(initial_capacity=2, min_capacity=2)
-    for _ in range(100):
-        q.put([{"queue": q}, q.consume()])
-    q.dequeue_batch(10)
-    gone = weakref.ref(q)
-    gc.collect()
-    assert (len(q), len(gc.get_referents(q)) >= 90) == (90, True)
-    del q
-    gc.collect()
-    assert gone() is None
-
-
-@each
-def test_an_item_may_use_the_queue_that_drops_it(make: Make) -> None:
-    q = make()
-    log: list[int] = []
-
-    class Reentrant:
-        def __del__(self) -> None:
-            log.append(len(list(q)))
-            q.put("left behind")
-            q.try_dequeue()
-            q.clear()
-
-    for _ in range(150):
-        q.put(Reentrant())
-    q.clear()
-    q.clear()
-    gc.collect()
-    assert len(log) == 150
-
-
-@each
-def test_no_call_leaves_references_behind(make: Make) -> None:
-    item = object()
-    items = [item] * 100
-    q = make(max_capacity=1024)
-    calls: list[Callable[[], object]] = [
-        lambda: (q.try_enqueue(item), q.try_dequeue()),
-        lambda: (q.put(item), q.get()),
-        lambda: (q.enqueue_batch(items), q.dequeue_batch(100)),
-        lambda: (q.enqueue_batch(iter(items)), list(q), q.peek(), next(q.consume()), q.stats(), q.clear()),
-    ]
-    for call in calls:
-        call()
-    gc.collect()
-    references, objects = sys.getrefcount(item), len(gc.get_objects())
-    for _ in range(100):
-        for call in calls:
-            call()
-    gc.collect()
-    assert sys.getrefcount(item) == references
-    assert len(gc.get_objects()) <= objects + 10
-
-
 # ---- many threads
 
 
@@ -435,7 +342,7 @@ def test_eight_threads_lose_double_and_change_nothing(make: Any, largest: int, t
         senders.join()
         q.close()
         threads.join()
-    check(taken, dict.fromkeys(range(producers), count))
+    check_messages(taken, dict.fromkeys(range(producers), count))
     total = count * producers
     stats = q.stats()
     assert (stats.messages_enqueued, stats.messages_dequeued, stats.current_size) == (total, total, 0)
@@ -519,7 +426,7 @@ def test_a_second_consumer_that_does_not_wait_is_told_so_and_nothing_breaks(
         q.put(Message(0, number))
     q.close()
     threads.join()
-    check(taken, {0: count})
+    check_messages(taken, {0: count})
     if not FREE_THREADED:
         assert told == [0] * consumers
 
@@ -546,7 +453,7 @@ def test_a_second_producer_that_does_not_wait_is_told_so_and_nothing_breaks(thre
     senders.join()
     q.close()
     threads.join()
-    check([taken], dict.fromkeys(range(producers), count))
+    check_messages([taken], dict.fromkeys(range(producers), count))
     assert FREE_THREADED or all(isinstance(error, Full) for error in told)
 
 
@@ -577,4 +484,4 @@ def test_tasks_in_several_loops_and_threads_share_one_queue(threads: Threads) ->
     senders.join()
     q.close()
     threads.join()
-    check(taken, dict.fromkeys(range(producers), count))
+    check_messages(taken, dict.fromkeys(range(producers), count))

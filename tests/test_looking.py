@@ -16,28 +16,13 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from support import Threads
+from kinds import KINDS, VIEWS, Kind, has_moved
+from support import Threads, enter
 
-import elasticq
 from elasticq import InvalidOperation, LifoQueue, PriorityQueue, Queue, _core
 
 INSIDE = ("mutex", "not_empty", "not_full", "all_tasks_done", "queue")
 CONDITIONS = ("not_empty", "not_full", "all_tasks_done")
-
-MAKES: dict[str, Callable[[], Any]] = {
-    "Queue": Queue,
-    "weighted": lambda: Queue(max_weight=10, weigh=lambda item: 1),
-    "LifoQueue": LifoQueue,
-    "PriorityQueue": PriorityQueue,
-    "SimpleQueue": elasticq.SimpleQueue,
-    "DynamicCircularBuffer": elasticq.DynamicCircularBuffer,
-    "PriorityCircularBuffer": elasticq.PriorityCircularBuffer,
-    "LockFreeMPSCQueue": elasticq.LockFreeMPSCQueue,
-    "LockFreeMPMCQueue": elasticq.LockFreeMPMCQueue,
-    "LockFreeSPSCQueue": elasticq.LockFreeSPSCQueue,
-    "async_q": lambda: Queue().async_q,
-    "PrioritySyncQueue": lambda: elasticq.PriorityCircularBuffer().sync_q,
-}
 
 
 def reads(queue: Any) -> None:
@@ -67,23 +52,10 @@ LOOKS: dict[str, Callable[[Any], object]] = {
 }
 
 
-def has_moved(queue: Any) -> bool:
-    """Whether the queue's items have moved to the standard machinery."""
-    try:
-        return _core._moved_of(queue) is not None
-    except (
-        AttributeError,
-        TypeError,
-    ):  # a queue with weights never moves, and only a Queue can
-        return False
-
-
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
-@pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
-def test_looking_at_everything_changes_nothing(
-    make: Callable[[], Any], look: Callable[[Any], object]
-) -> None:
-    queue = make()
+@pytest.mark.parametrize("kind", [*KINDS, *VIEWS])
+def test_looking_at_everything_changes_nothing(kind: Kind, look: Callable[[Any], object]) -> None:
+    queue = kind.make()
     add = next(getattr(queue, name) for name in ("put_nowait", "push", "put") if hasattr(queue, name))
     add(1)
     before = has_moved(queue)
@@ -92,8 +64,7 @@ def test_looking_at_everything_changes_nothing(
     add(2)
     size = queue.qsize() if hasattr(queue, "qsize") else len(queue)
     assert size == 2
-    assert has_moved(queue) == before
-    assert before == isinstance(queue, (LifoQueue, PriorityQueue))
+    assert has_moved(queue) == before == kind.standard
 
 
 @pytest.mark.parametrize("name", INSIDE)
@@ -118,11 +89,6 @@ def test_an_attribute_is_taken_for_what_it_stands_for() -> None:
     for name in CONDITIONS:
         assert isinstance(getattr(q, name), threading.Condition)
     assert _core._moved_of(q) is None
-
-
-def enter(lock: Any) -> None:
-    with lock:
-        pass
 
 
 USES: dict[str, Callable[[Queue[Any]], object]] = {

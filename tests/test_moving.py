@@ -18,19 +18,13 @@ from contextlib import nullcontext
 from typing import Any, Literal
 
 import pytest
-from support import PATIENCE, Threads, wait_until, wait_until_asleep
+from kinds import KINDS, Kind, by_name
+from support import PATIENCE, Threads, enter, moved, wait_until, wait_until_asleep
 
-from elasticq import Empty, Full, LifoQueue, PriorityQueue, Queue, ShutDown
+from elasticq import Empty, Full, Queue, ShutDown
 from elasticq._standard import Hooks, Standard
 
-
-def enter(lock: Any) -> None:
-    with lock:
-        pass
-
-
-def move(q: Queue[Any]) -> None:
-    enter(q.mutex)
+each = pytest.mark.parametrize("kind", [kind for kind in KINDS if "maxsize" in kind.settings(1, None)])
 
 
 MOVES: dict[str, Callable[[Queue[Any]], object]] = {
@@ -43,12 +37,6 @@ MOVES: dict[str, Callable[[Queue[Any]], object]] = {
     "unfinished_tasks": lambda q: setattr(q, "unfinished_tasks", q.unfinished_tasks),
     "is_shutdown": lambda q: setattr(q, "is_shutdown", q.is_shutdown),
 }
-
-
-def moved(maxsize: int = 0) -> Queue[Any]:
-    q: Queue[Any] = Queue(maxsize)
-    move(q)
-    return q
 
 
 @pytest.mark.parametrize("overflow", ["drop_oldest", "drop_newest", "error"])
@@ -79,7 +67,7 @@ def test_the_counters_go_along(overflow: Literal["drop_oldest", "drop_newest", "
     use()
     put, taken, dropped, refused = once = (5, 3, 1, 1) if overflow == "error" else (6, 3, 2, 0)
     assert counts() == once
-    move(q)
+    moved(q)
     assert counts() == once
     q.get()
     use()
@@ -160,7 +148,7 @@ def test_threads_that_wait_are_moved(threads: Threads) -> None:
     consumer = threads.start(lambda: taken.append(next(q.consume())))
     for thread in (*getters, many, consumer):
         wait_until_asleep(thread)
-    move(q)
+    moved(q)
     for number in range(5):
         q.put(number)
     threads.join()
@@ -172,7 +160,7 @@ def test_threads_that_wait_are_moved(threads: Threads) -> None:
     joiner = threads.start(other.join)
     for thread in (*putters, batch, joiner):
         wait_until_asleep(thread)
-    move(other)
+    moved(other)
     got = [other.get(timeout=30) for _ in range(6)]
     assert got[0] == 0
     assert sorted(got) == list(range(6))
@@ -199,7 +187,7 @@ def test_time_that_was_waited_before_the_move_counts(
     q: Queue[int] = Queue()
     getter = threads.start(q.get, True, PATIENCE)
     wait_until_asleep(getter)
-    move(q)
+    moved(q)
     q.put(1)
     threads.join()
     (seconds,) = left
@@ -217,7 +205,7 @@ def test_tasks_that_wait_are_moved() -> None:
 
         getters = [asyncio.create_task(get(name)) for name in range(3)]
         await asyncio.sleep(0)
-        move(q)
+        moved(q)
         for number in range(3):
             await asyncio.wait_for(q.aput(number), 30)
         await asyncio.wait_for(asyncio.gather(*getters), 30)
@@ -362,7 +350,8 @@ def test_an_initialiser_of_its_own_takes_what_it_likes() -> None:
     Queue.__init__(again)
     again.put_many("ab")
     assert (again.maxsize, len(again)) == (0, 2)
-    Queue.__init__(moved_again := moved(1))
+    moved_again = moved(Queue[str](1))
+    Queue.__init__(moved_again)
     moved_again.put_many("ab")
     assert (moved_again.maxsize, len(moved_again), list(moved_again)) == (0, 2, ["a", "b"])
     assert (q.maxsize, plain.maxsize, q.unfinished_tasks, plain.unfinished_tasks) == (2, 2, 0, 0)
@@ -409,9 +398,43 @@ def test_what_hooks_raise_comes_out_and_nothing_is_lost() -> None:
     assert (list(q.queue), q.unfinished_tasks, q.is_shutdown, q.get()) == ([1], 1, True, 1)
 
 
-@pytest.mark.parametrize("make", [Queue, moved, LifoQueue, PriorityQueue])
-def test_errors_come_in_the_order_of_the_standard_library(make: Callable[[int], Queue[Any]]) -> None:
-    q, unlimited = make(1), make(0)
+def refusals(kind: Kind) -> list[str]:
+    """What a queue says when it refuses a call."""
+    q = kind.make(2)
+    said: list[str] = []
+
+    def refused(call: Callable[[], object]) -> None:
+        with pytest.raises(Exception) as raised:  # noqa: PT011 - of any class
+            call()
+        said.append(f"{type(raised.value)}: {raised.value}")
+
+    refused(q.get_nowait)
+    refused(q.peek)
+    refused(q.task_done)
+    refused(lambda: q.put_many([1, 2, 3], block=False))
+    q.put(1)
+    refused(lambda: q.put_many([2, 3], block=False))
+    q.put(2)
+    refused(lambda: q.put_nowait(3))
+    refused(lambda: q.put(3, timeout=0))
+    refused(lambda: q.put(3, timeout=-1))
+    q.shutdown(immediate=True)
+    refused(q.get)
+    refused(q.peek)
+    refused(lambda: q.put(3))
+    refused(lambda: q.put_many([3]))
+    return said
+
+
+@each
+def test_a_queue_that_has_moved_refuses_in_the_same_words(kind: Kind) -> None:
+    assert refusals(kind) == refusals(by_name("Queue"))
+
+
+@each
+def test_errors_come_in_the_order_of_the_standard_library(kind: Kind) -> None:
+    q: Queue[Any] = kind.make(1)
+    unlimited: Queue[Any] = kind.make()
     for wrong, error in ((-1, ValueError), ("1", TypeError)):
         timeout: Any = wrong
         with pytest.raises(error):
@@ -430,9 +453,9 @@ def test_errors_come_in_the_order_of_the_standard_library(make: Callable[[int], 
             call()
 
 
-@pytest.mark.parametrize("make", [Queue, moved, LifoQueue, PriorityQueue])
-def test_a_signal_handler_and_a_finalizer_may_use_the_queue(make: Callable[[], Queue[Any]]) -> None:
-    q = make()
+@each
+def test_a_signal_handler_and_a_finalizer_may_use_the_queue(kind: Kind) -> None:
+    q = kind.make()
 
     class Circular:
         def __init__(self) -> None:
@@ -461,13 +484,13 @@ def test_a_signal_handler_and_a_finalizer_may_use_the_queue(make: Callable[[], Q
 
 
 def test_a_moved_queue_is_freed_at_once_and_its_cycles_are_collected() -> None:
-    q = moved()
+    q: Queue[Any] = moved(Queue())
     gone = weakref.ref(q)
     del q
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         gc.collect()
     assert gone() is None
-    q = moved()
+    q = moved(Queue())
     q.put([q])
     gone = weakref.ref(q)
     del q
@@ -475,9 +498,9 @@ def test_a_moved_queue_is_freed_at_once_and_its_cycles_are_collected() -> None:
     assert gone() is None
 
 
-@pytest.mark.parametrize("make", [Queue, moved, LifoQueue, PriorityQueue])
-def test_a_batch_goes_in_by_the_same_rules_after_moving(make: Callable[[int], Queue[Any]]) -> None:
-    q = make(3)
+@each
+def test_a_batch_goes_in_by_the_same_rules_after_moving(kind: Kind) -> None:
+    q = kind.make(3)
     q.put(0)
     with pytest.raises(Full) as refused:
         q.put_many([1, 2, 3], block=False)
@@ -498,7 +521,7 @@ def test_batches_and_views_of_tasks_are_moved() -> None:
         getter = asyncio.create_task(q.aget_many(2))
         joined: list[asyncio.Task[None]] = []
         await asyncio.sleep(0)
-        move(q)
+        moved(q)
         putter = asyncio.create_task(q.aput_many(range(6)))
         assert await asyncio.wait_for(getter, 30) == [0, 1]
         joined += [asyncio.create_task(q.ajoin()), asyncio.create_task(q.async_q.join())]
@@ -531,7 +554,7 @@ def test_tasks_that_join_are_told_by_the_condition(early: bool) -> None:
     """This holds even if the count is set afterwards, under the lock, as a widespread recipe does."""
 
     async def main() -> None:
-        q = moved() if early else Queue[int]()
+        q = moved(Queue[int]()) if early else Queue[int]()
         q.put_many([1, 2])
         joins = [asyncio.create_task(q.ajoin()) for _ in range(2)]
         for _ in range(3):
@@ -551,7 +574,7 @@ def test_tasks_that_join_are_told_by_the_condition(early: bool) -> None:
 
 def test_a_batch_that_is_cancelled_after_moving_says_what_is_left() -> None:
     async def main() -> list[int]:
-        q: Queue[int] = moved(2)
+        q: Queue[int] = moved(Queue(2))
         batch = q.aput_many([1, 2, 3, 4])
         batch.send(None)
         with pytest.raises(asyncio.CancelledError) as cancelled:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
-from support import PATIENCE, Threads, wait_until_asleep
+from support import PATIENCE, Threads, moved, wait_until_asleep
 
 from elasticq import Full, InvalidConfiguration, LifoQueue, PriorityQueue, Queue, ShutDown
 
@@ -30,13 +30,6 @@ WAYS: dict[str, Callable[[Queue[int], int], object]] = {
     "async_q.put": lambda q, item: asyncio.run(q.async_q.put(item)),
     "async_q.put_nowait": lambda q, item: q.async_q.put_nowait(item),
 }
-
-
-def moved(queue: Queue[int]) -> Queue[int]:
-    """The queue, moved to the standard locks."""
-    with queue.mutex:
-        pass
-    return queue
 
 
 # Several ways to get a limit of three items.

@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from kinds import DROP_INS
 from support import Threads, wait_until_asleep
 
 from elasticq import Empty, Full, LifoQueue, PriorityQueue, Queue, ShutDown, SimpleQueue
@@ -18,7 +19,7 @@ PAIRS: list[tuple[Any, Any]] = [
     (standard.PriorityQueue, PriorityQueue),
 ]
 each_pair = pytest.mark.parametrize(("theirs", "ours"), PAIRS, ids=["Queue", "LifoQueue", "PriorityQueue"])
-each = pytest.mark.parametrize("kind", [Queue, LifoQueue, PriorityQueue])
+each = pytest.mark.parametrize("kind", DROP_INS)
 
 
 def skipping_repeats(base: Any) -> Any:

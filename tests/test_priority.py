@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinds import small_levels as small
 
 from elasticq import (
     Empty,
@@ -37,11 +38,6 @@ def filled(*priorities: int, **settings: Any) -> Buffer[tuple[int, int]]:
 def served(buffer: Buffer[tuple[int, int]]) -> list[int]:
     """The priorities of all items inside, in the order in which pops take them."""
     return [buffer.pop()[0] for _ in range(len(buffer))]
-
-
-def small(most: int, **settings: Any) -> Buffer[Any]:
-    """A buffer that holds at most so many items."""
-    return Buffer(initial_capacity=most, min_capacity=most, max_capacity=most, **settings)
 
 
 # The order

@@ -9,26 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support import PATIENCE, Threads, wait_until_asleep
+from kinds import small_levels as small
+from support import PATIENCE, Threads, public, settle, wait_until_asleep
 
 import elasticq
 from elasticq import AsyncQueue, PriorityAsyncQueue, PriorityCircularBuffer, PrioritySyncQueue, Queue
-
-
-def small(most: int, **settings: Any) -> PriorityCircularBuffer[Any]:
-    """A buffer that holds at most so many items."""
-    return PriorityCircularBuffer(initial_capacity=most, min_capacity=most, max_capacity=most, **settings)
-
-
-async def settle() -> None:
-    """Lets all tasks run until none can."""
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
-def public(thing: object) -> set[str]:
-    """The names that are not private."""
-    return {name for name in dir(thing) if not name.startswith("_")}
 
 
 def test_the_interfaces_are_complete() -> None:

@@ -6,28 +6,17 @@ import asyncio
 import gc
 import itertools
 import random
-import sys
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
-from support import PATIENCE, Threads, wait_until_asleep
+from kinds import small_levels as small
+from support import PATIENCE, Threads, check_for_leaks, settle, wait_until_asleep
 
 from elasticq import Empty, Full, PriorityCircularBuffer, ShutDown, Timeout
 
 Buffer = PriorityCircularBuffer
-
-
-def small(most: int, **settings: Any) -> Buffer[Any]:
-    """A buffer that holds at most so many items."""
-    return Buffer(initial_capacity=most, min_capacity=most, max_capacity=most, **settings)
-
-
-async def settle() -> None:
-    """Lets all tasks run until none can."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 def patiently(future: asyncio.Future[Any]) -> asyncio.Future[Any]:
@@ -569,24 +558,17 @@ def test_no_call_leaves_references_behind() -> None:
             buffer.push_batch_with_priority(iter(items), 0)
         buffer.clear()
 
-    calls: list[Callable[[], object]] = [
-        lambda: (buffer.push_with_priority(item, 2), buffer.pop()),
-        lambda: (buffer.push(item), buffer.pop_from_priority(1)),
-        lambda: (buffer.push_batch_with_priority(items, 0), buffer.pop_batch(100)),
-        lambda: (buffer.push_batch_with_priority(tuple(items), 1), list(buffer), buffer.drain()),
-        lambda: (buffer.push_batch_with_priority(iter(items), 2), buffer.peek(), buffer.clear()),
-        lambda: (buffer.sync_q.put_many(items, priority=2), buffer.sync_q.get_many(), buffer.stats()),
-        lambda: buffer.aput_with_priority(item, 1).close(),
-        lambda: buffer.aput_many_with_priority(items, 1).close(),
-        refuse,
-    ]
-    for call in calls:
-        call()
-    gc.collect()
-    references, objects = sys.getrefcount(item), len(gc.get_objects())
-    for _ in range(100):
-        for call in calls:
-            call()
-    gc.collect()
-    assert sys.getrefcount(item) == references
-    assert len(gc.get_objects()) <= objects + 10
+    check_for_leaks(
+        item,
+        [
+            lambda: (buffer.push_with_priority(item, 2), buffer.pop()),
+            lambda: (buffer.push(item), buffer.pop_from_priority(1)),
+            lambda: (buffer.push_batch_with_priority(items, 0), buffer.pop_batch(100)),
+            lambda: (buffer.push_batch_with_priority(tuple(items), 1), list(buffer), buffer.drain()),
+            lambda: (buffer.push_batch_with_priority(iter(items), 2), buffer.peek(), buffer.clear()),
+            lambda: (buffer.sync_q.put_many(items, priority=2), buffer.sync_q.get_many(), buffer.stats()),
+            lambda: buffer.aput_with_priority(item, 1).close(),
+            lambda: buffer.aput_many_with_priority(items, 1).close(),
+            refuse,
+        ],
+    )

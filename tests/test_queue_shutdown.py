@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from kinds import DROP_INS
 from support import Threads, wait_until, wait_until_asleep
 
-from elasticq import LifoQueue, PriorityQueue, Queue, QueueError, ShutDown
+from elasticq import Queue, QueueError, ShutDown
 
 CLOSING: dict[str, Callable[[Queue[Any]], None]] = {
     "shutdown()": Queue.shutdown,
@@ -57,7 +58,7 @@ def test_immediately_means_that_what_is_inside_is_dropped_and_done() -> None:
     q.join()
 
 
-@pytest.mark.parametrize("kind", [Queue, LifoQueue, PriorityQueue])
+@pytest.mark.parametrize("kind", DROP_INS)
 def test_it_ends_where_a_subclass_puts_back_what_it_takes(kind: Any) -> None:
     class PutsBack(kind):  # type: ignore[misc]
         gets = 0
@@ -76,7 +77,7 @@ def test_it_ends_where_a_subclass_puts_back_what_it_takes(kind: Any) -> None:
     q.join()
 
 
-@pytest.mark.parametrize("kind", [Queue, LifoQueue, PriorityQueue])
+@pytest.mark.parametrize("kind", DROP_INS)
 def test_what_a_hook_raises_ends_it_only_where_it_takes_nothing(kind: Any) -> None:
     class RaisesOnce(kind):  # type: ignore[misc]
         gets = 0

@@ -17,7 +17,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import pytest
-from support import PATIENCE, Threads
+from support import PATIENCE, Threads, moved
 
 import elasticq
 from elasticq import Empty, Full, LifoQueue, PriorityQueue, Queue, ShutDown, _queue, _standard
@@ -86,12 +86,6 @@ CODES: set[CodeType] = {
     if isinstance(function, FunctionType)
 }
 """The code that is interrupted: the package's, hooks, and a comparison."""
-
-
-def moved(maxsize: int, **settings: Any) -> Queue[Any]:
-    q: Queue[Any] = Queue(maxsize, **settings)
-    with q.mutex:
-        return q
 
 
 class Ledger:
@@ -170,7 +164,7 @@ class Ledger:
 
 
 MAKES: dict[str, tuple[Callable[..., Queue[Any]], Callable[[int], Any]]] = {
-    "moved": (moved, lambda number: [number]),
+    "moved": (lambda *limit, **policy: moved(Queue(*limit, **policy)), lambda number: [number]),
     "LifoQueue": (LifoQueue, lambda number: [number]),
     "PriorityQueue": (PriorityQueue, lambda number: (number % 3, number)),
     "compared": (PriorityQueue, Compared),

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import sysconfig
 import textwrap
 import threading
 import time
@@ -19,18 +18,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from support import PATIENCE, Threads, python, wait_until, wait_until_asleep, wait_until_process_sleeps
-from test_waiting import BLOCKING, SETUP
+from kinds import BOUNDED, KINDS, Kind
+from support import (
+    FREE_THREADED,
+    PATIENCE,
+    Threads,
+    moved,
+    python,
+    wait_until,
+    wait_until_asleep,
+    wait_until_process_sleeps,
+)
+from test_waiting import BLOCKING, two_queues
 
 import elasticq
-from elasticq import (
-    DynamicCircularBuffer,
-    LifoQueue,
-    PriorityCircularBuffer,
-    PriorityQueue,
-    Queue,
-    SimpleQueue,
-)
+from elasticq import Queue
 
 T = TypeVar("T")
 
@@ -40,65 +42,32 @@ MAIN = threading.main_thread()
 class Ends:
     """The two ends of a queue of any kind. All calls wait."""
 
-    def __init__(self, queue: Any) -> None:
-        self.queue = queue
-        buffer = isinstance(queue, (DynamicCircularBuffer, PriorityCircularBuffer))
-        self.put: Callable[[object], None] = queue.push if buffer else queue.put
-        self.get: Callable[[], object] = queue.pop if buffer else queue.get
+    def __init__(self, kind: Kind, limit: int = 100) -> None:
+        self.kind = kind
+        self.queue = kind.make(limit)
+        self.put, self.get = kind.ends(self.queue)
 
     def put_many(self, items: list[object]) -> None:
-        many = getattr(self.queue, "put_many", None) or getattr(self.queue, "push_batch", None)
-        many(items) if many else self.put(items[0])
+        if self.kind.calls.batches == "never":
+            self.put(items[0])
+        else:
+            self.kind.put_many(self.queue, items)
 
     def get_many(self) -> list[object]:
-        many = getattr(self.queue, "get_many", None)
-        if many:
-            return list(many())
-        return list(self.queue.pop_batch(10)) if hasattr(self.queue, "pop_batch") else [self.get()]
+        return [self.get()] if self.kind.calls.batches == "never" else self.kind.get_many(self.queue, 10)
 
     def consume(self) -> object:
         return next(self.queue.consume())
 
     def __len__(self) -> int:
-        return int(self.queue.qsize() if hasattr(self.queue, "qsize") else len(self.queue))
+        return len(self.queue)
 
 
-TIMEOUTS: dict[str, Any] = {"push_timeout": PATIENCE, "pop_timeout": PATIENCE}
-
-
-def moved(limit: int) -> Queue[Any]:
-    queue: Queue[Any] = Queue(limit)
-    with queue.mutex:
-        return queue
-
-
-def limited(limit: int) -> dict[str, Any]:
-    return {"initial_capacity": limit, "min_capacity": limit, "max_capacity": limit}
-
-
-LIMITED: dict[str, Callable[[int], Any]] = {
-    "Queue": Queue,
-    "Weighted": lambda limit: Queue(max_weight=limit, weigh=lambda _: 1),
-    "DynamicCircularBuffer": lambda limit: DynamicCircularBuffer(**limited(limit), **TIMEOUTS),
-    "PriorityCircularBuffer": lambda limit: PriorityCircularBuffer(**limited(limit), **TIMEOUTS),
-    "Limited level": lambda limit: PriorityCircularBuffer(level_capacities={1: limit}).sync_q,
-    "LockFreeMPSCQueue": lambda limit: elasticq.LockFreeMPSCQueue(**limited(limit)),
-    "LockFreeMPMCQueue": lambda limit: elasticq.LockFreeMPMCQueue(**limited(limit)),
-    "LockFreeSPSCQueue": lambda limit: elasticq.LockFreeSPSCQueue(**limited(limit)),
-}
-STANDARD: dict[str, Callable[[int], Any]] = {
-    "moved": moved,
-    "LifoQueue": LifoQueue,
-    "PriorityQueue": PriorityQueue,
-}
-UNLIMITED: dict[str, Callable[[int], Any]] = {"SimpleQueue": lambda _: SimpleQueue()}
-
-each = pytest.mark.parametrize("kind", [*LIMITED, *UNLIMITED, *STANDARD])
-each_limited = pytest.mark.parametrize("kind", [*LIMITED, *STANDARD])
-
-
-def make(kind: str, limit: int = 100) -> Ends:
-    return Ends({**LIMITED, **UNLIMITED, **STANDARD}[kind](limit))
+COMPILED = [kind for kind in KINDS if not kind.standard]
+each = pytest.mark.parametrize("kind", KINDS)
+each_bounded = pytest.mark.parametrize("kind", BOUNDED)
+each_compiled = pytest.mark.parametrize("kind", COMPILED)
+each_compiled_and_bounded = pytest.mark.parametrize("kind", [kind for kind in COMPILED if kind.bounded])
 
 
 class StruckError(Exception):
@@ -148,10 +117,8 @@ def struck(call: Callable[[], object], during: Callable[[], object], threads: Th
 @pytest.mark.usefixtures("raising")
 @pytest.mark.parametrize("take", ["get", "get_many", "consume"])
 @each
-def test_a_call_that_a_handler_ends_has_taken_nothing(kind: str, take: str, threads: Threads) -> None:
-    if take == "consume" and kind == "Limited level":
-        pytest.skip("the views do not consume")
-    ends = make(kind)
+def test_a_call_that_a_handler_ends_has_taken_nothing(kind: Kind, take: str, threads: Threads) -> None:
+    ends = Ends(kind)
     struck(getattr(ends, take), lambda: strike_once_asleep(lambda: ends.put("item")), threads)
     assert len(ends) == 1
     assert ends.get() == "item"
@@ -159,9 +126,9 @@ def test_a_call_that_a_handler_ends_has_taken_nothing(kind: str, take: str, thre
 
 @pytest.mark.usefixtures("raising")
 @pytest.mark.parametrize("put", ["put", "put_many"])
-@each_limited
-def test_a_call_that_a_handler_ends_has_put_nothing(kind: str, put: str, threads: Threads) -> None:
-    ends = make(kind, 1)
+@each_bounded
+def test_a_call_that_a_handler_ends_has_put_nothing(kind: Kind, put: str, threads: Threads) -> None:
+    ends = Ends(kind, 1)
     ends.put("old")
     new: Any = ["new"] if put == "put_many" else "new"
     struck(lambda: getattr(ends, put)(new), lambda: strike_once_asleep(ends.get), threads)
@@ -171,11 +138,9 @@ def test_a_call_that_a_handler_ends_has_put_nothing(kind: str, put: str, threads
 
 
 @pytest.mark.usefixtures("raising")
-@each_limited
-def test_a_batch_that_a_handler_cuts_short_says_what_remains(kind: str, threads: Threads) -> None:
-    ends = make(kind, 3)
-    if not hasattr(ends.queue, "put_many"):
-        pytest.skip("its batches go in as one")
+@pytest.mark.parametrize("kind", [kind for kind in BOUNDED if kind.calls.batches == "in pieces"])
+def test_a_batch_that_a_handler_cuts_short_says_what_remains(kind: Kind, threads: Threads) -> None:
+    ends = Ends(kind, 3)
     ends.put(0)
     taken: list[Any] = []
 
@@ -189,9 +154,9 @@ def test_a_batch_that_a_handler_cuts_short_says_what_remains(kind: str, threads:
 
 
 @pytest.mark.usefixtures("raising")
-@pytest.mark.parametrize("kind", [*LIMITED, *UNLIMITED])
-def test_the_item_that_a_call_was_woken_for_goes_to_the_next(kind: str, threads: Threads) -> None:
-    ends = make(kind)
+@each_compiled
+def test_the_item_that_a_call_was_woken_for_goes_to_the_next(kind: Kind, threads: Threads) -> None:
+    ends = Ends(kind)
     taken: list[object] = []
 
     def strike() -> None:
@@ -204,9 +169,9 @@ def test_the_item_that_a_call_was_woken_for_goes_to_the_next(kind: str, threads:
 
 
 @pytest.mark.usefixtures("raising")
-@pytest.mark.parametrize("kind", LIMITED)
-def test_the_place_that_a_call_was_woken_for_goes_to_the_next(kind: str, threads: Threads) -> None:
-    ends = make(kind, 1)
+@each_compiled_and_bounded
+def test_the_place_that_a_call_was_woken_for_goes_to_the_next(kind: Kind, threads: Threads) -> None:
+    ends = Ends(kind, 1)
     ends.put("old")
 
     def strike() -> None:
@@ -219,14 +184,14 @@ def test_the_place_that_a_call_was_woken_for_goes_to_the_next(kind: str, threads
 
 
 @pytest.mark.skipif(
-    bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    FREE_THREADED,
     reason="without a GIL both may come between the last look for signals and the taking",
 )
 @pytest.mark.usefixtures("raising")
-@pytest.mark.parametrize("kind", [*LIMITED, *UNLIMITED])
-def test_a_signal_and_an_item_at_any_moment_of_a_call(kind: str, threads: Threads) -> None:
+@each_compiled
+def test_a_signal_and_an_item_at_any_moment_of_a_call(kind: Kind, threads: Threads) -> None:
     """The signal may come not only during the sleep, but before the first attempt, or between two."""
-    ends = make(kind)
+    ends = Ends(kind)
     begin, done = threading.Semaphore(0), threading.Semaphore(0)
 
     def strike() -> None:
@@ -287,7 +252,7 @@ def test_a_timer_runs_its_handler_in_every_wait() -> None:
         f"""
         import signal, sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from test_signals import LIMITED, UNLIMITED, PATIENCE, Ends
+        from test_signals import COMPILED, Ends
 
         def wait(call, end):
             ticks = 0
@@ -303,15 +268,16 @@ def test_a_timer_runs_its_handler_in_every_wait() -> None:
             signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
             call()
 
-        for kind, make in {{**LIMITED, **UNLIMITED}}.items():
-            ends = Ends(make(1))
+        for kind in COMPILED:
+            ends = Ends(kind, 1)
             wait(ends.get, lambda: ends.put("item"))
-            wait(ends.consume if kind != "Limited level" else ends.get_many, lambda: ends.put("item"))
-            if kind in LIMITED:
+            wait(ends.get_many, lambda: ends.put("item"))
+            wait(ends.consume, lambda: ends.put("item"))
+            if kind.bounded:
                 ends.put("old")
                 wait(lambda: ends.put("new"), ends.get)
                 wait(lambda: ends.put_many(["new"]), ends.get)
-            if kind == "Queue":
+            if kind.name == "Queue":
                 ends.get()
                 unfinished = ends.queue.unfinished_tasks
                 wait(ends.queue.join, lambda: [ends.queue.task_done() for _ in range(unfinished)])
@@ -330,9 +296,8 @@ def test_a_wait_in_the_main_thread_takes_no_processor_time() -> None:
 
     processes = []
     try:
-        for call in BLOCKING.values():
-            before = "buffer.push(0)" if "push" in call else "pass"
-            code = f"{textwrap.dedent(SETUP)}\n{before}\nprint('ready', flush=True)\n{call}\n"
+        for kind, call in BLOCKING.values():
+            code = f"{textwrap.dedent(two_queues(kind))}\nprint('ready', flush=True)\n{call}\n"
             process = subprocess.Popen(
                 [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, encoding="utf-8"
             )
@@ -392,8 +357,8 @@ def test_a_wait_lasts_as_long_as_it_should(timeout: float) -> None:
 
 
 @each
-def test_a_handler_may_use_the_queue_that_it_interrupts(kind: str, threads: Threads) -> None:
-    ends = make(kind)
+def test_a_handler_may_use_the_queue_that_it_interrupts(kind: Kind, threads: Threads) -> None:
+    ends = Ends(kind)
     seen: list[object] = []
 
     def handle(*_: object) -> None:
@@ -411,9 +376,9 @@ def test_a_handler_may_use_the_queue_that_it_interrupts(kind: str, threads: Thre
     assert sorted([*seen, ends.get()], key=str) == ["first", "second", "third"]
 
 
-@pytest.mark.parametrize("kind", [*LIMITED, *UNLIMITED])
-def test_a_handler_may_wait_itself(kind: str, threads: Threads) -> None:
-    outer, inner = make(kind), make(kind)
+@each_compiled
+def test_a_handler_may_wait_itself(kind: Kind, threads: Threads) -> None:
+    outer, inner = Ends(kind), Ends(kind)
     seen: list[object] = []
     before = signal.signal(signal.SIGUSR1, lambda *_: seen.append(inner.get()))
 
@@ -595,30 +560,27 @@ def handling() -> Iterator[Handling]:
     signal.signal(signal.SIGUSR1, before)
 
 
-TASKS = [kind for kind in (*LIMITED, *UNLIMITED, *STANDARD) if kind != "Limited level"]
-
-
-@pytest.mark.parametrize("kind", TASKS)
+@each
 def test_an_item_from_a_handler_wakes_an_idle_event_loop(
-    kind: str, handling: Handling, threads: Threads
+    kind: Kind, handling: Handling, threads: Threads
 ) -> None:
-    ends = make(kind)
+    ends = Ends(kind)
     handling(lambda: ends.put("item"))
     assert asyncio.run(asleep(ends.queue.aget(), kill, threads)) == "item"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in TASKS if kind not in UNLIMITED])
+@each_bounded
 def test_a_place_from_a_handler_wakes_an_idle_event_loop(
-    kind: str, handling: Handling, threads: Threads
+    kind: Kind, handling: Handling, threads: Threads
 ) -> None:
-    ends = make(kind, 1)
+    ends = Ends(kind, 1)
     ends.put("old")
     handling(ends.get)
     asyncio.run(asleep(ends.queue.aput("new"), kill, threads))
     assert ends.get() == "new"
 
 
-@pytest.mark.parametrize("make_queue", [Queue, lambda: moved(0)], ids=["", "moved"])
+@pytest.mark.parametrize("make_queue", [Queue, lambda: moved(Queue())], ids=["", "moved"])
 def test_the_end_from_a_handler_wakes_an_idle_event_loop(
     make_queue: Callable[[], Queue[Any]], handling: Handling, threads: Threads
 ) -> None:
@@ -731,12 +693,12 @@ class Disturbed(asyncio.SelectorEventLoop):
 @pytest.mark.usefixtures("raising")
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("method", ["call_soon_threadsafe", "is_closed", "is_running"])
-@pytest.mark.parametrize("kind", ["Queue", "Weighted", "PriorityCircularBuffer", "LockFreeMPMCQueue"])
+@each_compiled_and_bounded
 def test_a_handler_that_raises_during_a_waking_does_not_stop_it(
-    kind: str, method: str, moment: str, threads: Threads
+    kind: Kind, method: str, moment: str, threads: Threads
 ) -> None:
     """The handler's exception is raised, too, after the call."""
-    ends = make(kind, 1)
+    ends = Ends(kind, 1)
     loop = Disturbed(method, moment)
     results: list[object] = []
 

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import queue as standard
 import re
-import sysconfig
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +13,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from support import Threads
+from kinds import CLASSES, DROP_INS, PLAIN
+from support import FREE_THREADED, Threads
 
 import elasticq
 from elasticq import (
@@ -24,9 +24,6 @@ from elasticq import (
     InvalidConfiguration,
     InvalidOperation,
     LifoQueue,
-    LockFreeMPMCQueue,
-    LockFreeMPSCQueue,
-    LockFreeSPSCQueue,
     PriorityCircularBuffer,
     PriorityConfig,
     PriorityQueue,
@@ -35,25 +32,19 @@ from elasticq import (
 )
 
 QUEUES: list[Any] = [standard.Queue, standard.LifoQueue, standard.PriorityQueue]
-STANDARD: list[Any] = [Queue, LifoQueue, PriorityQueue]
-LOCK_FREE: list[Any] = [LockFreeMPSCQueue, LockFreeMPMCQueue, LockFreeSPSCQueue]
-BUFFERS: list[Any] = [DynamicCircularBuffer, PriorityCircularBuffer]
-FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-SETTLED: list[Any] = [*BUFFERS, *LOCK_FREE]
+SETTLED: list[Any] = [kind.cls for kind in PLAIN if kind.bounded and kind.cls not in DROP_INS]
 """The classes whose settings never change."""
-ALL: list[Any] = [*STANDARD, *SETTLED, SimpleQueue]
+BUFFERS: list[Any] = [kind.cls for kind in PLAIN if not kind.calls.take_timeouts]
 
 
 # ---- an initialiser of their own
 
 
 def settings(kind: Any, size: int) -> dict[str, Any]:
-    """The settings for a queue of that size."""
-    if kind is SimpleQueue:
-        return {}
-    if kind in STANDARD:
-        return {"maxsize": size}
-    return {"initial_capacity": 1, "min_capacity": 1, "max_capacity": size}
+    """The settings for a queue of that size, which grows to it."""
+    (plain,) = (plain for plain in PLAIN if plain.cls is kind)
+    given = plain.settings(size, None)
+    return given | {name: 1 for name in ("initial_capacity", "min_capacity") if name in given}
 
 
 def fill(queue: Any, items: int) -> int:
@@ -61,7 +52,7 @@ def fill(queue: Any, items: int) -> int:
     return sum(queue._offer(number) for number in range(items))
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", CLASSES)
 def test_an_initialiser_takes_what_it_likes(kind: Any) -> None:
     class Named(kind):  # type: ignore[misc]
         def __init__(self, name: str, *, size: int) -> None:
@@ -87,7 +78,7 @@ def test_an_initialiser_takes_what_it_likes(kind: Any) -> None:
         named("a")
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", CLASSES)
 def test_a_mixin_may_stand_before_and_behind(kind: Any) -> None:
     class Before:
         def __init__(self, *arguments: Any, name: str, **keywords: Any) -> None:
@@ -136,7 +127,7 @@ def test_a_configuration_may_come_from_the_initialiser(kind: Any) -> None:
             queue.push_with_priority("none", 5)
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", CLASSES)
 def test_without_its_initialiser_a_queue_works_as_with_no_settings(kind: Any) -> None:
     class Forgetful(kind):  # type: ignore[misc]
         def __init__(self, name: str) -> None:
@@ -157,7 +148,7 @@ def test_without_its_initialiser_a_queue_works_as_with_no_settings(kind: Any) ->
             queue.peek()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ALL if kind is not SimpleQueue])
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind is not SimpleQueue])
 def test_bad_settings_are_refused_as_they_are_without_a_subclass(kind: Any) -> None:
     class Named(kind):  # type: ignore[misc]
         def __init__(self, name: str, **settings: Any) -> None:
@@ -191,7 +182,7 @@ def test_a_simple_queue_has_no_settings() -> None:
         SimpleQueue(maxsize=1)  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", CLASSES)
 def test_the_signature_is_shown(kind: Any) -> None:
     shown = str(inspect.signature(kind))
     assert "arguments" not in shown
@@ -227,7 +218,7 @@ def test_what_was_used_before_its_initialiser_keeps_what_it_has(kind: Any, use: 
 
 
 def test_the_queues_of_the_standard_library_begin_anew_with_each_call() -> None:
-    for kind in STANDARD:
+    for kind in DROP_INS:
         queue = kind(1)
         queue.put(1)
         queue.__init__(2)
@@ -238,7 +229,7 @@ def test_the_queues_of_the_standard_library_begin_anew_with_each_call() -> None:
     assert simple.get() == 1
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", CLASSES)
 def test_an_initialiser_may_be_called_again_while_threads_are_inside(kind: Any, threads: Threads) -> None:
     """If `__init__` refuses, nothing is lost. If it begins anew, the items are dropped. No thread hangs."""
     queue = kind(**settings(kind, 8))
@@ -455,7 +446,7 @@ def test_the_list_of_free_names_is_not_empty() -> None:
     assert {"aget", "capacity", "close", "put_many"} <= set(free_names(SimpleQueue))
 
 
-@pytest.mark.parametrize("kind", STANDARD)
+@pytest.mark.parametrize("kind", DROP_INS)
 def test_an_instance_may_have_a_name_of_its_own(kind: Any) -> None:
     """The standard library's instances may, too. (A plain SimpleQueue has no attributes in either.)"""
     queue = kind(9)
@@ -489,7 +480,7 @@ def test_attributes_are_documented_where_they_stand() -> None:
         assert "(" in str(inspect.getdoc(getattr(kind, name)))
 
 
-@pytest.mark.parametrize(("theirs", "ours"), list(zip(QUEUES, STANDARD, strict=True)))
+@pytest.mark.parametrize(("theirs", "ours"), list(zip(QUEUES, DROP_INS, strict=True)))
 def test_the_initialiser_replaces_what_was_assigned_before_it(theirs: Any, ours: Any) -> None:
     def used(kind: Any) -> Any:
         class Early(kind):  # type: ignore[misc]

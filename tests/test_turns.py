@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from kinds import KINDS, Kind
 from support import PATIENCE
 
-from elasticq import DynamicCircularBuffer, LockFreeMPSCQueue, PriorityCircularBuffer, Queue
+from elasticq import PriorityCircularBuffer, Queue
 
 CALLS = 64
 BATCH = 8
@@ -29,22 +30,6 @@ def filled(q: Any) -> Any:
     return q
 
 
-def moved() -> Queue[Any]:
-    """A queue that has moved to the standard library's locks."""
-    q: Queue[Any] = Queue()
-    with q.mutex:
-        pass
-    return q
-
-
-QUEUES: dict[str, Callable[[], Any]] = {
-    "Queue": Queue,
-    "moved": moved,
-    "by weight": lambda: Queue(max_weight=1 << 20, weigh=lambda _: 1),
-    "buffer": DynamicCircularBuffer,
-    "levels": PriorityCircularBuffer,
-    "no lock": LockFreeMPSCQueue,
-}
 METHODS: dict[str, tuple[Callable[[Any], Awaitable[Any]], int]] = {
     "aget": (lambda q: q.aget(), CALLS),
     "aput": (lambda q: q.aput(1), CALLS),
@@ -83,9 +68,9 @@ async def most_in_a_row(call: Callable[[], Awaitable[Any]], times: int, work: fl
 
 
 @pytest.mark.parametrize("which", METHODS)
-@pytest.mark.parametrize("make", QUEUES.values(), ids=QUEUES)
-async def test_who_is_always_served_at_once_lets_the_loop_go_on(make: Callable[[], Any], which: str) -> None:
-    q = filled(make())
+@pytest.mark.parametrize("kind", KINDS)
+async def test_who_is_always_served_at_once_lets_the_loop_go_on(kind: Kind, which: str) -> None:
+    q = filled(kind.make())
     call, bound = METHODS[which]
     assert await most_in_a_row(lambda: call(q), 3 * bound, INTERVAL) <= bound
 

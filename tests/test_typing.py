@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, get_args, get_origin, get_type_hints
+
+from kinds import CLASSES, VIEWS
 
 import elasticq
 from elasticq import (
+    AsyncQueue,
     Config,
     DynamicCircularBuffer,
     LifoQueue,
@@ -122,18 +125,36 @@ def check_levels(buffer: PriorityCircularBuffer[int]) -> None:
     buffer.push_with_priority(1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
-async def check_views_of_levels(buffer: PriorityCircularBuffer[int]) -> None:
+async def check_view(view: AsyncQueue[int], queue: Queue[int]) -> None:
+    assert_type(queue.async_q, AsyncQueue[int])
+    assert_type(await view.get(), int)
+    assert_type(view.get_nowait(), int)
+    assert_type(await view.join(), None)
+    assert_type(view.maxsize, int)
+    assert_type(AsyncQueue(queue), AsyncQueue[int])
+    await view.put("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    view.put_nowait("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    AsyncQueue([1])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def check_threads_view_of_levels(view: PrioritySyncQueue[int], buffer: PriorityCircularBuffer[int]) -> None:
     assert_type(buffer.sync_q, PrioritySyncQueue[int])
-    assert_type(buffer.sync_q.get(True, 1.5), int)
-    assert_type(buffer.sync_q.get_many(3), list[int])
-    buffer.sync_q.put(1, timeout=0.5, priority=2)
-    buffer.sync_q.put_many(range(3), priority=None)
-    buffer.sync_q.put("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert_type(view.get(True, 1.5), int)
+    assert_type(view.get_many(3), list[int])
+    assert_type(AsyncQueue(view), AsyncQueue[int])
+    view.put(1, timeout=0.5, priority=2)
+    view.put_many(range(3), priority=None)
+    view.put("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def check_tasks_view_of_levels(
+    view: PriorityAsyncQueue[int], buffer: PriorityCircularBuffer[int]
+) -> None:
     assert_type(buffer.async_q, PriorityAsyncQueue[int])
-    assert_type(await buffer.async_q.get(), int)
-    assert_type(buffer.async_q.get_nowait(), int)
-    await buffer.async_q.put(1, priority=0)
-    await buffer.async_q.put("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert_type(await view.get(), int)
+    assert_type(view.get_nowait(), int)
+    await view.put(1, priority=0)
+    await view.put("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await buffer.aput_with_priority(1, 2)
     await buffer.aput_many_with_priority([1], 2)
     async for item in buffer:
@@ -179,17 +200,16 @@ def check_errors() -> None:
         assert_type(full.is_retriable, bool)
 
 
+def test_each_class_and_each_view_is_checked() -> None:
+    """One of the functions above takes an object of it."""
+    checks = [check for name, check in globals().items() if name.startswith("check_")]
+    hints = [hint for check in checks for hint in get_type_hints(check).values()]
+    checked = {get_origin(part) for hint in hints for part in (hint, *get_args(hint))}
+    assert {*CLASSES, *(type(view.make()) for view in VIEWS)} <= checked
+
+
 def test_the_types_are_there_at_run_time_too() -> None:
-    kinds = (
-        Queue,
-        DynamicCircularBuffer,
-        PriorityCircularBuffer,
-        LockFreeMPSCQueue,
-        LockFreeMPMCQueue,
-        LockFreeSPSCQueue,
-    )
-    for kind in kinds:
-        generic: Any = kind
-        assert generic[int].__origin__ is kind
-        assert generic[int].__args__ == (int,)
-        assert type(generic[int]()) is kind
+    for cls in CLASSES:
+        assert cls[int].__origin__ is cls
+        assert cls[int].__args__ == (int,)
+        assert type(cls[int]()) is cls

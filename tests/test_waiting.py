@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,47 +11,48 @@ import threading
 from itertools import chain
 
 import pytest
+from kinds import BOUNDED, KINDS
 from support import PATIENCE, Threads, python, wait_until_process_sleeps
 
 from elasticq import Empty, Queue, ShutDown
 
 BLOCKING = {
-    "get": "empty.get()",
-    "get with a timeout": "empty.get(timeout=600)",
-    "get_many": "empty.get_many(10)",
-    "put": "full.put('new')",
-    "put with a timeout": "full.put('new', timeout=600)",
-    "put_many": "full.put_many(['new', 'newer'])",
-    "join": "full.join()",
-    "consume": "next(empty.consume())",
-    "pop": "buffer.pop()",
-    "push_batch": "buffer.push_batch(range(5))",
-    "pop of levels": "levels.pop()",
-    "put at a full level": "narrow.sync_q.put('new', priority=0)",
-    "consume of levels": "next(levels.consume())",
+    **{f"{kind.name}: get": (kind.name, "kind.get(empty)") for kind in KINDS},
+    **{f"{kind.name}: put": (kind.name, "kind.put(full, 'new')") for kind in BOUNDED},
+    "get with a timeout": ("Queue", "empty.get(timeout=600)"),
+    "get_many": ("Queue", "empty.get_many(10)"),
+    "put with a timeout": ("Queue", "full.put('new', timeout=600)"),
+    "put_many": ("Queue", "full.put_many(['new', 'newer'])"),
+    "join": ("Queue", "full.join()"),
+    "consume": ("Queue", "next(empty.consume())"),
+    "push_batch": ("DynamicCircularBuffer", "full.push_batch(['new'])"),
+    "consume of levels": ("PriorityCircularBuffer", "next(empty.consume())"),
 }
-
-SETUP = """
-    import threading
-    from elasticq import DynamicCircularBuffer, PriorityCircularBuffer, Queue
-
-    empty, full = Queue(), Queue(1)
-    full.put("old")
-    levels, narrow = PriorityCircularBuffer(pop_timeout=600), PriorityCircularBuffer(level_capacities={0: 1})
-    narrow.push_with_priority("old", 0)
-    buffer = DynamicCircularBuffer(
-        initial_capacity=4, min_capacity=4, max_capacity=5, push_timeout=600, pop_timeout=600
-    )
-"""
+"""Calls that block, each with its kind of queue. There is an empty queue and a full one of that kind."""
 
 
-@pytest.mark.parametrize("call", BLOCKING.values(), ids=BLOCKING)
-def test_a_blocked_call_lets_the_other_threads_run(call: str) -> None:
-    if "push" in call:
-        call = f"buffer.push(0); {call}"
+def two_queues(kind: str) -> str:
+    """Code that makes the two queues."""
+    return f"""
+    import sys, threading
+    sys.path.insert(0, {os.path.dirname(__file__)!r})
+    from kinds import by_name
+
+    kind = by_name({kind!r})
+    empty, full = kind.make(None, 600), kind.make(1, 600)
+    if kind.bounded:
+        kind.put(full, "old")
+    """
+
+
+each = pytest.mark.parametrize(("kind", "call"), BLOCKING.values(), ids=BLOCKING)
+
+
+@each
+def test_a_blocked_call_lets_the_other_threads_run(kind: str, call: str) -> None:
     python(
-        f"""{SETUP}
-    threading.Thread(target=lambda: exec("{call}"), daemon=True).start()
+        f"""{two_queues(kind)}
+    threading.Thread(target=lambda: {call}, daemon=True).start()
     numbers = iter(range(1_000_000))
     workers = [threading.Thread(target=sum, args=(numbers,)) for _ in range(2)]
     for worker in workers:
@@ -61,20 +63,18 @@ def test_a_blocked_call_lets_the_other_threads_run(call: str) -> None:
     )
 
 
-@pytest.mark.parametrize("call", BLOCKING.values(), ids=BLOCKING)
-def test_control_c_ends_a_blocked_call_of_the_main_thread(call: str) -> None:
+@each
+def test_control_c_ends_a_blocked_call_of_the_main_thread(kind: str, call: str) -> None:
     """The call has neither taken nor put an item."""
-    setup = "buffer.push(0)" if "push" in call else "pass"
-    code = f"""{SETUP}
-    {setup}
+    code = f"""{two_queues(kind)}
     print("ready", flush=True)
     try:
         {call}
     except KeyboardInterrupt as error:
         print("interrupted", getattr(error, "remaining", None))
-    print(empty.qsize(), list(full), full.unfinished_tasks, len(buffer), len(levels), list(narrow))
-    empty.put("later")
-    print(empty.get(), full.get())
+    print(len(empty), list(full), len(full) == getattr(full, "unfinished_tasks", len(full)))
+    kind.put(empty, "later")
+    print(kind.get(empty))
     """
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)],
@@ -94,7 +94,8 @@ def test_control_c_ends_a_blocked_call_of_the_main_thread(call: str) -> None:
             process.kill()
     assert errors == ""
     remaining = "['new', 'newer']" if "put_many" in call else "None"
-    assert output == f"interrupted {remaining}\n0 ['old'] 1 {int('push' in call)} 0 ['old']\nlater old\n"
+    there = [] if kind == "SimpleQueue" else ["old"]
+    assert output == f"interrupted {remaining}\n0 {there} True\nlater\n"
 
 
 def test_a_signal_handler_that_raises_nothing_does_not_end_a_wait() -> None:

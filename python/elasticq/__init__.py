@@ -26,6 +26,7 @@ from ._errors import (
     Timeout,
 )
 from ._priority import PriorityAsyncQueue, PriorityCircularBuffer, PrioritySyncQueue
+from ._public import publish as _publish
 from ._queue import (
     DynamicCircularBuffer,
     LifoQueue,
@@ -73,8 +74,4 @@ __all__ = [
     "__version__",
 ]
 
-for _name in __all__:
-    _value = globals()[_name]
-    if isinstance(_value, type) and _value.__module__ != __name__:
-        _value.__module__ = __name__  # where users find it, and what tracebacks and pickles say
-del _name, _value
+_publish(globals())

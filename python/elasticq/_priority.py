@@ -9,7 +9,7 @@ from ._errors import QueueError
 from ._views import AsyncQueue, as_asyncio, coroutine_method
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Coroutine, Iterable
 
 T = TypeVar("T")
 
@@ -227,11 +227,8 @@ class PrioritySyncQueue(Generic[T]):
         """Whether the buffer was closed (bool)."""
         return self._buffer.is_closed
 
-    def _aget(self, translate: Callable[[Any], BaseException]) -> Coroutine[Any, Any, T]:
-        return self._buffer._aget(translate)
-
-    def _aput(self, item: T, translate: Callable[[Any], BaseException]) -> Coroutine[Any, Any, None]:
-        return self._buffer._aput(item, translate)
+    def __elasticq__(self) -> PriorityCircularBuffer[T]:
+        return self._buffer
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, PrioritySyncQueue):

@@ -83,6 +83,9 @@ class Queue(Hooks[T]):
         (400000, 1000000)
     """
 
+    def __elasticq__(self) -> Self:
+        return self
+
     @_core._computed
     def async_q(self) -> AsyncQueue[T]:
         """The queue as a view with the interface of `asyncio.Queue` (AsyncQueue).

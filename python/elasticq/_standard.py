@@ -193,8 +193,8 @@ class Standard(_core.Contents):
                 return
             if not block or not _wait(self.not_full, deadline):
                 if count > 1 and count <= self.maxsize and not self._is_full(owner):
-                    raise Full("the queue has too little room for the batch")
-                raise MaxCapacityReached(_at_most(self.maxsize))
+                    raise _too_little_room()
+                raise _no_room(self.maxsize)
 
     def _wait_for_item(self, owner: Hooks[Any], block: bool, deadline: float | None) -> None:
         """Wait until it is worth trying again to take an item."""
@@ -202,7 +202,7 @@ class Standard(_core.Contents):
             if self.is_shutdown or (block and not self._is_empty(owner)):
                 return
             if not block or not _wait(self.not_empty, deadline):
-                raise Empty("the queue is empty")
+                raise _no_item()
 
     # Many items. They come in a list. The step that puts some of them takes the same ones out of the list. So
     # the caller finds in it the items that are left, whatever cuts the call short.
@@ -412,7 +412,7 @@ class Standard(_core.Contents):
         with self.mutex:
             item = self._look(owner, EMPTY)
         if item is EMPTY:
-            raise Empty("the queue is empty")
+            raise _no_item()
         return item
 
     def glance(self, owner: Hooks[Any]) -> tuple[int, int, bool, tuple[int, int]] | None:
@@ -455,8 +455,19 @@ other thread's comparison may wait for this thread. Going on without the turn is
 result finds out whether it is still valid."""
 
 
-def _at_most(maxsize: Any) -> str:
-    return f"the queue is full: maxsize = {maxsize}"
+# The compiled classes say the same in the same case.
+
+
+def _no_item() -> Empty:
+    return Empty("the queue is empty")
+
+
+def _no_room(maxsize: Any) -> MaxCapacityReached:
+    return MaxCapacityReached(f"the queue is full: maxsize = {maxsize}")
+
+
+def _too_little_room() -> Full:
+    return Full("the queue has too little room for the batch")
 
 
 def _deadline(timeout: float) -> float:

@@ -18,8 +18,7 @@ from ._errors import QueueError, ShutDown
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from ._priority import PrioritySyncQueue
-    from ._queue import Queue
+    from ._viewed import Viewed
 
 _ENDS = {
     "QueueEmpty": queue.Empty,
@@ -82,9 +81,9 @@ class AsyncQueue(Generic[T]):
 
     __slots__ = ("_buffer", "_queue")
 
-    def __init__(self, queue: Queue[T] | PrioritySyncQueue[T]) -> None:
+    def __init__(self, queue: Viewed[T]) -> None:
         self._queue = queue
-        self._buffer: _core.Elastic[T] = queue if isinstance(queue, _core.Elastic) else queue._buffer
+        self._buffer = queue.__elasticq__()
 
     @coroutine_method
     def put(self, item: T) -> Coroutine[Any, Any, None]:
@@ -210,7 +209,7 @@ class AsyncQueue(Generic[T]):
         return f"<{type(self).__name__} at {id(self):#x} of {self._queue!r}>"
 
 
-async def wait_closed(queue: Queue[Any] | PrioritySyncQueue[Any]) -> None:
+async def wait_closed(queue: Viewed[Any]) -> None:
     """Do what `wait_closed` does, for a queue or for its view."""
     from asyncio import sleep
 
