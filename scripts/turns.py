@@ -1,4 +1,4 @@
-"""Checks that take long are made by turns: at once where something was just changed, else every few commits."""
+"""Checks that take long are made by turns: at once for what was just changed, else every few commits."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ docs/verification.md says what is modelled, and which property finds which mista
 leaves this file out, since it doesn't depend on the Python that runs it. `scripts/test tla` runs it, or
 `pytest -m tla`.
 
-The checker's answer depends on nothing but the files of the model. So everything is checked if one of them was
-just changed, or with ELASTICQ_MODELS=all. Otherwise a third is checked, by turns.
+The checker's answer depends on nothing but the files of the model. So everything is checked if one of them
+was just changed, or with ELASTICQ_MODELS=all. Otherwise a third is checked, by turns.
 """
 
 from __future__ import annotations

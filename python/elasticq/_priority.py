@@ -239,7 +239,7 @@ class PrioritySyncQueue(Generic[T]):
         return hash((PrioritySyncQueue, id(self._buffer)))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} at {id(self):#x} of {self._buffer!r}>"
+        return f"<{type(self).__module__}.{type(self).__qualname__} of {self._buffer!r}>"
 
 
 class PriorityAsyncQueue(AsyncQueue[T]):

@@ -206,7 +206,7 @@ class AsyncQueue(Generic[T]):
         return hash((AsyncQueue, id(self._queue)))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} at {id(self):#x} of {self._queue!r}>"
+        return f"<{type(self).__module__}.{type(self).__qualname__} of {self._queue!r}>"
 
 
 async def wait_closed(queue: Viewed[Any]) -> None:

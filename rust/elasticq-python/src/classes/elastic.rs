@@ -12,7 +12,7 @@ use crate::quick::operation::{Aim, Operation};
 use crate::raw::Item;
 use crate::store::Waiting;
 use crate::store::entrance;
-use crate::store::moved::{instead, moved};
+use crate::store::moved::moved;
 use crate::store::no_room;
 use crate::store::object::{self, Elastic};
 use crate::store::summary;
@@ -90,7 +90,7 @@ impl Elastic {
     ///     (1, 1)
     fn peek(slf: &Bound<'_, Self>) -> PyResult<Item> {
         let peeked = slf.get().store().peek(slf.py());
-        peeked.or_else(|error| instead(slf.py(), slf.get().store(), &error, moved!(slf, slf.get().store(), "peek")))
+        peeked.or_else(|error| slf.get().store().instead(slf.py(), &error, moved!(slf, slf.get().store(), "peek")))
     }
 
     /// Take everything. Gives a list, oldest first, which may be empty. The capacity returns to its minimum.
@@ -289,7 +289,7 @@ impl Elastic {
         match slf.get().store().take(slf.py()) {
             Ok(item) => Ok(item),
             Err(BufferError::Empty) => Ok(default),
-            Err(error) => instead(slf.py(), slf.get().store(), &error, moved!(slf, slf.get().store(), "poll", default)),
+            Err(error) => slf.get().store().instead(slf.py(), &error, moved!(slf, slf.get().store(), "poll", default)),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::standard::overridden::{self, Overridden};
 use crate::standard::{moving, timeouts};
 use crate::store::Store;
 use crate::store::items::Items;
-use crate::store::moved::{instead, moved};
+use crate::store::moved::moved;
 use crate::store::no_room;
 use crate::store::object::{self, Elastic};
 use elasticq::{BufferError, Config, DynamicCircularBuffer};
@@ -360,7 +360,7 @@ impl Queue {
         store(slf).get_many(py, max, patience)?.or_else(|error| {
             let (block, timeout) = patience.left();
             let max = max.min(isize::MAX.unsigned_abs());
-            let instead = instead(py, store(slf), &error, moved!(slf, store(slf), "get_many", max, block, timeout))?;
+            let instead = store(slf).instead(py, &error, moved!(slf, store(slf), "get_many", max, block, timeout))?;
             Ok(instead.into_bound(py).cast_into()?)
         })
     }
@@ -555,7 +555,7 @@ fn get(slf: &Bound<'_, Queue>, patience: Patience) -> PyResult<Item> {
                 return Err(store(slf).error(slf.py(), &error));
             }
             let (block, timeout) = patience.left();
-            instead(slf.py(), store(slf), &error, moved!(slf, store(slf), "get", block, timeout))
+            store(slf).instead(slf.py(), &error, moved!(slf, store(slf), "get", block, timeout))
         })
     }
     match store(slf).take(slf.py()) {

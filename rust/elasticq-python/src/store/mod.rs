@@ -108,6 +108,17 @@ impl Store {
         errors::in_words(py, self.words, error)
     }
 
+    /// What a queue that has moved returns instead of an error; the error, if the queue has not moved.
+    #[cold]
+    pub fn instead(
+        &self,
+        py: Python<'_>,
+        error: &BufferError,
+        moved: Option<PyResult<Bound<'_, PyAny>>>,
+    ) -> PyResult<Item> {
+        moved.map_or_else(|| Err(self.error(py, error)), |given| given.map(Bound::unbind))
+    }
+
     /// One attempt to add an item. If it is refused, that is not counted.
     #[inline(always)]
     pub fn offer(&self, py: Python<'_>, item: Item) -> Result<(), Rejected<Item>> {

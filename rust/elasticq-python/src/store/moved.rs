@@ -6,9 +6,7 @@
 //! that finds the ring closed by the move also finds what is in the slot. And the lock of that object is held
 //! until the items are in it, so a thread that comes early waits there.
 
-use super::Store;
 use crate::raw::Item;
-use elasticq::BufferError;
 use pyo3::prelude::*;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -79,14 +77,3 @@ macro_rules! moved {
     }};
 }
 pub(crate) use moved;
-
-/// What a queue that has moved returns instead of an error; the error, if the queue has not moved.
-#[cold]
-pub fn instead(
-    py: Python<'_>,
-    store: &Store,
-    error: &BufferError,
-    moved: Option<PyResult<Bound<'_, PyAny>>>,
-) -> PyResult<Item> {
-    moved.map_or_else(|| Err(store.error(py, error)), |given| given.map(Bound::unbind))
-}
