@@ -7,8 +7,9 @@ const HELP: &str = "\
 Usage: cargo bench --bench SUITE -- [FILTER...] [OPTIONS]
 
 FILTER               run only what contains one of these words
---rounds N           rounds per contest (default 21; ELASTICQ_BENCH_ROUNDS)
---sample-ms N        length of one sample in milliseconds (default 20; ELASTICQ_BENCH_SAMPLE_MS)
+--rounds N           rounds per contest (default 15; ELASTICQ_BENCH_ROUNDS)
+--sample-ms N        least length of one sample in milliseconds (default 50; ELASTICQ_BENCH_SAMPLE_MS); as
+                     many times as long where threads share a hardware thread, and doubled while samples differ
 --json FILE          add the results to FILE, relative to benches/ (ELASTICQ_BENCH_JSON)
 --out FOLDER         where to write the curves, relative to benches/ (default ../docs unless there is a FILTER;
                      suite `scalability`; ELASTICQ_BENCH_OUT)
@@ -20,7 +21,7 @@ FILTER               run only what contains one of these words
 pub struct Options {
     /// How often every contender runs in each contest.
     pub rounds: usize,
-    /// How long one sample should take.
+    /// How long one sample should take at least, where each thread has a hardware thread of its own.
     pub sample: Duration,
     /// Where to write the results for machines.
     pub json: Option<PathBuf>,
@@ -100,8 +101,8 @@ impl Options {
         }
 
         let mut options = Self {
-            rounds: count("rounds", rounds, 21)?,
-            sample: Duration::from_millis(count("sample-ms", sample, 20)? as u64),
+            rounds: count("rounds", rounds, 15)?,
+            sample: Duration::from_millis(count("sample-ms", sample, 50)? as u64),
             json: json.filter(|path| !path.is_empty()).map(PathBuf::from),
             out: out.filter(|path| !path.is_empty()).map(PathBuf::from),
             filters,
@@ -114,6 +115,13 @@ impl Options {
             options.sample = Duration::from_millis(1);
         }
         Ok(options)
+    }
+
+    /// How long a sample of so many threads should take at least. Threads that share a hardware thread take turns
+    /// of some milliseconds. With as many turns for each, the sample measures the queue and not who came first.
+    #[must_use]
+    pub fn sample_of(&self, threads: usize, hardware_threads: usize) -> Duration {
+        self.sample * threads.div_ceil(hardware_threads) as u32
     }
 
     /// Whether the user wants what has this name.
@@ -144,7 +152,7 @@ mod tests {
     #[test]
     fn cargo_bench_alone_runs_everything_at_full_length() {
         let options = parse("--bench").unwrap();
-        assert_eq!((options.rounds, options.smoke), (21, false));
+        assert_eq!((options.rounds, options.smoke), (15, false));
         assert!(options.wants("anything"));
     }
 
@@ -152,6 +160,15 @@ mod tests {
     fn without_the_flag_of_cargo_bench_one_short_round_runs() {
         let options = parse("--rounds 20").unwrap();
         assert_eq!((options.rounds, options.smoke), (1, true));
+    }
+
+    #[test]
+    fn a_sample_is_as_many_times_as_long_as_threads_share_a_hardware_thread() {
+        let options = parse("--bench --sample-ms 10").unwrap();
+        for (threads, hardware_threads, milliseconds) in [(1, 2, 10), (2, 2, 10), (5, 2, 30), (17, 2, 90), (17, 32, 10)]
+        {
+            assert_eq!(options.sample_of(threads, hardware_threads), Duration::from_millis(milliseconds));
+        }
     }
 
     #[test]
