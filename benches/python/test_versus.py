@@ -69,6 +69,7 @@ class Driver:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(contest, "perf_counter", lambda: clock.now)
+    monkeypatch.setattr(contest, "gc", SimpleNamespace(collect=lambda: None))  # there is nothing to collect
     return clock
 
 

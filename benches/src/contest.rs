@@ -7,7 +7,7 @@
 use crate::machine::hardware_threads;
 use crate::options::Options;
 use crate::report::{Progress, Verdict};
-use crate::settled::{Figure, long_enough};
+use crate::settled::{Figure, TRIALS, long_enough};
 use crate::stats::{Summary, paired_ratios};
 use std::time::Duration;
 
@@ -138,14 +138,15 @@ fn rotation(round: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |place| (place + round) % count)
 }
 
-/// How many items make one sample about as long as `wanted`.
+/// How many items make one sample as long as `wanted`. The fastest of a few samples decides: what disturbs a sample
+/// makes it longer, and the next one would be too short.
 fn calibrate(mut run: impl FnMut(u64) -> Sample, wanted: Duration) -> u64 {
     let mut items = 1_000;
     loop {
-        let sample = run(items);
-        if sample.elapsed * 4 >= wanted {
-            let scale = wanted.as_secs_f64() / sample.elapsed.as_secs_f64();
-            return ((sample.items as f64 * scale).round() as u64).max(1);
+        let fastest = [(); TRIALS].map(|()| run(items).nanoseconds_per_item()).into_iter().fold(f64::MAX, f64::min);
+        let enough = wanted.as_secs_f64() * 1e9 / fastest;
+        if items as f64 * 4.0 >= enough {
+            return (enough.round() as u64).max(1);
         }
         items *= 4;
     }
@@ -276,6 +277,16 @@ mod tests {
     fn a_sample_is_calibrated_to_the_wanted_length() {
         assert_eq!(calibrate(taking(10), Duration::from_millis(30)), 3_000_000);
         assert_eq!(calibrate(taking(100_000_000), Duration::from_millis(30)), 1);
+    }
+
+    #[test]
+    fn a_disturbed_sample_does_not_make_the_others_short() {
+        let mut runs = 0;
+        let disturbed_once = |items| {
+            runs += 1;
+            taking(if runs == 1 { 10_000_000 } else { 10 })(items)
+        };
+        assert_eq!(calibrate(disturbed_once, Duration::from_millis(30)), 3_000_000);
     }
 
     #[test]

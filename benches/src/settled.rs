@@ -11,8 +11,8 @@ use crate::stats::Summary;
 
 /// How many times as large as the smaller value the larger one may be.
 const WITHIN: f64 = 1.15;
-/// How many samples [`long_enough`] takes of each length.
-const TRIALS: usize = 3;
+/// How many samples of each length are taken to find the length.
+pub const TRIALS: usize = 3;
 /// How often [`long_enough`] doubles a sample at most.
 pub const DOUBLINGS: u32 = 2;
 

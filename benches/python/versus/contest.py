@@ -17,7 +17,7 @@ from types import FunctionType
 from typing import Any, Protocol, TypeVar, cast
 
 from .machine import threads_at_once
-from .settled import long_enough
+from .settled import TRIALS, long_enough
 from .standings import Outcome, Standing, Verdict
 
 SAMPLE_SECONDS = 0.06
@@ -195,9 +195,14 @@ def _timed(trial: Trial) -> float:
 
 
 def _calibrate(contender: Contender, wanted: float) -> int:
-    """How many batches a sample needs to take so many seconds at least, and to repeat itself."""
+    """How many batches a sample needs to take so many seconds, and to repeat itself."""
+
+    def fastest(count: int) -> float:
+        # What disturbs a sample makes it longer, and the next one would be too short.
+        return min(_timed(contender.trial(count)) for _ in range(TRIALS))
+
     count = max(1, 1_000 // contender.batch)
-    while (seconds := _timed(contender.trial(count))) * 4 < wanted:
+    while (seconds := fastest(count)) * 4 < wanted:
         count *= 4
     count = max(1, round(count * wanted / seconds))
     return long_enough(count, lambda count: _timed(contender.trial(count)) / count)

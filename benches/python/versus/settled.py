@@ -13,7 +13,7 @@ from statistics import median
 WITHIN = 1.15
 """How many times as large as the smaller value the larger one may be."""
 TRIALS = 3
-"""The samples of each length that `long_enough` takes."""
+"""How many samples of each length are taken to find the length."""
 DOUBLINGS = 2
 """How often `long_enough` doubles a sample at most."""
 
