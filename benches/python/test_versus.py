@@ -120,20 +120,30 @@ def test_values_agree_up_to_fifteen_per_cent_whichever_comes_first() -> None:
 
 
 def test_a_figure_is_settled_when_both_halves_of_the_rounds_say_the_same() -> None:
-    assert Figure.median([10, 30, 10, 11, 30, 11]) == Figure(11, (10, 11))
-    assert Figure.median([10, 30, 10, 11, 30, 11]).settled
-    assert not Figure.median([10, 10, 30, 12, 30, 12]).settled
+    steady = Figure.median([10, 10, 30, 11, 11, 30])
+    assert steady == Figure(11, ((10, 11), (11, 11)))
+    assert steady.settled
     assert not Figure.median([7]).settled
+
+
+def test_both_ways_to_halve_the_rounds_count() -> None:
+    later = Figure.median([10, 10, 10, 10, 12, 12, 12, 12])
+    assert later.halves == ((10, 12), (11, 11))
+    every_other = Figure.median([10, 12, 10, 12])
+    assert every_other.halves == ((11, 11), (10, 12))
+    assert not later.settled
+    assert not every_other.settled
 
 
 def test_a_ratio_compares_each_half_with_the_same_half() -> None:
     ours, theirs = Figure.median([10, 20]), Figure.median([30, 60])
-    assert theirs.over(ours) == Figure(3, (3, 3))
+    assert theirs.over(ours) == Figure(3, ((3, 3), (3, 3)))
 
 
 def test_both_figures_are_shown_where_they_do_not_agree() -> None:
-    assert Figure(0.5, (0.24, 1.2)).show("{:.2f}x".format) == "0.24x or 1.20x"
-    assert Figure(1.1, (1.05, 1.2)).show("{:.2f}x".format) == "1.10x"
+    assert Figure(0.5, ((0.24, 1.2), (0.5, 0.6))).show("{:.2f}x".format) == "0.24x or 1.20x"
+    assert Figure(0.5, ((0.5, 0.6), (1.2, 0.24))).show("{:.2f}x".format) == "1.20x or 0.24x"
+    assert Figure(1.1, ((1.05, 1.2), (1.1, 1.1))).show("{:.2f}x".format) == "1.10x"
     assert Figure.median([7]).show(str) == "7"
 
 

@@ -116,7 +116,8 @@ fn draw_axes<'a, 'b>(root: &'a Area<'b>, curves: &[Curve]) -> Drawn<Axes<'a, 'b>
     Ok(axes)
 }
 
-/// The medians as a line, the quartiles as a bar at each of them. The circle of a median that is not settled is hollow.
+/// The medians as a line, the quartiles as a bar at each of them. The circle of a median that is not settled
+/// is hollow.
 fn draw_curve(axes: &mut Axes<'_, '_>, curve: &Curve, look: &Look) -> Drawn<()> {
     let line = look.color.stroke_width(if look.ours { 4 } else { 2 });
     let medians = || curve.points.iter().map(|point| (point.producers as f64, point.rate.median));

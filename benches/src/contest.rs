@@ -1,8 +1,9 @@
 //! The interleaving harness: contenders take turns, so that whatever else the machine does hits all of them alike.
 //!
-//! Each contender first finds how many items a sample needs. Then come the rounds: in every round each contender
-//! runs once, and the order rotates from round to round. Times are compared within one run only, as ratios to the
-//! first contender, which is ours. A figure that the two halves of the rounds do not agree on is not settled.
+//! Each contender first finds how many items a sample needs. Then come the rounds: in every round each
+//! contender runs once, and the order rotates from round to round. Times are compared within one run only, as
+//! ratios to the first contender, which is ours. A figure that the two halves of the rounds do not agree on
+//! is not settled.
 
 use crate::machine::hardware_threads;
 use crate::options::Options;
@@ -79,7 +80,8 @@ impl<'a> Contest<'a> {
         self
     }
 
-    /// Tells that each contender runs so many threads, not one: where they share hardware threads, samples are longer.
+    /// Tells that each contender runs so many threads, not one: where they share hardware threads, samples
+    /// are longer.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
@@ -138,8 +140,8 @@ fn rotation(round: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |place| (place + round) % count)
 }
 
-/// How many items make one sample as long as `wanted`. The fastest of a few samples decides: what disturbs a sample
-/// makes it longer, and the next one would be too short.
+/// How many items make one sample as long as `wanted`. The fastest of a few samples decides: what disturbs a
+/// sample makes it longer, and the next one would be too short.
 fn calibrate(mut run: impl FnMut(u64) -> Sample, wanted: Duration) -> u64 {
     let mut items = 1_000;
     loop {

@@ -1,5 +1,6 @@
-//! What a measurement was made on: the processor, how many of its threads this process may use, and the system.
-//! Figures of different machines never belong in one table, so each table says which machine it is about.
+//! What a measurement was made on: the processor, how many of its threads this process may use, and the
+//! system. Figures of different machines never belong in one table, so each table says which machine it is
+//! about.
 
 use std::process::Command;
 

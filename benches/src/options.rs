@@ -117,8 +117,9 @@ impl Options {
         Ok(options)
     }
 
-    /// How long a sample of so many threads should take at least. Threads that share a hardware thread take turns
-    /// of some milliseconds. With as many turns for each, the sample measures the queue and not who came first.
+    /// How long a sample of so many threads should take at least. Threads that share a hardware thread take
+    /// turns of some milliseconds. With as many turns for each, the sample measures the queue and not who
+    /// came first.
     #[must_use]
     pub fn sample_of(&self, threads: usize, hardware_threads: usize) -> Duration {
         self.sample * threads.div_ceil(hardware_threads) as u32

@@ -1,11 +1,13 @@
 //! When a figure is settled: when two runs in a row say the same.
 //!
-//! One rule decides it. Two values agree when the larger one is at most 15 % above the smaller one ([`agree`]).
-//! The rule is applied twice:
+//! One rule decides it. Two values agree when the larger one is at most 15 % above the smaller one
+//! ([`agree`]). The rule is applied twice:
 //!
-//! - to find how long a sample has to be ([`long_enough`]): so long that a sample twice as long says the same;
+//! - to find how long a sample has to be ([`long_enough`]): so long that a sample twice as long says the
+//!   same;
 //! - to judge a figure ([`Figure`]): the two halves of a contest's rounds are two runs in a row. Where their
-//!   figures do not agree, the table shows both, and no target is judged by them.
+//!   figures do not agree, the table shows both, and no target is judged by them. Halves may agree by chance,
+//!   so the rounds are halved in two ways, and both have to agree.
 
 use crate::stats::Summary;
 
@@ -42,8 +44,9 @@ pub fn long_enough(mut items: u64, mut time: impl FnMut(u64) -> f64) -> u64 {
 pub struct Figure {
     /// The figure of all rounds.
     pub all: f64,
-    /// Those of the first half of the rounds and of the second. A single round has no halves.
-    pub halves: Option<(f64, f64)>,
+    /// Those of two halves, for both ways to halve: the first rounds and the later ones, the even rounds and
+    /// the odd ones. A single round has no halves.
+    pub halves: Option<[(f64, f64); 2]>,
 }
 
 impl Figure {
@@ -54,29 +57,36 @@ impl Figure {
     #[must_use]
     pub fn median(rounds: &[f64]) -> Self {
         let median = |rounds: &[f64]| Summary::of(rounds).median;
-        let (first, second) = rounds.split_at(rounds.len() / 2);
-        let halves = if first.is_empty() { None } else { Some((median(first), median(second))) };
+        let every_other = |from| rounds.iter().skip(from).step_by(2).copied().collect::<Vec<_>>();
+        let (first, later) = rounds.split_at(rounds.len() / 2);
+        let halves = (!first.is_empty())
+            .then(|| [(median(first), median(later)), (median(&every_other(0)), median(&every_other(1)))]);
         Self { all: median(rounds), halves }
     }
 
     /// How many times as large as `other` this figure is, each half against the same half.
     #[must_use]
     pub fn over(self, other: Self) -> Self {
-        let halves = self.halves.zip(other.halves);
-        Self { all: self.all / other.all, halves: halves.map(|(mine, its)| (mine.0 / its.0, mine.1 / its.1)) }
+        let halves = self.halves.zip(other.halves).map(|(mine, its)| {
+            let over = |way: usize| (mine[way].0 / its[way].0, mine[way].1 / its[way].1);
+            [over(0), over(1)]
+        });
+        Self { all: self.all / other.all, halves }
     }
 
-    /// Whether both halves say the same. A single round never settles anything.
+    /// Whether both halves say the same, for both ways to halve. A single round never settles anything.
     #[must_use]
     pub fn settled(self) -> bool {
-        self.halves.is_some_and(|(first, second)| agree(first, second))
+        self.halves.is_some_and(|halves| halves.iter().all(|&(one, other)| agree(one, other)))
     }
 
-    /// The figure as `written`, or both halves where these do not agree.
+    /// The figure as `written`, or the two halves that differ most where halves do not agree.
     #[must_use]
     pub fn show(self, written: impl Fn(f64) -> String) -> String {
-        match self.halves {
-            Some((first, second)) if !agree(first, second) => format!("{} or {}", written(first), written(second)),
+        let distance = |&(one, other): &(f64, f64)| f64::max(one / other, other / one);
+        let widest = self.halves.and_then(|ways| ways.into_iter().max_by(|a, b| distance(a).total_cmp(&distance(b))));
+        match widest {
+            Some((one, other)) if !agree(one, other) => format!("{} or {}", written(one), written(other)),
             _ => written(self.all),
         }
     }
@@ -95,16 +105,23 @@ mod tests {
 
     #[test]
     fn a_figure_is_settled_when_both_halves_of_the_rounds_say_the_same() {
-        let steady = Figure::median(&[10.0, 30.0, 10.0, 11.0, 30.0, 11.0]);
-        assert_eq!((steady.all, steady.halves), (11.0, Some((10.0, 11.0))));
+        let steady = Figure::median(&[10.0, 10.0, 30.0, 11.0, 11.0, 30.0]);
+        assert_eq!((steady.all, steady.halves), (11.0, Some([(10.0, 11.0), (11.0, 11.0)])));
         assert!(steady.settled());
-        let torn = Figure::median(&[10.0, 10.0, 30.0, 12.0, 30.0, 12.0]);
-        assert!(!torn.settled(), "{torn:?}");
     }
 
     #[test]
-    fn the_second_half_of_an_odd_number_of_rounds_has_one_more() {
-        assert_eq!(Figure::median(&[1.0, 2.0, 4.0]).halves, Some((1.0, 3.0)));
+    fn both_ways_to_halve_the_rounds_count() {
+        let later = Figure::median(&[10.0, 10.0, 10.0, 10.0, 12.0, 12.0, 12.0, 12.0]);
+        assert_eq!(later.halves, Some([(10.0, 12.0), (11.0, 11.0)]));
+        let every_other = Figure::median(&[10.0, 12.0, 10.0, 12.0]);
+        assert_eq!(every_other.halves, Some([(11.0, 11.0), (10.0, 12.0)]));
+        assert!(!later.settled() && !every_other.settled());
+    }
+
+    #[test]
+    fn of_an_odd_number_of_rounds_the_odd_one_goes_to_the_later_and_to_the_even_ones() {
+        assert_eq!(Figure::median(&[1.0, 2.0, 4.0]).halves, Some([(1.0, 3.0), (2.5, 2.0)]));
     }
 
     #[test]
@@ -119,14 +136,16 @@ mod tests {
         // The machine was half as fast in the second half, for both alike.
         let (ours, theirs) = (Figure::median(&[10.0, 20.0]), Figure::median(&[30.0, 60.0]));
         assert!(!ours.settled() && !theirs.settled());
-        assert_eq!(theirs.over(ours), Figure { all: 3.0, halves: Some((3.0, 3.0)) });
+        assert_eq!(theirs.over(ours), Figure { all: 3.0, halves: Some([(3.0, 3.0); 2]) });
     }
 
     #[test]
     fn both_figures_are_shown_where_they_do_not_agree() {
         let written = |ratio: f64| format!("{ratio:.2}x");
-        assert_eq!(Figure { all: 0.5, halves: Some((0.24, 1.2)) }.show(written), "0.24x or 1.20x");
-        assert_eq!(Figure { all: 1.1, halves: Some((1.05, 1.2)) }.show(written), "1.10x");
+        let shown = |all, halves| Figure { all, halves: Some(halves) }.show(written);
+        assert_eq!(shown(0.5, [(0.24, 1.2), (0.5, 0.6)]), "0.24x or 1.20x");
+        assert_eq!(shown(0.5, [(0.5, 0.6), (1.2, 0.24)]), "1.20x or 0.24x");
+        assert_eq!(shown(1.1, [(1.05, 1.2), (1.1, 1.1)]), "1.10x");
     }
 
     #[test]

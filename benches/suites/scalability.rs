@@ -1,6 +1,6 @@
-//! 1 to 20 producers to one consumer: the queue of many producers beside its peers, in interleaved rounds for each number.
-//! Writes the curves as CSV and SVG, in files that name the kind of processor: `scalability-amd-epyc.svg`, say. Needs the
-//! feature `lock_free`.
+//! 1 to 20 producers to one consumer: the queue of many producers beside its peers, in interleaved rounds for
+//! each number. Writes the curves as CSV and SVG, in files that name the kind of processor:
+//! `scalability-amd-epyc.svg`, say. Needs the feature `lock_free`.
 
 use elasticq_benches::chart::{self, Words};
 use elasticq_benches::contest::Contest;

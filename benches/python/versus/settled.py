@@ -1,7 +1,8 @@
 """When a figure is settled: when two runs in a row say the same. The Rust benchmarks have the same rule.
 
 Two values agree when the larger one is at most 15 % above the smaller one. The rule is applied twice: to find
-how long a sample has to be (`long_enough`), and to judge a figure by the two halves of the rounds (`Figure`).
+how long a sample has to be (`long_enough`), and to judge a figure by two halves of the rounds (`Figure`).
+Halves may agree by chance, so the rounds are halved in two ways, and both have to agree.
 """
 
 from __future__ import annotations
@@ -46,33 +47,31 @@ class Figure:
     """A figure of all rounds, beside the same figure of either half of them."""
 
     all: float
-    halves: tuple[float, float] | None
-    """Those of the first half of the rounds and of the second. A single round has no halves."""
+    halves: tuple[tuple[float, float], ...]
+    """Those of two halves, for both ways to halve: the first rounds and the later ones, the even rounds and
+    the odd ones. A single round has no halves."""
 
     @classmethod
     def median(cls, rounds: Sequence[float]) -> Figure:
         """The median of rounds, which come in the order in which they were run."""
         middle = len(rounds) // 2
-        halves = (median(rounds[:middle]), median(rounds[middle:])) if middle else None
-        return cls(median(rounds), halves)
+        ways = ((rounds[:middle], rounds[middle:]), (rounds[::2], rounds[1::2])) if middle else ()
+        return cls(median(rounds), tuple((median(one), median(other)) for one, other in ways))
 
     def over(self, other: Figure) -> Figure:
         """How many times as large as another this figure is, each half against the same half."""
-        halves = None
-        if self.halves and other.halves:
-            halves = (self.halves[0] / other.halves[0], self.halves[1] / other.halves[1])
-        return Figure(self.all / other.all, halves)
+        ways = zip(self.halves, other.halves, strict=True)
+        return Figure(self.all / other.all, tuple((mine[0] / its[0], mine[1] / its[1]) for mine, its in ways))
 
     @property
     def settled(self) -> bool:
-        """Whether both halves say the same. A single round never settles anything."""
-        return self.halves is not None and agree(*self.halves)
+        """Whether both halves say the same, for both ways to halve. A single round settles nothing."""
+        return bool(self.halves) and all(agree(one, other) for one, other in self.halves)
 
     def show(self, written: Callable[[float], str]) -> str:
-        """The figure as it is written, or both halves where these do not agree."""
-        if self.halves is not None and not agree(*self.halves):
-            return " or ".join(map(written, self.halves))
-        return written(self.all)
+        """The figure as it is written, or the two halves that differ most where halves do not agree."""
+        widest = max(self.halves, key=lambda pair: max(pair) / min(pair), default=(self.all, self.all))
+        return written(self.all) if agree(*widest) else " or ".join(map(written, widest))
 
     def as_dict(self) -> dict[str, object]:
         """For pytest-benchmark's files."""
