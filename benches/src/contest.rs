@@ -242,7 +242,7 @@ mod tests {
 
     fn options(rounds: usize) -> Options {
         let arguments = ["--bench".to_owned(), format!("--rounds={rounds}")];
-        Options::parse(arguments, |_| None).unwrap()
+        Options::parse(arguments, |_| None, 1).unwrap()
     }
 
     fn taking(nanoseconds: u64) -> impl FnMut(u64) -> Sample {

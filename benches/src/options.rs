@@ -7,7 +7,7 @@ const HELP: &str = "\
 Usage: cargo bench --bench SUITE -- [FILTER...] [OPTIONS]
 
 FILTER               run only what contains one of these words
---rounds N           rounds per contest (default 15; ELASTICQ_BENCH_ROUNDS)
+--rounds N           rounds per contest (default 15, suite `scalability` 7; ELASTICQ_BENCH_ROUNDS)
 --sample-ms N        least length of one sample in milliseconds (default 50; ELASTICQ_BENCH_SAMPLE_MS); as
                      many times as long where threads share a hardware thread, and doubled while samples differ
 --json FILE          add the results to FILE, relative to benches/ (ELASTICQ_BENCH_JSON)
@@ -15,6 +15,9 @@ FILTER               run only what contains one of these words
                      suite `scalability`; ELASTICQ_BENCH_OUT)
 --save-baseline NAME keep Criterion's results under NAME (suite `operations`)
 --baseline NAME      compare with what is kept under NAME (suite `operations`)";
+
+/// How many rounds a contest has, unless the user or the suite says otherwise.
+pub const ROUNDS: usize = 15;
 
 /// The choices for one run of one suite.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,24 +44,32 @@ impl Options {
     /// Reads this process's arguments and environment; ends the process with a message when one of them is malformed.
     #[must_use]
     pub fn from_process() -> Self {
+        Self::from_process_with(ROUNDS)
+    }
+
+    /// The same for a suite whose contests have so many rounds, unless the user says otherwise.
+    #[must_use]
+    pub fn from_process_with(rounds: usize) -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
             println!("{HELP}");
             std::process::exit(0);
         }
-        Self::parse(arguments, |name| std::env::var(name).ok()).unwrap_or_else(|message| {
+        Self::parse(arguments, |name| std::env::var(name).ok(), rounds).unwrap_or_else(|message| {
             eprintln!("{message}\n\n{HELP}");
             std::process::exit(2);
         })
     }
 
-    /// Reads `arguments` over what `environment` answers. Options of other harnesses are noted and ignored.
+    /// Reads `arguments` over what `environment` answers, and that over the suite's number of rounds. Options of
+    /// other harnesses are noted and ignored.
     ///
     /// # Errors
     /// A message that names the option, its value and the rule.
     pub fn parse(
         arguments: impl IntoIterator<Item = String>,
         environment: impl Fn(&str) -> Option<String>,
+        default_rounds: usize,
     ) -> Result<Self, String> {
         let mut rounds = environment("ELASTICQ_BENCH_ROUNDS");
         let mut sample = environment("ELASTICQ_BENCH_SAMPLE_MS");
@@ -101,7 +112,7 @@ impl Options {
         }
 
         let mut options = Self {
-            rounds: count("rounds", rounds, 15)?,
+            rounds: count("rounds", rounds, default_rounds)?,
             sample: Duration::from_millis(count("sample-ms", sample, 50)? as u64),
             json: json.filter(|path| !path.is_empty()).map(PathBuf::from),
             out: out.filter(|path| !path.is_empty()).map(PathBuf::from),
@@ -147,13 +158,13 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Options, String> {
-        Options::parse(line.split_whitespace().map(str::to_owned), |_| None)
+        Options::parse(line.split_whitespace().map(str::to_owned), |_| None, ROUNDS)
     }
 
     #[test]
     fn cargo_bench_alone_runs_everything_at_full_length() {
         let options = parse("--bench").unwrap();
-        assert_eq!((options.rounds, options.smoke), (15, false));
+        assert_eq!((options.rounds, options.smoke), (ROUNDS, false));
         assert!(options.wants("anything"));
     }
 
@@ -187,12 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_goes_before_the_environment() {
+    fn the_command_line_goes_before_the_environment_and_that_before_the_suite() {
         let environment = |name: &str| (name == "ELASTICQ_BENCH_ROUNDS").then(|| "11".to_owned());
         let rounds = |arguments: &[&str]| {
-            Options::parse(arguments.iter().map(|&word| word.to_owned()), environment).unwrap().rounds
+            Options::parse(arguments.iter().map(|&word| word.to_owned()), environment, 7).unwrap().rounds
         };
         assert_eq!(rounds(&["--bench"]), 11);
+        assert_eq!(Options::parse(["--bench".to_owned()], |_| None, 7).unwrap().rounds, 7);
         assert_eq!(rounds(&["--bench", "--rounds", "8"]), 8);
     }
 

@@ -350,7 +350,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("results.json");
         for suite in ["first", "second", "first"] {
-            let options = Options::parse([format!("--json={}", path.display())], |_| None).unwrap();
+            let options = Options::parse([format!("--json={}", path.display())], |_| None, 1).unwrap();
             let mut report = Report::new(suite, options);
             report.section("case", &Table::default(), json!({ "value": 1 }));
             report.finish();
