@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from versus import Contender, Contest, Figure, Standing, Target, Verdict, contest
-from versus.settled import DOUBLINGS, agree, long_enough
+from versus.settled import agree, long_enough
 
 
 @dataclass
@@ -151,10 +152,15 @@ def test_a_sample_is_doubled_until_one_twice_as_long_says_the_same() -> None:
     def time(count: int) -> float:
         return 10 + 200 / count
 
-    assert long_enough(100, time) == 100  # 12 ns, and with twice as many items 11
-    assert long_enough(50, time) == 100  # 14, 12 and 11 ns
+    assert long_enough(100, 1_000, time) == 100  # 12 ns, and with twice as many items 11
+    assert long_enough(50, 1_000, time) == 100  # 14, 12 and 11 ns
 
 
-def test_a_sample_that_never_repeats_is_doubled_only_so_often() -> None:
-    turns = iter(range(1, 1_000))
-    assert long_enough(100, lambda _: next(turns)) == 100 * 2**DOUBLINGS
+def test_a_sample_that_never_repeats_is_doubled_only_so_far() -> None:
+    turns = itertools.count(1)
+    assert long_enough(100, 799, lambda _: next(turns)) == 400
+    assert long_enough(100, 800, lambda _: next(turns)) == 800
+
+
+def test_no_sample_is_taken_where_none_may_be_longer() -> None:
+    assert long_enough(100, 199, lambda _: pytest.fail("a sample was taken")) == 100

@@ -12,6 +12,9 @@ use crate::settled::{Figure, TRIALS, long_enough};
 use crate::stats::{Summary, paired_ratios};
 use std::time::Duration;
 
+/// Beyond this length no sample is doubled.
+const LONGEST: Duration = Duration::from_millis(500);
+
 /// What one run of a contender gave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
@@ -116,7 +119,8 @@ impl<'a> Contest<'a> {
                 None if options.smoke => calibrate(run, sample),
                 None => {
                     let items = calibrate(&mut run, sample);
-                    long_enough(items, |items| run(items).nanoseconds_per_item())
+                    let most = (items as f64 * LONGEST.as_secs_f64() / sample.as_secs_f64()) as u64;
+                    long_enough(items, most, |items| run(items).nanoseconds_per_item())
                 }
             };
             standing.items = items;

@@ -9,7 +9,8 @@ Usage: cargo bench --bench SUITE -- [FILTER...] [OPTIONS]
 FILTER               run only what contains one of these words
 --rounds N           rounds per contest (default 15, suite `scalability` 7; ELASTICQ_BENCH_ROUNDS)
 --sample-ms N        least length of one sample in milliseconds (default 50; ELASTICQ_BENCH_SAMPLE_MS); as
-                     many times as long where threads share a hardware thread, and doubled while samples differ
+                     many times as long where threads share a hardware thread, and doubled while samples differ,
+                     up to 500
 --json FILE          add the results to FILE, relative to benches/ (ELASTICQ_BENCH_JSON)
 --out FOLDER         where to write the curves, relative to benches/ (default ../docs unless there is a FILTER;
                      suite `scalability`; ELASTICQ_BENCH_OUT)

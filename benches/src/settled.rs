@@ -15,8 +15,6 @@ use crate::stats::Summary;
 const WITHIN: f64 = 1.15;
 /// How many samples of each length are taken to find the length.
 pub const TRIALS: usize = 3;
-/// How often [`long_enough`] doubles a sample at most.
-pub const DOUBLINGS: u32 = 2;
 
 /// Whether two values agree within 15 %.
 #[must_use]
@@ -24,17 +22,19 @@ pub fn agree(one: f64, other: f64) -> bool {
     one <= other * WITHIN && other <= one * WITHIN
 }
 
-/// How many items a sample needs, from `items` upwards, so that a sample twice as long says the same. `time`
-/// runs one sample and answers its time per item. The sample is doubled at most [`DOUBLINGS`] times.
-pub fn long_enough(mut items: u64, mut time: impl FnMut(u64) -> f64) -> u64 {
+/// How many items a sample needs, between `items` and `most`, so that a sample twice as long says the same.
+/// The number is doubled until then. `time` runs one sample and answers its time per item.
+pub fn long_enough(mut items: u64, most: u64, mut time: impl FnMut(u64) -> f64) -> u64 {
     let mut median = |items| Summary::of(&[(); TRIALS].map(|()| time(items))).median;
-    let mut shorter = median(items);
-    for _ in 0..DOUBLINGS {
+    let mut known = None;
+    while items * 2 <= most {
+        let shorter = known.unwrap_or_else(|| median(items));
         let longer = median(items * 2);
         if agree(shorter, longer) {
             break;
         }
-        (items, shorter) = (items * 2, longer);
+        items *= 2;
+        known = Some(longer);
     }
     items
 }
@@ -152,18 +152,24 @@ mod tests {
     fn a_sample_is_doubled_until_one_twice_as_long_says_the_same() {
         // Each sample begins with 200 ns that are not the items'.
         let time = |items: u64| 10.0 + 200.0 / items as f64;
-        assert_eq!(long_enough(100, time), 100); // 12 ns, and with twice as many items 11
-        assert_eq!(long_enough(50, time), 100); // 14, 12 and 11 ns
+        assert_eq!(long_enough(100, 1_000, time), 100); // 12 ns, and with twice as many items 11
+        assert_eq!(long_enough(50, 1_000, time), 100); // 14, 12 and 11 ns
     }
 
     #[test]
-    fn a_sample_that_never_repeats_is_doubled_only_so_often() {
+    fn a_sample_that_never_repeats_is_doubled_only_so_far() {
         let mut turn = 0.0;
-        let erratic = |_| {
+        let mut erratic = |_| {
             turn += 1.0;
             turn
         };
-        assert_eq!(long_enough(100, erratic), 100 << DOUBLINGS);
+        assert_eq!(long_enough(100, 799, &mut erratic), 400);
+        assert_eq!(long_enough(100, 800, &mut erratic), 800);
+    }
+
+    #[test]
+    fn no_sample_is_taken_where_none_may_be_longer() {
+        assert_eq!(long_enough(100, 199, |_| unreachable!()), 100);
     }
 
     #[test]
@@ -173,6 +179,6 @@ mod tests {
             runs += 1;
             if runs == 2 { 90.0 } else { 10.0 }
         };
-        assert_eq!(long_enough(100, disturbed_once), 100);
+        assert_eq!(long_enough(100, 1_000, disturbed_once), 100);
     }
 }

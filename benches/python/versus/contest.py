@@ -22,6 +22,8 @@ from .standings import Outcome, Standing, Verdict
 
 SAMPLE_SECONDS = 0.06
 """How long a sample takes at least, where all threads of a trial may run at once."""
+LONGEST_SECONDS = 0.5
+"""Beyond this length no sample is doubled."""
 SMOKE_ITEMS = 2_000
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -205,4 +207,5 @@ def _calibrate(contender: Contender, wanted: float) -> int:
     while (seconds := fastest(count)) * 4 < wanted:
         count *= 4
     count = max(1, round(count * wanted / seconds))
-    return long_enough(count, lambda count: _timed(contender.trial(count)) / count)
+    most = int(count * LONGEST_SECONDS / wanted)
+    return long_enough(count, most, lambda count: _timed(contender.trial(count)) / count)

@@ -15,8 +15,6 @@ WITHIN = 1.15
 """How many times as large as the smaller value the larger one may be."""
 TRIALS = 3
 """How many samples of each length are taken to find the length."""
-DOUBLINGS = 2
-"""How often `long_enough` doubles a sample at most."""
 
 
 def agree(one: float, other: float) -> bool:
@@ -24,17 +22,19 @@ def agree(one: float, other: float) -> bool:
     return max(one, other) <= min(one, other) * WITHIN
 
 
-def long_enough(count: int, time: Callable[[int], float]) -> int:
-    """How long a sample has to be, from `count` upwards, so that a sample twice as long says the same.
+def long_enough(count: int, most: int, time: Callable[[int], float]) -> int:
+    """How long a sample has to be, between `count` and `most`, so that a sample twice as long says the same.
 
-    `time` runs one sample, and returns its time per item. The sample is doubled at most `DOUBLINGS` times.
+    The sample is doubled until then. `time` runs one sample, and returns its time per item.
     """
 
     def typical(count: int) -> float:
         return median(time(count) for _ in range(TRIALS))
 
-    shorter = typical(count)
-    for _ in range(DOUBLINGS):
+    shorter: float | None = None
+    while count * 2 <= most:
+        if shorter is None:
+            shorter = typical(count)
         longer = typical(count * 2)
         if agree(shorter, longer):
             break
