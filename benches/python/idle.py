@@ -14,6 +14,8 @@ import sys
 import threading
 import time
 
+from versus.machine import interpreter, machine
+
 from elasticq import Queue
 
 THREADS, SECONDS, ROUNDS = 100, 5.0, 20
@@ -68,6 +70,7 @@ def interrupt(call: str, round_: int) -> float:
 
 
 def main() -> None:
+    print(f"{interpreter()}; {machine()}")
     used = blocked_threads()
     print(f"{THREADS} threads blocked in get for {SECONDS:.0f} s: {used:.4f} s of processor time")
     for call in ("empty.get()", "full.put(1)", "empty.get(timeout=600)"):

@@ -40,6 +40,9 @@ Maker = Callable[[int, asyncio.AbstractEventLoop], Ends[Any, Any]]
 class Bridge(Generic[E]):
     """A queue with a task at one end or both. Checks the number of items that come out, and their sum."""
 
+    threads = 2
+    """The threads of one trial."""
+
     def __init__(self, make: Callable[[asyncio.AbstractEventLoop], E], items: int) -> None:
         self._threads = ThreadPoolExecutor(1)
         self._loop = asyncio.new_event_loop()
@@ -89,6 +92,8 @@ class FromTaskToThread(Bridge[ToThread]):
 class FromTaskToTask(Bridge[Tasks]):
     """A task puts, another one of the same loop takes."""
 
+    threads = 1
+
     async def transfer(self) -> int:
         put, get = unshared(aput_range), unshared(aget_sum)
         consumer = self._loop.create_task(get(self._queue.get, self._items))
@@ -99,14 +104,14 @@ class FromTaskToTask(Bridge[Tasks]):
 def bridge(
     name: str,
     maxsize: int,
-    trial: Callable[..., Bridge[Any]],
+    trial: type[Bridge[Any]],
     makers: Sequence[tuple[str, Maker]],
     target: Target,
 ) -> Contest:
     """With a limit, the two ends wake each other. Without one, no task waits for room."""
     limit = f"room for {maxsize:,}" if maxsize else "no limit"
     contenders = [Contender(label, partial(trial, partial(make, maxsize))) for label, make in makers]
-    return Contest(f"{name}, {limit}", contenders, [target])
+    return Contest(f"{name}, {limit}", contenders, [target], trial.threads)
 
 
 @pytest.mark.parametrize("maxsize", [0, 1_000])

@@ -48,7 +48,7 @@ def contest(producers: int, targets: list[Target]) -> Contest:
         ("queue.SimpleQueue", simple_queue),
     ]
     contenders = [Contender(name, partial(Streams, producers, make), producers) for name, make in makers]
-    return Contest(f"threads, {producers}P/1C", contenders, targets)
+    return Contest(f"threads, {producers}P/1C", contenders, targets, threads=producers + 1)
 
 
 def test_one_producer(compete: Callable[[Contest], None]) -> None:

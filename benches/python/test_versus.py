@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from versus import Contender, Contest, Target, contest
+from versus import Contender, Contest, Figure, Standing, Target, Verdict, contest
+from versus.settled import agree, long_enough
 
 
 @dataclass
@@ -68,6 +70,7 @@ class Driver:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(contest, "perf_counter", lambda: clock.now)
+    monkeypatch.setattr(contest, "gc", SimpleNamespace(collect=lambda: None))  # there is nothing to collect
     return clock
 
 
@@ -84,7 +87,7 @@ def test_targets_are_judged_by_the_ratio_of_medians(clock: Clock) -> None:
     assert outcome is not None
     assert outcome.ours.nanoseconds == pytest.approx([100] * 5)
     assert outcome.others[0].nanoseconds == pytest.approx([310] * 5)
-    assert [verdict.measured for verdict in outcome.verdicts] == pytest.approx([3.1, 3.1])
+    assert [verdict.measured.all for verdict in outcome.verdicts] == pytest.approx([3.1, 3.1])
     assert [verdict.reached for verdict in outcome.verdicts] == [True, False]
     assert driver.extra_info["case"] == "speed"
 
@@ -93,3 +96,71 @@ def test_with_benchmarks_disabled_everyone_runs_once_and_nothing_is_judged(clock
     contenders = [clock.contender(name, 1e6) for name in "abc"]
     assert Contest("smoke", contenders, [Target("b", 1.0)]).run(Driver(clock, disabled=True), 5) is None
     assert clock.ran == ["a", "b", "c"]
+
+
+def test_a_target_is_not_judged_by_halves_that_do_not_agree() -> None:
+    ours = Standing("ours", 1, [100e-9] * 4)
+    theirs = Standing("theirs", 1, [24e-9, 24e-9, 120e-9, 120e-9])
+    verdict = Verdict("torn", "theirs", 0.1, theirs.ratio_to(ours))
+    assert ours.settled(ours)
+    assert not theirs.settled(ours)
+    assert verdict.reached is None
+    assert verdict.measured.show("{:.2f}x".format) == "0.24x or 1.20x"
+
+
+@pytest.mark.parametrize(("threads", "at_once", "times"), [(1, 1, 1), (2, 2, 1), (5, 2, 3), (5, 1, 5)])
+def test_samples_are_longer_where_threads_take_turns(threads: int, at_once: int, times: int) -> None:
+    assert contest.sample_seconds(threads, at_once) == pytest.approx(contest.SAMPLE_SECONDS * times)
+
+
+def test_values_agree_up_to_fifteen_per_cent_whichever_comes_first() -> None:
+    assert agree(100, 114.9)
+    assert agree(114.9, 100)
+    assert not agree(100, 115.1)
+    assert not agree(115.1, 100)
+
+
+def test_a_figure_is_settled_when_both_halves_of_the_rounds_say_the_same() -> None:
+    steady = Figure.median([10, 10, 30, 11, 11, 30])
+    assert steady == Figure(11, ((10, 11), (11, 11)))
+    assert steady.settled
+    assert not Figure.median([7]).settled
+
+
+def test_both_ways_to_halve_the_rounds_count() -> None:
+    later = Figure.median([10, 10, 10, 10, 12, 12, 12, 12])
+    assert later.halves == ((10, 12), (11, 11))
+    every_other = Figure.median([10, 12, 10, 12])
+    assert every_other.halves == ((11, 11), (10, 12))
+    assert not later.settled
+    assert not every_other.settled
+
+
+def test_a_ratio_compares_each_half_with_the_same_half() -> None:
+    ours, theirs = Figure.median([10, 20]), Figure.median([30, 60])
+    assert theirs.over(ours) == Figure(3, ((3, 3), (3, 3)))
+
+
+def test_both_figures_are_shown_where_they_do_not_agree() -> None:
+    assert Figure(0.5, ((0.24, 1.2), (0.5, 0.6))).show("{:.2f}x".format) == "0.24x or 1.20x"
+    assert Figure(0.5, ((0.5, 0.6), (1.2, 0.24))).show("{:.2f}x".format) == "1.20x or 0.24x"
+    assert Figure(1.1, ((1.05, 1.2), (1.1, 1.1))).show("{:.2f}x".format) == "1.10x"
+    assert Figure.median([7]).show(str) == "7"
+
+
+def test_a_sample_is_doubled_until_one_twice_as_long_says_the_same() -> None:
+    def time(count: int) -> float:
+        return 10 + 200 / count
+
+    assert long_enough(100, 1_000, time) == 100  # 12 ns, and with twice as many items 11
+    assert long_enough(50, 1_000, time) == 100  # 14, 12 and 11 ns
+
+
+def test_a_sample_that_never_repeats_is_doubled_only_so_far() -> None:
+    turns = itertools.count(1)
+    assert long_enough(100, 799, lambda _: next(turns)) == 400
+    assert long_enough(100, 800, lambda _: next(turns)) == 800
+
+
+def test_no_sample_is_taken_where_none_may_be_longer() -> None:
+    assert long_enough(100, 199, lambda _: pytest.fail("a sample was taken")) == 100

@@ -21,7 +21,7 @@ const LINE: i32 = 24;
 const FONT: &str = "sans-serif";
 
 const OURS: [RGBColor; 2] = [RGBColor(208, 28, 40), RGBColor(240, 125, 20)];
-const PEERS: [RGBColor; 11] = [
+const PEERS: [RGBColor; 12] = [
     RGBColor(31, 119, 180),
     RGBColor(0, 160, 180),
     RGBColor(110, 85, 190),
@@ -32,6 +32,7 @@ const PEERS: [RGBColor; 11] = [
     RGBColor(150, 150, 20),
     RGBColor(120, 175, 70),
     RGBColor(20, 60, 120),
+    RGBColor(200, 150, 60),
     RGBColor(90, 90, 90),
 ];
 
@@ -116,7 +117,8 @@ fn draw_axes<'a, 'b>(root: &'a Area<'b>, curves: &[Curve]) -> Drawn<Axes<'a, 'b>
     Ok(axes)
 }
 
-/// The medians as a line, the quartiles as a bar at each of them.
+/// The medians as a line, the quartiles as a bar at each of them. The circle of a median that is not settled
+/// is hollow.
 fn draw_curve(axes: &mut Axes<'_, '_>, curve: &Curve, look: &Look) -> Drawn<()> {
     let line = look.color.stroke_width(if look.ours { 4 } else { 2 });
     let medians = || curve.points.iter().map(|point| (point.producers as f64, point.rate.median));
@@ -132,7 +134,10 @@ fn draw_curve(axes: &mut Axes<'_, '_>, curve: &Curve, look: &Look) -> Drawn<()> 
             look.color.mix(0.45).stroke_width(2),
         )
     }))?;
-    axes.draw_series(medians().map(|median| Circle::new(median, if look.ours { 5 } else { 3 }, look.color.filled())))?;
+    axes.draw_series(curve.points.iter().map(|point| {
+        let style = if point.settled { look.color.filled() } else { look.color.stroke_width(2) };
+        Circle::new((point.producers as f64, point.rate.median), if look.ours { 5 } else { 3 }, style)
+    }))?;
     Ok(())
 }
 
@@ -244,6 +249,18 @@ mod tests {
             assert!(picture.lines().any(|line| line.trim() == text), "{text}");
         }
         assert_eq!(picture.matches("<circle").count(), 9);
+    }
+
+    #[test]
+    fn a_median_that_is_not_settled_is_a_hollow_circle() {
+        let mut torn = Curves::default();
+        let standing = Standing { name: "torn".to_owned(), rounds: vec![10.0, 20.0], ..Standing::default() };
+        torn.enter(1, &Outcome { name: String::new(), standings: vec![standing], verdicts: Vec::new() });
+        let hollow = |curves: &Curves| {
+            let picture = svg(curves, 1, &Words::default()).unwrap();
+            picture.lines().filter(|line| line.starts_with("<circle") && line.contains("fill=\"none\"")).count()
+        };
+        assert_eq!((hollow(&torn), hollow(&curves(&[("steady", 80.0, 0)]))), (1, 0));
     }
 
     #[test]

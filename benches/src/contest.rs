@@ -1,14 +1,20 @@
 //! The interleaving harness. Contenders take turns, so that whatever else the machine does hits all of them
 //! alike.
 //!
-//! Each contender first finds how many items fill one sample. Then come the rounds: in every round each contender
-//! runs once, and the order rotates from round to round. Times are compared within one run only, as ratios to the
-//! first contender, which is ours.
+//! Each contender first finds how many items a sample needs. Then come the rounds: in every round each
+//! contender runs once, and the order rotates from round to round. Times are compared within one run only, as
+//! ratios to the first contender, which is ours. A figure that the two halves of the rounds do not agree on
+//! is not settled.
 
+use crate::machine::hardware_threads;
 use crate::options::Options;
 use crate::report::{Progress, Verdict};
+use crate::settled::{Figure, TRIALS, long_enough};
 use crate::stats::{Summary, paired_ratios};
 use std::time::Duration;
+
+/// Beyond this length no sample is doubled.
+const LONGEST: Duration = Duration::from_millis(500);
 
 /// What one run of a contender gave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +48,7 @@ struct Target {
 pub struct Contest<'a> {
     name: String,
     items: Option<u64>,
+    threads: usize,
     contenders: Vec<Contender<'a>>,
     targets: Vec<Target>,
 }
@@ -56,7 +63,7 @@ impl std::fmt::Debug for Contest<'_> {
 impl<'a> Contest<'a> {
     /// A contest that nobody takes part in yet.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), items: None, contenders: Vec::new(), targets: Vec::new() }
+        Self { name: name.into(), items: None, threads: 1, contenders: Vec::new(), targets: Vec::new() }
     }
 
     /// The name of the case.
@@ -77,6 +84,13 @@ impl<'a> Contest<'a> {
         self
     }
 
+    /// Tells that each contender runs so many threads, not one: where they share hardware threads, samples
+    /// are longer.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
     /// States that the first contender should be this many times as fast as `against`.
     pub fn target(mut self, against: impl Into<String>, at_least: f64) -> Self {
         self.targets.push(Target { against: against.into(), at_least });
@@ -91,6 +105,7 @@ impl<'a> Contest<'a> {
     pub fn run(mut self, options: &Options) -> Outcome {
         let count = self.contenders.len();
         assert!(count > 0, "{}: a contest needs a contender", self.name);
+        let sample = options.sample_of(self.threads, hardware_threads());
         let mut progress = Progress::new(&self.name);
         let mut standings: Vec<Standing> = Vec::with_capacity(count);
         for contender in &mut self.contenders {
@@ -102,7 +117,12 @@ impl<'a> Contest<'a> {
                     run(items);
                     items
                 }
-                None => calibrate(run, options.sample),
+                None if options.smoke => calibrate(run, sample),
+                None => {
+                    let items = calibrate(&mut run, sample);
+                    let most = (items as f64 * LONGEST.as_secs_f64() / sample.as_secs_f64()) as u64;
+                    long_enough(items, most, |items| run(items).nanoseconds_per_item())
+                }
             };
             standing.items = items;
             standings.push(standing);
@@ -125,14 +145,15 @@ fn rotation(round: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |place| (place + round) % count)
 }
 
-/// How many items make one sample about `wanted` long.
+/// How many items make one sample as long as `wanted`. The fastest of a few samples decides: what disturbs a
+/// sample makes it longer, and the next one would be too short.
 fn calibrate(mut run: impl FnMut(u64) -> Sample, wanted: Duration) -> u64 {
     let mut items = 1_000;
     loop {
-        let sample = run(items);
-        if sample.elapsed * 4 >= wanted {
-            let scale = wanted.as_secs_f64() / sample.elapsed.as_secs_f64();
-            return ((sample.items as f64 * scale).round() as u64).max(1);
+        let fastest = [(); TRIALS].map(|()| run(items).nanoseconds_per_item()).into_iter().fold(f64::MAX, f64::min);
+        let enough = wanted.as_secs_f64() * 1e9 / fastest;
+        if items as f64 * 4.0 >= enough {
+            return (enough.round() as u64).max(1);
         }
         items *= 4;
     }
@@ -160,10 +181,10 @@ impl Standing {
         sample
     }
 
-    /// Nanoseconds per item over the rounds.
+    /// Nanoseconds per item, the median of the rounds.
     #[must_use]
-    pub fn summary(&self) -> Summary {
-        Summary::of(&self.rounds)
+    pub fn time(&self) -> Figure {
+        Figure::median(&self.rounds)
     }
 }
 
@@ -189,8 +210,12 @@ impl Outcome {
             outcome.verdicts.push(Verdict {
                 case: outcome.name.clone(),
                 wanted: format!("at least {:.2}x {}", target.at_least, target.against),
-                measured: format!("{ratio:.2}x ({:.2} .. {:.2})", paired.lower_quartile, paired.upper_quartile),
-                reached: ratio >= target.at_least,
+                measured: if ratio.settled() {
+                    format!("{:.2}x ({:.2} .. {:.2})", ratio.all, paired.lower_quartile, paired.upper_quartile)
+                } else {
+                    ratio.show(|ratio| format!("{ratio:.2}x"))
+                },
+                reached: ratio.settled().then_some(ratio.all >= target.at_least),
             });
         }
         outcome
@@ -198,8 +223,14 @@ impl Outcome {
 
     /// How many times as fast ours is as the contender at `index`: the ratio of the medians.
     #[must_use]
-    pub fn ratio(&self, index: usize) -> f64 {
-        self.standings[index].summary().median / self.standings[0].summary().median
+    pub fn ratio(&self, index: usize) -> Figure {
+        self.standings[index].time().over(self.standings[0].time())
+    }
+
+    /// Whether the time and the ratio of the contender at `index` are both settled.
+    #[must_use]
+    pub fn settled(&self, index: usize) -> bool {
+        self.standings[index].time().settled() && self.ratio(index).settled()
     }
 
     /// The same ratio taken round by round, and how it scatters.
@@ -216,7 +247,7 @@ mod tests {
 
     fn options(rounds: usize) -> Options {
         let arguments = ["--bench".to_owned(), format!("--rounds={rounds}")];
-        Options::parse(arguments, |_| None).unwrap()
+        Options::parse(arguments, |_| None, 1).unwrap()
     }
 
     fn taking(nanoseconds: u64) -> impl FnMut(u64) -> Sample {
@@ -256,6 +287,16 @@ mod tests {
     }
 
     #[test]
+    fn a_disturbed_sample_does_not_make_the_others_short() {
+        let mut runs = 0;
+        let disturbed_once = |items| {
+            runs += 1;
+            taking(if runs == 1 { 10_000_000 } else { 10 })(items)
+        };
+        assert_eq!(calibrate(disturbed_once, Duration::from_millis(30)), 3_000_000);
+    }
+
+    #[test]
     fn targets_are_reached_or_missed_by_the_ratio_of_medians() {
         let contest = Contest::new("speed")
             .contender("ours", taking(10))
@@ -264,11 +305,34 @@ mod tests {
             .target("old", 3.2)
             .target("absent", 1.0);
         let outcome = contest.run(&options(7));
-        assert!((outcome.ratio(1) - 3.1).abs() < 1e-9);
+        assert!((outcome.ratio(1).all - 3.1).abs() < 1e-9);
         assert!((outcome.paired(1).min - 3.1).abs() < 1e-9);
         let reached: Vec<_> = outcome.verdicts.iter().map(|verdict| verdict.reached).collect();
-        assert_eq!(reached, [true, false]);
+        assert_eq!(reached, [Some(true), Some(false)]);
         assert_eq!(outcome.verdicts[0].measured, "3.10x (3.10 .. 3.10)");
+    }
+
+    #[test]
+    fn a_target_is_not_judged_by_halves_that_do_not_agree() {
+        let mut runs = 0;
+        let slower_later = move |items| {
+            runs += 1;
+            taking(if runs <= 3 { 24 } else { 120 })(items) // one run of the calibration, then two rounds
+        };
+        let contest = Contest::new("torn").items(5).contender("ours", taking(100)).contender("peer", slower_later);
+        let outcome = contest.target("peer", 0.1).run(&options(4));
+        assert!(outcome.settled(0) && !outcome.settled(1));
+        assert_eq!((outcome.verdicts[0].reached, outcome.verdicts[0].measured.as_str()), (None, "0.24x or 1.20x"));
+    }
+
+    #[test]
+    fn samples_are_longer_where_threads_share_hardware_threads() {
+        let threads = hardware_threads() * 3;
+        let lengths = [1, threads].map(|threads| {
+            let contest = Contest::new("length").threads(threads).contender("ours", taking(10));
+            contest.run(&options(2)).standings[0].items
+        });
+        assert_eq!(lengths, [5_000_000, 15_000_000]);
     }
 
     #[test]

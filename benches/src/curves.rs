@@ -2,6 +2,7 @@
 //! contests and written as CSV.
 
 use crate::contest::Outcome;
+use crate::settled::Figure;
 use crate::stats::Summary;
 use std::fmt::Write;
 
@@ -12,6 +13,8 @@ pub struct Point {
     pub producers: usize,
     /// Millions of items in a second.
     pub rate: Summary,
+    /// Whether both halves of the rounds say the same of that.
+    pub settled: bool,
     /// How many rounds that is made from.
     pub rounds: usize,
     /// Items that were sent in all samples.
@@ -55,6 +58,7 @@ impl Curves {
             self.0[index].points.push(Point {
                 producers,
                 rate: Summary::of(&rates),
+                settled: Figure::median(&rates).settled(),
                 rounds: rates.len(),
                 sent: standing.sent,
                 wrong: standing.wrong,
@@ -71,16 +75,15 @@ impl Curves {
     /// A line for each queue at each number of producers; rates in millions of items in a second.
     #[must_use]
     pub fn csv(&self) -> String {
-        let mut text = "queue,producers,rounds,lower_quartile,median,upper_quartile,sent,wrong\n".to_owned();
+        let mut text = "queue,producers,rounds,lower_quartile,median,upper_quartile,settled,sent,wrong\n".to_owned();
         for curve in &self.0 {
             let name = curve.name.replace('"', "\"\"");
-            for Point { producers, rate, rounds, sent, wrong } in &curve.points {
+            for Point { producers, rate, settled, rounds, sent, wrong } in &curve.points {
                 let Summary { lower_quartile, median, upper_quartile, .. } = rate;
-                writeln!(
-                    text,
-                    "\"{name}\",{producers},{rounds},{lower_quartile:.3},{median:.3},{upper_quartile:.3},{sent},{wrong}"
-                )
-                .expect("a string takes what is written");
+                let rates = format!("{lower_quartile:.3},{median:.3},{upper_quartile:.3}");
+                let settled = if *settled { "yes" } else { "no" };
+                writeln!(text, "\"{name}\",{producers},{rounds},{rates},{settled},{sent},{wrong}")
+                    .expect("a string takes what is written");
             }
         }
         text
@@ -106,14 +109,14 @@ mod tests {
     fn the_csv_has_a_line_for_each_queue_and_number_of_producers() {
         let mut curves = Curves::default();
         curves.enter(1, &outcome(&[10.0, 20.0, 40.0], 0));
-        curves.enter(2, &outcome(&[5.0], 3));
+        curves.enter(2, &outcome(&[5.0, 5.0], 3));
         assert_eq!(
             curves.csv(),
-            "queue,producers,rounds,lower_quartile,median,upper_quartile,sent,wrong\n\
-             \"ours\",1,3,37.500,50.000,75.000,400,0\n\
-             \"ours\",2,1,200.000,200.000,200.000,400,3\n\
-             \"kanal, bounded\",1,3,37.500,50.000,75.000,400,0\n\
-             \"kanal, bounded\",2,1,200.000,200.000,200.000,400,3\n"
+            "queue,producers,rounds,lower_quartile,median,upper_quartile,settled,sent,wrong\n\
+             \"ours\",1,3,37.500,50.000,75.000,no,400,0\n\
+             \"ours\",2,2,200.000,200.000,200.000,yes,400,3\n\
+             \"kanal, bounded\",1,3,37.500,50.000,75.000,no,400,0\n\
+             \"kanal, bounded\",2,2,200.000,200.000,200.000,yes,400,3\n"
         );
     }
 

@@ -1,6 +1,7 @@
 //! Benchmarks of elasticq and of its peers, which therefore never become dependencies of elasticq itself.
 //!
-//! - [`contest`]: the interleaving harness; [`stats`], [`options`] and [`report`] serve it.
+//! - [`contest`]: the interleaving harness; [`stats`], [`options`], [`machine`] and [`report`] serve it.
+//! - [`settled`]: how long a sample has to be, and whether two runs in a row say the same.
 //! - [`subject`]: what a queue offers to take part; [`subjects`] has the contenders, a file for each family.
 //! - [`shapes`]: the loops that are measured, written once for all contenders; [`ledger`] checks every
 //!   message.
@@ -14,9 +15,11 @@ pub mod chart;
 pub mod contest;
 pub mod curves;
 pub mod ledger;
+pub mod machine;
 pub mod mqtt;
 pub mod options;
 pub mod report;
+pub mod settled;
 pub mod shapes;
 pub mod stats;
 pub mod subject;

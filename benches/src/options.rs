@@ -7,20 +7,25 @@ const HELP: &str = "\
 Usage: cargo bench --bench SUITE -- [FILTER...] [OPTIONS]
 
 FILTER               run only what contains one of these words
---rounds N           rounds per contest (default 21; ELASTICQ_BENCH_ROUNDS)
---sample-ms N        length of one sample in milliseconds (default 20; ELASTICQ_BENCH_SAMPLE_MS)
+--rounds N           rounds per contest (default 15, suite `scalability` 7; ELASTICQ_BENCH_ROUNDS)
+--sample-ms N        least length of one sample in milliseconds (default 50; ELASTICQ_BENCH_SAMPLE_MS); as
+                     many times as long where threads share a hardware thread, and doubled while samples differ,
+                     up to 500
 --json FILE          add the results to FILE, relative to benches/ (ELASTICQ_BENCH_JSON)
 --out FOLDER         where to write the curves, relative to benches/ (default ../docs unless there is a FILTER;
                      suite `scalability`; ELASTICQ_BENCH_OUT)
 --save-baseline NAME keep Criterion's results under NAME (suite `operations`)
 --baseline NAME      compare with what is kept under NAME (suite `operations`)";
 
+/// How many rounds a contest has, unless the user or the suite says otherwise.
+pub const ROUNDS: usize = 15;
+
 /// The choices for one run of one suite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// How often every contender runs in each contest.
     pub rounds: usize,
-    /// How long one sample should take.
+    /// How long one sample should take at least, where each thread has a hardware thread of its own.
     pub sample: Duration,
     /// Where to write the results for machines.
     pub json: Option<PathBuf>,
@@ -41,24 +46,32 @@ impl Options {
     /// a message.
     #[must_use]
     pub fn from_process() -> Self {
+        Self::from_process_with(ROUNDS)
+    }
+
+    /// The same for a suite whose contests have so many rounds, unless the user says otherwise.
+    #[must_use]
+    pub fn from_process_with(rounds: usize) -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
             println!("{HELP}");
             std::process::exit(0);
         }
-        Self::parse(arguments, |name| std::env::var(name).ok()).unwrap_or_else(|message| {
+        Self::parse(arguments, |name| std::env::var(name).ok(), rounds).unwrap_or_else(|message| {
             eprintln!("{message}\n\n{HELP}");
             std::process::exit(2);
         })
     }
 
-    /// Reads `arguments` over what `environment` answers. Options of other harnesses are noted and ignored.
+    /// Reads `arguments` over what `environment` answers, and that over the suite's number of rounds. Options of
+    /// other harnesses are noted and ignored.
     ///
     /// # Errors
     /// A message that names the option, its value and the rule.
     pub fn parse(
         arguments: impl IntoIterator<Item = String>,
         environment: impl Fn(&str) -> Option<String>,
+        default_rounds: usize,
     ) -> Result<Self, String> {
         let mut rounds = environment("ELASTICQ_BENCH_ROUNDS");
         let mut sample = environment("ELASTICQ_BENCH_SAMPLE_MS");
@@ -101,8 +114,8 @@ impl Options {
         }
 
         let mut options = Self {
-            rounds: count("rounds", rounds, 21)?,
-            sample: Duration::from_millis(count("sample-ms", sample, 20)? as u64),
+            rounds: count("rounds", rounds, default_rounds)?,
+            sample: Duration::from_millis(count("sample-ms", sample, 50)? as u64),
             json: json.filter(|path| !path.is_empty()).map(PathBuf::from),
             out: out.filter(|path| !path.is_empty()).map(PathBuf::from),
             filters,
@@ -115,6 +128,14 @@ impl Options {
             options.sample = Duration::from_millis(1);
         }
         Ok(options)
+    }
+
+    /// How long a sample of so many threads should take at least. Threads that share a hardware thread take
+    /// turns of some milliseconds. With as many turns for each, the sample measures the queue and not who
+    /// came first.
+    #[must_use]
+    pub fn sample_of(&self, threads: usize, hardware_threads: usize) -> Duration {
+        self.sample * threads.div_ceil(hardware_threads) as u32
     }
 
     /// Whether the user wants what has this name.
@@ -139,13 +160,13 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Options, String> {
-        Options::parse(line.split_whitespace().map(str::to_owned), |_| None)
+        Options::parse(line.split_whitespace().map(str::to_owned), |_| None, ROUNDS)
     }
 
     #[test]
     fn cargo_bench_alone_runs_everything_at_full_length() {
         let options = parse("--bench").unwrap();
-        assert_eq!((options.rounds, options.smoke), (21, false));
+        assert_eq!((options.rounds, options.smoke), (ROUNDS, false));
         assert!(options.wants("anything"));
     }
 
@@ -153,6 +174,15 @@ mod tests {
     fn without_the_flag_of_cargo_bench_one_short_round_runs() {
         let options = parse("--rounds 20").unwrap();
         assert_eq!((options.rounds, options.smoke), (1, true));
+    }
+
+    #[test]
+    fn a_sample_is_as_many_times_as_long_as_threads_share_a_hardware_thread() {
+        let options = parse("--bench --sample-ms 10").unwrap();
+        for (threads, hardware_threads, milliseconds) in [(1, 2, 10), (2, 2, 10), (5, 2, 30), (17, 2, 90), (17, 32, 10)]
+        {
+            assert_eq!(options.sample_of(threads, hardware_threads), Duration::from_millis(milliseconds));
+        }
     }
 
     #[test]
@@ -170,12 +200,13 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_goes_before_the_environment() {
+    fn the_command_line_goes_before_the_environment_and_that_before_the_suite() {
         let environment = |name: &str| (name == "ELASTICQ_BENCH_ROUNDS").then(|| "11".to_owned());
         let rounds = |arguments: &[&str]| {
-            Options::parse(arguments.iter().map(|&word| word.to_owned()), environment).unwrap().rounds
+            Options::parse(arguments.iter().map(|&word| word.to_owned()), environment, 7).unwrap().rounds
         };
         assert_eq!(rounds(&["--bench"]), 11);
+        assert_eq!(Options::parse(["--bench".to_owned()], |_| None, 7).unwrap().rounds, 7);
         assert_eq!(rounds(&["--bench", "--rounds", "8"]), 8);
     }
 

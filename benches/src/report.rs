@@ -2,12 +2,17 @@
 //! error.
 
 use crate::contest::Outcome;
+use crate::machine::machine;
 use crate::options::Options;
+use crate::stats::Summary;
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What the tables say of a figure that is not settled.
+const UNSETTLED: &str = "not settled";
 
 /// Whether something that was wanted was measured. Never an assertion: a miss is printed like a hit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,13 +23,17 @@ pub struct Verdict {
     pub wanted: String,
     /// What was measured.
     pub measured: String,
-    /// Whether the one satisfies the other.
-    pub reached: bool,
+    /// Whether the one satisfies the other; `None` where what was measured is not settled.
+    pub reached: Option<bool>,
 }
 
 impl Verdict {
     fn word(&self) -> &'static str {
-        if self.reached { "reached" } else { "missed" }
+        match self.reached {
+            Some(true) => "reached",
+            Some(false) => "missed",
+            None => UNSETTLED,
+        }
     }
 }
 
@@ -82,6 +91,7 @@ pub fn grouped(number: u64) -> String {
 #[derive(Debug)]
 pub struct Report {
     suite: &'static str,
+    machine: String,
     options: Options,
     results: Vec<Value>,
     verdicts: Vec<Verdict>,
@@ -91,11 +101,12 @@ impl Report {
     /// A report on the suite of this name.
     #[must_use]
     pub fn new(suite: &'static str, options: Options) -> Self {
-        println!("\n== {suite}: {}", machine());
+        let machine = machine();
+        println!("\n== {suite}: {machine}");
         if options.smoke {
             println!("One short round, to see that everything runs: its figures say nothing, so no target is judged.");
         }
-        Self { suite, options, results: Vec::new(), verdicts: Vec::new() }
+        Self { suite, machine, options, results: Vec::new(), verdicts: Vec::new() }
     }
 
     /// The choices that this run was started with.
@@ -114,33 +125,40 @@ impl Report {
             "ours is",
             "quartiles of it",
             "min .. max",
+            "sample ms",
             "wrong",
+            "",
         ]);
         let mut contenders = Vec::new();
         for (index, standing) in outcome.standings.iter().enumerate() {
-            let (time, ratio, paired) = (standing.summary(), outcome.ratio(index), outcome.paired(index));
+            let (time, ratio, settled) = (standing.time(), outcome.ratio(index), outcome.settled(index));
+            let (spread, paired) = (Summary::of(&standing.rounds), outcome.paired(index));
             table.row([
                 standing.name.clone(),
-                format!("{:.2}", time.median),
-                format!("{:.2} .. {:.2}", time.min, time.max),
-                format!("{:.1}", 1e3 / time.median),
-                format!("{ratio:.2}x"),
+                time.show(|time| format!("{time:.2}")),
+                format!("{:.2} .. {:.2}", spread.min, spread.max),
+                time.show(|time| format!("{:.1}", 1e3 / time)),
+                ratio.show(|ratio| format!("{ratio:.2}x")),
                 format!("{:.2} .. {:.2}", paired.lower_quartile, paired.upper_quartile),
                 format!("{:.2} .. {:.2}", paired.min, paired.max),
+                format!("{:.0}", time.all * standing.items as f64 / 1e6),
                 match standing.wrong {
                     0 => "0".to_owned(),
                     wrong => format!("{} of {}", grouped(wrong), grouped(standing.sent)),
                 },
+                if settled { String::new() } else { UNSETTLED.to_owned() },
             ]);
             contenders.push(json!({
                 "name": standing.name,
                 "items_per_sample": standing.items,
                 "ns_per_item": {
-                    "median": time.median, "min": time.min, "max": time.max, "rounds": standing.rounds,
+                    "median": time.all, "halves": time.halves, "min": spread.min, "max": spread.max,
+                    "rounds": standing.rounds,
                 },
-                "million_items_per_s": 1e3 / time.median,
+                "million_items_per_s": 1e3 / time.all,
                 "ours_is_times_as_fast": {
-                    "ratio_of_medians": ratio,
+                    "ratio_of_medians": ratio.all,
+                    "halves": ratio.halves,
                     "paired": {
                         "min": paired.min,
                         "lower_quartile": paired.lower_quartile,
@@ -149,6 +167,7 @@ impl Report {
                         "max": paired.max,
                     },
                 },
+                "settled": settled,
                 "sent": standing.sent,
                 "wrong": standing.wrong,
             }));
@@ -159,7 +178,7 @@ impl Report {
 
     /// Prints and keeps a table that is not a contest's.
     pub fn section(&mut self, name: &str, table: &Table, result: Value) {
-        println!("\n-- {name}\n{table}");
+        println!("\n-- {name} ({})\n{table}", self.machine);
         let mut entry = Map::new();
         entry.insert("case".to_owned(), json!(name));
         match result {
@@ -192,7 +211,7 @@ impl Report {
                     verdict.word().to_owned(),
                 ]);
             }
-            println!("\n== {}: targets\n{table}", self.suite);
+            println!("\n== {}: targets ({})\n{table}", self.suite, self.machine);
         }
         let Some(path) = &self.options.json else { return };
         match self.write(path) {
@@ -224,7 +243,7 @@ impl Report {
             })
             .collect();
         let suite = json!({
-            "machine": machine(),
+            "machine": self.machine,
             "unix_time": seconds_since_1970(),
             "rounds": self.options.rounds,
             "results": self.results,
@@ -233,18 +252,6 @@ impl Report {
         suites.insert(self.suite.to_owned(), suite);
         std::fs::write(path, serde_json::to_string_pretty(&suites)? + "\n")
     }
-}
-
-/// The processor and how many of its threads this process may use.
-#[must_use]
-pub fn machine() -> String {
-    let description = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = description
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
-        .map_or(std::env::consts::ARCH, |(_, model)| model.trim());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{model}, {threads} hardware threads")
 }
 
 /// Today's date (UTC), as 2026-01-31.
@@ -344,7 +351,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("results.json");
         for suite in ["first", "second", "first"] {
-            let options = Options::parse([format!("--json={}", path.display())], |_| None).unwrap();
+            let options = Options::parse([format!("--json={}", path.display())], |_| None, 1).unwrap();
             let mut report = Report::new(suite, options);
             report.section("case", &Table::default(), json!({ "value": 1 }));
             report.finish();

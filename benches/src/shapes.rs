@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// How often a thread looks again at a full or empty queue before it lets another thread run.
 const SPINS: u32 = 64;
 /// A sample that takes this long is given up; what has not arrived counts as wrong.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waiting for room or items: spin, then yield, and after a very long time give up.
 struct Patience<'a> {
@@ -210,7 +210,8 @@ impl Contest<'_> {
         if producers > S::PRODUCERS || consumers > S::CONSUMERS {
             return self;
         }
-        self.contender(S::NAME, move |items| contended::<S>(producers, consumers, capacity, items))
+        self.threads(producers + consumers)
+            .contender(S::NAME, move |items| contended::<S>(producers, consumers, capacity, items))
     }
 }
 

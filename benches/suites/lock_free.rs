@@ -4,7 +4,9 @@
 use elasticq_benches::contest::Contest;
 use elasticq_benches::options::Options;
 use elasticq_benches::report::{Report, grouped};
-use elasticq_benches::subjects::channels::{Crossbeam, Crossfire, Flume, Kanal, Standard};
+use elasticq_benches::subjects::channels::{
+    CROSSFIRE_MPSC, Crossbeam, Crossfire, CrossfireMpsc, CrossfireSpsc, Flume, Kanal, Standard,
+};
 use elasticq_benches::subjects::lock_free::{MPSC, Mpmc, Mpsc, MpscBatches, SharedMpmc, SharedMpsc, SharedSpsc, Spsc};
 use elasticq_benches::subjects::ours::{self, Ours};
 use elasticq_benches::subjects::predecessor::OldLockFree;
@@ -23,8 +25,8 @@ const BOUNDED: [&str; 7] = [
     "crossfire mpmc, bounded",
     "thingbuf",
 ];
-/// It has a bound, too, but takes only one consumer.
-const STANDARD: &str = "std sync_channel";
+/// They have a bound, too, but take only one consumer.
+const BOUNDED_MPSC: [&str; 2] = [CROSSFIRE_MPSC, "std sync_channel"];
 const UNBOUNDED: [&str; 2] = ["crossbeam SegQueue, unbounded", "concurrent-queue, unbounded"];
 
 fn main() {
@@ -61,6 +63,7 @@ fn one_to_one() -> Contest<'static> {
         .threaded::<Mpsc<false>>(1, 1, CAPACITY)
         .threaded::<crossbeam_queue::ArrayQueue<u64>>(1, 1, CAPACITY)
         .threaded::<Crossbeam<true>>(1, 1, CAPACITY)
+        .threaded::<CrossfireSpsc>(1, 1, CAPACITY)
         .threaded::<Kanal>(1, 1, CAPACITY)
 }
 
@@ -101,9 +104,11 @@ fn threads(producers: usize, bounded: f64, unbounded: f64) -> Contest<'static> {
     let contest = Contest::new(format!("MPSC, {producers}P/1C, capacity {}", grouped(CAPACITY as u64)))
         .threaded::<Mpsc<false>>(producers, 1, CAPACITY)
         .threaded::<Mpsc<true>>(producers, 1, CAPACITY);
-    let contest = BOUNDED.iter().chain([&STANDARD]).fold(contest, |contest, peer| contest.target(*peer, bounded));
+    let contest = BOUNDED.iter().chain(&BOUNDED_MPSC).fold(contest, |contest, peer| contest.target(*peer, bounded));
     let contest = UNBOUNDED.iter().fold(contest, |contest, peer| contest.target(*peer, unbounded));
-    peers(contest, producers, 1).threaded::<Standard>(producers, 1, CAPACITY)
+    peers(contest, producers, 1)
+        .threaded::<CrossfireMpsc>(producers, 1, CAPACITY)
+        .threaded::<Standard>(producers, 1, CAPACITY)
 }
 
 fn batches() -> Contest<'static> {

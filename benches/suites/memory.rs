@@ -146,7 +146,7 @@ fn compare(report: &mut Report, name: &str) {
                     case: format!("{name} by {drain}"),
                     wanted,
                     measured,
-                    reached,
+                    reached: Some(reached),
                 };
                 let (capacity, bytes) = (at("end", "capacity"), at("end", "bytes"));
                 verdicts.extend([

@@ -3,8 +3,9 @@
 //! `cargo bench --bench operations -- --save-baseline before`, and later `-- --baseline before`.
 
 use criterion::measurement::WallTime;
-use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput};
+use criterion::{BatchSize, BenchmarkGroup, Criterion, SamplingMode, Throughput};
 use elasticq::{Config, DynamicCircularBuffer};
+use elasticq_benches::machine::{hardware_threads, machine};
 use elasticq_benches::options::Options;
 use elasticq_benches::shapes::contended;
 use elasticq_benches::subjects::ours::Ours;
@@ -18,12 +19,13 @@ const BURST: u64 = 65_536;
 
 fn main() {
     let options = Options::from_process();
+    println!("\n== operations: {}", machine());
     let mut criterion = configured(&options);
     push_and_pop(&mut criterion);
     batches(&mut criterion);
     elasticity(&mut criterion);
     whole_buffer(&mut criterion);
-    threads(&mut criterion);
+    threads(&mut criterion, &options);
     criterion.final_summary();
 }
 
@@ -159,10 +161,14 @@ fn whole_buffer(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn threads(criterion: &mut Criterion) {
+/// In samples of the same length, which is that of the contests.
+fn threads(criterion: &mut Criterion, options: &Options) {
+    const SAMPLES: usize = 10;
     let mut group = criterion.benchmark_group("threads");
-    group.throughput(Throughput::Elements(1)).sample_size(10);
+    group.throughput(Throughput::Elements(1)).sample_size(SAMPLES).sampling_mode(SamplingMode::Flat);
     for (producers, consumers) in [(1, 1), (2, 2), (4, 1)] {
+        let sample = options.sample_of(producers + consumers, hardware_threads());
+        group.measurement_time(sample * SAMPLES as u32);
         contention(&mut group, producers, consumers);
     }
     group.finish();

@@ -1,12 +1,14 @@
-//! 1 to 20 producers to one consumer: the queue of many producers beside its peers, in interleaved rounds for each number.
-//! Writes the curves as `scalability.csv` and `scalability.svg`. Needs the feature `lock_free`.
+//! 1 to 20 producers to one consumer: the queue of many producers beside its peers, in interleaved rounds for
+//! each number. Writes the curves as CSV and SVG, in files that name the kind of processor:
+//! `scalability-amd-epyc.svg`, say. Needs the feature `lock_free`.
 
 use elasticq_benches::chart::{self, Words};
 use elasticq_benches::contest::Contest;
 use elasticq_benches::curves::Curves;
+use elasticq_benches::machine::{hardware_threads, kind, machine, processor};
 use elasticq_benches::options::Options;
-use elasticq_benches::report::{Report, grouped, machine, today};
-use elasticq_benches::subjects::channels::{Crossbeam, Crossfire, Flume, Kanal, Standard};
+use elasticq_benches::report::{Report, grouped, today};
+use elasticq_benches::subjects::channels::{Crossbeam, Crossfire, CrossfireMpsc, Flume, Kanal, Standard};
 use elasticq_benches::subjects::lock_free::Mpsc;
 use elasticq_benches::subjects::predecessor::OldLockFree;
 use elasticq_benches::subjects::queues::Concurrent;
@@ -17,6 +19,8 @@ use std::process::ExitCode;
 /// Room for this many items in every contender that has a bound.
 const CAPACITY: usize = 65_536;
 const MOST_PRODUCERS: usize = 20;
+/// Fewer than elsewhere: there are 20 contests, and on a small machine their samples are long.
+const ROUNDS: usize = 7;
 /// How many of the contenders are ours; they come first.
 const OURS: usize = 2;
 
@@ -31,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let options = Options::from_process();
+    let options = Options::from_process_with(ROUNDS);
     let folder = folder(&options);
     if let Some(folder) = folder.as_deref().filter(|folder| !folder.is_dir()) {
         return Err(format!("{}: there is no such folder for the curves", folder.display()).into());
@@ -54,8 +58,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     // This is done in a smoke run, too, to see that the chart can be drawn.
     let picture = chart::svg(&curves, OURS, &words(&options))?;
     if let Some(folder) = folder {
-        write(&folder.join("scalability.csv"), &curves.csv())?;
-        write(&folder.join("scalability.svg"), &picture)?;
+        let file = |extension: &str| folder.join(format!("scalability-{}.{extension}", kind(&processor())));
+        write(&file("csv"), &curves.csv())?;
+        write(&file("svg"), &picture)?;
     }
     Ok(())
 }
@@ -77,12 +82,14 @@ fn words(options: &Options) -> Words {
     Words {
         title: format!("Many producers, one consumer: u64 through a queue with room for {}", grouped(CAPACITY as u64)),
         caption: format!(
-            "{}, {}. Medians and quartiles of {} interleaved rounds of about {} ms; dashed: no bound, never waits for room.\n\
-             A thread that finds the queue full or empty looks 64 times and then yields. Every message is checked.",
+            "{}, {}. Medians and quartiles of {} interleaved rounds, a sample from {} to {} ms or longer.\n\
+             Dashed: no bound, never waits for room. Hollow: not settled, the halves of the rounds differ by more than 15 %. \
+             Every message is checked.",
             machine(),
             today(),
             options.rounds,
-            options.sample.as_millis()
+            options.sample_of(2, hardware_threads()).as_millis(),
+            options.sample_of(MOST_PRODUCERS + 1, hardware_threads()).as_millis(),
         ),
     }
 }
@@ -99,6 +106,7 @@ fn contest(producers: usize) -> Contest<'static> {
         .threaded::<Concurrent<true>>(producers, 1, CAPACITY)
         .threaded::<Concurrent<false>>(producers, 1, CAPACITY)
         .threaded::<Crossfire>(producers, 1, CAPACITY)
+        .threaded::<CrossfireMpsc>(producers, 1, CAPACITY)
         .threaded::<thingbuf::ThingBuf<u64>>(producers, 1, CAPACITY)
         .threaded::<Standard>(producers, 1, CAPACITY)
         .threaded::<OldLockFree>(producers, 1, CAPACITY)

@@ -1,23 +1,29 @@
 """The interleaving: contenders take turns, so that other work on the machine hits all of them alike.
 
-Each contender first finds how many items fill one sample. Then come the rounds. In every round each contender
+Each contender first finds how many items a sample needs. Then come the rounds. In every round each contender
 runs once, and the order rotates from round to round. pytest-benchmark drives the rounds and times the first
-contender, which is ours. The others run in the round's setup or teardown, and are timed in the same way.
+contender, which is ours. The others run in the round's setup or teardown, and are timed in the same way. A
+figure that the two halves of the rounds do not agree on is not settled.
 """
 
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from time import perf_counter
 from types import FunctionType
 from typing import Any, Protocol, TypeVar, cast
 
+from .machine import threads_at_once
+from .settled import TRIALS, long_enough
 from .standings import Outcome, Standing, Verdict
 
 SAMPLE_SECONDS = 0.06
+"""How long a sample takes at least, where all threads of a trial may run at once."""
+LONGEST_SECONDS = 0.5
+"""Beyond this length no sample is doubled."""
 SMOKE_ITEMS = 2_000
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -86,30 +92,39 @@ def unshared(function: F) -> F:
     return cast(F, copy)
 
 
-def with_gil() -> bool:
-    """Whether this interpreter runs only one thread at a time."""
-    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+def sample_seconds(threads: int, at_once: int) -> float:
+    """How long a sample of so many threads takes at least.
+
+    Threads that can't run at once take turns of some milliseconds. With as many turns for each, the sample
+    measures the queue and not who came first.
+    """
+    return SAMPLE_SECONDS * ceil(threads / at_once)
 
 
 class Contest:
-    """One case and all its contenders. The first contender is ours."""
+    """One case and all its contenders, whose trials run so many threads. The first contender is ours."""
 
-    def __init__(self, name: str, contenders: Sequence[Contender], targets: Sequence[Target] = ()) -> None:
+    def __init__(
+        self, name: str, contenders: Sequence[Contender], targets: Sequence[Target] = (), threads: int = 1
+    ) -> None:
         self.name = name
         self.contenders = contenders
         self.targets = targets
+        self.threads = threads
 
     def run(self, benchmark: Benchmark, rounds: int) -> Outcome | None:
         """Runs all rounds. With benchmarks disabled, each contender runs once: this shows lost items."""
         if benchmark.disabled:
             benchmark.pedantic(self._run_once)
             return None
+        seconds = sample_seconds(self.threads, threads_at_once())
         ours, *others = standings = [
-            Standing(contender.name, _calibrate(contender) * contender.batch) for contender in self.contenders
+            Standing(contender.name, _calibrate(contender, seconds) * contender.batch)
+            for contender in self.contenders
         ]
         turns = _Turns(self.contenders, standings, benchmark)
         benchmark.pedantic(turns.ours, setup=turns.before, teardown=turns.after, rounds=rounds)
-        ours.seconds.extend(seconds * ours.items for seconds in benchmark.stats.stats.data)
+        ours.seconds.extend(per_item * ours.items for per_item in benchmark.stats.stats.data)
         outcome = Outcome(
             self.name, ours, others, [self._verdict(ours, others, target) for target in self.targets]
         )
@@ -181,9 +196,16 @@ def _timed(trial: Trial) -> float:
     return end - start
 
 
-def _calibrate(contender: Contender) -> int:
-    """How many batches fill one sample."""
+def _calibrate(contender: Contender, wanted: float) -> int:
+    """How many batches a sample needs to take so many seconds, and to repeat itself."""
+
+    def fastest(count: int) -> float:
+        # What disturbs a sample makes it longer, and the next one would be too short.
+        return min(_timed(contender.trial(count)) for _ in range(TRIALS))
+
     count = max(1, 1_000 // contender.batch)
-    while (seconds := _timed(contender.trial(count))) * 4 < SAMPLE_SECONDS:
+    while (seconds := fastest(count)) * 4 < wanted:
         count *= 4
-    return max(1, round(count * SAMPLE_SECONDS / seconds))
+    count = max(1, round(count * wanted / seconds))
+    most = int(count * LONGEST_SECONDS / wanted)
+    return long_enough(count, most, lambda count: _timed(contender.trial(count)) / count)

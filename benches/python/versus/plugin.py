@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable, Sequence
-from statistics import median
 
 import pytest
 
-from .contest import Benchmark, Contest, with_gil
+from .contest import Benchmark, Contest
+from .machine import interpreter, machine
 from .standings import Outcome, quartiles
 
 ROUNDS = 15
+UNSETTLED = "not settled"
+VERDICTS = {True: "reached", False: "MISSED", None: UNSETTLED}
 
 _outcomes = pytest.StashKey[list[Outcome]]()
 
@@ -43,12 +43,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     write = terminalreporter.write_line
     terminalreporter.section("this project and its peers")
-    write(f"{_interpreter()}, {os.cpu_count()} hardware threads, {len(outcomes[0].ours.seconds)} rounds.")
+    where = f"{interpreter()}; {machine()}"
+    write(f"{len(outcomes[0].ours.seconds)} rounds.")
     write(
         "Medians in ns per item. How many times as fast ours is: the ratio of medians; its spread by rounds."
     )
     for outcome in outcomes:
         write("")
+        write(f"-- {outcome.case} ({where})")
         for line in _table(_contest_rows(outcome)):
             write(line)
     verdicts = [verdict for outcome in outcomes for verdict in outcome.verdicts]
@@ -57,35 +59,38 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             verdict.case,
             verdict.against,
             f"{verdict.wanted:.2f}x",
-            f"{verdict.measured:.2f}x",
-            "reached" if verdict.reached else "MISSED",
+            verdict.measured.show(_times),
+            VERDICTS[verdict.reached],
         )
         for verdict in verdicts
     ]
     if rows:
         write("")
-        for line in _table([("targets", "against", "at least", "measured", ""), *rows]):
+        write(f"-- targets ({where})")
+        for line in _table([("", "against", "at least", "measured", ""), *rows]):
             write(line)
 
 
-def _interpreter() -> str:
-    gil = "with" if with_gil() else "without"
-    return f"{platform.python_implementation()} {platform.python_version()} {gil} the GIL"
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f}x"
 
 
 def _contest_rows(outcome: Outcome) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [(outcome.case, "ns", "min .. max", "ours is", "quartiles", "min .. max")]
+    headings = ("", "ns", "min .. max", "ours is", "quartiles", "min .. max", "sample ms", "")
+    rows: list[tuple[str, ...]] = [headings]
     for standing in (outcome.ours, *outcome.others):
         times, paired = standing.nanoseconds, standing.paired_with(outcome.ours)
         lower, _, upper = quartiles(paired)
         rows.append(
             (
-                f"  {standing.name}",
-                f"{median(times):.1f}",
+                standing.name,
+                standing.time.show(lambda time: f"{time:.1f}"),
                 f"{min(times):.1f} .. {max(times):.1f}",
-                f"{standing.ratio_to(outcome.ours):.2f}x",
+                standing.ratio_to(outcome.ours).show(_times),
                 f"{lower:.2f} .. {upper:.2f}",
                 f"{min(paired):.2f} .. {max(paired):.2f}",
+                f"{standing.time.all * standing.items / 1e6:.0f}",
+                "" if standing.settled(outcome.ours) else UNSETTLED,
             )
         )
     return rows

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median, quantiles
+from statistics import quantiles
+
+from .settled import Figure
 
 
 @dataclass
@@ -22,9 +24,18 @@ class Standing:
         """The time per item, round by round."""
         return [seconds / self.items * 1e9 for seconds in self.seconds]
 
-    def ratio_to(self, ours: Standing) -> float:
+    @property
+    def time(self) -> Figure:
+        """The time per item in nanoseconds: the median of the rounds."""
+        return Figure.median(self.nanoseconds)
+
+    def ratio_to(self, ours: Standing) -> Figure:
         """How many times as fast ours is: the ratio of the medians."""
-        return median(self.nanoseconds) / median(ours.nanoseconds)
+        return self.time.over(ours.time)
+
+    def settled(self, ours: Standing) -> bool:
+        """Whether the time and the ratio are both settled."""
+        return self.time.settled and self.ratio_to(ours).settled
 
     def paired_with(self, ours: Standing) -> list[float]:
         """The same ratio in each round by itself."""
@@ -38,12 +49,12 @@ class Verdict:
     case: str
     against: str
     wanted: float
-    measured: float
+    measured: Figure
 
     @property
-    def reached(self) -> bool:
-        """Whether the measured ratio reaches the goal."""
-        return self.measured >= self.wanted
+    def reached(self) -> bool | None:
+        """Whether the measured ratio reaches the goal; None if the ratio is not settled."""
+        return self.measured.all >= self.wanted if self.measured.settled else None
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,7 @@ class Outcome:
                 {
                     "against": verdict.against,
                     "wanted": verdict.wanted,
-                    "measured": verdict.measured,
+                    "measured": verdict.measured.as_dict(),
                     "reached": verdict.reached,
                 }
                 for verdict in self.verdicts
@@ -72,14 +83,20 @@ class Outcome:
         }
 
     def _entry(self, standing: Standing) -> dict[str, object]:
-        times, paired = standing.nanoseconds, standing.paired_with(self.ours)
+        times, ratio = standing.nanoseconds, standing.ratio_to(self.ours)
+        paired = standing.paired_with(self.ours)
         lower, middle, upper = quartiles(paired)
         return {
             "name": standing.name,
             "items_per_sample": standing.items,
-            "ns_per_item": {"median": median(times), "min": min(times), "max": max(times), "rounds": times},
+            "ns_per_item": {
+                "median": standing.time.as_dict(),
+                "min": min(times),
+                "max": max(times),
+                "rounds": times,
+            },
             "ours_is_times_as_fast": {
-                "ratio_of_medians": standing.ratio_to(self.ours),
+                "ratio_of_medians": ratio.as_dict(),
                 "paired": {
                     "min": min(paired),
                     "lower_quartile": lower,

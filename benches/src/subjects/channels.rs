@@ -1,6 +1,7 @@
 //! Channels: crossbeam, flume, kanal, crossfire and the standard library's. Each comes as two ends.
 
 use crate::subject::{Pop, Push, Subject};
+use crossfire::{MRx, MTx, Rx, Tx, mpmc, mpsc, spsc};
 
 /// Implements both ends of a channel. The patterns say how a try to send, or to receive, shows that it went
 /// well.
@@ -27,7 +28,9 @@ macro_rules! ends {
 ends!(crossbeam_channel::Sender<u64>, |sent| sent.is_ok(), crossbeam_channel::Receiver<u64>, |item| item.ok());
 ends!(flume::Sender<u64>, |sent| sent.is_ok(), flume::Receiver<u64>, |item| item.ok());
 ends!(kanal::Sender<u64>, |sent| sent == Ok(true), kanal::Receiver<u64>, |item| item.ok().flatten());
-ends!(crossfire::MTx<u64>, |sent| sent.is_ok(), crossfire::MRx<u64>, |item| item.ok());
+ends!(MTx<mpmc::Array<u64>>, |sent| sent.is_ok(), MRx<mpmc::Array<u64>>, |item| item.ok());
+ends!(MTx<mpsc::Array<u64>>, |sent| sent.is_ok(), Rx<mpsc::Array<u64>>, |item| item.ok());
+ends!(Tx<spsc::Array<u64>>, |sent| sent.is_ok(), Rx<spsc::Array<u64>>, |item| item.ok());
 ends!(std::sync::mpsc::SyncSender<u64>, |sent| sent.is_ok(), std::sync::mpsc::Receiver<u64>, |item| item.ok());
 
 /// crossbeam's channel in either of its kinds.
@@ -82,12 +85,48 @@ pub struct Crossfire;
 
 impl Subject for Crossfire {
     const NAME: &'static str = "crossfire mpmc, bounded";
-    type Producer = crossfire::MTx<u64>;
-    type Consumer = crossfire::MRx<u64>;
+    type Producer = MTx<mpmc::Array<u64>>;
+    type Consumer = MRx<mpmc::Array<u64>>;
 
     fn open(capacity: usize, producers: usize, consumers: usize) -> (Vec<Self::Producer>, Vec<Self::Consumer>) {
-        let (sender, receiver) = crossfire::mpmc::bounded_blocking(capacity);
+        let (sender, receiver) = mpmc::bounded_blocking(capacity);
         (vec![sender; producers], vec![receiver; consumers])
+    }
+}
+
+/// crossfire for many producers and one consumer, bounded.
+#[derive(Debug)]
+pub struct CrossfireMpsc;
+
+/// The name of crossfire's channel for many producers and one consumer in the tables.
+pub const CROSSFIRE_MPSC: &str = "crossfire mpsc, bounded";
+
+impl Subject for CrossfireMpsc {
+    const NAME: &'static str = CROSSFIRE_MPSC;
+    const CONSUMERS: usize = 1;
+    type Producer = MTx<mpsc::Array<u64>>;
+    type Consumer = Rx<mpsc::Array<u64>>;
+
+    fn open(capacity: usize, producers: usize, _: usize) -> (Vec<Self::Producer>, Vec<Self::Consumer>) {
+        let (sender, receiver) = mpsc::bounded_blocking(capacity);
+        (vec![sender; producers], vec![receiver])
+    }
+}
+
+/// crossfire for one producer and one consumer, bounded.
+#[derive(Debug)]
+pub struct CrossfireSpsc;
+
+impl Subject for CrossfireSpsc {
+    const NAME: &'static str = "crossfire spsc, bounded";
+    const PRODUCERS: usize = 1;
+    const CONSUMERS: usize = 1;
+    type Producer = Tx<spsc::Array<u64>>;
+    type Consumer = Rx<spsc::Array<u64>>;
+
+    fn open(capacity: usize, _: usize, _: usize) -> (Vec<Self::Producer>, Vec<Self::Consumer>) {
+        let (sender, receiver) = spsc::bounded_blocking(capacity);
+        (vec![sender], vec![receiver])
     }
 }
 
