@@ -205,8 +205,9 @@ impl Queue {
     ///     elasticq.MaxCapacityReached: the queue is full: maxsize = 1
     #[pyo3(signature = (item, block=Truth(true), timeout=None), text_signature = "($self, item, block=True, timeout=None)")]
     fn put(slf: &Bound<'_, Self>, item: Item, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        match timeouts::to_put(store(slf), block, timeout) {
-            Ok(patience) => put(slf, item, patience),
+        let store = store(slf);
+        match timeouts::to_put(store, block, timeout) {
+            Ok(patience) => put(slf, store, item, patience),
             Err(error) => timeouts::put_in_no_time(slf.as_super(), item, error),
         }
     }
@@ -225,7 +226,7 @@ impl Queue {
         if slf.get().overridden.put {
             return overridden::put(slf.as_super(), item, Patience::None);
         }
-        put(slf, item, Patience::None).map(|()| slf.py().None())
+        put(slf, store(slf), item, Patience::None).map(|()| slf.py().None())
     }
 
     /// Take the oldest item, and wait for one if need be.
@@ -538,8 +539,8 @@ fn store<'a>(slf: &'a Bound<'_, Queue>) -> &'a Store {
 /// `put` and `get` keep everything but the first attempt out of line: if the result went through memory, that
 /// would cost a third of the call.
 #[inline(always)]
-fn put(slf: &Bound<'_, Queue>, item: Item, patience: Patience) -> PyResult<()> {
-    match store(slf).offer(slf.py(), item) {
+fn put(slf: &Bound<'_, Queue>, store: &Store, item: Item, patience: Patience) -> PyResult<()> {
+    match store.offer(slf.py(), item) {
         Ok(()) => Ok(()),
         Err(rejected) => no_room::put(slf.as_super(), rejected, patience),
     }
