@@ -87,7 +87,7 @@ impl Tally {
 
     /// Completes what the positions tell: how many items were put in, and how many left in whatever way (as
     /// `messages_dequeued`).
-    pub(crate) fn complete(&self, told: QueueStats) -> QueueStats {
+    pub(crate) fn add_to(&self, told: QueueStats) -> QueueStats {
         // A queue without locks is read while other threads go on, so `dropped` may be ahead.
         let dropped = self.dropped.load(Ordering::Relaxed).min(told.messages_dequeued);
         let on_arrival = self.on_arrival.load(Ordering::Relaxed);

@@ -30,7 +30,7 @@ mod free_threaded {
 
     /// The thread of the task that was the last to take an item; 0 if no task has taken one. A hint.
     #[derive(Default)]
-    pub struct Taker(AtomicUsize);
+    pub struct LastTaker(AtomicUsize);
 
     /// The thread that has made an object and still counts its own references apart. It may cease to do so at
     /// any time.
@@ -44,7 +44,7 @@ mod free_threaded {
         unsafe { AtomicUsize::from_ptr(field) }.load(Ordering::Relaxed)
     }
 
-    impl Taker {
+    impl LastTaker {
         /// Notes the thread that has made `awaitable`, which is most likely the one that awaits it.
         ///
         /// # Safety
@@ -83,15 +83,15 @@ mod free_threaded {
     }
 }
 #[cfg(Py_GIL_DISABLED)]
-pub use free_threaded::Taker;
+pub use free_threaded::LastTaker;
 
 /// With a GIL there is only one count.
 #[cfg(not(Py_GIL_DISABLED))]
 #[derive(Default)]
-pub struct Taker(());
+pub struct LastTaker(());
 
 #[cfg(not(Py_GIL_DISABLED))]
-impl Taker {
+impl LastTaker {
     /// # Safety
     /// Nothing is demanded here.
     #[inline(always)]

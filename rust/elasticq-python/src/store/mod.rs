@@ -20,13 +20,13 @@ use self::moved::Moved;
 use crate::arguments::patience::Patience;
 use crate::errors::{self, Words};
 use crate::raw::detach::{detached, stop_at_the_end};
-use crate::raw::handover::Taker;
+use crate::raw::handover::LastTaker;
 use crate::raw::{Item, lists};
 use crate::room::overflow::Limits;
 use crate::room::weights::Weighted;
 use crate::waiting::tasks::Tasks;
 use crate::waiting::threads;
-use crate::waiting::turns::Turns;
+use crate::waiting::turns::LoopTurns;
 use elasticq::{BufferError, BufferResult, Parts, Rejected, Waiter};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -44,9 +44,9 @@ pub struct Store {
     joiners: Tasks,
     pub limits: Limits,
     pub moved: Moved,
-    pub taker: Taker,
+    pub taker: LastTaker,
     done: Done,
-    pub turns: Turns,
+    pub turns: LoopTurns,
 }
 
 /// What tasks wait for.
@@ -96,9 +96,9 @@ impl Store {
             joiners: Tasks::default(),
             limits: Limits::default(),
             moved: Moved::default(),
-            taker: Taker::default(),
+            taker: LastTaker::default(),
             done: Done::default(),
-            turns: Turns::default(),
+            turns: LoopTurns::default(),
         })
     }
 

@@ -1,4 +1,4 @@
-//! `Turns`: when a task that always finds what it wants gives its event loop a turn all the same.
+//! `LoopTurns`: when a task that always finds what it wants gives its event loop a turn all the same.
 //!
 //! A task that never suspends keeps its event loop from all else: timeouts, connections, other tasks. If a
 //! thread keeps a queue full, a task that takes would do so for as long as the thread likes. So every 64th
@@ -24,7 +24,7 @@ const INTERVAL: Duration = Duration::from_millis(1);
 
 /// The counts of one queue.
 #[derive(Default)]
-pub struct Turns {
+pub struct LoopTurns {
     taking: Count,
     adding: Count,
 }
@@ -35,7 +35,7 @@ pub struct Turns {
 #[repr(align(64))]
 struct Count(AtomicU32);
 
-impl Turns {
+impl LoopTurns {
     /// Counts a call. Returns whether it should give way before it does anything.
     #[inline(always)]
     pub fn is_due(&self, takes: bool, calls: u32) -> bool {

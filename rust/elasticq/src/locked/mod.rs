@@ -264,7 +264,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     }
 
     fn told(&self, ring: &Ring<T>) -> QueueStats {
-        self.tally.complete(QueueStats {
+        self.tally.add_to(QueueStats {
             messages_enqueued: ring.pushed(),
             messages_dequeued: ring.popped(),
             current_size: ring.len(),

@@ -443,7 +443,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// The counters and the length of each level, by priority.
     fn told(&self, levels: &Levels<T>) -> Vec<QueueStats> {
         let told = levels.lanes().zip(&self.tallies).map(|(lane, tally)| {
-            tally.complete(QueueStats {
+            tally.add_to(QueueStats {
                 messages_enqueued: lane.pushed(),
                 messages_dequeued: lane.popped(),
                 current_size: lane.len(),

@@ -523,7 +523,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
         let (pushed, popped, capacity) = self.counts();
         let size = usize::try_from(pushed - popped).unwrap_or(usize::MAX);
         let consumed = popped.min(self.consumed.load(Ordering::SeqCst));
-        self.tally.complete(QueueStats {
+        self.tally.add_to(QueueStats {
             messages_enqueued: pushed,
             messages_dequeued: consumed,
             messages_dropped: popped - consumed,

@@ -258,7 +258,7 @@ impl<T> Core<T> {
         let tail = self.tail.load(Ordering::SeqCst).min(self.last.load(Ordering::SeqCst));
         let capacity = self.capacity.load(Ordering::SeqCst);
         let consumed = head.min(self.consumed.load(Ordering::SeqCst));
-        self.tally.complete(QueueStats {
+        self.tally.add_to(QueueStats {
             messages_enqueued: tail,
             messages_dequeued: consumed,
             messages_dropped: head - consumed,
