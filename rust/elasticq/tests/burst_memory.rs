@@ -2,25 +2,13 @@
 //! the queue empty.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
+#[path = "support/memory.rs"]
+mod memory;
 mod support;
 
-use cap::Cap;
 use elasticq::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
-use std::alloc::System;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use memory::{ALLOCATOR, NOISE, alone};
 use support::between;
-
-#[global_allocator]
-static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
-
-/// What the test harness may allocate in the meantime, and the headers that the queue keeps for reuse.
-const NOISE: usize = 64 << 10;
-
-/// The tests of this file run one at a time, since they count the bytes of the whole process.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Bursts that end inside the largest segment, that fill it, and that have just begun it.
 const BURSTS: [u64; 4] = [100_000, 1 << 17, (1 << 16) + 1, 90_000];

@@ -6,7 +6,7 @@
 mod queues;
 
 use elasticq::{Buffer, BufferError, Config, Parts};
-use queues::{PATIENCE, Queue, of_all_five};
+use queues::{PATIENCE, Queue, of_all_five, until};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread;
@@ -324,12 +324,4 @@ fn behind_a_pointer_it_is_the_same<Q: Queue>() {
     assert_eq!((first(&*buffer), first(Arc::clone(&buffer))), (1, 1));
     let boxed: Arc<dyn Parts<u32>> = buffer;
     assert_eq!(first(boxed), 1);
-}
-
-fn until(condition: impl Fn() -> bool) {
-    let started = std::time::Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < PATIENCE);
-        thread::yield_now();
-    }
 }

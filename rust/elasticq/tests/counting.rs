@@ -5,20 +5,19 @@
 //! without overflow checks.
 #![cfg(all(feature = "lock_free", feature = "priority", not(loom), target_pointer_width = "64"))]
 
+mod support;
+
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
 use elasticq::{
-    Buffer, BufferError, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts,
+    Buffer, BufferError, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts,
     Rejected,
 };
 use std::sync::Arc;
 use std::time::Duration;
+use support::between;
 
 /// There are this many positions for batches.
 const HALF: usize = 1 << 63;
-
-fn between(min: usize, max: usize) -> Config {
-    Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
-}
 
 fn nothings(count: usize) -> Vec<()> {
     vec![(); count]

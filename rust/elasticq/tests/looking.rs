@@ -1,16 +1,15 @@
 //! Looking at the items of the queues without locks: what is shown, and which calls wait for which.
 #![cfg(all(not(loom), feature = "lock_free"))]
 
-use elasticq::{BufferError, Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts};
+mod support;
+
+use elasticq::{BufferError, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
-
-fn between(min: usize, max: usize) -> Config {
-    Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
-}
+use support::between;
 
 macro_rules! tests {
     ($name:ident, $queue:ident) => {

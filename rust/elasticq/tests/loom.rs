@@ -4,14 +4,13 @@
 #[path = "support/model.rs"]
 mod support;
 
-use elasticq::{BufferError, Config, DynamicCircularBuffer, Parts};
+use elasticq::{BufferError, DynamicCircularBuffer, Parts};
 use loom::thread;
 use std::sync::Arc;
-use support::{FOREVER, model};
+use support::{FOREVER, between, model};
 
 fn buffer(max: usize) -> Arc<DynamicCircularBuffer<u32>> {
-    let config = Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(max);
-    Arc::new(DynamicCircularBuffer::new(config).unwrap())
+    Arc::new(DynamicCircularBuffer::new(between(1, max)).unwrap())
 }
 
 #[test]

@@ -6,11 +6,11 @@
 mod support;
 
 use elasticq::lock_free::{MpmcProducer, Producer, SpscProducer};
-use elasticq::{BufferError, Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, QueueStats};
+use elasticq::{BufferError, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, QueueStats};
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use support::{FOREVER, large_model, model};
+use support::{FOREVER, between, large_model, model};
 
 /// How often each of the items of a model was dropped.
 #[derive(Clone)]
@@ -44,10 +44,6 @@ impl Drop for Item {
     fn drop(&mut self) {
         self.1.0[*self.0].fetch_add(1, Ordering::SeqCst);
     }
-}
-
-fn between(min: usize, max: usize) -> Config {
-    Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
 }
 
 /// Checks that all the `offered` items were dropped once, `taken` of them by consumers, and that dropping the

@@ -8,14 +8,10 @@
 #[path = "support/model.rs"]
 mod support;
 
-use elasticq::{BufferError, Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts};
+use elasticq::{BufferError, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts};
 use loom::thread;
 use std::sync::Arc;
-use support::{large_model, model};
-
-fn between(min: usize, max: usize) -> Config {
-    Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
-}
+use support::{between, large_model, model};
 
 macro_rules! models {
     ($name:ident, $queue:ident) => {

@@ -13,11 +13,9 @@ use elasticq::lock_free::MpmcConsumer;
 use elasticq::{BufferError, Config, LockFreeMPMCQueue};
 use loom::thread;
 use std::sync::Arc;
-use support::{FOREVER, large_model, model, unfenced_model};
+use support::{FOREVER, between, ends_that_wait, large_model, model, unfenced_model};
 
-fn between(min: usize, max: usize) -> Config {
-    Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
-}
+ends_that_wait!(LockFreeMPMCQueue);
 
 /// Tries once to take; gives the item, or 0.
 fn look(consumer: &mut MpmcConsumer<Box<u32>>) -> u32 {
@@ -187,19 +185,6 @@ fn a_batch_ends_with_what_was_there() {
 }
 
 #[test]
-fn a_batch_that_waited_holds_no_more_than_the_queue_can() {
-    model(|| {
-        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 1)).unwrap().split();
-        let thread = thread::spawn(move || {
-            let pushed = [1, 2].map(|n| producer.try_enqueue(Box::new(n)).is_ok());
-            (pushed, producer)
-        });
-        assert_eq!(consumer.dequeue_batch_within(9, FOREVER), Ok(vec![Box::new(1)]));
-        drop(thread.join().unwrap());
-    });
-}
-
-#[test]
 fn two_producers_who_fill_it_grow_it_while_somebody_takes() {
     model(|| {
         let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 2)).unwrap().split();
@@ -357,20 +342,6 @@ fn two_items_reach_two_consumers_who_wait() {
     });
 }
 
-#[test]
-fn room_reaches_a_producer_who_waits() {
-    model(|| {
-        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(1, 1)).unwrap().split();
-        let thread = thread::spawn(move || {
-            producer.offer_within(Box::new(1), FOREVER).unwrap();
-            producer.offer_within(Box::new(2), FOREVER).unwrap();
-        });
-        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(Box::new(1))));
-        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(Box::new(2))));
-        thread.join().unwrap();
-    });
-}
-
 /// A consumer that guesses where the head is notes that position before it finds that another consumer has
 /// claimed it. A producer that waits for room in the meantime must be told when the note is erased.
 #[test]
@@ -407,39 +378,6 @@ fn two_places_freed_at_once_reach_two_producers() {
             producer.join().unwrap();
         }
         assert_eq!(rest(&mut consumer).iter().sum::<u32>(), 7);
-    });
-}
-
-#[test]
-fn room_for_all_reaches_a_batch_that_waits() {
-    model(|| {
-        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(2, 2)).unwrap().split();
-        producer.offer_batch(vec![1, 2]).unwrap();
-        let thread = thread::spawn(move || {
-            producer.offer_batch_within(vec![3, 4], FOREVER).unwrap();
-            producer
-        });
-        assert_eq!(consumer.try_dequeue(), Ok(Some(1)));
-        assert_eq!(consumer.try_dequeue(), Ok(Some(2)));
-        drop(thread.join().unwrap());
-        assert_eq!(consumer.dequeue_batch(3), Ok(vec![3, 4]));
-    });
-}
-
-#[test]
-fn the_first_of_a_batch_wakes_who_waits_for_it() {
-    model(|| {
-        let (producer, mut consumer) = LockFreeMPMCQueue::new(between(2, 2)).unwrap().split();
-        let thread = thread::spawn(move || {
-            producer.try_enqueue(1).unwrap();
-            producer.try_enqueue(2).unwrap();
-            producer
-        });
-        let mut taken = consumer.dequeue_batch_within(2, FOREVER).unwrap();
-        assert!(taken == [1] || taken == [1, 2], "{taken:?}");
-        drop(thread.join().unwrap());
-        taken.extend(consumer.dequeue_batch(2).unwrap_or_default());
-        assert_eq!(taken, [1, 2]);
     });
 }
 

@@ -9,12 +9,11 @@ use elasticq::lock_free::{Consumer, Producer};
 use elasticq::{BufferError, Config, LockFreeMPSCQueue};
 use loom::thread;
 use std::sync::Arc;
-use support::{FOREVER, large_model, model, unfenced_model};
+use support::{FOREVER, between, ends_that_wait, large_model, model, unfenced_model};
 
 /// A queue that starts at `min` and may grow to `max`.
 fn queue<T>(min: usize, max: usize) -> LockFreeMPSCQueue<T> {
-    let config = Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max);
-    LockFreeMPSCQueue::new(config).unwrap()
+    LockFreeMPSCQueue::new(between(min, max)).unwrap()
 }
 
 /// Takes what is there.
@@ -71,16 +70,6 @@ fn a_batch_holds_no_more_than_the_queue_can() {
         producer.try_enqueue(2).unwrap();
         let thread = thread::spawn(move || (producer.try_enqueue(3).is_ok(), producer));
         assert_eq!(consumer.dequeue_batch(9), Ok(vec![1, 2]));
-        drop(thread.join().unwrap());
-    });
-}
-
-#[test]
-fn a_batch_that_waited_holds_no_more_than_the_queue_can() {
-    model(|| {
-        let (producer, mut consumer) = queue(1, 1).split();
-        let thread = thread::spawn(move || ([1, 2].map(|n| producer.try_enqueue(n).is_ok()), producer));
-        assert_eq!(consumer.dequeue_batch_within(9, FOREVER), Ok(vec![1]));
         drop(thread.join().unwrap());
     });
 }
@@ -404,18 +393,7 @@ fn what_is_left_in_two_segments_is_dropped_once() {
 
 // ---- sleep and wake
 
-#[test]
-fn an_item_reaches_a_consumer_who_waits() {
-    model(|| {
-        let (producer, mut consumer) = queue(2, 2).split();
-        let thread = thread::spawn(move || {
-            producer.try_enqueue(7).unwrap();
-            producer
-        });
-        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(7)));
-        drop(thread.join().unwrap());
-    });
-}
+ends_that_wait!(LockFreeMPSCQueue);
 
 #[test]
 fn an_item_that_makes_it_grow_reaches_a_consumer_who_waits() {
@@ -432,20 +410,6 @@ fn an_item_that_makes_it_grow_reaches_a_consumer_who_waits() {
 }
 
 #[test]
-fn room_reaches_a_producer_who_waits() {
-    model(|| {
-        let (producer, mut consumer) = queue(1, 1).split();
-        let thread = thread::spawn(move || {
-            producer.offer_within(1, FOREVER).unwrap();
-            producer.offer_within(2, FOREVER).unwrap();
-        });
-        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(1)));
-        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(2)));
-        thread.join().unwrap();
-    });
-}
-
-#[test]
 fn two_places_freed_at_once_reach_two_producers_who_wait() {
     model(|| {
         let (producer, mut consumer) = queue(2, 2).split();
@@ -457,39 +421,6 @@ fn two_places_freed_at_once_reach_two_producers_who_wait() {
             thread.join().unwrap();
         }
         assert_eq!(consumer.dequeue_batch(3), Ok(vec![3, 3]));
-    });
-}
-
-#[test]
-fn room_for_all_reaches_a_batch_that_waits() {
-    model(|| {
-        let (producer, mut consumer) = queue(2, 2).split();
-        producer.offer_batch(vec![1, 2]).unwrap();
-        let thread = thread::spawn(move || {
-            producer.offer_batch_within(vec![3, 4], FOREVER).unwrap();
-            producer
-        });
-        assert_eq!(consumer.try_dequeue(), Ok(Some(1)));
-        assert_eq!(consumer.try_dequeue(), Ok(Some(2)));
-        drop(thread.join().unwrap());
-        assert_eq!(consumer.dequeue_batch(3), Ok(vec![3, 4]));
-    });
-}
-
-#[test]
-fn the_first_of_a_batch_wakes_who_waits_for_it() {
-    model(|| {
-        let (producer, mut consumer) = queue(2, 2).split();
-        let thread = thread::spawn(move || {
-            producer.try_enqueue(1).unwrap();
-            producer.try_enqueue(2).unwrap();
-            producer
-        });
-        let mut taken = consumer.dequeue_batch_within(2, FOREVER).unwrap();
-        assert!(taken == [1] || taken == [1, 2], "{taken:?}");
-        drop(thread.join().unwrap());
-        taken.extend(consumer.dequeue_batch(2).unwrap_or_default());
-        assert_eq!(taken, [1, 2]);
     });
 }
 

@@ -4,21 +4,20 @@
 #[path = "support/model.rs"]
 mod support;
 
+use elasticq::BufferError;
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
-use elasticq::{BufferError, Config};
 use loom::future::block_on;
 use loom::thread::{self, JoinHandle};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
-use support::{FOREVER, large_model, model};
+use support::{FOREVER, between, large_model, model};
 
 type Shared = Arc<PriorityCircularBuffer<u32>>;
 
 /// A buffer with two levels and `max` places. `limits` says how many of the places each level may have.
 fn buffer(max: usize, limits: Option<[usize; 2]>) -> Shared {
-    let base = Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(max);
-    let mut config = PriorityConfig::default().with_base_config(base).with_priority_levels(2);
+    let mut config = PriorityConfig::default().with_base_config(between(1, max)).with_priority_levels(2);
     for (level, most) in limits.into_iter().flatten().enumerate() {
         config = config.with_max_capacity_at_priority(level, most);
     }

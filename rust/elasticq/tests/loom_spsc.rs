@@ -5,26 +5,17 @@
 //! ```
 #![cfg(all(loom, feature = "lock_free"))]
 
+#[path = "support/model.rs"]
+mod support;
+
+use elasticq::BufferError;
 use elasticq::lock_free::{LockFreeSPSCQueue, SpscConsumer};
-use elasticq::{BufferError, Config};
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use support::{FOREVER, between, ends_that_wait, model};
 
-/// Longer than any clock: the call waits for ever, so a lost wake-up is a deadlock.
-const FOREVER: Duration = Duration::MAX;
-
-fn between(min: usize, max: usize) -> Config {
-    Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
-}
-
-/// Runs a model with up to three preemptions per run. LOOM_MAX_PREEMPTIONS sets another number.
-fn model(body: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(3));
-    builder.check(body);
-}
+ends_that_wait!(LockFreeSPSCQueue);
 
 /// Takes what is there.
 fn drain<T>(consumer: &mut SpscConsumer<T>) -> Vec<T> {
@@ -151,16 +142,6 @@ fn a_batch_ends_with_what_was_there() {
 }
 
 #[test]
-fn a_batch_that_waited_holds_no_more_than_the_queue_can() {
-    model(|| {
-        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(1, 1)).unwrap().split();
-        let thread = thread::spawn(move || ([1, 2].map(|n| producer.try_enqueue(n).is_ok()), producer));
-        assert_eq!(consumer.dequeue_batch_within(9, FOREVER), Ok(vec![1]));
-        drop(thread.join().unwrap());
-    });
-}
-
-#[test]
 fn the_producer_shrinks_a_queue_that_the_consumer_has_emptied() {
     model(|| {
         let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(1, 8)).unwrap().split();
@@ -241,19 +222,6 @@ fn the_producer_shrinks_a_queue_whose_consumer_counts() {
 }
 
 #[test]
-fn an_item_reaches_a_consumer_who_waits() {
-    model(|| {
-        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(2, 2)).unwrap().split();
-        let thread = thread::spawn(move || {
-            producer.try_enqueue(7).unwrap();
-            producer // not dropped, since that would wake the consumer, too
-        });
-        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(7)));
-        drop(thread.join().unwrap());
-    });
-}
-
-#[test]
 fn freed_room_reaches_the_producer_who_waits() {
     model(|| {
         let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(1, 1)).unwrap().split();
@@ -266,54 +234,6 @@ fn freed_room_reaches_the_producer_who_waits() {
         let producer = thread.join().unwrap();
         assert_eq!(consumer.try_dequeue(), Ok(Some(2)));
         drop(producer);
-    });
-}
-
-#[test]
-fn two_sides_who_both_wait_serve_each_other() {
-    model(|| {
-        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(1, 1)).unwrap().split();
-        let thread = thread::spawn(move || {
-            producer.offer_within(1, FOREVER).unwrap();
-            producer.offer_within(2, FOREVER).unwrap();
-            producer
-        });
-        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(1)));
-        assert_eq!(consumer.dequeue_within(FOREVER), Ok(Some(2)));
-        drop(thread.join().unwrap());
-    });
-}
-
-#[test]
-fn room_for_all_reaches_a_batch_that_waits() {
-    model(|| {
-        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(2, 2)).unwrap().split();
-        producer.offer_batch(vec![1, 2]).unwrap();
-        let thread = thread::spawn(move || {
-            producer.offer_batch_within(vec![3, 4], FOREVER).unwrap();
-            producer
-        });
-        assert_eq!(consumer.try_dequeue(), Ok(Some(1)));
-        assert_eq!(consumer.try_dequeue(), Ok(Some(2)));
-        drop(thread.join().unwrap());
-        assert_eq!(consumer.dequeue_batch(3), Ok(vec![3, 4]));
-    });
-}
-
-#[test]
-fn the_first_of_a_batch_wakes_who_waits_for_it() {
-    model(|| {
-        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(2, 2)).unwrap().split();
-        let thread = thread::spawn(move || {
-            producer.try_enqueue(1).unwrap();
-            producer.try_enqueue(2).unwrap();
-            producer
-        });
-        let mut taken = consumer.dequeue_batch_within(2, FOREVER).unwrap();
-        assert!(taken == [1] || taken == [1, 2], "{taken:?}");
-        drop(thread.join().unwrap());
-        taken.extend(consumer.dequeue_batch(2).unwrap_or_default());
-        assert_eq!(taken, [1, 2]);
     });
 }
 

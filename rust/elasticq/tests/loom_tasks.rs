@@ -5,17 +5,13 @@
 #[path = "support/model.rs"]
 mod support;
 
-use elasticq::{BufferError, Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Signal};
+use elasticq::{BufferError, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Signal};
 use loom::future::block_on;
 use loom::thread;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use support::{FOREVER, large_model, model};
-
-fn between(min: usize, max: usize) -> Config {
-    Config::default().with_min_capacity(min).with_initial_capacity(min).with_max_capacity(max)
-}
+use support::{FOREVER, between, large_model, model};
 
 /// Polls a future once and drops it, as `select!` does when another branch is ready.
 fn poll<F: Future>(future: F) -> Option<F::Output> {

@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use support::{large_model, model};
+use support::{between, large_model, model};
 
 /// The smallest queue: a number of things, and a signal.
 struct Pot(Mutex<usize>, Signal);
@@ -189,8 +189,7 @@ macro_rules! forgotten {
             use super::*;
 
             fn queue(max: usize) -> $queue<u32> {
-                let config = Config::default().with_min_capacity(max).with_initial_capacity(max).with_max_capacity(max);
-                $queue::new(config).unwrap()
+                $queue::new(between(max, max)).unwrap()
             }
 
             /// The first item may be for the end that was forgotten.

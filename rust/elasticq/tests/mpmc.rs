@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
-use support::{Drops, FOREVER, Message, between};
+use support::{Drops, FOREVER, Message, between, insist};
 
 /// Which messages of each producer came: a bit for each, set by the thread that takes it.
 struct Ledger(Vec<Vec<AtomicU64>>);
@@ -69,12 +69,8 @@ fn conserve(config: Config, producers: usize, consumers: usize, each: u64, batch
                         continue;
                     }
                     let count = if number % 3 == 0 { batch.min(each - number) } else { 1 };
-                    let mut items: Vec<_> = (number..number + count).map(|n| Message::new(producer, n)).collect();
-                    while let Err(rejected) = queue.offer_batch(items) {
-                        assert!(rejected.reason().is_capacity_error(), "{rejected}");
-                        items = rejected.into_inner();
-                        thread::yield_now();
-                    }
+                    let items: Vec<_> = (number..number + count).map(|n| Message::new(producer, n)).collect();
+                    insist(items, |items| queue.offer_batch(items));
                     number += count;
                 }
             });

@@ -1,28 +1,15 @@
 //! `LockFreeMPSCQueue` drops every item exactly once, and gives back all memory.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
+#[path = "support/memory.rs"]
+mod memory;
 mod support;
 
-use cap::Cap;
 use elasticq::lock_free::Producer;
 use elasticq::{BufferError, LockFreeMPSCQueue};
-use std::alloc::System;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use memory::{ALLOCATOR, NOISE, alone};
 use std::thread;
 use support::{Drops, Ledger, Message, SCALE, between, receive, send};
-
-#[global_allocator]
-static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
-
-/// What the test harness may allocate in the meantime. A byte lost in every hundredth operation would be more
-/// than this.
-const NOISE: usize = 64 << 10;
-
-/// The tests of this file run one at a time, since they count the bytes of the whole process.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 #[test]
 fn an_item_is_dropped_once_however_it_leaves() {

@@ -19,7 +19,7 @@ use elasticq::{Buffer, BufferError, Config, LockFreeMPMCQueue, LockFreeMPSCQueue
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
-use support::{FOREVER, Message, SCALE, between};
+use support::{FOREVER, Message, SCALE, between, insist};
 
 /// Another kind of queue takes one line more.
 #[test]
@@ -114,12 +114,7 @@ fn send(queue: &impl Buffer<Box<Message>>, producer: usize, each: u64) {
             }
             number += (number % 37).min(each - number);
         } else {
-            let mut message = Message::new(producer, number);
-            while let Err(rejected) = queue.offer(message) {
-                assert!(rejected.reason().is_capacity_error(), "{rejected}");
-                message = rejected.into_inner();
-                thread::yield_now();
-            }
+            insist(Message::new(producer, number), |message| queue.offer(message));
             number += 1;
         }
     }

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
-use support::{Drops, FOREVER, Ledger, Message, between};
+use support::{Drops, FOREVER, Ledger, Message, between, insist};
 
 /// How the two sides put and take.
 #[derive(Clone, Copy)]
@@ -27,12 +27,7 @@ fn produce(mut producer: SpscProducer<Box<Message>>, way: Way, total: u64) {
     while number < total {
         match way {
             Way::Trying => {
-                let mut item = Message::new(0, number);
-                while let Err(rejected) = producer.offer(item) {
-                    assert!(rejected.reason().is_capacity_error(), "{rejected}");
-                    item = rejected.into_inner();
-                    thread::yield_now();
-                }
+                insist(Message::new(0, number), |item| producer.offer(item));
                 number += 1;
             }
             Way::Waiting => {
@@ -41,12 +36,8 @@ fn produce(mut producer: SpscProducer<Box<Message>>, way: Way, total: u64) {
             }
             Way::Batches(size) => {
                 let count = (number % size + 1).min(total - number);
-                let mut items: Vec<_> = (number..number + count).map(|number| Message::new(0, number)).collect();
-                while let Err(rejected) = producer.offer_batch(items) {
-                    assert!(rejected.reason().is_capacity_error(), "{rejected}");
-                    items = rejected.into_inner();
-                    thread::yield_now();
-                }
+                let items: Vec<_> = (number..number + count).map(|number| Message::new(0, number)).collect();
+                insist(items, |items| producer.offer_batch(items));
                 number += count;
             }
         }

@@ -5,11 +5,9 @@
 #[path = "support/queues.rs"]
 mod queues;
 
-use queues::{PATIENCE, Queue, of_all_five};
-use std::pin::Pin;
+use queues::{PATIENCE, Queue, counting, of_all_five, poll, until};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -22,29 +20,6 @@ of_all_five! {
     so_many_are_woken_as_there_are_items
     a_burst_wakes_a_single_consumer_once
     one_that_is_dropped_passes_on_what_it_was_woken_for
-}
-
-struct Calls(AtomicUsize);
-
-impl Wake for Calls {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-fn counting() -> (Arc<Calls>, Waker) {
-    let calls = Arc::new(Calls(AtomicUsize::new(0)));
-    (Arc::clone(&calls), Waker::from(calls))
-}
-
-impl Calls {
-    fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
 /// Starts a thread that waits for an item and takes it. The thread sleeps when this returns.
@@ -73,14 +48,6 @@ fn putter<Q: Queue>(queue: &Arc<Q>) -> JoinHandle<()> {
     });
     until(|| queue.who_sleeps().1.threads == before + 1);
     thread
-}
-
-fn until(condition: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < PATIENCE);
-        thread::yield_now();
-    }
 }
 
 fn items_reach_a_task_and_a_thread_past_a_future_that_is_not_polled<Q: Queue>() {

@@ -6,11 +6,9 @@
 mod queues;
 
 use elasticq::{Signal, Waiter};
-use queues::{PATIENCE, Queue, of_all_five};
-use std::pin::Pin;
+use queues::{Queue, counting, of_all_five, poll, until};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,40 +22,9 @@ of_all_five! {
     who_waits_and_since_when
 }
 
-struct Calls(AtomicUsize);
-
-impl Wake for Calls {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-impl Calls {
-    fn new() -> (Arc<Self>, Waker) {
-        let calls = Arc::new(Self(AtomicUsize::new(0)));
-        (Arc::clone(&calls), Waker::from(calls))
-    }
-
-    fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(waker))
-}
-
-fn until(condition: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < PATIENCE);
-        thread::yield_now();
-    }
-}
-
 fn an_owned_waiter_keeps_its_queue_and_is_woken<Q: Queue>() {
     let queue = Q::of(1);
-    let (calls, waker) = Calls::new();
+    let (calls, waker) = counting();
     let mut item = Arc::clone(&queue).owned_wait_for_item();
     assert!(poll(&mut item, &waker).is_pending());
     queue.put(&[1]);
@@ -109,7 +76,7 @@ fn a_thread_that_waited_for_several_in_vain_keeps_its_places<Q: Queue>() {
 fn a_task_waits_for_any_of_several<Q: Queue>() {
     let queues = [Q::of(1), Q::of(1)];
     let mut waiters = queues.each_ref().map(|queue| queue.wait_for_item());
-    let (calls, waker) = Calls::new();
+    let (calls, waker) = counting();
     assert!(waiters.iter_mut().all(|waiter| poll(waiter, &waker).is_pending()));
     queues[1].put(&[1]);
     assert_eq!(calls.count(), 1);
@@ -121,7 +88,7 @@ fn one_of_several_that_was_woken_as_well_passes_it_on<Q: Queue>() {
     let queues = [Q::of(1), Q::of(1)];
     let mut waiters = queues.each_ref().map(|queue| queue.wait_for_item());
     let mut next = queues[1].wait_for_item();
-    let (calls, waker) = Calls::new();
+    let (calls, waker) = counting();
     assert!(poll(&mut next, &waker).is_pending());
     queues.iter().for_each(|queue| queue.put(&[1]));
     assert_eq!(Waiter::wait_for_any(&mut waiters, None), Some(0));
@@ -158,7 +125,7 @@ fn a_long_list_keeps_its_order_when_some_of_it_leave() {
     let signal = Signal::new();
     for _ in 0..2 {
         let mut waiters: Vec<_> = (0..1000).map(|_| signal.waiter()).collect();
-        let (calls, waker) = Calls::new();
+        let (calls, waker) = counting();
         assert!(waiters.iter_mut().all(|waiter| poll(waiter, &waker).is_pending()));
         // Every third waiter leaves. Of the others, the first are woken, in order.
         let mut number = 0;

@@ -6,10 +6,9 @@
 mod queues;
 
 use elasticq::{Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts, Waiter};
-use queues::{Queue, of_all_five};
+use queues::{Queue, counting, of_all_five, poll};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -55,23 +54,6 @@ fn when_dropped(act: impl Fn() + Send + Sync + 'static) -> Waker {
     Waker::from(Arc::new(Doing(|| (), act)))
 }
 
-fn counting() -> (Waker, Arc<AtomicUsize>) {
-    let count = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&count);
-    let waker = when_woken(move || {
-        counted.fetch_add(1, Ordering::SeqCst);
-    });
-    (waker, count)
-}
-
-fn count(calls: &AtomicUsize) -> usize {
-    calls.load(Ordering::SeqCst)
-}
-
-fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(waker))
-}
-
 fn text(panic: Box<dyn std::any::Any + Send>) -> &'static str {
     panic.downcast_ref::<&str>().unwrap()
 }
@@ -98,18 +80,18 @@ fn orphan<Q: Queue>(queue: &Arc<Q>, for_item: bool) {
 
 fn a_task_that_goes_with_its_waker_passes_the_wake_up_on<Q: Queue>() {
     let queue = Q::of(1);
-    let (waker, calls) = counting();
+    let (calls, waker) = counting();
     orphan(&queue, true);
     let mut next = queue.wait_for_item();
     assert!(poll(&mut next, &waker).is_pending());
     queue.put(&[1]);
-    assert_eq!((count(&calls), poll(&mut next, &waker)), (1, Poll::Ready(())));
+    assert_eq!((calls.count(), poll(&mut next, &waker)), (1, Poll::Ready(())));
 
     orphan(&queue, false);
     let mut next = queue.wait_for_room();
     assert!(poll(&mut next, &waker).is_pending());
     assert_eq!(queue.take(1), [1]);
-    assert_eq!((count(&calls), poll(&mut next, &waker)), (2, Poll::Ready(())));
+    assert_eq!((calls.count(), poll(&mut next, &waker)), (2, Poll::Ready(())));
     assert_eq!(queue.asleep(), (0, 0));
 }
 
@@ -118,11 +100,11 @@ fn a_task_that_goes_with_its_waker_passes_the_wake_up_on<Q: Queue>() {
 fn thousands_of_tasks_that_go_with_their_wakers<Q: Queue>() {
     let queue = Q::of(1);
     (0..20_000).for_each(|_| orphan(&queue, true));
-    let (waker, calls) = counting();
+    let (calls, waker) = counting();
     let mut last = queue.wait_for_item();
     assert!(poll(&mut last, &waker).is_pending());
     queue.put(&[1]);
-    assert_eq!((count(&calls), queue.asleep()), (1, (0, 0)));
+    assert_eq!((calls.count(), queue.asleep()), (1, (0, 0)));
     assert_eq!(Arc::strong_count(&queue), 1);
 }
 
@@ -152,9 +134,9 @@ fn a_replaced_waker_that_puts_when_it_is_dropped<Q: Queue>() {
     let other = Arc::clone(&queue);
     let mut waiter = queue.wait_for_item();
     assert!(poll(&mut waiter, &when_dropped(move || other.put(&[1]))).is_pending());
-    let (waker, calls) = counting();
+    let (calls, waker) = counting();
     assert!(poll(&mut waiter, &waker).is_pending());
-    assert_eq!((count(&calls), poll(&mut waiter, &waker)), (1, Poll::Ready(())));
+    assert_eq!((calls.count(), poll(&mut waiter, &waker)), (1, Poll::Ready(())));
     assert_eq!(queue.take(4), [1]);
 }
 
@@ -237,16 +219,16 @@ fn the_waker_of_a_waiter_that_leaves_may_put_when_it_is_dropped<Q: Queue>() {
     let mut waiter = queue.wait_for_item();
     let mut next = queue.wait_for_item();
     assert!(poll(&mut waiter, &when_dropped(move || other.put(&[1]))).is_pending());
-    let (waker, calls) = counting();
+    let (calls, waker) = counting();
     assert!(poll(&mut next, &waker).is_pending());
     drop(waiter);
-    assert_eq!((count(&calls), poll(&mut next, &waker)), (1, Poll::Ready(())));
+    assert_eq!((calls.count(), poll(&mut next, &waker)), (1, Poll::Ready(())));
     assert_eq!(queue.take(4), [1]);
 }
 
 fn a_waker_that_panics_stops_none_of_the_others<Q: Queue>() {
     let queue = Q::of(4);
-    let (waker, calls) = counting();
+    let (calls, waker) = counting();
     let mut waiters: Vec<_> = (0..5).map(|_| queue.wait_for_item()).collect();
     assert!(poll(&mut waiters[0], &when_woken(|| panic!("first"))).is_pending());
     assert!(poll(&mut waiters[1], &waker).is_pending());
@@ -255,7 +237,7 @@ fn a_waker_that_panics_stops_none_of_the_others<Q: Queue>() {
     assert!(poll(&mut waiters[4], &waker).is_pending());
     let panic = catch_unwind(AssertUnwindSafe(|| queue.put(&[1, 2, 3, 4]))).unwrap_err();
     assert_eq!(text(panic), "first");
-    assert_eq!((count(&calls), queue.asleep()), (2, (1, 0)));
+    assert_eq!((calls.count(), queue.asleep()), (2, (1, 0)));
     waiters.truncate(4);
     drop(waiters); // they pass their wake-ups on, and the items are still there
     let mut later = queue.wait_for_item();
@@ -269,7 +251,7 @@ fn a_waker_that_panics_stops_none_of_the_others<Q: Queue>() {
 
 fn a_panic_while_closing_leaves_the_queue_closed_and_all_awake<Q: Queue>() {
     let queue = Q::of(1);
-    let (waker, calls) = counting();
+    let (calls, waker) = counting();
     let mut takers: Vec<_> = (0..100).map(|_| queue.wait_for_item()).collect();
     for (number, waiter) in takers.iter_mut().enumerate() {
         let waker = if number % 2 == 0 { &when_woken(|| panic!("woken")) } else { &waker };
@@ -279,20 +261,20 @@ fn a_panic_while_closing_leaves_the_queue_closed_and_all_awake<Q: Queue>() {
     let mut putters: Vec<_> = (0..100).map(|_| queue.wait_for_room()).collect();
     assert!(putters.iter_mut().all(|waiter| poll(waiter, &waker).is_pending()));
     assert_eq!(text(catch_unwind(AssertUnwindSafe(|| queue.close())).unwrap_err()), "woken");
-    assert_eq!((queue.is_closed(), count(&calls), queue.asleep()), (true, 150, (0, 0)));
+    assert_eq!((queue.is_closed(), calls.count(), queue.asleep()), (true, 150, (0, 0)));
     assert!(takers.iter_mut().chain(&mut putters).all(|waiter| poll(waiter, &waker).is_ready()));
 }
 
 fn a_panic_in_the_drop_of_a_waker_leaves_the_waiter_in_line<Q: Queue>() {
     let queue = Q::of(1);
-    let (waker, calls) = counting();
+    let (calls, waker) = counting();
     let mut waiter = queue.wait_for_item();
     assert!(poll(&mut waiter, &when_dropped(|| panic!("dropped"))).is_pending());
     let polled = catch_unwind(AssertUnwindSafe(|| poll(&mut waiter, &waker)));
     assert_eq!(text(polled.unwrap_err()), "dropped");
     assert_eq!(queue.asleep(), (1, 0));
     queue.put(&[1]);
-    assert_eq!((count(&calls), poll(&mut waiter, &waker)), (1, Poll::Ready(())));
+    assert_eq!((calls.count(), poll(&mut waiter, &waker)), (1, Poll::Ready(())));
     // The same with a waiter that leaves.
     let mut waiter = queue.wait_for_item();
     assert!(poll(&mut waiter, &when_dropped(|| panic!("dropped"))).is_pending());
@@ -303,7 +285,7 @@ fn a_panic_in_the_drop_of_a_waker_leaves_the_waiter_in_line<Q: Queue>() {
 fn a_waker_that_panics_while_the_thread_unwinds_aborts_nothing<Q: Queue>() {
     let queue = Q::of(1);
     let mut waiters = [queue.wait_for_item(), queue.wait_for_item(), queue.wait_for_item()];
-    let (waker, calls) = counting();
+    let (calls, waker) = counting();
     assert!(poll(&mut waiters[0], &waker).is_pending());
     assert!(poll(&mut waiters[1], &when_woken(|| panic!("inner"))).is_pending());
     assert!(poll(&mut waiters[2], &waker).is_pending());
@@ -315,7 +297,7 @@ fn a_waker_that_panics_while_the_thread_unwinds_aborts_nothing<Q: Queue>() {
     }));
     assert_eq!(text(panic.unwrap_err()), "outer");
     drop(second);
-    assert_eq!((count(&calls), poll(&mut third, &waker)), (2, Poll::Ready(())));
+    assert_eq!((calls.count(), poll(&mut third, &waker)), (2, Poll::Ready(())));
 }
 
 fn two_queues_whose_wakers_put_into_each_other<Q: Queue>() {

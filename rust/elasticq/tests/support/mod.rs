@@ -3,7 +3,7 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 use elasticq::lock_free::{Consumer, Producer};
-use elasticq::{BufferError, Config};
+use elasticq::{BufferError, Config, Rejected};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -82,6 +82,15 @@ impl Ledger {
     }
 }
 
+/// Offers an item, or a batch, again and again until there is room for it.
+pub fn insist<I>(mut offered: I, mut offer: impl FnMut(I) -> Result<(), Rejected<I>>) {
+    while let Err(rejected) = offer(offered) {
+        assert!(rejected.reason().is_capacity_error(), "{rejected}");
+        offered = rejected.into_inner();
+        thread::yield_now();
+    }
+}
+
 /// Starts a thread that sends `each` messages. Every third claim is a batch of up to `batch` messages. The
 /// thread offers again what was refused.
 pub fn send(queue: Producer<Box<Message>>, producer: usize, each: u64, batch: u64) -> JoinHandle<()> {
@@ -89,12 +98,8 @@ pub fn send(queue: Producer<Box<Message>>, producer: usize, each: u64, batch: u6
         let mut number = 0;
         while number < each {
             let count = if number % 3 == 0 { batch.min(each - number) } else { 1 };
-            let mut items: Vec<_> = (number..number + count).map(|n| Message::new(producer, n)).collect();
-            while let Err(rejected) = queue.offer_batch(items) {
-                assert!(rejected.reason().is_capacity_error(), "{rejected}");
-                items = rejected.into_inner();
-                thread::yield_now();
-            }
+            let items: Vec<_> = (number..number + count).map(|n| Message::new(producer, n)).collect();
+            insist(items, |items| queue.offer_batch(items));
             number += count;
         }
     })

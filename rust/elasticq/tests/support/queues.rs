@@ -5,9 +5,12 @@ use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
 use elasticq::{
     Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts, Waiting,
 };
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer than any test here takes. A test that runs this long never ends.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -65,6 +68,40 @@ impl Queue for PriorityCircularBuffer<u32> {
     fn with(config: Config) -> Arc<Self> {
         Arc::new(Self::new(PriorityConfig::default().with_base_config(config)).unwrap())
     }
+}
+
+/// Waits until a condition holds.
+pub fn until(condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < PATIENCE);
+        thread::yield_now();
+    }
+}
+
+pub fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+/// How often a waker was called.
+pub struct Calls(AtomicUsize);
+
+impl Calls {
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for Calls {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A waker that counts its calls.
+pub fn counting() -> (Arc<Calls>, Waker) {
+    let calls = Arc::new(Calls(AtomicUsize::new(0)));
+    (Arc::clone(&calls), Waker::from(calls))
 }
 
 /// Runs a test in a thread of its own, so that a test that never ends fails.
