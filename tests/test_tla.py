@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,7 +46,7 @@ def concerned() -> bool:
 ALL = os.environ.get("ELASTICQ_MODELS", "") == "all" or concerned()
 
 
-def whose_turn_it_is(things: list[T]) -> list[T]:
+def whose_turn_it_is(things: Sequence[T]) -> Sequence[T]:
     """All things, or a third of them, by turns."""
     return things if ALL else things[turns.turn() % THIRDS :: THIRDS]
 
