@@ -22,7 +22,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 calls::entries!(
-    PriorityCircularBuffer: "push" => add_in_the_middle, "push_with_priority" => add_at, "pop" => take
+    PriorityCircularBuffer: "push" => add_in_the_middle, "push_with_priority" => add_at, "pop" => take_leveled
 );
 
 /// Finishes the class.

@@ -194,10 +194,25 @@ pub unsafe fn take(
     _: *const *mut PyObject,
     count: Py_ssize_t,
 ) -> *mut PyObject {
-    if count == 0 { taken(queue) } else { ptr::null_mut() }
+    if count == 0 { hand_out(queue, Store::take_plain) } else { ptr::null_mut() }
 }
 
-/// If the only argument is what to return when there is no item: takes an item and returns it.
+/// The same for a buffer with levels.
+///
+/// # Safety
+/// As [`Method::attempt`].
+#[inline(always)]
+pub unsafe fn take_leveled(
+    _: Python<'_>,
+    queue: Borrowed<'_, '_, Elastic>,
+    _: *const *mut PyObject,
+    count: Py_ssize_t,
+) -> *mut PyObject {
+    if count == 0 { hand_out(queue, Store::take_plain_leveled) } else { ptr::null_mut() }
+}
+
+/// If the only argument is what to return when there is no item: takes an item and returns it, from either
+/// buffer.
 ///
 /// # Safety
 /// As [`Method::attempt`].
@@ -208,12 +223,14 @@ pub unsafe fn take_or(
     _: *const *mut PyObject,
     count: Py_ssize_t,
 ) -> *mut PyObject {
-    if count == 1 { taken(queue) } else { ptr::null_mut() }
+    let either = |store: &Store| store.take_plain().or_else(|| store.take_plain_leveled());
+    if count == 1 { hand_out(queue, either) } else { ptr::null_mut() }
 }
 
+/// Takes an item by `take`, returns it.
 #[inline(always)]
-fn taken(queue: Borrowed<'_, '_, Elastic>) -> *mut PyObject {
-    queue.get().store_to_attempt().take_plain().map_or(ptr::null_mut(), Item::into_ptr)
+fn hand_out(queue: Borrowed<'_, '_, Elastic>, take: impl FnOnce(&Store) -> Option<Item>) -> *mut PyObject {
+    take(queue.get().store_to_attempt()).map_or(ptr::null_mut(), Item::into_ptr)
 }
 
 /// The attempt on the object whose method was called.

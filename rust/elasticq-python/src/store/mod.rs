@@ -243,11 +243,15 @@ impl Store {
     /// Takes an item if the fast path is free; otherwise `None`. As [`offer_plain`](Self::offer_plain).
     #[inline(always)]
     pub fn take_plain(&self) -> Option<Item> {
-        match &self.buffer {
-            Items::Locked { buffer, .. } => buffer.take_plain(|| !self.putters.are_there()),
-            Items::Leveled(leveled) => leveled.take_plain(|| !self.putters.are_there()),
-            _ => None,
-        }
+        let Items::Locked { buffer, .. } = &self.buffer else { return None };
+        buffer.take_plain(|| !self.putters.are_there())
+    }
+
+    /// [`take_plain`](Self::take_plain) from a buffer with levels.
+    #[inline(always)]
+    pub fn take_plain_leveled(&self) -> Option<Item> {
+        let Items::Leveled(leveled) = &self.buffer else { return None };
+        leveled.take_plain(|| !self.putters.are_there())
     }
 
     /// [`offer_plain`](Self::offer_plain) at the level of a priority; `None`: at the middle level.
