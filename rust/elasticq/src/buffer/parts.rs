@@ -10,8 +10,9 @@ use std::sync::Arc;
 /// binding to another language.
 ///
 /// Every buffer of this crate has them, so such a layer is written once, over `dyn Parts<T>`. None of these
-/// methods blocks for longer than the buffer's lock is held. None of them counts what it refuses: a caller
-/// that tries again reports at the end what was refused, with [`note_refused`](Self::note_refused).
+/// methods blocks for longer than the buffer's lock is held. (Making a waiter at a queue without locks takes
+/// about a millisecond where Linux refuses `membarrier`.) None of them counts what it refuses: a caller that
+/// tries again reports at the end what was refused, with [`note_refused`](Self::note_refused).
 ///
 /// **Waiting** takes three steps, and misses nothing in this order: make a waiter
 /// ([`wait_for_item`](Self::wait_for_item)), then try, then wait, as a thread or as a task. The buffer tells
