@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from kinds import KINDS, Kind
 from support import FREE_THREADED, Message, Threads, background, check_messages, python
 
 from elasticq import DynamicCircularBuffer, Empty, Full, Queue, ShutDown
@@ -276,6 +277,43 @@ def test_task_done_and_join_at_once(threads: Threads) -> None:
             threads.start(q.join)
         threads.join()
         assert q.unfinished_tasks == 0
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if hasattr(kind.cls, "task_done")], ids=lambda kind: kind.name
+)
+def test_task_done_after_get_is_never_one_too_many(kind: Kind, threads: Threads) -> None:
+    """Others may put, take and report many items while one thread reports its own."""
+    q = kind.make()
+
+    def work() -> None:
+        for number in range(300 if kind.standard else 20_000):
+            q.put(number)
+            q.get()
+            q.task_done()
+
+    for _ in range(8):
+        threads.start(work)
+    threads.join()
+    assert q.unfinished_tasks == 0
+    q.join()
+
+
+def test_what_is_evicted_or_cleared_is_done_once(threads: Threads) -> None:
+    q: Queue[int] = Queue(2, overflow="drop_oldest")
+
+    def work() -> None:
+        for number in range(20_000):
+            q.put(number)
+            if number % 7 == 0:
+                q.clear()
+
+    for _ in range(8):
+        threads.start(work)
+    threads.join()
+    assert q.unfinished_tasks == len(q)
+    q.clear()
+    q.join()
 
 
 @pytest.mark.parametrize("kept", [0, 1, 3], ids="each {}th is kept by its maker".format)

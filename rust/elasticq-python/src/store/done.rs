@@ -1,9 +1,9 @@
 //! Which items have been dealt with: what `task_done` and `join` count.
 //!
 //! There is no counter on the way in: unfinished = items ever put - tasks done, and the number of items ever
-//! put is the buffer's own position. `done` never passes the position, and both only grow. So reading `done`
-//! first and the position second is correct: if they are equal, everything was done at the moment when the
-//! position was read.
+//! put is the buffer's own position. `done` never passes the position, and both only grow. So everybody here
+//! reads `done` first and the position second: if they are equal, everything was done at the moment when the
+//! position was read. (A position that was read before may be behind what other threads have done since.)
 
 use elasticq::{Signal, Waiter};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,16 +28,16 @@ impl Done {
         }
     }
 
-    /// Counts one item as done, of the `put` that were ever put. False: as many items were done already, or
-    /// the queue has moved.
-    pub fn count_one(&self, put: u64) -> bool {
-        self.count(|done| (done < put).then(|| done + 1))
+    /// Counts one item as done. `put` reads the number of items ever put. False: as many items were done
+    /// already, or the queue has moved.
+    pub fn count_one(&self, put: impl Fn() -> u64) -> bool {
+        self.count(|done| (done < put()).then(|| done + 1))
     }
 
     /// Counts items as done that left without being handed out. False: the queue has moved.
-    pub fn count_lost(&self, put: u64, items: usize) -> bool {
+    pub fn count_lost(&self, put: impl Fn() -> u64, items: usize) -> bool {
         // More are done than were put only if some code reported items that it never took.
-        self.count(|done| (done != HANDED_OVER).then(|| put.min(done + items as u64)))
+        self.count(|done| (done != HANDED_OVER).then(|| put().min(done + items as u64)))
     }
 
     fn count(&self, count: impl FnMut(u64) -> Option<u64>) -> bool {

@@ -508,13 +508,13 @@ impl Store {
 
     /// Counts one item as done. False: as many items were done already as were put, or the queue has moved.
     pub fn task_done(&self, py: Python<'_>) -> bool {
-        let counted = self.done.count_one(self.buffer.pushed());
+        let counted = self.done.count_one(|| self.buffer.pushed());
         self.tell_if_done(py, counted)
     }
 
     /// Counts items as done that left without being handed out. False: the queue has moved.
     pub fn finish(&self, py: Python<'_>, items: usize) -> bool {
-        let counted = self.done.count_lost(self.buffer.pushed(), items);
+        let counted = self.done.count_lost(|| self.buffer.pushed(), items);
         self.tell_if_done(py, counted)
     }
 
