@@ -63,8 +63,8 @@ impl Options {
         })
     }
 
-    /// Reads `arguments` over what `environment` answers, and that over the suite's number of rounds. Options of
-    /// other harnesses are noted and ignored.
+    /// Reads `arguments` over what `environment` answers, and that over the suite's number of rounds. Options
+    /// of other harnesses are noted and ignored.
     ///
     /// # Errors
     /// A message that names the option, its value and the rule.

@@ -144,7 +144,7 @@ fn a_glance_says_what_is_there<Q: Queue>() {
     assert!(buffer.glance().unwrap().closed);
 }
 
-/// Accepted, given to somebody, given to nobody, still inside: no item is in two of the last three, or in none.
+/// Accepted, given to somebody, given to nobody, still inside: each accepted item is in one of the last three.
 fn what_nobody_gets_is_dropped_and_not_dequeued<Q: Queue>() {
     let buffer = parts::<Q>(8);
     let counts = |buffer: &dyn Parts<u32>| {

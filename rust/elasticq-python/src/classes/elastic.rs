@@ -35,8 +35,8 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
 
 #[pymethods]
 impl Elastic {
-    /// How much is inside, the limits and who waits; never the items. Waits for no lock: "busy" stands for the
-    /// number of items if another thread is at work in the queue at this moment.
+    /// How much is inside, the limits and who waits; never the items. Waits for no lock: "busy" stands for
+    /// the number of items if another thread is at work in the queue at this moment.
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         summary::repr(slf)
     }
@@ -367,8 +367,8 @@ impl Elastic {
     }
 }
 
-/// The numbers of items ever added, of these dropped, refused since the queue moved, and here now; and how many
-/// fit.
+/// The numbers of items ever added, of these dropped, refused since the queue moved, and here now; and how
+/// many fit.
 type Counts = (u64, u64, u64, usize, usize);
 
 /// Of a queue that has moved.

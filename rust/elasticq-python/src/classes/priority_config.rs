@@ -203,8 +203,9 @@ pub struct PriorityStats {
     total_pushed: u64,
     /// Items that somebody was given: taken or drained.
     total_popped: u64,
-    /// Accepted items that nobody will ever get: cleared, or dropped when a view was shut down at once. Always
-    /// `total_pushed == total_popped + total_dropped` plus the items there now, for each level as in all.
+    /// Accepted items that nobody will ever get: cleared, or dropped when a view was shut down at once.
+    /// Always `total_pushed == total_popped + total_dropped` plus the items there now, for each level as in
+    /// all.
     total_dropped: u64,
     /// Items refused, for lack of room or because the buffer was closed; their producers still have them.
     total_refused: u64,

@@ -114,6 +114,7 @@ pub fn put_list(
     with_critical_section(list.as_any(), || {
         let count = list.len();
         let added = add(count, &mut |index| {
+            assert!(index < count, "item {index} of {count} in a list");
             // SAFETY: the list can't change (critical section or interpreter lock), and `index < count`.
             unsafe { list.get_item_unchecked(index) }.unbind()
         });

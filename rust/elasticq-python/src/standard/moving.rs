@@ -99,7 +99,7 @@ fn fill<'py>(slf: &Bound<'py, Elastic>, standard: &Bound<'py, PyAny>) -> PyResul
     if rest.was_closed {
         standard.setattr(intern!(py, "is_shutdown"), true)?;
     }
-    store.moved.complete();
+    store.moved.arrive();
     store.wake_joiners(py);
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! Threads wait on the buffer's own signals, tasks in `getters` and `putters`. Both get a hint for every
 //! change that concerns them, and then try again.
 
+mod attempt;
 pub mod done;
 pub mod entrance;
 pub mod items;
@@ -14,6 +15,7 @@ pub mod object;
 pub mod put;
 pub mod summary;
 
+pub use self::attempt::Attempt;
 use self::done::Done;
 use self::items::{Items, settle};
 use self::moved::Moved;
@@ -56,33 +58,6 @@ pub enum Waiting {
     Room,
     /// Until all items that were put are done.
     TasksDone,
-}
-
-/// What the outcome of an attempt means for a waiter.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Attempt {
-    /// It has succeeded, or never will.
-    Settled,
-    /// Another thread is at this end of the queue. It will leave in a moment.
-    Soon,
-    /// There is no item, or no room.
-    Sleep,
-}
-
-impl Attempt {
-    pub fn of<R>(result: &BufferResult<R>) -> Self {
-        result.as_ref().map_or_else(Self::refused, |_| Self::Settled)
-    }
-
-    /// What it means for a waiter that an attempt was refused for `reason`.
-    pub fn refused(reason: &BufferError) -> Self {
-        match reason {
-            BufferError::InvalidOperation(_) => Self::Soon,
-            BufferError::Empty => Self::Sleep,
-            reason if reason.is_capacity_error() => Self::Sleep,
-            _ => Self::Settled,
-        }
-    }
 }
 
 impl Store {

@@ -59,7 +59,7 @@ impl Moved {
     }
 
     /// Ends the move. The caller holds the lock.
-    pub fn complete(&self) {
+    pub fn arrive(&self) {
         self.stage.store(MOVED, Ordering::Release);
     }
 }

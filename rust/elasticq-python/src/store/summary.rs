@@ -1,5 +1,5 @@
-//! What the `repr` of a queue says about it: how much is inside, its limits, and who waits. It never shows items,
-//! and waits for no lock, since a debugger stops a thread wherever it is.
+//! What the `repr` of a queue says about it: how much is inside, its limits, and who waits. It never shows
+//! items, and waits for no lock, since a debugger stops a thread wherever it is.
 
 use super::Store;
 use super::object::Elastic;

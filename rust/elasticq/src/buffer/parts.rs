@@ -63,8 +63,8 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
     /// As [`pop_batch`](Buffer::pop_batch).
     fn try_pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>>;
 
-    /// Takes everything that is there now, for a caller that drops it: in [`stats`](Buffer::stats) these items
-    /// are dropped, not dequeued. The caller drops them where it may run foreign code.
+    /// Takes everything that is there now, for a caller that drops it: in [`stats`](Buffer::stats) these
+    /// items are dropped, not dequeued. The caller drops them where it may run foreign code.
     ///
     /// # Errors
     /// `InvalidOperation` if another thread is taking at this moment, where only one may.
@@ -112,8 +112,8 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
     where
         Self: 'static;
 
-    /// What the buffer looks like now, for a debugger or a log: it never waits. `None` if another thread holds
-    /// the buffer's lock at this moment.
+    /// What the buffer looks like now, for a debugger or a log: it never waits. `None` if another thread
+    /// holds the buffer's lock at this moment.
     fn glance(&self) -> Option<Glance>;
 
     /// How many sleep until there is an item. Linear in their number.
@@ -128,8 +128,8 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
     /// How many threads and tasks wait for room now and have not been woken. No lock.
     fn waiting_producers(&self) -> usize;
 
-    /// Tells the waiters how many items and places there are now, and makes sure that so many of them, or all,
-    /// are on their way.
+    /// Tells the waiters how many items and places there are now, and makes sure that so many of them, or
+    /// all, are on their way.
     ///
     /// The buffer does so by itself after each change. This is for a caller that was woken, or may have been,
     /// and leaves the item or the place to another waiter; and for a layer that has changed the buffer in a

@@ -223,8 +223,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
 
     /// Closes the buffer if it is open and nothing was ever pushed, as one step. Returns whether it did.
     ///
-    /// For a caller that goes on elsewhere unless another thread has begun to use this buffer. Every thread that comes
-    /// later finds the buffer closed.
+    /// For a caller that goes on elsewhere unless another thread has begun to use this buffer. Every thread
+    /// that comes later finds the buffer closed.
     ///
     /// # Examples
     /// ```

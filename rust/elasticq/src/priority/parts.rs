@@ -241,9 +241,10 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.levels.lock().lanes().map(|lane| lane.pushed()).fold(0, u64::wrapping_add)
     }
 
-    /// Closes the buffer if it is open and nothing was ever pushed, at one moment; whether that was so.
+    /// Closes the buffer if it is open and nothing was ever pushed, as one step. Returns whether it did.
     ///
-    /// For callers that go on elsewhere unless somebody has begun here: of those who come later each finds the buffer closed.
+    /// For a caller that goes on elsewhere unless another thread has begun to use this buffer. Every thread
+    /// that comes later finds the buffer closed.
     ///
     /// # Examples
     /// ```

@@ -7,7 +7,8 @@ use crate::lock_free::turns::taken;
 use crate::sync::Arc;
 use std::time::Duration;
 
-/// The end of a [`LockFreeSPSCQueue`](crate::LockFreeSPSCQueue) that puts items in. When it is dropped, the queue is closed.
+/// The end of a [`LockFreeSPSCQueue`](crate::LockFreeSPSCQueue) that puts items in. When it is dropped, the
+/// queue is closed.
 ///
 /// The slots belong to the producer, so nobody can give them back without it. A producer that puts nothing in
 /// after a burst keeps the last segment of the burst, at most `max_capacity` slots. Its next push goes into a
@@ -16,8 +17,8 @@ pub struct SpscProducer<T> {
     pub(super) core: Arc<Core<T>>,
 }
 
-/// The end of a [`LockFreeSPSCQueue`](crate::LockFreeSPSCQueue) that takes items. When it is dropped, the queue is closed and what is
-/// inside is dropped: see [`split`](crate::LockFreeSPSCQueue::split).
+/// The end of a [`LockFreeSPSCQueue`](crate::LockFreeSPSCQueue) that takes items. When it is dropped, the
+/// queue is closed and what is inside is dropped: see [`split`](crate::LockFreeSPSCQueue::split).
 pub struct SpscConsumer<T> {
     pub(super) core: Arc<Core<T>>,
 }
