@@ -23,6 +23,15 @@ def test_the_interfaces_are_complete() -> None:
     assert public(Queue().async_q) == public(buffer.async_q)
 
 
+def test_it_is_full_as_soon_as_no_level_has_room() -> None:
+    buffer: PriorityCircularBuffer[int] = small(10, levels=2, level_capacities={0: 1, 1: 1})
+    buffer.push_with_priority(1, 0)
+    assert not buffer.sync_q.full()
+    buffer.push_with_priority(2, 1)
+    assert buffer.sync_q.full()
+    assert buffer.async_q.full()
+
+
 def test_views_are_equal_if_they_are_of_one_buffer_and_kind() -> None:
     one, other = small(3), small(3)
     for view in ("sync_q", "async_q"):

@@ -169,7 +169,7 @@ class PrioritySyncQueue(Generic[T]):
         return not len(self._buffer)
 
     def full(self) -> bool:
-        """Tell whether the buffer as a whole has no room now."""
+        """Tell whether no level has room now."""
         return self._buffer._is_full()
 
     @property

@@ -300,6 +300,8 @@ proptest! {
             let capacity = sizes.current_capacity;
             prop_assert!((config.base.min_capacity..=config.base.max_capacity).contains(&capacity) && capacity >= model.len());
             prop_assert_eq!(buffer.is_closed(), model.closed);
+            let levels_are_full = lengths.iter().zip(&model.most).all(|(len, most)| len == most);
+            prop_assert_eq!(buffer.is_full(), model.len() == model.max || levels_are_full);
             for (level, (&len, &most)) in lengths.iter().zip(&model.most).enumerate() {
                 prop_assert_eq!(buffer.len_at_priority(level), len);
                 prop_assert!((len..=most).contains(&buffer.capacity_at_priority(level)));

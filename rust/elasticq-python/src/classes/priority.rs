@@ -418,8 +418,7 @@ impl PriorityCircularBuffer {
     }
 
     fn _is_full(slf: &Bound<'_, Self>) -> bool {
-        let buffer = &store(slf).buffer;
-        buffer.len() >= buffer.max_capacity()
+        store(slf).buffer.leveled().is_some_and(|leveled| leveled.buffer.is_full())
     }
 
     fn _task_done(slf: &Bound<'_, Self>) -> PyResult<()> {

@@ -388,6 +388,25 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.len() == 0
     }
 
+    /// Whether no level has room now: the buffer holds `max_capacity` items, or each level holds as many as it
+    /// may. Linear in the number of levels; takes the lock.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let config = PriorityConfig::default().with_priority_levels(1).with_max_capacity_at_priority(0, 1);
+    /// let buffer = PriorityCircularBuffer::new(config)?;
+    /// buffer.push(1)?;
+    /// assert!(buffer.is_full());
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let levels = self.levels.lock();
+        levels.len() == levels.max_capacity() || levels.lanes().all(|lane| lane.len() == lane.most())
+    }
+
     /// The logical capacity now, of all levels together. Constant time; takes the lock.
     #[must_use]
     pub fn capacity(&self) -> usize {
