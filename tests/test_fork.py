@@ -316,7 +316,7 @@ def test_forking_amid_traffic(kind: Kind) -> None:
         putter.start()
         assert [get() for _ in range(1000)] == list(range(1000))
 
-    for _ in range(30):
+    for _ in range(12):
         in_child(child)
     stop.set()
     for worker in workers:
