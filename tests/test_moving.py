@@ -584,3 +584,78 @@ def test_a_batch_that_is_cancelled_after_moving_says_what_is_left() -> None:
         return remaining
 
     assert asyncio.run(main()) == [3, 4]
+
+
+@pytest.mark.parametrize("maxsize", [sys.maxsize, sys.maxsize + 1, 10**30])
+def test_a_limit_too_large_to_count_to_is_none(maxsize: int) -> None:
+    q: Queue[int] = Queue()
+    q.maxsize = maxsize
+    q.put(1)
+    assert q.maxsize == maxsize
+    assert repr(q).startswith("<elasticq.Queue 1 item")
+    assert (q.stats().current_size, q.capacity >= 1) == (1, True)
+
+
+def test_a_hook_that_cannot_tell_the_size_yet_spoils_no_repr() -> None:
+    shown: list[str] = []
+
+    class Shown(Queue[int]):
+        def _init(self, maxsize: int) -> None:
+            shown.append(repr(self))
+            super()._init(maxsize)
+
+    q = Shown()
+    q.put(1)
+    assert shown[0].endswith("busy>")
+    assert repr(q).endswith("1 item>")
+
+
+def test_the_counters_agree_while_items_are_dropped_on_arrival(threads: Threads) -> None:
+    """Nothing is ever taken, so any other number shows two counts of different moments."""
+    q: Queue[int] = Queue(1, overflow="drop_newest")
+    moved(q).put(0)
+    stop = threading.Event()
+
+    def put() -> None:
+        while not stop.is_set():
+            q.put(1)
+
+    threads.start(put)
+    for _ in range(20_000):
+        assert q.stats().messages_dequeued == 0
+    stop.set()
+    threads.join()
+
+
+@pytest.mark.parametrize("prepare", [lambda q: None, moved], ids=["at home", "moved"])
+def test_a_queue_that_begins_again_ends_every_join(
+    prepare: Callable[[Queue[Any]], object], threads: Threads
+) -> None:
+    q: Queue[int] = Queue()
+    q.put(1)
+    prepare(q)
+    wait_until_asleep(threads.start(q.join))
+    q.__init__()  # type: ignore[misc]
+    threads.join()
+    assert q.unfinished_tasks == 0
+
+
+def test_what_is_dropped_when_a_queue_begins_again_finds_it_begun() -> None:
+    found: list[int] = []
+
+    class Item:
+        def __del__(self) -> None:
+            q.put(self.__class__)
+            q.get()
+            q.task_done()
+            found.append(q.unfinished_tasks)
+
+    q: Queue[Any] = Queue()
+    for _ in range(3):
+        q.put(None)
+        q.get()
+        q.task_done()
+    q.put(Item())
+    q.__init__()  # type: ignore[misc]
+    gc.collect()
+    assert found == [0]

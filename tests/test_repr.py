@@ -70,9 +70,7 @@ def test_it_says_how_many_threads_wait_to_get(kind: Kind, threads: Threads) -> N
     assert "waiting" not in repr(queue)
 
 
-@pytest.mark.parametrize(
-    "kind", [kind for kind in BOUNDED if kind.name != "Weighted"], ids=lambda kind: kind.name
-)
+@each_bounded
 def test_it_says_how_many_threads_wait_to_put(kind: Kind, threads: Threads) -> None:
     queue = kind.make(1)
     kind.put(queue, "old")
@@ -146,3 +144,15 @@ def test_an_exception_speaks_of_the_queue_and_its_limit_as_the_caller_does(kind:
     queue.close()
     with pytest.raises(elasticq.ShutDown, match=f"^the {noun} {ended}$"):
         kind.get(queue)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in BOUNDED if kind.calls is DROP_IN and kind.name != "Weighted"],
+    ids=lambda kind: kind.name,
+)
+def test_a_batch_that_waits_in_vain_at_a_full_queue_is_told_of_the_limit(kind: Kind) -> None:
+    queue = kind.make(1)
+    queue.put("i")
+    with pytest.raises(elasticq.MaxCapacityReached, match="maxsize = 1"):
+        queue.put_many(["j", "k"], timeout=0)

@@ -353,6 +353,22 @@ def test_a_wait_lasts_as_long_as_it_should(timeout: float) -> None:
     assert time.monotonic() - start >= timeout
 
 
+@pytest.mark.usefixtures("raising")
+@pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
+@each_bounded
+def test_an_item_that_a_handler_keeps_out_is_not_refused(kind: Kind, many: bool, threads: Threads) -> None:
+    ends = Ends(kind, 1)
+    ends.put("old")
+
+    def strike() -> None:
+        wait_until_asleep(MAIN)
+        assert MAIN.ident is not None
+        signal.pthread_kill(MAIN.ident, signal.SIGUSR1)
+
+    struck(lambda: ends.put_many(["new"]) if many else ends.put("new"), strike, threads)
+    assert "refused=0" in repr(ends.queue.stats())
+
+
 # What the handler does.
 
 

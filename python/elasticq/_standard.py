@@ -99,6 +99,7 @@ class Standard(_core.Contents):
             self.unfinished_tasks = self.added = self.dropped = 0
             self.is_shutdown = False
             owner._init(maxsize)
+            self.all_tasks_done.notify_all()
 
     def _begin(self, maxsize: Any) -> None:
         """Set what `queue.Queue.__init__` sets, whatever was assigned before."""
@@ -291,7 +292,8 @@ class Standard(_core.Contents):
     def _insert_dropping(self, owner: Hooks[Any], items: list[Any], oldest: bool) -> None:
         if not oldest:
             self._insert_many(owner, items, False)
-            self._drop_on_arrival(len(items))
+            with self.mutex:
+                self._drop_on_arrival(len(items))
             return
         dropped: list[Any] = []  # keeps the evicted items until the lock is free
         with self.mutex:
@@ -418,26 +420,29 @@ class Standard(_core.Contents):
     def glance(self, owner: Hooks[Any]) -> tuple[int, int, bool, tuple[int, int]] | None:
         """Return the number of items, the limit or 0, whether it is shut down, and how many threads wait.
 
-        None, if another thread holds the lock.
+        None, if another thread holds the lock, or a hook can't tell the number yet (in the midst of `_init`).
         """
         if not self.mutex.acquire(blocking=False):
             return None
         try:
             size = self._size(owner)
+        except Exception:
+            return None
         finally:
             self.mutex.release()
         _, not_empty, not_full, _ = self._made
-        limit = self.maxsize if isinstance(self.maxsize, int) else 0
-        return size, max(limit, 0), self.is_shutdown, (not_empty.waiters(), not_full.waiters())
+        threads = (not_empty.waiters(), not_full.waiters())
+        return size, _countable(self.maxsize), self.is_shutdown, threads
 
     def counts(self, owner: Hooks[Any]) -> tuple[int, int, int, int, int]:
         """Return how many items were ever put, how many were dropped, were refused, are here now, and fit."""
         with self.mutex:
+            # In this order: a signal handler may come between any two of these lines, and only what was read
+            # first may be behind.
+            dropped = self.dropped
             size = self._size(owner)
-            limited = isinstance(self.maxsize, int) and self.maxsize > 0
-            added = max(self.added, size + self.dropped)  # hooks may bring items of their own
-            fit = max(self.maxsize if limited else 0, size)
-            return added, self.dropped, self.refused, size, fit
+            added = max(self.added, size + dropped)  # hooks may bring items of their own
+            return added, dropped, self.refused, size, max(_countable(self.maxsize), size)
 
 
 EMPTY: Any = object()
@@ -453,6 +458,11 @@ COURTESY = 0.05
 The turn keeps threads from comparing in vain again and again. A thread must not wait for it longer, as the
 other thread's comparison may wait for this thread. Going on without the turn is safe: the step that uses the
 result finds out whether it is still valid."""
+
+
+def _countable(maxsize: Any) -> int:
+    """Return a limit; 0 if there is none, or one that is too large to count up to."""
+    return maxsize if isinstance(maxsize, int) and 0 < maxsize <= sys.maxsize else 0
 
 
 # The compiled classes say the same in the same case.

@@ -126,7 +126,7 @@ impl Elastic {
         if let Some(counts) = counts(slf) {
             let (added, dropped, refused, size, capacity) = counts?;
             stats.messages_enqueued = added;
-            stats.messages_dequeued = added - dropped - size as u64;
+            stats.messages_dequeued = added.saturating_sub(dropped).saturating_sub(size as u64);
             stats.messages_dropped = dropped;
             stats.messages_refused += refused;
             stats.current_size = size;

@@ -106,8 +106,10 @@ impl Queue {
             return buffer.weigh_from_now_on(weighted).map_err(|_| not_with_weights(py, "__init__ more than once"));
         }
         if again || hooked || buffer.is_used() || config != smallest() {
-            buffer.restart(&config).map_err(|error| errors::to_python(py, &error))?;
+            // Dropped last: it may run Python code, which must not find the old count beside the new position.
+            let _old = buffer.restart(&config).map_err(|error| errors::to_python(py, &error))?;
             store.forget_what_is_done();
+            store.wake_joiners(py);
         }
         if hooked || maxsize.is_some_and(|maxsize| maxsize.is_instance_of::<PyFloat>()) {
             moving::move_with(slf.as_super(), maxsize)?;
@@ -397,12 +399,11 @@ impl Queue {
     ///     >>> queue.clear(), len(queue)
     ///     (3, 0)
     fn clear(slf: &Bound<'_, Self>) -> PyResult<usize> {
-        if let Some(dropped) = moved!(slf, store(slf), "clear") {
-            return dropped?.extract();
-        }
         let items = store(slf).discard(slf.py())?;
         object::finish(slf.as_super(), items.len())?;
-        Ok(items.len())
+        // Asked after emptying the ring. So whenever the queue moves, its items are found at one of the places.
+        let there = moved!(slf, store(slf), "clear").map_or(Ok(0), |dropped| dropped?.extract::<usize>())?;
+        Ok(items.len() + there)
     }
 
     /// Say that an item which was taken has been dealt with. Constant time; does not block.

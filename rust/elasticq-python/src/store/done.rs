@@ -44,9 +44,9 @@ impl Done {
         self.count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count).is_ok()
     }
 
-    /// Begins counting anew.
+    /// Begins counting anew, unless the queue has moved.
     pub fn forget(&self) {
-        self.count.store(0, Ordering::SeqCst);
+        self.count(|done| (done != HANDED_OVER).then_some(0));
     }
 
     /// Ends the counting here, because the queue moves; returns how many of `put` items are unfinished.

@@ -143,9 +143,11 @@ impl<'a> Entrance<'a> {
         );
         let Some(mut rejected) = refused else { return outcome.map(|_| Ok(())) };
         if patience.waits() && Attempt::refused(rejected.reason()) == Attempt::Soon {
-            rejected = Rejected::new(BufferError::Full, rejected.into_inner()); // there was no room in time
+            rejected = Rejected::new(self.no_room_in_time(), rejected.into_inner());
         }
-        self.refused(py, rejected.reason(), 1);
+        if outcome.is_ok() {
+            self.refused(py, rejected.reason(), 1);
+        }
         outcome.map(|_| Err(rejected))
     }
 
@@ -217,7 +219,8 @@ impl<'a> Entrance<'a> {
         };
         match &added {
             Ok(()) => self.store.added(py, count),
-            Err(reason) => self.refused(py, reason, count),
+            Err(reason) if outcome.is_ok() => self.refused(py, reason, count),
+            Err(_) => {}
         }
         outcome.map(|_| (may_fit, added))
     }
@@ -243,7 +246,7 @@ impl<'a> Entrance<'a> {
 
     fn put_in_pieces(self, py: Python<'_>, items: Vec<Item>, patience: Patience) -> Result<(), Refused> {
         let mut items = items.into_iter();
-        let mut reason = BufferError::Full;
+        let mut reason = None;
         let outcome = self.retry(
             py,
             patience,
@@ -254,7 +257,7 @@ impl<'a> Entrance<'a> {
                 Err(error) => {
                     let attempt = Attempt::refused(&error);
                     if attempt == Attempt::Settled {
-                        reason = error;
+                        reason = Some(error);
                     }
                     attempt
                 }
@@ -263,11 +266,20 @@ impl<'a> Entrance<'a> {
         if items.len() == 0 {
             return Ok(());
         }
-        self.refused(py, &reason, items.len());
+        let reason = reason.unwrap_or_else(|| self.no_room_in_time());
+        if outcome.is_ok() {
+            self.refused(py, &reason, items.len());
+        }
         Err(Refused { reason, items: items.collect(), raised: outcome.err() })
     }
 
-    /// Counts items that were refused for good, except those that go on to a queue that has moved.
+    /// Why an item is refused after a wait in vain.
+    fn no_room_in_time(self) -> BufferError {
+        BufferError::MaxCapacityReached(self.max_capacity())
+    }
+
+    /// Counts items that were refused for good, except those that go on to a queue that has moved. (Items that
+    /// a signal handler's exception keeps out are not refused.)
     pub fn refused(self, py: Python<'_>, reason: &BufferError, count: usize) {
         if matches!(reason, BufferError::Closed) && self.store.moved.get(py).is_some() {
             return;

@@ -326,7 +326,8 @@ impl Items {
 
     /// How many threads wait for an item, and for room.
     pub fn waiting_threads(&self) -> (usize, usize) {
-        each!(self, queue => (queue.waiting_consumers(), queue.waiting_producers()))
+        let in_line = self.weighted().and_then(|weighted| weighted.line.waiting_threads()).unwrap_or(0);
+        each!(self, queue => (queue.waiting_consumers(), queue.waiting_producers() + in_line))
     }
 
     pub fn len(&self) -> usize {

@@ -90,7 +90,9 @@ impl Put {
             Ok(Err(reason)) => (reason, None),
             Err(raised) => (BufferError::Full, Some(raised)),
         };
-        store.buffer.refused(&reason, self.items.len());
+        if raised.is_none() {
+            store.buffer.refused(&reason, self.items.len());
+        }
         Err(Refused { reason, items: self.items.collect(), raised })
     }
 

@@ -100,6 +100,12 @@ impl Line {
         places
     }
 
+    /// How many threads are in line; `None` if another thread is changing it. Waits for no lock.
+    pub fn waiting_threads(&self) -> Option<usize> {
+        let places = self.places.try_lock().filter(|places| places.process == forks())?;
+        Some(places.in_order.iter().filter(|place| matches!(place.who, Who::Thread(_))).count())
+    }
+
     /// Whether this place is in the line.
     pub fn has(&self, number: u64) -> bool {
         self.lock().in_order.iter().any(|place| place.number == number)

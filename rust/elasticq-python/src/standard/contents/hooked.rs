@@ -53,7 +53,7 @@ impl Contents {
             }
         }
         self.putting.end();
-        self.putting.set(self.putting.size.load(Relaxed) - (count - added));
+        self.putting.set(self.putting.size.load(Relaxed).saturating_sub(count - added));
         if self.getting.are_there() {
             // Each running hook that takes will take at most one more.
             let least = qsize(owner).unwrap_or(0).saturating_sub(self.getting.hooks.load(Relaxed));
