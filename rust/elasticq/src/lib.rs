@@ -9,6 +9,8 @@
 //! - `PriorityCircularBuffer` (feature `priority`): up to 64 levels around one lock, served by priority, and
 //!   fairly if you wish.
 //!
+//! - `PersistentCircularBuffer` (feature `persistent`): a queue in files, which outlives the process.
+//!
 //! The queues without locks serve threads and tasks: `offer_within` and `dequeue_within` block; `send` and
 //! `recv` are futures that need no particular runtime, and cancelling one loses nothing.
 //!
@@ -65,6 +67,8 @@ mod ring;
 #[cfg(feature = "lock_free")]
 pub mod lock_free;
 mod locked;
+#[cfg(all(feature = "persistent", unix, not(loom)))]
+pub mod persistent;
 #[cfg(feature = "priority")]
 pub mod priority;
 
@@ -74,6 +78,8 @@ pub use error::{BufferError, BufferResult, IoError, Rejected};
 #[cfg(feature = "lock_free")]
 pub use lock_free::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
 pub use locked::{DynamicCircularBuffer, ThreadSafeDynamicCircularBuffer};
+#[cfg(all(feature = "persistent", unix, not(loom)))]
+pub use persistent::PersistentCircularBuffer;
 pub use ring::PatientLock;
 pub use stats::QueueStats;
 pub use wait::{Signal, Waiter, Waiting, after_fork_in_child, forks};

@@ -1,0 +1,178 @@
+//! Making records durable: one call leads, and those that come meanwhile share the next sync.
+//!
+//! ```text
+//! join ──> durable already? done
+//!      └─> nobody leads? lead: take what is staged, write it, sync, let consumers see it; look again
+//!      └─> else sleep until the leader has finished; look again
+//! ```
+//!
+//! Invariant: `durable` is the number of a record before which every record is durable, and the names of all
+//! segments up to there, too. Segments are synced from the oldest on, so a record is never durable before
+//! those that it follows.
+//!
+//! **A failed sync is final.** The system may have given up the pages and call them clean, so a second sync
+//! would succeed and mean nothing. So the first failure, also a panic of the leader, is the answer to every
+//! waiting and later call. Only opening the files again shows what is in them.
+
+use super::log::{Batch, Log};
+use super::segment::Segment;
+use crate::error::{BufferError, BufferResult};
+use crate::wait::{Signal, block, try_or_register, wake_each};
+use parking_lot::Mutex;
+use std::mem;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub struct Commit {
+    durable: AtomicU64,
+    poison: OnceLock<BufferError>,
+    /// Held by the leader.
+    leading: Mutex<Leading>,
+    /// How many calls wait to be durable, and how many did when the last leader began.
+    joined: AtomicUsize,
+    usual: AtomicUsize,
+    finished: Signal,
+}
+
+/// What the next leader finds.
+#[derive(Debug)]
+struct Leading {
+    /// The oldest segment that may have to be synced.
+    oldest: u64,
+    /// Up to where pieces of segments were written that readers may not see yet.
+    written: Vec<(Arc<Segment>, u64)>,
+}
+
+/// How often a leader lets others go first, so that they share its sync.
+const COURTESIES: usize = 32;
+
+impl Commit {
+    /// Everything before the record `durable` is durable; the oldest segment is `first`.
+    pub fn new(durable: u64, first: u64) -> Self {
+        Self {
+            durable: AtomicU64::new(durable),
+            poison: OnceLock::new(),
+            leading: Mutex::new(Leading { oldest: first, written: Vec::new() }),
+            joined: AtomicUsize::new(0),
+            usual: AtomicUsize::new(0),
+            finished: Signal::new(),
+        }
+    }
+
+    /// # Errors
+    /// That of the sync that failed, if one did.
+    pub fn check(&self) -> BufferResult<()> {
+        self.poison.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Blocks until the record of this number is durable. `shown` is called when consumers may see more.
+    ///
+    /// # Errors
+    /// That of the sync that failed, whoever led it.
+    pub fn join(&self, log: &Log, number: u64, shown: &dyn Fn()) -> BufferResult<()> {
+        self.joined.fetch_add(1, Ordering::Relaxed);
+        let attempt = || loop {
+            if let Some(settled) = self.settled(number) {
+                return Some(settled);
+            }
+            let mut leading = self.leading.try_lock()?;
+            if self.settled(number).is_none() {
+                self.let_others_join();
+                self.lead(|| Self::make_durable(log, &mut leading, &self.durable));
+            }
+            drop(leading);
+            wake_each([self.finished.told_all()]);
+            shown();
+        };
+        let outcome = block(Duration::MAX, || try_or_register(attempt, || self.finished.waiter()));
+        self.joined.fetch_sub(1, Ordering::Relaxed);
+        outcome
+    }
+
+    fn settled(&self, number: u64) -> Option<BufferResult<()>> {
+        // The failure counts less than the success: what is durable stays so.
+        if self.durable.load(Ordering::Acquire) > number {
+            return Some(Ok(()));
+        }
+        self.check().err().map(Err)
+    }
+
+    /// Waits a moment for as many calls as came last time, if more than one did.
+    fn let_others_join(&self) {
+        let usual = self.usual.load(Ordering::Relaxed);
+        let mut left = COURTESIES;
+        while left > 0 && self.joined.load(Ordering::Relaxed) < usual {
+            thread::yield_now();
+            left -= 1;
+        }
+        self.usual.store(self.joined.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    pub fn is_durable(&self, number: u64) -> bool {
+        self.durable.load(Ordering::Acquire) > number
+    }
+
+    /// Writes what is staged. It outlives the process then, and is not durable yet.
+    ///
+    /// # Errors
+    /// That of the write or sync that failed, whoever did it.
+    pub fn write_out(&self, log: &Log) -> BufferResult<()> {
+        let mut leading = self.leading.lock();
+        self.lead(|| leading.write(log).map(drop));
+        self.check()
+    }
+
+    /// Does what only one thread may do at a time. If it fails, that is final.
+    fn lead(&self, work: impl FnOnce() -> BufferResult<()>) {
+        struct Fuse<'a>(&'a Commit);
+        impl Drop for Fuse<'_> {
+            fn drop(&mut self) {
+                let text = "the thread that made records durable has panicked; open the queue again";
+                let _ = self.0.poison.set(BufferError::Other(text.into()));
+            }
+        }
+        if self.poison.get().is_some() {
+            return;
+        }
+        let fuse = Fuse(self);
+        let done = work();
+        mem::forget(fuse);
+        if let Err(error) = done {
+            let _ = self.poison.set(error);
+        }
+    }
+
+    /// Makes durable what was appended until now.
+    fn make_durable(log: &Log, leading: &mut Leading, durable: &AtomicU64) -> BufferResult<()> {
+        let batch = leading.write(log)?;
+        for segment in log.segments_from(leading.oldest, batch.place.segment) {
+            let is_last = segment.number() == batch.place.segment;
+            let end = if is_last { batch.place.offset } else { segment.sealed().unwrap_or(u64::MAX) };
+            if !segment.is_synced(end) {
+                segment.sync(&*log.storage, end)?;
+            }
+        }
+        leading.oldest = batch.place.segment;
+        log.note_synced(batch.place);
+        for (segment, end) in leading.written.drain(..) {
+            segment.publish(end);
+        }
+        log.show(batch.lined_up);
+        durable.fetch_max(batch.next, Ordering::AcqRel);
+        Ok(())
+    }
+}
+
+impl Leading {
+    fn write(&mut self, log: &Log) -> BufferResult<Batch> {
+        let batch = log.take_staged();
+        for (segment, at, bytes) in &batch.staged.pieces {
+            segment.write(bytes, *at)?;
+            self.written.push((Arc::clone(segment), at + bytes.len() as u64));
+        }
+        Ok(batch)
+    }
+}

@@ -1,0 +1,116 @@
+//! Giving up files that nobody needs.
+//!
+//! A segment is needed as long as the cursor is in it or before it, or an item aside has its record there.
+//! Those before the oldest that is needed go, once everything that made them needless is durable. An item
+//! aside may keep an old segment for long; if little in the files is needed, such items are written again at
+//! the end. They keep their numbers, and with them their places in line.
+
+use super::core::Core;
+use super::format::Kind;
+use super::log::Who;
+use super::records::{self, Draft, Meta};
+use super::taking::Taking;
+use crate::error::BufferResult;
+use std::time::Instant;
+
+const FEW: u64 = 16;
+
+impl Core {
+    /// Gives up what nobody needs, and prepares files for what comes.
+    ///
+    /// # Errors
+    /// `Io`, or what a sync has failed with.
+    pub fn tidy(&self) -> BufferResult<()> {
+        let prepared = self.log.prepare();
+        let superfluous = {
+            let tail = self.log.tail();
+            self.log.records().saturating_sub(self.inside(&tail) as u64)
+        };
+        if prepared.is_err() {
+            // The disk is full. A file that is drained is the room that there is.
+            self.compact_to(0)?;
+        } else if superfluous > self.config.max_log_entries as u64 {
+            self.compact()?;
+        } else {
+            self.give_up()?;
+        }
+        prepared
+    }
+
+    /// Makes the files as small as they can be.
+    ///
+    /// # Errors
+    /// As [`tidy`](Self::tidy).
+    pub fn compact(&self) -> BufferResult<()> {
+        self.compact_to(FEW)
+    }
+
+    /// The same; so many records that nobody needs are not worth a new segment.
+    fn compact_to(&self, few: u64) -> BufferResult<()> {
+        self.check_process()?;
+        {
+            let mut taking = self.taking();
+            self.skip(&mut taking)?;
+            {
+                let mut tail = self.log.tail();
+                let needless = self.log.records().saturating_sub(self.inside(&tail) as u64);
+                // A segment of its own for what is still needed, if most of this one is not.
+                if needless > 2 * self.inside(&tail) as u64 + few && tail.is_used() {
+                    // On a full disk the segments before this one can still go.
+                    let _ = self.log.begin_segment(&mut tail, &taking.state, 0, Who::Consumer);
+                }
+            }
+            self.skip(&mut taking)?;
+            self.write_again(&mut taking)?;
+        }
+        self.give_up()
+    }
+
+    /// Writes the items aside again whose records stand before the segments that are needed anyway.
+    fn write_again(&self, taking: &mut Taking) -> BufferResult<()> {
+        let needed = taking.state.cursor.place.segment;
+        let mut last = None;
+        for (number, place) in taking.state.aside_before(needed) {
+            let payload = self.read(place, number)?;
+            let Some((meta, data)) = records::item(&payload) else { continue };
+            let meta = Meta { number, ..meta };
+            let Some(draft) = Draft::item(Kind::Moved, &meta, data) else { continue };
+            let appended = self.append_for_consumer(&taking.state, &mut [draft])?;
+            taking.state.moved(number, appended.place);
+            last = Some(appended.number);
+        }
+        // Nobody may read them before they are written.
+        last.map_or(Ok(()), |last| self.settle(last))
+    }
+
+    /// Gives up the segments before the oldest that is needed.
+    fn give_up(&self) -> BufferResult<()> {
+        let (oldest, last) = {
+            let mut taking = self.taking();
+            self.skip(&mut taking)?;
+            let oldest = taking.state.oldest_segment();
+            (oldest, self.log.tail().end().number - 1)
+        };
+        if self.log.has_before(oldest) {
+            self.join(last)?;
+            self.log.drop_before(oldest)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the items whose time has come; returns when to look again.
+    pub fn see_what_is_due(&self, due: Option<Instant>) -> Option<Instant> {
+        let due = due?;
+        if due > Instant::now() {
+            return Some(due);
+        }
+        let next = {
+            let mut taking = self.taking();
+            // An error is found again by whoever takes the item.
+            let _ = self.expire(&mut taking);
+            taking.leases.next_due()
+        };
+        self.wake();
+        next
+    }
+}

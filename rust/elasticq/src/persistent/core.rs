@@ -1,0 +1,347 @@
+//! The queue of bytes under the public face: what a put and a take do, step by step.
+//!
+//! **Two locks.** Producers hold the one of the log's tail. Consumers hold [`Taking`], and under it the tail's
+//! for the one record that says what they took. So a consumer that reads from a slow disk keeps no producer
+//! waiting. Whoever begins a new segment needs the whole state, and takes both, this one first. The leader of a
+//! sync takes the tail's lock, and never that of the consumers.
+//!
+//! **Foreign code** turns items into bytes and back. It runs before or after all this, without any lock. If it
+//! can't read an item that was taken, the item is [put back](Core::put_back).
+//!
+//! This file: the queue as a whole, and putting. `taking`: the other side.
+
+use super::commit::Commit;
+use super::config::{PersistentConfig, SyncMode};
+use super::files::{self, Storage};
+use super::format::Kind;
+use super::leases::Leases;
+use super::log::{Appended, Log, Tail, Who, total};
+use super::records::{Change, Draft, Meta, Place};
+use super::recover::{self, Report};
+use super::segment::Reader;
+use super::state::Takes;
+use super::taking::Taking;
+use super::worker::Worker;
+use crate::error::{BufferError, BufferResult};
+use crate::stats::Tally;
+use crate::wait::{Signal, wake_each};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+#[derive(Debug)]
+pub struct Core {
+    pub log: Log,
+    pub commit: Commit,
+    taking: Mutex<Taking>,
+    pub config: PersistentConfig,
+    pub report: Report,
+    pub worker: Arc<Worker>,
+    pub not_empty: Signal,
+    pub not_full: Signal,
+    pub tally: Tally,
+    closed: AtomicBool,
+    /// Copies of what `taking` says, for looks that wait for no lock.
+    seen: Seen,
+    /// The number of the first record that was not found in the files.
+    pub found: u64,
+    /// Which process opened the queue.
+    process: usize,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    passed: AtomicU64,
+    ready: AtomicU64,
+    left: AtomicU64,
+}
+
+/// What a producer says of an item beside the item itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extra<'a> {
+    pub id: &'a [u8],
+    pub headers: &'a [u8],
+    /// In milliseconds.
+    pub delay: u64,
+}
+
+impl Core {
+    /// Opens the queue in this storage.
+    ///
+    /// # Errors
+    /// As [`recover::open`].
+    pub fn open(storage: Box<dyn Storage>, config: PersistentConfig) -> BufferResult<Arc<Self>> {
+        let core = Self::open_quietly(storage, config)?;
+        core.worker.start(&core);
+        Ok(core)
+    }
+
+    /// The same without a thread of the queue's own, so that every step is the caller's.
+    pub fn open_quietly(storage: Box<dyn Storage>, config: PersistentConfig) -> BufferResult<Arc<Self>> {
+        let recovered = recover::open(&*storage, config.segment_bytes, config.id_window)?;
+        let state = recovered.state.takes;
+        let resume = recovered.resume;
+        let (tail, end) = (Arc::clone(&resume.tail), resume.end);
+        let first = *resume.segments.keys().next().unwrap_or(&end.number);
+        let at_cursor = resume.segments.get(&state.cursor.place.segment).unwrap_or(&tail);
+        let reader = Reader::new(Arc::clone(at_cursor), state.cursor);
+        let staged = config.sync_mode == SyncMode::EveryWrite;
+        for segment in resume.segments.values().filter(|_| !staged) {
+            segment.map()?;
+        }
+        let log = Log::new(storage, config.sync_mode, config.segment_bytes, config.max_bytes, resume);
+        let leases = Leases::new(&state);
+        let core = Arc::new(Self {
+            log,
+            commit: Commit::new(0, first),
+            taking: Mutex::new(Taking { state, reader, next: None, leases }),
+            report: recovered.report,
+            worker: Worker::new(),
+            not_empty: Signal::new(),
+            not_full: Signal::new(),
+            tally: Tally::default(),
+            closed: AtomicBool::new(false),
+            seen: Seen::default(),
+            found: end.number,
+            process: files::process(),
+            config,
+        });
+        core.note_seen(&core.taking.lock().state);
+        core.bury_what_was_delivered_too_often()?;
+        Ok(core)
+    }
+
+    pub fn taking(&self) -> MutexGuard<'_, Taking> {
+        self.taking.lock()
+    }
+
+    pub const fn is_staged(&self) -> bool {
+        matches!(self.config.sync_mode, SyncMode::EveryWrite)
+    }
+
+    /// # Errors
+    /// `InvalidOperation` in a forked child: the queue is the parent's.
+    pub fn check_process(&self) -> BufferResult<()> {
+        if self.process == files::process() {
+            return Ok(());
+        }
+        let path = self.log.storage.path("");
+        let text = format!("{} was opened before a fork: this process must open it itself", path.display());
+        Err(BufferError::InvalidOperation(text))
+    }
+
+    pub fn max_items(&self) -> usize {
+        self.config.base.max_capacity
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Refuses all puts from now on and wakes all waiters.
+    pub fn close(&self) {
+        {
+            let _tail = self.log.tail();
+            self.closed.store(true, Ordering::Release);
+        }
+        wake_each([self.not_empty.told_all(), self.not_full.told_all()]);
+    }
+
+    /// How many items can be taken now.
+    pub fn len(&self) -> usize {
+        let passed = self.seen.passed.load(Ordering::Acquire);
+        let ready = self.seen.ready.load(Ordering::Acquire);
+        (self.log.visible().saturating_sub(passed) + ready) as usize
+    }
+
+    /// How many items are inside: those that can be taken, that are leased, delayed or dead.
+    pub fn inside(&self, tail: &Tail) -> usize {
+        tail.puts.enqueued.saturating_sub(self.seen.left.load(Ordering::Acquire)) as usize
+    }
+
+    pub fn note_seen(&self, state: &Takes) {
+        self.seen.passed.store(state.passed, Ordering::Release);
+        self.seen.ready.store(state.ready() as u64, Ordering::Release);
+        self.seen.left.store(state.dequeued + state.dropped, Ordering::Release);
+    }
+
+    /// Tells the waiters how many items and places there are now.
+    pub fn wake(&self) {
+        if self.not_empty.has_sleepers() || self.not_full.has_sleepers() {
+            let room = || self.max_items().saturating_sub(self.inside(&self.log.tail()));
+            wake_each([self.not_empty.told(|| self.len()), self.not_full.told(room)]);
+        }
+    }
+
+    /// Waits until a record is durable, in the mode in which calls wait for that.
+    pub fn settle(&self, number: u64) -> BufferResult<()> {
+        if self.is_staged() { self.join(number) } else { Ok(()) }
+    }
+
+    /// Waits until a record is durable.
+    pub fn join(&self, number: u64) -> BufferResult<()> {
+        self.commit.join(&self.log, number, &|| self.wake())
+    }
+
+    /// Makes everything durable that was written before.
+    pub fn sync(&self) -> BufferResult<()> {
+        self.check_process()?;
+        let last = self.log.tail().end().number - 1;
+        self.join(last)
+    }
+
+    // Putting.
+
+    /// Adds items that belong together, or none. False: the first has a name that is known already, and
+    /// nothing was added.
+    ///
+    /// # Errors
+    /// A capacity error, `Closed`, `Io`, or what a sync has failed with.
+    pub fn put(&self, items: &[&[u8]], extra: Extra<'_>) -> BufferResult<bool> {
+        self.check_process()?;
+        let Extra { id, headers, delay } = extra;
+        if items.is_empty() {
+            return if self.is_closed() { Err(BufferError::Closed) } else { Ok(true) };
+        }
+        let meta = Meta { at: now(), delay, number: 0, id, headers };
+        let drafts: Option<Vec<Draft>> = items.iter().map(|item| Draft::item(Kind::Item, &meta, item)).collect();
+        let mut drafts = drafts.ok_or_else(super::log::too_long)?;
+        // A delayed item stands aside, so consumers' half of the state changes, too.
+        let mut taking = (delay > 0).then(|| self.taking.lock());
+        let (number, is_late) = {
+            let mut tail = self.tail_with_room(&mut taking, total(&drafts), items.len())?;
+            if tail.puts.ids.has(id) {
+                let last = tail.end().number - 1;
+                drop(tail);
+                drop(taking);
+                // The caller may rely on the one that came first.
+                return self.settle(last).map(|()| false);
+            }
+            let Appended { number, place, .. } = self.log.append(&mut tail, &mut drafts)?;
+            let mut offset = place.offset;
+            for (index, draft) in drafts.iter().enumerate() {
+                tail.puts.note(&meta);
+                if let Some(taking) = &mut taking {
+                    let number = number + index as u64;
+                    taking.state.delayed(number, Place { offset, ..place }, &meta);
+                    taking.leases.delayed(number, delay);
+                }
+                offset += draft.size();
+            }
+            if !self.is_staged() {
+                self.log.show(tail.puts.lined_up);
+            }
+            (number + drafts.len() as u64 - 1, self.log.is_late(&tail))
+        };
+        let due = taking.as_ref().and_then(|taking| taking.leases.next_due());
+        drop(taking);
+        if is_late {
+            self.worker.tidy();
+        }
+        if due.is_some() {
+            self.worker.wake_at(due);
+        }
+        self.settle(number)?;
+        self.wake();
+        Ok(true)
+    }
+
+    /// The tail, with room for so many bytes and items.
+    fn tail_with_room<'a>(
+        &'a self,
+        taking: &mut Option<MutexGuard<'a, Taking>>,
+        bytes: u64,
+        items: usize,
+    ) -> BufferResult<MutexGuard<'a, Tail>> {
+        loop {
+            let mut tail = self.log.tail();
+            if self.is_closed() {
+                return Err(BufferError::Closed);
+            }
+            self.commit.check()?;
+            let max = self.max_items();
+            let room = max.saturating_sub(self.inside(&tail));
+            if items > room {
+                return Err(if room == 0 || items > max {
+                    BufferError::MaxCapacityReached(max)
+                } else {
+                    BufferError::Full
+                });
+            }
+            if tail.has_room(bytes) {
+                return Ok(tail);
+            }
+            if let Some(taking) = taking {
+                self.log.begin_segment(&mut tail, &taking.state, bytes, Who::Producer)?;
+                self.worker.tidy();
+                return Ok(tail);
+            }
+            drop(tail);
+            let held = self.taking.lock();
+            let mut tail = self.log.tail();
+            if !tail.has_room(bytes) {
+                self.log.begin_segment(&mut tail, &held.state, bytes, Who::Producer)?;
+                self.worker.tidy();
+            }
+        }
+    }
+
+    /// Drops all items that can be taken or will be; returns their number.
+    pub fn clear(&self) -> BufferResult<usize> {
+        self.check_process()?;
+        let (count, number) = {
+            let mut taking = self.taking.lock();
+            let (cursor, lined_up, segment) = {
+                let tail = self.log.tail();
+                (tail.end(), tail.puts.lined_up, tail.segment())
+            };
+            let numbers = taking.state.waiting();
+            let items = lined_up.saturating_sub(taking.state.passed);
+            let count = items as usize + numbers.len();
+            if count == 0 {
+                return Ok(0);
+            }
+            let number = self.record(&mut taking, &[Change::Cleared { items, cursor, numbers }])?;
+            taking.next = None;
+            taking.reader = Reader::new(segment, cursor);
+            (count, number)
+        };
+        self.settle(number)?;
+        self.worker.tidy();
+        self.wake();
+        Ok(count)
+    }
+
+    /// Makes everything durable and says that the queue was closed in good order.
+    pub fn finish(&self) -> BufferResult<()> {
+        self.check_process()?;
+        self.sync()?;
+        let taking = self.taking.lock();
+        let mut tail = self.log.tail();
+        let place = tail.synced();
+        if place < tail.end().place {
+            return Ok(()); // something came meanwhile; what follows is replayed
+        }
+        if self.report.closed && tail.end().number == self.found {
+            return Ok(()); // nothing has happened since it was closed last time
+        }
+        let draft = Draft::change(&Change::Closed { place, salt: tail.salt() });
+        let Some(mut draft) = draft.map(|draft| [draft]) else { return Ok(()) };
+        if tail.has_room(total(&draft)) {
+            self.log.append(&mut tail, &mut draft)?;
+            drop(tail);
+            drop(taking);
+            if self.is_staged() {
+                self.commit.write_out(&self.log)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The time in milliseconds since 1970.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,184 @@
+//! [`Disk`]: a directory of the file system.
+//!
+//! A queue is open in one place at a time. The lock is `flock`'s on a file in the directory: it belongs to
+//! the open file, so a second opener in the same process is refused as any other is, and it ends when the
+//! process does, however that ends. The number in the file says who holds it, and nothing depends on it.
+//!
+//! Files are readable and writable by their owner only. Symbolic links in the directory are not followed.
+
+use super::forked::Inherited;
+#[cfg(target_os = "linux")]
+use super::mapped::Map;
+use super::{File, Storage};
+use crate::error::{BufferError, BufferResult};
+use rustix::fs::{AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, openat, renameat, unlinkat};
+use rustix::io::Errno;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+#[derive(Debug)]
+pub struct Disk {
+    path: PathBuf,
+    directory: OwnedFd,
+    /// Keeps the lock. A forked child gives its copy up at once.
+    _lock: Inherited,
+}
+
+const LOCK: &str = "lock";
+
+impl Disk {
+    /// Opens a queue's directory, and makes it if it does not exist.
+    ///
+    /// # Errors
+    /// `AlreadyOpen` if the queue is open, here or in another process; `Io`.
+    pub fn open(path: &Path) -> BufferResult<Self> {
+        let failed = |attempt, refused: Errno| BufferError::io(attempt, path, &refused.into());
+        match mkdirat(CWD, path, Mode::RWXU) {
+            Ok(()) => sync_parent(path)?,
+            Err(Errno::EXIST) => {}
+            Err(refused) => return Err(failed("to make the directory", refused)),
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory =
+            openat(CWD, path, flags, Mode::empty()).map_err(|refused| failed("to open the directory", refused))?;
+        // The file may be known under another path later, when the working directory has changed.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let lock = lock(&directory, &path)?;
+        Ok(Self { path, directory, _lock: lock })
+    }
+
+    fn open_file(&self, name: &str, flags: OFlags) -> io::Result<Box<dyn File>> {
+        Ok(Box::new(Opened { file: open_at(&self.directory, name, flags)?, map: OnceLock::new() }))
+    }
+}
+
+fn open_at(directory: &OwnedFd, name: &str, flags: OFlags) -> io::Result<fs::File> {
+    let flags = flags | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(fs::File::from(openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?))
+}
+
+/// A directory's name is durable when its parent was synced.
+fn sync_parent(path: &Path) -> BufferResult<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let synced = fs::File::open(parent).and_then(|parent| parent.sync_all());
+    synced.map_err(|refused| BufferError::io("to sync", parent, &refused))
+}
+
+fn lock(directory: &OwnedFd, path: &Path) -> BufferResult<Inherited> {
+    let failed = |refused| BufferError::io("to lock", path.join(LOCK), &refused);
+    let mut file = open_at(directory, LOCK, OFlags::CREATE).map_err(failed)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            let mut owner = String::new();
+            let _ = file.take(32).read_to_string(&mut owner);
+            let owner =
+                owner.trim().parse::<u32>().map_or_else(|_| "another process".into(), |id| format!("process {id}"));
+            return Err(BufferError::AlreadyOpen(format!("{} is open in {owner}", path.display())));
+        }
+        Err(refused) => return Err(failed(refused.into())),
+    }
+    // For people only; without it nothing is lost.
+    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    Inherited::new(file.into()).map_err(failed)
+}
+
+impl Storage for Disk {
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.directory)? {
+            if let Ok(name) = entry?.file_name().to_str() {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
+        self.open_file(name, OFlags::CREATE | OFlags::EXCL)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
+        self.open_file(name, OFlags::empty())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(renameat(&self.directory, from, &self.directory, to)?)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(unlinkat(&self.directory, name, AtFlags::empty())?)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(fsync(&self.directory)?)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+/// Elsewhere no file is mapped.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+enum Map {}
+
+#[cfg(not(target_os = "linux"))]
+impl Map {
+    fn of(_: &fs::File) -> io::Result<Option<Self>> {
+        Ok(None)
+    }
+    fn covers(&self, _: u64, _: usize) -> bool {
+        match *self {}
+    }
+    fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<()> {
+        match *self {}
+    }
+    fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+        match *self {}
+    }
+}
+
+#[derive(Debug)]
+struct Opened {
+    file: fs::File,
+    map: OnceLock<Map>,
+}
+
+impl File for Opened {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
+        match self.map.get().filter(|map| map.covers(at, bytes.len())) {
+            Some(map) => map.read_at(bytes, at),
+            None => self.file.read_exact_at(bytes, at),
+        }
+    }
+
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        match self.map.get().filter(|map| map.covers(at, bytes.len())) {
+            Some(map) => map.write_at(bytes, at),
+            None => self.file.write_all_at(bytes, at),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn map(&self) -> io::Result<()> {
+        if self.map.get().is_none()
+            && let Some(map) = Map::of(&self.file)?
+        {
+            let _ = self.map.set(map); // another thread's is as good
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! The files of a durable queue, as the layers above see them: [`Storage`] is a directory, [`File`] a file in
+//! it. [`Disk`] is the real one; a test has one of its own that loses what was not synced.
+//!
+//! What a call has written is seen by every later read in any process, but it survives a power cut only after
+//! a sync: the content of a file after [`File::sync`], its name after [`Storage::sync`]. Until then the disk
+//! may hold any part of it: each page of 4 KiB by itself, and of a page each sector of 512 bytes.
+
+mod disk;
+mod forked;
+#[cfg(target_os = "linux")]
+mod mapped;
+
+pub use disk::Disk;
+pub use forked::process;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// The directory of a queue.
+pub trait Storage: fmt::Debug + Send + Sync {
+    /// The names of all files in it, in any order.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Makes a file that is empty. It is an error if there is one of this name.
+    fn create(&self, name: &str) -> io::Result<Box<dyn File>>;
+
+    /// Opens a file to read and write it.
+    fn open(&self, name: &str) -> io::Result<Box<dyn File>>;
+
+    /// Gives a file another name. A file that has that name is replaced.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes everything durable that was created, renamed and removed before.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Where a file is, for messages.
+    fn path(&self, name: &str) -> PathBuf;
+}
+
+/// An open file.
+pub trait File: fmt::Debug + Send + Sync {
+    /// The file's size in bytes.
+    fn size(&self) -> io::Result<u64>;
+
+    /// Fills `bytes` from this place on. It is an error of the kind `UnexpectedEof` if the file ends before.
+    fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()>;
+
+    /// Writes `bytes` from this place on. The file grows as needed.
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+
+    /// Makes everything durable that was written before.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Makes the file so long, with zeroes for which there is room on the disk. So a later write into them
+    /// does not fail for lack of room.
+    fn reserve(&self, size: u64) -> io::Result<()> {
+        // In small pieces: with large ones some systems keep the file in large pages, and then a write of a
+        // few bytes costs the disk a whole one of them.
+        let zeroes = [0; 16 << 10];
+        let mut at = self.size()?;
+        while at < size {
+            let count = (size - at).min(zeroes.len() as u64);
+            self.write_at(&zeroes[..count as usize], at)?;
+            at += count;
+        }
+        Ok(())
+    }
+
+    /// Lets reads and writes go through memory from now on, where the system can do that well. Not more than
+    /// the file's size now may be read or written then.
+    fn map(&self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,503 @@
+//! The chain of segments: appending to it, and beginning a new segment.
+//!
+//! ```text
+//! 00…001.log   header | snapshot | record | record …
+//! 00…412.log   header | snapshot | record …            <- the tail
+//! spare-0.log  a file with room for the next segment      reserve.log  the last one, not for new items
+//! ```
+//!
+//! Appending is done under the lock of [`Tail`]. There are two ways. **Written at once**: the bytes go to the
+//! file, and readers may see them. **Staged** (where each call waits for a sync): the bytes are kept, and the
+//! thread that leads the next sync writes them and lets readers see them when they are durable (`commit`).
+//!
+//! Rules that recovery relies on; `tla+/DurableLog.tla` checks them:
+//! - A segment's records are linked to its header, and its header to the end of the segment before.
+//! - A record says that something was synced only after it was.
+//! - A segment begins with the whole state. So when nothing in the segments before is needed, and everything
+//!   up to here is durable, they go, the oldest first.
+
+use super::config::{SMALLEST_SEGMENT, SyncMode};
+use super::files::{File, Storage};
+use super::format::{End, HEADER, Header};
+use super::records::{Change, Cursor, Draft, Place};
+use super::segment::{Segment, name_of};
+use super::state::{Puts, Takes, snapshot};
+use crate::error::{BufferError, BufferResult};
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+#[derive(Debug)]
+pub struct Log {
+    pub storage: Box<dyn Storage>,
+    tail: Mutex<Tail>,
+    /// All segments by number.
+    segments: Mutex<BTreeMap<u64, Arc<Segment>>>,
+    spares: Mutex<Spares>,
+    /// Whether records are staged.
+    staged: bool,
+    largest: u64,
+    max_bytes: u64,
+    /// How many items in line consumers may see; never more than were lined up.
+    visible: AtomicU64,
+    /// How many records the files hold.
+    oldest: AtomicU64,
+    next: AtomicU64,
+}
+
+/// The end to which records are appended.
+#[derive(Debug)]
+pub struct Tail {
+    segment: Arc<Segment>,
+    /// Where the next record goes, its number, and what it is linked to.
+    at: u64,
+    next: u64,
+    link: u32,
+    /// Whether the next record needs a new segment, since nobody knows what stands behind this one's end.
+    full: bool,
+    staged: Staged,
+    pub puts: Puts,
+    /// What is known to be durable, and what a record has said of it.
+    synced: Place,
+    marked: Place,
+    scratch: Vec<u8>,
+}
+
+/// What was appended and not written yet.
+#[derive(Debug, Default)]
+pub struct Staged {
+    /// Pieces of segments, in order, and where each begins.
+    pub pieces: Vec<(Arc<Segment>, u64, Vec<u8>)>,
+}
+
+/// Everything that was appended up to some moment.
+#[derive(Debug)]
+pub struct Batch {
+    pub staged: Staged,
+    /// The number of the record that comes next, and its place.
+    pub next: u64,
+    pub place: Place,
+    /// How many items are lined up then.
+    pub lined_up: u64,
+}
+
+/// What the records before this one lead to: where appending goes on.
+#[derive(Debug)]
+pub struct Resume {
+    pub segments: BTreeMap<u64, Arc<Segment>>,
+    pub tail: Arc<Segment>,
+    pub end: Cursor,
+    /// Whether nobody knows what stands behind the end.
+    pub full: bool,
+    pub puts: Puts,
+    /// Up to where the files are known to be durable.
+    pub synced: Place,
+    pub spares: Spares,
+}
+
+/// Files that are ready to become segments.
+#[derive(Debug, Default)]
+pub struct Spares {
+    pub ready: Vec<Spare>,
+    /// The file with which consumers go on when the disk is full: what they write makes room.
+    pub reserve: Option<Spare>,
+    /// The next number for a name.
+    pub next: u64,
+}
+
+#[derive(Debug)]
+pub struct Spare {
+    pub name: String,
+    pub file: Box<dyn File>,
+    pub size: u64,
+}
+
+/// How many spare files are kept, and the name of the reserve.
+const SPARES: usize = 2;
+pub const RESERVE: &str = "reserve.log";
+
+/// The size of the first segment; each is twice as large as the one before, up to the setting.
+const FIRST_SIZE: u64 = 1 << 20;
+
+/// Where an append has put its records.
+#[derive(Clone, Copy, Debug)]
+pub struct Appended {
+    /// The number and place of the first record; the others follow.
+    pub number: u64,
+    pub place: Place,
+    /// Where reading goes on behind the last one.
+    pub end: Cursor,
+}
+
+/// Who needs a new segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    Producer,
+    Consumer,
+}
+
+impl Log {
+    pub fn new(storage: Box<dyn Storage>, mode: SyncMode, largest: u64, max_bytes: u64, resume: Resume) -> Self {
+        let Resume { segments, tail: segment, end, full, puts, synced, spares } = resume;
+        let oldest = segments.keys().next().copied().unwrap_or(end.number);
+        let visible = puts.lined_up;
+        let tail = Tail {
+            segment,
+            at: end.place.offset,
+            next: end.number,
+            link: end.link,
+            full,
+            staged: Staged::default(),
+            puts,
+            synced,
+            marked: synced,
+            scratch: Vec::new(),
+        };
+        Self {
+            storage,
+            tail: Mutex::new(tail),
+            segments: Mutex::new(segments),
+            spares: Mutex::new(spares),
+            staged: mode == SyncMode::EveryWrite,
+            largest,
+            max_bytes,
+            visible: AtomicU64::new(visible),
+            oldest: AtomicU64::new(oldest),
+            next: AtomicU64::new(end.number),
+        }
+    }
+
+    pub fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock()
+    }
+
+    /// How many items were ever lined up that consumers may see.
+    pub fn visible(&self) -> u64 {
+        self.visible.load(Ordering::Acquire)
+    }
+
+    /// Lets consumers see as many items. The bytes were published before.
+    pub fn show(&self, lined_up: u64) {
+        self.visible.fetch_max(lined_up, Ordering::AcqRel);
+    }
+
+    /// How many records the files hold.
+    pub fn records(&self) -> u64 {
+        self.next.load(Ordering::Relaxed).saturating_sub(self.oldest.load(Ordering::Relaxed))
+    }
+
+    pub fn segment(&self, number: u64) -> Option<Arc<Segment>> {
+        self.segments.lock().get(&number).cloned()
+    }
+
+    /// The segment behind this one.
+    pub fn segment_after(&self, number: u64) -> Option<Arc<Segment>> {
+        self.segments.lock().range(number + 1..).next().map(|(_, segment)| Arc::clone(segment))
+    }
+
+    /// All segments from one number to another.
+    pub fn segments_from(&self, first: u64, last: u64) -> Vec<Arc<Segment>> {
+        self.segments.lock().range(first..=last).map(|(_, segment)| Arc::clone(segment)).collect()
+    }
+
+    /// Whether there are segments before this one.
+    pub fn has_before(&self, number: u64) -> bool {
+        self.segments.lock().first_key_value().is_some_and(|(&first, _)| first < number)
+    }
+
+    pub fn segment_count(&self) -> usize {
+        self.segments.lock().len()
+    }
+
+    /// How many bytes the files take.
+    pub fn bytes(&self) -> u64 {
+        let segments: u64 = self.segments.lock().values().map(|segment| segment.header.size).sum();
+        let spares = self.spares.lock();
+        segments + spares.ready.iter().chain(&spares.reserve).map(|spare| spare.size).sum::<u64>()
+    }
+
+    /// Appends records that belong together. They fit, see [`Tail::has_room`].
+    ///
+    /// # Errors
+    /// `Io`: they could not be written, and nothing has happened.
+    pub fn append(&self, tail: &mut Tail, drafts: &mut [Draft]) -> BufferResult<Appended> {
+        let mut bytes = mem::take(&mut tail.scratch);
+        bytes.clear();
+        let mut end = tail.end();
+        if tail.synced > tail.marked
+            && let Some(mut mark) =
+                Draft::change(&Change::Synced { place: tail.synced, salt: tail.segment.header.salt })
+            && tail.at + mark.size() + total(drafts) <= tail.segment.header.size
+        {
+            add(&mut bytes, &mut end, tail.segment.header.salt, &mut mark, false);
+        }
+        let first = end;
+        let last = drafts.len().saturating_sub(1);
+        for (index, draft) in drafts.iter_mut().enumerate() {
+            add(&mut bytes, &mut end, tail.segment.header.salt, draft, index < last);
+        }
+        if self.staged {
+            tail.staged.add(&tail.segment, tail.at, &bytes);
+        } else if let Err(error) = tail.segment.write(&bytes, tail.at) {
+            tail.scratch = bytes;
+            return Err(error);
+        } else {
+            tail.segment.publish(end.place.offset);
+        }
+        if first.number > tail.next {
+            tail.marked = tail.synced;
+        }
+        tail.scratch = bytes;
+        (tail.at, tail.next, tail.link) = (end.place.offset, end.number, end.link);
+        self.next.store(end.number, Ordering::Relaxed);
+        Ok(Appended { number: first.number, place: first.place, end })
+    }
+
+    /// Begins a new segment, with room for so many bytes of records. The state is that behind the last
+    /// record, so the caller holds the locks of both halves.
+    ///
+    /// # Errors
+    /// `Io`: there is no file for it; `Full`: it would take more than `max_bytes`. Nothing has happened then.
+    pub fn begin_segment(&self, tail: &mut Tail, takes: &Takes, room: u64, who: Who) -> BufferResult<()> {
+        let snapshot = Change::Snapshot(Box::new(snapshot(&tail.puts, takes)));
+        let mut first = [Draft::change(&snapshot).ok_or_else(too_long)?];
+        // Twice the snapshot, so that a segment is never full of it.
+        let least = HEADER as u64 + 2 * first[0].size() + room + 64;
+        let usual = (2 * tail.segment.header.size).clamp(FIRST_SIZE.min(self.largest), self.largest);
+        let spare = self.take_spare(least, usual, who)?;
+        let header = Header {
+            salt: RandomState::new().build_hasher().finish(),
+            first: tail.next,
+            size: spare.size,
+            before: End { last: tail.next - 1, link: tail.link },
+        };
+        let segment = self.adopt(spare, header)?;
+        tail.segment.seal(tail.at);
+        self.segments.lock().insert(tail.next, Arc::clone(&segment));
+        tail.at = HEADER as u64;
+        tail.link = header.link();
+        tail.full = false;
+        tail.segment = segment;
+        self.append(tail, &mut first).map(drop)
+    }
+
+    /// Makes a spare file the segment of this header.
+    fn adopt(&self, spare: Spare, header: Header) -> BufferResult<Arc<Segment>> {
+        let Spare { name: old, file, size } = spare;
+        let name = name_of(header.first);
+        let path = self.storage.path(&name);
+        let made = self.storage.rename(&old, &name).and_then(|()| if self.staged { Ok(()) } else { file.map() });
+        match made {
+            Ok(()) => Segment::begin(header, path, file).map(Arc::new),
+            Err(refused) => {
+                self.spares.lock().ready.push(Spare { name: old, file, size });
+                Err(BufferError::io("to prepare", path, &refused))
+            }
+        }
+    }
+
+    fn take_spare(&self, least: u64, usual: u64, who: Who) -> BufferResult<Spare> {
+        let size = usual.max(least.next_multiple_of(4096));
+        let spare = {
+            let mut spares = self.spares.lock();
+            let found = spares.ready.iter().position(|spare| spare.size >= least);
+            found.map(|index| spares.ready.swap_remove(index))
+        };
+        if let Some(spare) = spare {
+            return Ok(spare);
+        }
+        let made = if who == Who::Producer && self.max_bytes > 0 && self.bytes() + size > self.max_bytes {
+            Err(BufferError::Full)
+        } else {
+            self.make_spare(size)
+        };
+        match (made, who) {
+            (Err(error), Who::Consumer) => {
+                let mut spares = self.spares.lock();
+                spares.reserve.take_if(|reserve| reserve.size >= least).ok_or(error)
+            }
+            (made, _) => made,
+        }
+    }
+
+    fn make_spare(&self, size: u64) -> BufferResult<Spare> {
+        let name = {
+            let mut spares = self.spares.lock();
+            spares.next += 1;
+            format!("spare-{}.log", spares.next)
+        };
+        make_file(&*self.storage, name, size)
+    }
+
+    /// Prepares what the next segments need. Called from time to time, by a thread that may wait for the
+    /// disk.
+    pub fn prepare(&self) -> BufferResult<()> {
+        if self.spares.lock().reserve.is_none() {
+            let made = make_file(&*self.storage, RESERVE.into(), FIRST_SIZE.min(self.largest));
+            let mut spares = self.spares.lock();
+            spares.reserve = match made {
+                Ok(reserve) => Some(reserve),
+                // The disk is full. Producers keep one file.
+                Err(_) if spares.ready.len() > 1 => spares.ready.pop(),
+                Err(error) => return Err(error),
+            };
+        }
+        let (size, is_late) = {
+            let tail = self.tail();
+            let size = (2 * tail.segment.header.size).min(self.largest);
+            (size, tail.at > tail.segment.header.size / 2)
+        };
+        let within = self.max_bytes == 0 || self.bytes() + size <= self.max_bytes;
+        if is_late && within && self.spares.lock().ready.is_empty() {
+            let spare = self.make_spare(size)?;
+            self.spares.lock().ready.push(spare);
+        }
+        Ok(())
+    }
+
+    /// Whether [`prepare`](Self::prepare) has something to do.
+    pub fn is_late(&self, tail: &Tail) -> bool {
+        tail.at > tail.segment.header.size / 2 && self.spares.lock().ready.is_empty()
+    }
+
+    /// Gives up the segments before this one. Everything that is needed is durable without them.
+    pub fn drop_before(&self, number: u64) -> BufferResult<()> {
+        loop {
+            let oldest = {
+                let mut segments = self.segments.lock();
+                let Some(entry) = segments.first_entry().filter(|entry| *entry.key() < number) else { break };
+                let oldest = entry.remove();
+                self.oldest.store(segments.keys().next().copied().unwrap_or(number), Ordering::Relaxed);
+                oldest
+            };
+            let name = name_of(oldest.number());
+            let spare = {
+                let mut spares = self.spares.lock();
+                // Somebody may still read it.
+                let is_ours = Arc::strong_count(&oldest) == 1;
+                let keeps = is_ours && spares.ready.len() < SPARES && oldest.header.size == self.largest;
+                keeps.then(|| {
+                    spares.next += 1;
+                    format!("spare-{}.log", spares.next)
+                })
+            };
+            let fail = |refused| BufferError::io("to remove", &oldest.path, &refused);
+            match spare {
+                Some(spare) => {
+                    self.storage.rename(&name, &spare).map_err(fail)?;
+                    let file = self.storage.open(&spare).map_err(fail)?;
+                    let size = oldest.header.size;
+                    self.spares.lock().ready.push(Spare { name: spare, file, size });
+                }
+                None => self.storage.remove(&name).map_err(fail)?,
+            }
+            // One by one: after a power cut the segments that are left must have no gap.
+            self.storage.sync().map_err(fail)?;
+        }
+        Ok(())
+    }
+
+    /// Everything that was appended until now. What was staged is to be written by the caller, who must be
+    /// the only one to do so.
+    pub fn take_staged(&self) -> Batch {
+        let mut tail = self.tail();
+        Batch {
+            staged: mem::take(&mut tail.staged),
+            next: tail.next,
+            place: tail.end().place,
+            lined_up: tail.puts.lined_up,
+        }
+    }
+
+    /// Notes that everything before this place is durable.
+    pub fn note_synced(&self, place: Place) {
+        let mut tail = self.tail();
+        tail.synced = tail.synced.max(place);
+    }
+}
+
+impl Tail {
+    /// Where the next record goes.
+    pub fn end(&self) -> Cursor {
+        let place = Place { segment: self.segment.number(), offset: self.at };
+        Cursor { place, number: self.next, link: self.link }
+    }
+
+    /// Whether records of so many bytes fit into the segment.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        !self.full && self.at + bytes <= self.segment.header.size
+    }
+
+    pub fn segment(&self) -> Arc<Segment> {
+        Arc::clone(&self.segment)
+    }
+
+    /// Whether there is more in the segment than the state with which it begins.
+    pub fn is_used(&self) -> bool {
+        self.next > self.segment.number() + 1
+    }
+
+    pub fn salt(&self) -> u64 {
+        self.segment.header.salt
+    }
+
+    pub const fn synced(&self) -> Place {
+        self.synced
+    }
+}
+
+impl Staged {
+    fn add(&mut self, segment: &Arc<Segment>, at: u64, bytes: &[u8]) {
+        match self.pieces.last_mut() {
+            Some((last, _, piece)) if Arc::ptr_eq(last, segment) => piece.extend_from_slice(bytes),
+            _ => self.pieces.push((Arc::clone(segment), at, bytes.to_vec())),
+        }
+    }
+}
+
+/// How many bytes records take together.
+pub fn total(drafts: &[Draft]) -> u64 {
+    drafts.iter().map(Draft::size).sum()
+}
+
+/// Adds a record to bytes that will stand at `end`.
+pub fn add(bytes: &mut Vec<u8>, end: &mut Cursor, salt: u64, draft: &mut Draft, more: bool) {
+    draft.head.more = more;
+    draft.head.number = end.number;
+    let (head, link) = draft.head.encode(salt, end.link);
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(&draft.payload);
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    end.place.offset += draft.size();
+    end.number += 1;
+    end.link = link;
+}
+
+pub fn too_long() -> BufferError {
+    BufferError::InvalidOperation("the record is longer than 4 GiB".into())
+}
+
+/// Makes a file with room for a segment.
+pub fn make_file(storage: &dyn Storage, name: String, size: u64) -> BufferResult<Spare> {
+    let path = storage.path(&name);
+    let made = storage.create(&name).and_then(|file| {
+        let filled = file.reserve(size).and_then(|()| file.sync());
+        if filled.is_err() {
+            let _ = storage.remove(&name); // it would keep room that the disk does not have
+        }
+        filled.map(|()| file)
+    });
+    match made {
+        Ok(file) => Ok(Spare { name, file, size }),
+        Err(refused) => Err(BufferError::io("to make", path, &refused)),
+    }
+}
+
+/// The size of the first segment of a new queue.
+pub fn first_size(largest: u64) -> u64 {
+    FIRST_SIZE.min(largest).max(SMALLEST_SEGMENT)
+}

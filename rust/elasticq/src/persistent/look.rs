@@ -1,0 +1,140 @@
+//! Looking at a queue without taking anything.
+
+use super::core::Core;
+use super::format::Kind;
+use super::records::{self, Place, Status};
+use super::segment::{Reader, Segment};
+use super::stats::PersistentStats;
+use super::taking::Item;
+use crate::error::{BufferError, BufferResult};
+use crate::stats::QueueStats;
+use std::fmt::Display;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+impl Core {
+    /// Shows the payloads of all items that can be taken, in order, until `visit` breaks. Nobody has to wait
+    /// meanwhile; an item that is taken meanwhile may still be shown.
+    ///
+    /// # Errors
+    /// `Corrupted`, `Io`.
+    pub fn visit(&self, visit: &mut dyn FnMut(&Item) -> BufferResult<ControlFlow<()>>) -> BufferResult<()> {
+        self.check_process()?;
+        // The segments are kept open, so their files stay as they are even if they are given up.
+        let (mut aside, cursor, mut left, segments) = {
+            let mut taking = self.taking();
+            self.expire(&mut taking)?;
+            let state = &taking.state;
+            let aside: Vec<_> = state
+                .ready_items()
+                .filter(|(number, _)| self.is_written(*number))
+                .map(|(number, aside)| (number, aside.place))
+                .collect();
+            let segments = self.log.segments_from(state.oldest_segment(), u64::MAX);
+            (aside.into_iter().peekable(), state.cursor, state.in_line(self.log.visible()), segments)
+        };
+        let find = |number| segments.iter().find(|segment| segment.number() == number);
+        let mut rest = segments.iter().skip_while(|segment| segment.number() < cursor.place.segment);
+        let Some(first) = rest.next() else { return Ok(()) };
+        let mut reader = Reader::new(Arc::clone(first), cursor);
+        loop {
+            let next = if left > 0 { read(&mut reader, &mut rest)? } else { None };
+            left = left.saturating_sub(1);
+            let before = next.as_ref().map_or(u64::MAX, |item| item.number);
+            while let Some((number, place)) = aside.next_if(|(number, _)| *number < before) {
+                let Some(segment) = find(place.segment) else { continue };
+                let (_, payload) = segment.record_at(place.offset)?;
+                if visit(&Item::seen(number, place, payload))?.is_break() {
+                    return Ok(());
+                }
+            }
+            let Some(item) = next else { return Ok(()) };
+            if visit(&item)?.is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The dead items, oldest first: each with how often it was delivered, and why it is dead.
+    ///
+    /// # Errors
+    /// `Corrupted`, `Io`.
+    pub fn dead_letters(&self) -> BufferResult<Vec<(Item, u32, String)>> {
+        self.check_process()?;
+        let taking = self.taking();
+        let dead = taking.state.aside().iter().filter_map(|(&number, aside)| match &aside.status {
+            Status::Dead { reason, .. } => Some((number, aside.place, aside.deliveries, reason.clone())),
+            _ => None,
+        });
+        dead.map(|(number, place, deliveries, reason)| {
+            let payload = self.read(place, number)?;
+            Ok((Item::seen(number, place, payload), deliveries, reason))
+        })
+        .collect()
+    }
+
+    pub fn stats(&self) -> PersistentStats {
+        let taking = self.taking();
+        let tail = self.log.tail();
+        let count =
+            |wanted: fn(&Status) -> bool| taking.state.aside().values().filter(|aside| wanted(&aside.status)).count();
+        let queue = self.tally.add_to(QueueStats {
+            messages_enqueued: tail.puts.enqueued,
+            messages_dequeued: taking.state.dequeued + taking.state.dropped,
+            current_size: self.inside(&tail),
+            current_capacity: self.max_items(),
+            ..QueueStats::default()
+        });
+        drop(tail);
+        PersistentStats {
+            queue: QueueStats {
+                messages_dequeued: queue.messages_dequeued - taking.state.dropped,
+                messages_dropped: queue.messages_dropped + taking.state.dropped,
+                ..queue
+            },
+            ready: self.len(),
+            leased: count(|status| *status == Status::Leased),
+            delayed: count(|status| matches!(status, Status::Delayed { .. })),
+            dead: taking.state.dead(),
+            log_entries: self.log.records(),
+            segments: self.log.segment_count(),
+            bytes_on_disk: self.log.bytes(),
+            recovered_entries: self.report.records,
+            recovered_clean: self.report.closed,
+            torn_bytes: self.report.torn_bytes,
+            torn_files: self.report.torn_files,
+        }
+    }
+
+    /// Why the codec could not read an item.
+    pub fn unreadable(&self, item: &Item, why: &dyn Display) -> BufferError {
+        let path = self.log.storage.path(&super::segment::name_of(item.place.segment));
+        let text = format!("{}, offset {}: the codec can't read the item: {why}", path.display(), item.place.offset);
+        BufferError::Corrupted(text)
+    }
+}
+
+fn read<'a>(reader: &mut Reader, rest: &mut impl Iterator<Item = &'a Arc<Segment>>) -> BufferResult<Option<Item>> {
+    loop {
+        let Some((head, place)) = reader.next()? else {
+            match rest.next() {
+                Some(segment) if reader.segment.ends_at(reader.cursor.place.offset) => {
+                    reader.enter(Arc::clone(segment))
+                }
+                _ => return Ok(None),
+            }
+            continue;
+        };
+        let payload = reader.payload(&head, place);
+        if head.kind == Kind::Item && records::item(payload).is_some_and(|(meta, _)| meta.delay == 0) {
+            return Ok(Some(Item::seen(head.number, place, payload.to_vec())));
+        }
+    }
+}
+
+impl Item {
+    /// An item that is only looked at.
+    pub fn seen(number: u64, place: Place, payload: Vec<u8>) -> Self {
+        Self { number, place, payload, deliveries: 0, end: None }
+    }
+}

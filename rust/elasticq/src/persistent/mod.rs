@@ -1,0 +1,517 @@
+//! [`PersistentCircularBuffer`]: a queue in files. What was put in survives the end of the process, and, as
+//! the [`SyncMode`] says, a power cut.
+//!
+//! ```text
+//! files     the file system behind a trait: the one place with mmap, locks and descriptors
+//! format    bytes <-> headers and records        records   what the records say
+//! state     what they lead to                    segment   one file, and reading it
+//! log       the chain of files, appending        recover   opening what is there
+//! commit    one sync for many calls              core      a queue of bytes: putting; taking: the other side
+//! leases, compact, look, worker                  what else happens to it
+//! this file, lease, parts                        the public face: items of any type
+//! ```
+//!
+//! Each imports only those above it. `docs/guarantees.md` says what survives what, and describes the format.
+
+mod codec;
+mod commit;
+mod compact;
+mod config;
+mod core;
+mod files;
+mod format;
+mod lease;
+mod leases;
+mod log;
+mod look;
+mod parts;
+mod records;
+mod recover;
+mod segment;
+mod state;
+mod stats;
+mod taking;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use self::core::{Core, Extra};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
+use crate::wait::{block, complete, in_time, try_or_register, unless_empty, unless_full};
+pub use codec::{Codec, Postcard, PushOptions, Raw};
+pub use config::{PersistentConfig, SyncMode};
+use files::{Disk, Storage};
+pub use lease::{DeadLetter, Lease};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+pub use stats::PersistentStats;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+use taking::Item;
+
+/// A first-in, first-out queue in files, for any number of producers and consumers.
+///
+/// **What is kept.** Pushes, pops, leases and acknowledgements are records in a log, each with checksums. A
+/// call that has returned survives the end of the process, by SIGKILL too. Whether it survives a power cut is
+/// what [`SyncMode`] says. When the queue is opened again, it holds what the records lead to; what was popped
+/// does not come back. A record that was damaged on disk is an error (`Corrupted`), never another item.
+///
+/// **Popping and leasing.** [`pop`](Self::pop) takes an item for good: if the process ends before it has dealt
+/// with the item, nobody does. [`lease`](Self::lease) leaves the item in the queue until it is acknowledged,
+/// so each item is delivered at least once.
+///
+/// **One opener.** A queue is open in one place at a time. All methods take `&self` and may be called from any
+/// thread. After a fork, only the parent can use it.
+///
+/// **Cost.** A push or pop takes constant time. The items are not kept in memory. A call may wait for the disk
+/// with `EveryWrite`, and in every mode where it comes to a file that is not in memory.
+///
+/// **Closing.** [`close`](crate::Buffer::close) refuses pushes. Dropping the queue makes everything durable,
+/// notes that it was closed in good order, and unlocks it.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+/// let queue = PersistentCircularBuffer::<String>::new(config.clone())?;
+/// queue.push("kept".to_string())?;
+/// drop(queue);
+///
+/// let again = PersistentCircularBuffer::<String>::new(config)?;
+/// assert_eq!(again.pop()?, "kept");
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
+pub struct PersistentCircularBuffer<T, C = Postcard> {
+    core: Arc<Core>,
+    codec: C,
+    items: PhantomData<fn(T) -> T>,
+}
+
+impl<T: Serialize + DeserializeOwned> PersistentCircularBuffer<T> {
+    /// Opens the queue at `config.file_path`, with all that is in it, or makes a new one. Items become bytes by
+    /// [`Postcard`].
+    ///
+    /// Takes time linear in the number of records since the queue was compacted last.
+    ///
+    /// # Errors
+    /// - `InvalidConfiguration`: a setting breaks its rule.
+    /// - `AlreadyOpen`: the queue is open, here or in another process.
+    /// - `Corrupted`: a record that was durable is damaged; the text names the file and the offset. Nothing was
+    ///   changed.
+    /// - `InvalidOperation`: a later version of this crate has written the queue.
+    /// - `Io`: the operating system has refused something.
+    pub fn new(config: PersistentConfig) -> BufferResult<Self> {
+        Self::with_codec(config, Postcard)
+    }
+}
+
+impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
+    /// [`new`](PersistentCircularBuffer::new) with another codec. It must be the one with which the items were
+    /// written.
+    ///
+    /// # Errors
+    /// As [`new`](PersistentCircularBuffer::new).
+    pub fn with_codec(config: PersistentConfig, codec: C) -> BufferResult<Self> {
+        config.check()?;
+        let storage = Box::new(Disk::open(&config.file_path)?);
+        Self::in_storage(storage, config, codec)
+    }
+
+    fn in_storage(storage: Box<dyn Storage>, config: PersistentConfig, codec: C) -> BufferResult<Self> {
+        Ok(Self { core: Core::open(storage, config)?, codec, items: PhantomData })
+    }
+
+    /// Adds `item` at the end; blocks up to `push_timeout` for room if that is set.
+    ///
+    /// # Errors
+    /// - `MaxCapacityReached`, `Full`: there is no room for it, by number or by `max_bytes`.
+    /// - `Timeout`: there was none in time. `Closed`: the queue was closed.
+    /// - `Other`: the codec can't turn it into bytes.
+    /// - `Io`: the disk has refused it, say since it is full; nothing was added. After a sync has failed, every
+    ///   call fails with that error; open the queue again.
+    pub fn push(&self, item: T) -> BufferResult<()> {
+        let mut place = Some(item);
+        self.put_in_time(&mut place).inspect_err(|_| self.core.tally.note_refused(1))
+    }
+
+    /// Adds `item` at the end without waiting for room.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push) without `Timeout`; the [`Rejected`] holds the item.
+    pub fn offer(&self, item: T) -> Result<(), Rejected<T>> {
+        let put = self.put(&item).inspect_err(|_| self.core.tally.note_refused(1));
+        give_back(put, Some(item))
+    }
+
+    /// Adds `item` as `options` say: with a name, later, with headers. Returns false if an item of that name
+    /// is known already; then nothing was added.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push) without `Timeout`; the [`Rejected`] holds the item.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, PushOptions};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// let once = PushOptions::default().with_id("order 7");
+    /// assert!(queue.push_with("pay".to_string(), &once)?);
+    /// assert!(!queue.push_with("pay".to_string(), &once)?);
+    /// assert_eq!(queue.len(), 1);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn push_with(&self, item: T, options: &PushOptions) -> Result<bool, Rejected<T>> {
+        let extra = Extra { id: &options.id, headers: &options.headers, delay: lease::millis(options.delay) };
+        let put = self.encode(&item).and_then(|bytes| self.core.put(&[&bytes], extra));
+        give_back(put.inspect_err(|_| self.core.tally.note_refused(1)), Some(item))
+    }
+
+    /// Adds all of `items` or, on an error, none of them; blocks up to `push_timeout` for room for all if that
+    /// is set. After a crash, too, all are there or none.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_batch(&self, items: Vec<T>) -> BufferResult<()> {
+        let attempt = || self.put_all(&items);
+        let put = match (attempt(), self.core.config.base.push_timeout) {
+            (Err(reason), Some(timeout)) if reason.is_capacity_error() && items.len() <= self.core.max_items() => {
+                block(timeout, || try_or_register(|| unless_full(attempt()), || self.core.not_full.bulk_waiter()))
+            }
+            (settled, _) => settled,
+        };
+        put.inspect_err(|_| self.core.tally.note_refused(items.len()))
+    }
+
+    /// Takes the oldest item for good; blocks up to `pop_timeout` for one if that is set.
+    ///
+    /// # Errors
+    /// - `Empty`, `Timeout`, `Closed`: as in other buffers.
+    /// - `Corrupted`: its record is damaged, or the codec can't read it. It stays in the queue.
+    /// - `Io`: the disk has refused something; the item stays in the queue. After a sync has failed, every call
+    ///   fails with that error; open the queue again.
+    pub fn pop(&self) -> BufferResult<T> {
+        match (self.try_pop(), self.core.config.base.pop_timeout) {
+            (Err(BufferError::Empty), Some(timeout)) => self.pop_within(timeout),
+            (settled, _) => settled,
+        }
+    }
+
+    /// Takes the oldest item for good, without waiting for one.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop) without `Timeout`.
+    pub fn try_pop(&self) -> BufferResult<T> {
+        let mut items = self.take(1)?;
+        items.pop().ok_or(BufferError::Empty)
+    }
+
+    /// Takes the oldest item for good, blocking up to `timeout` until there is one.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop).
+    pub fn pop_within(&self, timeout: Duration) -> BufferResult<T> {
+        block(timeout, || try_or_register(|| unless_empty(self.try_pop()), || self.core.not_empty.waiter()))
+    }
+
+    /// Takes up to `max_items` items for good; blocks up to `pop_timeout` for the first if that is set. An
+    /// empty vector when there is none.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop).
+    pub fn pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        match (self.try_pop_batch(max_items)?, self.core.config.base.pop_timeout) {
+            (items, Some(timeout)) if items.is_empty() && max_items > 0 => self.pop_batch_within(max_items, timeout),
+            (items, _) => Ok(items),
+        }
+    }
+
+    /// Takes up to `max_items` items for good, without waiting; an empty vector when there is none.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop).
+    pub fn try_pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        match self.take(max_items) {
+            Err(BufferError::Empty) => Ok(Vec::new()),
+            settled => settled,
+        }
+    }
+
+    /// Takes up to `max_items` items for good, blocking up to `timeout` for the first of them; an empty vector
+    /// when none came.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop).
+    pub fn pop_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
+        if max_items == 0 {
+            return Ok(Vec::new());
+        }
+        let take = || unless_empty(self.take(max_items));
+        let taken = block(timeout, || try_or_register(take, || self.core.not_empty.waiter()));
+        Ok(in_time(taken)?.unwrap_or_default())
+    }
+
+    /// Takes the oldest item on lease, without waiting for one. The lease ends in `ttl`, or, without a `ttl`,
+    /// with the process.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop) without `Timeout`.
+    pub fn lease(&self, ttl: Option<Duration>) -> BufferResult<Lease<T>> {
+        self.lease_batch(1, ttl)?.pop().ok_or(BufferError::Empty)
+    }
+
+    /// Takes the oldest item on lease, blocking up to `timeout` until there is one.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop).
+    pub fn lease_within(&self, timeout: Duration, ttl: Option<Duration>) -> BufferResult<Lease<T>> {
+        block(timeout, || try_or_register(|| unless_empty(self.lease(ttl)), || self.core.not_empty.waiter()))
+    }
+
+    /// Takes up to `max_items` items on lease, without waiting.
+    ///
+    /// # Errors
+    /// `Empty` if there is none; otherwise as [`pop`](Self::pop).
+    pub fn lease_batch(&self, max_items: usize, ttl: Option<Duration>) -> BufferResult<Vec<Lease<T>>> {
+        let leased = self.core.lease(max_items, ttl)?;
+        let mut leases = Vec::with_capacity(leased.len());
+        let mut failed = None;
+        for (item, token) in &leased {
+            match self.decode(item) {
+                Ok(decoded) if failed.is_none() => leases.push(Lease::new(&self.core, decoded, item, *token)),
+                Ok(_) => self.core.nack(item.number, *token, 0)?,
+                Err(error) => {
+                    self.core.nack(item.number, *token, 0)?;
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        match failed {
+            Some(error) if leases.is_empty() => Err(error),
+            _ => Ok(leases),
+        }
+    }
+
+    /// Ends leases since the work was done, all at once; returns the items. With `EveryWrite` one sync does for
+    /// all.
+    ///
+    /// # Errors
+    /// The leases, all of them still there, and why, as [`Lease::ack`].
+    pub fn ack_batch(&self, leases: Vec<Lease<T>>) -> Result<Vec<T>, Rejected<Vec<Lease<T>>>> {
+        let keys: Vec<_> = leases.iter().map(Lease::key).collect();
+        match if keys.is_empty() { Ok(()) } else { self.core.ack(&keys) } {
+            Ok(()) => Ok(leases.into_iter().map(Lease::ended).collect()),
+            Err(reason) => Err(Rejected::new(reason, leases)),
+        }
+    }
+
+    /// The items that are dead, oldest first: delivered `max_deliveries` times, or buried. Linear in their
+    /// number.
+    ///
+    /// # Errors
+    /// `Corrupted`, `Io`.
+    pub fn dead_letters(&self) -> BufferResult<Vec<DeadLetter<T>>> {
+        let dead = self.core.dead_letters()?;
+        dead.into_iter()
+            .map(|(item, deliveries, reason)| {
+                let decoded = self.decode(&item)?;
+                Ok(DeadLetter { number: item.number, item: decoded, deliveries, reason })
+            })
+            .collect()
+    }
+
+    /// Lets dead items be delivered again, as if they never had been: those with these numbers, or all. Returns
+    /// how many.
+    ///
+    /// # Errors
+    /// `Io`, or what a sync has failed with.
+    pub fn retry_dead(&self, numbers: Option<&[u64]>) -> BufferResult<usize> {
+        self.core.revive(numbers)
+    }
+
+    /// Drops dead items: those with these numbers, or all. Returns how many.
+    ///
+    /// # Errors
+    /// `Io`, or what a sync has failed with.
+    pub fn purge_dead(&self, numbers: Option<&[u64]>) -> BufferResult<usize> {
+        self.core.purge(numbers)
+    }
+
+    /// Adds `item` at the end, waiting as a task until there is room.
+    ///
+    /// The task waits for room without blocking. The write itself blocks as [`offer`](Self::offer) does.
+    ///
+    /// # Errors
+    /// As [`offer`](Self::offer) without capacity errors.
+    pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
+        let attempt = || try_or_register(|| unless_full(self.put(&item)), || self.core.not_full.waiter());
+        let put = complete(attempt).await;
+        give_back(put.inspect_err(|_| self.core.tally.note_refused(1)), Some(item))
+    }
+
+    /// Takes the oldest item for good, waiting as a task until there is one.
+    ///
+    /// The task waits for an item without blocking. The taking itself blocks as [`try_pop`](Self::try_pop)
+    /// does.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop) without `Empty` and `Timeout`.
+    pub async fn recv(&self) -> BufferResult<T> {
+        complete(|| try_or_register(|| unless_empty(self.try_pop()), || self.core.not_empty.waiter())).await
+    }
+
+    fn encode(&self, item: &T) -> BufferResult<Vec<u8>> {
+        self.codec.encode(item).map_err(|why| codec::unreadable(&why))
+    }
+
+    fn decode(&self, item: &Item) -> BufferResult<T> {
+        let data = records::item(&item.payload).map_or(&[][..], |(_, data)| data);
+        self.codec.decode(data).map_err(|why| self.core.unreadable(item, &why))
+    }
+
+    fn put(&self, item: &T) -> BufferResult<()> {
+        let bytes = self.encode(item)?;
+        self.core.put(&[&bytes], Extra::default()).map(drop)
+    }
+
+    fn put_in_time(&self, place: &mut Option<T>) -> BufferResult<()> {
+        let Some(item) = place else { return Ok(()) };
+        match (self.put(item), self.core.config.base.push_timeout) {
+            (Err(reason), Some(timeout)) if reason.is_capacity_error() => self.put_within(item, timeout),
+            (settled, _) => settled,
+        }
+    }
+
+    fn put_within(&self, item: &T, timeout: Duration) -> BufferResult<()> {
+        block(timeout, || try_or_register(|| unless_full(self.put(item)), || self.core.not_full.waiter()))
+    }
+
+    /// Adds `item` at the end, blocking up to `timeout` until there is room.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push); the [`Rejected`] holds the item.
+    pub fn offer_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
+        let put = self.put_within(&item, timeout).inspect_err(|_| self.core.tally.note_refused(1));
+        give_back(put, Some(item))
+    }
+
+    fn put_all(&self, items: &[T]) -> BufferResult<()> {
+        let bytes = items.iter().map(|item| self.encode(item)).collect::<BufferResult<Vec<_>>>()?;
+        let slices: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+        self.core.put(&slices, Extra::default()).map(drop)
+    }
+
+    /// Takes up to so many items. What can't be understood goes back, and so does what comes after it.
+    fn take(&self, most: usize) -> BufferResult<Vec<T>> {
+        let taken = self.core.pop(most)?;
+        let mut guard = PutBack { core: &self.core, items: taken, done: 0 };
+        let mut items = Vec::with_capacity(guard.items.len());
+        while let Some(item) = guard.items.get(guard.done) {
+            match self.decode(item) {
+                Ok(decoded) => items.push(decoded),
+                Err(error) if items.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+            guard.done += 1;
+        }
+        Ok(items)
+    }
+}
+
+impl<T, C> PersistentCircularBuffer<T, C> {
+    /// Items that can be taken now. Constant time; waits for no lock.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.core.len()
+    }
+
+    /// Whether no item can be taken now. Constant time; waits for no lock.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Makes everything durable that was written before this call.
+    ///
+    /// # Errors
+    /// `Io` if the disk has refused it. Every later call fails with the same error: open the queue again to
+    /// see what is there.
+    pub fn sync(&self) -> BufferResult<()> {
+        self.core.sync()
+    }
+
+    /// Makes the files as small as they can be. The queue does so by itself when more than `max_log_entries`
+    /// records are there that nobody needs. Pushes go on meanwhile.
+    ///
+    /// # Errors
+    /// `Io`, or what a sync has failed with.
+    pub fn compact(&self) -> BufferResult<()> {
+        self.core.compact()
+    }
+
+    /// Drops all items that can be taken now or later; returns how many. Leased and dead items stay.
+    ///
+    /// # Errors
+    /// `Io`, or what a sync has failed with.
+    pub fn clear(&self) -> BufferResult<usize> {
+        self.core.clear()
+    }
+
+    /// Counters and sizes. Linear in the number of items that don't stand in line; takes the locks.
+    #[must_use]
+    pub fn stats(&self) -> PersistentStats {
+        self.core.stats()
+    }
+
+    /// Refuses all pushes from now on and wakes all waiters. What is inside can still be taken. The files stay
+    /// open until the queue is dropped.
+    pub fn close(&self) {
+        self.core.close();
+    }
+
+    /// Whether [`close`](Self::close) was called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.core.is_closed()
+    }
+}
+
+impl<T, C> Drop for PersistentCircularBuffer<T, C> {
+    fn drop(&mut self) {
+        if self.core.check_process().is_err() {
+            self.core.worker.forget();
+            return;
+        }
+        self.core.worker.stop();
+        // Who wants to know calls `sync` before. Without the note, opening reads a little more.
+        let _ = self.core.finish();
+    }
+}
+
+impl<T, C> fmt::Debug for PersistentCircularBuffer<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("PersistentCircularBuffer");
+        shown.field("path", &self.core.config.file_path).field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Puts items back that were taken and not handed out, also if the codec panics.
+struct PutBack<'a> {
+    core: &'a Core,
+    items: Vec<Item>,
+    done: usize,
+}
+
+impl Drop for PutBack<'_> {
+    fn drop(&mut self) {
+        for item in &self.items[self.done..] {
+            // If the disk refuses it, it refuses everything from now on, and opening the queue again shows it.
+            let _ = self.core.put_back(item);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What the layers above need: [`Buffer`] and [`Parts`].
+
+use super::PersistentCircularBuffer;
+use super::codec::Codec;
+use crate::buffer::{Buffer, Glance, Parts, forward};
+use crate::error::{BufferResult, Rejected, give_back};
+use crate::stats::QueueStats;
+use crate::wait::{Waiter, Waiting};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+impl<T, C: Codec<T>> Buffer<T> for PersistentCircularBuffer<T, C> {
+    forward!(items: self => self);
+    forward!(state: self => self);
+    fn stats(&self) -> QueueStats {
+        self.stats().queue
+    }
+}
+
+impl<T, C> PersistentCircularBuffer<T, C> {
+    /// The most items that the queue holds.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.core.max_items()
+    }
+}
+
+impl<T, C: Codec<T>> Parts<T> for PersistentCircularBuffer<T, C> {
+    fn max_capacity(&self) -> usize {
+        self.core.max_items()
+    }
+
+    fn offer_again(&self, item: T) -> Result<(), Rejected<T>> {
+        give_back(self.put(&item), Some(item))
+    }
+
+    fn offer_batch_again(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        give_back(self.put_all(&items), Some(items))
+    }
+
+    fn try_pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        self.try_pop_batch(max_items)
+    }
+
+    /// Items that the codec can't read are dropped, too, and are not in the vector.
+    fn discard(&self) -> BufferResult<Vec<T>> {
+        let mut items = Vec::new();
+        self.core.visit(&mut |item| {
+            items.extend(self.decode(item).ok());
+            Ok(ControlFlow::Continue(()))
+        })?;
+        self.core.clear()?;
+        Ok(items)
+    }
+
+    fn note_refused(&self, items: usize) {
+        self.core.tally.note_refused(items);
+    }
+
+    fn note_dropped_on_arrival(&self, items: usize) {
+        self.core.tally.note_dropped_on_arrival(items);
+    }
+
+    /// Nobody has to wait meanwhile. An item that is taken meanwhile may still be shown.
+    fn visit(&self, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) -> BufferResult<()> {
+        self.core.visit(&mut |item| Ok(visit(&self.decode(item)?)))
+    }
+
+    /// Shows nothing: the items are not in memory.
+    fn try_visit(&self, _: &mut dyn FnMut(&T) -> ControlFlow<()>) {}
+
+    fn wait_for_item(&self) -> Waiter<'_> {
+        self.core.not_empty.waiter()
+    }
+
+    fn wait_for_room(&self) -> Waiter<'_> {
+        self.core.not_full.waiter()
+    }
+
+    fn wait_for_bulk_room(&self) -> Waiter<'_> {
+        self.core.not_full.bulk_waiter()
+    }
+
+    fn owned_wait_for_item(self: Arc<Self>) -> Waiter<'static>
+    where
+        Self: 'static,
+    {
+        Waiter::owned(self, |queue| &queue.core.not_empty)
+    }
+
+    fn owned_wait_for_room(self: Arc<Self>) -> Waiter<'static>
+    where
+        Self: 'static,
+    {
+        Waiter::owned(self, |queue| &queue.core.not_full)
+    }
+
+    fn glance(&self) -> Option<Glance> {
+        Some(Glance::new(self.len(), self.core.max_items(), self.is_closed()))
+    }
+
+    fn waiting_for_item(&self) -> Waiting {
+        self.core.not_empty.waiting()
+    }
+
+    fn waiting_for_room(&self) -> Waiting {
+        self.core.not_full.waiting()
+    }
+
+    fn waiting_consumers(&self) -> usize {
+        self.core.not_empty.sleepers()
+    }
+
+    fn waiting_producers(&self) -> usize {
+        self.core.not_full.sleepers()
+    }
+
+    fn pass_on(&self) {
+        self.core.wake();
+    }
+}

@@ -1,0 +1,394 @@
+//! Opening what is there: which files are segments, how far their records go, and what they lead to.
+//!
+//! The records are read from the oldest segment on, as long as they are linked. The next segment is entered
+//! only if its header fits the end exactly. Where that ends there are three cases:
+//!
+//! - **Nothing behind it.** The usual case.
+//! - **A torn end**: what is behind it never reached the disk whole. A power cut leaves that, or the end of a
+//!   process in the middle of a call. It is given up. No call has said that it was durable.
+//! - **Damage**: a record that was synced is broken. A mark behind the damage says so: it says up to where
+//!   everything was durable when it was written. Then the queue is not opened, and nothing is changed.
+//!
+//! Nobody knows what stands behind a torn end: a record there may follow what is written next, and come back
+//! to life. So the segment ends there for good, and the next record begins a new segment. Only if everything
+//! behind the end is zero, or the queue was closed in good order, does writing go on in the same segment.
+
+use super::files::Storage;
+use super::format::{self, End, HEAD, HEADER, Head, Header, Kind, NoHeader};
+use super::log::{RESERVE, Resume, Spare, Spares, first_size, make_file};
+use super::records::{self, Change, Cursor, Draft, Place, Snapshot, Status};
+use super::segment::{Next, Reader, Segment, name_of, number_of};
+use super::state::State;
+use crate::error::{BufferError, BufferResult};
+use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::mem;
+use std::sync::Arc;
+
+/// What was found.
+#[derive(Debug)]
+pub struct Recovered {
+    pub resume: Resume,
+    pub state: State,
+    pub report: Report,
+}
+
+/// What recovery has seen and given up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Records that were read.
+    pub records: u64,
+    /// Whether the queue was closed in good order.
+    pub closed: bool,
+    /// Bytes behind the end that are not zero, at least; files behind the end.
+    pub torn_bytes: u64,
+    pub torn_files: usize,
+}
+
+/// Opens what is there, or makes a new queue.
+///
+/// # Errors
+/// `Corrupted`, with file and offset; `Io`; `InvalidOperation` for files of a later version. Nothing was
+/// changed then.
+pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<Recovered> {
+    let mut names = storage.list().map_err(|refused| BufferError::io("to list", storage.path(""), &refused))?;
+    names.sort();
+    let numbers: Vec<u64> = names.iter().filter_map(|name| number_of(name)).collect();
+    let Some(&first) = numbers.first() else { return begin(storage, largest, window, &names) };
+    let mut replay = Replay::new(storage, window);
+    let mut left = numbers.into_iter();
+    let mut after = None;
+    for number in left.by_ref() {
+        match replay.enter(number)? {
+            Entered::Yes if replay.run()? => {}
+            _ if number == first => {
+                let path = storage.path(&name_of(first));
+                let text = format!("{}, offset 0: there is not even a first record", path.display());
+                return Err(BufferError::Corrupted(text));
+            }
+            _ => {
+                after = Some(number);
+                break;
+            }
+        }
+    }
+    let after: Vec<u64> = after.into_iter().chain(left).collect();
+    let end = replay.end;
+    let tail = Arc::clone(replay.segments.get(&end.place.segment).expect("the first segment was entered"));
+    let rest = Rest::look(&tail, end.place.offset)?;
+    if !(replay.closed || rest.is_zero()) || !after.is_empty() {
+        refuse_if_damaged(storage, &replay, &rest, &after)?;
+    }
+    let Replay { mut state, segments, records, closed, synced, .. } = replay;
+    if state.takes.oldest_segment() < first {
+        let missing = storage.path(&name_of(state.takes.oldest_segment()));
+        return Err(BufferError::Corrupted(format!("{}: the file is missing", missing.display())));
+    }
+    remove(storage, &after)?;
+    tail.publish(end.place.offset);
+    let leased: Vec<u64> =
+        state.takes.aside().iter().filter(|(_, aside)| aside.status == Status::Leased).map(|(&n, _)| n).collect();
+    for number in leased {
+        state.takes.set_status(number, Status::Ready);
+    }
+    let report = Report { records, closed, torn_bytes: if closed { 0 } else { rest.bytes }, torn_files: after.len() };
+    let full = !closed && !rest.is_zero();
+    let spares = adopt_spares(storage, &names);
+    let resume = Resume { segments, tail, end, full, puts: mem::take(&mut state.puts), synced, spares };
+    Ok(Recovered { resume, state, report })
+}
+
+/// Makes a new queue.
+fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -> BufferResult<Recovered> {
+    let mut state = State::with_window(window);
+    let mut spares = adopt_spares(storage, names);
+    // A file made anew: what an old one holds might be taken for a queue if the power is cut here.
+    spares.next += 1;
+    let made = make_file(storage, format!("spare-{}.log", spares.next), first_size(largest))?;
+    let Spare { name: old, file, size } = made;
+    let name = name_of(1);
+    let path = storage.path(&name);
+    let salt = RandomState::new().build_hasher().finish();
+    let segment = Arc::new(Segment::begin(Header { salt, first: 1, size, before: End::default() }, path, file)?);
+    let mut end = segment.start();
+    state.takes.cursor = end;
+    let snapshot = Snapshot { cursor: end, ..Snapshot::default() };
+    let mut draft = Draft::change(&Change::Snapshot(Box::new(snapshot))).ok_or_else(super::log::too_long)?;
+    let mut bytes = Vec::new();
+    super::log::add(&mut bytes, &mut end, salt, &mut draft, false);
+    segment.write(&bytes, segment.start().place.offset)?;
+    segment.publish(end.place.offset);
+    // It gets its name when all this is durable. So a first file without a first record is damaged.
+    let synced = segment.file.sync().and_then(|()| storage.rename(&old, &name));
+    synced.map_err(|refused| BufferError::io("to make", &segment.path, &refused))?;
+    segment.sync(storage, end.place.offset)?;
+    let resume = Resume {
+        segments: BTreeMap::from([(1, Arc::clone(&segment))]),
+        tail: segment,
+        end,
+        full: false,
+        puts: mem::take(&mut state.puts),
+        synced: Place::default(),
+        spares,
+    };
+    Ok(Recovered { resume, state, report: Report::default() })
+}
+
+/// Files that were prepared before the queue was closed.
+fn adopt_spares(storage: &dyn Storage, names: &[String]) -> Spares {
+    let mut spares = Spares::default();
+    for name in names {
+        let number = name.strip_prefix("spare-").and_then(|rest| rest.strip_suffix(".log")?.parse::<u64>().ok());
+        if number.is_none() && name != RESERVE {
+            continue;
+        }
+        spares.next = spares.next.max(number.unwrap_or(0));
+        // One that can't be opened is left where it is.
+        let Ok(file) = storage.open(name) else { continue };
+        let Ok(size) = file.size() else { continue };
+        let spare = Spare { name: name.clone(), file, size };
+        if number.is_none() {
+            spares.reserve = Some(spare);
+        } else if size > 2 * HEADER as u64 && size % 8 == 0 {
+            spares.ready.push(spare);
+        }
+    }
+    spares
+}
+
+fn remove(storage: &dyn Storage, numbers: &[u64]) -> BufferResult<()> {
+    // From the newest on, so that those that are left have no gap.
+    for &number in numbers.iter().rev() {
+        let name = name_of(number);
+        storage.remove(&name).map_err(|refused| BufferError::io("to remove", storage.path(&name), &refused))?;
+    }
+    if !numbers.is_empty() {
+        storage.sync().map_err(|refused| BufferError::io("to sync", storage.path(""), &refused))?;
+    }
+    Ok(())
+}
+
+enum Entered {
+    Yes,
+    /// Its header does not fit, so it is of another life or never got so far.
+    No,
+}
+
+/// The records of all segments, one after the other.
+struct Replay<'a> {
+    storage: &'a dyn Storage,
+    state: State,
+    segments: BTreeMap<u64, Arc<Segment>>,
+    reader: Option<Reader>,
+    /// The segment that is being read, until its first record was.
+    entered: Option<Arc<Segment>>,
+    /// Behind the last record whose batch is whole.
+    end: Cursor,
+    records: u64,
+    closed: bool,
+    synced: Place,
+}
+
+impl<'a> Replay<'a> {
+    fn new(storage: &'a dyn Storage, window: usize) -> Self {
+        Self {
+            storage,
+            state: State::with_window(window),
+            segments: BTreeMap::new(),
+            reader: None,
+            entered: None,
+            end: Cursor::default(),
+            records: 0,
+            closed: false,
+            synced: Place::default(),
+        }
+    }
+
+    /// Goes on with the next segment, if it follows.
+    fn enter(&mut self, number: u64) -> BufferResult<Entered> {
+        let segment = match open_segment(self.storage, number)? {
+            Ok(segment) => segment,
+            Err(NoHeader::Blank) if self.reader.is_some() || number == 1 => return Ok(Entered::No),
+            Err(why) if self.reader.is_none() || why == NoHeader::Damaged => {
+                let path = self.storage.path(&name_of(number));
+                return Err(BufferError::Corrupted(format!("{}, offset 0: {why}", path.display())));
+            }
+            Err(_) => return Ok(Entered::No),
+        };
+        let segment = Arc::new(segment);
+        if let Some(reader) = &mut self.reader {
+            let end = End { last: self.end.number - 1, link: self.end.link };
+            if segment.header.before != end {
+                return Ok(Entered::No);
+            }
+            reader.enter(Arc::clone(&segment));
+        } else {
+            self.state.takes.cursor = segment.start();
+            self.reader = Some(Reader::new(Arc::clone(&segment), segment.start()));
+        }
+        self.entered = Some(segment);
+        Ok(Entered::Yes)
+    }
+
+    /// Follows all records of this segment. False: there is none, so it is as if it had not been entered.
+    fn run(&mut self) -> BufferResult<bool> {
+        let Some(mut reader) = self.reader.take() else { return Ok(false) };
+        let mut batch: Vec<(Place, u64, Kind, Vec<u8>)> = Vec::new();
+        while let Next::Record { head, place } = reader.step()? {
+            let payload = reader.payload(&head, place);
+            if head.more {
+                batch.push((place, head.number, head.kind, payload.to_vec()));
+                continue;
+            }
+            for (place, number, kind, payload) in batch.drain(..) {
+                self.follow(&reader.segment, place, number, kind, &payload)?;
+            }
+            self.follow(&reader.segment, place, head.number, head.kind, payload)?;
+            if let Some(segment) = self.entered.take() {
+                // The one before ends where this one says.
+                if let Some(before) = self.segments.get(&self.end.place.segment) {
+                    before.publish(self.end.place.offset);
+                    before.seal(self.end.place.offset);
+                }
+                self.segments.insert(segment.number(), segment);
+            }
+            self.end = reader.cursor;
+        }
+        self.reader = Some(reader);
+        Ok(self.entered.is_none())
+    }
+
+    fn follow(&mut self, segment: &Segment, place: Place, number: u64, kind: Kind, payload: &[u8]) -> BufferResult<()> {
+        let unknown = || {
+            let text = "a record that this version of elasticq does not understand; a later version wrote it";
+            segment.corrupted(place.offset, &text)
+        };
+        self.records += 1;
+        self.closed = false;
+        match kind {
+            Kind::Item => {
+                let (meta, _) = records::item(payload).ok_or_else(unknown)?;
+                self.state.item(number, place, &meta);
+            }
+            Kind::Moved => {
+                let (meta, _) = records::item(payload).ok_or_else(unknown)?;
+                self.state.takes.moved(meta.number, place);
+            }
+            Kind::Change => match records::change(payload).ok_or_else(unknown)? {
+                Change::Snapshot(snapshot) => self.state.restore(&snapshot),
+                Change::Synced { place, .. } => self.synced = self.synced.max(place),
+                Change::Closed { place, .. } => {
+                    self.synced = self.synced.max(place);
+                    self.closed = true;
+                }
+                change => self.state.takes.apply(&change),
+            },
+        }
+        Ok(())
+    }
+}
+
+/// Opens a segment; what is in it may be read up to the end of the file.
+fn open_segment(storage: &dyn Storage, number: u64) -> BufferResult<Result<Segment, NoHeader>> {
+    let name = name_of(number);
+    let path = storage.path(&name);
+    let io = |attempt, refused| BufferError::io(attempt, &path, &refused);
+    let file = storage.open(&name).map_err(|refused| io("to open", refused))?;
+    let size = file.size().map_err(|refused| io("to open", refused))?;
+    let mut bytes = vec![0; HEADER.min(usize::try_from(size).unwrap_or(HEADER))];
+    file.read_at(&mut bytes, 0).map_err(|refused| io("to read", refused))?;
+    let header = match Header::decode(&bytes) {
+        Ok(header) => header,
+        Err(NoHeader::Newer(version)) => {
+            return Err(BufferError::InvalidOperation(format!(
+                "{} has version {version} of the format, this elasticq knows up to {}: use a newer one",
+                path.display(),
+                format::VERSION
+            )));
+        }
+        Err(why) => return Ok(Err(why)),
+    };
+    if header.first != number {
+        return Ok(Err(NoHeader::Other(header.first)));
+    }
+    if size < header.size {
+        let text = format!("the file has {size} bytes instead of {}", header.size);
+        return Err(BufferError::Corrupted(format!("{}, offset {size}: {text}", path.display())));
+    }
+    let end = header.size;
+    Ok(Ok(Segment::found(header, path, file, end)))
+}
+
+/// What stands behind the end of a segment's records.
+struct Rest {
+    from: u64,
+    bytes: u64,
+}
+
+const PIECE: u64 = 1 << 20;
+
+impl Rest {
+    fn look(segment: &Segment, from: u64) -> BufferResult<Self> {
+        let mut bytes = 0;
+        let mut at = from;
+        while at < segment.header.size {
+            let piece = read(segment, at, PIECE)?;
+            bytes += piece.iter().filter(|&&byte| byte != 0).count() as u64;
+            at += piece.len() as u64;
+        }
+        Ok(Self { from, bytes })
+    }
+
+    const fn is_zero(&self) -> bool {
+        self.bytes == 0
+    }
+}
+
+fn read(segment: &Segment, at: u64, most: u64) -> BufferResult<Vec<u8>> {
+    let mut bytes = vec![0; most.min(segment.header.size - at) as usize];
+    let read = segment.file.read_at(&mut bytes, at);
+    read.map_err(|refused| BufferError::io("to read", &segment.path, &refused))?;
+    Ok(bytes)
+}
+
+/// Whether a mark anywhere behind the end says that more was durable: then something durable is broken.
+fn refuse_if_damaged(storage: &dyn Storage, replay: &Replay<'_>, rest: &Rest, after: &[u64]) -> BufferResult<()> {
+    let tail = &replay.segments[&replay.end.place.segment];
+    let mut durable = replay.synced;
+    if !rest.is_zero() {
+        durable = durable.max(marks_behind(tail, rest.from)?);
+    }
+    for &number in after {
+        if let Ok(segment) = open_segment(storage, number)? {
+            durable = durable.max(marks_behind(&segment, HEADER as u64)?);
+        }
+    }
+    if durable <= replay.end.place {
+        return Ok(());
+    }
+    let text = format!(
+        "a record that was durable is broken; behind it everything was durable up to {}, offset {}",
+        name_of(durable.segment),
+        durable.offset
+    );
+    Err(tail.corrupted(replay.end.place.offset, &text))
+}
+
+/// The furthest place that a mark in this segment names, of the marks that begin behind `from`. A mark is known
+/// by the segment's salt in it, so it is found wherever the chain is broken.
+fn marks_behind(segment: &Segment, from: u64) -> BufferResult<Place> {
+    let mut found = Place::default();
+    let bytes = read(segment, from, segment.header.size)?;
+    for at in (0..bytes.len()).step_by(8) {
+        let Some((head, rest)) = bytes[at..].split_first_chunk::<HEAD>() else { break };
+        let Some(head) = Head::decode(head).filter(|head| head.kind == Kind::Change) else { continue };
+        let Some(payload) = rest.get(..head.length as usize) else { continue };
+        if let Some(mark) = records::mark(payload, segment.header.salt)
+            && crc32c::crc32c(payload) == head.payload_crc
+        {
+            found = found.max(mark);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,33 @@
+//! What a durable queue tells of itself.
+
+use crate::stats::QueueStats;
+
+/// Counters and sizes of a durable queue, all of about the same moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PersistentStats {
+    /// What every queue tells. `current_size` are all items inside; the counters go on across restarts.
+    pub queue: QueueStats,
+    /// Items that can be taken now.
+    pub ready: usize,
+    /// Items that somebody has leased.
+    pub leased: usize,
+    /// Items whose time has not come.
+    pub delayed: usize,
+    /// Items that are dead.
+    pub dead: usize,
+    /// Records in the files, needed or not.
+    pub log_entries: u64,
+    /// Files with records.
+    pub segments: usize,
+    /// Bytes that the files take on disk, those that are kept ready included.
+    pub bytes_on_disk: u64,
+    /// Records that were read when the queue was opened.
+    pub recovered_entries: u64,
+    /// Whether the queue had been closed in good order then.
+    pub recovered_clean: bool,
+    /// Bytes that were given up then, since they had never reached the disk whole; zeroes are not counted.
+    pub torn_bytes: u64,
+    /// Files that were given up for the same reason.
+    pub torn_files: usize,
+}

@@ -1,0 +1,303 @@
+//! Taking: looking for the next item, writing the record that it is gone, following that record, and only then
+//! handing the item out. If the record can't be written, the item is still the next one.
+//!
+//! The next item is that with the lowest number: the next one in line, or one that stands aside and can be
+//! taken. The reader goes along the line. It is ahead of the cursor of the state by the items that are being
+//! taken, and by one that somebody has looked at (`next`).
+
+use super::core::Core;
+use super::format::Kind;
+use super::leases::Leases;
+use super::log::{Appended, Who, too_long, total};
+use super::records::{self, Change, Cursor, Draft, How, Lease, Meta, Place};
+use super::segment::{Reader, name_of};
+use super::state::Takes;
+use crate::error::{BufferError, BufferResult};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What consumers change.
+#[derive(Debug)]
+pub struct Taking {
+    pub state: Takes,
+    pub reader: Reader,
+    /// The next item in line, once somebody has looked for it.
+    pub next: Option<Item>,
+    pub leases: Leases,
+}
+
+/// An item that was read.
+#[derive(Debug)]
+pub struct Item {
+    pub number: u64,
+    pub place: Place,
+    pub payload: Vec<u8>,
+    /// How often it was delivered, this time included.
+    pub deliveries: u32,
+    /// Where reading goes on behind it; `None` if it did not stand in line.
+    pub end: Option<Cursor>,
+}
+
+impl Core {
+    /// Writes down what has happened, and follows it. Returns the record's number.
+    ///
+    /// # Errors
+    /// `Io`, or what a sync has failed with: nothing has happened then.
+    pub fn record(&self, taking: &mut Taking, changes: &[Change]) -> BufferResult<u64> {
+        self.commit.check()?;
+        let drafts: Option<Vec<Draft>> = changes.iter().map(Draft::change).collect();
+        let mut drafts = drafts.ok_or_else(too_long)?;
+        let is_late;
+        let number = {
+            let mut tail = self.log.tail();
+            if !tail.has_room(total(&drafts)) {
+                self.log.begin_segment(&mut tail, &taking.state, total(&drafts), Who::Consumer)?;
+            }
+            let appended = self.log.append(&mut tail, &mut drafts)?;
+            is_late = self.log.is_late(&tail);
+            appended.end.number - 1
+        };
+        if is_late {
+            self.worker.tidy();
+        }
+        changes.iter().for_each(|change| taking.state.apply(change));
+        self.note_seen(&taking.state);
+        Ok(number)
+    }
+
+    /// Takes up to `most` items for good.
+    ///
+    /// # Errors
+    /// `Empty`, `Closed`, `Corrupted`, `Io`, or what a sync has failed with.
+    pub fn pop(&self, most: usize) -> BufferResult<Vec<Item>> {
+        self.check_process()?;
+        let (items, number) = {
+            let mut taking = self.taking();
+            let items = self.choose(&mut taking, most)?;
+            let mut changes = Vec::with_capacity(2);
+            let aside: Vec<u64> = items.iter().filter(|item| item.end.is_none()).map(|item| item.number).collect();
+            if !aside.is_empty() {
+                changes.push(Change::Gone { numbers: aside, how: How::Popped });
+            }
+            let (in_line, cursor) = passed(&items);
+            if let Some(cursor) = cursor {
+                changes.push(Change::Popped { items: in_line, cursor });
+            }
+            let number = self.take(&mut taking, &items, &changes)?;
+            (items, number)
+        };
+        self.settle(number)?;
+        self.wake();
+        Ok(items)
+    }
+
+    /// Records that these items were taken; puts the reader back if that fails.
+    fn take(&self, taking: &mut Taking, items: &[Item], changes: &[Change]) -> BufferResult<u64> {
+        let segment = taking.reader.segment.number();
+        let recorded = self.record(taking, changes);
+        if recorded.is_err() && items.iter().any(|item| item.end.is_some()) {
+            taking.next = None;
+            let cursor = taking.state.cursor;
+            let segment = self.log.segment(cursor.place.segment);
+            taking.reader = Reader::new(segment.unwrap_or_else(|| Arc::clone(&taking.reader.segment)), cursor);
+        } else if taking.state.cursor.place.segment > segment {
+            self.worker.tidy();
+        }
+        recorded
+    }
+
+    /// Takes up to `most` items on lease.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop).
+    pub fn lease(&self, most: usize, ttl: Option<Duration>) -> BufferResult<Vec<(Item, u64)>> {
+        self.check_process()?;
+        let (items, due) = {
+            let mut taking = self.taking();
+            let items = self.choose(&mut taking, most)?;
+            let (in_line, cursor) = passed(&items);
+            let cursor = cursor.unwrap_or(taking.state.cursor);
+            let leases = items
+                .iter()
+                .map(|item| Lease { number: item.number, place: item.place, deliveries: item.deliveries })
+                .collect();
+            self.take(&mut taking, &items, &[Change::Leased { leases, in_line, cursor }])?;
+            let items = items.into_iter().map(|item| (taking.leases.lease(item.number, ttl), item));
+            let items: Vec<_> = items.map(|(token, item)| (item, token)).collect();
+            (items, taking.leases.next_due())
+        };
+        if self.is_staged() {
+            // A message that kills whoever works on it must be known to have been delivered.
+            self.commit.write_out(&self.log)?;
+        }
+        if ttl.is_some() {
+            self.worker.wake_at(due);
+        }
+        self.wake();
+        Ok(items)
+    }
+
+    /// Reads the next items, up to so many, and takes none.
+    fn choose(&self, taking: &mut Taking, most: usize) -> BufferResult<Vec<Item>> {
+        self.commit.check()?;
+        self.expire(taking)?;
+        let mut items = Vec::new();
+        let mut in_line = 0;
+        let mut aside = Vec::new();
+        while items.len() < most {
+            let next = self.next(taking, in_line, &aside);
+            match next {
+                Ok(Some(item)) => {
+                    match item.end {
+                        Some(_) => in_line += 1,
+                        None => aside.push(item.number),
+                    }
+                    items.push(item);
+                }
+                Ok(None) => break,
+                // The caller gets what is there; the next call finds this again.
+                Err(_) if !items.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        if items.is_empty() && most > 0 {
+            return Err(if self.is_closed() { BufferError::Closed } else { BufferError::Empty });
+        }
+        Ok(items)
+    }
+
+    /// The next item: of those that can be taken, that with the lowest number. So many in line, and these
+    /// aside, were chosen before.
+    fn next(&self, taking: &mut Taking, in_line: u64, chosen: &[u64]) -> BufferResult<Option<Item>> {
+        let aside = match chosen.last() {
+            None => taking.state.first_ready(),
+            Some(&last) => taking.state.first_ready_after(last),
+        };
+        let aside = aside.filter(|&number| self.is_written(number));
+        let left = taking.state.in_line(self.log.visible()).saturating_sub(in_line);
+        if let Some(number) = aside
+            && (left == 0 || number < taking.reader.cursor.number)
+            && taking.next.as_ref().is_none_or(|next| number < next.number)
+        {
+            return self.read_aside(taking, number).map(Some);
+        }
+        if left == 0 {
+            return Ok(None);
+        }
+        if taking.next.is_none() {
+            taking.next = self.read_in_line(taking)?;
+        }
+        match (aside, taking.next.as_ref()) {
+            (Some(number), Some(next)) if number < next.number => self.read_aside(taking, number).map(Some),
+            _ => Ok(taking.next.take()),
+        }
+    }
+
+    /// Whether an item that stands aside can be read. A delayed one may be staged when its time comes.
+    pub fn is_written(&self, number: u64) -> bool {
+        !self.is_staged() || number < self.found || self.commit.is_durable(number)
+    }
+
+    fn read_aside(&self, taking: &Taking, number: u64) -> BufferResult<Item> {
+        let aside = &taking.state.aside()[&number];
+        let place = aside.place;
+        let payload = self.read(place, number)?;
+        Ok(Item { number, place, payload, deliveries: aside.deliveries + 1, end: None })
+    }
+
+    /// The payload of the item at a place.
+    pub fn read(&self, place: Place, number: u64) -> BufferResult<Vec<u8>> {
+        let missing = || {
+            let path = self.log.storage.path(&name_of(place.segment));
+            BufferError::Corrupted(format!("{}, offset {}: the file is missing", path.display(), place.offset))
+        };
+        let segment = self.log.segment(place.segment).ok_or_else(missing)?;
+        let (head, payload) = segment.record_at(place.offset)?;
+        let found = match head.kind {
+            Kind::Item => Some(head.number),
+            Kind::Moved => records::item(&payload).map(|(meta, _)| meta.number),
+            Kind::Change => None,
+        };
+        if found == Some(number) {
+            return Ok(payload);
+        }
+        Err(segment.corrupted(place.offset, &format!("there is no item {number}")))
+    }
+
+    fn read_in_line(&self, taking: &mut Taking) -> BufferResult<Option<Item>> {
+        loop {
+            let reader = &mut taking.reader;
+            let Some((head, place)) = reader.next()? else {
+                if !self.enter_next(reader) {
+                    return Ok(None);
+                }
+                continue;
+            };
+            if head.kind != Kind::Item {
+                continue;
+            }
+            let payload = reader.payload(&head, place).to_vec();
+            match records::item(&payload) {
+                Some((meta, _)) if meta.delay > 0 => {}
+                Some(_) => {
+                    let end = Some(reader.cursor);
+                    return Ok(Some(Item { number: head.number, place, payload, deliveries: 1, end }));
+                }
+                None => return Err(reader.segment.corrupted(place.offset, &"an item without a beginning")),
+            }
+        }
+    }
+
+    /// Goes on with the next segment if this one ends here.
+    fn enter_next(&self, reader: &mut Reader) -> bool {
+        if !reader.segment.ends_at(reader.cursor.place.offset) {
+            return false;
+        }
+        let next = self.log.segment_after(reader.segment.number());
+        next.map(|segment| reader.enter(segment)).is_some()
+    }
+
+    /// If nothing is in line, moves the cursor to the end of the records, so that the segments before it are
+    /// not needed any more.
+    pub fn skip(&self, taking: &mut Taking) -> BufferResult<()> {
+        if taking.next.is_some() || taking.state.in_line(self.log.visible()) > 0 {
+            return Ok(());
+        }
+        taking.next = self.read_in_line(taking)?;
+        let cursor = taking.reader.cursor;
+        if taking.next.is_none() && cursor.place.segment > taking.state.cursor.place.segment {
+            self.record(taking, &[Change::Popped { items: 0, cursor }])?;
+        }
+        Ok(())
+    }
+
+    /// Puts an item back that was taken and could not be understood. It keeps its place.
+    pub fn put_back(&self, item: &Item) -> BufferResult<()> {
+        let (meta, data) = records::item(&item.payload).ok_or_else(too_long)?;
+        let meta = Meta { number: item.number, ..meta };
+        let mut draft = [Draft::item(Kind::Moved, &meta, data).ok_or_else(too_long)?];
+        let mut taking = self.taking();
+        let Appended { number, place, .. } = self.append_for_consumer(&taking.state, &mut draft)?;
+        taking.state.moved(item.number, place);
+        self.note_seen(&taking.state);
+        self.settle(number)?; // nobody may read it before it is written
+        drop(taking);
+        self.wake();
+        Ok(())
+    }
+
+    /// Appends a record that changes nothing for producers.
+    pub fn append_for_consumer(&self, state: &Takes, drafts: &mut [Draft]) -> BufferResult<Appended> {
+        let mut tail = self.log.tail();
+        if !tail.has_room(total(drafts)) {
+            self.log.begin_segment(&mut tail, state, total(drafts), Who::Consumer)?;
+        }
+        self.log.append(&mut tail, drafts)
+    }
+}
+
+/// How many of the items stood in line, and where reading goes on behind the last of them.
+fn passed(items: &[Item]) -> (u64, Option<Cursor>) {
+    let mut ends = items.iter().filter_map(|item| item.end);
+    (ends.clone().count() as u64, ends.next_back())
+}

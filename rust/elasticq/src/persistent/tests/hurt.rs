@@ -1,0 +1,320 @@
+//! One test for each thing that has hurt the users of other logs and queues.
+
+use super::disk::Disk;
+use super::{MODES, item, items, number, open, pop, push, small};
+use crate::persistent::SyncMode;
+use crate::persistent::core::Extra;
+use crate::persistent::segment::number_of;
+use crate::{BufferError, persistent::format::HEADER};
+use std::time::Duration;
+
+fn numbers(core: &crate::persistent::core::Core) -> Vec<u32> {
+    items(core).unwrap().iter().map(|item| number(item)).collect()
+}
+
+fn segments(disk: &Disk) -> Vec<String> {
+    disk.names().into_iter().filter(|name| number_of(name).is_some()).collect()
+}
+
+/// A page in the middle is lost, and a new record of equal size is written there.
+#[test]
+fn nothing_older_returns_behind_a_record_that_was_written_into_a_hole() {
+    let disk = Disk::default();
+    let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+    for number in 0..4 {
+        push(&core, &item(number, 8000)).unwrap();
+    }
+    drop(core);
+    let second =
+        disk.content("00000000000000000001.log").windows(8).position(|bytes| bytes == [1, 0, 0, 0, 1, 1, 1, 1]);
+    let page = second.unwrap() / 4096 * 4096;
+    disk.tamper("00000000000000000001.log", |bytes| bytes[page..page + 4096].fill(0));
+    let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+    assert_eq!(numbers(&core), [0]);
+    push(&core, &item(9, 8000)).unwrap();
+    let disk = disk.after_kill();
+    let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+    assert_eq!(numbers(&core), [0, 9]);
+    push(&core, &item(10, 8000)).unwrap();
+    assert_eq!(numbers(&open(&disk.after_kill(), small(SyncMode::NoSync)).unwrap()), [0, 9, 10]);
+}
+
+#[test]
+fn items_that_were_acknowledged_in_a_file_that_is_gone_stay_so() {
+    for mode in MODES {
+        let disk = Disk::default();
+        let core = open(&disk, small(mode)).unwrap();
+        // The first file holds items that are leased and acknowledged in others, and one that stays.
+        let mut leases = Vec::new();
+        for number in 0..5 {
+            push(&core, &item(number, 5000)).unwrap();
+            leases.extend(core.lease(1, None).unwrap());
+        }
+        for number in 100..160 {
+            push(&core, &item(number, 5000)).unwrap();
+            pop(&core).unwrap();
+            if let Some((read, token)) = (number % 10 == 0 && leases.len() > 1).then(|| leases.remove(0)) {
+                core.ack(&[(read.number, token)]).unwrap();
+            }
+            core.tidy().unwrap();
+        }
+        core.compact().unwrap();
+        assert!(segments(&disk).len() <= 3, "{mode:?}: {:?}", segments(&disk));
+        let core = open(&disk.after_kill(), small(mode)).unwrap();
+        assert_eq!(numbers(&core), [4], "{mode:?}");
+    }
+}
+
+#[test]
+fn a_lease_from_before_a_restart_ends_nothing() {
+    let disk = Disk::default();
+    let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+    push(&core, &item(1, 10)).unwrap();
+    let (read, token) = core.lease(1, None).unwrap().remove(0);
+    let core = open(&disk.after_kill(), small(SyncMode::NoSync)).unwrap();
+    let (again, new) = core.lease(1, None).unwrap().remove(0);
+    assert_eq!((again.number, again.deliveries), (read.number, 2));
+    let refused = core.ack(&[(read.number, token)]).unwrap_err();
+    assert!(matches!(refused, BufferError::InvalidOperation(_)), "{refused}");
+    core.ack(&[(again.number, new)]).unwrap();
+    assert_eq!(core.len(), 0);
+}
+
+/// The end of one file is lost, and the next one is on disk whole.
+#[test]
+fn what_is_pushed_after_a_torn_end_is_there_after_the_next_crash() {
+    let disk = Disk::default();
+    let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+    for number in 0..10 {
+        push(&core, &item(number, 9000)).unwrap();
+    }
+    drop(core);
+    let first = &segments(&disk)[0];
+    assert_eq!(segments(&disk).len(), 2);
+    disk.tamper(first, |bytes| {
+        let end = bytes.iter().rposition(|&byte| byte != 0).unwrap();
+        bytes[end - 2000..].fill(0);
+    });
+    let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+    let found = numbers(&core);
+    assert!(!found.is_empty() && found.len() < 8, "{found:?}");
+    push(&core, &item(77, 9000)).unwrap();
+    core.sync().unwrap();
+    let core = open(&disk.after_power_cut(&mut |_| 0), small(SyncMode::NoSync)).unwrap();
+    assert_eq!(numbers(&core), [&found[..], &[77]].concat());
+}
+
+#[test]
+fn a_failed_sync_is_everybodys_answer_and_never_tried_again() {
+    for mode in MODES {
+        let disk = Disk::default();
+        let core = open(&disk, small(mode)).unwrap();
+        push(&core, &item(1, 10)).unwrap();
+        disk.fail_sync(1);
+        let failed = match mode {
+            SyncMode::EveryWrite => push(&core, &item(2, 10)).unwrap_err(),
+            _ => core.sync().unwrap_err(),
+        };
+        assert!(matches!(failed, BufferError::Io(_)), "{failed}");
+        // The disk answers again, but the pages that it lost are gone.
+        assert_eq!(push(&core, &item(3, 10)).unwrap_err(), failed);
+        assert_eq!(core.pop(1).unwrap_err(), failed);
+        assert_eq!(core.sync().unwrap_err(), failed);
+        assert_eq!(core.lease(1, None).unwrap_err(), failed);
+        drop(core);
+        let core = open(&disk.after_kill(), small(mode)).unwrap();
+        push(&core, &item(4, 10)).unwrap();
+        assert_eq!((numbers(&core)[0], numbers(&core).last()), (1, Some(&4)));
+    }
+}
+
+#[test]
+fn all_who_wait_for_one_sync_hear_of_its_failure() {
+    let disk = Disk::default();
+    let core = open(&disk, small(SyncMode::EveryWrite)).unwrap();
+    disk.fail_sync(3);
+    std::thread::scope(|scope| {
+        let pushes: Vec<_> = (0..8)
+            .map(|thread| {
+                let core = &core;
+                scope.spawn(move || {
+                    let mut pushed = 0;
+                    while push(core, &item(thread * 1000 + pushed, 10)).is_ok() {
+                        pushed += 1;
+                    }
+                    pushed
+                })
+            })
+            .collect();
+        let pushed: u32 = pushes.into_iter().map(|thread| thread.join().unwrap()).sum();
+        // Each push that said Ok is there after a power cut.
+        let found = open(&disk.after_power_cut(&mut |_| 0), small(SyncMode::EveryWrite)).unwrap();
+        assert!(numbers(&found).len() >= pushed as usize);
+    });
+}
+
+#[test]
+fn on_a_full_disk_a_push_hands_the_item_back_and_consumers_make_room() {
+    for mode in MODES {
+        let disk = Disk::default();
+        let core = open(&disk, small(mode)).unwrap();
+        core.tidy().unwrap();
+        disk.fill(true);
+        let mut pushed = 0;
+        let refused = loop {
+            match push(&core, &item(pushed, 9000)) {
+                Ok(()) => pushed += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(
+            matches!(&refused, BufferError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull),
+            "{refused}"
+        );
+        assert!(pushed > 5);
+        // Nothing but consumers' records, until they need a file themselves.
+        for expected in 0..pushed {
+            let (read, token) = core.lease(1, None).unwrap().remove(0);
+            assert_eq!(number(&super::data(&read.payload)), expected);
+            core.ack(&[(read.number, token)]).unwrap();
+        }
+        let _ = core.tidy();
+        push(&core, &item(1000, 9000)).unwrap();
+        assert_eq!(numbers(&open(&disk.after_kill(), small(mode)).unwrap()), [1000], "{mode:?}");
+    }
+}
+
+#[test]
+fn an_item_of_any_size_is_stored_or_refused() {
+    for mode in MODES {
+        let disk = Disk::default();
+        let core = open(&disk, small(mode)).unwrap();
+        let room = (64 << 10) - HEADER;
+        let mut expected = Vec::new();
+        for (index, length) in (room - 200..room + 8).chain([1 << 20]).enumerate() {
+            push(&core, &item(index as u32, length)).unwrap();
+            expected.push(item(index as u32, length));
+            if expected.len() > 5 {
+                assert_eq!(pop(&core).unwrap(), expected.remove(0));
+                core.tidy().unwrap();
+            }
+        }
+        let core = open(&disk.after_kill(), small(mode)).unwrap();
+        assert!(items(&core).unwrap() == expected, "{mode:?}");
+    }
+}
+
+#[test]
+fn a_larger_queue_than_allowed_opens_and_refuses_pushes() {
+    let disk = Disk::default();
+    let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+    for number in 0..10 {
+        push(&core, &item(number, 10)).unwrap();
+    }
+    let few = small(SyncMode::NoSync);
+    let few = crate::persistent::PersistentConfig {
+        base: few.base.clone().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(3),
+        ..few
+    };
+    let core = open(&disk.after_kill(), few).unwrap();
+    assert_eq!(push(&core, b"more").unwrap_err(), BufferError::MaxCapacityReached(3));
+    assert_eq!(core.len(), 10);
+    (0..8).for_each(|_| drop(pop(&core).unwrap()));
+    push(&core, b"more").unwrap();
+}
+
+#[test]
+fn max_bytes_bounds_the_files_and_consumers_go_on() {
+    let disk = Disk::default();
+    let config = small(SyncMode::NoSync).with_max_bytes(400 << 10);
+    let core = open(&disk, config).unwrap();
+    core.tidy().unwrap();
+    let mut pushed = 0;
+    while push(&core, &item(pushed, 9000)).is_ok() {
+        pushed += 1;
+    }
+    assert!(core.log.bytes() <= 400 << 10, "{}", core.log.bytes());
+    assert_eq!(push(&core, &item(pushed, 9000)).unwrap_err(), BufferError::Full);
+    for _ in 0..pushed {
+        pop(&core).unwrap();
+    }
+    core.tidy().unwrap();
+    push(&core, &item(1, 9000)).unwrap();
+}
+
+#[test]
+fn a_small_queue_stays_small_however_much_goes_through() {
+    for mode in MODES {
+        let disk = Disk::default();
+        let core = open(&disk, small(mode)).unwrap();
+        for number in 0..2000 {
+            push(&core, &item(number, 1000)).unwrap();
+            pop(&core).unwrap();
+            if number % 20 == 0 {
+                core.tidy().unwrap();
+            }
+        }
+        assert!(core.log.bytes() <= 6 * (64 << 10), "{mode:?}: {}", core.log.bytes());
+    }
+}
+
+#[test]
+fn a_name_that_is_known_adds_nothing_also_after_a_restart_and_a_compaction() {
+    for mode in MODES {
+        let disk = Disk::default();
+        let core = open(&disk, small(mode)).unwrap();
+        let named = |id| Extra { id, ..Extra::default() };
+        assert_eq!(core.put(&[b"a"], named(b"1")), Ok(true));
+        assert_eq!(core.put(&[b"a"], named(b"1")), Ok(false));
+        pop(&core).unwrap();
+        for number in 0..40 {
+            push(&core, &item(number, 9000)).unwrap();
+            pop(&core).unwrap();
+        }
+        core.compact().unwrap();
+        let core = open(&disk.after_kill(), small(mode)).unwrap();
+        assert_eq!(core.put(&[b"a"], named(b"1")), Ok(false));
+        assert_eq!(core.put(&[b"a"], named(b"2")), Ok(true));
+    }
+}
+
+#[test]
+fn an_item_delivered_too_often_is_dead_until_it_is_retried() {
+    let disk = Disk::default();
+    let config = || small(SyncMode::NoSync).with_max_deliveries(2);
+    let core = open(&disk, config()).unwrap();
+    push(&core, b"poison").unwrap();
+    push(&core, b"good").unwrap();
+    let (read, token) = core.lease(1, None).unwrap().remove(0);
+    core.nack(read.number, token, 0).unwrap();
+    let (again, _) = core.lease(1, None).unwrap().remove(0);
+    assert_eq!((again.number, again.deliveries), (read.number, 2));
+    // The process that works on it dies.
+    let core = open(&disk.after_kill(), config()).unwrap();
+    assert_eq!(pop(&core).unwrap(), b"good");
+    assert_eq!(core.pop(1).unwrap_err(), BufferError::Empty);
+    let dead = core.dead_letters().unwrap();
+    assert_eq!((dead.len(), dead[0].1), (1, 2));
+    let core = open(&disk.after_kill(), config()).unwrap();
+    assert_eq!(core.stats().dead, 1);
+    assert_eq!(core.revive(None), Ok(1));
+    assert_eq!(pop(&core).unwrap(), b"poison");
+}
+
+#[test]
+fn a_delayed_item_waits_for_its_time_also_over_a_restart() {
+    let disk = Disk::default();
+    let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+    let later = |delay| Extra { delay, ..Extra::default() };
+    core.put(&[b"soon"], later(1)).unwrap();
+    core.put(&[b"late"], later(3_600_000)).unwrap();
+    push(&core, b"now").unwrap();
+    std::thread::sleep(Duration::from_millis(3)); // its time, not another thread's
+    assert_eq!(pop(&core).unwrap(), b"soon");
+    assert_eq!(pop(&core).unwrap(), b"now");
+    assert_eq!(core.pop(1).unwrap_err(), BufferError::Empty);
+    let core = open(&disk.after_kill(), small(SyncMode::NoSync)).unwrap();
+    assert_eq!((core.len(), core.stats().delayed), (0, 1));
+    assert_eq!(core.clear(), Ok(1));
+    assert_eq!(core.stats().queue.messages_dropped, 1);
+}

@@ -1,0 +1,216 @@
+//! Power cuts. After every single operation of a workload, any part of what was not synced is lost. The queue
+//! is opened again, goes on, and the power is cut again.
+//!
+//! What must hold: the queue is what it was after some number of calls. All calls that were durable by then
+//! are among them; the call that was cut off may be. So what was popped never comes back, nothing is lost in
+//! the middle, and nothing of an older life appears. And a power cut alone never looks like damage.
+
+use super::disk::Disk;
+use super::{MODES, Random, data, item, items, number, open, small};
+use crate::persistent::SyncMode;
+use crate::persistent::core::{Core, Extra};
+use crate::{BufferError, BufferResult};
+
+/// The items inside after each call, oldest first, and after how many calls everything was durable.
+#[derive(Clone, Debug, Default)]
+struct History {
+    after: Vec<Vec<u32>>,
+    durable: usize,
+}
+
+/// The calls of a workload, which go on until one fails.
+struct Workload<'a> {
+    random: Random,
+    mode: SyncMode,
+    history: &'a mut History,
+    next: &'a mut u32,
+    /// Items that are leased: number in the queue, token, item.
+    leased: Vec<(u64, u64, u32)>,
+}
+
+impl Workload<'_> {
+    /// Notes that a call changes the items inside; it may be seen from now on, even if it fails.
+    fn begins(&mut self, change: impl FnOnce(&mut Vec<u32>)) {
+        let mut inside = self.history.after.last().cloned().unwrap_or_default();
+        change(&mut inside);
+        self.history.after.push(inside);
+    }
+
+    fn returned(&mut self) {
+        if self.mode == SyncMode::EveryWrite {
+            self.durable();
+        }
+    }
+
+    fn durable(&mut self) {
+        self.history.durable = self.history.after.len() - 1;
+    }
+
+    fn call(&mut self, core: &Core) -> BufferResult<()> {
+        let inside = self.history.after.last().cloned().unwrap_or_default();
+        let leased: Vec<u32> = self.leased.iter().map(|&(_, _, item)| item).collect();
+        let first = inside.iter().copied().find(|item| !leased.contains(item));
+        match self.random.below(20) {
+            0..8 => {
+                let count = if self.random.below(4) == 0 { 3 } else { 1 };
+                let numbers: Vec<u32> = (*self.next..*self.next + count).collect();
+                *self.next += count;
+                let length = 1 + self.random.below(9000);
+                let items: Vec<Vec<u8>> = numbers.iter().map(|&number| item(number, length)).collect();
+                let slices: Vec<&[u8]> = items.iter().map(Vec::as_slice).collect();
+                self.begins(|inside| inside.extend(&numbers));
+                core.put(&slices, Extra::default())?;
+                self.returned();
+            }
+            8..13 => {
+                let Some(first) = first else { return Ok(()) };
+                self.begins(|inside| inside.retain(|&item| item != first));
+                let popped = core.pop(1)?;
+                assert_eq!(number(&data(&popped[0].payload)), first, "popped out of order");
+                self.returned();
+            }
+            13..15 => {
+                let Some(first) = first else { return Ok(()) };
+                let (read, token) = core.lease(1, None)?.remove(0);
+                assert_eq!(number(&data(&read.payload)), first, "leased out of order");
+                self.leased.push((read.number, token, first));
+            }
+            15..17 => {
+                if self.leased.is_empty() {
+                    return Ok(());
+                }
+                let (at, token, item) = self.leased.remove(self.random.below(self.leased.len()));
+                self.begins(|inside| inside.retain(|&other| other != item));
+                core.ack(&[(at, token)])?;
+                self.returned();
+            }
+            17 => {
+                if let Some((at, token, _)) = self.leased.pop() {
+                    core.nack(at, token, 0)?;
+                }
+            }
+            18 => {
+                core.sync()?;
+                self.durable();
+            }
+            _ => {
+                if self.random.below(2) == 0 {
+                    core.tidy()?
+                } else {
+                    core.compact()?
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs so many calls of a workload on a disk whose power is cut after some number of operations.
+fn run(
+    disk: &Disk,
+    mode: SyncMode,
+    seed: u64,
+    calls: usize,
+    history: &mut History,
+    next: &mut u32,
+) -> BufferResult<()> {
+    let core = open(disk, small(mode))?;
+    let mut workload = Workload { random: Random::new(seed), mode, history, next, leased: Vec::new() };
+    for _ in 0..calls {
+        workload.call(&core)?;
+    }
+    if seed % 3 == 0 {
+        core.finish()?;
+        workload.durable();
+    }
+    Ok(())
+}
+
+/// Opens what a power cut has left, and checks it against the history. Returns the history that goes on.
+fn check(disk: &Disk, mode: SyncMode, history: &History, what: &str) -> History {
+    let core = match open(disk, small(mode)) {
+        Ok(core) => core,
+        Err(error) => panic!("{what}: {error}"),
+    };
+    let found: Vec<u32> = items(&core).unwrap().iter().map(|item| number(item)).collect();
+    let possible = &history.after[history.durable.min(history.after.len())..];
+    let empty = history.after.is_empty() && found.is_empty();
+    assert!(empty || possible.contains(&found), "{what}: found {found:?}, possible are {possible:?}");
+    assert_eq!(core.len(), found.len(), "{what}");
+    History { after: vec![found], durable: 0 }
+}
+
+fn cut_everywhere(mode: SyncMode, seed: u64, calls: usize, rounds: usize) -> usize {
+    let mut states = 0;
+    let mut cut = 1;
+    loop {
+        let disk = Disk::default();
+        disk.cut_after(cut);
+        let (mut history, mut next) = (History { after: vec![Vec::new()], durable: 0 }, 0);
+        let ended = run(&disk, mode, seed, calls, &mut history, &mut next);
+        for round in 0..rounds {
+            let mut random = Random::new(seed ^ (cut as u64) << 20 ^ (round as u64) << 50);
+            let mut what = format!("mode {mode:?}, seed {seed}, cut after {cut}, round {round}");
+            let mut disk = disk.after_power_cut(&mut |limit| random.below(limit));
+            let mut history = check(&disk, mode, &history, &what);
+            let mut next = next;
+            states += 1;
+            // It goes on with what it found, and the power is cut again, at any moment.
+            for again in 0..2 {
+                what += &format!(", again {again}");
+                let disk_now = disk.clone();
+                disk_now.cut_after(random.below(120));
+                let _ = run(&disk_now, mode, seed + 100 * (again + 1), calls, &mut history, &mut next);
+                disk = disk_now.after_power_cut(&mut |limit| random.below(limit));
+                history = check(&disk, mode, &history, &what);
+                states += 1;
+            }
+        }
+        if ended.is_ok() {
+            return states;
+        }
+        if let Err(error) = ended {
+            assert!(matches!(error, BufferError::Io(_)), "{error}");
+        }
+        cut += 1;
+    }
+}
+
+/// How thorough the tests are: 1 in `make test`.
+fn effort() -> usize {
+    std::env::var("ELASTICQ_EFFORT").ok().and_then(|effort| effort.parse().ok()).unwrap_or(1)
+}
+
+#[test]
+fn after_a_power_cut_the_queue_is_what_it_was_after_some_call() {
+    let mut states = 0;
+    for mode in MODES {
+        for seed in 0..3 * effort() as u64 {
+            states += cut_everywhere(mode, seed, 40, 2);
+        }
+    }
+    println!("{states} states of the disk");
+}
+
+/// A process that is killed loses nothing: what it has written is in the system's memory.
+#[test]
+fn after_a_kill_everything_that_has_returned_is_there() {
+    for mode in MODES {
+        for seed in 0..3 * effort() as u64 {
+            let mut cut = 1;
+            loop {
+                let disk = Disk::default();
+                disk.cut_after(cut);
+                let (mut history, mut next) = (History { after: vec![Vec::new()], durable: 0 }, 0);
+                let ended = run(&disk, mode, seed, 40, &mut history, &mut next);
+                // All calls but the last have returned.
+                history.durable = history.after.len().saturating_sub(2);
+                check(&disk.after_kill(), mode, &history, &format!("mode {mode:?}, seed {seed}, cut after {cut}"));
+                if ended.is_ok() {
+                    break;
+                }
+                cut += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The queue's own thread. It does what no caller should wait for: it prepares files, gives up those that
+//! nobody needs, syncs from time to time, and wakes consumers when the time of an item has come.
+//!
+//! The thread keeps the queue alive only while it does something. It ends when the queue is closed for good,
+//! and whoever does that waits for its end.
+
+use super::config::SyncMode;
+use super::core::Core;
+use parking_lot::{Condvar, Mutex};
+use std::sync::{Arc, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+#[derive(Debug)]
+pub struct Worker {
+    orders: Mutex<Orders>,
+    ordered: Condvar,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Orders {
+    stop: bool,
+    /// Prepare files, and give up those that nobody needs.
+    tidy: bool,
+    /// Look at the items whose time has come.
+    due: Option<Instant>,
+}
+
+impl Worker {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { orders: Mutex::default(), ordered: Condvar::new(), thread: Mutex::default() })
+    }
+
+    /// Starts the thread. If the system gives none, calls do its work themselves as far as they can.
+    pub fn start(self: &Arc<Self>, core: &Arc<Core>) {
+        let period = match core.config.sync_mode {
+            SyncMode::Periodic(period) => Some(period),
+            SyncMode::NoSync | SyncMode::EveryWrite => None,
+        };
+        {
+            let mut orders = self.orders.lock();
+            orders.tidy = true;
+            orders.due = core.taking().leases.next_due();
+        }
+        let (worker, core) = (Arc::clone(self), Arc::downgrade(core));
+        let started = thread::Builder::new().name("elasticq".into()).spawn(move || worker.run(&core, period));
+        *self.thread.lock() = started.ok();
+    }
+
+    /// Asks for files to be prepared or given up.
+    pub fn tidy(&self) {
+        self.order(|orders| orders.tidy = true);
+    }
+
+    /// Asks for a look when the time has come.
+    pub fn wake_at(&self, due: Option<Instant>) {
+        let Some(due) = due else { return };
+        self.order(|orders| {
+            if orders.due.is_none_or(|earlier| due < earlier) {
+                orders.due = Some(due);
+            }
+        });
+    }
+
+    fn order(&self, change: impl FnOnce(&mut Orders)) {
+        change(&mut self.orders.lock());
+        self.ordered.notify_one();
+    }
+
+    /// Ends the thread, and waits for that.
+    pub fn stop(&self) {
+        self.order(|orders| orders.stop = true);
+        if let Some(thread) = self.thread.lock().take() {
+            let _ = thread.join(); // a panic there was reported there
+        }
+    }
+
+    /// In a forked child, where there is no such thread.
+    pub fn forget(&self) {
+        std::mem::forget(self.thread.lock().take());
+    }
+
+    fn run(&self, core: &Weak<Core>, period: Option<Duration>) {
+        let mut sync_at = period.and_then(|period| Instant::now().checked_add(period));
+        loop {
+            let todo = {
+                let mut orders = self.orders.lock();
+                loop {
+                    let time = Instant::now();
+                    let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= time);
+                    if orders.stop {
+                        return;
+                    }
+                    if orders.tidy || is_due(orders.due) || is_due(sync_at) {
+                        break;
+                    }
+                    match [orders.due, sync_at].into_iter().flatten().min() {
+                        Some(at) => drop(self.ordered.wait_until(&mut orders, at)),
+                        None => self.ordered.wait(&mut orders),
+                    }
+                }
+                std::mem::take(&mut *orders)
+            };
+            let Some(core) = core.upgrade() else { return };
+            let time = Instant::now();
+            if sync_at.is_some_and(|at| at <= time) {
+                // An error is everybody's answer from now on.
+                let _ = core.sync();
+                sync_at = period.and_then(|period| Instant::now().checked_add(period));
+            }
+            if todo.tidy {
+                // What failed for lack of room is tried again at the next order.
+                let _ = core.tidy();
+            }
+            let due = core.see_what_is_due(todo.due);
+            self.wake_at(due);
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The durable queue on a real disk: opening, locking, forks, what other processes do to its files, waiting.
+#![cfg(all(feature = "persistent", unix, not(loom)))]
+
+use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, PushOptions, Raw, SyncMode};
+use elasticq::{BufferError, Config};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+use tempfile::TempDir;
+
+type Queue = PersistentCircularBuffer<Vec<u8>, Raw>;
+
+const MODES: [SyncMode; 3] = [SyncMode::NoSync, SyncMode::Periodic(Duration::from_millis(5)), SyncMode::EveryWrite];
+
+fn config(folder: &TempDir) -> PersistentConfig {
+    PersistentConfig::default().with_file_path(folder.path().join("queue")).with_segment_bytes(64 << 10)
+}
+
+fn open(config: PersistentConfig) -> Result<Queue, BufferError> {
+    Queue::with_codec(config, Raw)
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn what_is_pushed_is_there_when_it_is_opened_again_and_what_is_popped_is_not() {
+    for mode in MODES {
+        let folder = folder();
+        let config = config(&folder).with_sync_mode(mode);
+        let queue = open(config.clone()).unwrap();
+        queue.push_batch((0..200).map(|number| vec![number; 2000]).collect()).unwrap();
+        for expected in 0..150 {
+            assert_eq!(queue.pop().unwrap(), [expected; 2000]);
+        }
+        drop(queue);
+        let queue = open(config).unwrap();
+        let stats = queue.stats();
+        assert!(stats.recovered_clean && stats.torn_bytes == 0, "{stats:?}");
+        assert_eq!((queue.len(), stats.queue.messages_enqueued, stats.queue.messages_dequeued), (50, 200, 150));
+        assert_eq!(queue.pop_batch(100).unwrap().len(), 50);
+        assert_eq!(queue.pop().unwrap_err(), BufferError::Empty);
+    }
+}
+
+#[test]
+fn opening_it_again_and_again_uses_up_no_disk() {
+    let folder = folder();
+    let queue = open(config(&folder)).unwrap();
+    queue.push(b"item".to_vec()).unwrap();
+    drop(queue);
+    let size = || -> u64 {
+        fs::read_dir(folder.path().join("queue")).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+    };
+    let log = folder.path().join("queue").join("00000000000000000001.log");
+    let before = fs::read(&log).unwrap();
+    (0..50).for_each(|_| drop(open(config(&folder)).unwrap()));
+    assert!(fs::read(&log).unwrap() == before);
+    // The thread of the queue may or may not have come to prepare its files.
+    assert!(size() <= 3 * (64 << 10) + 16, "{}", size());
+}
+
+#[test]
+fn it_is_open_in_one_place_at_a_time_whatever_the_path() {
+    let folder = folder();
+    let queue = open(config(&folder)).unwrap();
+    let link = folder.path().join("link");
+    symlink(folder.path().join("queue"), &link).unwrap();
+    let winding = folder.path().join("queue").join("..").join("queue");
+    for path in [folder.path().join("queue"), link, winding] {
+        let refused = open(config(&folder).with_file_path(path)).unwrap_err();
+        let text = refused.to_string();
+        assert!(matches!(refused, BufferError::AlreadyOpen(_)), "{text}");
+        assert!(text.contains(&std::process::id().to_string()), "{text}");
+    }
+    drop(queue);
+    drop(open(config(&folder)).unwrap());
+}
+
+#[test]
+fn a_lock_file_that_names_a_living_process_locks_nothing() {
+    let folder = folder();
+    drop(open(config(&folder)).unwrap());
+    fs::write(folder.path().join("queue").join("lock"), "1\n").unwrap();
+    drop(open(config(&folder)).unwrap());
+}
+
+#[test]
+fn its_files_are_its_owners_alone() {
+    let folder = folder();
+    let queue = open(config(&folder)).unwrap();
+    queue.push(vec![1]).unwrap();
+    let path = folder.path().join("queue");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    for entry in fs::read_dir(&path).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+    }
+}
+
+#[test]
+fn a_symbolic_link_inside_is_not_followed() {
+    let folder = folder();
+    drop(open(config(&folder)).unwrap());
+    let inside = folder.path().join("queue").join("00000000000000000001.log");
+    let elsewhere = folder.path().join("elsewhere");
+    fs::rename(&inside, &elsewhere).unwrap();
+    symlink(&elsewhere, &inside).unwrap();
+    let refused = open(config(&folder)).unwrap_err();
+    assert!(matches!(&refused, BufferError::Io(error) if error.path() == inside), "{refused}");
+}
+
+#[test]
+fn what_can_not_be_a_queue_is_refused_and_left_alone() {
+    let folder = folder();
+    let file = folder.path().join("file");
+    fs::write(&file, "mine").unwrap();
+    let refused = open(config(&folder).with_file_path(&file)).unwrap_err();
+    assert!(matches!(&refused, BufferError::Io(error) if error.path() == file), "{refused}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+
+    let nowhere = folder.path().join("no").join("where");
+    let refused = open(config(&folder).with_file_path(&nowhere)).unwrap_err();
+    assert!(matches!(&refused, BufferError::Io(error) if error.kind() == std::io::ErrorKind::NotFound), "{refused}");
+}
+
+#[test]
+fn a_newer_format_is_refused_and_says_so() {
+    let folder = folder();
+    drop(open(config(&folder)).unwrap());
+    let path = folder.path().join("queue").join("00000000000000000001.log");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[8] = 9;
+    fs::write(&path, &bytes).unwrap();
+    let refused = open(config(&folder)).unwrap_err();
+    assert!(refused.to_string().contains("version 9"), "{refused}");
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+/// Without a handler of SIGBUS this would end the process.
+#[test]
+fn a_file_that_another_process_cuts_off_is_an_error() {
+    for mode in MODES {
+        let folder = folder();
+        let queue = open(config(&folder).with_sync_mode(mode)).unwrap();
+        queue.push_batch((0..40).map(|number| vec![number; 1000]).collect()).unwrap();
+        let path = folder.path().join("queue").join("00000000000000000001.log");
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(8192).unwrap();
+        let outcome = loop {
+            match queue.pop() {
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(outcome, BufferError::Corrupted(_) | BufferError::Io(_)), "{mode:?}: {outcome}");
+    }
+}
+
+#[test]
+fn a_consumer_that_waits_is_woken_by_a_push_and_by_closing() {
+    for mode in MODES {
+        let folder = folder();
+        let queue = Arc::new(open(config(&folder).with_sync_mode(mode)).unwrap());
+        let consumer = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || {
+                let first = queue.pop_within(Duration::from_secs(60));
+                (first, queue.pop_within(Duration::from_secs(60)))
+            })
+        };
+        queue.push(vec![7]).unwrap();
+        while !queue.is_empty() {
+            thread::yield_now();
+        }
+        queue.close();
+        assert_eq!(consumer.join().unwrap(), (Ok(vec![7]), Err(BufferError::Closed)));
+    }
+}
+
+#[test]
+fn a_producer_waits_for_room() {
+    let folder = folder();
+    let one = Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
+    let queue = Arc::new(open(config(&folder).with_base_config(one)).unwrap());
+    queue.push(vec![1]).unwrap();
+    let producer = {
+        let queue = Arc::clone(&queue);
+        thread::spawn(move || queue.offer_within(vec![2], Duration::from_secs(60)).is_ok())
+    };
+    assert_eq!(queue.pop_within(Duration::from_secs(60)), Ok(vec![1]));
+    assert!(producer.join().unwrap());
+    let rejected = queue.offer(vec![3]).unwrap_err();
+    assert_eq!(rejected.into_parts(), (BufferError::MaxCapacityReached(1), vec![3]));
+}
+
+#[test]
+fn a_delayed_item_wakes_who_waits_for_it() {
+    let folder = folder();
+    let queue = open(config(&folder)).unwrap();
+    let later = PushOptions::default().with_delay(Duration::from_millis(20)).with_headers("h");
+    assert_eq!(queue.push_with(vec![1], &later), Ok(true));
+    assert_eq!(queue.len(), 0);
+    let lease = queue.lease_within(Duration::from_secs(60), None).unwrap();
+    assert_eq!((&lease[..], lease.headers()), (&[1][..], &b"h"[..]));
+}
+
+#[test]
+fn a_lease_whose_time_is_over_goes_to_the_next() {
+    let folder = folder();
+    let queue = open(config(&folder)).unwrap();
+    queue.push(vec![1]).unwrap();
+    let lease = queue.lease(Some(Duration::from_millis(10))).unwrap();
+    let next = queue.lease_within(Duration::from_secs(60), None).unwrap();
+    assert_eq!((next.number(), next.deliveries()), (lease.number(), 2));
+    let (refused, lease) = lease.ack().unwrap_err().into_parts();
+    assert!(matches!(refused, BufferError::InvalidOperation(_)), "{refused}");
+    drop(lease);
+    assert_eq!(next.ack().unwrap(), [1]);
+    assert_eq!(queue.stats().queue.current_size, 0);
+}
+
+/// The order of each producer is kept, nothing is lost, nothing comes twice.
+#[test]
+fn many_threads_lose_nothing() {
+    for mode in MODES {
+        let folder = folder();
+        let base = Config::default().with_max_capacity(1_000_000);
+        let queue = open(config(&folder).with_sync_mode(mode).with_base_config(base)).unwrap();
+        let (producers, each) = (4_u32, if mode == SyncMode::EveryWrite { 300 } else { 5000_u32 });
+        let taken: Vec<Vec<(u32, u32)>> = thread::scope(|scope| {
+            for producer in 0..producers {
+                let queue = &queue;
+                scope.spawn(move || {
+                    for number in 0..each {
+                        queue.push([producer.to_le_bytes(), number.to_le_bytes()].concat()).unwrap();
+                    }
+                });
+            }
+            let consumers: Vec<_> = (0..3)
+                .map(|_| {
+                    let queue = &queue;
+                    scope.spawn(move || {
+                        let mut taken = Vec::new();
+                        while let Ok(item) = queue.pop_within(Duration::from_secs(60)) {
+                            let number = |at: usize| u32::from_le_bytes(item[at..at + 4].try_into().unwrap());
+                            taken.push((number(0), number(4)));
+                            if queue.stats().queue.messages_dequeued == u64::from(producers * each) {
+                                queue.close();
+                            }
+                        }
+                        taken
+                    })
+                })
+                .collect();
+            consumers.into_iter().map(|consumer| consumer.join().unwrap()).collect()
+        });
+        for consumer in &taken {
+            for producer in 0..producers {
+                let numbers: Vec<u32> = consumer.iter().filter(|(p, _)| *p == producer).map(|(_, n)| *n).collect();
+                assert!(numbers.is_sorted(), "{mode:?}");
+            }
+        }
+        let mut all: Vec<_> = taken.concat();
+        all.sort_unstable();
+        let expected: Vec<_> = (0..producers).flat_map(|p| (0..each).map(move |n| (p, n))).collect();
+        assert!(all == expected, "{mode:?}: {} of {}", all.len(), expected.len());
+    }
+}
+
+#[test]
+fn what_the_codec_can_not_read_stays_in_the_queue() {
+    let folder = folder();
+    let queue = open(config(&folder)).unwrap();
+    queue.push_batch(vec![b"\xff\xff".to_vec(), vec![1, 2], vec![3]]).unwrap();
+    drop(queue);
+    let texts = PersistentCircularBuffer::<String>::new(config(&folder)).unwrap();
+    let refused = texts.pop().unwrap_err();
+    assert!(matches!(refused, BufferError::Corrupted(_)), "{refused}");
+    drop(texts);
+    let queue = open(config(&folder)).unwrap();
+    assert_eq!(queue.pop_batch(9).unwrap(), [b"\xff\xff".to_vec(), vec![1, 2], vec![3]]);
+}
+
+#[test]
+fn a_setting_that_breaks_its_rule_is_named() {
+    let folder = folder();
+    let wrong = [
+        (config(&folder).with_sync_mode(SyncMode::Periodic(Duration::ZERO)), "sync_mode"),
+        (config(&folder).with_max_log_entries(0), "max_log_entries"),
+        (config(&folder).with_segment_bytes(1), "segment_bytes"),
+        (config(&folder).with_max_bytes(1), "max_bytes"),
+        (config(&folder).with_file_path(""), "file_path"),
+        (config(&folder).with_base_config(Config::default().with_min_capacity(0)), "min_capacity"),
+    ];
+    for (config, field) in wrong {
+        let refused = open(config).unwrap_err().to_string();
+        assert!(refused.contains(field), "{refused}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
