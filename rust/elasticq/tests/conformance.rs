@@ -37,6 +37,58 @@ of_all_five! {
     behind_a_pointer_it_is_the_same
 }
 
+/// The durable queue keeps the same promises, but for these: its capacity is its maximum, and it shows its items
+/// only where it may read the disk, so not in `try_visit`.
+#[cfg(all(feature = "persistent", unix))]
+mod durable {
+    use super::queues::within_time;
+    use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    use std::sync::Arc;
+
+    type Durable = PersistentCircularBuffer<u32>;
+
+    impl super::Queue for Durable {
+        fn with(config: elasticq::Config) -> Arc<Self> {
+            // The folder is removed at the end of this function. The files are open, so they stay as long as the
+            // queue, and a few numbers need no others.
+            let folder = tempfile::tempdir().unwrap();
+            let config = PersistentConfig::default().with_file_path(folder.path().join("q")).with_base_config(config);
+            Arc::new(Self::new(config).unwrap())
+        }
+    }
+
+    macro_rules! keeps {
+        ($($promise:ident)*) => {$(
+            #[test]
+            fn $promise() {
+                within_time(super::$promise::<Durable>);
+            }
+        )*};
+    }
+
+    keeps! {
+        items_come_out_in_their_order
+        what_is_refused_comes_back_and_is_counted
+        a_batch_goes_in_whole_or_not_at_all
+        a_batch_that_never_fits_is_refused_at_once
+        an_empty_buffer_says_so_and_a_closed_one_too
+        what_is_inside_when_it_is_closed_can_still_be_taken
+        a_batch_is_no_larger_than_asked_for_and_than_what_is_there
+        it_waits_as_long_as_it_is_configured_to
+        its_counters_add_up
+        what_nobody_gets_is_dropped_and_not_dequeued
+        a_glance_says_what_is_there
+        what_there_is_can_be_told_once_more
+        offering_again_counts_nothing
+        an_item_ends_the_wait_of_a_thread
+        room_ends_the_wait_of_a_thread
+        room_for_many_ends_the_wait_of_one_who_needs_it
+        an_owned_waiter_goes_to_another_thread
+        closing_ends_every_wait
+        who_waits_is_counted
+    }
+}
+
 fn parts<Q: Queue>(max: usize) -> Arc<dyn Parts<u32>> {
     Q::of(max)
 }
