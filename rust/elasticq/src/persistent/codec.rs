@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::fmt;
 
 /// Turns items of a durable queue into bytes and back.
@@ -11,13 +12,14 @@ use std::fmt;
 /// # Examples
 /// ```
 /// use elasticq::persistent::{Codec, PersistentCircularBuffer, PersistentConfig};
+/// use std::borrow::Cow;
 ///
 /// /// Text as it is, so that other programs can read it, too.
 /// struct Text;
 ///
 /// impl Codec<String> for Text {
-///     fn encode(&self, item: &String) -> Result<Vec<u8>, String> {
-///         Ok(item.clone().into_bytes())
+///     fn encode<'a>(&self, item: &'a String) -> Result<Cow<'a, [u8]>, String> {
+///         Ok(item.as_bytes().into())
 ///     }
 ///     fn decode(&self, bytes: &[u8]) -> Result<String, String> {
 ///         String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string())
@@ -36,7 +38,7 @@ pub trait Codec<T>: Send + Sync {
     ///
     /// # Errors
     /// Why there are none. The item is refused.
-    fn encode(&self, item: &T) -> Result<Vec<u8>, String>;
+    fn encode<'a>(&self, item: &'a T) -> Result<Cow<'a, [u8]>, String>;
 
     /// The item of these bytes.
     ///
@@ -51,8 +53,8 @@ pub trait Codec<T>: Send + Sync {
 pub struct Postcard;
 
 impl<T: Serialize + DeserializeOwned> Codec<T> for Postcard {
-    fn encode(&self, item: &T) -> Result<Vec<u8>, String> {
-        postcard::to_stdvec(item).map_err(|error| error.to_string())
+    fn encode<'a>(&self, item: &'a T) -> Result<Cow<'a, [u8]>, String> {
+        postcard::to_stdvec(item).map(Cow::Owned).map_err(|error| error.to_string())
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<T, String> {
@@ -69,8 +71,8 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Postcard {
 pub struct Raw;
 
 impl Codec<Vec<u8>> for Raw {
-    fn encode(&self, item: &Vec<u8>) -> Result<Vec<u8>, String> {
-        Ok(item.clone())
+    fn encode<'a>(&self, item: &'a Vec<u8>) -> Result<Cow<'a, [u8]>, String> {
+        Ok(Cow::Borrowed(item))
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {

@@ -157,10 +157,12 @@ impl Commit {
         }
         leading.oldest = batch.place.segment;
         log.note_synced(batch.place);
-        for (segment, end) in leading.written.drain(..) {
-            segment.publish(end);
+        if !leading.written.is_empty() {
+            for (segment, end) in leading.written.drain(..) {
+                segment.publish(end);
+            }
+            log.show(batch.lined_up);
         }
-        log.show(batch.lined_up);
         durable.fetch_max(batch.next, Ordering::AcqRel);
         Ok(())
     }

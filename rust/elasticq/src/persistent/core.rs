@@ -28,7 +28,6 @@ use crate::wait::{Signal, wake_each};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Debug)]
 pub struct Core {
@@ -204,13 +203,21 @@ impl Core {
         if items.is_empty() {
             return if self.is_closed() { Err(BufferError::Closed) } else { Ok(true) };
         }
-        let meta = Meta { at: now(), delay, number: 0, id, headers };
-        let drafts: Option<Vec<Draft>> = items.iter().map(|item| Draft::item(Kind::Item, &meta, item)).collect();
-        let mut drafts = drafts.ok_or_else(super::log::too_long)?;
+        let meta = Meta { at: files::now(), delay, number: 0, id, headers };
+        let draft = |item| Draft::item(Kind::Item, &meta, item).ok_or_else(super::log::too_long);
+        if let [item] = items {
+            return self.put_drafts(&mut [draft(item)?], &meta);
+        }
+        let mut drafts = items.iter().map(|item| draft(item)).collect::<BufferResult<Vec<_>>>()?;
+        self.put_drafts(&mut drafts, &meta)
+    }
+
+    fn put_drafts(&self, drafts: &mut [Draft<'_>], meta: &Meta<'_>) -> BufferResult<bool> {
+        let Meta { id, delay, .. } = *meta;
         // A delayed item stands aside, so consumers' half of the state changes, too.
         let mut taking = (delay > 0).then(|| self.taking.lock());
         let (number, is_late) = {
-            let mut tail = self.tail_with_room(&mut taking, total(&drafts), items.len())?;
+            let mut tail = self.tail_with_room(&mut taking, total(drafts), drafts.len())?;
             if tail.puts.ids.has(id) {
                 let last = tail.end().number - 1;
                 drop(tail);
@@ -218,13 +225,13 @@ impl Core {
                 // The caller may rely on the one that came first.
                 return self.settle(last).map(|()| false);
             }
-            let Appended { number, place, .. } = self.log.append(&mut tail, &mut drafts)?;
+            let Appended { number, place, .. } = self.log.append(&mut tail, drafts)?;
             let mut offset = place.offset;
             for (index, draft) in drafts.iter().enumerate() {
-                tail.puts.note(&meta);
+                tail.puts.note(meta);
                 if let Some(taking) = &mut taking {
                     let number = number + index as u64;
-                    taking.state.delayed(number, Place { offset, ..place }, &meta);
+                    taking.state.delayed(number, Place { offset, ..place }, meta);
                     taking.leases.delayed(number, delay);
                 }
                 offset += draft.size();
@@ -232,7 +239,7 @@ impl Core {
             if !self.is_staged() {
                 self.log.show(tail.puts.lined_up);
             }
-            (number + drafts.len() as u64 - 1, self.log.is_late(&tail))
+            (number + drafts.len() as u64 - 1, tail.is_late())
         };
         let due = taking.as_ref().and_then(|taking| taking.leases.next_due());
         drop(taking);
@@ -338,10 +345,4 @@ impl Core {
         }
         Ok(())
     }
-}
-
-/// The time in milliseconds since 1970.
-pub fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -223,14 +223,14 @@ impl Header {
 }
 
 impl Head {
-    /// The head of a record for this payload. The checksum of the payload is computed here, outside of any lock.
-    ///
-    /// # Panics
-    /// If the payload is longer than `u32::MAX`: see [`size_of_record`].
+    /// The head of a record whose payload are these two pieces. The checksum of the payload is computed here,
+    /// outside of any lock. `None`: the payload is too long.
     #[must_use]
-    pub fn new(kind: Kind, payload: &[u8]) -> Self {
-        let length = u32::try_from(payload.len()).expect("checked by `size_of_record`");
-        Self { kind, more: false, number: 0, length, payload_crc: crc32c::crc32c(payload) }
+    pub fn new(kind: Kind, front: &[u8], data: &[u8]) -> Option<Self> {
+        let length = u32::try_from(front.len().checked_add(data.len())?).ok()?;
+        size_of_record(length as usize)?;
+        let payload_crc = crc32c::crc32c_append(crc32c::crc32c(front), data);
+        Some(Self { kind, more: false, number: 0, length, payload_crc })
     }
 
     /// What a head says, without a look at its link; `None` if the kind is unknown.
@@ -291,9 +291,11 @@ pub fn decode(bytes: &[u8], salt: u64, before: u32) -> Found<'_> {
 }
 
 fn link(salt: u64, before: u32, head: &[u8; HEAD]) -> u32 {
-    let crc = crc32c::crc32c(&salt.to_le_bytes());
-    let crc = crc32c::crc32c_append(crc, &before.to_le_bytes());
-    crc32c::crc32c_append(crc, &head[..20])
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&salt.to_le_bytes());
+    bytes[8..12].copy_from_slice(&before.to_le_bytes());
+    bytes[12..].copy_from_slice(&head[..20]);
+    crc32c::crc32c(&bytes)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -314,7 +316,7 @@ mod tests {
     fn written(payloads: &[Vec<u8>], salt: u64, mut before: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (number, payload) in payloads.iter().enumerate() {
-            let head = Head { number: number as u64, ..Head::new(Kind::Item, payload) };
+            let head = Head { number: number as u64, ..Head::new(Kind::Item, payload, &[]).unwrap() };
             let (head, link) = head.encode(salt, before);
             bytes.extend(head);
             bytes.extend(payload);
@@ -407,7 +409,7 @@ mod tests {
 
     #[test]
     fn a_length_beyond_the_segment_is_refused_before_anything_is_done_with_it() {
-        let head = Head { length: u32::MAX, ..Head::new(Kind::Item, b"") };
+        let head = Head { length: u32::MAX, ..Head::new(Kind::Item, b"", b"").unwrap() };
         let (bytes, _) = head.encode(SALT, 1);
         assert_eq!(read(&bytes, SALT, 1), (vec![], Some(Why::Length(u32::MAX))));
     }

@@ -1,6 +1,7 @@
 //! [`Lease`]: an item that somebody works on; [`DeadLetter`]: one that nobody could work on.
 
-use super::core::{Core, now};
+use super::core::Core;
+use super::files::now;
 use super::records;
 use super::taking::Item;
 use crate::error::{BufferResult, Rejected};

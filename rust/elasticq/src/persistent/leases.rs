@@ -7,7 +7,8 @@
 //! The times here are those of the process's own clock. What is on disk are times of day and lengths. A clock
 //! that jumps while the queue is closed makes nothing wait for longer than it was told to.
 
-use super::core::{Core, now};
+use super::core::Core;
+use super::files::now;
 use super::records::{Change, How, Status};
 use super::state::Takes;
 use super::taking::Taking;

@@ -64,6 +64,8 @@ pub struct Tail {
     /// What is known to be durable, and what a record has said of it.
     synced: Place,
     marked: Place,
+    /// Whether somebody was asked to prepare the next segment.
+    late: bool,
     scratch: Vec<u8>,
 }
 
@@ -155,6 +157,7 @@ impl Log {
             puts,
             synced,
             marked: synced,
+            late: false,
             scratch: Vec::new(),
         };
         Self {
@@ -180,9 +183,10 @@ impl Log {
         self.visible.load(Ordering::Acquire)
     }
 
-    /// Lets consumers see as many items. The bytes were published before.
+    /// Lets consumers see as many items. The bytes were published before. Each number is at least the one
+    /// before: the caller holds the tail's lock, or leads.
     pub fn show(&self, lined_up: u64) {
-        self.visible.fetch_max(lined_up, Ordering::AcqRel);
+        self.visible.store(lined_up, Ordering::Release);
     }
 
     /// How many records the files hold.
@@ -224,7 +228,7 @@ impl Log {
     ///
     /// # Errors
     /// `Io`: they could not be written, and nothing has happened.
-    pub fn append(&self, tail: &mut Tail, drafts: &mut [Draft]) -> BufferResult<Appended> {
+    pub fn append(&self, tail: &mut Tail, drafts: &mut [Draft<'_>]) -> BufferResult<Appended> {
         let mut bytes = mem::take(&mut tail.scratch);
         bytes.clear();
         let mut end = tail.end();
@@ -281,6 +285,7 @@ impl Log {
         tail.at = HEADER as u64;
         tail.link = header.link();
         tail.full = false;
+        tail.late = false;
         tail.segment = segment;
         self.append(tail, &mut first).map(drop)
     }
@@ -357,11 +362,6 @@ impl Log {
             self.spares.lock().ready.push(spare);
         }
         Ok(())
-    }
-
-    /// Whether [`prepare`](Self::prepare) has something to do.
-    pub fn is_late(&self, tail: &Tail) -> bool {
-        tail.at > tail.segment.header.size / 2 && self.spares.lock().ready.is_empty()
     }
 
     /// Gives up the segments before this one. Everything that is needed is durable without them.
@@ -445,6 +445,13 @@ impl Tail {
         self.segment.header.salt
     }
 
+    /// Whether it is time to prepare the next segment. Says so once for each segment.
+    pub fn is_late(&mut self) -> bool {
+        let is_late = !self.late && self.at > self.segment.header.size / 2;
+        self.late |= is_late;
+        is_late
+    }
+
     pub const fn synced(&self) -> Place {
         self.synced
     }
@@ -460,17 +467,18 @@ impl Staged {
 }
 
 /// How many bytes records take together.
-pub fn total(drafts: &[Draft]) -> u64 {
+pub fn total(drafts: &[Draft<'_>]) -> u64 {
     drafts.iter().map(Draft::size).sum()
 }
 
 /// Adds a record to bytes that will stand at `end`.
-pub fn add(bytes: &mut Vec<u8>, end: &mut Cursor, salt: u64, draft: &mut Draft, more: bool) {
+#[inline]
+pub fn add(bytes: &mut Vec<u8>, end: &mut Cursor, salt: u64, draft: &mut Draft<'_>, more: bool) {
     draft.head.more = more;
     draft.head.number = end.number;
     let (head, link) = draft.head.encode(salt, end.link);
     bytes.extend_from_slice(&head);
-    bytes.extend_from_slice(&draft.payload);
+    draft.payload().into_iter().for_each(|piece| bytes.extend_from_slice(piece));
     bytes.resize(bytes.len().next_multiple_of(8), 0);
     end.place.offset += draft.size();
     end.number += 1;

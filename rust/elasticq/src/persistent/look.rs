@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::format::Kind;
-use super::records::{self, Place, Status};
+use super::records::{self, Status};
 use super::segment::{Reader, Segment};
 use super::stats::PersistentStats;
 use super::taking::Item;
@@ -129,12 +129,5 @@ fn read<'a>(reader: &mut Reader, rest: &mut impl Iterator<Item = &'a Arc<Segment
         if head.kind == Kind::Item && records::item(payload).is_some_and(|(meta, _)| meta.delay == 0) {
             return Ok(Some(Item::seen(head.number, place, payload.to_vec())));
         }
-    }
-}
-
-impl Item {
-    /// An item that is only looked at.
-    pub fn seen(number: u64, place: Place, payload: Vec<u8>) -> Self {
-        Self { number, place, payload, deliveries: 0, end: None }
     }
 }

@@ -45,8 +45,10 @@ pub use lease::{DeadLetter, Lease};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 pub use stats::PersistentStats;
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 use taking::Item;
@@ -207,8 +209,11 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// # Errors
     /// As [`pop`](Self::pop) without `Timeout`.
     pub fn try_pop(&self) -> BufferResult<T> {
-        let mut items = self.take(1)?;
-        items.pop().ok_or(BufferError::Empty)
+        let item = self.core.pop_one()?;
+        let mut guard = PutBack { core: &self.core, items: slice::from_ref(&item), done: 0 };
+        let decoded = self.decode(&item)?;
+        guard.done = 1;
+        Ok(decoded)
     }
 
     /// Takes the oldest item for good, blocking up to `timeout` until there is one.
@@ -365,13 +370,12 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         complete(|| try_or_register(|| unless_empty(self.try_pop()), || self.core.not_empty.waiter())).await
     }
 
-    fn encode(&self, item: &T) -> BufferResult<Vec<u8>> {
+    fn encode<'a>(&self, item: &'a T) -> BufferResult<Cow<'a, [u8]>> {
         self.codec.encode(item).map_err(|why| codec::unreadable(&why))
     }
 
     fn decode(&self, item: &Item) -> BufferResult<T> {
-        let data = records::item(&item.payload).map_or(&[][..], |(_, data)| data);
-        self.codec.decode(data).map_err(|why| self.core.unreadable(item, &why))
+        self.codec.decode(item.data()).map_err(|why| self.core.unreadable(item, &why))
     }
 
     fn put(&self, item: &T) -> BufferResult<()> {
@@ -402,14 +406,14 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
 
     fn put_all(&self, items: &[T]) -> BufferResult<()> {
         let bytes = items.iter().map(|item| self.encode(item)).collect::<BufferResult<Vec<_>>>()?;
-        let slices: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+        let slices: Vec<&[u8]> = bytes.iter().map(AsRef::as_ref).collect();
         self.core.put(&slices, Extra::default()).map(drop)
     }
 
     /// Takes up to so many items. What can't be understood goes back, and so does what comes after it.
     fn take(&self, most: usize) -> BufferResult<Vec<T>> {
         let taken = self.core.pop(most)?;
-        let mut guard = PutBack { core: &self.core, items: taken, done: 0 };
+        let mut guard = PutBack { core: &self.core, items: &taken, done: 0 };
         let mut items = Vec::with_capacity(guard.items.len());
         while let Some(item) = guard.items.get(guard.done) {
             match self.decode(item) {
@@ -503,7 +507,7 @@ impl<T, C> fmt::Debug for PersistentCircularBuffer<T, C> {
 /// Puts items back that were taken and not handed out, also if the codec panics.
 struct PutBack<'a> {
     core: &'a Core,
-    items: Vec<Item>,
+    items: &'a [Item],
     done: usize,
 }
 

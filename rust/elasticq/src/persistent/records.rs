@@ -124,39 +124,74 @@ pub enum Status {
 }
 
 /// A record that is ready to be written, but for its place in the chain. Its checksum is computed when it is
-/// made, outside of any lock.
+/// made, outside of any lock. Short ones take no memory of their own.
 #[derive(Debug)]
-pub struct Draft {
+pub struct Draft<'a> {
     pub head: format::Head,
-    pub payload: Vec<u8>,
+    /// The payload: what postcard has written, and an item's own bytes.
+    front: Front,
+    data: &'a [u8],
 }
 
-impl Draft {
+#[derive(Debug)]
+enum Front {
+    Short { bytes: [u8; SHORT], len: usize },
+    Long(Vec<u8>),
+}
+
+const SHORT: usize = 64;
+
+impl Front {
+    fn of(value: &impl Serialize) -> Option<Self> {
+        let mut bytes = [0; SHORT];
+        match postcard::to_slice(value, &mut bytes) {
+            Ok(written) => {
+                let len = written.len();
+                Some(Self::Short { bytes, len })
+            }
+            Err(_) => postcard::to_stdvec(value).ok().map(Self::Long),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { bytes, len } => &bytes[..*len],
+            Self::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl<'a> Draft<'a> {
     /// The record of an item. `None`: it is too long for a record.
-    pub fn item(kind: Kind, meta: &Meta<'_>, data: &[u8]) -> Option<Self> {
-        let mut payload = Vec::with_capacity(32 + meta.id.len() + meta.headers.len() + data.len());
-        payload = postcard::to_extend(meta, payload).ok()?;
-        payload.extend_from_slice(data);
-        Self::new(kind, payload)
+    pub fn item(kind: Kind, meta: &Meta<'_>, data: &'a [u8]) -> Option<Self> {
+        Self::new(kind, Front::of(meta)?, data)
     }
 
-    /// The record of a change. `None`: it is too long for a record.
-    pub fn change(change: &Change) -> Option<Self> {
-        Self::new(Kind::Change, postcard::to_extend(change, Vec::with_capacity(32)).ok()?)
-    }
-
-    fn new(kind: Kind, payload: Vec<u8>) -> Option<Self> {
-        format::size_of_record(payload.len())?;
-        Some(Self { head: format::Head::new(kind, &payload), payload })
+    fn new(kind: Kind, front: Front, data: &'a [u8]) -> Option<Self> {
+        let head = format::Head::new(kind, front.bytes(), data)?;
+        Some(Self { head, front, data })
     }
 
     /// How many bytes the record takes.
-    pub fn size(&self) -> u64 {
-        (format::HEAD + self.payload.len().next_multiple_of(8)) as u64
+    pub const fn size(&self) -> u64 {
+        (format::HEAD + (self.head.length as usize).next_multiple_of(8)) as u64
+    }
+
+    /// The payload, in two pieces.
+    pub fn payload(&self) -> [&[u8]; 2] {
+        [self.front.bytes(), self.data]
+    }
+}
+
+impl Draft<'static> {
+    /// The record of a change. `None`: it is too long for a record.
+    pub fn change(change: &Change) -> Option<Self> {
+        Self::new(Kind::Change, Front::of(change)?, &[])
     }
 }
 
 /// What is known of an item, and the item's own bytes. `None`: these bytes say nothing.
+#[inline]
 pub fn item(payload: &[u8]) -> Option<(Meta<'_>, &[u8])> {
     postcard::take_from_bytes(payload).ok()
 }

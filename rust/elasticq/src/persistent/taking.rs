@@ -32,6 +32,8 @@ pub struct Item {
     pub number: u64,
     pub place: Place,
     pub payload: Vec<u8>,
+    /// Where the item's own bytes begin in it.
+    pub data_at: usize,
     /// How often it was delivered, this time included.
     pub deliveries: u32,
     /// Where reading goes on behind it; `None` if it did not stand in line.
@@ -45,24 +47,44 @@ impl Core {
     /// `Io`, or what a sync has failed with: nothing has happened then.
     pub fn record(&self, taking: &mut Taking, changes: &[Change]) -> BufferResult<u64> {
         self.commit.check()?;
-        let drafts: Option<Vec<Draft>> = changes.iter().map(Draft::change).collect();
-        let mut drafts = drafts.ok_or_else(too_long)?;
-        let is_late;
-        let number = {
-            let mut tail = self.log.tail();
-            if !tail.has_room(total(&drafts)) {
-                self.log.begin_segment(&mut tail, &taking.state, total(&drafts), Who::Consumer)?;
+        let draft = |change| Draft::change(change).ok_or_else(too_long);
+        let number = match changes {
+            [change] => self.append_for_consumer(&taking.state, &mut [draft(change)?])?,
+            changes => {
+                let mut drafts = changes.iter().map(draft).collect::<BufferResult<Vec<_>>>()?;
+                self.append_for_consumer(&taking.state, &mut drafts)?
             }
-            let appended = self.log.append(&mut tail, &mut drafts)?;
-            is_late = self.log.is_late(&tail);
-            appended.end.number - 1
         };
-        if is_late {
-            self.worker.tidy();
-        }
         changes.iter().for_each(|change| taking.state.apply(change));
         self.note_seen(&taking.state);
-        Ok(number)
+        Ok(number.end.number - 1)
+    }
+
+    /// Takes one item for good: what [`pop`](Self::pop) does, for the usual case without a list of anything.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop).
+    pub fn pop_one(&self) -> BufferResult<Item> {
+        self.check_process()?;
+        let (item, number) = {
+            let mut taking = self.taking();
+            self.commit.check()?;
+            self.expire(&mut taking)?;
+            let item = self.next(&mut taking, 0, &[])?.ok_or_else(|| self.nothing())?;
+            let change = match item.end {
+                Some(cursor) => Change::Popped { items: 1, cursor },
+                None => Change::Gone { numbers: vec![item.number], how: How::Popped },
+            };
+            let number = self.take(&mut taking, std::slice::from_ref(&item), &[change])?;
+            (item, number)
+        };
+        self.settle(number)?;
+        self.wake();
+        Ok(item)
+    }
+
+    fn nothing(&self) -> BufferError {
+        if self.is_closed() { BufferError::Closed } else { BufferError::Empty }
     }
 
     /// Takes up to `most` items for good.
@@ -138,12 +160,13 @@ impl Core {
     }
 
     /// Reads the next items, up to so many, and takes none.
-    fn choose(&self, taking: &mut Taking, most: usize) -> BufferResult<Vec<Item>> {
+    fn choose(&self, taking: &mut Taking, wanted: usize) -> BufferResult<Vec<Item>> {
         self.commit.check()?;
         self.expire(taking)?;
         let mut items = Vec::new();
         let mut in_line = 0;
         let mut aside = Vec::new();
+        let most = wanted.min(self.len()); // and not what others add meanwhile, again and again
         while items.len() < most {
             let next = self.next(taking, in_line, &aside);
             match next {
@@ -160,8 +183,8 @@ impl Core {
                 Err(error) => return Err(error),
             }
         }
-        if items.is_empty() && most > 0 {
-            return Err(if self.is_closed() { BufferError::Closed } else { BufferError::Empty });
+        if items.is_empty() && wanted > 0 {
+            return Err(self.nothing());
         }
         Ok(items)
     }
@@ -202,7 +225,7 @@ impl Core {
         let aside = &taking.state.aside()[&number];
         let place = aside.place;
         let payload = self.read(place, number)?;
-        Ok(Item { number, place, payload, deliveries: aside.deliveries + 1, end: None })
+        Ok(Item { deliveries: aside.deliveries + 1, ..Item::seen(number, place, payload) })
     }
 
     /// The payload of the item at a place.
@@ -236,12 +259,13 @@ impl Core {
             if head.kind != Kind::Item {
                 continue;
             }
-            let payload = reader.payload(&head, place).to_vec();
-            match records::item(&payload) {
+            let payload = reader.payload(&head, place);
+            match records::item(payload) {
                 Some((meta, _)) if meta.delay > 0 => {}
-                Some(_) => {
-                    let end = Some(reader.cursor);
-                    return Ok(Some(Item { number: head.number, place, payload, deliveries: 1, end }));
+                Some((_, data)) => {
+                    let data_at = payload.len() - data.len();
+                    let (payload, end) = (payload.to_vec(), Some(reader.cursor));
+                    return Ok(Some(Item { number: head.number, place, payload, data_at, deliveries: 1, end }));
                 }
                 None => return Err(reader.segment.corrupted(place.offset, &"an item without a beginning")),
             }
@@ -286,13 +310,32 @@ impl Core {
         Ok(())
     }
 
-    /// Appends a record that changes nothing for producers.
-    pub fn append_for_consumer(&self, state: &Takes, drafts: &mut [Draft]) -> BufferResult<Appended> {
-        let mut tail = self.log.tail();
-        if !tail.has_room(total(drafts)) {
-            self.log.begin_segment(&mut tail, state, total(drafts), Who::Consumer)?;
+    /// Appends records of a consumer, who may use the last file that there is.
+    pub fn append_for_consumer(&self, state: &Takes, drafts: &mut [Draft<'_>]) -> BufferResult<Appended> {
+        let (appended, is_late) = {
+            let mut tail = self.log.tail();
+            if !tail.has_room(total(drafts)) {
+                self.log.begin_segment(&mut tail, state, total(drafts), Who::Consumer)?;
+            }
+            (self.log.append(&mut tail, drafts)?, tail.is_late())
+        };
+        if is_late {
+            self.worker.tidy();
         }
-        self.log.append(&mut tail, drafts)
+        Ok(appended)
+    }
+}
+
+impl Item {
+    /// An item that does not stand in line, or that is only looked at.
+    pub fn seen(number: u64, place: Place, payload: Vec<u8>) -> Self {
+        let data_at = records::item(&payload).map_or(payload.len(), |(_, data)| payload.len() - data.len());
+        Self { number, place, payload, data_at, deliveries: 0, end: None }
+    }
+
+    /// The item's own bytes.
+    pub fn data(&self) -> &[u8] {
+        &self.payload[self.data_at..]
     }
 }
 

@@ -156,7 +156,9 @@ fn watch_for_signals() -> bool {
     static INSTALLED: Once = Once::new();
     static REFUSED: AtomicBool = AtomicBool::new(false);
     INSTALLED.call_once(|| {
-        PAGE.store(rustix::param::page_size(), Ordering::Relaxed);
+        // SAFETY: a constant is asked for.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        PAGE.store(usize::try_from(page).unwrap_or(4096), Ordering::Relaxed);
         let mut before = MaybeUninit::<libc::sigaction>::uninit();
         // SAFETY: a null pointer asks only what there is, and the place is valid for the answer.
         let asked = unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), before.as_mut_ptr()) };

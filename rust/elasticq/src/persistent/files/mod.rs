@@ -74,3 +74,16 @@ pub trait File: fmt::Debug + Send + Sync {
         Ok(())
     }
 }
+
+/// The time of day in milliseconds since 1970. On Linux by the clock that is read fastest, which is some
+/// milliseconds behind.
+pub fn now() -> u64 {
+    #[cfg(target_os = "linux")]
+    let clock = libc::CLOCK_REALTIME_COARSE;
+    #[cfg(not(target_os = "linux"))]
+    let clock = libc::CLOCK_REALTIME;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the place is valid for the answer. If there is none, the time is that before 1970.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
+}

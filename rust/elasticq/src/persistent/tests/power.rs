@@ -6,7 +6,7 @@
 //! the middle, and nothing of an older life appears. And a power cut alone never looks like damage.
 
 use super::disk::Disk;
-use super::{MODES, Random, data, item, items, number, open, small};
+use super::{MODES, Random, data, effort, item, items, number, open, small};
 use crate::persistent::SyncMode;
 use crate::persistent::core::{Core, Extra};
 use crate::{BufferError, BufferResult};
@@ -174,11 +174,6 @@ fn cut_everywhere(mode: SyncMode, seed: u64, calls: usize, rounds: usize) -> usi
         }
         cut += 1;
     }
-}
-
-/// How thorough the tests are: 1 in `make test`.
-fn effort() -> usize {
-    std::env::var("ELASTICQ_EFFORT").ok().and_then(|effort| effort.parse().ok()).unwrap_or(1)
 }
 
 #[test]
