@@ -5,6 +5,7 @@ use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, PushOptio
 use elasticq::{BufferError, Config};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -20,6 +21,12 @@ fn config(folder: &TempDir) -> PersistentConfig {
 
 fn open(config: PersistentConfig) -> Result<Queue, BufferError> {
     Queue::with_codec(config, Raw)
+}
+
+/// The path of the first file.
+fn first_file(folder: &TempDir) -> PathBuf {
+    let mut files = fs::read_dir(folder.path().join("queue")).unwrap().map(|entry| entry.unwrap().path());
+    files.find(|path| path.to_str().unwrap().contains("00000000000000000001-")).unwrap()
 }
 
 fn folder() -> TempDir {
@@ -55,7 +62,7 @@ fn opening_it_again_and_again_uses_up_no_disk() {
     let size = || -> u64 {
         fs::read_dir(folder.path().join("queue")).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
     };
-    let log = folder.path().join("queue").join("00000000000000000001.log");
+    let log = first_file(&folder);
     let before = fs::read(&log).unwrap();
     (0..50).for_each(|_| drop(open(config(&folder)).unwrap()));
     assert!(fs::read(&log).unwrap() == before);
@@ -105,7 +112,7 @@ fn its_files_are_its_owners_alone() {
 fn a_symbolic_link_inside_is_not_followed() {
     let folder = folder();
     drop(open(config(&folder)).unwrap());
-    let inside = folder.path().join("queue").join("00000000000000000001.log");
+    let inside = first_file(&folder);
     let elsewhere = folder.path().join("elsewhere");
     fs::rename(&inside, &elsewhere).unwrap();
     symlink(&elsewhere, &inside).unwrap();
@@ -131,7 +138,7 @@ fn what_can_not_be_a_queue_is_refused_and_left_alone() {
 fn a_newer_format_is_refused_and_says_so() {
     let folder = folder();
     drop(open(config(&folder)).unwrap());
-    let path = folder.path().join("queue").join("00000000000000000001.log");
+    let path = first_file(&folder);
     let mut bytes = fs::read(&path).unwrap();
     bytes[8] = 9;
     fs::write(&path, &bytes).unwrap();
@@ -147,7 +154,7 @@ fn a_file_that_another_process_cuts_off_is_an_error() {
         let folder = folder();
         let queue = open(config(&folder).with_sync_mode(mode)).unwrap();
         queue.push_batch((0..40).map(|number| vec![number; 1000]).collect()).unwrap();
-        let path = folder.path().join("queue").join("00000000000000000001.log");
+        let path = first_file(&folder);
         fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(8192).unwrap();
         let outcome = loop {
             match queue.pop() {

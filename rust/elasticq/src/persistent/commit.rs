@@ -15,13 +15,13 @@
 //! waiting and later call. Only opening the files again shows what is in them.
 
 use super::log::{Batch, Log};
-use super::segment::Segment;
+use super::recover::UNSYNCED;
 use crate::error::{BufferError, BufferResult};
-use crate::wait::{Signal, block, try_or_register, wake_each};
+use crate::wait::{Signal, block, complete, try_or_register, wake_each};
 use parking_lot::Mutex;
 use std::mem;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -29,21 +29,14 @@ use std::time::Duration;
 pub struct Commit {
     durable: AtomicU64,
     poison: OnceLock<BufferError>,
-    /// Held by the leader.
-    leading: Mutex<Leading>,
+    /// Held by the leader. Inside: the oldest segment that may have to be synced.
+    leading: Mutex<u64>,
+    /// Held while what is staged is written; taken under `leading` or alone.
+    writing: Mutex<()>,
     /// How many calls wait to be durable, and how many did when the last leader began.
     joined: AtomicUsize,
     usual: AtomicUsize,
     finished: Signal,
-}
-
-/// What the next leader finds.
-#[derive(Debug)]
-struct Leading {
-    /// The oldest segment that may have to be synced.
-    oldest: u64,
-    /// Up to where pieces of segments were written that readers may not see yet.
-    written: Vec<(Arc<Segment>, u64)>,
 }
 
 /// How often a leader lets others go first, so that they share its sync.
@@ -55,7 +48,8 @@ impl Commit {
         Self {
             durable: AtomicU64::new(durable),
             poison: OnceLock::new(),
-            leading: Mutex::new(Leading { oldest: first, written: Vec::new() }),
+            leading: Mutex::new(first),
+            writing: Mutex::new(()),
             joined: AtomicUsize::new(0),
             usual: AtomicUsize::new(0),
             finished: Signal::new(),
@@ -78,18 +72,33 @@ impl Commit {
             if let Some(settled) = self.settled(number) {
                 return Some(settled);
             }
-            let mut leading = self.leading.try_lock()?;
+            let mut oldest = self.leading.try_lock()?;
             if self.settled(number).is_none() {
                 self.let_others_join();
-                self.lead(|| Self::make_durable(log, &mut leading, &self.durable));
+                self.lead(log, || self.make_durable(log, &mut oldest));
             }
-            drop(leading);
+            drop(oldest);
             wake_each([self.finished.told_all()]);
             shown();
         };
         let outcome = block(Duration::MAX, || try_or_register(attempt, || self.finished.waiter()));
         self.joined.fetch_sub(1, Ordering::Relaxed);
         outcome
+    }
+
+    /// Waits as a task until the record of this number is durable. Another thread leads: `ask` asks it to.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn join_as_task(&self, number: u64, ask: impl Fn()) -> BufferResult<()> {
+        let attempt = || {
+            let settled = self.settled(number);
+            if settled.is_none() {
+                ask();
+            }
+            settled
+        };
+        complete(|| try_or_register(attempt, || self.finished.waiter())).await
     }
 
     fn settled(&self, number: u64) -> Option<BufferResult<()>> {
@@ -120,13 +129,24 @@ impl Commit {
     /// # Errors
     /// That of the write or sync that failed, whoever did it.
     pub fn write_out(&self, log: &Log) -> BufferResult<()> {
-        let mut leading = self.leading.lock();
-        self.lead(|| leading.write(log).map(drop));
+        self.lead(log, || self.write(log).map(drop));
         self.check()
     }
 
-    /// Does what only one thread may do at a time. If it fails, that is final.
-    fn lead(&self, work: impl FnOnce() -> BufferResult<()>) {
+    /// Writes what is staged, and lets readers come so far. (They see an item that is in line only when it is
+    /// durable; but the records of items that are leased or were moved are read from their places.)
+    fn write(&self, log: &Log) -> BufferResult<Batch> {
+        let _writing = self.writing.lock();
+        let batch = log.take_staged();
+        for (segment, at, bytes) in &batch.pieces {
+            segment.write(bytes, *at)?;
+            segment.publish(at + bytes.len() as u64);
+        }
+        Ok(batch)
+    }
+
+    /// Writes or syncs. If that fails, it is final.
+    fn lead(&self, log: &Log, work: impl FnOnce() -> BufferResult<()>) {
         struct Fuse<'a>(&'a Commit);
         impl Drop for Fuse<'_> {
             fn drop(&mut self) {
@@ -141,40 +161,26 @@ impl Commit {
         let done = work();
         mem::forget(fuse);
         if let Err(error) = done {
+            // Who opens the queue next must not believe what the system's memory says. If this fails, too, the
+            // disk does not answer at all.
+            let _ = log.storage.create(UNSYNCED).and_then(|_| log.storage.sync());
             let _ = self.poison.set(error);
         }
     }
 
     /// Makes durable what was appended until now.
-    fn make_durable(log: &Log, leading: &mut Leading, durable: &AtomicU64) -> BufferResult<()> {
-        let batch = leading.write(log)?;
-        for segment in log.segments_from(leading.oldest, batch.place.segment) {
+    fn make_durable(&self, log: &Log, oldest: &mut u64) -> BufferResult<()> {
+        let batch = self.write(log)?;
+        for segment in log.segments_from(*oldest, batch.place.segment) {
             let is_last = segment.number() == batch.place.segment;
             let end = if is_last { batch.place.offset } else { segment.sealed().unwrap_or(u64::MAX) };
             if !segment.is_synced(end) {
                 segment.sync(&*log.storage, end)?;
             }
         }
-        leading.oldest = batch.place.segment;
-        log.note_synced(batch.place);
-        if !leading.written.is_empty() {
-            for (segment, end) in leading.written.drain(..) {
-                segment.publish(end);
-            }
-            log.show(batch.lined_up);
-        }
-        durable.fetch_max(batch.next, Ordering::AcqRel);
+        *oldest = batch.place.segment;
+        log.note_durable(&batch);
+        self.durable.fetch_max(batch.next, Ordering::AcqRel);
         Ok(())
-    }
-}
-
-impl Leading {
-    fn write(&mut self, log: &Log) -> BufferResult<Batch> {
-        let batch = log.take_staged();
-        for (segment, at, bytes) in &batch.staged.pieces {
-            segment.write(bytes, *at)?;
-            self.written.push((Arc::clone(segment), at + bytes.len() as u64));
-        }
-        Ok(batch)
     }
 }

@@ -69,7 +69,6 @@ impl Core {
     /// Writes the items aside again whose records stand before the segments that are needed anyway.
     fn write_again(&self, taking: &mut Taking) -> BufferResult<()> {
         let needed = taking.state.cursor.place.segment;
-        let mut last = None;
         for (number, place) in taking.state.aside_before(needed) {
             let payload = self.read(place, number)?;
             let Some((meta, data)) = records::item(&payload) else { continue };
@@ -77,10 +76,11 @@ impl Core {
             let Some(draft) = Draft::item(Kind::Moved, &meta, data) else { continue };
             let appended = self.append_for_consumer(&taking.state, &mut [draft])?;
             taking.state.moved(number, appended.place);
-            last = Some(appended.number);
         }
-        // Nobody may read them before they are written.
-        last.map_or(Ok(()), |last| self.settle(last))
+        if self.is_staged() {
+            self.commit.write_out(&self.log)?; // nobody may read them before they are written
+        }
+        Ok(())
     }
 
     /// Gives up the segments before the oldest that is needed.

@@ -178,6 +178,15 @@ impl Core {
         if self.is_staged() { self.join(number) } else { Ok(()) }
     }
 
+    /// The same as a task.
+    pub async fn settle_as_task(&self, number: u64) -> BufferResult<()> {
+        if self.is_staged() {
+            self.commit.join_as_task(number, || self.worker.commit()).await?;
+        }
+        self.wake();
+        Ok(())
+    }
+
     /// Waits until a record is durable.
     pub fn join(&self, number: u64) -> BufferResult<()> {
         self.commit.join(&self.log, number, &|| self.wake())
@@ -192,16 +201,27 @@ impl Core {
 
     // Putting.
 
-    /// Adds items that belong together, or none. False: the first has a name that is known already, and
-    /// nothing was added.
+    /// Adds items that belong together, or none, and waits until that is durable, in the mode that does. False:
+    /// the first has a name that is known already, and nothing was added.
     ///
     /// # Errors
     /// A capacity error, `Closed`, `Io`, or what a sync has failed with.
     pub fn put(&self, items: &[&[u8]], extra: Extra<'_>) -> BufferResult<bool> {
+        let (added, number) = self.put_now(items, extra)?;
+        self.settle(number)?;
+        self.wake();
+        Ok(added)
+    }
+
+    /// The same without the wait: returns the number of the record to wait for, too.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_now(&self, items: &[&[u8]], extra: Extra<'_>) -> BufferResult<(bool, u64)> {
         self.check_process()?;
         let Extra { id, headers, delay } = extra;
         if items.is_empty() {
-            return if self.is_closed() { Err(BufferError::Closed) } else { Ok(true) };
+            return if self.is_closed() { Err(BufferError::Closed) } else { Ok((true, 0)) };
         }
         let meta = Meta { at: files::now(), delay, number: 0, id, headers };
         let draft = |item| Draft::item(Kind::Item, &meta, item).ok_or_else(super::log::too_long);
@@ -212,18 +232,15 @@ impl Core {
         self.put_drafts(&mut drafts, &meta)
     }
 
-    fn put_drafts(&self, drafts: &mut [Draft<'_>], meta: &Meta<'_>) -> BufferResult<bool> {
+    fn put_drafts(&self, drafts: &mut [Draft<'_>], meta: &Meta<'_>) -> BufferResult<(bool, u64)> {
         let Meta { id, delay, .. } = *meta;
         // A delayed item stands aside, so consumers' half of the state changes, too.
         let mut taking = (delay > 0).then(|| self.taking.lock());
         let (number, is_late) = {
             let mut tail = self.tail_with_room(&mut taking, total(drafts), drafts.len())?;
             if tail.puts.ids.has(id) {
-                let last = tail.end().number - 1;
-                drop(tail);
-                drop(taking);
-                // The caller may rely on the one that came first.
-                return self.settle(last).map(|()| false);
+                // The caller may rely on the one that came first, so that must be durable, too.
+                return Ok((false, tail.end().number - 1));
             }
             let Appended { number, place, .. } = self.log.append(&mut tail, drafts)?;
             let mut offset = place.offset;
@@ -249,9 +266,7 @@ impl Core {
         if due.is_some() {
             self.worker.wake_at(due);
         }
-        self.settle(number)?;
-        self.wake();
-        Ok(true)
+        Ok((true, number))
     }
 
     /// The tail, with room for so many bytes and items.

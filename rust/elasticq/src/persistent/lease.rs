@@ -95,6 +95,22 @@ impl<T> Lease<T> {
         }
     }
 
+    /// [`ack`](Self::ack) as a task: it waits for the disk without blocking. A future that is dropped before
+    /// it is done has ended the lease all the same, or has given the item back.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack).
+    pub async fn ack_async(self) -> Result<T, Rejected<Self>> {
+        let Some(core) = self.core.clone() else { return Ok(self.ended()) };
+        match core.ack_now(&[self.key()]) {
+            Ok(number) => match core.settle_as_task(number).await {
+                Ok(()) => Ok(self.ended()),
+                Err(reason) => Err(Rejected::new(reason, self)),
+            },
+            Err(reason) => Err(Rejected::new(reason, self)),
+        }
+    }
+
     /// Ends the lease since the work was not done. After `delay` the item can be taken again, at its old
     /// place; if it was delivered `max_deliveries` times, it is dead.
     ///
@@ -145,8 +161,9 @@ impl<T> Deref for Lease<T> {
 impl<T> Drop for Lease<T> {
     fn drop(&mut self) {
         if let Some(core) = self.core.take() {
-            // If this fails, the item comes back when the queue is opened again.
-            let _ = core.nack(self.number, self.token, 0);
+            // It waits for no sync. If it fails, the item comes back when the queue is opened again.
+            let _ = core.nack_now(self.number, self.token, 0);
+            core.wake();
         }
     }
 }

@@ -143,19 +143,25 @@ impl Core {
     /// # Errors
     /// `InvalidOperation` if one of them has ended before; `Io`, or what a sync has failed with.
     pub fn ack(&self, leases: &[(u64, u64)]) -> BufferResult<()> {
-        self.check_process()?;
-        let number = {
-            let mut taking = self.taking();
-            self.expire(&mut taking)?;
-            check(&taking, leases)?;
-            let numbers = leases.iter().map(|&(number, _)| number).collect();
-            let recorded = self.record(&mut taking, &[Change::Gone { numbers, how: How::Acked }])?;
-            leases.iter().for_each(|&(number, _)| taking.leases.end(number));
-            recorded
-        };
+        let number = self.ack_now(leases)?;
         self.settle(number)?;
         self.wake();
         Ok(())
+    }
+
+    /// The same without the wait: returns the number of the record to wait for.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack).
+    pub fn ack_now(&self, leases: &[(u64, u64)]) -> BufferResult<u64> {
+        self.check_process()?;
+        let mut taking = self.taking();
+        self.expire(&mut taking)?;
+        check(&taking, leases)?;
+        let numbers = leases.iter().map(|&(number, _)| number).collect();
+        let recorded = self.record(&mut taking, &[Change::Gone { numbers, how: How::Acked }])?;
+        leases.iter().for_each(|&(number, _)| taking.leases.end(number));
+        Ok(recorded)
     }
 
     /// Ends a lease since the work was not done: the item can be taken again, after so many milliseconds.
@@ -163,30 +169,33 @@ impl Core {
     /// # Errors
     /// As [`ack`](Self::ack).
     pub fn nack(&self, number: u64, token: u64, delay: u64) -> BufferResult<()> {
-        self.check_process()?;
-        let (recorded, due) = {
-            let mut taking = self.taking();
-            self.expire(&mut taking)?;
-            check(&taking, &[(number, token)])?;
-            let recorded = if self.bury_if_delivered_too_often(&mut taking, number)? {
-                self.log.tail().end().number - 1
-            } else {
-                let recorded =
-                    self.record(&mut taking, &[Change::Returned { numbers: vec![number], at: now(), delay }])?;
-                if delay > 0 {
-                    taking.leases.delayed(number, delay);
-                }
-                recorded
-            };
-            taking.leases.end(number);
-            (recorded, taking.leases.next_due())
-        };
-        if delay > 0 {
-            self.worker.wake_at(due);
-        }
+        let recorded = self.nack_now(number, token, delay)?;
         self.settle(recorded)?;
         self.wake();
         Ok(())
+    }
+
+    /// The same without the wait: returns the number of the record to wait for.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack).
+    pub fn nack_now(&self, number: u64, token: u64, delay: u64) -> BufferResult<u64> {
+        self.check_process()?;
+        let mut taking = self.taking();
+        self.expire(&mut taking)?;
+        check(&taking, &[(number, token)])?;
+        let recorded = if self.bury_if_delivered_too_often(&mut taking, number)? {
+            self.log.tail().end().number - 1
+        } else {
+            let returned = Change::Returned { numbers: vec![number], at: now(), delay };
+            self.record(&mut taking, &[returned])?
+        };
+        taking.leases.end(number);
+        if delay > 0 {
+            taking.leases.delayed(number, delay);
+            self.worker.wake_at(taking.leases.next_due());
+        }
+        Ok(recorded)
     }
 
     /// Ends a lease since the item can't be worked on: it is dead.

@@ -20,7 +20,7 @@ use super::config::{SMALLEST_SEGMENT, SyncMode};
 use super::files::{File, Storage};
 use super::format::{End, HEADER, Header};
 use super::records::{Change, Cursor, Draft, Place};
-use super::segment::{Segment, name_of};
+use super::segment::{Segment, digits, name_of};
 use super::state::{Puts, Takes, snapshot};
 use crate::error::{BufferError, BufferResult};
 use parking_lot::{Mutex, MutexGuard};
@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::mem;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -59,27 +60,28 @@ pub struct Tail {
     link: u32,
     /// Whether the next record needs a new segment, since nobody knows what stands behind this one's end.
     full: bool,
-    staged: Staged,
+    /// What was appended and not written yet.
+    staged: Pieces,
     pub puts: Puts,
     /// What is known to be durable, and what a record has said of it.
     synced: Place,
     marked: Place,
+    /// Whether the queue was closed in good order here. Something of the time before may stand behind the end.
+    /// So the next record is one that never was: then nothing that stands there can follow it.
+    reopened: bool,
     /// Whether somebody was asked to prepare the next segment.
     late: bool,
     scratch: Vec<u8>,
 }
 
-/// What was appended and not written yet.
-#[derive(Debug, Default)]
-pub struct Staged {
-    /// Pieces of segments, in order, and where each begins.
-    pub pieces: Vec<(Arc<Segment>, u64, Vec<u8>)>,
-}
+/// Pieces of segments, in order: where each begins, and its bytes.
+type Pieces = Vec<(Arc<Segment>, u64, Vec<u8>)>;
 
 /// Everything that was appended up to some moment.
 #[derive(Debug)]
 pub struct Batch {
-    pub staged: Staged,
+    /// What of it is to be written.
+    pub pieces: Pieces,
     /// The number of the record that comes next, and its place.
     pub next: u64,
     pub place: Place,
@@ -95,6 +97,8 @@ pub struct Resume {
     pub end: Cursor,
     /// Whether nobody knows what stands behind the end.
     pub full: bool,
+    /// Whether the queue was closed in good order.
+    pub reopened: bool,
     pub puts: Puts,
     /// Up to where the files are known to be durable.
     pub synced: Place,
@@ -144,7 +148,7 @@ pub enum Who {
 
 impl Log {
     pub fn new(storage: Box<dyn Storage>, mode: SyncMode, largest: u64, max_bytes: u64, resume: Resume) -> Self {
-        let Resume { segments, tail: segment, end, full, puts, synced, spares } = resume;
+        let Resume { segments, tail: segment, end, full, reopened, puts, synced, spares } = resume;
         let oldest = segments.keys().next().copied().unwrap_or(end.number);
         let visible = puts.lined_up;
         let tail = Tail {
@@ -153,10 +157,11 @@ impl Log {
             next: end.number,
             link: end.link,
             full,
-            staged: Staged::default(),
+            staged: Pieces::new(),
             puts,
             synced,
             marked: synced,
+            reopened,
             late: false,
             scratch: Vec::new(),
         };
@@ -198,6 +203,11 @@ impl Log {
         self.segments.lock().get(&number).cloned()
     }
 
+    /// Where the file of a segment is, or would be, for messages.
+    pub fn path_of(&self, number: u64) -> PathBuf {
+        self.segment(number).map_or_else(|| self.storage.path(&digits(number)), |segment| segment.path.clone())
+    }
+
     /// The segment behind this one.
     pub fn segment_after(&self, number: u64) -> Option<Arc<Segment>> {
         self.segments.lock().range(number + 1..).next().map(|(_, segment)| Arc::clone(segment))
@@ -232,12 +242,19 @@ impl Log {
         let mut bytes = mem::take(&mut tail.scratch);
         bytes.clear();
         let mut end = tail.end();
+        let mut has_mark = false;
         if tail.synced > tail.marked
             && let Some(mut mark) =
                 Draft::change(&Change::Synced { place: tail.synced, salt: tail.segment.header.salt })
-            && tail.at + mark.size() + total(drafts) <= tail.segment.header.size
+            && tail.has_room(mark.size() + total(drafts))
         {
             add(&mut bytes, &mut end, tail.segment.header.salt, &mut mark, false);
+            has_mark = true;
+        }
+        if tail.reopened
+            && let Some(mut opened) = Draft::change(&Change::Opened { salt: random() })
+        {
+            add(&mut bytes, &mut end, tail.segment.header.salt, &mut opened, false);
         }
         let first = end;
         let last = drafts.len().saturating_sub(1);
@@ -245,16 +262,17 @@ impl Log {
             add(&mut bytes, &mut end, tail.segment.header.salt, draft, index < last);
         }
         if self.staged {
-            tail.staged.add(&tail.segment, tail.at, &bytes);
+            tail.stage(&bytes);
         } else if let Err(error) = tail.segment.write(&bytes, tail.at) {
             tail.scratch = bytes;
             return Err(error);
         } else {
             tail.segment.publish(end.place.offset);
         }
-        if first.number > tail.next {
+        if tail.synced > tail.marked && has_mark {
             tail.marked = tail.synced;
         }
+        tail.reopened = false;
         tail.scratch = bytes;
         (tail.at, tail.next, tail.link) = (end.place.offset, end.number, end.link);
         self.next.store(end.number, Ordering::Relaxed);
@@ -274,7 +292,7 @@ impl Log {
         let usual = (2 * tail.segment.header.size).clamp(FIRST_SIZE.min(self.largest), self.largest);
         let spare = self.take_spare(least, usual, who)?;
         let header = Header {
-            salt: RandomState::new().build_hasher().finish(),
+            salt: random(),
             first: tail.next,
             size: spare.size,
             before: End { last: tail.next - 1, link: tail.link },
@@ -286,6 +304,7 @@ impl Log {
         tail.link = header.link();
         tail.full = false;
         tail.late = false;
+        tail.reopened = false;
         tail.segment = segment;
         self.append(tail, &mut first).map(drop)
     }
@@ -293,7 +312,7 @@ impl Log {
     /// Makes a spare file the segment of this header.
     fn adopt(&self, spare: Spare, header: Header) -> BufferResult<Arc<Segment>> {
         let Spare { name: old, file, size } = spare;
-        let name = name_of(header.first);
+        let name = name_of(&header);
         let path = self.storage.path(&name);
         let made = self.storage.rename(&old, &name).and_then(|()| if self.staged { Ok(()) } else { file.map() });
         match made {
@@ -374,7 +393,7 @@ impl Log {
                 self.oldest.store(segments.keys().next().copied().unwrap_or(number), Ordering::Relaxed);
                 oldest
             };
-            let name = name_of(oldest.number());
+            let name = name_of(&oldest.header);
             let spare = {
                 let mut spares = self.spares.lock();
                 // Somebody may still read it.
@@ -386,17 +405,18 @@ impl Log {
                 })
             };
             let fail = |refused| BufferError::io("to remove", &oldest.path, &refused);
-            match spare {
-                Some(spare) => {
-                    self.storage.rename(&name, &spare).map_err(fail)?;
-                    let file = self.storage.open(&spare).map_err(fail)?;
-                    let size = oldest.header.size;
-                    self.spares.lock().ready.push(Spare { name: spare, file, size });
-                }
-                None => self.storage.remove(&name).map_err(fail)?,
+            match &spare {
+                Some(spare) => self.storage.rename(&name, spare),
+                None => self.storage.remove(&name),
             }
-            // One by one: after a power cut the segments that are left must have no gap.
+            .map_err(fail)?;
+            // One by one: after a power cut the segments that are left must have no gap. And before the file is
+            // used again: the old name must not come back over new content.
             self.storage.sync().map_err(fail)?;
+            if let Some(name) = spare {
+                let file = self.storage.open(&name).map_err(fail)?;
+                self.spares.lock().ready.push(Spare { name, file, size: oldest.header.size });
+            }
         }
         Ok(())
     }
@@ -406,21 +426,31 @@ impl Log {
     pub fn take_staged(&self) -> Batch {
         let mut tail = self.tail();
         Batch {
-            staged: mem::take(&mut tail.staged),
+            pieces: mem::take(&mut tail.staged),
             next: tail.next,
             place: tail.end().place,
             lined_up: tail.puts.lined_up,
         }
     }
 
-    /// Notes that everything before this place is durable.
-    pub fn note_synced(&self, place: Place) {
+    /// Notes that everything in this batch is durable. Consumers may see what was staged.
+    pub fn note_durable(&self, batch: &Batch) {
         let mut tail = self.tail();
-        tail.synced = tail.synced.max(place);
+        tail.synced = tail.synced.max(batch.place);
+        if self.staged {
+            self.show(batch.lined_up);
+        }
     }
 }
 
 impl Tail {
+    fn stage(&mut self, bytes: &[u8]) {
+        match self.staged.last_mut() {
+            Some((last, _, piece)) if Arc::ptr_eq(last, &self.segment) => piece.extend_from_slice(bytes),
+            _ => self.staged.push((Arc::clone(&self.segment), self.at, bytes.to_vec())),
+        }
+    }
+
     /// Where the next record goes.
     pub fn end(&self) -> Cursor {
         let place = Place { segment: self.segment.number(), offset: self.at };
@@ -429,7 +459,9 @@ impl Tail {
 
     /// Whether records of so many bytes fit into the segment.
     pub fn has_room(&self, bytes: u64) -> bool {
-        !self.full && self.at + bytes <= self.segment.header.size
+        const OPENED: u64 = 40; // the record in front of the first one
+        let more = if self.reopened { OPENED } else { 0 };
+        !self.full && self.at + more + bytes <= self.segment.header.size
     }
 
     pub fn segment(&self) -> Arc<Segment> {
@@ -457,15 +489,6 @@ impl Tail {
     }
 }
 
-impl Staged {
-    fn add(&mut self, segment: &Arc<Segment>, at: u64, bytes: &[u8]) {
-        match self.pieces.last_mut() {
-            Some((last, _, piece)) if Arc::ptr_eq(last, segment) => piece.extend_from_slice(bytes),
-            _ => self.pieces.push((Arc::clone(segment), at, bytes.to_vec())),
-        }
-    }
-}
-
 /// How many bytes records take together.
 pub fn total(drafts: &[Draft<'_>]) -> u64 {
     drafts.iter().map(Draft::size).sum()
@@ -483,6 +506,11 @@ pub fn add(bytes: &mut Vec<u8>, end: &mut Cursor, salt: u64, draft: &mut Draft<'
     end.place.offset += draft.size();
     end.number += 1;
     end.link = link;
+}
+
+/// A number that nothing else has.
+pub fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 pub fn too_long() -> BufferError {

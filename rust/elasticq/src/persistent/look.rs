@@ -108,7 +108,7 @@ impl Core {
 
     /// Why the codec could not read an item.
     pub fn unreadable(&self, item: &Item, why: &dyn Display) -> BufferError {
-        let path = self.log.storage.path(&super::segment::name_of(item.place.segment));
+        let path = self.log.path_of(item.place.segment);
         let text = format!("{}, offset {}: the codec can't read the item: {why}", path.display(), item.place.offset);
         BufferError::Corrupted(text)
     }

@@ -284,9 +284,14 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// `Empty` if there is none; otherwise as [`pop`](Self::pop).
     pub fn lease_batch(&self, max_items: usize, ttl: Option<Duration>) -> BufferResult<Vec<Lease<T>>> {
         let leased = self.core.lease(max_items, ttl)?;
+        self.leases(&leased)
+    }
+
+    /// The items that were leased. What can't be understood goes back, and so does what comes after it.
+    fn leases(&self, leased: &[(Item, u64)]) -> BufferResult<Vec<Lease<T>>> {
         let mut leases = Vec::with_capacity(leased.len());
         let mut failed = None;
-        for (item, token) in &leased {
+        for (item, token) in leased {
             match self.decode(item) {
                 Ok(decoded) if failed.is_none() => leases.push(Lease::new(&self.core, decoded, item, *token)),
                 Ok(_) => self.core.nack(item.number, *token, 0)?,
@@ -349,25 +354,55 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
 
     /// Adds `item` at the end, waiting as a task until there is room.
     ///
-    /// The task waits for room without blocking. The write itself blocks as [`offer`](Self::offer) does.
+    /// The task does not block: neither while there is no room, nor for a sync, which another thread does. (It
+    /// makes a file itself if it fills them faster than the queue's thread prepares them.) A future that is
+    /// dropped while it waits for room has put nothing in; one that is dropped while it waits for a sync has
+    /// put the item in.
     ///
     /// # Errors
     /// As [`offer`](Self::offer) without capacity errors.
     pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
-        let attempt = || try_or_register(|| unless_full(self.put(&item)), || self.core.not_full.waiter());
-        let put = complete(attempt).await;
+        let attempt = || {
+            let bytes = self.encode(&item)?;
+            self.core.put_now(&[&bytes], Extra::default())
+        };
+        let put = complete(|| try_or_register(|| unless_full(attempt()), || self.core.not_full.waiter())).await;
+        let put = match put {
+            Ok((_, number)) => self.core.settle_as_task(number).await,
+            Err(reason) => Err(reason),
+        };
         give_back(put.inspect_err(|_| self.core.tally.note_refused(1)), Some(item))
     }
 
     /// Takes the oldest item for good, waiting as a task until there is one.
     ///
-    /// The task waits for an item without blocking. The taking itself blocks as [`try_pop`](Self::try_pop)
-    /// does.
+    /// The task does not block: neither while there is no item, nor for a sync, which another thread does. (It
+    /// reads the disk if the item is in no memory.) A future that is dropped before it is done has taken
+    /// nothing.
     ///
     /// # Errors
     /// As [`pop`](Self::pop) without `Empty` and `Timeout`.
     pub async fn recv(&self) -> BufferResult<T> {
-        complete(|| try_or_register(|| unless_empty(self.try_pop()), || self.core.not_empty.waiter())).await
+        let attempt = || try_or_register(|| unless_empty(self.core.pop_now()), || self.core.not_empty.waiter());
+        let (item, number) = complete(attempt).await?;
+        let mut guard = PutBack { core: &self.core, items: slice::from_ref(&item), done: 0 };
+        self.core.settle_as_task(number).await?;
+        let decoded = self.decode(&item)?;
+        guard.done = 1;
+        Ok(decoded)
+    }
+
+    /// Takes the oldest item on lease, waiting as a task until there is one. It does not block, as
+    /// [`recv`](Self::recv); a future that is dropped before it is done gives the item back.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub async fn lease_async(&self, ttl: Option<Duration>) -> BufferResult<Lease<T>> {
+        let attempt = || try_or_register(|| unless_empty(self.core.lease_now(1, ttl)), || self.core.not_empty.waiter());
+        let (leased, number) = complete(attempt).await?;
+        let mut leases = self.leases(&leased)?;
+        self.core.settle_as_task(number).await?;
+        leases.pop().ok_or(BufferError::Empty)
     }
 
     fn encode<'a>(&self, item: &'a T) -> BufferResult<Cow<'a, [u8]>> {

@@ -65,6 +65,8 @@ pub enum Change {
     Closed { place: Place, salt: u64 },
     /// The whole state. Each segment begins with it.
     Snapshot(Box<Snapshot>),
+    /// The queue was opened again, and what follows was written after that. The number is random.
+    Opened { salt: u64 },
 }
 
 /// How an item left the queue.

@@ -17,12 +17,10 @@ use super::files::Storage;
 use super::format::{self, End, HEAD, HEADER, Head, Header, Kind, NoHeader};
 use super::log::{RESERVE, Resume, Spare, Spares, first_size, make_file};
 use super::records::{self, Change, Cursor, Draft, Place, Snapshot, Status};
-use super::segment::{Next, Reader, Segment, name_of, number_of};
+use super::segment::{Next, Reader, Segment, digits, name_of, number_of};
 use super::state::State;
 use crate::error::{BufferError, BufferResult};
 use std::collections::BTreeMap;
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::mem;
 use std::sync::Arc;
 
@@ -54,38 +52,36 @@ pub struct Report {
 pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<Recovered> {
     let mut names = storage.list().map_err(|refused| BufferError::io("to list", storage.path(""), &refused))?;
     names.sort();
-    let numbers: Vec<u64> = names.iter().filter_map(|name| number_of(name)).collect();
-    let Some(&first) = numbers.first() else { return begin(storage, largest, window, &names) };
+    let files: Vec<(u64, &str)> = names.iter().filter_map(|name| Some((number_of(name)?, name.as_str()))).collect();
+    let Some(&(first, _)) = files.first() else { return begin(storage, largest, window, &names) };
     let mut replay = Replay::new(storage, window);
-    let mut left = numbers.into_iter();
-    let mut after = None;
-    for number in left.by_ref() {
-        match replay.enter(number)? {
-            Entered::Yes if replay.run()? => {}
-            _ if number == first => {
-                let path = storage.path(&name_of(first));
-                let text = format!("{}, offset 0: there is not even a first record", path.display());
-                return Err(BufferError::Corrupted(text));
-            }
-            _ => {
-                after = Some(number);
-                break;
-            }
+    let mut after = Vec::new();
+    for (number, name) in files {
+        // Behind one that does not follow, only another one of the same number may.
+        let may_follow = after.last().is_none_or(|&(left, _)| left == number);
+        if may_follow && replay.enter(number, name)? && replay.run()? {
+            continue;
         }
+        after.push((number, name));
     }
-    let after: Vec<u64> = after.into_iter().chain(left).collect();
+    let Some(tail) = replay.segments.get(&replay.end.place.segment).map(Arc::clone) else {
+        let path = storage.path(after.first().map_or("", |(_, name)| name));
+        return Err(BufferError::Corrupted(format!("{}, offset 0: there is not even a first record", path.display())));
+    };
     let end = replay.end;
-    let tail = Arc::clone(replay.segments.get(&end.place.segment).expect("the first segment was entered"));
     let rest = Rest::look(&tail, end.place.offset)?;
     if !(replay.closed || rest.is_zero()) || !after.is_empty() {
         refuse_if_damaged(storage, &replay, &rest, &after)?;
     }
     let Replay { mut state, segments, records, closed, synced, .. } = replay;
     if state.takes.oldest_segment() < first {
-        let missing = storage.path(&name_of(state.takes.oldest_segment()));
+        let missing = storage.path(&digits(state.takes.oldest_segment()));
         return Err(BufferError::Corrupted(format!("{}: the file is missing", missing.display())));
     }
     remove(storage, &after)?;
+    if names.iter().any(|name| name == UNSYNCED) {
+        write_again(storage, &segments, end, synced)?;
+    }
     tail.publish(end.place.offset);
     let leased: Vec<u64> =
         state.takes.aside().iter().filter(|(_, aside)| aside.status == Status::Leased).map(|(&n, _)| n).collect();
@@ -95,7 +91,8 @@ pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<
     let report = Report { records, closed, torn_bytes: if closed { 0 } else { rest.bytes }, torn_files: after.len() };
     let full = !closed && !rest.is_zero();
     let spares = adopt_spares(storage, &names);
-    let resume = Resume { segments, tail, end, full, puts: mem::take(&mut state.puts), synced, spares };
+    let (puts, reopened) = (mem::take(&mut state.puts), closed && !rest.is_zero());
+    let resume = Resume { segments, tail, end, full, reopened, puts, synced, spares };
     Ok(Recovered { resume, state, report })
 }
 
@@ -107,10 +104,10 @@ fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -
     spares.next += 1;
     let made = make_file(storage, format!("spare-{}.log", spares.next), first_size(largest))?;
     let Spare { name: old, file, size } = made;
-    let name = name_of(1);
-    let path = storage.path(&name);
-    let salt = RandomState::new().build_hasher().finish();
-    let segment = Arc::new(Segment::begin(Header { salt, first: 1, size, before: End::default() }, path, file)?);
+    let salt = super::log::random();
+    let header = Header { salt, first: 1, size, before: End::default() };
+    let name = name_of(&header);
+    let segment = Arc::new(Segment::begin(header, storage.path(&name), file)?);
     let mut end = segment.start();
     state.takes.cursor = end;
     let snapshot = Snapshot { cursor: end, ..Snapshot::default() };
@@ -128,6 +125,7 @@ fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -
         tail: segment,
         end,
         full: false,
+        reopened: false,
         puts: mem::take(&mut state.puts),
         synced: Place::default(),
         spares,
@@ -157,22 +155,37 @@ fn adopt_spares(storage: &dyn Storage, names: &[String]) -> Spares {
     spares
 }
 
-fn remove(storage: &dyn Storage, numbers: &[u64]) -> BufferResult<()> {
+fn remove(storage: &dyn Storage, files: &[(u64, &str)]) -> BufferResult<()> {
     // From the newest on, so that those that are left have no gap.
-    for &number in numbers.iter().rev() {
-        let name = name_of(number);
-        storage.remove(&name).map_err(|refused| BufferError::io("to remove", storage.path(&name), &refused))?;
+    for (_, name) in files.iter().rev() {
+        storage.remove(name).map_err(|refused| BufferError::io("to remove", storage.path(name), &refused))?;
     }
-    if !numbers.is_empty() {
+    if !files.is_empty() {
         storage.sync().map_err(|refused| BufferError::io("to sync", storage.path(""), &refused))?;
     }
     Ok(())
 }
 
-enum Entered {
-    Yes,
-    /// Its header does not fit, so it is of another life or never got so far.
-    No,
+/// Writes what is not known to be durable once more, and syncs it. A sync has failed, so the system may believe
+/// that what it holds in memory is on disk, and write it never.
+fn write_again(
+    storage: &dyn Storage,
+    segments: &BTreeMap<u64, Arc<Segment>>,
+    end: Cursor,
+    synced: Place,
+) -> BufferResult<()> {
+    for segment in segments.range(synced.segment..).map(|(_, segment)| segment) {
+        let last = if segment.number() == end.place.segment { end.place.offset } else { segment.header.size };
+        let mut at = 0;
+        while at < last {
+            let bytes = read(segment, at, PIECE.min(last - at))?;
+            segment.write(&bytes, at)?;
+            at += bytes.len() as u64;
+        }
+        segment.sync(storage, last)?;
+    }
+    let removed = storage.remove(UNSYNCED).and_then(|()| storage.sync());
+    removed.map_err(|refused| BufferError::io("to remove", storage.path(UNSYNCED), &refused))
 }
 
 /// The records of all segments, one after the other.
@@ -205,22 +218,22 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Goes on with the next segment, if it follows.
-    fn enter(&mut self, number: u64) -> BufferResult<Entered> {
-        let segment = match open_segment(self.storage, number)? {
+    /// Goes on with the segment in this file, if it follows.
+    fn enter(&mut self, number: u64, name: &str) -> BufferResult<bool> {
+        let segment = match open_segment(self.storage, number, name)? {
             Ok(segment) => segment,
-            Err(NoHeader::Blank) if self.reader.is_some() || number == 1 => return Ok(Entered::No),
-            Err(why) if self.reader.is_none() || why == NoHeader::Damaged => {
-                let path = self.storage.path(&name_of(number));
+            Err(why) if self.segments.is_empty() || why == NoHeader::Damaged => {
+                let path = self.storage.path(name);
                 return Err(BufferError::Corrupted(format!("{}, offset 0: {why}", path.display())));
             }
-            Err(_) => return Ok(Entered::No),
+            // Of another life, or it never got so far.
+            Err(_) => return Ok(false),
         };
         let segment = Arc::new(segment);
         if let Some(reader) = &mut self.reader {
             let end = End { last: self.end.number - 1, link: self.end.link };
             if segment.header.before != end {
-                return Ok(Entered::No);
+                return Ok(false);
             }
             reader.enter(Arc::clone(&segment));
         } else {
@@ -228,7 +241,7 @@ impl<'a> Replay<'a> {
             self.reader = Some(Reader::new(Arc::clone(&segment), segment.start()));
         }
         self.entered = Some(segment);
-        Ok(Entered::Yes)
+        Ok(true)
     }
 
     /// Follows all records of this segment. False: there is none, so it is as if it had not been entered.
@@ -290,11 +303,10 @@ impl<'a> Replay<'a> {
 }
 
 /// Opens a segment; what is in it may be read up to the end of the file.
-fn open_segment(storage: &dyn Storage, number: u64) -> BufferResult<Result<Segment, NoHeader>> {
-    let name = name_of(number);
-    let path = storage.path(&name);
+fn open_segment(storage: &dyn Storage, number: u64, name: &str) -> BufferResult<Result<Segment, NoHeader>> {
+    let path = storage.path(name);
     let io = |attempt, refused| BufferError::io(attempt, &path, &refused);
-    let file = storage.open(&name).map_err(|refused| io("to open", refused))?;
+    let file = storage.open(name).map_err(|refused| io("to open", refused))?;
     let size = file.size().map_err(|refused| io("to open", refused))?;
     let mut bytes = vec![0; HEADER.min(usize::try_from(size).unwrap_or(HEADER))];
     file.read_at(&mut bytes, 0).map_err(|refused| io("to read", refused))?;
@@ -309,7 +321,7 @@ fn open_segment(storage: &dyn Storage, number: u64) -> BufferResult<Result<Segme
         }
         Err(why) => return Ok(Err(why)),
     };
-    if header.first != number {
+    if header.first != number || name_of(&header) != name {
         return Ok(Err(NoHeader::Other(header.first)));
     }
     if size < header.size {
@@ -327,6 +339,9 @@ struct Rest {
 }
 
 const PIECE: u64 = 1 << 20;
+
+/// The name of a file that says that a sync has failed.
+pub const UNSYNCED: &str = "unsynced";
 
 impl Rest {
     fn look(segment: &Segment, from: u64) -> BufferResult<Self> {
@@ -353,14 +368,19 @@ fn read(segment: &Segment, at: u64, most: u64) -> BufferResult<Vec<u8>> {
 }
 
 /// Whether a mark anywhere behind the end says that more was durable: then something durable is broken.
-fn refuse_if_damaged(storage: &dyn Storage, replay: &Replay<'_>, rest: &Rest, after: &[u64]) -> BufferResult<()> {
+fn refuse_if_damaged(
+    storage: &dyn Storage,
+    replay: &Replay<'_>,
+    rest: &Rest,
+    after: &[(u64, &str)],
+) -> BufferResult<()> {
     let tail = &replay.segments[&replay.end.place.segment];
     let mut durable = replay.synced;
     if !rest.is_zero() {
         durable = durable.max(marks_behind(tail, rest.from)?);
     }
-    for &number in after {
-        if let Ok(segment) = open_segment(storage, number)? {
+    for (number, name) in after {
+        if let Ok(segment) = open_segment(storage, *number, name)? {
             durable = durable.max(marks_behind(&segment, HEADER as u64)?);
         }
     }
@@ -369,7 +389,7 @@ fn refuse_if_damaged(storage: &dyn Storage, replay: &Replay<'_>, rest: &Rest, af
     }
     let text = format!(
         "a record that was durable is broken; behind it everything was durable up to {}, offset {}",
-        name_of(durable.segment),
+        digits(durable.segment),
         durable.offset
     );
     Err(tail.corrupted(replay.end.place.offset, &text))

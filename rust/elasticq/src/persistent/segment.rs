@@ -27,15 +27,22 @@ pub struct Segment {
     named: AtomicBool,
 }
 
-/// The name of the file of a segment.
-pub fn name_of(number: u64) -> String {
-    format!("{number:020}.log")
+/// The name of the file of a segment. The salt is in it: so an old header, in a file whose new header never
+/// reached the disk, fits no name.
+pub fn name_of(header: &Header) -> String {
+    format!("{}-{:016x}.log", digits(header.first), header.salt)
+}
+
+/// How the names of a segment's files begin.
+pub fn digits(number: u64) -> String {
+    format!("{number:020}")
 }
 
 /// The number of the segment in the file of this name; `None` if no segment has this name.
 pub fn number_of(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".log").filter(|digits| digits.len() == 20)?;
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+    let (digits, salt) = name.strip_suffix(".log")?.split_once('-')?;
+    let is_name = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit()) && salt.len() == 16;
+    is_name.then(|| digits.parse().ok()).flatten()
 }
 
 impl Segment {

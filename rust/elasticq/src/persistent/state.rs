@@ -237,7 +237,7 @@ impl Takes {
                     self.dropped += u64::from(self.remove(number).is_some());
                 }
             }
-            Change::Synced { .. } | Change::Closed { .. } | Change::Snapshot(_) => {}
+            Change::Synced { .. } | Change::Closed { .. } | Change::Opened { .. } | Change::Snapshot(_) => {}
         }
     }
 

@@ -10,7 +10,7 @@ use super::format::Kind;
 use super::leases::Leases;
 use super::log::{Appended, Who, too_long, total};
 use super::records::{self, Change, Cursor, Draft, How, Lease, Meta, Place};
-use super::segment::{Reader, name_of};
+use super::segment::Reader;
 use super::state::Takes;
 use crate::error::{BufferError, BufferResult};
 use std::sync::Arc;
@@ -65,22 +65,28 @@ impl Core {
     /// # Errors
     /// As [`pop`](Self::pop).
     pub fn pop_one(&self) -> BufferResult<Item> {
-        self.check_process()?;
-        let (item, number) = {
-            let mut taking = self.taking();
-            self.commit.check()?;
-            self.expire(&mut taking)?;
-            let item = self.next(&mut taking, 0, &[])?.ok_or_else(|| self.nothing())?;
-            let change = match item.end {
-                Some(cursor) => Change::Popped { items: 1, cursor },
-                None => Change::Gone { numbers: vec![item.number], how: How::Popped },
-            };
-            let number = self.take(&mut taking, std::slice::from_ref(&item), &[change])?;
-            (item, number)
-        };
+        let (item, number) = self.pop_now()?;
         self.settle(number)?;
         self.wake();
         Ok(item)
+    }
+
+    /// The same without the wait: returns the number of the record to wait for, too.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop).
+    pub fn pop_now(&self) -> BufferResult<(Item, u64)> {
+        self.check_process()?;
+        let mut taking = self.taking();
+        self.commit.check()?;
+        self.expire(&mut taking)?;
+        let item = self.next(&mut taking, 0, &[])?.ok_or_else(|| self.nothing())?;
+        let change = match item.end {
+            Some(cursor) => Change::Popped { items: 1, cursor },
+            None => Change::Gone { numbers: vec![item.number], how: How::Popped },
+        };
+        let number = self.take(&mut taking, std::slice::from_ref(&item), &[change])?;
+        Ok((item, number))
     }
 
     fn nothing(&self) -> BufferError {
@@ -133,30 +139,38 @@ impl Core {
     /// # Errors
     /// As [`pop`](Self::pop).
     pub fn lease(&self, most: usize, ttl: Option<Duration>) -> BufferResult<Vec<(Item, u64)>> {
-        self.check_process()?;
-        let (items, due) = {
-            let mut taking = self.taking();
-            let items = self.choose(&mut taking, most)?;
-            let (in_line, cursor) = passed(&items);
-            let cursor = cursor.unwrap_or(taking.state.cursor);
-            let leases = items
-                .iter()
-                .map(|item| Lease { number: item.number, place: item.place, deliveries: item.deliveries })
-                .collect();
-            self.take(&mut taking, &items, &[Change::Leased { leases, in_line, cursor }])?;
-            let items = items.into_iter().map(|item| (taking.leases.lease(item.number, ttl), item));
-            let items: Vec<_> = items.map(|(token, item)| (item, token)).collect();
-            (items, taking.leases.next_due())
-        };
+        let (items, _) = self.lease_now(most, ttl)?;
         if self.is_staged() {
             // A message that kills whoever works on it must be known to have been delivered.
             self.commit.write_out(&self.log)?;
         }
+        self.wake();
+        Ok(items)
+    }
+
+    /// The same, but what is staged is not written: returns the number of the record to wait for, too.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop).
+    pub fn lease_now(&self, most: usize, ttl: Option<Duration>) -> BufferResult<(Vec<(Item, u64)>, u64)> {
+        self.check_process()?;
+        let mut taking = self.taking();
+        let items = self.choose(&mut taking, most)?;
+        let (in_line, cursor) = passed(&items);
+        let cursor = cursor.unwrap_or(taking.state.cursor);
+        let leases = items
+            .iter()
+            .map(|item| Lease { number: item.number, place: item.place, deliveries: item.deliveries })
+            .collect();
+        let number = self.take(&mut taking, &items, &[Change::Leased { leases, in_line, cursor }])?;
+        let items = items.into_iter().map(|item| (taking.leases.lease(item.number, ttl), item));
+        let items = items.map(|(token, item)| (item, token)).collect();
+        let due = taking.leases.next_due();
+        drop(taking);
         if ttl.is_some() {
             self.worker.wake_at(due);
         }
-        self.wake();
-        Ok(items)
+        Ok((items, number))
     }
 
     /// Reads the next items, up to so many, and takes none.
@@ -231,7 +245,7 @@ impl Core {
     /// The payload of the item at a place.
     pub fn read(&self, place: Place, number: u64) -> BufferResult<Vec<u8>> {
         let missing = || {
-            let path = self.log.storage.path(&name_of(place.segment));
+            let path = self.log.path_of(place.segment);
             BufferError::Corrupted(format!("{}, offset {}: the file is missing", path.display(), place.offset))
         };
         let segment = self.log.segment(place.segment).ok_or_else(missing)?;
@@ -301,10 +315,12 @@ impl Core {
         let meta = Meta { number: item.number, ..meta };
         let mut draft = [Draft::item(Kind::Moved, &meta, data).ok_or_else(too_long)?];
         let mut taking = self.taking();
-        let Appended { number, place, .. } = self.append_for_consumer(&taking.state, &mut draft)?;
+        let place = self.append_for_consumer(&taking.state, &mut draft)?.place;
         taking.state.moved(item.number, place);
         self.note_seen(&taking.state);
-        self.settle(number)?; // nobody may read it before it is written
+        if self.is_staged() {
+            self.commit.write_out(&self.log)?; // nobody may read it before it is written
+        }
         drop(taking);
         self.wake();
         Ok(())

@@ -23,6 +23,8 @@ struct Orders {
     stop: bool,
     /// Prepare files, and give up those that nobody needs.
     tidy: bool,
+    /// Make everything durable.
+    commit: bool,
     /// Look at the items whose time has come.
     due: Option<Instant>,
 }
@@ -51,6 +53,11 @@ impl Worker {
     /// Asks for files to be prepared or given up.
     pub fn tidy(&self) {
         self.order(|orders| orders.tidy = true);
+    }
+
+    /// Asks for a commit.
+    pub fn commit(&self) {
+        self.order(|orders| orders.commit = true);
     }
 
     /// Asks for a look when the time has come.
@@ -92,7 +99,7 @@ impl Worker {
                     if orders.stop {
                         return;
                     }
-                    if orders.tidy || is_due(orders.due) || is_due(sync_at) {
+                    if orders.tidy || orders.commit || is_due(orders.due) || is_due(sync_at) {
                         break;
                     }
                     match [orders.due, sync_at].into_iter().flatten().min() {
@@ -104,7 +111,7 @@ impl Worker {
             };
             let Some(core) = core.upgrade() else { return };
             let time = Instant::now();
-            if sync_at.is_some_and(|at| at <= time) {
+            if todo.commit || sync_at.is_some_and(|at| at <= time) {
                 // An error is everybody's answer from now on.
                 let _ = core.sync();
                 sync_at = period.and_then(|period| Instant::now().checked_add(period));

@@ -8,14 +8,20 @@ use crate::persistent::files::{File, Storage};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 pub const PAGE: usize = 4096;
 const SECTOR: usize = 512;
 
 /// A disk. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
-pub struct Disk(Arc<Mutex<State>>);
+pub struct Disk(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    released: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -31,6 +37,8 @@ struct State {
     /// Syncs from this one on fail.
     syncs: usize,
     failing_sync: Option<usize>,
+    holds_syncs: bool,
+    waits: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -53,7 +61,7 @@ pub type Choose<'a> = &'a mut dyn FnMut(usize) -> usize;
 
 impl Disk {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.0.state.lock().unwrap()
     }
 
     /// Lets so many operations pass; all later ones fail, as if the power were out.
@@ -64,6 +72,21 @@ impl Disk {
     /// From now on, there is no room for another page.
     pub fn fill(&self, full: bool) {
         self.state().full = full;
+    }
+
+    fn of(state: State) -> Self {
+        Self(Arc::new(Shared { state: Mutex::new(state), released: Condvar::new() }))
+    }
+
+    /// Lets syncs of files wait, or go on.
+    pub fn hold_syncs(&self, hold: bool) {
+        self.state().holds_syncs = hold;
+        self.0.released.notify_all();
+    }
+
+    /// Whether a sync waits.
+    pub fn is_syncing(&self) -> bool {
+        self.state().waits
     }
 
     /// The sync with this number from now on fails, and those after it succeed again.
@@ -83,7 +106,7 @@ impl Disk {
         }
         let files: Vec<Content> =
             state.files.iter().map(|file| Content::durable(file.after_power_cut(choose))).collect();
-        Self(Arc::new(Mutex::new(State { files, names: names.clone(), durable_names: names, ..State::default() })))
+        Self::of(State { files, names: names.clone(), durable_names: names, ..State::default() })
     }
 
     /// What another process sees when this one has ended: everything.
@@ -91,7 +114,7 @@ impl Disk {
         let state = self.state();
         let files = state.files.clone();
         let (names, durable_names, renames) = (state.names.clone(), state.durable_names.clone(), state.renames.clone());
-        Self(Arc::new(Mutex::new(State { files, names, durable_names, renames, ..State::default() })))
+        Self::of(State { files, names, durable_names, renames, ..State::default() })
     }
 
     /// The names of all files.
@@ -168,9 +191,13 @@ impl Content {
         }
     }
 
+    /// Only pages that count as changed go to the disk.
     fn sync(&mut self) {
-        self.durable.clone_from(&self.now);
-        self.since.clear();
+        self.durable.resize(self.now.len(), 0);
+        for page in std::mem::take(&mut self.since).into_keys() {
+            let range = page * PAGE..self.now.len().min((page + 1) * PAGE);
+            self.durable[range.clone()].copy_from_slice(&self.now[range]);
+        }
     }
 
     fn after_power_cut(&self, choose: Choose<'_>) -> Vec<u8> {
@@ -275,8 +302,13 @@ impl File for Opened {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.changing()?;
         state.syncs += 1;
+        while state.holds_syncs {
+            state.waits = true;
+            state = self.disk.0.released.wait(state).unwrap();
+        }
         if state.failing_sync == Some(state.syncs) {
             // As Linux does: the pages count as clean from now on, and may never reach the disk.
+            state.files[self.file].since.clear();
             return Err(io::Error::other("the disk does not answer"));
         }
         state.files[self.file].sync();

@@ -5,6 +5,7 @@ mod disk;
 mod hurt;
 mod model;
 mod power;
+mod tasks;
 
 use super::config::{PersistentConfig, SyncMode};
 use super::core::{Core, Extra};
