@@ -119,8 +119,8 @@ CONFIGURATIONS = [
     "LockFreeMPSCQueueLiveness",
     "LockFreeMPSCQueueClosing",
     "LockFreeMPSCQueueLivenessResizing",
-    "DurableLog",
     "DurableLogEveryWrite",
+    "DurableLog",
     "DurableLogClosing",
 ]
 
