@@ -67,7 +67,7 @@ def tlc(
 
     With a mistake in the model, only the property meant for it is checked, so that no other fails first.
     """
-    model = re.match("LockFreeMP[SM]CQueue", config)
+    model = re.match("LockFreeMP[SM]CQueue|DurableLog", config)
     assert model
     text = (MODELS / f"{config}.cfg").read_text()
     if mistake:
@@ -119,6 +119,9 @@ CONFIGURATIONS = [
     "LockFreeMPSCQueueLiveness",
     "LockFreeMPSCQueueClosing",
     "LockFreeMPSCQueueLivenessResizing",
+    "DurableLogEveryWrite",
+    "DurableLog",
+    "DurableLogClosing",
 ]
 
 
@@ -132,9 +135,10 @@ def test_the_model_holds(config: str, run: Run) -> None:
 
 
 ONE_PRODUCER: dict[str, object] = {"Producers": "{1}", "Messages": 2}
+ONE_CRASH: dict[str, object] = {"Crashes": 1}
 
-# The configuration, the mistake, the one property that is checked, and constants to change: fewer messages
-# or producers, if they are enough to find it.
+# The configuration, the mistake, the one property that is checked, and constants to change: fewer messages,
+# producers or crashes, if they are enough to find it.
 MISTAKES: list[tuple[str, str, str, dict[str, object]]] = [
     ("LockFreeMPSCQueue", "publish before write", "NothingUnpublished", {}),
     ("LockFreeMPSCQueue", "resize without sealing", "ClaimsInCurrent", {}),
@@ -179,6 +183,26 @@ MISTAKES: list[tuple[str, str, str, dict[str, object]]] = [
     ("LockFreeMPMCQueue", "retire the current segment", "NoRetiredCurrent", {}),
     ("LockFreeMPMCQueue", "nothing without a second look", "NothingOnlyWhenEmpty", ONE_PRODUCER),
     ("LockFreeMPMCQueueLiveness", "wait for who moves on", "SomebodyTakes", {}),
+    ("DurableLog", "an older segment is not synced", "NothingLost", ONE_CRASH),
+    ("DurableLog", "the header is not synced", "NothingLost", ONE_CRASH),
+    ("DurableLog", "the name is not synced", "NothingLost", ONE_CRASH),
+    ("DurableLog", "later writes count as synced", "NothingLost", ONE_CRASH),
+    ("DurableLog", "mark ahead of the sync", "NeverCorrupted", ONE_CRASH),
+    ("DurableLog", "dropped before the pops are durable", "ItemsAreExact", ONE_CRASH),
+    ("DurableLog", "dropped before the snapshot is durable", "NumbersOnce", ONE_CRASH),
+    ("DurableLog", "dropped in any order", "NothingLost", ONE_CRASH),
+    ("DurableLog", "old name still on the disk", "NothingLost", ONE_CRASH),
+    ("DurableLog", "the predecessor's end is not compared", "NothingForeign", ONE_CRASH),
+    ("DurableLog", "later segments stay", "NothingForeign", {}),
+    ("DurableLog", "the removal is not synced", "NothingForeign", {}),
+    ("DurableLog", "headers of spare files stay", "NothingForeign", {}),
+    ("DurableLog", "headers blank before the removal is synced", "NothingLost", {}),
+    ("DurableLogEveryWrite", "written on in place", "NothingForeign", {"Crashes": 2}),
+    ("DurableLogClosing", "nothing new behind a closing", "NothingForeign", {"Longest": 5, "Crashes": 2}),
+    ("DurableLogClosing", "only a salt", "NothingForeign", {"Longest": 5, "Crashes": 2}),
+    ("DurableLogEveryWrite", "a failed sync is tried again", "NothingLost", ONE_CRASH),
+    ("DurableLogEveryWrite", "what was read counts as synced", "NothingLost", {"Crashes": 2}),
+    ("DurableLogEveryWrite", "what was read is not written again", "NothingLost", {"Crashes": 2}),
 ]
 
 

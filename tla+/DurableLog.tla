@@ -1,0 +1,465 @@
+----------------------------- MODULE DurableLog -----------------------------
+(***************************************************************************)
+(* The log of the durable queue, and the disk below it. docs/              *)
+(* verification.md says what is left out and what is proven.               *)
+(*                                                                         *)
+(* The log is a chain of segments. A segment is a file. In its first page  *)
+(* stands a header, and each other page holds one record. Each record is   *)
+(* linked to the record before it. A header is linked to the last record   *)
+(* of the segment before. A link is a checksum; here it is exact. So a     *)
+(* record is written as the whole history that ends with it, and it links  *)
+(* to a place if all but its last entry is the history up to that place.   *)
+(* Two records of the same content at the same place are equal.            *)
+(*                                                                         *)
+(* A page is the old one or the new one after a power cut, each page by    *)
+(* itself, until it is synced. A name is there or not, each name by        *)
+(* itself, until the directory is synced.                                  *)
+(*                                                                         *)
+(* The rules:                                                              *)
+(*  1. What a sync reports is on the disk: every segment up to it, whole,  *)
+(*     their headers, and their names.                                     *)
+(*  2. A sync reports what was written before it began.                    *)
+(*  3. A mark says how far the log was on the disk when it was written. No *)
+(*     mark says more.                                                     *)
+(*  4. A segment begins with a snapshot of the state. The oldest segment   *)
+(*     may go if the next one's snapshot is durable and, as far as the log *)
+(*     is durable, all its items are popped. A segment goes only when the  *)
+(*     older ones have gone from the disk.                                 *)
+(*  5. A file is written again for another segment only when its old name  *)
+(*     has gone from the disk.                                             *)
+(*  6. Recovery begins with the oldest segment. It goes on while records   *)
+(*     link, and enters the next segment only if its header links and its  *)
+(*     snapshot is there. If a mark beyond the end says more, it reports   *)
+(*     damage.                                                             *)
+(*  7. Recovery removes the segments beyond the end, and syncs the         *)
+(*     directory, before anything is written. Then it makes the headers of *)
+(*     these files and of all spare ones blank, and syncs them, before any *)
+(*     is used again: one may be a lost header of the very segment that    *)
+(*     comes next. (Not earlier: an old segment whose removal is not       *)
+(*     synced may still be the oldest one.)                                *)
+(*  8. Recovery goes on in the same segment only if nothing stands behind  *)
+(*     the end, or the last record says that the log was closed. Else the  *)
+(*     next record begins a new segment. The first record behind a closing *)
+(*     is like no record before it.                                        *)
+(*  9. Recovery can't tell what it reads from the page cache from what is  *)
+(*     on the disk. So it writes again what no mark covers, and syncs.     *)
+(* 10. After a sync has failed nothing is reported any more, until the log *)
+(*     is opened again. (The pages that were not written count as clean    *)
+(*     for the system, so the next sync would succeed without them.)       *)
+(*                                                                         *)
+(* The words of the queue:                                                 *)
+(*   log       its history: all entries since the beginning                *)
+(*   written   how much of it is in files. The rest is in the memory of    *)
+(*             those who wait for the leader                               *)
+(*   durable   how much of it was reported to be durable                   *)
+(*   sealed    whether the next record begins a new segment                *)
+(*   phase     what the process does                                       *)
+(* The words of the disk:                                                  *)
+(*   cache     each file's name and pages, as every reader sees them       *)
+(*   disk      the same, as they were when they were last synced           *)
+(*   lost      pages that a failed sync did not write, and that count as   *)
+(*             clean                                                       *)
+(* The words of the proof:                                                 *)
+(*   crashes   how many times the process or the machine has gone down     *)
+(*   fault     what a recovery found that must not be; each property names *)
+(*             one of them                                                 *)
+(***************************************************************************)
+EXTENDS Naturals, Sequences, FiniteSets, TLC
+
+CONSTANTS
+    Files,        \* numbers of files
+    Slots,        \* records in a segment, its snapshot included
+    Longest,      \* how long the history gets
+    Crashes,      \* how many crashes there may be
+    Recycles,     \* whether a drained segment's file is used again with what is in it
+    EveryWrite,   \* whether records wait in memory until a leader writes and syncs them
+    Fails,        \* whether a sync may fail
+    Kills,        \* whether the process may be killed, and started again, while the machine goes on
+    Closes,       \* whether the log may be closed and opened again
+    Mutant        \* "none", or the mistake to be made
+
+VARIABLES log, written, durable, sealed, phase, cache, disk, lost, crashes, fault
+
+queue == <<log, written, durable, sealed, phase>>
+machine == <<cache, disk, lost>>
+proof == <<crashes, fault>>
+vars == <<queue, machine, proof>>
+
+Min(set) == CHOOSE x \in set : \A y \in set : x <= y
+Max(set) == CHOOSE x \in set : \A y \in set : x >= y
+
+-----------------------------------------------------------------------------
+(* Histories. An entry is <<what, number, segment, slot>>: what happened, a number that belongs to it, and
+   where it stands. There are
+     begin      the header of a segment, in slot 0. Its number is the salt, drawn anew for each segment
+     snapshot   the state: the items up to this place are popped
+     push       an item. All have the same content, as that is the worst case
+     pop        the items up to this place are popped
+     close      the log was closed in good order
+     open       the first record behind a closing. Its number is drawn anew *)
+
+Last(h) == h[Len(h)]
+Front(h) == SubSeq(h, 1, Len(h) - 1)
+UpTo(h, place) == SubSeq(h, 1, place)
+IsPrefix(g, h) == Len(g) <= Len(h) /\ UpTo(h, Len(g)) = g
+
+What(h) == Last(h)[1]
+Segment(h) == Last(h)[3]                \* in which a history ends
+Slot(h) == Last(h)[4]
+Header(h) == Len(h) - Slot(h)           \* the place of that segment's header
+Salt(h) == h[Header(h)][2]
+
+\* The items that are inside, by their places. One that has read the history only from some place on must know
+\* the same.
+Places(h, what) == {p \in 1 .. Len(h) : h[p][1] = what}
+Cursor(h) == Max({h[p][2] : p \in Places(h, "pop")} \cup {0})
+Items(h) == {p \in Places(h, "push") : p > Cursor(h)}
+ItemsFrom(h, from) ==
+    LET told == {p \in from .. Len(h) : h[p][1] \in {"snapshot", "pop"}}
+        cursor == Max({h[p][2] : p \in told})
+    IN {p \in from .. Len(h) : h[p][1] = "push" /\ p > cursor}
+
+Record(h, what, number) == Append(h, <<what, number, Segment(h), Slot(h) + 1>>)
+NewSegment(h, salt) ==
+    h \o << <<"begin", salt, Segment(h) + 1, 0>>, <<"snapshot", Cursor(h), Segment(h) + 1, 1>> >>
+
+-----------------------------------------------------------------------------
+(* Pages and files *)
+
+\* A page: a history that ends with what stands in the page, and the mark. In the code the mark is a record of
+\* its own at the beginning of a group; here every record has one. No link depends on it.
+Page(h, mark) == [h |-> h, mark |-> mark]
+Zero == Page(<<>>, 0)
+Blank == [i \in 0 .. Slots |-> Zero]
+Nameless == 0                           \* the name of a file that is no segment: spare, or not there
+
+First == << <<"begin", 1, 1, 0>>, <<"snapshot", 0, 1, 1>> >>
+FirstPages == [Blank EXCEPT ![0] = Page(UpTo(First, 1), 0), ![1] = Page(First, 0)]
+
+Named(files, number) == {f \in Files : files[f].name = number}
+Names(files) == {files[f].name : f \in Files} \ {Nameless}
+
+\* A number that nobody has drawn before. It stands nowhere, so no page can be taken for one with it.
+Salts(h) == {h[p][2] : p \in Places(h, "begin") \cup Places(h, "open")}
+NewNumber ==
+    LET pages == UNION {{cache[f].pages[i].h, disk[f].pages[i].h} : f \in Files, i \in 0 .. Slots}
+        drawn == Salts(log) \cup UNION {Salts(h) : h \in pages}
+    IN Min((1 .. Cardinality(drawn) + 1) \ drawn)
+
+Init ==
+    /\ log = First
+    /\ written = Len(First)
+    /\ durable = Len(First)
+    /\ sealed = FALSE
+    /\ phase = "up"
+    /\ cache = [f \in Files |-> IF f = Min(Files) THEN [name |-> 1, pages |-> FirstPages]
+                                                   ELSE [name |-> Nameless, pages |-> Blank]]
+    /\ disk = cache
+    /\ lost = {}
+    /\ crashes = 0
+    /\ fault = "none"
+
+-----------------------------------------------------------------------------
+(* Writing *)
+
+Mark(h) == IF Mutant = "mark ahead of the sync" THEN Len(h) ELSE durable
+
+\* The files when the end of a history, from a place on, is written to the segment in which it ends.
+WithPages(files, h, from) ==
+    LET f == CHOOSE f \in Named(files, Segment(h)) : TRUE
+        new(i) == UpTo(h, Header(h) + i)
+    IN [files EXCEPT ![f].pages = [i \in 0 .. Slots |->
+            IF Header(h) + i \in from .. Len(h)
+            THEN Page(new(i), IF i = 0 THEN 0 ELSE Mark(new(i)))
+            ELSE @[i]]]
+
+\* A record is appended to the segment, or put beside the others that wait for a leader.
+AppendRecord(what, number) ==
+    /\ phase = "up" /\ ~sealed /\ Slot(log) < Slots /\ Len(log) < Longest
+    /\ log' = Record(log, what, number)
+    /\ IF EveryWrite
+       THEN UNCHANGED <<written, cache>>
+       ELSE written' = Len(log') /\ cache' = WithPages(cache, log', Len(log'))
+    /\ UNCHANGED <<durable, sealed, disk, lost, proof>>
+
+\* The log was opened after a closing, and nothing was written since.
+MustOpen == What(log) = "close" /\ Mutant # "nothing new behind a closing"
+
+Push == ~MustOpen /\ AppendRecord("push", 0) /\ UNCHANGED phase
+
+Pop == ~MustOpen /\ Items(log) # {} /\ AppendRecord("pop", Min(Items(log))) /\ UNCHANGED phase
+
+Open == MustOpen /\ AppendRecord("open", NewNumber) /\ UNCHANGED phase
+
+Close == Closes /\ What(log) # "close" /\ AppendRecord("close", 0) /\ phase' = "closing"
+
+\* The closing is complete when it is durable. What comes then is a new process.
+Closed ==
+    /\ phase = "closing" /\ durable = Len(log)
+    /\ phase' = "up"
+    /\ UNCHANGED <<log, written, durable, sealed, machine, proof>>
+
+\* A new segment begins, in a file that is all zeroes or has old records in it. A record may be too large for
+\* the rest of a segment, so a new one may begin at any record.
+Rotate ==
+    /\ phase = "up" /\ written = Len(log) /\ Len(log) + 2 < Longest
+    /\ Slot(log) > 1 /\ ~(MustOpen /\ Slot(log) < Slots /\ ~sealed)
+    /\ LET h == NewSegment(log, NewNumber)
+           free == {f \in Named(cache, Nameless) : disk[f].name = Nameless}
+           blank == {f \in free : cache[f].pages = Blank}
+           used == (IF Mutant = "old name still on the disk" THEN Named(cache, Nameless) ELSE free) \ blank
+           name(f, g) == IF g = f THEN Segment(h)
+                         ELSE IF cache[g].name = Segment(h) THEN Nameless ELSE cache[g].name
+           renamed(files, f) == [g \in Files |-> [files[g] EXCEPT !.name = name(f, g)]]
+       IN /\ log' = h
+          /\ written' = Len(h)
+          /\ \/ /\ free # {}
+                /\ LET f == Min(IF blank # {} THEN blank ELSE free)
+                   IN /\ disk' = [disk EXCEPT ![f].pages = Blank]
+                      /\ cache' = WithPages(renamed([cache EXCEPT ![f].pages = Blank], f), h, Len(h) - 1)
+             \/ /\ Recycles
+                /\ \E f \in used : cache' = WithPages(renamed(cache, f), h, Len(h) - 1)
+                /\ UNCHANGED disk
+    /\ sealed' = FALSE
+    /\ UNCHANGED <<durable, phase, lost, proof>>
+
+-----------------------------------------------------------------------------
+(* Syncing *)
+
+\* Under EveryWrite, a leader writes what waits in memory.
+LeaderWrites ==
+    /\ phase \in {"up", "closing"} /\ written < Len(log)
+    /\ written' = Len(log)
+    /\ cache' = WithPages(cache, log, written + 1)
+    /\ UNCHANGED <<log, durable, sealed, phase, disk, lost, proof>>
+
+\* How much a sync may report: a header counts for nothing before the snapshot behind it.
+Reportable == {upTo \in durable + 1 .. written : log[upTo][1] # "begin"}
+
+\* The pages that a sync writes. It began when the log had been written up to some place, and may leave out
+\* what was written since.
+Syncs(f, i, upTo) ==
+    /\ Len(cache[f].pages[i].h) <= upTo
+    /\ <<f, i>> \notin lost
+    /\ Mutant = "an older segment is not synced" => cache[f].name = Segment(UpTo(log, upTo))
+    /\ Mutant = "the header is not synced" => i # 0
+
+\* A sync ends: sealed segments, the active one and the directory are synced, and calls that waited return.
+\* That is one step, since a power cut just before it leaves whatever a part of it could have done.
+Sync ==
+    /\ phase \in {"up", "closing"}
+    /\ \E upTo \in Reportable :
+        /\ disk' = [f \in Files |->
+                [name |-> IF Mutant = "the name is not synced" THEN disk[f].name ELSE cache[f].name,
+                 pages |-> [i \in 0 .. Slots |->
+                                IF Syncs(f, i, upTo) THEN cache[f].pages[i] ELSE disk[f].pages[i]]]]
+        /\ durable' = IF Mutant = "later writes count as synced" THEN written ELSE upTo
+    /\ UNCHANGED <<log, written, sealed, phase, cache, lost, proof>>
+
+\* A sync fails. Each page that it should have written is on the disk or not, and counts as clean. Calls that
+\* wait return an error, as all later ones do.
+SyncFails ==
+    /\ Fails
+    /\ phase \in {"up", "closing"}
+    /\ \E upTo \in Reportable :
+        lost' = lost \cup {<<f, i>> \in Files \X (0 .. Slots) :
+                    Len(cache[f].pages[i].h) <= upTo /\ cache[f].pages[i] # disk[f].pages[i]}
+    /\ phase' = IF Mutant = "a failed sync is tried again" THEN phase ELSE "poisoned"
+    /\ UNCHANGED <<log, written, durable, sealed, cache, disk, proof>>
+
+\* The cleaner syncs the directory when it has dropped a segment.
+SyncDirectory ==
+    /\ phase = "up"
+    /\ \E f \in Files : cache[f].name = Nameless /\ disk[f].name # Nameless
+    /\ disk' = [f \in Files |-> [disk[f] EXCEPT !.name = cache[f].name]]
+    /\ UNCHANGED <<queue, cache, lost, proof>>
+
+\* The oldest segment goes, as nothing in it is needed. Its file becomes a spare one.
+DropOldest ==
+    /\ phase = "up"
+    /\ LET oldest == Min(Names(cache))
+           f == CHOOSE f \in Named(cache, oldest) : TRUE
+           known == UpTo(log, IF Mutant = "dropped before the pops are durable" THEN written ELSE durable)
+           snapshots == {p \in Places(log, "snapshot") : Segment(UpTo(log, p)) = oldest + 1}
+           needed == {p \in Items(known) : Segment(UpTo(log, p)) = oldest}
+           gone(number) == \A g \in Files : disk[g].name \notin 1 .. number
+       IN /\ oldest < Segment(log)
+          /\ Mutant # "dropped before the snapshot is durable" => \A p \in snapshots : p <= durable
+          /\ needed = {}
+          /\ Mutant # "dropped in any order" => gone(oldest - 1)
+          /\ cache' = [cache EXCEPT ![f].name = Nameless]
+    /\ UNCHANGED <<queue, disk, lost, proof>>
+
+-----------------------------------------------------------------------------
+(* Recovery *)
+
+\* Whether a record, or a snapshot, stands behind the record or header with this history.
+Links(page, behind) ==
+    /\ page # Zero
+    /\ IF Mutant = "only a salt"
+       THEN Salt(page.h) = Salt(behind) /\ Len(page.h) = Len(behind) + 1
+       ELSE Front(page.h) = behind
+
+\* Whether a segment's header links to the end of the segment before.
+Fits(page, number, behind) ==
+    /\ page # Zero /\ Segment(page.h) = number
+    /\ CASE Mutant = "the predecessor's end is not compared" -> TRUE
+         [] Mutant = "only a salt" -> Len(page.h) = Len(behind) + 1
+         [] OTHER -> Front(page.h) = behind
+
+\* What has been read: the entries, and the history of the last page, to which the next one has to link. These
+\* are the same if there is no mistake.
+More(x, page) == [entries |-> Append(x.entries, Last(page.h)), behind |-> page.h]
+
+RECURSIVE Follow(_, _, _)
+Follow(pages, x, i) ==
+    IF i > Slots \/ ~Links(pages[i], x.behind) THEN x ELSE Follow(pages, More(x, pages[i]), i + 1)
+
+RECURSIVE FollowSegments(_, _, _)
+FollowSegments(files, x, number) ==
+    LET next == Named(files, number + 1)
+        pages == files[CHOOSE f \in next : TRUE].pages
+    IN IF next # {} /\ Fits(pages[0], number + 1, x.behind) /\ Links(pages[1], pages[0].h)
+       THEN FollowSegments(files, Follow(pages, More(x, pages[0]), 1), number + 1)
+       ELSE [entries |-> x.entries, behind |-> x.behind, number |-> number]
+
+\* What recovery reads: the entries, the history of the last page, and the number of the last segment.
+Read(files) ==
+    LET oldest == Min(Names(files))
+        pages == files[CHOOSE f \in Named(files, oldest) : TRUE].pages
+        header == pages[0]
+    IN IF Names(files) # {} /\ header # Zero /\ Segment(header.h) = oldest /\ Links(pages[1], header.h)
+       THEN FollowSegments(files, Follow(pages, [entries |-> header.h, behind |-> header.h], 1), oldest)
+       ELSE [entries |-> <<>>, behind |-> <<>>, number |-> 0]
+
+\* The pages of a file beyond the end: in the last segment, or in one that was not entered.
+Beyond(files, r, f) ==
+    IF files[f].name = r.number THEN Slot(r.behind) + 1 .. Slots
+    ELSE IF files[f].name > r.number THEN 1 .. Slots ELSE {}
+
+\* What must not be, if the machine has lost power and the disk has no fault.
+Verdict(files, r) ==
+    LET oldest == Min(Names(files))
+        from == CHOOSE p \in 1 .. Len(r.entries) : r.entries[p][3] = oldest /\ r.entries[p][4] = 0
+    IN CASE ~IsPrefix(r.entries, log) -> "foreign"
+         [] Len(r.entries) < durable -> "lost"
+         [] \E f \in Files : \E i \in Beyond(files, r, f) : files[f].pages[i].mark > Len(r.entries)
+                -> "corrupted"
+         [] ItemsFrom(r.entries, from) # Items(r.entries) -> "items"
+         [] OTHER -> "none"
+
+\* The process starts again, and reads these files. After the last crash only a fault is of interest, so TLC
+\* does not go on where there is none.
+Restart(files, onDisk, stillLost) ==
+    LET r == Read(files)
+        verdict == Verdict(files, r)
+        behind == UNION {{files[f].pages[i] : i \in Beyond(files, r, f)} : f \in Named(files, r.number)}
+        stays(f) == files[f].name <= r.number \/ Mutant = "later segments stay"
+        kept(f) == IF stays(f) THEN files[f] ELSE [files[f] EXCEPT !.name = Nameless]
+        tooEarly(f) == Mutant = "headers blank before the removal is synced" /\ kept(f).name = Nameless
+    IN /\ fault' = verdict
+       /\ IF verdict # "none"
+          THEN /\ log' = r.entries /\ written' = Len(r.entries) /\ durable' = durable /\ sealed' = FALSE
+               /\ phase' = "over" /\ cache' = files /\ disk' = onDisk /\ lost' = stillLost
+          ELSE /\ crashes' < Crashes
+               /\ log' = r.entries
+               /\ written' = Len(r.entries)
+               /\ durable' = durable
+               /\ sealed' = /\ ~(behind \subseteq {Zero})
+                            /\ What(r.entries) # "close"
+                            /\ Mutant # "written on in place"
+               /\ phase' = "recovering"
+               /\ cache' = [f \in Files |->
+                       IF tooEarly(f) THEN [kept(f) EXCEPT !.pages[0] = Zero] ELSE kept(f)]
+               /\ disk' = onDisk
+               /\ lost' = stillLost
+
+\* Recovery writes what was read again, as far as no mark covers it. It syncs all files, and then the
+\* directory.
+Recovered ==
+    /\ phase = "recovering"
+    /\ LET marked == Max({cache[f].pages[i].mark : f \in Files, i \in 1 .. Slots})
+           again(page) == Len(page.h) > marked /\ Mutant # "what was read is not written again"
+           synced(f, i) ==
+               /\ Mutant # "what was read counts as synced"
+               /\ <<f, i>> \in lost => again(cache[f].pages[i])
+       IN disk' = [f \in Files |->
+               [name |-> IF Mutant = "the removal is not synced" THEN disk[f].name ELSE cache[f].name,
+                pages |-> [i \in 0 .. Slots |->
+                               IF synced(f, i) THEN cache[f].pages[i] ELSE disk[f].pages[i]]]]
+    /\ lost' = IF Mutant = "what was read is not written again" THEN lost ELSE {}
+    /\ durable' = Len(log)
+    /\ phase' = "preparing"
+    /\ UNCHANGED <<log, written, sealed, cache, proof>>
+
+\* Recovery makes the headers of spare files blank, on the disk too, and ends.
+Prepared ==
+    /\ phase = "preparing"
+    /\ LET spare(f) == cache[f].name = Nameless /\ disk[f].name = Nameless
+           blank(f) == [name |-> Nameless,
+                        pages |-> IF Recycles THEN [cache[f].pages EXCEPT ![0] = Zero] ELSE Blank]
+           prepared(files) == [f \in Files |-> IF spare(f) THEN blank(f) ELSE files[f]]
+       IN IF Mutant = "headers of spare files stay"
+          THEN UNCHANGED <<cache, disk>>
+          ELSE cache' = prepared(cache) /\ disk' = prepared(disk)
+    /\ phase' = "up"
+    /\ UNCHANGED <<log, written, durable, sealed, lost, proof>>
+
+\* The process is killed. What it has written to files stays, on the disk or not.
+Kill ==
+    /\ Kills /\ crashes < Crashes /\ phase # "over"
+    /\ crashes' = crashes + 1
+    /\ Restart(cache, disk, lost)
+
+\* The machine loses power: any of the names and pages that are not synced survive.
+PowerCut ==
+    /\ crashes < Crashes /\ phase # "over"
+    /\ crashes' = crashes + 1
+    /\ \E names \in SUBSET {f \in Files : cache[f].name # disk[f].name} :
+        LET name(f) == IF f \in names THEN cache[f].name ELSE disk[f].name
+            counts(f) == name(f) # Nameless \/ (Recycles /\ crashes' < Crashes)
+            unsynced == {<<f, i>> \in Files \X (0 .. Slots) :
+                            counts(f) /\ cache[f].pages[i] # disk[f].pages[i]}
+        IN /\ \A f, g \in Files : f # g /\ name(f) # Nameless => name(f) # name(g)
+           /\ \E new \in SUBSET unsynced :
+                LET page(f, i) == IF <<f, i>> \in new THEN cache[f].pages[i] ELSE disk[f].pages[i]
+                    files == TLCEval([f \in Files |->
+                        [name |-> name(f), pages |-> [i \in 0 .. Slots |-> page(f, i)]]])
+                IN Restart(files, files, {})
+
+-----------------------------------------------------------------------------
+\* Nothing need happen: the history and the number of crashes are bounded.
+Rest == UNCHANGED vars
+
+Next ==
+    \/ Push \/ Pop \/ Open \/ Close \/ Closed \/ Rotate
+    \/ LeaderWrites \/ Sync \/ SyncFails \/ SyncDirectory \/ DropOldest
+    \/ Recovered \/ Prepared \/ Kill \/ PowerCut \/ Rest
+
+Spec == Init /\ [][Next]_vars
+
+-----------------------------------------------------------------------------
+TypeOK ==
+    /\ written \in 0 .. Len(log)
+    /\ phase \in {"up", "closing", "poisoned", "recovering", "preparing", "over"}
+    /\ \A f \in Files : cache[f].name \in Nat /\ disk[f].name \in Nat
+    /\ lost \subseteq Files \X (0 .. Slots)
+    /\ crashes \in 0 .. Crashes
+
+\* What was reported to be durable survives any number of crashes, pops as well as items.
+NothingLost == fault # "lost"
+
+\* Recovery finds the beginning of the history, and nothing else: nothing of an older life of a file, nothing
+\* that an earlier recovery had given up.
+NothingForeign == fault # "foreign"
+
+\* The items that recovery finds are those that the history says are inside. So no item returns whose pop has
+\* survived, and no segment has gone that is needed.
+ItemsAreExact == fault # "items"
+
+\* A power cut alone, or a kill, is never taken for damage.
+NeverCorrupted == fault # "corrupted"
+
+\* The number of a durable record is never given again. (A record's number is its place in the history.)
+NumbersOnce == durable <= Len(log)
+=============================================================================
