@@ -152,6 +152,7 @@ impl Commit {
             fn drop(&mut self) {
                 let text = "the thread that made records durable has panicked; open the queue again";
                 let _ = self.0.poison.set(BufferError::Other(text.into()));
+                wake_each([self.0.finished.told_all()]);
             }
         }
         if self.poison.get().is_some() {

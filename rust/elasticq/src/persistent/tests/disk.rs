@@ -37,6 +37,7 @@ struct State {
     /// Syncs from this one on fail.
     syncs: usize,
     failing_sync: Option<usize>,
+    panics: bool,
     holds_syncs: bool,
     waits: bool,
 }
@@ -82,6 +83,11 @@ impl Disk {
     pub fn hold_syncs(&self, hold: bool) {
         self.state().holds_syncs = hold;
         self.0.released.notify_all();
+    }
+
+    /// From now on a sync panics.
+    pub fn panic_at_syncs(&self) {
+        self.state().panics = true;
     }
 
     /// Whether a sync waits.
@@ -305,6 +311,10 @@ impl File for Opened {
         while state.holds_syncs {
             state.waits = true;
             state = self.disk.0.released.wait(state).unwrap();
+        }
+        if state.panics {
+            drop(state);
+            panic!("a bug");
         }
         if state.failing_sync == Some(state.syncs) {
             // As Linux does: the pages count as clean from now on, and may never reach the disk.

@@ -165,6 +165,28 @@ fn all_who_wait_for_one_sync_hear_of_its_failure() {
 }
 
 #[test]
+fn if_the_leader_of_a_sync_panics_nobody_hangs_and_nobody_is_told_that_all_is_well() {
+    let disk = Disk::default();
+    let core = open(&disk, small(SyncMode::EveryWrite)).unwrap();
+    disk.panic_at_syncs();
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let pushes: Vec<_> = (0..4)
+            .map(|number| {
+                scope.spawn({
+                    let core = &core;
+                    move || push(core, &item(number, 10))
+                })
+            })
+            .collect();
+        pushes.into_iter().map(|thread| thread.join()).collect()
+    });
+    // The leader's panic goes on; the others get an error.
+    assert!(outcomes.iter().all(|outcome| !matches!(outcome, Ok(Ok(())))), "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_err()).count(), 1);
+    assert!(push(&core, b"later").is_err());
+}
+
+#[test]
 fn on_a_full_disk_a_push_hands_the_item_back_and_consumers_make_room() {
     for mode in MODES {
         let disk = Disk::default();
