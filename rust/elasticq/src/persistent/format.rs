@@ -39,7 +39,7 @@ const MORE: u8 = 1;
 pub struct Header {
     /// Drawn anew for each life of a file.
     pub salt: u64,
-    /// The number of the segment's first record. It is the file's name, too.
+    /// The number of the segment's first record. It is in the file's name, and so is the salt.
     pub first: u64,
     /// How many bytes the segment may have, header included.
     pub size: u64,

@@ -1,9 +1,9 @@
 //! The chain of segments: appending to it, and beginning a new segment.
 //!
 //! ```text
-//! 00…001.log   header | snapshot | record | record …
-//! 00…412.log   header | snapshot | record …            <- the tail
-//! spare-0.log  a file with room for the next segment      reserve.log  the last one, not for new items
+//! 00…001-88d0….log  header | snapshot | record | record …
+//! 00…412-3a9f….log  header | snapshot | record …           <- the tail
+//! spare-1.log       room for the next segment                reserve.log  the last room, not for new items
 //! ```
 //!
 //! Appending is done under the lock of [`Tail`]. There are two ways. **Written at once**: the bytes go to the

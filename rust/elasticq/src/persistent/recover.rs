@@ -11,7 +11,8 @@
 //!
 //! Nobody knows what stands behind a torn end: a record there may follow what is written next, and come back
 //! to life. So the segment ends there for good, and the next record begins a new segment. Only if everything
-//! behind the end is zero, or the queue was closed in good order, does writing go on in the same segment.
+//! behind the end is zero, or the queue was closed in good order, does writing go on in the same segment; after
+//! a closing it begins with a record that never was ([`Change::Opened`]).
 
 use super::files::Storage;
 use super::format::{self, End, HEAD, HEADER, Head, Header, Kind, NoHeader};
