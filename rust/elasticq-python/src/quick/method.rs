@@ -9,6 +9,7 @@
 
 use super::awaitable;
 use super::portrait::stub;
+use crate::raw::attached::attached;
 use crate::raw::{Item, types};
 use crate::store::object::Elastic;
 use pyo3::exceptions::PyAttributeError;
@@ -129,14 +130,11 @@ unsafe fn plainly<'py>(
 fn later(py: Python<'_>, queue: Py<Elastic>, item: Option<Item>) -> *mut PyObject {
     match awaitable::awaitable(py, queue, item, None, false) {
         Ok(awaitable) => awaitable.into_ptr(),
-        Err(no_memory) => no_memory_left(no_memory),
+        Err(no_memory) => {
+            attached(py, |py| no_memory.restore(py));
+            ptr::null_mut()
+        }
     }
-}
-
-#[cold]
-fn no_memory_left(error: PyErr) -> *mut PyObject {
-    Python::attach(|py| error.restore(py));
-    ptr::null_mut()
 }
 
 unsafe extern "C" fn aget(
@@ -195,9 +193,11 @@ unsafe extern "C" fn of_inner(method: *mut PyObject, name: *mut c_void) -> *mut 
 
 /// An attribute of an `async def` with the same signature.
 unsafe extern "C" fn of_stub(method: *mut PyObject, name: *mut c_void) -> *mut PyObject {
+    // SAFETY: the interpreter calls this while attached.
+    let py = unsafe { Python::assume_attached() };
     // SAFETY: the interpreter calls this for one of our objects.
     let inner = unsafe { fields(method) }.inner;
-    Python::attach(|py| {
+    attached(py, |py| {
         // SAFETY: an object that our object holds.
         let inner = unsafe { Bound::from_borrowed_ptr(py, inner) };
         // SAFETY: one of the names below.
