@@ -184,8 +184,8 @@ impl Elastic {
     ///     ...     return await getter
     ///     >>> asyncio.run(main())
     ///     'a'
-    fn aget(slf: Py<Self>, py: Python<'_>) -> PyResult<Item> {
-        awaitable(py, slf, None, None, false)
+    fn aget(slf: &Bound<'_, Self>) -> PyResult<Item> {
+        awaitable(slf.clone(), None, None, false)
     }
 
     /// Add an item in a coroutine, and wait for room if need be, unless the queue's `overflow` says
@@ -208,8 +208,8 @@ impl Elastic {
     ///     >>> asyncio.run(main())
     ///     >>> queue.get()
     ///     'a'
-    fn aput(slf: Py<Self>, py: Python<'_>, item: Item) -> PyResult<Item> {
-        awaitable(py, slf, Some(item), None, false)
+    fn aput<'py>(slf: &Bound<'py, Self>, item: Bound<'py, PyAny>) -> PyResult<Item> {
+        awaitable(slf.clone(), Some(item), None, false)
     }
 
     /// Take up to `n` items in a coroutine, oldest first. Gives a list of at least one item.
@@ -330,12 +330,12 @@ impl Elastic {
     }
 
     /// `aget` and `aput` for the views; `translate` makes their errors from ours.
-    fn _aget(slf: Py<Self>, py: Python<'_>, translate: Item) -> PyResult<Item> {
-        awaitable(py, slf, None, Some(translate), false)
+    fn _aget<'py>(slf: &Bound<'py, Self>, translate: Bound<'py, PyAny>) -> PyResult<Item> {
+        awaitable(slf.clone(), None, Some(translate), false)
     }
 
-    fn _aput(slf: Py<Self>, py: Python<'_>, item: Item, translate: Item) -> PyResult<Item> {
-        awaitable(py, slf, Some(item), Some(translate), false)
+    fn _aput<'py>(slf: &Bound<'py, Self>, item: Bound<'py, PyAny>, translate: Bound<'py, PyAny>) -> PyResult<Item> {
+        awaitable(slf.clone(), Some(item), Some(translate), false)
     }
 
     /// `ajoin`, for a class in which it has another name.

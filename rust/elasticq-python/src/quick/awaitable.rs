@@ -68,8 +68,8 @@ const PASSED_ON: u8 = 3;
 struct Slot(AtomicPtr<PyObject>);
 
 impl Slot {
-    fn new(object: Option<Item>) -> Self {
-        Self(AtomicPtr::new(object.map_or(ptr::null_mut(), Py::into_ptr)))
+    fn new(object: Option<Bound<'_, PyAny>>) -> Self {
+        Self(AtomicPtr::new(object.map_or(ptr::null_mut(), Bound::into_ptr)))
     }
 
     fn pointer(&self) -> *mut PyObject {
@@ -102,12 +102,12 @@ const fn place(object: *mut PyObject) -> *mut Contents {
 /// Makes an object that takes an item, or puts `item`. `next`: for `async for`.
 #[inline]
 pub fn awaitable(
-    py: Python<'_>,
-    queue: Py<Elastic>,
-    item: Option<Item>,
-    translate: Option<Item>,
+    queue: Bound<'_, Elastic>,
+    item: Option<Bound<'_, PyAny>>,
+    translate: Option<Bound<'_, PyAny>>,
     next: bool,
 ) -> PyResult<Item> {
+    let py = queue.py();
     let object = match spare::take_object(py)? {
         Some(object) => object,
         None => {
@@ -123,7 +123,7 @@ pub fn awaitable(
         stage: AtomicU8::new(NEW),
         next,
         puts: item.is_some(),
-        queue,
+        queue: queue.unbind(),
         item: Slot::new(item),
         translate: Slot::new(translate),
         operation: Slot::new(None),

@@ -10,7 +10,7 @@
 use super::awaitable;
 use super::portrait::stub;
 use crate::raw::attached::attached;
-use crate::raw::{Item, types};
+use crate::raw::types;
 use crate::store::object::Elastic;
 use pyo3::exceptions::PyAttributeError;
 use pyo3::ffi::{self, Py_ssize_t, PyObject};
@@ -106,7 +106,7 @@ unsafe fn plainly<'py>(
     arguments: *const *mut PyObject,
     (count, wanted): (usize, Py_ssize_t),
     keywords: *mut PyObject,
-) -> Option<Py<Elastic>> {
+) -> Option<Bound<'py, Elastic>> {
     // SAFETY: this only calculates.
     let count = unsafe { ffi::PyVectorcall_NARGS(count) };
     if !keywords.is_null() || count != wanted {
@@ -123,12 +123,13 @@ unsafe fn plainly<'py>(
     // SAFETY: an object that the caller holds.
     let queue = unsafe { Bound::from_borrowed_ptr_or_opt(py, queue) }?;
     // SAFETY: the type was just checked.
-    Some(unsafe { queue.cast_into_unchecked::<Elastic>() }.unbind())
+    Some(unsafe { queue.cast_into_unchecked::<Elastic>() })
 }
 
 #[inline(always)]
-fn later(py: Python<'_>, queue: Py<Elastic>, item: Option<Item>) -> *mut PyObject {
-    match awaitable::awaitable(py, queue, item, None, false) {
+fn later(queue: Bound<'_, Elastic>, item: Option<Bound<'_, PyAny>>) -> *mut PyObject {
+    let py = queue.py();
+    match awaitable::awaitable(queue, item, None, false) {
         Ok(awaitable) => awaitable.into_ptr(),
         Err(no_memory) => {
             attached(py, |py| no_memory.restore(py));
@@ -147,7 +148,7 @@ unsafe extern "C" fn aget(
     let py = unsafe { Python::assume_attached() };
     // SAFETY: the interpreter's promise.
     match unsafe { plainly(py, method, arguments, (count, 1), keywords) } {
-        Some(queue) => later(py, queue, None),
+        Some(queue) => later(queue, None),
         // SAFETY: likewise.
         None => unsafe { pass_on(method, arguments, count, keywords) },
     }
@@ -167,7 +168,7 @@ unsafe extern "C" fn aput(
             // SAFETY: there are two arguments.
             let &[_, item] = unsafe { &*arguments.cast::<[*mut PyObject; 2]>() };
             // SAFETY: an object that the caller holds.
-            later(py, queue, unsafe { Bound::from_borrowed_ptr_or_opt(py, item) }.map(Bound::unbind))
+            later(queue, unsafe { Bound::from_borrowed_ptr_or_opt(py, item) })
         }
         // SAFETY: likewise.
         None => unsafe { pass_on(method, arguments, count, keywords) },
