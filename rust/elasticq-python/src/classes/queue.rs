@@ -13,11 +13,11 @@ use crate::room::overflow::Overflow;
 use crate::room::weights::{Weighted, not_with_weights};
 use crate::standard::overridden::{self, Overridden};
 use crate::standard::{moving, timeouts};
-use crate::store::Store;
 use crate::store::items::Items;
 use crate::store::moved::moved;
 use crate::store::no_room;
 use crate::store::object::{self, Elastic};
+use crate::store::{Store, Waiting};
 use elasticq::{BufferError, Config, DynamicCircularBuffer};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -110,6 +110,7 @@ impl Queue {
             let _old = buffer.restart(&config).map_err(|error| errors::to_python(py, &error))?;
             store.forget_what_is_done();
             store.wake_joiners(py);
+            store.wake_tasks(py, Waiting::Room, usize::MAX);
         }
         if hooked || maxsize.is_some_and(|maxsize| maxsize.is_instance_of::<PyFloat>()) {
             moving::move_with(slf.as_super(), maxsize)?;
