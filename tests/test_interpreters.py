@@ -345,6 +345,65 @@ def test_the_last_object_may_do_anything_with_a_queue() -> None:
     ]
 
 
+ARGUMENTS = {
+    "a flag": "queue.put('item', Forever())",
+    "a number": "queue.get_many(Forever())",
+    "a number in a coroutine's method": "queue.aget_many(Forever())",
+    "a timeout": "queue.get(timeout=Forever())",
+    "a setting": "elasticq.Config(growth_factor=Forever())",
+    "a capacity": "elasticq.Config().with_min_capacity(Forever())",
+    "a limit": "elasticq.Queue(Forever())",
+    "settings of levels": "elasticq.PriorityCircularBuffer(level_capacities=Forever())",
+    "an override of put": "overriding.put_nowait('item')",
+    "an override of get": "next(overriding.consume())",
+    "an iterator": "iterating.iter()",
+    "a copy": "copy.copy(overriding)",
+    "a method's attribute": "elasticq._core.coroutine_method(Forever()).__code__",
+    "a computed attribute": "computed.attribute",
+}
+
+
+@pytest.mark.parametrize("first", ARGUMENTS.values(), ids=ARGUMENTS)
+def test_the_interpreter_ends_while_a_thread_s_first_call_runs_python_code(first: str) -> None:
+    """Before the thread has come so far that it could wait."""
+    for _ in range(2):
+        python(
+            f"""
+        import collections.abc, copy, threading, time
+        import elasticq, elasticq._core
+
+        started = threading.Event()
+
+        def forever(*_, **__):
+            started.set()
+            while True:
+                sum(range(100))
+
+        class Forever(collections.abc.Mapping):
+            __bool__ = __index__ = __float__ = __len__ = __iter__ = __getitem__ = items = forever
+            __code__ = property(forever)
+
+        class Overriding(elasticq.Queue):
+            put = get = __getstate__ = forever
+
+        class Iterating(elasticq.DynamicCircularBuffer):
+            __iter__ = forever
+
+        class Computed:
+            attribute = elasticq._core._computed(forever)
+
+        class Last:
+            def __del__(self, sleep=time.sleep):
+                sleep(0.02)
+
+        queue, overriding, iterating = elasticq.Queue(), Overriding(), Iterating()
+        computed, last = Computed(), Last()
+        threading.Thread(target=lambda: {first}, daemon=True).start()
+        started.wait()
+        """
+        )
+
+
 def test_sys_exit_in_the_main_thread_does_not_wait_for_daemons() -> None:
     python(
         """

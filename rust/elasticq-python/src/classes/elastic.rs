@@ -10,6 +10,7 @@ use crate::quick::calls;
 use crate::quick::method;
 use crate::quick::operation::{Aim, Operation};
 use crate::raw::Item;
+use crate::raw::detach::stop_at_the_end;
 use crate::store::Waiting;
 use crate::store::entrance;
 use crate::store::moved::moved;
@@ -355,6 +356,7 @@ impl Elastic {
 
     /// Protocols 0 and 1 don't ask for a state first, so they are treated as protocol 2.
     fn __reduce_ex__<'py>(slf: &Bound<'py, Self>, protocol: i32) -> PyResult<Bound<'py, PyAny>> {
+        stop_at_the_end();
         slf.py().get_type::<PyAny>().call_method1("__reduce_ex__", (slf, protocol.max(2)))
     }
 

@@ -78,6 +78,7 @@ impl Queue {
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
         let py = slf.py();
+        let store = store(slf);
         let settings = Settings::new("Queue.__init__", WITHOUT_LIMIT, settings)?;
         let limit = maxsize.map_or(Ok(None), numbers::maxsize)?;
         let config = config(settings, limit.unwrap_or(usize::MAX))?;
@@ -86,7 +87,6 @@ impl Queue {
         let weighted = Weighted::of_settings(py, max_weight, weigh, &config)?;
         let hooked = overridden::is_hooked(&slf.get_type())?;
         let again = slf.get().begun.swap(true, Ordering::Relaxed);
-        let store = store(slf);
         let buffer = &store.buffer;
         if buffer.weighted().is_some() || weighted.is_some() && (again || store.moved.get(py).is_some()) {
             return Err(not_with_weights(py, "__init__ more than once"));

@@ -10,6 +10,7 @@
 use super::awaitable;
 use super::portrait::stub;
 use crate::raw::attached::attached;
+use crate::raw::detach::stop_at_the_end;
 use crate::raw::types;
 use crate::store::object::Elastic;
 use pyo3::exceptions::PyAttributeError;
@@ -89,6 +90,7 @@ unsafe extern "C" fn pass_on(
     count: usize,
     keywords: *mut PyObject,
 ) -> *mut PyObject {
+    stop_at_the_end(); // a method that is written in Python knows nothing of this
     // SAFETY: the interpreter calls this for one of our objects.
     let inner = unsafe { fields(method) }.inner;
     // SAFETY: attached; the arguments are those that the interpreter gave.
@@ -239,6 +241,7 @@ unsafe extern "C" fn repr(method: *mut PyObject) -> *mut PyObject {
 }
 
 unsafe extern "C" fn reduce(method: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    stop_at_the_end();
     // SAFETY: attached, and one of our objects.
     let inner = unsafe { fields(method) }.inner;
     // SAFETY: attached, a valid object and a name.
