@@ -483,7 +483,7 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
 
 /// Objects kept for later use, where the interpreter lock guards them.
 mod spare {
-    use super::{Bound, NonNull, PyAny, PyObject, PyResult, Python, class, ffi};
+    use super::{Bound, NonNull, PyAny, PyAnyMethods, PyObject, PyResult, Python, class, ffi};
     use std::cell::UnsafeCell;
     use std::ptr;
 
@@ -534,12 +534,13 @@ mod spare {
         }
     }
 
-    /// A `StopIteration` without a value.
+    /// A `StopIteration` without a value, which no other code knows. The garbage collector shows the spare
+    /// one to code that asks for all objects. If such code has kept it, this drops it.
     #[inline]
     pub fn take_stop(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
         let stop = std::mem::replace(&mut spare(py)?.stop, ptr::null_mut());
         // SAFETY: null, or the reference that was put here.
-        unsafe { Bound::from_owned_ptr_or_opt(py, stop) }
+        unsafe { Bound::from_owned_ptr_or_opt(py, stop) }.filter(|stop| stop.get_refcnt() == 1)
     }
 
     /// Keeps a `StopIteration`, or drops it.
