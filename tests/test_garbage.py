@@ -374,6 +374,22 @@ async def keep_result(call: Any) -> Any:
     return await call
 
 
+def test_no_item_gets_into_an_exception_that_other_code_has_found() -> None:
+    """A `StopIteration` is used again. Meanwhile the collector shows it to code that asks for all objects."""
+    q: Queue[object] = Queue()
+    item = object()
+    found: list[StopIteration] = []
+
+    async def take() -> None:
+        assert await q.aget() is item
+
+    for _ in range(2):
+        q.put(item)
+        asyncio.run(take())
+        assert not any(stop.value is item for stop in found)
+        found = [each for each in gc.get_objects() if type(each) is StopIteration]
+
+
 class Reentrant(Comparable):
     """An item that uses the queue that drops it."""
 

@@ -205,6 +205,205 @@ time.sleep({number} / 1000)
         )
 
 
+CALLS = [
+    "empty.aget()",
+    "full.aput('new')",
+    "empty.aget_many(2)",
+    "full.aput_many(['new', 'newer'])",
+    "full.ajoin()",
+    "empty.__aiter__().__anext__()",
+    "empty.async_q.get()",
+    "full.async_q.put('new')",
+    "full.async_q.join()",
+    "elasticq.LockFreeMPMCQueue().aget()",
+    "elasticq.PriorityCircularBuffer().aget()",
+    "full_level().aput_with_priority('new', 0)",
+    "full_level().async_q.put('new')",
+]
+
+STAGES = {
+    "alone": """
+suspended = wait()
+suspended.send(None)
+""",
+    "a task that gives way": """
+loop = asyncio.new_event_loop()
+suspended = loop.create_task(wait())
+suspended._log_destroy_pending = False
+loop.call_soon(loop.stop)
+loop.run_forever()
+assert not suspended.done()
+loop.close()
+""",
+    "a task in line": """
+loop = asyncio.new_event_loop()
+suspended = loop.create_task(wait())
+suspended._log_destroy_pending = False
+for _ in range(5):
+    loop.run_until_complete(asyncio.sleep(0))
+assert not suspended.done()
+loop.close()
+""",
+}
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
+@pytest.mark.parametrize("call", CALLS)
+def test_the_interpreter_ends_while_a_coroutine_is_suspended(call: str, stage: str) -> None:
+    """The coroutine is closed when the last objects go: after the interpreter says that it is not there."""
+    python(
+        f"""
+import asyncio
+import elasticq
+
+empty, full = elasticq.Queue(), elasticq.Queue(1)
+full.put("old")
+
+def full_level():
+    levels = elasticq.PriorityCircularBuffer(level_capacities={{0: 1, 1: 1}})
+    levels.push_with_priority("old", 0)
+    levels.push_with_priority("old", 1)
+    return levels
+
+async def wait():
+    await {call}
+
+{stage}
+"""
+    )
+
+
+def test_the_last_object_may_do_anything_with_a_queue() -> None:
+    """Also what needs more than the innermost calls: waking, throwing, attributes, what was never awaited."""
+    output = python(
+        """
+    import asyncio
+    import elasticq
+
+    empty, full, ended = elasticq.Queue(), elasticq.Queue(1), elasticq.Queue()
+    full.put("old")
+    ended.shutdown()
+
+    async def start(*calls):
+        tasks = [asyncio.ensure_future(call) for call in calls]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return tasks
+
+    async def main():
+        # What is imported when it is first needed: at the end nothing can be imported.
+        await start(empty.aget_many())
+        empty.put("first")
+        try:
+            ended.get()
+        except elasticq.ShutDown:
+            pass
+        tasks = await start(empty.aget_many(), full.aput_many(["new"]))
+        for task in tasks:
+            task._log_destroy_pending = False
+        return tasks
+
+    loop = asyncio.new_event_loop()
+    tasks = loop.run_until_complete(main())
+    loop.close()
+
+    class Last:
+        def __del__(self, empty=empty, full=full, ended=ended):
+            for call in (empty.aput("item"), full.aget()):
+                try:
+                    call.send(None)
+                except StopIteration as stop:
+                    print(stop.value)
+            print(empty.get())
+            waiting = empty.aget()
+            print(waiting.send(None), waiting.cr_suspended)
+            try:
+                waiting.throw(ValueError("thrown"))
+            except ValueError as thrown:
+                print(thrown)
+            for call in (ended.__aiter__().__anext__(), ended.async_q.put(1), ended.aput_many([1])):
+                try:
+                    call.send(None)
+                except Exception as error:
+                    print(isinstance(error, StopAsyncIteration))
+            try:
+                full.put_many(["more", "than fits"], block=False)
+            except Exception as error:
+                print(*error.remaining)
+            try:
+                empty.aget.__code__
+            except ImportError:
+                pass
+            empty.aget()
+
+    last = Last()
+    """
+    )
+    assert output.splitlines() == [
+        *("None", "old", "item", "None True", "thrown"),
+        *("True", "False", "False", "more than fits"),
+    ]
+
+
+ARGUMENTS = {
+    "a flag": "queue.put('item', Forever())",
+    "a number": "queue.get_many(Forever())",
+    "a number in a coroutine's method": "queue.aget_many(Forever())",
+    "a timeout": "queue.get(timeout=Forever())",
+    "a setting": "elasticq.Config(growth_factor=Forever())",
+    "a capacity": "elasticq.Config().with_min_capacity(Forever())",
+    "a limit": "elasticq.Queue(Forever())",
+    "settings of levels": "elasticq.PriorityCircularBuffer(level_capacities=Forever())",
+    "an override of put": "overriding.put_nowait('item')",
+    "an override of get": "next(overriding.consume())",
+    "an iterator": "iterating.iter()",
+    "a copy": "copy.copy(overriding)",
+    "a method's attribute": "elasticq._core.coroutine_method(Forever()).__code__",
+    "a computed attribute": "computed.attribute",
+}
+
+
+@pytest.mark.parametrize("first", ARGUMENTS.values(), ids=ARGUMENTS)
+def test_the_interpreter_ends_while_a_thread_s_first_call_runs_python_code(first: str) -> None:
+    """Before the thread has come so far that it could wait."""
+    for _ in range(2):
+        python(
+            f"""
+        import collections.abc, copy, threading, time
+        import elasticq, elasticq._core
+
+        started = threading.Event()
+
+        def forever(*_, **__):
+            started.set()
+            while True:
+                sum(range(100))
+
+        class Forever(collections.abc.Mapping):
+            __bool__ = __index__ = __float__ = __len__ = __iter__ = __getitem__ = items = forever
+            __code__ = property(forever)
+
+        class Overriding(elasticq.Queue):
+            put = get = __getstate__ = forever
+
+        class Iterating(elasticq.DynamicCircularBuffer):
+            __iter__ = forever
+
+        class Computed:
+            attribute = elasticq._core._computed(forever)
+
+        class Last:
+            def __del__(self, sleep=time.sleep):
+                sleep(0.02)
+
+        queue, overriding, iterating = elasticq.Queue(), Overriding(), Iterating()
+        computed, last = Computed(), Last()
+        threading.Thread(target=lambda: {first}, daemon=True).start()
+        started.wait()
+        """
+        )
+
+
 def test_sys_exit_in_the_main_thread_does_not_wait_for_daemons() -> None:
     python(
         """

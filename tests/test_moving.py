@@ -15,11 +15,12 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, Literal
 
 import pytest
 from kinds import KINDS, Kind, by_name
-from support import PATIENCE, Threads, enter, moved, wait_until, wait_until_asleep
+from support import PATIENCE, Threads, enter, moved, settle, wait_until, wait_until_asleep
 
 from elasticq import Empty, Full, Queue, ShutDown
 from elasticq._standard import Hooks, Standard
@@ -638,6 +639,50 @@ def test_a_queue_that_begins_again_ends_every_join(
     q.__init__()  # type: ignore[misc]
     threads.join()
     assert q.unfinished_tasks == 0
+
+
+@pytest.mark.parametrize("prepare", [lambda q: None, moved], ids=["at home", "moved"])
+def test_a_queue_that_begins_again_has_room_for_a_thread_that_waits(
+    prepare: Callable[[Queue[Any]], object], threads: Threads
+) -> None:
+    q: Queue[int] = Queue(1)
+    q.put(0)
+    prepare(q)
+    wait_until_asleep(threads.start(q.put, 1))
+    q.__init__(1)  # type: ignore[misc]
+    threads.join()
+    assert q.drain() == [1]
+
+
+@pytest.mark.parametrize("prepare", [lambda q: None, moved], ids=["at home", "moved"])
+async def test_a_queue_that_begins_again_has_room_for_tasks_that_wait(
+    prepare: Callable[[Queue[Any]], object],
+) -> None:
+    q: Queue[int] = Queue(1)
+    q.put(0)
+    prepare(q)
+    waiting = [asyncio.ensure_future(q.aput(1)), asyncio.ensure_future(q.aput_many([2, 3]))]
+    await settle()
+    q.__init__(3)  # type: ignore[misc]
+    await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE)
+    assert q.drain() == [1, 2, 3]
+
+
+def test_a_queue_whose_hook_fails_as_it_begins_again_ends_every_wait(threads: Threads) -> None:
+    class Fussy(Queue[int]):
+        def _init(self, maxsize: int) -> None:
+            super()._init(maxsize)
+            if maxsize == 2:
+                raise ValueError(maxsize)
+
+    q = Fussy(1)
+    q.put(0)
+    for call in (q.join, partial(q.put, 1)):
+        wait_until_asleep(threads.start(call))
+    with pytest.raises(ValueError, match="2"):
+        q.__init__(2)  # type: ignore[misc]
+    threads.join()
+    assert q.drain() == [1]
 
 
 def test_what_is_dropped_when_a_queue_begins_again_finds_it_begun() -> None:

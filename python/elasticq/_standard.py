@@ -98,8 +98,11 @@ class Standard(_core.Contents):
             self._begin(maxsize)
             self.unfinished_tasks = self.added = self.dropped = 0
             self.is_shutdown = False
-            owner._init(maxsize)
-            self.all_tasks_done.notify_all()
+            try:
+                owner._init(maxsize)
+            finally:
+                self.all_tasks_done.notify_all()
+                self.not_full.notify_all()
 
     def _begin(self, maxsize: Any) -> None:
         """Set what `queue.Queue.__init__` sets, whatever was assigned before."""

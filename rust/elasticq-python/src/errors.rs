@@ -124,6 +124,13 @@ pub fn to_python(py: Python<'_>, error: &BufferError) -> PyErr {
     with_text(py, error, error.to_string())
 }
 
+/// The same exception, made now if it was not made yet. PyO3 mostly makes an exception when something looks at
+/// it, detaches the thread for that, and panics if the interpreter is ending by then.
+pub fn made(py: Python<'_>, raised: PyErr) -> PyErr {
+    raised.restore(py);
+    PyErr::fetch(py)
+}
+
 fn with_text(py: Python<'_>, error: &BufferError, text: String) -> PyErr {
     let class = match class(py, error) {
         Ok(class) => class.clone(),

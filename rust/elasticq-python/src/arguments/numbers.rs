@@ -1,10 +1,14 @@
 //! Numbers and flags from Python, checked with errors that name the argument, its value and the rule.
+//!
+//! Any object may come as an argument, and to ask what it is worth may run Python code. A thread may do so
+//! before it does anything else with a queue.
 
 use crate::errors;
+use crate::raw::detach::stop_at_the_end;
 use elasticq::BufferError;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat};
+use pyo3::types::{PyBool, PyFloat, PyInt};
 use std::time::Duration;
 
 /// A flag, which may be any object, as in the standard library. The flag is true if the object is.
@@ -16,10 +20,24 @@ impl<'py> FromPyObject<'_, 'py> for Truth {
 
     #[inline]
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        #[cold]
+        fn ask(object: Borrowed<'_, '_, PyAny>) -> PyResult<bool> {
+            stop_at_the_end();
+            object.is_truthy()
+        }
         match object.cast::<PyBool>() {
             Ok(flag) => Ok(Self(flag.is_true())),
-            Err(_) => object.is_truthy().map(Self),
+            Err(_) => ask(object).map(Self),
         }
+    }
+}
+
+/// Called before an object is asked for its number. `int` and `float` run no Python code then; any other class
+/// may.
+#[inline]
+fn before_asking(object: &Bound<'_, PyAny>) {
+    if !object.is_exact_instance_of::<PyInt>() && !object.is_exact_instance_of::<PyFloat>() {
+        stop_at_the_end();
     }
 }
 
@@ -37,6 +55,7 @@ pub fn some_priority(field: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> 
 
 /// An integer; the settings check the rest of its rule.
 fn setting(field: &str, object: &Bound<'_, PyAny>, least: usize) -> PyResult<usize> {
+    before_asking(object);
     let py = object.py();
     let broken = |rule: &str| {
         let text = format!("{field} = {}: {rule}", object.str().map_or_else(|_| "?".into(), |text| text.to_string()));
@@ -61,6 +80,7 @@ pub fn factor(field: &str, object: &Bound<'_, PyAny>) -> PyResult<f64> {
 /// The `maxsize` of a queue. Zero, a number below zero and one that is too large to count all mean that there
 /// is no limit. A float may be a limit, too; other code looks after that.
 pub fn maxsize(object: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    before_asking(object);
     if object.is_instance_of::<PyFloat>() {
         return Ok(None);
     }
@@ -74,6 +94,7 @@ pub fn maxsize(object: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
 /// The level of a priority, from 0 to `levels - 1`. An object that is no integer is a `TypeError`, a number
 /// out of range `InvalidOperation`.
 pub fn priority(object: &Bound<'_, PyAny>, levels: usize) -> PyResult<usize> {
+    before_asking(object);
     match object.extract::<usize>() {
         Ok(priority) if priority < levels => return Ok(priority),
         Err(error) if !error.is_instance_of::<PyOverflowError>(object.py()) => {
@@ -87,6 +108,7 @@ pub fn priority(object: &Bound<'_, PyAny>, levels: usize) -> PyResult<usize> {
 
 /// How many items at most: an integer of at least `least`. One that is too large to count means all.
 pub fn count(name: &str, object: &Bound<'_, PyAny>, least: usize) -> PyResult<usize> {
+    before_asking(object);
     match object.extract::<usize>() {
         Ok(count) if count >= least => return Ok(count),
         Err(error) if !error.is_instance_of::<PyOverflowError>(object.py()) => {
@@ -119,6 +141,7 @@ pub fn seconds(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Duratio
 
 /// A real number. An integer that is too large for a float is infinite.
 fn float(object: &Bound<'_, PyAny>) -> PyResult<f64> {
+    before_asking(object);
     object.extract().or_else(|error: PyErr| {
         if error.is_instance_of::<PyOverflowError>(object.py()) {
             Ok(if object.lt(0)? { f64::NEG_INFINITY } else { f64::INFINITY })

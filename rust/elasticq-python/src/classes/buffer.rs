@@ -8,6 +8,7 @@ use crate::arguments::settings::{self, Settings, before_init};
 use crate::errors::{self, Words};
 use crate::quick::calls;
 use crate::raw::Item;
+use crate::raw::detach::stop_at_the_end;
 use crate::store::items::Items;
 use crate::store::object::Elastic;
 use elasticq::BufferError;
@@ -171,6 +172,7 @@ impl DynamicCircularBuffer {
 
     /// Look at the items, oldest first, as they stand at this moment: `iter(buffer)`. None is taken.
     fn iter<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        stop_at_the_end(); // a subclass may have an `__iter__` of its own
         Ok(slf.try_iter()?.into_any())
     }
 

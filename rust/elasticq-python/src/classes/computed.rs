@@ -6,6 +6,7 @@
 //! hides it, and deleting that value brings ours back. In return, our own code must not read such an
 //! attribute from an instance when it means the real one.
 
+use crate::raw::detach::stop_at_the_end;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::intern;
@@ -28,7 +29,11 @@ impl Computed {
         queue: &Bound<'py, PyAny>,
         _class: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if queue.is_none() { Ok(slf.clone().into_any()) } else { slf.get().get.bind(slf.py()).call1((queue,)) }
+        if queue.is_none() {
+            return Ok(slf.clone().into_any());
+        }
+        stop_at_the_end();
+        slf.get().get.bind(slf.py()).call1((queue,))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

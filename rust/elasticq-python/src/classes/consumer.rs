@@ -72,7 +72,7 @@ impl AsyncConsumer {
     }
 
     fn __anext__(&self, py: Python<'_>) -> PyResult<Item> {
-        awaitable(py, self.queue.clone_ref(py), None, None, true)
+        awaitable(self.queue.bind(py).clone(), None, None, true)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -10,6 +10,7 @@ use crate::quick::calls;
 use crate::quick::method;
 use crate::quick::operation::{Aim, Operation};
 use crate::raw::Item;
+use crate::raw::detach::stop_at_the_end;
 use crate::store::Waiting;
 use crate::store::entrance;
 use crate::store::moved::moved;
@@ -184,8 +185,8 @@ impl Elastic {
     ///     ...     return await getter
     ///     >>> asyncio.run(main())
     ///     'a'
-    fn aget(slf: Py<Self>, py: Python<'_>) -> PyResult<Item> {
-        awaitable(py, slf, None, None, false)
+    fn aget(slf: &Bound<'_, Self>) -> PyResult<Item> {
+        awaitable(slf.clone(), None, None, false)
     }
 
     /// Add an item in a coroutine, and wait for room if need be, unless the queue's `overflow` says
@@ -208,8 +209,8 @@ impl Elastic {
     ///     >>> asyncio.run(main())
     ///     >>> queue.get()
     ///     'a'
-    fn aput(slf: Py<Self>, py: Python<'_>, item: Item) -> PyResult<Item> {
-        awaitable(py, slf, Some(item), None, false)
+    fn aput<'py>(slf: &Bound<'py, Self>, item: Bound<'py, PyAny>) -> PyResult<Item> {
+        awaitable(slf.clone(), Some(item), None, false)
     }
 
     /// Take up to `n` items in a coroutine, oldest first. Gives a list of at least one item.
@@ -330,12 +331,12 @@ impl Elastic {
     }
 
     /// `aget` and `aput` for the views; `translate` makes their errors from ours.
-    fn _aget(slf: Py<Self>, py: Python<'_>, translate: Item) -> PyResult<Item> {
-        awaitable(py, slf, None, Some(translate), false)
+    fn _aget<'py>(slf: &Bound<'py, Self>, translate: Bound<'py, PyAny>) -> PyResult<Item> {
+        awaitable(slf.clone(), None, Some(translate), false)
     }
 
-    fn _aput(slf: Py<Self>, py: Python<'_>, item: Item, translate: Item) -> PyResult<Item> {
-        awaitable(py, slf, Some(item), Some(translate), false)
+    fn _aput<'py>(slf: &Bound<'py, Self>, item: Bound<'py, PyAny>, translate: Bound<'py, PyAny>) -> PyResult<Item> {
+        awaitable(slf.clone(), Some(item), Some(translate), false)
     }
 
     /// `ajoin`, for a class in which it has another name.
@@ -355,6 +356,7 @@ impl Elastic {
 
     /// Protocols 0 and 1 don't ask for a state first, so they are treated as protocol 2.
     fn __reduce_ex__<'py>(slf: &Bound<'py, Self>, protocol: i32) -> PyResult<Bound<'py, PyAny>> {
+        stop_at_the_end();
         slf.py().get_type::<PyAny>().call_method1("__reduce_ex__", (slf, protocol.max(2)))
     }
 

@@ -11,6 +11,7 @@ use crate::quick::calls;
 use crate::quick::method;
 use crate::quick::operation::{Aim, Operation};
 use crate::raw::Item;
+use crate::raw::detach::stop_at_the_end;
 use crate::store::Store;
 use crate::store::entrance::collect;
 use crate::store::items::Items;
@@ -275,6 +276,7 @@ impl PriorityCircularBuffer {
     /// Look at the items in the order in which `pop` would take them, as they stand at this moment:
     /// `iter(buffer)`. None is taken.
     fn iter<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        stop_at_the_end(); // a subclass may have an `__iter__` of its own
         Ok(slf.try_iter()?.into_any())
     }
 

@@ -4,6 +4,7 @@ use super::config::Config;
 use crate::arguments::numbers::{self, Truth};
 use crate::arguments::settings::{Settings, timeout_of};
 use crate::errors;
+use crate::raw::detach::stop_at_the_end;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyMapping;
@@ -42,6 +43,7 @@ pub fn overlay(
     given: elasticq::priority::PriorityConfig,
     settings: &LevelSettings<'_, '_>,
 ) -> PyResult<elasticq::priority::PriorityConfig> {
+    stop_at_the_end();
     let mut config = given;
     config.base = settings.base.over(config.base)?;
     if let Some(levels) = settings.levels {

@@ -13,11 +13,11 @@ use crate::room::overflow::Overflow;
 use crate::room::weights::{Weighted, not_with_weights};
 use crate::standard::overridden::{self, Overridden};
 use crate::standard::{moving, timeouts};
-use crate::store::Store;
 use crate::store::items::Items;
 use crate::store::moved::moved;
 use crate::store::no_room;
 use crate::store::object::{self, Elastic};
+use crate::store::{Store, Waiting};
 use elasticq::{BufferError, Config, DynamicCircularBuffer};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -78,6 +78,7 @@ impl Queue {
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
         let py = slf.py();
+        let store = store(slf);
         let settings = Settings::new("Queue.__init__", WITHOUT_LIMIT, settings)?;
         let limit = maxsize.map_or(Ok(None), numbers::maxsize)?;
         let config = config(settings, limit.unwrap_or(usize::MAX))?;
@@ -86,7 +87,6 @@ impl Queue {
         let weighted = Weighted::of_settings(py, max_weight, weigh, &config)?;
         let hooked = overridden::is_hooked(&slf.get_type())?;
         let again = slf.get().begun.swap(true, Ordering::Relaxed);
-        let store = store(slf);
         let buffer = &store.buffer;
         if buffer.weighted().is_some() || weighted.is_some() && (again || store.moved.get(py).is_some()) {
             return Err(not_with_weights(py, "__init__ more than once"));
@@ -110,6 +110,7 @@ impl Queue {
             let _old = buffer.restart(&config).map_err(|error| errors::to_python(py, &error))?;
             store.forget_what_is_done();
             store.wake_joiners(py);
+            store.wake_tasks(py, Waiting::Room, usize::MAX);
         }
         if hooked || maxsize.is_some_and(|maxsize| maxsize.is_instance_of::<PyFloat>()) {
             moving::move_with(slf.as_super(), maxsize)?;

@@ -7,13 +7,13 @@
 //!
 //! This is a type made by hand, because an object of PyO3's own costs more to make and to drop than the item
 //! to take. PyO3 does not know that these functions run attached. So they hold references as `Bound`, whose
-//! drop does not ask whether the thread is attached. They do what may drop other references within
-//! `Python::attach`.
+//! drop does not ask whether the thread is attached. They do what may drop other references, or may run Python
+//! code, within `attached`.
 
 use super::operation::{Aim, Operation, Outcome};
 use super::portrait::{ATTRIBUTES, Phase, Portrait};
 use super::step::{Awaited, Stage, Step, step};
-use crate::raw::detach::is_ending;
+use crate::raw::attached::attached;
 use crate::raw::{Item, types};
 use crate::store::items::Items;
 use crate::store::no_room;
@@ -68,8 +68,8 @@ const PASSED_ON: u8 = 3;
 struct Slot(AtomicPtr<PyObject>);
 
 impl Slot {
-    fn new(object: Option<Item>) -> Self {
-        Self(AtomicPtr::new(object.map_or(ptr::null_mut(), Py::into_ptr)))
+    fn new(object: Option<Bound<'_, PyAny>>) -> Self {
+        Self(AtomicPtr::new(object.map_or(ptr::null_mut(), Bound::into_ptr)))
     }
 
     fn pointer(&self) -> *mut PyObject {
@@ -102,12 +102,12 @@ const fn place(object: *mut PyObject) -> *mut Contents {
 /// Makes an object that takes an item, or puts `item`. `next`: for `async for`.
 #[inline]
 pub fn awaitable(
-    py: Python<'_>,
-    queue: Py<Elastic>,
-    item: Option<Item>,
-    translate: Option<Item>,
+    queue: Bound<'_, Elastic>,
+    item: Option<Bound<'_, PyAny>>,
+    translate: Option<Bound<'_, PyAny>>,
     next: bool,
 ) -> PyResult<Item> {
+    let py = queue.py();
     let object = match spare::take_object(py)? {
         Some(object) => object,
         None => {
@@ -123,7 +123,7 @@ pub fn awaitable(
         stage: AtomicU8::new(NEW),
         next,
         puts: item.is_some(),
-        queue,
+        queue: queue.unbind(),
         item: Slot::new(item),
         translate: Slot::new(translate),
         operation: Slot::new(None),
@@ -237,9 +237,9 @@ impl Awaited for Resumed<'_, '_> {
             // SAFETY: the caller holds a reference to the object.
             let is_kept = unsafe { ffi::Py_REFCNT(self.object) } > 1;
             let keep = (!is_kept).then_some(&self.contents.stop);
-            return self.store.take_quickly().map(|item| stop_iteration(item.into_bound(self.py), keep));
+            return self.store.take_quickly(self.py).map(|item| stop_iteration(item.into_bound(self.py), keep));
         };
-        match self.store.offer_quickly(item.unbind()) {
+        match self.store.offer_quickly(self.py, item.unbind()) {
             Ok(()) => Some(ptr::null_mut()),
             Err(item) => {
                 self.contents.item.set(item.into_bound(self.py));
@@ -323,13 +323,14 @@ fn recycle(stop: Bound<'_, PyAny>) {
     spare::put_stop(stop);
 }
 
-/// Runs `call` attached through PyO3. Returns a new reference, or null with the exception set.
+/// Runs `call`, which may do anything. Returns a new reference, or null with the exception set.
 #[cold]
 fn patiently(
+    py: Python<'_>,
     contents: &Contents,
     call: impl FnOnce(Python<'_>, &Contents) -> PyResult<*mut PyObject>,
 ) -> *mut PyObject {
-    Python::attach(|py| {
+    attached(py, |py| {
         call(py, contents).unwrap_or_else(|error| {
             error.restore(py);
             ptr::null_mut()
@@ -373,7 +374,7 @@ unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
             Step::Wait => {}
         }
     }
-    patiently(contents, |py, contents| resume(&contents.operation(py, begun)?))
+    patiently(py, contents, |py, contents| resume(&contents.operation(py, begun)?))
 }
 
 unsafe extern "C" fn send(object: *mut PyObject, _value: *mut PyObject) -> *mut PyObject {
@@ -390,9 +391,11 @@ unsafe extern "C" fn send(object: *mut PyObject, _value: *mut PyObject) -> *mut 
 }
 
 unsafe extern "C" fn throw(object: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+    // SAFETY: the interpreter calls this while attached.
+    let py = unsafe { Python::assume_attached() };
     // SAFETY: the interpreter calls this with one of our objects, to which it holds a reference.
     let contents = unsafe { &*place(object) };
-    patiently(contents, |py, contents| {
+    patiently(py, contents, |py, contents| {
         // SAFETY: with METH_VARARGS the arguments are a tuple.
         let arguments = unsafe { Bound::from_borrowed_ptr(py, arguments) }.cast_into::<PyTuple>()?;
         Ok(contents.operation(py, None)?.call_method1("throw", arguments)?.into_ptr())
@@ -401,8 +404,10 @@ unsafe extern "C" fn throw(object: *mut PyObject, arguments: *mut PyObject) -> *
 
 unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: as for `throw`.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: likewise.
     let contents = unsafe { &*place(object) };
-    patiently(contents, |py, contents| {
+    patiently(py, contents, |py, contents| {
         // If it has ended, there is nothing to do.
         if let Ok(operation) = contents.operation(py, None) {
             operation.call_method0("close")?;
@@ -413,8 +418,10 @@ unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyOb
 
 unsafe extern "C" fn attribute(object: *mut PyObject, name: *mut c_void) -> *mut PyObject {
     // SAFETY: as for `throw`.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: likewise.
     let contents = unsafe { &*place(object) };
-    patiently(contents, |py, contents| {
+    patiently(py, contents, |py, contents| {
         // SAFETY: one of the names in the type's table.
         let name = unsafe { CStr::from_ptr(name.cast()) }.to_str()?;
         contents.portrayed(py, |portrait| portrait.attribute(name)).map(Bound::into_ptr)
@@ -457,8 +464,8 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
     unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
     // SAFETY: the last reference is gone, so no other code uses the contents.
     let contents = unsafe { place(object).read() };
-    if contents.stage.load(Ordering::Relaxed) == NEW && !is_ending() {
-        Python::attach(|py| contents.portrayed(py, |portrait| portrait.warn()));
+    if contents.stage.load(Ordering::Relaxed) == NEW {
+        attached(py, |py| contents.portrayed(py, |portrait| portrait.warn()));
     }
     if let Some(stop) = contents.stop.take(py) {
         recycle(stop);
@@ -476,7 +483,7 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
 
 /// Objects kept for later use, where the interpreter lock guards them.
 mod spare {
-    use super::{Bound, NonNull, PyAny, PyObject, PyResult, Python, class, ffi};
+    use super::{Bound, NonNull, PyAny, PyAnyMethods, PyObject, PyResult, Python, class, ffi};
     use std::cell::UnsafeCell;
     use std::ptr;
 
@@ -527,12 +534,13 @@ mod spare {
         }
     }
 
-    /// A `StopIteration` without a value.
+    /// A `StopIteration` without a value, which no other code knows. The garbage collector shows the spare
+    /// one to code that asks for all objects. If such code has kept it, this drops it.
     #[inline]
     pub fn take_stop(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
         let stop = std::mem::replace(&mut spare(py)?.stop, ptr::null_mut());
         // SAFETY: null, or the reference that was put here.
-        unsafe { Bound::from_owned_ptr_or_opt(py, stop) }
+        unsafe { Bound::from_owned_ptr_or_opt(py, stop) }.filter(|stop| stop.get_refcnt() == 1)
     }
 
     /// Keeps a `StopIteration`, or drops it.

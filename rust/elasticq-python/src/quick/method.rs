@@ -9,7 +9,9 @@
 
 use super::awaitable;
 use super::portrait::stub;
-use crate::raw::{Item, types};
+use crate::raw::attached::attached;
+use crate::raw::detach::stop_at_the_end;
+use crate::raw::types;
 use crate::store::object::Elastic;
 use pyo3::exceptions::PyAttributeError;
 use pyo3::ffi::{self, Py_ssize_t, PyObject};
@@ -88,6 +90,7 @@ unsafe extern "C" fn pass_on(
     count: usize,
     keywords: *mut PyObject,
 ) -> *mut PyObject {
+    stop_at_the_end(); // a method that is written in Python knows nothing of this
     // SAFETY: the interpreter calls this for one of our objects.
     let inner = unsafe { fields(method) }.inner;
     // SAFETY: attached; the arguments are those that the interpreter gave.
@@ -105,7 +108,7 @@ unsafe fn plainly<'py>(
     arguments: *const *mut PyObject,
     (count, wanted): (usize, Py_ssize_t),
     keywords: *mut PyObject,
-) -> Option<Py<Elastic>> {
+) -> Option<Bound<'py, Elastic>> {
     // SAFETY: this only calculates.
     let count = unsafe { ffi::PyVectorcall_NARGS(count) };
     if !keywords.is_null() || count != wanted {
@@ -122,21 +125,19 @@ unsafe fn plainly<'py>(
     // SAFETY: an object that the caller holds.
     let queue = unsafe { Bound::from_borrowed_ptr_or_opt(py, queue) }?;
     // SAFETY: the type was just checked.
-    Some(unsafe { queue.cast_into_unchecked::<Elastic>() }.unbind())
+    Some(unsafe { queue.cast_into_unchecked::<Elastic>() })
 }
 
 #[inline(always)]
-fn later(py: Python<'_>, queue: Py<Elastic>, item: Option<Item>) -> *mut PyObject {
-    match awaitable::awaitable(py, queue, item, None, false) {
+fn later(queue: Bound<'_, Elastic>, item: Option<Bound<'_, PyAny>>) -> *mut PyObject {
+    let py = queue.py();
+    match awaitable::awaitable(queue, item, None, false) {
         Ok(awaitable) => awaitable.into_ptr(),
-        Err(no_memory) => no_memory_left(no_memory),
+        Err(no_memory) => {
+            attached(py, |py| no_memory.restore(py));
+            ptr::null_mut()
+        }
     }
-}
-
-#[cold]
-fn no_memory_left(error: PyErr) -> *mut PyObject {
-    Python::attach(|py| error.restore(py));
-    ptr::null_mut()
 }
 
 unsafe extern "C" fn aget(
@@ -149,7 +150,7 @@ unsafe extern "C" fn aget(
     let py = unsafe { Python::assume_attached() };
     // SAFETY: the interpreter's promise.
     match unsafe { plainly(py, method, arguments, (count, 1), keywords) } {
-        Some(queue) => later(py, queue, None),
+        Some(queue) => later(queue, None),
         // SAFETY: likewise.
         None => unsafe { pass_on(method, arguments, count, keywords) },
     }
@@ -169,7 +170,7 @@ unsafe extern "C" fn aput(
             // SAFETY: there are two arguments.
             let &[_, item] = unsafe { &*arguments.cast::<[*mut PyObject; 2]>() };
             // SAFETY: an object that the caller holds.
-            later(py, queue, unsafe { Bound::from_borrowed_ptr_or_opt(py, item) }.map(Bound::unbind))
+            later(queue, unsafe { Bound::from_borrowed_ptr_or_opt(py, item) })
         }
         // SAFETY: likewise.
         None => unsafe { pass_on(method, arguments, count, keywords) },
@@ -195,9 +196,11 @@ unsafe extern "C" fn of_inner(method: *mut PyObject, name: *mut c_void) -> *mut 
 
 /// An attribute of an `async def` with the same signature.
 unsafe extern "C" fn of_stub(method: *mut PyObject, name: *mut c_void) -> *mut PyObject {
+    // SAFETY: the interpreter calls this while attached.
+    let py = unsafe { Python::assume_attached() };
     // SAFETY: the interpreter calls this for one of our objects.
     let inner = unsafe { fields(method) }.inner;
-    Python::attach(|py| {
+    attached(py, |py| {
         // SAFETY: an object that our object holds.
         let inner = unsafe { Bound::from_borrowed_ptr(py, inner) };
         // SAFETY: one of the names below.
@@ -238,6 +241,7 @@ unsafe extern "C" fn repr(method: *mut PyObject) -> *mut PyObject {
 }
 
 unsafe extern "C" fn reduce(method: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    stop_at_the_end();
     // SAFETY: attached, and one of our objects.
     let inner = unsafe { fields(method) }.inner;
     // SAFETY: attached, a valid object and a name.

@@ -352,6 +352,7 @@ impl Operation {
 
     /// Ends with an exception: one of ours, or one raised by a method that a subclass has overridden.
     fn raise<R>(&mut self, py: Python<'_>, raised: PyErr) -> PyResult<R> {
+        let raised = errors::made(py, raised);
         if matches!(self.aim, Aim::Next) && raised.is_instance(py, errors::shut_down(py)?) {
             return Err(PyStopAsyncIteration::new_err(()));
         }
@@ -361,6 +362,7 @@ impl Operation {
 
     fn translated(&self, py: Python<'_>, raised: PyErr) -> PyErr {
         let Some(translate) = &self.translate else { return raised };
+        let raised = errors::made(py, raised);
         translate.bind(py).call1((raised,)).map_or_else(|failed| failed, PyErr::from_value)
     }
 
@@ -372,6 +374,7 @@ impl Operation {
             Aim::PutManyMoved(rest) => collect(rest.bind(py)).and_then(|items| PyList::new(py, items)),
             _ => return raised,
         };
+        let raised = errors::made(py, raised);
         let attached = remaining.and_then(|items| raised.value(py).setattr(intern!(py, "remaining"), items));
         attached.map_or_else(|failed| failed, |()| raised)
     }

@@ -98,7 +98,12 @@ pub fn take<'py>(
         // SAFETY: attached, a valid list, and a range within it.
         let failed = unsafe { ffi::PyList_SetSlice(list.as_ptr(), kept, size, std::ptr::null_mut()) };
         if failed != 0 {
-            return Err(PyErr::fetch(py));
+            // There was no memory for it. The items have left the buffer and must not be lost. So the list
+            // keeps the places, too many as they are.
+            drop(PyErr::take(py));
+            // SAFETY: a list that no other code knows. It may have more places than items, and all items are
+            // in the first `kept` places.
+            unsafe { (*list.as_ptr().cast::<ffi::PyListObject>()).ob_base.ob_size = kept };
         }
     }
     Ok(taken.map(|()| (count > 0).then_some(list)))

@@ -5,6 +5,7 @@
 use pyo3::prelude::*;
 
 pub mod alarm;
+pub mod attached;
 pub mod detach;
 pub mod handover;
 pub mod interpreter;

@@ -10,6 +10,7 @@
 use crate::arguments::patience::Patience;
 use crate::errors::{self, Words};
 use crate::raw::Item;
+use crate::raw::detach::stop_at_the_end;
 use crate::store::entrance::{Refused, collect};
 use crate::store::object::{self, Elastic};
 use elasticq::BufferError;
@@ -44,12 +45,14 @@ impl Overridden {
 
 /// Whether a class overrides a method that a queue that has not moved doesn't call.
 pub fn is_hooked(class: &Bound<'_, PyType>) -> PyResult<bool> {
+    stop_at_the_end(); // the class may have a metaclass
     class.getattr_opt(intern!(class.py(), "_Hooks__hooked"))?.map_or(Ok(false), |hooked| hooked.is_truthy())
 }
 
 /// Calls the override's `put`; returns what that returns.
 #[cold]
 pub fn put(slf: &Bound<'_, Elastic>, item: Item, patience: Patience) -> PyResult<Item> {
+    stop_at_the_end();
     let keywords = keywords(slf.py(), patience)?;
     slf.call_method(intern!(slf.py(), "put"), (item,), keywords.as_ref()).map(Bound::unbind)
 }
@@ -57,6 +60,7 @@ pub fn put(slf: &Bound<'_, Elastic>, item: Item, patience: Patience) -> PyResult
 /// Calls the override's `get`.
 #[cold]
 pub fn get<'py>(slf: &Bound<'py, Elastic>, patience: Patience) -> PyResult<Bound<'py, PyAny>> {
+    stop_at_the_end();
     let keywords = keywords(slf.py(), patience)?;
     slf.call_method(intern!(slf.py(), "get"), (), keywords.as_ref())
 }

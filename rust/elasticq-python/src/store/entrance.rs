@@ -313,7 +313,7 @@ impl Refused {
     /// The exception, in the words of a class, with the items that were not added.
     #[cold]
     pub fn into_exception(self, py: Python<'_>, words: Words) -> PyErr {
-        let error = self.raised.unwrap_or_else(|| errors::in_words(py, words, &self.reason));
+        let error = errors::made(py, self.raised.unwrap_or_else(|| errors::in_words(py, words, &self.reason)));
         let attached = PyList::new(py, self.items).and_then(|items| error.value(py).setattr("remaining", items));
         attached.map_or_else(|failed| failed, |()| error)
     }

@@ -21,6 +21,7 @@ use self::items::{Items, settle};
 use self::moved::Moved;
 use crate::arguments::patience::Patience;
 use crate::errors::{self, Words};
+use crate::raw::attached::attached;
 use crate::raw::detach::{detached, stop_at_the_end};
 use crate::raw::handover::LastTaker;
 use crate::raw::{Item, lists};
@@ -151,28 +152,28 @@ impl Store {
     /// An attempt to add an item to the buffer with a lock, for callers that PyO3 does not know to be
     /// attached. So this drops no reference. An item that was not added comes back.
     #[inline(always)]
-    pub fn offer_quickly(&self, item: Item) -> Result<(), Item> {
+    pub fn offer_quickly(&self, py: Python<'_>, item: Item) -> Result<(), Item> {
         match &self.buffer {
             Items::Locked { buffer, .. } => buffer.offer_again(item).map_err(Rejected::into_inner)?,
             Items::Leveled(leveled) => leveled.offer_again(item).map_err(Rejected::into_inner)?,
             _ => return Err(item),
         }
         if self.getters.are_there() {
-            Python::attach(|py| self.getters.wake(py, 1));
+            attached(py, |py| self.getters.wake(py, 1));
         }
         Ok(())
     }
 
     /// The same, for taking an item.
     #[inline(always)]
-    pub fn take_quickly(&self) -> Option<Item> {
+    pub fn take_quickly(&self, py: Python<'_>) -> Option<Item> {
         let item = match &self.buffer {
             Items::Locked { buffer, .. } => buffer.try_pop().ok()?,
             Items::Leveled(leveled) => leveled.try_pop().ok()?,
             _ => return None,
         };
         if self.putters.are_there() {
-            Python::attach(|py| self.wake_after_taking(py, 1));
+            attached(py, |py| self.wake_after_taking(py, 1));
         }
         Some(item)
     }

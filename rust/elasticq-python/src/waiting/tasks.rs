@@ -394,6 +394,7 @@ pub struct Delivery {
 #[pymethods]
 impl Delivery {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        stop_at_the_end(); // the loop may run in another thread than before
         let futures = self.woken.lock().take();
         // Sets all of them, whatever setting one raises: a task that is left out would sleep on.
         let mut result = Ok(());

@@ -12,7 +12,10 @@
 //!
 //! Waking others, after an attempt that has succeeded, runs Python code of event loops, and in that code the
 //! interpreter may run a handler. What the handler raises must not stop the waking half-way, and must not be
-//! lost (`undisturbed`): the interpreter raises it after the call.
+//! lost (`undisturbed`): the interpreter raises it after the call. But the code that it has interrupted stays
+//! half done. If that was the `call_soon` of an event loop, the loop may have marked the future as set and
+//! not yet put its task into its queue. Then nothing resumes that one task any more. asyncio's own queue has
+//! the same gap, and only the loop could close it. The waking goes on with the next task in line.
 
 use crate::raw::alarm::Alarm;
 use crate::raw::detach::detached;
@@ -52,8 +55,8 @@ pub fn sleep(py: Python<'_>, waiter: &mut Waiter<'_>, deadline: Option<Instant>)
 }
 
 /// Runs what follows a change of a queue and calls Python code of others. If that raises, it is run once
-/// more. If it succeeds then, the exception came from a signal handler, and it is raised after this call. So
-/// `run` must be a thing that may be done twice.
+/// more. If it succeeds then, the exception is taken for a signal handler's, and it is raised after this call.
+/// So `run` must be a thing that may be done twice, and may find itself done by half.
 pub fn undisturbed<T>(py: Python<'_>, run: impl Fn() -> PyResult<T>) -> PyResult<T> {
     let raised = match run() {
         Err(raised) if is_main_thread() => raised,
