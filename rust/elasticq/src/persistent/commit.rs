@@ -145,6 +145,14 @@ impl Commit {
         Ok(batch)
     }
 
+    /// A write or a sync has failed: that is everybody's answer from now on.
+    pub fn fail(&self, log: &Log, error: BufferError) {
+        // Who opens the queue next must not believe what the system's memory says. If this fails, too, the disk
+        // does not answer at all.
+        let _ = log.storage.create(UNSYNCED).and_then(|_| log.storage.sync());
+        let _ = self.poison.set(error);
+    }
+
     /// Writes or syncs. If that fails, it is final.
     fn lead(&self, log: &Log, work: impl FnOnce() -> BufferResult<()>) {
         struct Fuse<'a>(&'a Commit);
@@ -162,10 +170,7 @@ impl Commit {
         let done = work();
         mem::forget(fuse);
         if let Err(error) = done {
-            // Who opens the queue next must not believe what the system's memory says. If this fails, too, the
-            // disk does not answer at all.
-            let _ = log.storage.create(UNSYNCED).and_then(|_| log.storage.sync());
-            let _ = self.poison.set(error);
+            self.fail(log, error);
         }
     }
 

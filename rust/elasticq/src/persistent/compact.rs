@@ -93,7 +93,7 @@ impl Core {
         };
         if self.log.has_before(oldest) {
             self.join(last)?;
-            self.log.drop_before(oldest)?;
+            self.log.drop_before(oldest, &|error| self.commit.fail(&self.log, error))?;
         }
         Ok(())
     }

@@ -86,8 +86,8 @@ impl Core {
         let at_cursor = resume.segments.get(&state.cursor.place.segment).unwrap_or(&tail);
         let reader = Reader::new(Arc::clone(at_cursor), state.cursor);
         let staged = config.sync_mode == SyncMode::EveryWrite;
-        for segment in resume.segments.values().filter(|_| !staged) {
-            segment.map()?;
+        if !staged {
+            tail.map()?;
         }
         let log = Log::new(storage, config.sync_mode, config.segment_bytes, config.max_bytes, resume);
         let leases = Leases::new(&state);
@@ -234,13 +234,16 @@ impl Core {
 
     fn put_drafts(&self, drafts: &mut [Draft<'_>], meta: &Meta<'_>) -> BufferResult<(bool, u64)> {
         let Meta { id, delay, .. } = *meta;
+        // First of all, since a full queue needs no room for an item that is there.
+        if let Some(last) = self.last_record_if_known(id) {
+            return Ok((false, last));
+        }
         // A delayed item stands aside, so consumers' half of the state changes, too.
         let mut taking = (delay > 0).then(|| self.taking.lock());
         let (number, is_late) = {
             let mut tail = self.tail_with_room(&mut taking, total(drafts), drafts.len())?;
             if tail.puts.ids.has(id) {
-                // The caller may rely on the one that came first, so that must be durable, too.
-                return Ok((false, tail.end().number - 1));
+                return Ok((false, tail.end().number - 1)); // it came meanwhile
             }
             let Appended { number, place, .. } = self.log.append(&mut tail, drafts)?;
             let mut offset = place.offset;
@@ -267,6 +270,16 @@ impl Core {
             self.worker.wake_at(due);
         }
         Ok((true, number))
+    }
+
+    /// If an item of this name is known, the number of the last record: the caller may rely on the item that came
+    /// first, so that must be durable, too.
+    fn last_record_if_known(&self, id: &[u8]) -> Option<u64> {
+        if id.is_empty() {
+            return None;
+        }
+        let tail = self.log.tail();
+        tail.puts.ids.has(id).then(|| tail.end().number - 1)
     }
 
     /// The tail, with room for so many bytes and items.

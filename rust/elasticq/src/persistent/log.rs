@@ -383,8 +383,9 @@ impl Log {
         Ok(())
     }
 
-    /// Gives up the segments before this one. Everything that is needed is durable without them.
-    pub fn drop_before(&self, number: u64) -> BufferResult<()> {
+    /// Gives up the segments before this one. Everything that is needed is durable without them. `failed` is told
+    /// of a sync that failed.
+    pub fn drop_before(&self, number: u64, failed: &dyn Fn(BufferError)) -> BufferResult<()> {
         loop {
             let oldest = {
                 let mut segments = self.segments.lock();
@@ -409,10 +410,14 @@ impl Log {
                 Some(spare) => self.storage.rename(&name, spare),
                 None => self.storage.remove(&name),
             }
-            .map_err(fail)?;
+            .map_err(|refused| {
+                // It is still there. Were a younger one to go, there would be a gap.
+                self.segments.lock().insert(oldest.number(), Arc::clone(&oldest));
+                fail(refused)
+            })?;
             // One by one: after a power cut the segments that are left must have no gap. And before the file is
             // used again: the old name must not come back over new content.
-            self.storage.sync().map_err(fail)?;
+            self.storage.sync().map_err(fail).inspect_err(|error| failed(error.clone()))?;
             if let Some(name) = spare {
                 let file = self.storage.open(&name).map_err(fail)?;
                 self.spares.lock().ready.push(Spare { name, file, size: oldest.header.size });

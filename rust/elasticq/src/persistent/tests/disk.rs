@@ -38,6 +38,7 @@ struct State {
     syncs: usize,
     failing_sync: Option<usize>,
     panics: bool,
+    refuses_removal: bool,
     holds_syncs: bool,
     waits: bool,
 }
@@ -83,6 +84,11 @@ impl Disk {
     pub fn hold_syncs(&self, hold: bool) {
         self.state().holds_syncs = hold;
         self.0.released.notify_all();
+    }
+
+    /// The next file that is to be removed, or put aside, stays.
+    pub fn refuse_removal(&self) {
+        self.state().refuses_removal = true;
     }
 
     /// From now on a sync panics.
@@ -254,12 +260,18 @@ impl Storage for Disk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.file(from)?;
+        if to.starts_with("spare") && std::mem::take(&mut self.state().refuses_removal) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         self.changing()?.change(Change::Rename(from.into(), to.into()));
         Ok(())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         self.file(name)?;
+        if std::mem::take(&mut self.state().refuses_removal) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         self.changing()?.change(Change::Remove(name.into()));
         Ok(())
     }

@@ -309,6 +309,11 @@ fn a_name_that_is_known_adds_nothing_also_after_a_restart_and_a_compaction() {
         assert_eq!(core.put(&[b"a"], named(b"1")), Ok(false));
         assert_eq!(core.put(&[b"a"], named(b"2")), Ok(true));
     }
+    // A full queue needs no room for an item that is there.
+    let base = small(SyncMode::NoSync).base.with_min_capacity(1).with_initial_capacity(1).with_max_capacity(1);
+    let core = open(&Disk::default(), small(SyncMode::NoSync).with_base_config(base)).unwrap();
+    let named = Extra { id: b"1", ..Extra::default() };
+    assert_eq!((core.put(&[b"a"], named), core.put(&[b"a"], named)), (Ok(true), Ok(false)));
 }
 
 #[test]
@@ -397,4 +402,23 @@ fn what_was_lost_after_a_clean_close_does_not_come_back_behind_the_same_record()
         drop(core);
     }
     assert_eq!(numbers(&open(&disk, small(SyncMode::NoSync)).unwrap()), [1, 2, 2]);
+}
+
+#[test]
+fn a_file_that_can_not_be_removed_leaves_no_gap() {
+    let disk = Disk::default();
+    let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+    for number in 0..40 {
+        push(&core, &item(number, 9000)).unwrap();
+        pop(&core).unwrap();
+    }
+    push(&core, &item(1000, 10)).unwrap();
+    assert!(segments(&disk).len() > 2);
+    let kept = segments(&disk).remove(0);
+    disk.refuse_removal();
+    assert!(core.tidy().is_err());
+    assert!(segments(&disk).contains(&kept));
+    core.tidy().unwrap();
+    assert!(!segments(&disk).contains(&kept));
+    assert_eq!(numbers(&open(&disk.after_kill(), small(SyncMode::NoSync)).unwrap()), [1000]);
 }
