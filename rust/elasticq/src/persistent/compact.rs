@@ -55,7 +55,7 @@ impl Core {
                 let mut tail = self.log.tail();
                 let needless = self.log.records().saturating_sub(self.inside(&tail) as u64);
                 // A segment of its own for what is still needed, if most of this one is not.
-                if needless > 2 * self.inside(&tail) as u64 + few && tail.is_used() {
+                if needless > (self.inside(&tail) as u64).saturating_mul(2).saturating_add(few) && tail.is_used() {
                     // On a full disk the segments before this one can still go.
                     let _ = self.log.begin_segment(&mut tail, &taking.state, 0, Who::Consumer);
                 }

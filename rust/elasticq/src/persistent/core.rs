@@ -151,7 +151,7 @@ impl Core {
     pub fn len(&self) -> usize {
         let passed = self.seen.passed.load(Ordering::Acquire);
         let ready = self.seen.ready.load(Ordering::Acquire);
-        (self.log.visible().saturating_sub(passed) + ready) as usize
+        self.log.visible().saturating_sub(passed).saturating_add(ready) as usize
     }
 
     /// How many items are inside: those that can be taken, that are leased, delayed or dead.
@@ -162,7 +162,7 @@ impl Core {
     pub fn note_seen(&self, state: &Takes) {
         self.seen.passed.store(state.passed, Ordering::Release);
         self.seen.ready.store(state.ready() as u64, Ordering::Release);
-        self.seen.left.store(state.dequeued + state.dropped, Ordering::Release);
+        self.seen.left.store(state.dequeued.saturating_add(state.dropped), Ordering::Release);
     }
 
     /// Tells the waiters how many items and places there are now.
@@ -333,7 +333,7 @@ impl Core {
             };
             let numbers = taking.state.waiting();
             let items = lined_up.saturating_sub(taking.state.passed);
-            let count = items as usize + numbers.len();
+            let count = (items as usize).saturating_add(numbers.len());
             if count == 0 {
                 return Ok(0);
             }

@@ -210,7 +210,7 @@ impl Log {
 
     /// The segment behind this one.
     pub fn segment_after(&self, number: u64) -> Option<Arc<Segment>> {
-        self.segments.lock().range(number + 1..).next().map(|(_, segment)| Arc::clone(segment))
+        self.segments.lock().range(number.saturating_add(1)..).next().map(|(_, segment)| Arc::clone(segment))
     }
 
     /// All segments from one number to another.

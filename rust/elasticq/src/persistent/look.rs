@@ -80,7 +80,7 @@ impl Core {
             |wanted: fn(&Status) -> bool| taking.state.aside().values().filter(|aside| wanted(&aside.status)).count();
         let queue = self.tally.add_to(QueueStats {
             messages_enqueued: tail.puts.enqueued,
-            messages_dequeued: taking.state.dequeued + taking.state.dropped,
+            messages_dequeued: taking.state.dequeued.saturating_add(taking.state.dropped),
             current_size: self.inside(&tail),
             current_capacity: self.max_items(),
             ..QueueStats::default()
@@ -88,8 +88,8 @@ impl Core {
         drop(tail);
         PersistentStats {
             queue: QueueStats {
-                messages_dequeued: queue.messages_dequeued - taking.state.dropped,
-                messages_dropped: queue.messages_dropped + taking.state.dropped,
+                messages_dequeued: queue.messages_dequeued.saturating_sub(taking.state.dropped),
+                messages_dropped: queue.messages_dropped.saturating_add(taking.state.dropped),
                 ..queue
             },
             ready: self.len(),

@@ -70,6 +70,10 @@ pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<
         return Err(BufferError::Corrupted(format!("{}, offset 0: there is not even a first record", path.display())));
     };
     let end = replay.end;
+    if end.number > u64::MAX / 2 {
+        // Nobody has written so many, and the next ones must not overflow.
+        return Err(tail.corrupted(end.place.offset, &format!("a record with the number {}", end.number - 1)));
+    }
     let rest = Rest::look(&tail, end.place.offset)?;
     if !(replay.closed || rest.is_zero()) || !after.is_empty() {
         refuse_if_damaged(storage, &replay, &rest, &after)?;
@@ -362,7 +366,7 @@ impl Rest {
 }
 
 fn read(segment: &Segment, at: u64, most: u64) -> BufferResult<Vec<u8>> {
-    let mut bytes = vec![0; most.min(segment.header.size - at) as usize];
+    let mut bytes = vec![0; most.min(segment.header.size.saturating_sub(at)) as usize];
     let read = segment.file.read_at(&mut bytes, at);
     read.map_err(|refused| BufferError::io("to read", &segment.path, &refused))?;
     Ok(bytes)

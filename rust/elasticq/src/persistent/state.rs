@@ -7,10 +7,13 @@
 //!
 //! There are two halves, since producers and consumers each change only their own, under locks of their own.
 //!
+//! Counters don't overflow, whatever the records say: they were read from a file.
+//!
 //! Invariant: `lined_up - passed` items are in line; `ready`, `dead` and `segments` are what `aside` says.
 
 use super::records::{Aside, Change, Cursor, How, Lease, Meta, Place, Snapshot, Status};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::ops::Bound;
 
 /// What producers change.
 #[derive(Debug, Default)]
@@ -75,8 +78,8 @@ impl Ids {
 impl Puts {
     /// Notes an item that was put in.
     pub fn note(&mut self, meta: &Meta<'_>) {
-        self.enqueued += 1;
-        self.lined_up += u64::from(meta.delay == 0);
+        self.enqueued = self.enqueued.saturating_add(1);
+        self.lined_up = self.lined_up.saturating_add(u64::from(meta.delay == 0));
         self.ids.note(meta.id);
     }
 }
@@ -177,7 +180,7 @@ impl Takes {
 
     /// The next item aside that can be taken, behind this number.
     pub fn first_ready_after(&self, number: u64) -> Option<u64> {
-        self.ready.range(number + 1..).next().copied()
+        self.ready.range((Bound::Excluded(number), Bound::Unbounded)).next().copied()
     }
 
     /// The numbers of the items aside that can be taken, now or later, and that nobody has leased.
@@ -197,14 +200,14 @@ impl Takes {
         match change {
             Change::Popped { items, cursor } => {
                 self.pass(*items, *cursor);
-                self.dequeued += items;
+                self.dequeued = self.dequeued.saturating_add(*items);
             }
             Change::Gone { numbers, how } => {
                 for &number in numbers {
                     let count = u64::from(self.remove(number).is_some());
                     match how {
-                        How::Popped | How::Acked => self.dequeued += count,
-                        How::Purged => self.dropped += count,
+                        How::Popped | How::Acked => self.dequeued = self.dequeued.saturating_add(count),
+                        How::Purged => self.dropped = self.dropped.saturating_add(count),
                     }
                 }
             }
@@ -232,9 +235,10 @@ impl Takes {
             }
             Change::Cleared { items, cursor, numbers } => {
                 self.pass(*items, *cursor);
-                self.dropped += items;
+                self.dropped = self.dropped.saturating_add(*items);
                 for &number in numbers {
-                    self.dropped += u64::from(self.remove(number).is_some());
+                    let count = u64::from(self.remove(number).is_some());
+                    self.dropped = self.dropped.saturating_add(count);
                 }
             }
             Change::Synced { .. } | Change::Closed { .. } | Change::Opened { .. } | Change::Snapshot(_) => {}
@@ -242,7 +246,7 @@ impl Takes {
     }
 
     fn pass(&mut self, items: u64, cursor: Cursor) {
-        self.passed += items;
+        self.passed = self.passed.saturating_add(items);
         if cursor.number > self.cursor.number {
             self.cursor = cursor;
         }

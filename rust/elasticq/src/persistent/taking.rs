@@ -239,7 +239,7 @@ impl Core {
         let aside = &taking.state.aside()[&number];
         let place = aside.place;
         let payload = self.read(place, number)?;
-        Ok(Item { deliveries: aside.deliveries + 1, ..Item::seen(number, place, payload) })
+        Ok(Item { deliveries: aside.deliveries.saturating_add(1), ..Item::seen(number, place, payload) })
     }
 
     /// The payload of the item at a place.

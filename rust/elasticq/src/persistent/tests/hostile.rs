@@ -1,0 +1,112 @@
+//! Records whose checksums are right and that say nonsense, as a file from elsewhere may. Opening and using such
+//! a queue may fail or show what the records say. It never panics, never hangs, and takes no memory for it.
+
+use super::disk::Disk;
+use super::{Random, effort, open, small};
+use crate::persistent::SyncMode;
+use crate::persistent::files::Storage;
+use crate::persistent::format::{End, HEADER, Header, Kind};
+use crate::persistent::log::add;
+use crate::persistent::records::{Aside, Change, Cursor, Draft, How, Lease, Meta, Place, Snapshot, Status};
+use crate::persistent::segment::name_of;
+
+/// Numbers at which something may go wrong, and some that are right.
+fn number(random: &mut Random) -> u64 {
+    let picked = [0, 1, 2, 3, 5, 4096, 4160, 65_536, u64::from(u32::MAX), u64::MAX - 1, u64::MAX];
+    picked[random.below(picked.len())]
+}
+
+fn place(random: &mut Random) -> Place {
+    Place { segment: number(random), offset: number(random) }
+}
+
+fn cursor(random: &mut Random) -> Cursor {
+    Cursor { place: place(random), number: number(random), link: number(random) as u32 }
+}
+
+fn numbers(random: &mut Random) -> Vec<u64> {
+    (0..random.below(4)).map(|_| number(random)).collect()
+}
+
+fn status(random: &mut Random) -> Status {
+    match random.below(4) {
+        0 => Status::Ready,
+        1 => Status::Leased,
+        2 => Status::Delayed { at: number(random), delay: number(random) },
+        _ => Status::Dead { at: number(random), reason: "why".into() },
+    }
+}
+
+fn change(random: &mut Random) -> Change {
+    match random.below(11) {
+        0 => Change::Popped { items: number(random), cursor: cursor(random) },
+        1 => Change::Gone { numbers: numbers(random), how: How::Acked },
+        2 => {
+            let lease = Lease { number: number(random), place: place(random), deliveries: number(random) as u32 };
+            Change::Leased { leases: vec![lease], in_line: number(random), cursor: cursor(random) }
+        }
+        3 => Change::Returned { numbers: numbers(random), at: number(random), delay: number(random) },
+        4 => Change::Buried { number: number(random), at: number(random), reason: String::new() },
+        5 => Change::Revived { numbers: numbers(random) },
+        6 => Change::Cleared { items: number(random), cursor: cursor(random), numbers: numbers(random) },
+        7 => Change::Synced { place: place(random), salt: 7 },
+        8 => Change::Opened { salt: number(random) },
+        _ => Change::Snapshot(Box::new(Snapshot {
+            enqueued: number(random),
+            lined_up: number(random),
+            passed: number(random),
+            dequeued: number(random),
+            dropped: number(random),
+            cursor: cursor(random),
+            aside: (0..random.below(3))
+                .map(|_| {
+                    let aside =
+                        Aside { place: place(random), deliveries: number(random) as u32, status: status(random) };
+                    (number(random), aside)
+                })
+                .collect(),
+            ids: vec![vec![1], vec![1]],
+        })),
+    }
+}
+
+#[test]
+fn no_record_however_false_makes_it_panic() {
+    for seed in 0..1000 * effort() as u64 {
+        let random = &mut Random::new(seed);
+        let first = if random.below(4) == 0 { number(random) } else { 1 };
+        let size = if random.below(8) == 0 { number(random).min(65_536) } else { 65_536 };
+        let header = Header { salt: 7, first, size, before: End { last: number(random), link: 0 } };
+        let mut bytes = header.encode().to_vec();
+        let place = Place { segment: first, offset: HEADER as u64 };
+        let mut end = Cursor { place, number: first, link: header.link() };
+        for _ in 0..1 + random.below(5) {
+            let more = random.below(5) == 0;
+            if random.below(3) == 0 {
+                let meta =
+                    Meta { at: number(random), delay: number(random), number: number(random), id: b"", headers: b"" };
+                let kind = if random.below(2) == 0 { Kind::Item } else { Kind::Moved };
+                let mut draft = Draft::item(kind, &meta, b"item").unwrap();
+                if end.number < u64::MAX {
+                    add(&mut bytes, &mut end, 7, &mut draft, more);
+                }
+            } else if end.number < u64::MAX {
+                add(&mut bytes, &mut end, 7, &mut Draft::change(&change(random)).unwrap(), more);
+            }
+        }
+        bytes.resize(65_536, 0);
+        let disk = Disk::default();
+        disk.create(&name_of(&header)).unwrap().write_at(&bytes, 0).unwrap();
+        let Ok(core) = open(&disk, small(SyncMode::NoSync)) else { continue };
+        let _ = (core.stats(), core.len(), core.dead_letters());
+        let _ = core.visit(&mut |_| Ok(std::ops::ControlFlow::Continue(())));
+        for _ in 0..3 {
+            let _ = core.pop(2);
+            for (item, token) in core.lease(2, None).unwrap_or_default() {
+                let _ = core.nack(item.number, token, 0);
+            }
+            let _ = super::push(&core, b"new");
+        }
+        let _ = (core.revive(None), core.purge(None), core.clear(), core.compact(), core.tidy(), core.finish());
+    }
+}
