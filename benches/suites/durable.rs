@@ -5,6 +5,9 @@
 //! Every message is checked, byte by byte. The queues are drained between the samples, and the whole run
 //! writes less than 2 GB, since many disks become slow after some more: the table at the end says how much it
 //! was. All cases write to the folder that `--folder` or `TMPDIR` names.
+//!
+//! yaque and okaywal know only one mode, so they take part in the cases of that one. elasticq 0.3.0 moves all its
+//! items for each pop, so it has no place where many are inside.
 
 use elasticq_benches::contest::{Contest, Outcome, Sample, rotation};
 use elasticq_benches::durable::disk::{Device, Folder, forget, read_from_disk};
