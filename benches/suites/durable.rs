@@ -151,7 +151,7 @@ fn pop_without_sync<'a>(folder: &'a Folder, options: &Options) -> Contest<'a> {
 
 fn every_write_alone<'a>(folder: &'a Folder, options: &Options) -> Contest<'a> {
     Contest::new("push, EveryWrite, 1 thread")
-        .items(shortened(options, 400))
+        .items(shortened(options, 200))
         .target(BareFile::NAME, 1.0 / 1.15)
         .pushing::<Ours>(folder, Mode::EveryWrite)
         .pushing::<BareFile>(folder, Mode::EveryWrite)
@@ -171,7 +171,7 @@ fn every_write_together<'a>(folder: &'a Folder, options: &Options) -> Contest<'a
         .target(Okay::NAME, 1.25)
         .target(Raft::NAME, 1.25)
         .sharing::<Ours>(folder)
-        .sized(ALONE, shortened(options, 400), move |items| pushes(alone.get(numbered::<Ours>), items))
+        .sized(ALONE, shortened(options, 200), move |items| pushes(alone.get(numbered::<Ours>), items))
         .sharing::<Okay>(folder)
         .sharing::<Raft>(folder)
         .sharing::<WalDb>(folder)
@@ -210,7 +210,7 @@ fn bytes_to_disk(report: &mut Report, folder: &Folder, device: Option<&Device>) 
         println!("\n{NAME}: not measured, since the system does not tell which disk the folder is on");
         return;
     };
-    let (rounds, count) = if report.options().smoke { (1, 10) } else { (10, 1_000) };
+    let (rounds, count) = if report.options().smoke { (1, 10) } else { (10, 500) };
     let reopened = folder.fresh();
     let contenders: [(&str, &dyn Fn() -> Cost); 3] = [
         ("elasticq, fresh", &|| cost::<Ours>(&folder.fresh(), device, count)),

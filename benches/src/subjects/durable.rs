@@ -371,8 +371,13 @@ pub struct BareFile {
 }
 
 impl BareFile {
-    /// Longer than all that is ever put between two drains.
-    const LENGTH: u64 = 16 << 20;
+    /// How long the file is before the first message. What is put behind that makes it longer.
+    const fn length(mode: Mode) -> u64 {
+        match mode {
+            Mode::EveryWrite => 1 << 20,
+            _ => 16 << 20,
+        }
+    }
 }
 
 impl Durable for BareFile {
@@ -382,7 +387,7 @@ impl Durable for BareFile {
         let path = folder.join("file");
         let file = File::options().read(true).write(true).create_new(true).open(path).expect("it can be made");
         let zeroes = [0; 16 << 10]; // with larger pieces some systems would later write more than a page
-        for at in (0..Self::LENGTH).step_by(zeroes.len()) {
+        for at in (0..Self::length(mode)).step_by(zeroes.len()) {
             file.write_all_at(&zeroes, at).expect("there is room");
         }
         file.sync_all().expect("it can be synced");
@@ -405,7 +410,6 @@ impl SharedLog for BareFile {
     #[inline(always)]
     fn append(&self, payload: &[u8]) -> bool {
         let at = self.end.fetch_add(payload.len() as u64, Ordering::Relaxed);
-        assert!(at + payload.len() as u64 <= Self::LENGTH, "the file is too short for that many messages");
         self.file.write_all_at(payload, at).is_ok() && (!self.synced || self.file.sync_data().is_ok())
     }
 }
