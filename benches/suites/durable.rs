@@ -2,15 +2,15 @@
 //! pops, syncs, what reaches the disk, latencies, and opening again. The bare floor of each case takes part in
 //! the same rounds.
 //!
-//! Every message is checked, byte by byte. The queues are drained between the samples, and the whole run
-//! writes less than 2 GB, since many disks become slow after some more: the table at the end says how much it
-//! was. All cases write to the folder that `--folder` or `TMPDIR` names.
+//! Every message is checked, byte by byte. All cases write to the folder that `--folder` or `TMPDIR` names. The
+//! queues are drained between the samples, and samples are short, since many disks become slow after some
+//! gigabytes. A line at the end says how much was written.
 //!
-//! yaque and okaywal know only one mode, so they take part in the cases of that one. elasticq 0.3.0 moves all its
-//! items for each pop, so it has no place where many are inside.
+//! yaque and okaywal know only one mode, so they take part in the cases of that one. elasticq 0.3.0 moves all
+//! its items for each pop, so it has no place where many are inside.
 
 use elasticq_benches::contest::{Contest, Outcome, Sample, rotation};
-use elasticq_benches::durable::disk::{Device, Folder, forget, read_from_disk};
+use elasticq_benches::durable::disk::{Device, Folder, forget, read_from_disk, written_to_disk};
 use elasticq_benches::durable::pace::{self, Paced};
 use elasticq_benches::durable::{InOrder, Numbered, Payload, batches, payload, pops, pushes, records, together};
 use elasticq_benches::options::Options;
@@ -29,6 +29,8 @@ use std::time::{Duration, Instant};
 
 /// The rate of the cases that measure the latency of a push, per second.
 const RATE: u32 = 200_000;
+/// They write much, so they have not more rounds than this.
+const MOST_ROUNDS: usize = 5;
 /// How often the queue of these cases syncs.
 const PERIOD: Mode = Mode::Periodic(Duration::from_millis(100));
 /// How many threads put at once.
@@ -44,8 +46,6 @@ fn main() {
     });
     let mut report = Report::new("durable", options.clone());
     let device = Device::of(folder.path());
-    let written = || device.as_ref().and_then(Device::written);
-    let before = written();
 
     bytes_to_disk(&mut report, &folder, device.as_ref());
     run(&mut report, push_without_sync(&folder, &options));
@@ -57,8 +57,8 @@ fn main() {
     cold(&mut report, &folder);
     reopening(&mut report, &folder);
 
-    if let Some((before, after)) = before.zip(written()) {
-        println!("\nThe disk has written {} MB in this run, for everybody.", grouped((after - before) / 1_000_000));
+    if let Some(bytes) = written_to_disk() {
+        println!("\nThis run has had {} MB written.", grouped(bytes / 1_000_000));
     }
     report.finish();
 }
@@ -123,7 +123,7 @@ impl<'a> Contenders<'a> for Contest<'a> {
 }
 
 /// Enough for the fastest, few enough for the disk.
-const WITHOUT_SYNC: u64 = 200_000;
+const WITHOUT_SYNC: u64 = 50_000;
 
 fn push_without_sync<'a>(folder: &'a Folder, options: &Options) -> Contest<'a> {
     Contest::new("push, NoSync")
@@ -358,9 +358,10 @@ fn paced(report: &mut Report, folder: &Folder) {
     let mut bare = BareFile::open(&folder.fresh(), Mode::NoSync);
     let mut seen = [Latencies::of(Ours::NAME), Latencies::of("bare overwrite, no sync")];
     let mut progress = Progress::new(&name);
-    for round in 0..report.options().rounds {
+    let rounds = report.options().rounds.min(MOST_ROUNDS);
+    for round in 0..rounds {
         for index in rotation(round, seen.len()) {
-            progress.step(&format!("round {} of {}, {}", round + 1, report.options().rounds, seen[index].name));
+            progress.step(&format!("round {} of {rounds}, {}", round + 1, seen[index].name));
             let (paced, wrong) = if index == 0 { at_rate(&mut ours, count) } else { at_rate(&mut bare, count) };
             seen[index].add(&paced, wrong);
         }
@@ -370,9 +371,7 @@ fn paced(report: &mut Report, folder: &Folder) {
 }
 
 /// How many messages a cold queue has.
-const COLD: u64 = 200_000;
-/// Preparing a cold queue writes much, so there are not more rounds than this.
-const COLD_ROUNDS: usize = 5;
+const COLD: u64 = 100_000;
 
 /// Pushes at a given rate while another thread drains what the system has to read from the disk.
 fn cold(report: &mut Report, folder: &Folder) {
@@ -381,7 +380,7 @@ fn cold(report: &mut Report, folder: &Folder) {
         return;
     }
     let count = shortened(report.options(), COLD);
-    let rounds = report.options().rounds.min(COLD_ROUNDS);
+    let rounds = report.options().rounds.min(MOST_ROUNDS);
     let floor = ColdFile::new(folder, count);
     let mut seen = [Latencies::of(Ours::NAME), Latencies::of("bare overwrite while a cold file is read")];
     let mut progress = Progress::new(&name);

@@ -100,8 +100,20 @@ pub fn forget(folder: &Path) -> io::Result<()> {
 /// How many bytes this process has had read from disks; `None` where the system does not tell it.
 #[must_use]
 pub fn read_from_disk() -> Option<u64> {
+    counter(&fs::read_to_string("/proc/self/io").ok()?, "read_bytes")
+}
+
+/// How many bytes this process has had written to disks, without those of files that were removed before;
+/// `None` where the system does not tell it.
+#[must_use]
+pub fn written_to_disk() -> Option<u64> {
     let counters = fs::read_to_string("/proc/self/io").ok()?;
-    counters.lines().find_map(|line| line.strip_prefix("read_bytes:"))?.trim().parse().ok()
+    Some(counter(&counters, "write_bytes")?.saturating_sub(counter(&counters, "cancelled_write_bytes")?))
+}
+
+/// The counter of this name among those of a process.
+fn counter(counters: &str, name: &str) -> Option<u64> {
+    counters.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?.trim().parse().ok()
 }
 
 /// tmpfs and ramfs are file systems in memory.
@@ -145,6 +157,13 @@ mod tests {
     fn of_a_disks_counters_the_seventh_is_what_it_has_written() {
         assert_eq!(sectors_written("   10   2   30   4   50   6   70   8   0   9   1\n"), Some(70));
         assert_eq!(sectors_written("10 2 30"), None);
+    }
+
+    #[test]
+    fn a_counter_is_found_by_its_whole_name() {
+        let counters = "rchar: 1\nread_bytes: 2\nwrite_bytes: 3\ncancelled_write_bytes: 4\n";
+        let seen = ["read_bytes", "write_bytes", "cancelled_write_bytes", "bytes"].map(|name| counter(counters, name));
+        assert_eq!(seen, [Some(2), Some(3), Some(4), None]);
     }
 
     #[test]
