@@ -7,7 +7,8 @@ const HELP: &str = "\
 Usage: cargo bench --bench SUITE -- [FILTER...] [OPTIONS]
 
 FILTER               run only what contains one of these words
---rounds N           rounds per contest (default 15, suite `scalability` 7; ELASTICQ_BENCH_ROUNDS)
+--rounds N           rounds per contest (default 15, suites `scalability` and `durable` 7;
+                     ELASTICQ_BENCH_ROUNDS)
 --sample-ms N        least length of one sample in milliseconds (default 50; ELASTICQ_BENCH_SAMPLE_MS); as
                      many times as long where threads share a hardware thread, and doubled while samples differ,
                      up to 500

@@ -27,10 +27,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How many rounds a contest has, unless the user says otherwise: few enough to write about 2 GB in all.
+const ROUNDS: usize = 7;
 /// The rate of the cases that measure the latency of a push, per second.
 const RATE: u32 = 200_000;
 /// They write much, so they have not more rounds than this.
-const MOST_ROUNDS: usize = 5;
+const MOST_ROUNDS: usize = 4;
 /// How often the queue of these cases syncs.
 const PERIOD: Mode = Mode::Periodic(Duration::from_millis(100));
 /// How many threads put at once.
@@ -39,7 +41,7 @@ const THREADS: usize = 16;
 const BATCH: usize = 1_000;
 
 fn main() {
-    let options = Options::from_process();
+    let options = Options::from_process_with(ROUNDS);
     let folder = Folder::new(options.folder.as_deref()).unwrap_or_else(|message| {
         eprintln!("durable: {message}");
         std::process::exit(1);
