@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 const ROUNDS: usize = 7;
 /// The rate of the cases that measure the latency of a push, per second.
 const RATE: u32 = 200_000;
-/// They write much, so they have not more rounds than this.
+/// The cases that measure latencies write much, so they have no more rounds than this.
 const MOST_ROUNDS: usize = 4;
 /// How often the queue of these cases syncs.
 const PERIOD: Mode = Mode::Periodic(Duration::from_millis(100));
