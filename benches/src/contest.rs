@@ -35,6 +35,7 @@ impl Sample {
 
 struct Contender<'a> {
     name: String,
+    items: Option<u64>,
     run: Box<dyn FnMut(u64) -> Sample + 'a>,
 }
 
@@ -74,7 +75,13 @@ impl<'a> Contest<'a> {
 
     /// Adds a contender: `run` puts as many items through as it is told to and reports how that went.
     pub fn contender(mut self, name: impl Into<String>, run: impl FnMut(u64) -> Sample + 'a) -> Self {
-        self.contenders.push(Contender { name: name.into(), run: Box::new(run) });
+        self.contenders.push(Contender { name: name.into(), items: None, run: Box::new(run) });
+        self
+    }
+
+    /// The same for one whose samples are so many items long, whatever those of the others are.
+    pub fn sized(mut self, name: impl Into<String>, items: u64, run: impl FnMut(u64) -> Sample + 'a) -> Self {
+        self.contenders.push(Contender { name: name.into(), items: Some(items), run: Box::new(run) });
         self
     }
 
@@ -112,7 +119,7 @@ impl<'a> Contest<'a> {
             progress.step(&format!("getting the measure of {}", contender.name));
             let mut standing = Standing { name: contender.name.clone(), ..Standing::default() };
             let mut run = |items| standing.check((contender.run)(items));
-            let items = match self.items {
+            let items = match contender.items.or(self.items) {
                 Some(items) => {
                     run(items);
                     items
@@ -141,7 +148,7 @@ impl<'a> Contest<'a> {
 }
 
 /// The order in which the contenders of a round run: each starts one place later than in the round before.
-fn rotation(round: usize, count: usize) -> impl Iterator<Item = usize> {
+pub fn rotation(round: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |place| (place + round) % count)
 }
 
@@ -278,6 +285,13 @@ mod tests {
         let outcome = contest.run(&options(3));
         assert_eq!(outcome.standings[1].rounds.len(), 3);
         assert_eq!(*runs.borrow(), ["a", "b", "a", "b", "b", "a", "a", "b"]);
+    }
+
+    #[test]
+    fn a_contender_may_have_a_size_of_its_own() {
+        let contest = Contest::new("sizes").items(5).contender("a", taking(10)).sized("b", 7, taking(10));
+        let items: Vec<_> = contest.run(&options(1)).standings.iter().map(|standing| standing.items).collect();
+        assert_eq!(items, [5, 7]);
     }
 
     #[test]

@@ -7,13 +7,16 @@
 //!   message.
 //! - [`curves`]: throughput over the number of producers, as CSV; [`chart`]: the same as a picture.
 //! - [`mqtt`]: the shape of an MQTT ingest, four publishers to one processor.
+//! - `durable`: what the queues in files need beside all this (feature `persistent`).
 //!
 //! The suites that `cargo bench` runs are in the folder `suites`: `peers`, `lock_free`, `priority`,
-//! `scalability`, `memory` and `operations`.
+//! `scalability`, `memory`, `operations` and `durable`.
 
 pub mod chart;
 pub mod contest;
 pub mod curves;
+#[cfg(feature = "persistent")]
+pub mod durable;
 pub mod ledger;
 pub mod machine;
 pub mod mqtt;

@@ -7,13 +7,16 @@ const HELP: &str = "\
 Usage: cargo bench --bench SUITE -- [FILTER...] [OPTIONS]
 
 FILTER               run only what contains one of these words
---rounds N           rounds per contest (default 15, suite `scalability` 7; ELASTICQ_BENCH_ROUNDS)
+--rounds N           rounds per contest (default 15, suites `scalability` and `durable` 7;
+                     ELASTICQ_BENCH_ROUNDS)
 --sample-ms N        least length of one sample in milliseconds (default 50; ELASTICQ_BENCH_SAMPLE_MS); as
                      many times as long where threads share a hardware thread, and doubled while samples differ,
                      up to 500
 --json FILE          add the results to FILE, relative to benches/ (ELASTICQ_BENCH_JSON)
 --out FOLDER         where to write the curves, relative to benches/ (default ../docs unless there is a FILTER;
                      suite `scalability`; ELASTICQ_BENCH_OUT)
+--folder FOLDER      where to write what is measured, on a disk, relative to benches/ (default TMPDIR;
+                     suite `durable`; ELASTICQ_BENCH_FOLDER)
 --save-baseline NAME keep Criterion's results under NAME (suite `operations`)
 --baseline NAME      compare with what is kept under NAME (suite `operations`)";
 
@@ -31,6 +34,8 @@ pub struct Options {
     pub json: Option<PathBuf>,
     /// The folder for curves and plots.
     pub out: Option<PathBuf>,
+    /// The folder on the disk that is measured.
+    pub folder: Option<PathBuf>,
     /// Words of which one has to occur in a name; empty means everything.
     pub filters: Vec<String>,
     /// The name under which Criterion keeps these results.
@@ -77,6 +82,7 @@ impl Options {
         let mut sample = environment("ELASTICQ_BENCH_SAMPLE_MS");
         let mut json = environment("ELASTICQ_BENCH_JSON");
         let mut out = environment("ELASTICQ_BENCH_OUT");
+        let mut folder = environment("ELASTICQ_BENCH_FOLDER");
         let (mut save_baseline, mut baseline) = (None, None);
         let mut filters = Vec::new();
         let mut smoke = true;
@@ -96,6 +102,7 @@ impl Options {
                 "--sample-ms" => &mut sample,
                 "--json" => &mut json,
                 "--out" => &mut out,
+                "--folder" => &mut folder,
                 "--save-baseline" => &mut save_baseline,
                 "--baseline" => &mut baseline,
                 _ if argument.starts_with('-') => {
@@ -116,8 +123,9 @@ impl Options {
         let mut options = Self {
             rounds: count("rounds", rounds, default_rounds)?,
             sample: Duration::from_millis(count("sample-ms", sample, 50)? as u64),
-            json: json.filter(|path| !path.is_empty()).map(PathBuf::from),
-            out: out.filter(|path| !path.is_empty()).map(PathBuf::from),
+            json: path(json),
+            out: path(out),
+            folder: path(folder),
             filters,
             save_baseline,
             baseline,
@@ -143,6 +151,10 @@ impl Options {
     pub fn wants(&self, name: &str) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter.as_str()))
     }
+}
+
+fn path(value: Option<String>) -> Option<PathBuf> {
+    value.filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 fn count(name: &str, value: Option<String>, default: usize) -> Result<usize, String> {
@@ -187,10 +199,11 @@ mod tests {
 
     #[test]
     fn filters_and_values_are_read_in_both_spellings() {
-        let options = parse("--bench --rounds=7 1P/1C --json out.json --out=plots").unwrap();
+        let options = parse("--bench --rounds=7 1P/1C --json out.json --out=plots --folder=disk").unwrap();
         assert_eq!(options.rounds, 7);
         assert_eq!(options.out.as_deref(), Some(std::path::Path::new("plots")));
         assert_eq!(options.json.as_deref(), Some(std::path::Path::new("out.json")));
+        assert_eq!(options.folder.as_deref(), Some(std::path::Path::new("disk")));
         assert!(options.wants("1P/1C") && !options.wants("4P/1C"));
     }
 

@@ -1,6 +1,8 @@
 //! The contenders, a file for each family.
 
 pub mod channels;
+#[cfg(feature = "persistent")]
+pub mod durable;
 #[cfg(feature = "lock_free")]
 pub mod lock_free;
 pub mod locks;
