@@ -151,6 +151,7 @@ impl Commit {
         // does not answer at all.
         let _ = log.storage.create(UNSYNCED).and_then(|_| log.storage.sync());
         let _ = self.poison.set(error);
+        wake_each([self.finished.told_all()]);
     }
 
     /// Writes or syncs. If that fails, it is final.

@@ -26,8 +26,8 @@ impl Core {
             let tail = self.log.tail();
             self.log.records().saturating_sub(self.inside(&tail) as u64)
         };
-        if prepared.is_err() {
-            // The disk is full. A file that is drained is the room that there is.
+        if prepared.is_err() || self.log.is_cramped() {
+            // There is no room for more. A file that is drained is the room that there is.
             self.compact_to(0)?;
         } else if superfluous > self.config.max_log_entries as u64 {
             self.compact()?;
@@ -94,6 +94,7 @@ impl Core {
         if self.log.has_before(oldest) {
             self.join(last)?;
             self.log.drop_before(oldest, &|error| self.commit.fail(&self.log, error))?;
+            self.wake(); // producers may wait for room on the disk
         }
         Ok(())
     }

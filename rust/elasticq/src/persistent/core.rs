@@ -27,7 +27,7 @@ use crate::stats::Tally;
 use crate::wait::{Signal, wake_each};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 #[derive(Debug)]
 pub struct Core {
@@ -78,7 +78,7 @@ impl Core {
 
     /// The same without a thread of the queue's own, so that every step is the caller's.
     pub fn open_quietly(storage: Box<dyn Storage>, config: PersistentConfig) -> BufferResult<Arc<Self>> {
-        let recovered = recover::open(&*storage, config.segment_bytes, config.id_window)?;
+        let recovered = recover::open(&*storage, config.largest_segment(), config.id_window)?;
         let state = recovered.state.takes;
         let resume = recovered.resume;
         let (tail, end) = (Arc::clone(&resume.tail), resume.end);
@@ -89,7 +89,7 @@ impl Core {
         if !staged {
             tail.map()?;
         }
-        let log = Log::new(storage, config.sync_mode, config.segment_bytes, config.max_bytes, resume);
+        let log = Log::new(storage, config.sync_mode, config.largest_segment(), config.max_bytes, resume);
         let leases = Leases::new(&state);
         let core = Arc::new(Self {
             log,
@@ -140,7 +140,7 @@ impl Core {
 
     /// Refuses all puts from now on and wakes all waiters.
     pub fn close(&self) {
-        {
+        if self.check_process().is_ok() {
             let _tail = self.log.tail();
             self.closed.store(true, Ordering::Release);
         }
@@ -167,6 +167,8 @@ impl Core {
 
     /// Tells the waiters how many items and places there are now.
     pub fn wake(&self) {
+        // Between the change, which other locks guard than those under which waiters look, and the look for them.
+        fence(Ordering::SeqCst);
         if self.not_empty.has_sleepers() || self.not_full.has_sleepers() {
             let room = || self.max_items().saturating_sub(self.inside(&self.log.tail()));
             wake_each([self.not_empty.told(|| self.len()), self.not_full.told(room)]);
@@ -181,6 +183,9 @@ impl Core {
     /// The same as a task.
     pub async fn settle_as_task(&self, number: u64) -> BufferResult<()> {
         if self.is_staged() {
+            if !self.worker.is_running() {
+                return self.settle(number); // nobody else would do it
+            }
             self.commit.join_as_task(number, || self.worker.commit()).await?;
         }
         self.wake();
@@ -308,18 +313,23 @@ impl Core {
                 return Ok(tail);
             }
             if let Some(taking) = taking {
-                self.log.begin_segment(&mut tail, &taking.state, bytes, Who::Producer)?;
-                self.worker.tidy();
+                self.begin_segment(&mut tail, &taking.state, bytes)?;
                 return Ok(tail);
             }
             drop(tail);
             let held = self.taking.lock();
             let mut tail = self.log.tail();
             if !tail.has_room(bytes) {
-                self.log.begin_segment(&mut tail, &held.state, bytes, Who::Producer)?;
-                self.worker.tidy();
+                self.begin_segment(&mut tail, &held.state, bytes)?;
             }
         }
+    }
+
+    /// Begins a segment for a producer. If there is no room for it, the queue's thread looks for some.
+    fn begin_segment(&self, tail: &mut Tail, state: &Takes, bytes: u64) -> BufferResult<()> {
+        let begun = self.log.begin_segment(tail, state, bytes, Who::Producer);
+        self.worker.tidy();
+        begun
     }
 
     /// Drops all items that can be taken or will be; returns their number.

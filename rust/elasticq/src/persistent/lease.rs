@@ -14,7 +14,8 @@ use std::time::Duration;
 ///
 /// Nobody else gets the item meanwhile. It can be taken again, at its old place, when it is
 /// [given back](Self::nack), when the lease's time is over, when the process ends, and when the `Lease` is
-/// dropped. So an item is delivered at least once. A lease may be used and dropped in any thread.
+/// dropped. So an item is delivered at least once. A lease may be used and dropped in any thread. It keeps the
+/// files of the queue open, and locked, as the queue itself does.
 ///
 /// # Examples
 /// ```
@@ -117,8 +118,10 @@ impl<T> Lease<T> {
     /// # Errors
     /// As [`ack`](Self::ack).
     pub fn nack(mut self, delay: Duration) -> BufferResult<()> {
-        let Some(core) = self.core.take() else { return Ok(()) };
-        core.nack(self.number, self.token, millis(delay))
+        let Some(core) = &self.core else { return Ok(()) };
+        core.nack(self.number, self.token, millis(delay))?;
+        self.core = None;
+        Ok(())
     }
 
     /// Ends the lease since the item can't be worked on: it is dead, see
@@ -127,8 +130,10 @@ impl<T> Lease<T> {
     /// # Errors
     /// As [`ack`](Self::ack).
     pub fn bury(mut self, reason: impl Into<String>) -> BufferResult<()> {
-        let Some(core) = self.core.take() else { return Ok(()) };
-        core.bury(self.number, self.token, reason.into())
+        let Some(core) = &self.core else { return Ok(()) };
+        core.bury(self.number, self.token, reason.into())?;
+        self.core = None;
+        Ok(())
     }
 
     /// Lets the lease end in `ttl` from now, or never.

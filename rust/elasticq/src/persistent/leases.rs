@@ -97,8 +97,9 @@ impl Core {
             if taking.leases.tokens.remove(&number).is_some() {
                 let buried = self.bury_if_delivered_too_often(taking, number);
                 if let Err(error) = buried {
-                    taking.leases.due.insert((time, number));
-                    taking.leases.tokens.insert(number, Token { token: 0, until: Some(time) });
+                    let later = time + Duration::from_secs(1);
+                    taking.leases.due.insert((later, number));
+                    taking.leases.tokens.insert(number, Token { token: 0, until: Some(later) });
                     return Err(error);
                 }
                 if buried == Ok(true) {
@@ -184,14 +185,15 @@ impl Core {
         let mut taking = self.taking();
         self.expire(&mut taking)?;
         check(&taking, &[(number, token)])?;
-        let recorded = if self.bury_if_delivered_too_often(&mut taking, number)? {
+        let is_dead = self.bury_if_delivered_too_often(&mut taking, number)?;
+        let recorded = if is_dead {
             self.log.tail().end().number - 1
         } else {
             let returned = Change::Returned { numbers: vec![number], at: now(), delay };
             self.record(&mut taking, &[returned])?
         };
         taking.leases.end(number);
-        if delay > 0 {
+        if delay > 0 && !is_dead {
             taking.leases.delayed(number, delay);
             self.worker.wake_at(taking.leases.next_due());
         }
@@ -250,7 +252,9 @@ impl Core {
     /// # Errors
     /// As [`revive`](Self::revive).
     pub fn purge(&self, numbers: Option<&[u64]>) -> BufferResult<usize> {
-        self.change_dead(numbers, |numbers| Change::Gone { numbers, how: How::Purged })
+        let count = self.change_dead(numbers, |numbers| Change::Gone { numbers, how: How::Purged })?;
+        self.wake();
+        Ok(count)
     }
 
     fn change_dead(&self, named: Option<&[u64]>, change: impl FnOnce(Vec<u64>) -> Change) -> BufferResult<usize> {

@@ -287,8 +287,9 @@ impl Log {
     pub fn begin_segment(&self, tail: &mut Tail, takes: &Takes, room: u64, who: Who) -> BufferResult<()> {
         let snapshot = Change::Snapshot(Box::new(snapshot(&tail.puts, takes)));
         let mut first = [Draft::change(&snapshot).ok_or_else(too_long)?];
-        // Twice the snapshot, so that a segment is never full of it.
-        let least = HEADER as u64 + 2 * first[0].size() + room + 64;
+        // For a producer twice the snapshot, so that segments are not full of it.
+        let share = if who == Who::Producer { 2 } else { 1 };
+        let least = HEADER as u64 + share * first[0].size() + room + 64;
         let usual = (2 * tail.segment.header.size).clamp(FIRST_SIZE.min(self.largest), self.largest);
         let spare = self.take_spare(least, usual, who)?;
         let header = Header {
@@ -297,29 +298,44 @@ impl Log {
             size: spare.size,
             before: End { last: tail.next - 1, link: tail.link },
         };
-        let segment = self.adopt(spare, header)?;
+        let (segment, end) = self.adopt(spare, header, &mut first[0])?;
+        // From here on nothing fails.
         tail.segment.seal(tail.at);
         self.segments.lock().insert(tail.next, Arc::clone(&segment));
-        tail.at = HEADER as u64;
-        tail.link = header.link();
-        tail.full = false;
-        tail.late = false;
-        tail.reopened = false;
+        (tail.at, tail.next, tail.link) = (end.place.offset, end.number, end.link);
+        (tail.full, tail.late, tail.reopened) = (false, false, false);
         tail.segment = segment;
-        self.append(tail, &mut first).map(drop)
+        self.next.store(end.number, Ordering::Relaxed);
+        Ok(())
     }
 
-    /// Makes a spare file the segment of this header.
-    fn adopt(&self, spare: Spare, header: Header) -> BufferResult<Arc<Segment>> {
-        let Spare { name: old, file, size } = spare;
+    /// Makes a spare file the segment of this header, with its first record. It gets the segment's name last: so
+    /// there is no file of such a name without them, whatever fails.
+    fn adopt(&self, spare: Spare, header: Header, first: &mut Draft<'_>) -> BufferResult<(Arc<Segment>, Cursor)> {
         let name = name_of(&header);
-        let path = self.storage.path(&name);
-        let made = self.storage.rename(&old, &name).and_then(|()| if self.staged { Ok(()) } else { file.map() });
+        let place = Place { segment: header.first, offset: HEADER as u64 };
+        let mut end = Cursor { place, number: header.first, link: header.link() };
+        let mut bytes = header.encode().to_vec();
+        add(&mut bytes, &mut end, header.salt, first, false);
+        let made = spare
+            .file
+            .write_at(&bytes, 0)
+            .and_then(|()| if self.staged { Ok(()) } else { spare.file.map() })
+            .and_then(|()| self.storage.rename(&spare.name, &name));
         match made {
-            Ok(()) => Segment::begin(header, path, file).map(Arc::new),
+            Ok(()) => {
+                let path = self.storage.path(&name);
+                Ok((Arc::new(Segment::found(header, path, spare.file, end.place.offset)), end))
+            }
             Err(refused) => {
-                self.spares.lock().ready.push(Spare { name: old, file, size });
-                Err(BufferError::io("to prepare", path, &refused))
+                let error = BufferError::io("to prepare", self.storage.path(&spare.name), &refused);
+                let mut spares = self.spares.lock();
+                if spare.name == RESERVE {
+                    spares.reserve = Some(spare);
+                } else {
+                    spares.ready.push(spare);
+                }
+                Err(error)
             }
         }
     }
@@ -334,10 +350,14 @@ impl Log {
         if let Some(spare) = spare {
             return Ok(spare);
         }
-        let made = if who == Who::Producer && self.max_bytes > 0 && self.bytes() + size > self.max_bytes {
-            Err(BufferError::Full)
-        } else {
-            self.make_spare(size)
+        let left = match self.max_bytes {
+            0 => u64::MAX,
+            max => max.saturating_sub(self.bytes()) / 4096 * 4096,
+        };
+        let made = match who {
+            Who::Producer if left < least => Err(BufferError::Full),
+            // Consumers may take a little more, since what they write makes room.
+            _ => self.make_spare(size.min(left.max(least.next_multiple_of(4096)))),
         };
         match (made, who) {
             (Err(error), Who::Consumer) => {
@@ -355,6 +375,12 @@ impl Log {
             format!("spare-{}.log", spares.next)
         };
         make_file(&*self.storage, name, size)
+    }
+
+    /// Whether `max_bytes` leaves no room for a segment of the usual size.
+    pub fn is_cramped(&self) -> bool {
+        let size = self.tail().segment.header.size;
+        self.max_bytes > 0 && self.bytes().saturating_add(2 * size) > self.max_bytes
     }
 
     /// Prepares what the next segments need. Called from time to time, by a thread that may wait for the
@@ -413,6 +439,7 @@ impl Log {
             .map_err(|refused| {
                 // It is still there. Were a younger one to go, there would be a gap.
                 self.segments.lock().insert(oldest.number(), Arc::clone(&oldest));
+                self.oldest.store(oldest.number(), Ordering::Relaxed);
                 fail(refused)
             })?;
             // One by one: after a power cut the segments that are left must have no gap. And before the file is

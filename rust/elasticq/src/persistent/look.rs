@@ -74,6 +74,9 @@ impl Core {
     }
 
     pub fn stats(&self) -> PersistentStats {
+        if self.check_process().is_err() {
+            return PersistentStats::default(); // the locks may be held by threads that are not here
+        }
         let taking = self.taking();
         let tail = self.log.tail();
         let count =

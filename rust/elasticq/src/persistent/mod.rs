@@ -294,9 +294,10 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         for (item, token) in leased {
             match self.decode(item) {
                 Ok(decoded) if failed.is_none() => leases.push(Lease::new(&self.core, decoded, item, *token)),
-                Ok(_) => self.core.nack(item.number, *token, 0)?,
+                Ok(_) => drop(self.core.nack_now(item.number, *token, 0)),
                 Err(error) => {
-                    self.core.nack(item.number, *token, 0)?;
+                    // If this fails, it comes back when the queue is opened again.
+                    let _ = self.core.nack_now(item.number, *token, 0);
                     failed.get_or_insert(error);
                 }
             }
@@ -378,7 +379,7 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     ///
     /// The task does not block: neither while there is no item, nor for a sync, which another thread does. (It
     /// reads the disk if the item is in no memory.) A future that is dropped before it is done has taken
-    /// nothing.
+    /// nothing. (If it waited for a sync, a power cut before the next one may take the item.)
     ///
     /// # Errors
     /// As [`pop`](Self::pop) without `Empty` and `Timeout`.
@@ -501,7 +502,8 @@ impl<T, C> PersistentCircularBuffer<T, C> {
         self.core.clear()
     }
 
-    /// Counters and sizes. Linear in the number of items that don't stand in line; takes the locks.
+    /// Counters and sizes. Linear in the number of items that don't stand in line; takes the locks. All zero in
+    /// a forked child.
     #[must_use]
     pub fn stats(&self) -> PersistentStats {
         self.core.stats()

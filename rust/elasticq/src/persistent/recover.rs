@@ -14,15 +14,16 @@
 //! behind the end is zero, or the queue was closed in good order, does writing go on in the same segment; after
 //! a closing it begins with a record that never was ([`Change::Opened`]).
 
-use super::files::Storage;
+use super::files::{File, Storage};
 use super::format::{self, End, HEAD, HEADER, Head, Header, Kind, NoHeader};
 use super::log::{RESERVE, Resume, Spare, Spares, first_size, make_file};
 use super::records::{self, Change, Cursor, Draft, Place, Snapshot, Status};
-use super::segment::{Next, Reader, Segment, digits, name_of, number_of};
+use super::segment::{Next, Reader, Segment, digits, name_of, named};
 use super::state::State;
 use crate::error::{BufferError, BufferResult};
 use std::collections::BTreeMap;
 use std::mem;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What was found.
@@ -53,7 +54,7 @@ pub struct Report {
 pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<Recovered> {
     let mut names = storage.list().map_err(|refused| BufferError::io("to list", storage.path(""), &refused))?;
     names.sort();
-    let files: Vec<(u64, &str)> = names.iter().filter_map(|name| Some((number_of(name)?, name.as_str()))).collect();
+    let files: Vec<(u64, &str)> = names.iter().filter_map(|name| Some((named(name)?.0, name.as_str()))).collect();
     let Some(&(first, _)) = files.first() else { return begin(storage, largest, window, &names) };
     let mut replay = Replay::new(storage, window);
     let mut after = Vec::new();
@@ -112,14 +113,14 @@ fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -
     let salt = super::log::random();
     let header = Header { salt, first: 1, size, before: End::default() };
     let name = name_of(&header);
-    let segment = Arc::new(Segment::begin(header, storage.path(&name), file)?);
+    let segment = Arc::new(Segment::found(header, storage.path(&name), file, HEADER as u64));
     let mut end = segment.start();
     state.takes.cursor = end;
     let snapshot = Snapshot { cursor: end, ..Snapshot::default() };
     let mut draft = Draft::change(&Change::Snapshot(Box::new(snapshot))).ok_or_else(super::log::too_long)?;
-    let mut bytes = Vec::new();
+    let mut bytes = header.encode().to_vec();
     super::log::add(&mut bytes, &mut end, salt, &mut draft, false);
-    segment.write(&bytes, segment.start().place.offset)?;
+    segment.write(&bytes, 0)?;
     segment.publish(end.place.offset);
     // It gets its name when all this is durable. So a first file without a first record is damaged.
     let synced = segment.file.sync().and_then(|()| storage.rename(&old, &name));
@@ -227,7 +228,7 @@ impl<'a> Replay<'a> {
     fn enter(&mut self, number: u64, name: &str) -> BufferResult<bool> {
         let segment = match open_segment(self.storage, number, name)? {
             Ok(segment) => segment,
-            Err(why) if self.segments.is_empty() || why == NoHeader::Damaged => {
+            Err(why) if self.segments.is_empty() || matches!(why, NoHeader::Damaged | NoHeader::Short) => {
                 let path = self.storage.path(name);
                 return Err(BufferError::Corrupted(format!("{}, offset 0: {why}", path.display())));
             }
@@ -236,7 +237,7 @@ impl<'a> Replay<'a> {
         };
         let segment = Arc::new(segment);
         if let Some(reader) = &mut self.reader {
-            let end = End { last: self.end.number - 1, link: self.end.link };
+            let end = End { last: self.end.number.wrapping_sub(1), link: self.end.link };
             if segment.header.before != end {
                 return Ok(false);
             }
@@ -282,6 +283,10 @@ impl<'a> Replay<'a> {
             let text = "a record that this version of elasticq does not understand; a later version wrote it";
             segment.corrupted(place.offset, &text)
         };
+        let begins = kind == Kind::Change && matches!(records::change(payload), Some(Change::Snapshot(_)));
+        if self.records == 0 && !begins {
+            return Err(segment.corrupted(place.offset, &"the state with which the first file begins is missing"));
+        }
         self.records += 1;
         self.closed = false;
         match kind {
@@ -382,12 +387,14 @@ fn refuse_if_damaged(
     let tail = &replay.segments[&replay.end.place.segment];
     let mut durable = replay.synced;
     if !rest.is_zero() {
-        durable = durable.max(marks_behind(tail, rest.from)?);
+        durable = durable.max(marks_behind(&*tail.file, &tail.path, rest.from, tail.header.salt)?);
     }
-    for (number, name) in after {
-        if let Ok(segment) = open_segment(storage, *number, name)? {
-            durable = durable.max(marks_behind(&segment, HEADER as u64)?);
-        }
+    for (_, name) in after {
+        // By the name: the header may be what is damaged.
+        let Some((_, salt)) = named(name) else { continue };
+        let path = storage.path(name);
+        let file = storage.open(name).map_err(|refused| BufferError::io("to open", &path, &refused))?;
+        durable = durable.max(marks_behind(&*file, &path, HEADER as u64, salt)?);
     }
     if durable <= replay.end.place {
         return Ok(());
@@ -400,16 +407,19 @@ fn refuse_if_damaged(
     Err(tail.corrupted(replay.end.place.offset, &text))
 }
 
-/// The furthest place that a mark in this segment names, of the marks that begin behind `from`. A mark is known
-/// by the segment's salt in it, so it is found wherever the chain is broken.
-fn marks_behind(segment: &Segment, from: u64) -> BufferResult<Place> {
+/// The furthest place that a mark in this file names, of the marks that begin behind `from`. A mark is known by
+/// the segment's salt in it, so it is found wherever the chain is broken.
+fn marks_behind(file: &dyn File, path: &Path, from: u64, salt: u64) -> BufferResult<Place> {
+    let failed = |refused| BufferError::io("to read", path, &refused);
     let mut found = Place::default();
-    let bytes = read(segment, from, segment.header.size)?;
+    let size = file.size().map_err(failed)?;
+    let mut bytes = vec![0; usize::try_from(size.saturating_sub(from)).unwrap_or(0)];
+    file.read_at(&mut bytes, from).map_err(failed)?;
     for at in (0..bytes.len()).step_by(8) {
         let Some((head, rest)) = bytes[at..].split_first_chunk::<HEAD>() else { break };
         let Some(head) = Head::decode(head).filter(|head| head.kind == Kind::Change) else { continue };
         let Some(payload) = rest.get(..head.length as usize) else { continue };
-        if let Some(mark) = records::mark(payload, segment.header.salt)
+        if let Some(mark) = records::mark(payload, salt)
             && crc32c::crc32c(payload) == head.payload_crc
         {
             found = found.max(mark);

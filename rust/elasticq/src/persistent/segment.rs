@@ -38,11 +38,11 @@ pub fn digits(number: u64) -> String {
     format!("{number:020}")
 }
 
-/// The number of the segment in the file of this name; `None` if no segment has this name.
-pub fn number_of(name: &str) -> Option<u64> {
+/// The number and the salt of the segment in the file of this name; `None` if no segment has this name.
+pub fn named(name: &str) -> Option<(u64, u64)> {
     let (digits, salt) = name.strip_suffix(".log")?.split_once('-')?;
     let is_name = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit()) && salt.len() == 16;
-    is_name.then(|| digits.parse().ok()).flatten()
+    Some((digits.parse().ok().filter(|_| is_name)?, u64::from_str_radix(salt, 16).ok()?))
 }
 
 impl Segment {
@@ -57,12 +57,6 @@ impl Segment {
             synced: AtomicU64::new(0),
             named: AtomicBool::new(false),
         }
-    }
-
-    /// A new segment without records, in a file that has room for it.
-    pub fn begin(header: Header, path: PathBuf, file: Box<dyn File>) -> BufferResult<Self> {
-        file.write_at(&header.encode(), 0).map_err(|refused| BufferError::io("to write", &path, &refused))?;
-        Ok(Self::found(header, path, file, HEADER as u64))
     }
 
     pub const fn number(&self) -> u64 {
@@ -227,7 +221,7 @@ impl Reader {
             Found::Record { head, link, size, .. } if head.number == number => {
                 let place = self.cursor.place;
                 self.cursor.place.offset += size as u64;
-                self.cursor.number += 1;
+                self.cursor.number = self.cursor.number.wrapping_add(1);
                 self.cursor.link = link;
                 Ok(Next::Record { head, place })
             }

@@ -320,6 +320,7 @@ impl Core {
         self.note_seen(&taking.state);
         if self.is_staged() {
             self.commit.write_out(&self.log)?; // nobody may read it before it is written
+            self.worker.commit();
         }
         drop(taking);
         self.wake();

@@ -75,6 +75,10 @@ impl Worker {
         self.ordered.notify_one();
     }
 
+    pub fn is_running(&self) -> bool {
+        self.thread.lock().is_some()
+    }
+
     /// Ends the thread, and waits for that.
     pub fn stop(&self) {
         self.order(|orders| orders.stop = true);

@@ -12,20 +12,23 @@
 //! disk a write through memory could only be answered by that signal. On file systems of a network another
 //! machine's view may be older. There, and on systems other than Linux, a file is not mapped.
 
+use super::forked::process;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use rustix::fs::fstatfs;
 use std::ffi::{c_int, c_void};
 use std::fs::File;
 use std::io;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Once, OnceLock};
 
 #[derive(Debug)]
 pub struct Map {
-    memory: MmapRaw,
+    memory: ManuallyDrop<MmapRaw>,
     watch: &'static Watch,
+    /// The process that has mapped it; see [`process`].
+    process: usize,
 }
 
 /// What the handler of the signal must know of a map. These live for ever and are used again and again, so
@@ -43,9 +46,21 @@ struct Watch {
 
 static WATCHES: AtomicPtr<Watch> = AtomicPtr::new(ptr::null_mut());
 
-/// File systems on which a file is not mapped: Btrfs, ZFS, Bcachefs, NFS, SMB (two numbers), FUSE, 9P.
-const UNMAPPED: [u64; 8] =
-    [0x9123_683e, 0x2fc1_2fc1, 0xca45_1a4e, 0x6969, 0xfe53_4d42, 0x517b, 0x6573_5546, 0x0102_1997];
+/// File systems on which a file is not mapped: Btrfs, ZFS, Bcachefs, NFS, SMB (three numbers), FUSE, 9P, Ceph,
+/// Lustre.
+const UNMAPPED: [u64; 11] = [
+    0x9123_683e,
+    0x2fc1_2fc1,
+    0xca45_1a4e,
+    0x6969,
+    0xfe53_4d42,
+    0xff53_4d42,
+    0x517b,
+    0x6573_5546,
+    0x0102_1997,
+    0x00c3_6400,
+    0x0bd0_0bd0,
+];
 
 impl Map {
     /// Maps the whole file as it is now. `None`: it is better not mapped.
@@ -64,7 +79,7 @@ impl Map {
         let begin = memory.as_ptr() as usize;
         watch.end.store(begin + memory.len(), Ordering::Relaxed);
         watch.begin.store(begin, Ordering::Release);
-        Ok(Some(Self { memory, watch }))
+        Ok(Some(Self { memory: ManuallyDrop::new(memory), watch, process: process() }))
     }
 
     pub fn covers(&self, at: u64, count: usize) -> bool {
@@ -105,6 +120,11 @@ impl Drop for Map {
         self.watch.begin.store(0, Ordering::Release);
         self.watch.end.store(0, Ordering::Release);
         self.watch.used.store(false, Ordering::Release);
+        // A forked child does not have the map, and has other things at its addresses.
+        if self.process == process() {
+            // SAFETY: it is not used any more.
+            unsafe { ManuallyDrop::drop(&mut self.memory) };
+        }
     }
 }
 

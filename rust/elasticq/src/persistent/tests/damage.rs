@@ -130,3 +130,30 @@ fn a_missing_file_is_reported() {
         assert!(matches!(error, BufferError::Corrupted(_)), "{missing}: {error}");
     }
 }
+
+#[test]
+fn a_damaged_header_of_the_newest_file_is_reported() {
+    for mode in super::MODES {
+        let disk = Disk::default();
+        let core = open(&disk, small(mode)).unwrap();
+        for number in 0..10 {
+            push(&core, &item(number, 9000)).unwrap();
+        }
+        core.finish().unwrap();
+        drop(core);
+        let newest = disk.names().into_iter().filter(|name| name.starts_with('0')).max().unwrap();
+        let damages: [fn(&mut Vec<u8>); 4] = [
+            |bytes| bytes[0] ^= 1,
+            |bytes| bytes[20] ^= 1,
+            |bytes| bytes[..HEADER].fill(0),
+            |bytes| bytes.truncate(100),
+        ];
+        for damage in damages {
+            let disk = disk.after_kill();
+            disk.tamper(&newest, damage);
+            let error = open(&disk, small(mode)).expect_err("it says nothing");
+            assert!(matches!(error, BufferError::Corrupted(_)), "{mode:?}: {error}");
+            assert!(disk.names().contains(&newest));
+        }
+    }
+}

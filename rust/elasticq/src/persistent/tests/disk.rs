@@ -39,6 +39,7 @@ struct State {
     failing_sync: Option<usize>,
     panics: bool,
     refuses_removal: bool,
+    refuses_write: bool,
     holds_syncs: bool,
     waits: bool,
 }
@@ -89,6 +90,11 @@ impl Disk {
     /// The next file that is to be removed, or put aside, stays.
     pub fn refuse_removal(&self) {
         self.state().refuses_removal = true;
+    }
+
+    /// The next write fails.
+    pub fn refuse_write(&self) {
+        self.state().refuses_write = true;
     }
 
     /// From now on a sync panics.
@@ -309,6 +315,9 @@ impl File for Opened {
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         let mut state = self.disk.changing()?;
+        if std::mem::take(&mut state.refuses_write) {
+            return Err(io::Error::other("the disk does not answer"));
+        }
         let grows = at as usize + bytes.len() > state.files[self.file].now.len();
         if grows && state.full {
             return Err(io::ErrorKind::StorageFull.into());

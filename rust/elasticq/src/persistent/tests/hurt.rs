@@ -4,7 +4,7 @@ use super::disk::Disk;
 use super::{MODES, item, items, number, open, pop, push, small};
 use crate::persistent::SyncMode;
 use crate::persistent::core::Extra;
-use crate::persistent::segment::number_of;
+use crate::persistent::segment::named;
 use crate::{BufferError, persistent::format::HEADER};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn numbers(core: &crate::persistent::core::Core) -> Vec<u32> {
 }
 
 fn segments(disk: &Disk) -> Vec<String> {
-    disk.names().into_iter().filter(|name| number_of(name).is_some()).collect()
+    disk.names().into_iter().filter(|name| named(name).is_some()).collect()
 }
 
 /// A page in the middle is lost, and a new record of equal size is written there.
@@ -421,4 +421,63 @@ fn a_file_that_can_not_be_removed_leaves_no_gap() {
     core.tidy().unwrap();
     assert!(!segments(&disk).contains(&kept));
     assert_eq!(numbers(&open(&disk.after_kill(), small(SyncMode::NoSync)).unwrap()), [1000]);
+}
+
+#[test]
+fn a_file_that_can_not_be_begun_leaves_the_queue_as_it_was() {
+    for mode in MODES {
+        let disk = Disk::default();
+        let core = open(&disk, small(mode)).unwrap();
+        core.tidy().unwrap();
+        let (mut pushed, mut refused) = (Vec::new(), 0);
+        for number in 0..60 {
+            // Some of these writes are those of a new file.
+            if number % 3 == 0 && mode != SyncMode::EveryWrite || core.log.tail().end().place.offset > 55_000 {
+                core.tidy().unwrap();
+                disk.refuse_write();
+            }
+            match push(&core, &item(number, 9000)) {
+                Ok(()) => pushed.push(number),
+                Err(BufferError::Io(_)) => refused += 1,
+                Err(error) => panic!("{mode:?}: {error}"),
+            }
+            if core.commit.check().is_err() {
+                break; // in this mode a failed write may be final
+            }
+            push(&core, &item(1000 + number, 10)).unwrap();
+            pushed.push(1000 + number);
+        }
+        assert!(refused > 0, "{mode:?}");
+        let found = numbers(&open(&disk.after_kill(), small(mode)).unwrap());
+        assert_eq!(found[..pushed.len()], pushed, "{mode:?}");
+    }
+}
+
+#[test]
+fn an_empty_queue_takes_items_whatever_max_bytes_says() {
+    let disk = Disk::default();
+    let config = small(SyncMode::NoSync).with_segment_bytes(16 << 20).with_max_bytes(10 << 20);
+    let core = open(&disk, config).unwrap();
+    core.tidy().unwrap();
+    for number in 0..4000 {
+        if let Err(error) = push(&core, &item(number, 9000)) {
+            assert_eq!(error, BufferError::Full);
+            core.tidy().unwrap(); // the queue's thread does so
+            push(&core, &item(number, 9000)).unwrap();
+        }
+        assert_eq!(super::number(&pop(&core).unwrap()), number);
+        assert!(core.log.bytes() <= 12 << 20, "{}", core.log.bytes());
+    }
+}
+
+#[test]
+fn the_time_of_an_item_that_died_ends_no_later_lease() {
+    let core = open(&Disk::default(), small(SyncMode::NoSync).with_max_deliveries(1)).unwrap();
+    push(&core, b"item").unwrap();
+    let (read, token) = core.lease(1, None).unwrap().remove(0);
+    core.nack(read.number, token, 10_000).unwrap();
+    assert_eq!(core.stats().dead, 1);
+    core.revive(None).unwrap();
+    core.lease(1, None).unwrap();
+    assert_eq!(core.taking().leases.next_due(), None);
 }
