@@ -53,7 +53,7 @@ verify: ## check what `make test` has no time for: each feature alone, more inte
 		--features lock_free --test soak -- --nocapture --test-threads 1
 	ELASTICQ_ENDS_ROUNDS=$${ELASTICQ_ENDS_ROUNDS:-100000} cargo test --package elasticq --release \
 		--features lock_free --test ends_random
-	ELASTICQ_EFFORT=$${ELASTICQ_EFFORT:-5} cargo test --package elasticq --release --features persistent \
+	ELASTICQ_EFFORT=$${ELASTICQ_EFFORT:-20} cargo test --package elasticq --release --features persistent \
 		--lib --test persistent_kill
 	scripts/sanitize
 

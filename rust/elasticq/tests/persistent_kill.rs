@@ -16,7 +16,7 @@ use std::time::Duration;
 
 type Queue = PersistentCircularBuffer<(u32, Vec<u8>)>;
 
-/// 60 in `make test`; ELASTICQ_EFFORT=5 makes it 300.
+/// 60 in `make test`; `make verify` sets ELASTICQ_EFFORT to run twenty times as many.
 fn rounds() -> u64 {
     60 * env::var("ELASTICQ_EFFORT").ok().and_then(|effort| effort.parse().ok()).unwrap_or(1)
 }

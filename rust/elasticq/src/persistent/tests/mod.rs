@@ -35,7 +35,7 @@ impl Random {
     }
 }
 
-/// How thorough the tests are: 1 in `make test`, 5 in `make verify`.
+/// How thorough the tests are: 1 in `make test`, 20 in `make verify`.
 pub fn effort() -> usize {
     std::env::var("ELASTICQ_EFFORT").ok().and_then(|effort| effort.parse().ok()).unwrap_or(1)
 }
