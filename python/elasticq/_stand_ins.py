@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from . import _core
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._standard import Hooks
+
+V = TypeVar("V")
 
 
 class StandIn:
@@ -35,6 +37,30 @@ class StandIn:
         standard = _core._moved_of(self._queue)
         what = "not used yet" if standard is None else repr(getattr(standard, self._name))
         return f"<{self._name} of {self._queue!r}: {what}>"
+
+
+class Attribute(Generic[V]):
+    """An attribute of the standard machinery. Using it moves the queue there; reading it does not."""
+
+    def __init__(self, stand_in: type[StandIn], doc: str) -> None:
+        self._stand_in = stand_in
+        self.__doc__ = doc
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, queue: None, _: type | None = None) -> Attribute[V]: ...
+    @overload
+    def __get__(self, queue: Hooks[Any], _: type | None = None) -> V: ...
+    def __get__(self, queue: Hooks[Any] | None, _: type | None = None) -> Any:
+        if queue is None:
+            return self
+        standard = _core._moved_of(queue)
+        return self._stand_in(queue, self._name) if standard is None else getattr(standard, self._name)
+
+    def __set__(self, queue: Hooks[Any], value: V) -> None:
+        setattr(_core._standard_of(queue), self._name, value)
 
 
 def _forward(method: str) -> Callable[..., Any]:

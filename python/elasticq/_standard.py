@@ -20,17 +20,16 @@ import sys
 import threading
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from . import _core
 from ._errors import Empty, Full, InvalidOperation, MaxCapacityReached, ShutDown
-from ._stand_ins import CONDITION, CONTAINER, LOCK, StandIn
+from ._stand_ins import CONDITION, CONTAINER, LOCK, Attribute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-V = TypeVar("V")
 
 HOOKS = ("_init", "_qsize", "_put", "_get")
 """The methods that a subclass may override, as in the standard library."""
@@ -496,30 +495,6 @@ def _wait(condition: threading.Condition, deadline: float | None) -> bool:
         return False
     condition.wait(min(left, threading.TIMEOUT_MAX))
     return True
-
-
-class Attribute(Generic[V]):
-    """An attribute of the standard machinery. Using it moves the queue there; reading it does not."""
-
-    def __init__(self, stand_in: type[StandIn], doc: str) -> None:
-        self._stand_in = stand_in
-        self.__doc__ = doc
-
-    def __set_name__(self, _: type, name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, queue: None, _: type | None = None) -> Attribute[V]: ...
-    @overload
-    def __get__(self, queue: Hooks[Any], _: type | None = None) -> V: ...
-    def __get__(self, queue: Hooks[Any] | None, _: type | None = None) -> Any:
-        if queue is None:
-            return self
-        standard = _core._moved_of(queue)
-        return self._stand_in(queue, self._name) if standard is None else getattr(standard, self._name)
-
-    def __set__(self, queue: Hooks[Any], value: V) -> None:
-        setattr(_core._standard_of(queue), self._name, value)
 
 
 class Hooks(_core.Queue[T]):
