@@ -137,9 +137,12 @@ impl Commit {
     /// durable; but the records of items that are leased or were moved are read from their places.)
     fn write(&self, log: &Log) -> BufferResult<Batch> {
         let _writing = self.writing.lock();
+        // A write that failed has lost what it took, and whoever comes next must not report that as durable. So it
+        // is known before this lock is free.
+        self.check()?;
         let batch = log.take_staged();
         for (segment, at, bytes) in &batch.pieces {
-            segment.write(bytes, *at)?;
+            segment.write(bytes, *at).inspect_err(|error| self.fail(log, error.clone()))?;
             segment.publish(at + bytes.len() as u64);
         }
         Ok(batch)
@@ -149,8 +152,8 @@ impl Commit {
     pub fn fail(&self, log: &Log, error: BufferError) {
         // Who opens the queue next must not believe what the system's memory says. If this fails, too, the disk
         // does not answer at all.
-        let _ = log.storage.create(UNSYNCED).and_then(|_| log.storage.sync());
         let _ = self.poison.set(error);
+        let _ = log.storage.create(UNSYNCED).and_then(|_| log.storage.sync());
         wake_each([self.finished.told_all()]);
     }
 
