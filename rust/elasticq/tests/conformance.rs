@@ -12,7 +12,26 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-of_all_five! {
+/// Makes a test for each of the six buffers from each of these functions.
+macro_rules! of_all_six {
+    ($($promise:ident)*) => {
+        of_all_five! { $($promise)* }
+
+        #[cfg(all(feature = "persistent", unix))]
+        mod durable {
+            use super::queues::within_time;
+            use elasticq::persistent::PersistentCircularBuffer;
+            $(
+                #[test]
+                fn $promise() {
+                    within_time(super::$promise::<PersistentCircularBuffer<u32>>);
+                }
+            )*
+        }
+    };
+}
+
+of_all_six! {
     items_come_out_in_their_order
     what_is_refused_comes_back_and_is_counted
     a_batch_goes_in_whole_or_not_at_all
@@ -25,67 +44,32 @@ of_all_five! {
     what_nobody_gets_is_dropped_and_not_dequeued
     a_glance_says_what_is_there
     what_there_is_can_be_told_once_more
-    it_grows_to_its_maximum_and_comes_back
     offering_again_counts_nothing
-    looking_shows_the_items_in_order_until_it_is_broken_off
     an_item_ends_the_wait_of_a_thread
     room_ends_the_wait_of_a_thread
     room_for_many_ends_the_wait_of_one_who_needs_it
     an_owned_waiter_goes_to_another_thread
     closing_ends_every_wait
     who_waits_is_counted
+}
+
+// The capacity of the durable queue is its maximum, and it shows its items only where it may read the disk, so not
+// in `try_visit`.
+of_all_five! {
+    it_grows_to_its_maximum_and_comes_back
+    looking_shows_the_items_in_order_until_it_is_broken_off
     behind_a_pointer_it_is_the_same
 }
 
-/// The durable queue keeps the same promises, but for these: its capacity is its maximum, and it shows its items
-/// only where it may read the disk, so not in `try_visit`.
 #[cfg(all(feature = "persistent", unix))]
-mod durable {
-    use super::queues::within_time;
-    use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
-    use std::sync::Arc;
-
-    type Durable = PersistentCircularBuffer<u32>;
-
-    impl super::Queue for Durable {
-        fn with(config: elasticq::Config) -> Arc<Self> {
-            // The folder is removed at the end of this function. The files are open, so they stay as long as the
-            // queue, and a few numbers need no others.
-            let folder = tempfile::tempdir().unwrap();
-            let config = PersistentConfig::default().with_file_path(folder.path().join("q")).with_base_config(config);
-            Arc::new(Self::new(config).unwrap())
-        }
-    }
-
-    macro_rules! keeps {
-        ($($promise:ident)*) => {$(
-            #[test]
-            fn $promise() {
-                within_time(super::$promise::<Durable>);
-            }
-        )*};
-    }
-
-    keeps! {
-        items_come_out_in_their_order
-        what_is_refused_comes_back_and_is_counted
-        a_batch_goes_in_whole_or_not_at_all
-        a_batch_that_never_fits_is_refused_at_once
-        an_empty_buffer_says_so_and_a_closed_one_too
-        what_is_inside_when_it_is_closed_can_still_be_taken
-        a_batch_is_no_larger_than_asked_for_and_than_what_is_there
-        it_waits_as_long_as_it_is_configured_to
-        its_counters_add_up
-        what_nobody_gets_is_dropped_and_not_dequeued
-        a_glance_says_what_is_there
-        what_there_is_can_be_told_once_more
-        offering_again_counts_nothing
-        an_item_ends_the_wait_of_a_thread
-        room_ends_the_wait_of_a_thread
-        room_for_many_ends_the_wait_of_one_who_needs_it
-        an_owned_waiter_goes_to_another_thread
-        closing_ends_every_wait
-        who_waits_is_counted
+impl Queue for elasticq::persistent::PersistentCircularBuffer<u32> {
+    fn with(config: Config) -> Arc<Self> {
+        // The folder is removed at the end of this function. The files are open, so they stay as long as the queue,
+        // and a few numbers need no others.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue");
+        let config = elasticq::persistent::PersistentConfig::default().with_file_path(path).with_base_config(config);
+        Arc::new(Self::new(config).unwrap())
     }
 }
 
