@@ -9,12 +9,12 @@
 
 use super::core::Core;
 use super::files::now;
+use super::log::random;
 use super::records::{Change, How, Status};
 use super::state::Takes;
 use super::taking::Taking;
 use crate::error::{BufferError, BufferResult};
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
@@ -34,8 +34,7 @@ struct Token {
 impl Leases {
     /// For items that were found; nothing is leased.
     pub fn new(state: &Takes) -> Self {
-        let next = RandomState::new().build_hasher().finish();
-        let mut leases = Self { tokens: HashMap::new(), due: BTreeSet::new(), next };
+        let mut leases = Self { tokens: HashMap::new(), due: BTreeSet::new(), next: random() };
         let time = now();
         for (&number, aside) in state.aside() {
             if let Status::Delayed { at, delay } = aside.status {

@@ -16,7 +16,7 @@
 //! - A segment begins with the whole state. So when nothing in the segments before is needed, and everything
 //!   up to here is durable, they go, the oldest first.
 
-use super::config::{SMALLEST_SEGMENT, SyncMode};
+use super::config::SyncMode;
 use super::files::{File, Storage};
 use super::format::{End, HEADER, Header};
 use super::records::{Change, Cursor, Draft, Place};
@@ -290,7 +290,7 @@ impl Log {
         // For a producer twice the snapshot, so that segments are not full of it.
         let share = if who == Who::Producer { 2 } else { 1 };
         let least = HEADER as u64 + share * first[0].size() + room + 64;
-        let usual = (2 * tail.segment.header.size).clamp(FIRST_SIZE.min(self.largest), self.largest);
+        let usual = (2 * tail.segment.header.size).clamp(first_size(self.largest), self.largest);
         let spare = self.take_spare(least, usual, who)?;
         let header = Header {
             salt: random(),
@@ -387,7 +387,7 @@ impl Log {
     /// disk.
     pub fn prepare(&self) -> BufferResult<()> {
         if self.spares.lock().reserve.is_none() {
-            let made = make_file(&*self.storage, RESERVE.into(), FIRST_SIZE.min(self.largest));
+            let made = make_file(&*self.storage, RESERVE.into(), first_size(self.largest));
             let mut spares = self.spares.lock();
             spares.reserve = match made {
                 Ok(reserve) => Some(reserve),
@@ -565,7 +565,7 @@ pub fn make_file(storage: &dyn Storage, name: String, size: u64) -> BufferResult
     }
 }
 
-/// The size of the first segment of a new queue.
-pub fn first_size(largest: u64) -> u64 {
-    FIRST_SIZE.min(largest).max(SMALLEST_SEGMENT)
+/// The size of the first segment of a new queue, and of the reserve.
+pub const fn first_size(largest: u64) -> u64 {
+    if largest < FIRST_SIZE { largest } else { FIRST_SIZE }
 }

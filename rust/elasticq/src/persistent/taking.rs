@@ -102,6 +102,9 @@ impl Core {
         let (items, number) = {
             let mut taking = self.taking();
             let items = self.choose(&mut taking, most)?;
+            if items.is_empty() {
+                return Ok(items); // none was asked for, so there is nothing to write
+            }
             let mut changes = Vec::with_capacity(2);
             let aside: Vec<u64> = items.iter().filter(|item| item.end.is_none()).map(|item| item.number).collect();
             if !aside.is_empty() {
@@ -156,6 +159,9 @@ impl Core {
         self.check_process()?;
         let mut taking = self.taking();
         let items = self.choose(&mut taking, most)?;
+        if items.is_empty() {
+            return Ok((Vec::new(), 0)); // none was asked for, so there is nothing to write
+        }
         let (in_line, cursor) = passed(&items);
         let cursor = cursor.unwrap_or(taking.state.cursor);
         let leases = items

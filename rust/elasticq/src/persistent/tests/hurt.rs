@@ -6,7 +6,6 @@ use crate::persistent::SyncMode;
 use crate::persistent::core::Extra;
 use crate::persistent::segment::named;
 use crate::{BufferError, persistent::format::HEADER};
-use std::time::Duration;
 
 fn numbers(core: &crate::persistent::core::Core) -> Vec<u32> {
     items(core).unwrap().iter().map(|item| number(item)).collect()
@@ -346,8 +345,11 @@ fn a_delayed_item_waits_for_its_time_also_over_a_restart() {
     let later = |delay| Extra { delay, ..Extra::default() };
     core.put(&[b"soon"], later(1)).unwrap();
     core.put(&[b"late"], later(3_600_000)).unwrap();
+    assert_eq!(core.stats().delayed + core.len(), 2);
+    while core.len() == 0 {
+        core.expire(&mut core.taking()).unwrap();
+    }
     push(&core, b"now").unwrap();
-    std::thread::sleep(Duration::from_millis(3)); // its time, not another thread's
     assert_eq!(pop(&core).unwrap(), b"soon");
     assert_eq!(pop(&core).unwrap(), b"now");
     assert_eq!(core.pop(1).unwrap_err(), BufferError::Empty);
