@@ -19,9 +19,9 @@ pub fn segments(queue: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(queue)? {
         let path = entry?.path();
-        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-        if path.extension().is_some_and(|ending| ending == "log") && name.bytes().all(|letter| letter.is_ascii_digit())
-        {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        // A number and a salt; others that end like this, spare files, have no records.
+        if name.starts_with(|letter: char| letter.is_ascii_digit()) && name.ends_with(".log") {
             paths.push(path);
         }
     }
