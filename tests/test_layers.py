@@ -49,6 +49,7 @@ BINDING = House(
         "raw",
         "errors",
         "arguments",
+        "codec",
         "waiting",
         "room",
         "store",
