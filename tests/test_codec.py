@@ -33,7 +33,7 @@ from elasticq._core import _decode, _encode
 RUN = (
     settings(max_examples=20_000, deadline=None, print_blob=True)
     if os.environ.get("ELASTICQ_SEARCH")
-    else settings(max_examples=300, deadline=None, derandomize=True)
+    else settings(max_examples=150, deadline=None, derandomize=True)
 )
 DEPTH = 128
 """So many containers may stand inside each other."""
@@ -534,7 +534,7 @@ def test_other_codecs_are_refused_by_their_name() -> None:
 
 
 def test_values_may_change_while_they_are_encoded() -> None:
-    """What is stored is whole, or it is a RuntimeError as in a loop. Without a GIL it really happens."""
+    """Each container is stored as it was at one moment. Without a GIL, threads really change it then."""
     table: dict[Any, Any] = {number: [number] for number in range(50)}
     items: list[Any] = list(range(50))
     chosen: set[Any] = set(range(50))
@@ -556,8 +556,7 @@ def test_values_may_change_while_they_are_encoded() -> None:
     def encode() -> None:
         try:
             for _ in range(2000):
-                with contextlib.suppress(RuntimeError):
-                    assert len(_decode(_encode(value))) == len(value)
+                assert len(_decode(_encode(value))) == len(value)
         finally:
             done.set()
 

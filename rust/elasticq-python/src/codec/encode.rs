@@ -1,9 +1,10 @@
 //! Python values to CBOR.
 //!
-//! Everything here is of exactly a type that is known here, so no code of the value's own runs. On builds with
-//! a GIL nothing can change the value meanwhile. Without it other threads can. So a list is copied in one
-//! step, and dicts and sets are read by Python's own iterators, which notice when the size changes; what they
-//! give is counted, since the count stands before it. (PyO3's iterators panic in that case.)
+//! Everything here is of exactly a type that is known here, so no code of the value's own runs. Without a GIL,
+//! other threads can change a value meanwhile. A loop over a dict that changes may meet a key twice, and what
+//! was stored then could not be read. So a list, a dict or a set is copied first, which Python does in one step,
+//! and what is read is a copy that nobody else has. (Only such a copy is safe with PyO3's iterator of dicts, too:
+//! it panics if the size changes.)
 
 use super::format::{BIGNUM, CBOR, DEPTH, NEGATIVE_BIGNUM, Output, SET, object};
 use super::refusal::{Refusal, Step};
@@ -11,7 +12,6 @@ use super::strings::{put_bytes, put_str};
 use super::times;
 use minicbor::data::{Int, Tag};
 use pyo3::PyTypeInfo;
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple};
@@ -68,7 +68,7 @@ fn put(out: &mut Output, value: &Bound<'_, PyAny>, depth: usize) -> Result<(), R
 fn put_rarer(out: &mut Output, value: &Bound<'_, PyAny>, depth: usize) -> Result<(), Refusal> {
     if let Some(set) = exactly::<PySet>(value) {
         out.tag(Tag::new(SET))?;
-        put_elements(out, set, deeper(depth)?)
+        put_elements(out, &set.call_method0(intern!(set.py(), "copy"))?, deeper(depth)?)
     } else if let Some(set) = exactly::<PyFrozenSet>(value) {
         object(out, "frozenset", 1)?;
         put_elements(out, set, deeper(depth)?)
@@ -125,28 +125,20 @@ fn put_items(out: &mut Output, items: &Bound<'_, PyTuple>, depth: usize) -> Resu
 }
 
 fn put_dict(out: &mut Output, dict: &Bound<'_, PyDict>, depth: usize) -> Result<(), Refusal> {
-    let changed = || PyRuntimeError::new_err("dictionary changed size during iteration");
-    let mut left = dict.len();
-    out.map(left as u64)?;
-    for item in dict.call_method0(intern!(dict.py(), "items"))?.try_iter()? {
-        let item = item?;
-        left = left.checked_sub(1).ok_or_else(changed)?;
-        let [key, value] = item.cast::<PyTuple>().map_err(PyErr::from)?.as_slice() else {
-            return Err(changed().into());
-        };
-        put(out, key, depth).map_err(|refusal| refusal.behind(Step::Key))?;
-        put(out, value, depth).map_err(|refusal| refusal.behind(Step::item(key)))?;
+    let copy = dict.copy()?;
+    out.map(copy.len() as u64)?;
+    for (key, value) in copy {
+        put(out, &key, depth).map_err(|refusal| refusal.behind(Step::Key))?;
+        put(out, &value, depth).map_err(|refusal| refusal.behind(Step::item(&key)))?;
     }
-    if left == 0 { Ok(()) } else { Err(changed().into()) }
+    Ok(())
 }
 
+/// Writes the elements of a frozenset, or of a set that no other thread knows.
 fn put_elements(out: &mut Output, set: &Bound<'_, PyAny>, depth: usize) -> Result<(), Refusal> {
-    let changed = || PyRuntimeError::new_err("Set changed size during iteration");
-    let mut left = set.len()?;
-    out.array(left as u64)?;
+    out.array(set.len()? as u64)?;
     for element in set.try_iter()? {
-        left = left.checked_sub(1).ok_or_else(changed)?;
         put(out, &element?, depth).map_err(|refusal| refusal.behind(Step::Element))?;
     }
-    if left == 0 { Ok(()) } else { Err(changed().into()) }
+    Ok(())
 }

@@ -36,8 +36,8 @@
 //!   bytes name. Pickle can run anything, so it loads nothing unless it was asked for by name.
 //! - Damaged bytes are an error that names the offset. A length is compared with the bytes that are there before
 //!   it is believed, and containers stand at most [`format::DEPTH`] deep inside each other.
-//! - Other threads may change a value while it is encoded. A list is stored as it was at one moment; a dict or a
-//!   set that changes its size is a `RuntimeError`, as in any loop over it.
+//! - Other threads may change a value while it is encoded. Each list, dict and set is stored as it was at one
+//!   moment.
 
 mod decode;
 mod encode;
