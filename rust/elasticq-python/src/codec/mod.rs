@@ -4,9 +4,9 @@
 //! check is exact: an object of a subclass (a namedtuple, an IntEnum) would come back as one of its base.
 //!
 //! # What is stored
-//! The first byte says who wrote the rest: 0, nobody, it is the contents of a `bytes` object; 1, this codec, it
-//! is one item of CBOR (RFC 8949); 2, pickle. These bytes and the table stay as they are, since files are read
-//! by later versions. New types may be added.
+//! The first byte says what the rest is: 0, the contents of a `bytes` object; 1, one item of CBOR (RFC 8949), as
+//! in the table; 2, a pickle. What stands here stays as it is, since later versions read the files of earlier
+//! ones. New types may be added.
 //!
 //! | Python | CBOR |
 //! |---|---|
@@ -25,11 +25,12 @@
 //! | `timezone` | object ("timezone", a timedelta; then its name, if it has one) |
 //! | `ZoneInfo` | object ("ZoneInfo", its key) |
 //!
-//! A `bytearray` is refused: without a GIL, CPython 3.13 itself reads it while another thread reallocates it.
-//!
 //! An *object* is tag 27 and an array: the name of a class, and what its constructor gets. The zone of a
 //! datetime is a `timezone`, a `ZoneInfo` or null, its fold a bool. Strings and containers have definite
 //! lengths.
+//!
+//! A `bytearray` is refused. Without a GIL, CPython 3.13 does not keep other threads from reallocating it while it
+//! is read.
 //!
 //! # What is promised
 //! - Neither direction runs code of the value's own. Reading calls the constructors above and nothing that the
