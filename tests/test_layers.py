@@ -50,6 +50,7 @@ BINDING = House(
         "raw",
         "errors",
         "arguments",
+        "codec",
         "waiting",
         "room",
         "store",

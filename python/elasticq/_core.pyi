@@ -30,6 +30,8 @@ __all__ = [
     "SimpleQueue",
     "__version__",
     "_computed",
+    "_decode",
+    "_encode",
     "_heap_in_order",
     "_heap_pop",
     "_heap_push",
@@ -41,6 +43,8 @@ __all__ = [
 
 __version__: str
 
+def _encode(value: Any, /, codec: str = "plain") -> bytes: ...
+def _decode(stored: bytes, /, codec: str = "plain") -> Any: ...
 def _heap_push(heap: list[Any], item: Any) -> None: ...
 def _heap_pop(heap: list[Any]) -> Any: ...
 def _heap_in_order(heap: list[Any]) -> list[Any]: ...

@@ -23,6 +23,7 @@ mod raw;
 mod errors;
 
 mod arguments;
+mod codec;
 mod waiting;
 
 mod room;
@@ -63,6 +64,8 @@ mod _core {
     use crate::classes::simple::SimpleQueue;
     #[pymodule_export]
     use crate::classes::stats::QueueStats;
+    #[pymodule_export]
+    use crate::codec::{decoded, encoded};
     #[pymodule_export]
     use crate::quick::method::coroutine_method;
     #[pymodule_export]
