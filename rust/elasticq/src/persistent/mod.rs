@@ -55,7 +55,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use taken::PutBack;
 #[doc(hidden)] // for the binding to Python
-pub use taken::Taken;
+pub use taken::{Looking, Taken};
 use taking::Item;
 
 /// A first-in, first-out queue in files, for any number of producers and consumers.

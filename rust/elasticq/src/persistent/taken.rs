@@ -1,8 +1,10 @@
-//! Items that have left the queue, and whose taker has not understood them yet: [`PutBack`], [`Taken`].
+//! Items that have left the queue, and whose taker has not understood them yet: [`PutBack`], [`Taken`]. And
+//! items that are only looked at, as bytes: [`Looking`].
 
 use super::core::Core;
+use super::look::Look;
 use super::taking::Item;
-use crate::error::BufferError;
+use crate::error::{BufferError, BufferResult};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -58,5 +60,38 @@ impl fmt::Debug for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Taken");
         shown.field("items", &self.0.items.len()).field("kept", &self.0.kept).finish_non_exhaustive()
+    }
+}
+
+/// A look at all items that can be taken, as they were at its begin: none is taken.
+#[derive(Debug)]
+pub struct Looking {
+    core: Arc<Core>,
+    look: Look,
+    shown: Option<Item>,
+}
+
+impl Looking {
+    pub(super) fn new(core: &Arc<Core>) -> BufferResult<Self> {
+        Ok(Self { core: Arc::clone(core), look: core.look()?, shown: None })
+    }
+
+    /// The bytes of the next item.
+    ///
+    /// # Errors
+    /// `Corrupted`, `Io`; `Closed` after the queue was finished.
+    pub fn advance(&mut self) -> BufferResult<Option<&[u8]>> {
+        self.core.check_process()?;
+        self.shown = self.look.next()?;
+        Ok(self.shown.as_ref().map(Item::data))
+    }
+
+    /// The error for the item that was shown last, if its bytes can't be understood.
+    #[must_use]
+    pub fn unreadable(&self, why: &dyn fmt::Display) -> BufferError {
+        match &self.shown {
+            Some(item) => self.core.unreadable(item, why),
+            None => BufferError::Other(why.to_string()),
+        }
     }
 }

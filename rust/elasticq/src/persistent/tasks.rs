@@ -6,7 +6,7 @@ use super::PersistentCircularBuffer;
 use super::codec::{Codec, PushOptions};
 use super::core::Extra;
 use super::lease::{Lease, millis};
-use super::taken::{PutBack, Taken};
+use super::taken::{Looking, PutBack, Taken};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::wait::{complete, try_or_register, unless_empty, unless_full};
 use std::slice;
@@ -124,6 +124,11 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     pub fn offer_with_again(&self, item: &T, options: &PushOptions) -> BufferResult<bool> {
         let extra = Extra { id: &options.id, headers: &options.headers, delay: millis(options.delay) };
         self.core.put(&[&self.encode(item)?], extra)
+    }
+
+    /// A look at the items that goes on from one to the next.
+    pub fn looking(&self) -> BufferResult<Looking> {
+        Looking::new(&self.core)
     }
 
     /// Takes up to so many items that can still be put back.
