@@ -136,12 +136,16 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         Ok(Taken::new(Arc::clone(&self.core), self.core.pop(most)?))
     }
 
-    /// The same as a task that waits for the first.
-    pub async fn take_back_async(&self, most: usize) -> BufferResult<Taken> {
-        let attempt = || unless_empty(self.core.pop_many_now(most));
-        let (items, number) = complete(|| try_or_register(attempt, || self.core.not_empty.waiter())).await?;
+    /// The same as a task that waits for the first. `begin` is called before each attempt, and the result has
+    /// what it gave.
+    pub async fn take_back_async<G>(&self, most: usize, begin: impl Fn() -> G) -> BufferResult<(Taken, G)> {
+        let attempt = || {
+            let begun = begin();
+            unless_empty(self.core.pop_many_now(most)).map(|taken| taken.map(|taken| (taken, begun)))
+        };
+        let ((items, number), begun) = complete(|| try_or_register(attempt, || self.core.not_empty.waiter())).await?;
         let taken = Taken::new(Arc::clone(&self.core), items);
         self.core.settle_as_task(number).await?;
-        Ok(taken)
+        Ok((taken, begun))
     }
 }
