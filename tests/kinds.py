@@ -5,14 +5,11 @@ A new class of queues is a line of the table. `test_kinds` fails as long as that
 
 from __future__ import annotations
 
-import atexit
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
@@ -20,6 +17,9 @@ from support import PATIENCE, moved
 
 import elasticq
 from elasticq import _core
+
+FILES = "ELASTICQ_TEST_FILES"
+"""The variable that names the folder for queues in files, also to processes that the tests start."""
 
 Settings = Callable[[int | None, float | None], dict[str, Any]]
 
@@ -117,17 +117,9 @@ def _capacity_and_timeouts(limit: int | None, timeout: float | None) -> dict[str
     return {**capacity(limit), **timeouts}
 
 
-@cache
-def _folder(process: int) -> str:
-    """A folder for the queues in files that a process makes. It goes when the process ends, not its children."""
-    folder = mkdtemp(prefix="elasticq-")
-    atexit.register(lambda: os.getpid() == process and rmtree(folder))
-    return folder
-
-
 def _files(limit: int | None, timeout: float | None) -> dict[str, Any]:
     timeouts = {} if timeout is None else {"push_timeout": timeout, "pop_timeout": timeout}
-    path = Path(mkdtemp(dir=_folder(os.getpid()))) / "queue"
+    path = Path(mkdtemp(dir=os.environ[FILES])) / "queue"
     # Some items of the suites are objects that only pickle can store.
     return {"path": path, "codec": "pickle", "maxsize": limit or 0, **timeouts}
 
