@@ -532,9 +532,11 @@ pub fn add(bytes: &mut Vec<u8>, end: &mut Cursor, salt: u64, draft: &mut Draft<'
     draft.head.more = more;
     draft.head.number = end.number;
     let (head, link) = draft.head.encode(salt, end.link);
+    bytes.reserve(draft.size() as usize);
     bytes.extend_from_slice(&head);
     draft.payload().into_iter().for_each(|piece| bytes.extend_from_slice(piece));
-    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    let padding = bytes.len().next_multiple_of(8) - bytes.len();
+    bytes.extend_from_slice(&[0; 8][..padding]);
     end.place.offset += draft.size();
     end.number += 1;
     end.link = link;

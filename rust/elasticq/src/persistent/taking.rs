@@ -259,7 +259,7 @@ impl Core {
         let found = match head.kind {
             Kind::Item => Some(head.number),
             Kind::Moved => records::item(&payload).map(|(meta, _)| meta.number),
-            Kind::Change => None,
+            Kind::Change | Kind::Popped => None,
         };
         if found == Some(number) {
             return Ok(payload);
