@@ -13,6 +13,8 @@
 
 use super::format::{self, Kind, u32_at, u64_at};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
+use std::mem;
 
 /// Where a record begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -131,89 +133,6 @@ pub enum Status {
     Dead { at: u64, reason: String },
 }
 
-/// A record that is ready to be written, but for its place in the chain. Its checksum is computed when it is
-/// made, outside of any lock. Short ones take no memory of their own.
-#[derive(Debug)]
-pub struct Draft<'a> {
-    pub head: format::Head,
-    /// The payload: what is known of an item, or a change; and an item's own bytes.
-    front: Front,
-    data: &'a [u8],
-}
-
-#[derive(Debug)]
-enum Front {
-    Short { bytes: [u8; SHORT], len: usize },
-    Long(Vec<u8>),
-}
-
-const SHORT: usize = 40;
-
-impl Front {
-    #[inline]
-    fn fixed<const N: usize>(fields: &[u8; N]) -> Self {
-        let mut bytes = [0; SHORT];
-        bytes[..N].copy_from_slice(fields);
-        Self::Short { bytes, len: N }
-    }
-
-    fn of(value: &impl Serialize) -> Option<Self> {
-        let mut bytes = [0; SHORT];
-        match postcard::to_slice(value, &mut bytes) {
-            Ok(written) => {
-                let len = written.len();
-                Some(Self::Short { bytes, len })
-            }
-            Err(_) => postcard::to_stdvec(value).ok().map(Self::Long),
-        }
-    }
-
-    #[inline]
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Short { bytes, len } => &bytes[..*len],
-            Self::Long(bytes) => bytes,
-        }
-    }
-}
-
-impl<'a> Draft<'a> {
-    /// The record of an item. `None`: it is too long for a record.
-    #[inline]
-    pub fn item(kind: Kind, meta: &Meta<'_>, data: &'a [u8]) -> Option<Self> {
-        Self::new(kind, meta.front()?, data)
-    }
-
-    #[inline]
-    fn new(kind: Kind, front: Front, data: &'a [u8]) -> Option<Self> {
-        let head = format::Head::new(kind, front.bytes(), data)?;
-        Some(Self { head, front, data })
-    }
-
-    /// How many bytes the record takes.
-    pub const fn size(&self) -> u64 {
-        format::size_of_record(self.head.length)
-    }
-
-    /// The payload, in two pieces.
-    #[inline]
-    pub fn payload(&self) -> [&[u8]; 2] {
-        [self.front.bytes(), self.data]
-    }
-}
-
-impl Draft<'static> {
-    /// The record of a change. `None`: it is too long for a record.
-    #[inline]
-    pub fn change(change: &Change) -> Option<Self> {
-        let (kind, front) = match change {
-            Change::Popped { items, cursor } => (Kind::Popped, Front::fixed(&popped_fields(*items, cursor))),
-            change => (Kind::Change, Front::of(change)?),
-        };
-        Self::new(kind, front, &[])
-    }
-}
-
 /// How an item's payload begins: only with the time, or with all that there is to say of it.
 const PLAIN: u64 = 0;
 const FULL: u64 = 1;
@@ -221,24 +140,96 @@ const FULL: u64 = 1;
 /// How many bits the time has.
 const AT: u32 = 56;
 
-impl Meta<'_> {
-    /// `None`: the id or the headers are too long.
+/// Records that belong together and are ready to be written, but for their places in the chain.
+#[derive(Debug)]
+pub struct Drafts {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+thread_local! {
+    /// Memory for the next records of this thread: to ask for some would take longer than to write a short record.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A thread keeps no more than so many bytes.
+const KEPT: usize = 64 << 10;
+
+impl Default for Drafts {
     #[inline]
-    fn front(&self) -> Option<Front> {
-        let at = self.at.min((1 << AT) - 1);
-        let is_plain = self.delay == 0 && self.number == 0 && self.id.is_empty() && self.headers.is_empty();
-        if is_plain {
-            return Some(Front::fixed(&(PLAIN << AT | at).to_le_bytes()));
+    fn default() -> Self {
+        Self { bytes: ROOM.try_with(Cell::take).unwrap_or_default(), count: 0 }
+    }
+}
+
+impl Drop for Drafts {
+    #[inline]
+    fn drop(&mut self) {
+        if self.bytes.capacity() <= KEPT {
+            self.bytes.clear();
+            let bytes = mem::take(&mut self.bytes);
+            let _ = ROOM.try_with(|room| room.set(bytes)); // a thread that ends has none
         }
-        let mut front = Vec::new();
-        for number in [FULL << AT | at, self.delay, self.number] {
-            front.extend(number.to_le_bytes());
+    }
+}
+
+impl Drafts {
+    /// Adds the record of an item. `None`: it is too long for a record.
+    #[inline]
+    pub fn item(&mut self, kind: Kind, meta: &Meta<'_>, data: &[u8]) -> Option<()> {
+        self.count += 1;
+        let Meta { delay, number, id, headers, .. } = *meta;
+        let at = meta.at.min((1 << AT) - 1);
+        if delay == 0 && number == 0 && id.is_empty() && headers.is_empty() {
+            return format::add(&mut self.bytes, kind, [&(PLAIN << AT | at).to_le_bytes(), data]);
         }
-        for bytes in [self.id, self.headers] {
-            front.extend(u32::try_from(bytes.len()).ok()?.to_le_bytes());
+        let numbers = [FULL << AT | at, delay, number].map(u64::to_le_bytes);
+        let lengths = [u32::try_from(id.len()).ok()?, u32::try_from(headers.len()).ok()?].map(u32::to_le_bytes);
+        let fields = [numbers.as_flattened(), lengths.as_flattened(), id, headers, data];
+        format::add(&mut self.bytes, kind, fields)
+    }
+
+    /// Adds the record of a change. `None`: it is too long for a record.
+    #[inline]
+    pub fn change(&mut self, change: &Change) -> Option<()> {
+        self.count += 1;
+        let &Change::Popped { items, cursor: Cursor { place, number, link } } = change else {
+            return format::add(&mut self.bytes, Kind::Change, [&postcard::to_stdvec(change).ok()?]);
+        };
+        let numbers = [items, place.segment, place.offset, number].map(u64::to_le_bytes);
+        format::add(&mut self.bytes, Kind::Popped, [numbers.as_flattened(), &link.to_le_bytes()])
+    }
+
+    /// How many records there are.
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many bytes they take.
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// Gives them their places at the end of the chain, which is behind them then. Returns their bytes.
+    #[inline]
+    pub fn place(&mut self, end: &mut Cursor, salt: u64) -> &[u8] {
+        let mut at = 0;
+        while at < self.bytes.len() {
+            let size = format::claimed_size(&self.bytes[at..]) as usize;
+            let more = at + size < self.bytes.len();
+            end.link = format::place(&mut self.bytes[at..], end.number, more, salt, end.link);
+            end.number += 1;
+            at += size;
         }
-        front.extend([self.id, self.headers].concat());
-        Some(Front::Long(front))
+        end.place.offset += self.size();
+        &self.bytes
+    }
+
+    /// Where each record begins, if the first one begins here.
+    pub fn offsets(&self, first: u64) -> impl Iterator<Item = u64> {
+        let size_at = |at: &u64| format::claimed_size(&self.bytes[*at as usize..]);
+        let all = std::iter::successors(Some(0), move |at| Some(at + size_at(at)).filter(|&at| at < self.size()));
+        all.map(move |at| first + at)
     }
 }
 
@@ -262,17 +253,6 @@ pub fn item(payload: &[u8]) -> Option<(Meta<'_>, &[u8])> {
 
 /// How many bytes say that items were popped.
 const POPPED: usize = 36;
-
-#[inline]
-fn popped_fields(items: u64, cursor: &Cursor) -> [u8; POPPED] {
-    let mut fields = [0; POPPED];
-    fields[..8].copy_from_slice(&items.to_le_bytes());
-    fields[8..16].copy_from_slice(&cursor.place.segment.to_le_bytes());
-    fields[16..24].copy_from_slice(&cursor.place.offset.to_le_bytes());
-    fields[24..32].copy_from_slice(&cursor.number.to_le_bytes());
-    fields[32..].copy_from_slice(&cursor.link.to_le_bytes());
-    fields
-}
 
 /// The change that a record of this kind tells of. `None`: this version does not know it.
 pub fn change(kind: Kind, payload: &[u8]) -> Option<Change> {
@@ -307,8 +287,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn payload(draft: &Draft<'_>) -> Vec<u8> {
-        draft.payload().concat()
+    /// The kind and the payload of the one record.
+    fn written(draft: impl FnOnce(&mut Drafts) -> Option<()>) -> (Kind, Vec<u8>) {
+        let mut drafts = Drafts::default();
+        draft(&mut drafts).unwrap();
+        let mut end = Cursor::default();
+        let bytes = drafts.place(&mut end, 7);
+        let format::Found::Record { head, payload, .. } = format::decode(bytes, 7, 0) else { panic!("no record") };
+        (head.kind, payload.to_vec())
     }
 
     fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -322,8 +308,7 @@ mod tests {
         ) {
             let full = Meta { at, delay, number, id: &id, headers: &headers };
             let meta = if plain { Meta { delay: 0, number: 0, id: &[], headers: &[], ..full } } else { full };
-            let draft = Draft::item(Kind::Item, &meta, &data).unwrap();
-            let payload = payload(&draft);
+            let (_, payload) = written(|drafts| drafts.item(Kind::Item, &meta, &data));
             prop_assert_eq!(item(&payload), Some((meta, &data[..])));
         }
 
@@ -342,16 +327,17 @@ mod tests {
     #[test]
     fn the_bytes_are_those_that_the_format_says() {
         let plain = Meta { at: 0x0007_0605_0403_0201, delay: 0, number: 0, id: b"", headers: b"" };
-        let draft = Draft::item(Kind::Item, &plain, b"own").unwrap();
-        assert_eq!(payload(&draft), [1, 2, 3, 4, 5, 6, 7, 0, b'o', b'w', b'n']);
+        let (_, payload) = written(|drafts| drafts.item(Kind::Item, &plain, b"own"));
+        assert_eq!(payload, [1, 2, 3, 4, 5, 6, 7, 0, b'o', b'w', b'n']);
         let full = Meta { delay: 9, number: 10, id: b"id", headers: b"h", ..plain };
-        let draft = Draft::item(Kind::Moved, &full, b"own").unwrap();
+        let (kind, payload) = written(|drafts| drafts.item(Kind::Moved, &full, b"own"));
+        assert_eq!(kind, Kind::Moved);
         let numbers = [[1, 2, 3, 4, 5, 6, 7, 1], 9_u64.to_le_bytes(), 10_u64.to_le_bytes(), [2, 0, 0, 0, 1, 0, 0, 0]];
-        assert_eq!(payload(&draft), [&numbers.concat()[..], b"idhown"].concat());
+        assert_eq!(payload, [&numbers.concat()[..], b"idhown"].concat());
         let cursor = Cursor { place: Place { segment: 2, offset: 3 }, number: 4, link: 5 };
-        let draft = Draft::change(&Change::Popped { items: 1, cursor }).unwrap();
-        assert_eq!(draft.head.kind, Kind::Popped);
-        assert_eq!(payload(&draft), [[1, 2, 3, 4].map(u64::to_le_bytes).concat(), vec![5, 0, 0, 0]].concat());
+        let (kind, payload) = written(|drafts| drafts.change(&Change::Popped { items: 1, cursor }));
+        assert_eq!(kind, Kind::Popped);
+        assert_eq!(payload, [[1, 2, 3, 4].map(u64::to_le_bytes).concat(), vec![5, 0, 0, 0]].concat());
         let variants = [
             (0, Change::Gone { numbers: vec![], how: How::Acked }),
             (6, Change::Synced { place: cursor.place, salt: 1 }),
@@ -359,8 +345,8 @@ mod tests {
             (9, Change::Opened { salt: 1 }),
         ];
         for (number, variant) in variants {
-            let bytes = payload(&Draft::change(&variant).unwrap());
-            assert_eq!((bytes[0], change(Kind::Change, &bytes)), (number, Some(variant)));
+            let (kind, payload) = written(|drafts| drafts.change(&variant));
+            assert_eq!((payload[0], change(kind, &payload)), (number, Some(variant)));
         }
     }
 }

@@ -16,8 +16,8 @@
 
 use super::files::{File, Storage, crc32c};
 use super::format::{self, End, HEAD, HEADER, Head, Header, Kind, NoHeader};
-use super::log::{RESERVE, Resume, Spare, Spares, first_size, make_file};
-use super::records::{self, Change, Cursor, Draft, Place, Snapshot, Status};
+use super::log::{RESERVE, Resume, Spare, Spares, alone, first_size, make_file};
+use super::records::{self, Change, Cursor, Place, Snapshot, Status};
 use super::segment::{Next, Reader, Segment, digits, name_of, named};
 use super::state::State;
 use crate::error::{BufferError, BufferResult};
@@ -117,9 +117,8 @@ fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -
     let mut end = segment.start();
     state.takes.cursor = end;
     let snapshot = Snapshot { cursor: end, ..Snapshot::default() };
-    let mut draft = Draft::change(&Change::Snapshot(Box::new(snapshot))).ok_or_else(super::log::too_long)?;
     let mut bytes = header.encode().to_vec();
-    super::log::add(&mut bytes, &mut end, salt, &mut draft, false);
+    bytes.extend_from_slice(alone(&Change::Snapshot(Box::new(snapshot)))?.place(&mut end, salt));
     segment.write(&bytes, 0)?;
     segment.publish(end.place.offset);
     // It gets its name when all this is durable. So a first file without a first record is damaged.
@@ -420,7 +419,7 @@ fn marks_behind(file: &dyn File, path: &Path, from: u64, salt: u64) -> BufferRes
         let Some(head) = Head::decode(head).filter(|head| head.kind == Kind::Change) else { continue };
         let Some(payload) = rest.get(..head.length as usize) else { continue };
         if let Some(mark) = records::mark(payload, salt)
-            && crc32c(&[payload]) == head.payload_crc
+            && crc32c(payload) == head.payload_crc
         {
             found = found.max(mark);
         }

@@ -146,7 +146,7 @@ impl Segment {
         }
         let mut payload = vec![0; head.length as usize];
         self.read(&mut payload, offset + HEAD as u64)?;
-        if crc32c(&[&payload]) != head.payload_crc {
+        if crc32c(&payload) != head.payload_crc {
             return Err(self.corrupted(offset, &Why::Payload));
         }
         Ok((head, payload))
@@ -213,12 +213,12 @@ impl Reader {
         }
         let (salt, link, number) = (self.segment.header.salt, self.cursor.link, self.cursor.number);
         let bytes = loop {
-            let seen = self.seen(offset).len() as u64;
-            let size = format::claimed_size(self.seen(offset));
+            let seen = self.seen(offset);
+            let size = format::claimed_size(seen);
             // What goes beyond the end is no record, and its head shows that.
             let needed = if size <= left { size } else { left.min(HEAD as u64) };
-            if seen >= needed {
-                break self.seen(offset);
+            if seen.len() as u64 >= needed {
+                break seen;
             }
             self.fill(offset, left.min(needed.max(WINDOW)))?;
         };

@@ -8,8 +8,8 @@
 use super::core::Core;
 use super::format::Kind;
 use super::leases::Leases;
-use super::log::{Appended, Who, too_long, total};
-use super::records::{self, Change, Cursor, Draft, How, Lease, Meta, Place};
+use super::log::{Appended, Who, too_long};
+use super::records::{self, Change, Cursor, Drafts, How, Lease, Meta, Place};
 use super::segment::Reader;
 use super::state::Takes;
 use crate::error::{BufferError, BufferResult};
@@ -47,14 +47,9 @@ impl Core {
     /// `Io`, or what a sync has failed with: nothing has happened then.
     pub fn record(&self, taking: &mut Taking, changes: &[Change]) -> BufferResult<u64> {
         self.commit.check()?;
-        let draft = |change| Draft::change(change).ok_or_else(too_long);
-        let number = match changes {
-            [change] => self.append_for_consumer(&taking.state, &mut [draft(change)?])?,
-            changes => {
-                let mut drafts = changes.iter().map(draft).collect::<BufferResult<Vec<_>>>()?;
-                self.append_for_consumer(&taking.state, &mut drafts)?
-            }
-        };
+        let mut drafts = Drafts::default();
+        changes.iter().try_for_each(|change| drafts.change(change)).ok_or_else(too_long)?;
+        let number = self.append_for_consumer(&taking.state, &mut drafts)?;
         changes.iter().for_each(|change| taking.state.apply(change));
         self.note_seen(&taking.state);
         Ok(number.end.number - 1)
@@ -227,12 +222,16 @@ impl Core {
         if left == 0 {
             return Ok(None);
         }
-        if taking.next.is_none() {
-            taking.next = self.read_in_line(taking)?;
-        }
-        match (aside, taking.next.as_ref()) {
-            (Some(number), Some(next)) if number < next.number => self.read_aside(taking, number).map(Some),
-            _ => Ok(taking.next.take()),
+        let next = match taking.next.take() {
+            Some(next) => Some(next),
+            None => self.read_in_line(taking)?,
+        };
+        match (aside, &next) {
+            (Some(number), Some(item)) if number < item.number => {
+                taking.next = next;
+                self.read_aside(taking, number).map(Some)
+            }
+            _ => Ok(next),
         }
     }
 
@@ -319,7 +318,8 @@ impl Core {
     pub fn put_back(&self, item: &Item) -> BufferResult<()> {
         let (meta, data) = records::item(&item.payload).ok_or_else(too_long)?;
         let meta = Meta { number: item.number, ..meta };
-        let mut draft = [Draft::item(Kind::Moved, &meta, data).ok_or_else(too_long)?];
+        let mut draft = Drafts::default();
+        draft.item(Kind::Moved, &meta, data).ok_or_else(too_long)?;
         let mut taking = self.taking();
         let place = self.append_for_consumer(&taking.state, &mut draft)?.place;
         taking.state.moved(item.number, place);
@@ -334,11 +334,11 @@ impl Core {
     }
 
     /// Appends records of a consumer, who may use the last file that there is.
-    pub fn append_for_consumer(&self, state: &Takes, drafts: &mut [Draft<'_>]) -> BufferResult<Appended> {
+    pub fn append_for_consumer(&self, state: &Takes, drafts: &mut Drafts) -> BufferResult<Appended> {
         let (appended, is_late) = {
             let mut tail = self.log.tail();
-            if !tail.has_room(total(drafts)) {
-                self.log.begin_segment(&mut tail, state, total(drafts), Who::Consumer)?;
+            if !tail.has_room(drafts.size()) {
+                self.log.begin_segment(&mut tail, state, drafts.size(), Who::Consumer)?;
             }
             (self.log.append(&mut tail, drafts)?, tail.is_late())
         };
