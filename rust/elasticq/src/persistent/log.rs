@@ -48,6 +48,8 @@ pub struct Log {
     /// How many records the files hold.
     oldest: AtomicU64,
     next: AtomicU64,
+    /// How many calls have staged something.
+    calls: AtomicU64,
 }
 
 /// The end to which records are appended.
@@ -86,6 +88,8 @@ pub struct Batch {
     pub place: Place,
     /// How many items are lined up then.
     pub lined_up: u64,
+    /// How many calls have staged something until then.
+    pub calls: u64,
 }
 
 /// What the records before this one lead to: where appending goes on.
@@ -174,6 +178,7 @@ impl Log {
             visible: AtomicU64::new(visible),
             oldest: AtomicU64::new(oldest),
             next: AtomicU64::new(end.number),
+            calls: AtomicU64::new(0),
         }
     }
 
@@ -190,6 +195,11 @@ impl Log {
     /// before: the caller holds the tail's lock, or leads.
     pub fn show(&self, lined_up: u64) {
         self.visible.store(lined_up, Ordering::Release);
+    }
+
+    /// How many calls have staged something until now.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
     }
 
     /// How many records the files hold.
@@ -252,6 +262,7 @@ impl Log {
         }
         if self.staged {
             tail.stage(bytes);
+            self.calls.store(self.calls() + 1, Ordering::Relaxed); // under the lock
         } else {
             tail.segment.write(bytes, tail.at)?;
             tail.segment.publish(end.place.offset);
@@ -448,6 +459,7 @@ impl Log {
             next: tail.next,
             place: tail.end().place,
             lined_up: tail.puts.lined_up,
+            calls: self.calls(),
         }
     }
 
