@@ -107,14 +107,15 @@ impl Commit {
     }
 
     /// Waits for as many calls as shared the last sync, if more than one did: those that it has woken are on their
-    /// way, and whoever comes too late waits for a whole sync more. But no longer than for half a sync.
+    /// way, and whoever comes too late waits for a whole sync more. But no longer than for half a sync, and not for
+    /// longer than it takes to wake many threads.
     fn let_others_join(&self, log: &Log) {
         let usual = self.usual.load(Ordering::Relaxed);
         if usual < 2 {
             return;
         }
         let here = || log.calls() - self.calls.load(Ordering::Relaxed);
-        let patience = Duration::from_nanos(self.took.load(Ordering::Relaxed) / 2);
+        let patience = Duration::from_nanos(self.took.load(Ordering::Relaxed) / 2).min(Duration::from_millis(1));
         let started = Instant::now();
         while here() < usual && started.elapsed() < patience {
             thread::yield_now();

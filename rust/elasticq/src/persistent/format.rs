@@ -255,18 +255,21 @@ pub fn add<const N: usize>(bytes: &mut Vec<u8>, kind: Kind, payload: [&[u8]; N])
     let length = payload.iter().try_fold(0, |length: usize, piece| length.checked_add(piece.len()))?;
     let length = u32::try_from(length).ok()?;
     let begin = bytes.len();
-    let size = size_of_record(length) as usize;
-    bytes.reserve(size + 8);
-    bytes.extend_from_slice(&[0; HEAD]);
-    for piece in payload {
-        bytes.extend_from_slice(piece);
-    }
-    bytes.extend_from_slice(&[0; 8]);
-    bytes.truncate(begin + size);
+    bytes.resize(begin + size_of_record(length) as usize, 0);
     let (head, rest) = bytes[begin..].split_first_chunk_mut::<HEAD>()?;
+    let payload_crc = {
+        let (whole, _) = rest.split_at_mut(length as usize);
+        let mut left = &mut *whole;
+        for piece in payload {
+            let (place, after) = left.split_at_mut(piece.len());
+            place.copy_from_slice(piece);
+            left = after;
+        }
+        crc32c(whole)
+    };
     head[..4].copy_from_slice(&length.to_le_bytes());
     head[4] = kind as u8;
-    head[16..20].copy_from_slice(&crc32c(&rest[..length as usize]).to_le_bytes());
+    head[16..20].copy_from_slice(&payload_crc.to_le_bytes());
     Some(())
 }
 

@@ -132,14 +132,11 @@ pub const RESERVE: &str = "reserve.log";
 /// The size of the first segment; each is twice as large as the one before, up to the setting.
 const FIRST_SIZE: u64 = 1 << 20;
 
-/// Where an append has put its records.
+/// The first record that was appended; the others follow.
 #[derive(Clone, Copy, Debug)]
 pub struct Appended {
-    /// The number and place of the first record; the others follow.
     pub number: u64,
     pub place: Place,
-    /// Where reading goes on behind the last one.
-    pub end: Cursor,
 }
 
 /// Who needs a new segment.
@@ -273,7 +270,7 @@ impl Log {
         tail.reopened = false;
         (tail.at, tail.next, tail.link) = (end.place.offset, end.number, end.link);
         self.next.store(end.number, Ordering::Relaxed);
-        Ok(Appended { number: first.number, place: first.place, end })
+        Ok(Appended { number: first.number, place: first.place })
     }
 
     /// Begins a new segment, with room for so many bytes of records. The state is that behind the last

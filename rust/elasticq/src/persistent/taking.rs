@@ -49,10 +49,10 @@ impl Core {
         self.commit.check()?;
         let mut drafts = Drafts::default();
         changes.iter().try_for_each(|change| drafts.change(change)).ok_or_else(too_long)?;
-        let number = self.append_for_consumer(&taking.state, &mut drafts)?;
+        let first = self.append_for_consumer(&taking.state, &mut drafts)?.number;
         changes.iter().for_each(|change| taking.state.apply(change));
         self.note_seen(&taking.state);
-        Ok(number.end.number - 1)
+        Ok(first + changes.len() as u64 - 1)
     }
 
     /// Takes one item for good: what [`pop`](Self::pop) does, for the usual case without a list of anything.
@@ -80,7 +80,7 @@ impl Core {
             Some(cursor) => Change::Popped { items: 1, cursor },
             None => Change::Gone { numbers: vec![item.number], how: How::Popped },
         };
-        let number = self.take(&mut taking, std::slice::from_ref(&item), &[change])?;
+        let number = self.take(&mut taking, &[change])?;
         Ok((item, number))
     }
 
@@ -109,7 +109,7 @@ impl Core {
             if let Some(cursor) = cursor {
                 changes.push(Change::Popped { items: in_line, cursor });
             }
-            let number = self.take(&mut taking, &items, &changes)?;
+            let number = self.take(&mut taking, &changes)?;
             (items, number)
         };
         self.settle(number)?;
@@ -117,11 +117,11 @@ impl Core {
         Ok(items)
     }
 
-    /// Records that these items were taken; puts the reader back if that fails.
-    fn take(&self, taking: &mut Taking, items: &[Item], changes: &[Change]) -> BufferResult<u64> {
+    /// Records that items were taken; puts the reader back if that fails.
+    fn take(&self, taking: &mut Taking, changes: &[Change]) -> BufferResult<u64> {
         let segment = taking.reader.segment.number();
         let recorded = self.record(taking, changes);
-        if recorded.is_err() && items.iter().any(|item| item.end.is_some()) {
+        if recorded.is_err() {
             taking.next = None;
             let cursor = taking.state.cursor;
             let segment = self.log.segment(cursor.place.segment);
@@ -163,7 +163,7 @@ impl Core {
             .iter()
             .map(|item| Lease { number: item.number, place: item.place, deliveries: item.deliveries })
             .collect();
-        let number = self.take(&mut taking, &items, &[Change::Leased { leases, in_line, cursor }])?;
+        let number = self.take(&mut taking, &[Change::Leased { leases, in_line, cursor }])?;
         let items = items.into_iter().map(|item| (taking.leases.lease(item.number, ttl), item));
         let items = items.map(|(token, item)| (item, token)).collect();
         let due = taking.leases.next_due();
