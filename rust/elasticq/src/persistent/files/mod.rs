@@ -5,11 +5,13 @@
 //! a sync: the content of a file after [`File::sync`], its name after [`Storage::sync`]. Until then the disk
 //! may hold any part of it: each page of 4 KiB by itself, and of a page each sector of 512 bytes.
 
+mod checksum;
 mod disk;
 mod forked;
 #[cfg(target_os = "linux")]
 mod mapped;
 
+pub use checksum::crc32c;
 pub use disk::Disk;
 pub use forked::process;
 use std::fmt;
