@@ -243,6 +243,7 @@ impl Log {
     ///
     /// # Errors
     /// `Io`: they could not be written, and nothing has happened.
+    #[inline(always)]
     pub fn append(&self, tail: &mut Tail, drafts: &mut Drafts) -> BufferResult<Appended> {
         let salt = tail.salt();
         let mut end = tail.end();

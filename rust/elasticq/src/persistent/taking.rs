@@ -118,6 +118,7 @@ impl Core {
     }
 
     /// Records that items were taken; puts the reader back if that fails.
+    #[inline(always)]
     fn take(&self, taking: &mut Taking, changes: &[Change]) -> BufferResult<u64> {
         let segment = taking.reader.segment.number();
         let recorded = self.record(taking, changes);
@@ -206,6 +207,7 @@ impl Core {
 
     /// The next item: of those that can be taken, that with the lowest number. So many in line, and these
     /// aside, were chosen before.
+    #[inline(always)]
     fn next(&self, taking: &mut Taking, in_line: u64, chosen: &[u64]) -> BufferResult<Option<Item>> {
         let aside = match chosen.last() {
             None => taking.state.first_ready(),
@@ -266,6 +268,7 @@ impl Core {
         Err(segment.corrupted(place.offset, &format!("there is no item {number}")))
     }
 
+    #[inline(always)]
     fn read_in_line(&self, taking: &mut Taking) -> BufferResult<Option<Item>> {
         loop {
             let reader = &mut taking.reader;
