@@ -59,6 +59,7 @@ impl Core {
     ///
     /// # Errors
     /// As [`pop`](Self::pop).
+    #[inline(always)]
     pub fn pop_one(&self) -> BufferResult<Item> {
         let (item, number) = self.pop_now()?;
         self.settle(number)?;
@@ -70,6 +71,7 @@ impl Core {
     ///
     /// # Errors
     /// As [`pop`](Self::pop).
+    #[inline(always)]
     pub fn pop_now(&self) -> BufferResult<(Item, u64)> {
         self.check_process()?;
         let mut taking = self.taking();
