@@ -35,7 +35,7 @@ pub struct Commit {
     writing: Mutex<()>,
     /// How many calls have become durable, and how many of them with the last sync.
     calls: AtomicU64,
-    usual: AtomicU64,
+    shared: AtomicU64,
     /// How long the last sync took, in nanoseconds.
     took: AtomicU64,
     finished: Signal,
@@ -50,7 +50,7 @@ impl Commit {
             leading: Mutex::new(first),
             writing: Mutex::new(()),
             calls: AtomicU64::new(0),
-            usual: AtomicU64::new(0),
+            shared: AtomicU64::new(0),
             took: AtomicU64::new(0),
             finished: Signal::new(),
         }
@@ -110,7 +110,7 @@ impl Commit {
     /// way, and whoever comes too late waits for a whole sync more. But no longer than for half a sync, and not for
     /// longer than it takes to wake many threads.
     fn let_others_join(&self, log: &Log) {
-        let usual = self.usual.load(Ordering::Relaxed);
+        let usual = self.shared();
         if usual < 2 {
             return;
         }
@@ -120,6 +120,11 @@ impl Commit {
         while here() < usual && started.elapsed() < patience {
             thread::yield_now();
         }
+    }
+
+    /// How many calls have become durable with the last sync.
+    pub fn shared(&self) -> u64 {
+        self.shared.load(Ordering::Relaxed)
     }
 
     pub fn is_durable(&self, number: u64) -> bool {
@@ -204,7 +209,7 @@ impl Commit {
         *oldest = batch.place.segment;
         log.note_durable(&batch);
         self.took.store(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.usual.store(batch.calls - self.calls.swap(batch.calls, Ordering::Relaxed), Ordering::Relaxed);
+        self.shared.store(batch.calls - self.calls.swap(batch.calls, Ordering::Relaxed), Ordering::Relaxed);
         self.durable.fetch_max(batch.next, Ordering::AcqRel);
         Ok(())
     }

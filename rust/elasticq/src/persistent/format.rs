@@ -250,7 +250,7 @@ impl Head {
 
 /// Adds a record with this payload, in pieces, to `bytes`; [`place`] completes it. The checksum of the payload is
 /// computed here, outside of any lock. `None`: the payload is too long.
-#[inline]
+#[inline(always)]
 pub fn add<const N: usize>(bytes: &mut Vec<u8>, kind: Kind, payload: [&[u8]; N]) -> Option<()> {
     let length = payload.iter().try_fold(0, |length: usize, piece| length.checked_add(piece.len()))?;
     let length = u32::try_from(length).ok()?;
@@ -275,7 +275,7 @@ pub fn add<const N: usize>(bytes: &mut Vec<u8>, kind: Kind, payload: [&[u8]; N])
 
 /// Gives the record at the beginning of `bytes` its place: a number, behind the record with the link `before`.
 /// `more`: the next record belongs to the same batch. Returns the record's link.
-#[inline]
+#[inline(always)]
 pub fn place(bytes: &mut [u8], number: u64, more: bool, salt: u64, before: u32) -> u32 {
     let head = bytes.first_chunk_mut().expect("a record has a head");
     head[5] = if more { MORE } else { 0 };
@@ -288,6 +288,7 @@ pub fn place(bytes: &mut [u8], number: u64, more: bool, salt: u64, before: u32) 
 /// What stands at the beginning of `bytes`, behind the record with the link `before`. If the record is longer than
 /// `bytes`, it goes beyond its segment.
 #[must_use]
+#[inline(always)]
 pub fn decode(bytes: &[u8], salt: u64, before: u32) -> Found<'_> {
     let Some((head, rest)) = bytes.split_first_chunk::<HEAD>() else {
         // Too little for a record. Zeroes, as everywhere behind the last one.

@@ -243,6 +243,7 @@ impl Log {
     ///
     /// # Errors
     /// `Io`: they could not be written, and nothing has happened.
+    #[inline(always)]
     pub fn append(&self, tail: &mut Tail, drafts: &mut Drafts) -> BufferResult<Appended> {
         let salt = tail.salt();
         let mut end = tail.end();
@@ -351,7 +352,7 @@ impl Log {
         let made = match who {
             Who::Producer if left < least => Err(BufferError::Full),
             // Consumers may take a little more, since what they write makes room.
-            _ => self.make_spare(size.min(left.max(least.next_multiple_of(4096)))),
+            _ => self.make_spare(size.min(left.max(least.next_multiple_of(4096))), !self.staged),
         };
         match (made, who) {
             (Err(error), Who::Consumer) => {
@@ -362,13 +363,14 @@ impl Log {
         }
     }
 
-    fn make_spare(&self, size: u64) -> BufferResult<Spare> {
+    /// `in_haste`: a call waits for the file, and calls don't wait for its syncs.
+    fn make_spare(&self, size: u64, in_haste: bool) -> BufferResult<Spare> {
         let name = {
             let mut spares = self.spares.lock();
             spares.next += 1;
             format!("spare-{}.log", spares.next)
         };
-        make_file(&*self.storage, name, size)
+        make_file(&*self.storage, name, size, in_haste)
     }
 
     /// Whether `max_bytes` leaves no room for a segment of the usual size.
@@ -381,7 +383,7 @@ impl Log {
     /// disk.
     pub fn prepare(&self) -> BufferResult<()> {
         if self.spares.lock().reserve.is_none() {
-            let made = make_file(&*self.storage, RESERVE.into(), first_size(self.largest));
+            let made = make_file(&*self.storage, RESERVE.into(), first_size(self.largest), false);
             let mut spares = self.spares.lock();
             spares.reserve = match made {
                 Ok(reserve) => Some(reserve),
@@ -397,7 +399,7 @@ impl Log {
         };
         let within = self.max_bytes == 0 || self.bytes() + size <= self.max_bytes;
         if is_late && within && self.spares.lock().ready.is_empty() {
-            let spare = self.make_spare(size)?;
+            let spare = self.make_spare(size, false)?;
             self.spares.lock().ready.push(spare);
         }
         Ok(())
@@ -543,11 +545,11 @@ pub fn too_long() -> BufferError {
     BufferError::InvalidOperation("the record is longer than 4 GiB".into())
 }
 
-/// Makes a file with room for a segment.
-pub fn make_file(storage: &dyn Storage, name: String, size: u64) -> BufferResult<Spare> {
+/// Makes a file with room for a segment; `in_haste`: in a way that takes less time now, and more when it is used.
+pub fn make_file(storage: &dyn Storage, name: String, size: u64, in_haste: bool) -> BufferResult<Spare> {
     let path = storage.path(&name);
     let made = storage.create(&name).and_then(|file| {
-        let filled = file.reserve(size).and_then(|()| file.sync());
+        let filled = if in_haste { file.allot(size) } else { file.reserve(size) }.and_then(|()| file.sync());
         if filled.is_err() {
             let _ = storage.remove(&name); // it would keep room that the disk does not have
         }

@@ -175,7 +175,7 @@ impl Drop for Drafts {
 
 impl Drafts {
     /// Adds the record of an item. `None`: it is too long for a record.
-    #[inline]
+    #[inline(always)]
     pub fn item(&mut self, kind: Kind, meta: &Meta<'_>, data: &[u8]) -> Option<()> {
         self.count += 1;
         let Meta { delay, number, id, headers, .. } = *meta;
@@ -190,7 +190,7 @@ impl Drafts {
     }
 
     /// Adds the record of a change. `None`: it is too long for a record.
-    #[inline]
+    #[inline(always)]
     pub fn change(&mut self, change: &Change) -> Option<()> {
         self.count += 1;
         let &Change::Popped { items, cursor: Cursor { place, number, link } } = change else {
@@ -211,7 +211,7 @@ impl Drafts {
     }
 
     /// Gives them their places at the end of the chain, which is behind them then. Returns their bytes.
-    #[inline]
+    #[inline(always)]
     pub fn place(&mut self, end: &mut Cursor, salt: u64) -> &[u8] {
         let mut at = 0;
         while at < self.bytes.len() {

@@ -108,7 +108,7 @@ fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -
     let mut spares = adopt_spares(storage, names);
     // A file made anew: what an old one holds might be taken for a queue if the power is cut here.
     spares.next += 1;
-    let made = make_file(storage, format!("spare-{}.log", spares.next), first_size(largest))?;
+    let made = make_file(storage, format!("spare-{}.log", spares.next), first_size(largest), false)?;
     let Spare { name: old, file, size } = made;
     let salt = super::log::random();
     let header = Header { salt, first: 1, size, before: End::default() };

@@ -194,6 +194,7 @@ impl Reader {
     }
 
     /// The next record, of those that are known to be there.
+    #[inline(always)]
     pub fn next(&mut self) -> BufferResult<Option<(Head, Place)>> {
         let offset = self.cursor.place.offset;
         match self.step()? {
@@ -205,6 +206,7 @@ impl Reader {
     }
 
     /// What stands here; passes it if it is a record.
+    #[inline(always)]
     pub fn step(&mut self) -> BufferResult<Next> {
         let offset = self.cursor.place.offset;
         let left = self.segment.end().saturating_sub(offset);

@@ -58,6 +58,7 @@ impl Core {
     ///
     /// # Errors
     /// As [`pop`](Self::pop).
+    #[inline(always)]
     pub fn pop_one(&self) -> BufferResult<Item> {
         let (item, number) = self.pop_now()?;
         self.settle(number)?;
@@ -69,6 +70,7 @@ impl Core {
     ///
     /// # Errors
     /// As [`pop`](Self::pop).
+    #[inline(always)]
     pub fn pop_now(&self) -> BufferResult<(Item, u64)> {
         self.check_process()?;
         let mut taking = self.taking();
@@ -123,6 +125,7 @@ impl Core {
     }
 
     /// Records that items were taken; puts the reader back if that fails.
+    #[inline(always)]
     fn take(&self, taking: &mut Taking, changes: &[Change]) -> BufferResult<u64> {
         let segment = taking.reader.segment.number();
         let recorded = self.record(taking, changes);
@@ -211,6 +214,7 @@ impl Core {
 
     /// The next item: of those that can be taken, that with the lowest number. So many in line, and these
     /// aside, were chosen before.
+    #[inline(always)]
     fn next(&self, taking: &mut Taking, in_line: u64, chosen: &[u64]) -> BufferResult<Option<Item>> {
         let aside = match chosen.last() {
             None => taking.state.first_ready(),
@@ -271,6 +275,7 @@ impl Core {
         Err(segment.corrupted(place.offset, &format!("there is no item {number}")))
     }
 
+    #[inline(always)]
     fn read_in_line(&self, taking: &mut Taking) -> BufferResult<Option<Item>> {
         loop {
             let reader = &mut taking.reader;

@@ -73,6 +73,12 @@ pub trait File: fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// The same in less time, where the system can do it without writing zeroes. To write there first, and to sync
+    /// that, takes longer then.
+    fn allot(&self, size: u64) -> io::Result<()> {
+        self.reserve(size)
+    }
+
     /// Lets reads and writes go through memory from now on, where the system can do that well. Not more than
     /// the file's size now may be read or written then.
     fn map(&self) -> io::Result<()> {
