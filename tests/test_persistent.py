@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -586,3 +587,107 @@ def test_a_signal_handler_may_use_the_queue_while_it_waits(path: Path) -> None:
             striker.join()
         finally:
             signal.signal(signal.SIGUSR1, before)
+
+
+def test_closing_while_threads_put_and_take_loses_and_doubles_nothing(
+    tmp_path: Path, threads: Threads
+) -> None:
+    for number in range(20):
+        queue = PersistentCircularBuffer[Any](tmp_path / str(number), "every_write")
+        queue.push_batch([("old", n) for n in range(500)])
+        put: list[tuple[Any, int]] = []
+        got: list[tuple[Any, int]] = []
+
+        def putting(producer: int, queue: Any = queue, put: list[Any] = put) -> None:
+            for n in range(10_000):
+                try:
+                    queue.push((producer, n))
+                except ShutDown:
+                    return
+                put.append((producer, n))
+
+        def taking(queue: Any = queue, got: list[Any] = got) -> None:
+            got.extend(queue.consume())
+
+        for producer in range(2):
+            threads.start(putting, producer)
+        for _ in range(2):
+            threads.start(taking)
+        while queue.stats().messages_dequeued <= 5 * number:
+            time.sleep(0.0001)
+        queue.close()
+        threads.join()
+        with PersistentCircularBuffer[Any](tmp_path / str(number)) as queue:
+            left = list(queue)
+        assert sorted(map(str, got + left)) == sorted(map(str, [("old", n) for n in range(500)] + put))
+
+
+def test_join_hears_of_items_that_die_by_themselves(path: Path, threads: Threads) -> None:
+    with PersistentCircularBuffer[int](path, max_deliveries=1) as queue:
+        for end in ("time", "garbage"):
+            queue.push(1)
+            leases = [queue.lease(ttl=0.05 if end == "time" else None)]
+            joining = threads.start(queue.sync_q.join)
+            if end == "garbage":
+                wait_until_asleep(joining)
+                leases.clear()
+            threads.join()
+        assert queue.stats().dead == 2
+
+
+def test_join_does_not_end_between_a_follow_up_and_the_report_of_what_it_follows(path: Path) -> None:
+    with PersistentCircularBuffer[int](path, "no_sync") as queue:
+        view = queue.sync_q
+        finished = threading.Event()
+
+        def work() -> None:
+            while number := view.get():
+                view.put(number - 1)
+                view.task_done()
+            finished.set()
+            view.task_done()
+
+        view.put(2000)
+        worker = threading.Thread(target=work)
+        worker.start()
+        while not finished.is_set():
+            view.join()
+            assert finished.is_set()
+        worker.join()
+
+
+class Interrupting:
+    """Its pickle raises a signal when it is loaded."""
+
+    fires = False
+
+    def __setstate__(self, _state: object) -> None:
+        if Interrupting.fires:
+            Interrupting.fires = False
+            signal.raise_signal(signal.SIGINT)
+
+    def __getstate__(self) -> object:
+        return 1
+
+
+@pytest.mark.parametrize("take", ["pop_batch", "lease_batch"])
+def test_an_interrupt_while_a_batch_is_loaded_is_raised_and_all_go_back(path: Path, take: str) -> None:
+    with PersistentCircularBuffer[Any](path, codec="pickle") as queue:
+        queue.push_batch(["plain", Interrupting(), "plain"])
+        Interrupting.fires = True
+        with pytest.raises(KeyboardInterrupt):
+            getattr(queue, take)(3)
+        assert len(queue) == 3
+
+
+def test_what_has_ended_does_not_keep_the_queue_open(path: Path) -> None:
+    queue = PersistentCircularBuffer[int](path)
+    queue.push_batch([1, 2])
+    lease = queue.lease()
+    lease.ack()
+    look = iter(queue)
+    assert list(look) == [2]
+    del queue
+    with PersistentCircularBuffer[int](path) as again:
+        assert again.pop() == 2
+    assert (list(look), lease.active) == ([], False)

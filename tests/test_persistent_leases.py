@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Threads, wait_until, wait_until_asleep
+from support import Threads, python, wait_until, wait_until_asleep
 
 from elasticq import Empty, InvalidOperation, Lease, PersistentCircularBuffer, ShutDown
 
@@ -259,3 +259,71 @@ def test_a_lease_may_outlive_its_queue(path: Path) -> None:
     del lease
     with Jobs(path) as jobs:
         assert len(jobs) == 0
+
+
+def test_a_thread_may_extend_a_lease_while_another_one_ends_it(path: Path) -> None:
+    with Jobs(path, "no_sync") as jobs:
+        for number in range(50):
+            jobs.push(number)
+            stop = threading.Event()
+            lease = jobs.lease(ttl=60)
+
+            def beat(lease: Lease[Any] = lease, stop: threading.Event = stop) -> None:
+                while not stop.is_set():
+                    try:
+                        lease.extend(60)
+                    except InvalidOperation:
+                        return
+
+            heart = threading.Thread(target=beat)
+            heart.start()
+            with lease:
+                pass
+            stop.set()
+            heart.join()
+            assert (lease.active, jobs.stats().current_size) == (False, 0)
+
+
+def test_threads_that_end_one_lease_at_once_do_not_hang() -> None:
+    # In a new interpreter: to make the first exception imports its class, which lets other threads run.
+    python("""
+        import tempfile, threading, elasticq
+        jobs = elasticq.PersistentCircularBuffer(tempfile.mkdtemp() + "/jobs", "no_sync")
+        jobs.push(1)
+        lease = jobs.lease()
+        lease.ack()
+        barrier = threading.Barrier(8)
+        def end():
+            barrier.wait()
+            try:
+                lease.ack()
+            except elasticq.InvalidOperation:
+                pass
+        threads = [threading.Thread(target=end) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        jobs.close()
+        """)
+
+
+def test_leases_may_be_dropped_while_a_batch_is_given_back(path: Path, threads: Threads) -> None:
+    with Jobs(path, "no_sync") as jobs:
+        for _ in range(5):
+            jobs.push_batch(range(500))
+            leases = jobs.lease_batch(500)
+            ended = leases.pop()
+            ended.ack()
+
+            def given(leases: list[Lease[Any]] = leases, ended: Lease[Any] = ended) -> Iterator[Lease[Any]]:
+                yield from leases
+                threads.start(leases.clear)
+                yield ended
+
+            with pytest.raises(InvalidOperation):
+                jobs.ack_batch(given())
+            threads.join()
+            del given
+            gc.collect()
+            assert jobs.clear() == 499

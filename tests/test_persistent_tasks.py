@@ -382,3 +382,55 @@ def test_a_thread_may_wait_beside_tasks(path: Path) -> None:
             assert sorted(taken) == [1, 2]  # type: ignore[type-var]
 
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+def test_what_a_task_takes_while_the_queue_is_closed_is_taken_or_there(path: Path) -> None:
+    async def main() -> None:
+        queue = Queue(path, "every_write")
+        queue.push("precious")
+        taking = asyncio.create_task(queue.aget())
+        await asyncio.sleep(0)  # it has taken the item, and waits for the disk
+        queue.close()
+        taking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+
+    asyncio.run(main())
+    with Queue(path) as queue:
+        assert list(queue) == ["precious"]
+
+
+def test_a_wake_up_of_a_task_whose_loop_was_closed_goes_on(path: Path) -> None:
+    with Queue(path, "no_sync") as queue:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(queue.aget())
+        loop.run_until_complete(settle())
+        loop.close()
+        taken: list[object] = []
+        thread = threading.Thread(target=lambda: taken.append(queue.sync_q.get(timeout=PATIENCE)))
+        thread.start()
+        wait_until_asleep(thread)
+        queue.push("item")
+        thread.join()
+        assert taken == ["item"]
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("mode", ["no_sync", "every_write"])
+def test_a_lease_whose_end_was_cancelled_has_ended(path: Path, mode: Any) -> None:
+    async def main() -> None:
+        async with Queue(path, mode) as queue:
+            joining: asyncio.Task[None] | None = None
+            for number in range(200):  # so that some calls would give their loop a turn
+                await queue.aput(number)
+                lease = await queue.alease()
+                joining = joining or asyncio.create_task(queue.async_q.join())
+                task = asyncio.create_task(lease.aack())
+                await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait([task])
+                assert (lease.active, queue.stats().current_size) == (False, 0)
+            assert joining
+            await joining
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))

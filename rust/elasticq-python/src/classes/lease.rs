@@ -2,7 +2,7 @@
 
 use crate::arguments::numbers;
 use crate::codec::Codec;
-use crate::durable::{self, Durable, tasks};
+use crate::durable::{self, Durable, interrupts, tasks};
 use crate::errors;
 use crate::raw::Item;
 use crate::raw::detach::{detached, drop_detached};
@@ -15,7 +15,8 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
-use std::sync::Arc;
+use std::ptr;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// A lease of the crate's, while nobody is ending it.
@@ -42,8 +43,9 @@ pub type Held = Arc<Mutex<Option<durable::Lease<Vec<u8>>>>>;
 ///     0
 #[pyclass(frozen, generic, subclass, module = "elasticq._core")]
 pub struct Lease {
-    pub durable: Arc<Durable>,
-    pub held: Held,
+    /// Says of which queue it is. It does not keep the queue open; what is held does.
+    queue: Weak<Durable>,
+    held: Held,
     item: Item,
     number: u64,
     deliveries: u32,
@@ -69,15 +71,19 @@ impl Lease {
         let now = std::time::SystemTime::now();
         let at = now.checked_sub(lease.age()).unwrap_or(now);
         let held = Arc::new(Mutex::new(Some(lease)));
-        Ok(Self { durable: Arc::clone(durable), held, item, number, deliveries, headers, at })
+        Ok(Self { queue: Arc::downgrade(durable), held, item, number, deliveries, headers, at })
     }
 
     /// Takes the lease, to end it.
     pub fn take(&self, py: Python<'_>) -> PyResult<durable::Lease<Vec<u8>>> {
-        self.held.lock().take().ok_or_else(|| {
-            let text = format!("the lease of item {} has ended", self.number);
-            errors::to_python(py, &BufferError::InvalidOperation(text))
-        })
+        // In a statement of its own: to make an exception may let other threads run.
+        let held = self.held.lock().take();
+        held.ok_or_else(|| self.has_ended(py))
+    }
+
+    fn has_ended(&self, py: Python<'_>) -> PyErr {
+        let text = format!("the lease of item {} has ended", self.number);
+        errors::to_python(py, &BufferError::InvalidOperation(text))
     }
 
     /// Ends the lease. If that fails, it goes on, unless the queue does not know it any more.
@@ -88,7 +94,6 @@ impl Lease {
     ) -> PyResult<()> {
         let lease = self.take(py)?;
         let ended = detached(py, || end(lease).map(drop));
-        self.durable.undone.changed();
         ended.map_err(|rejected| {
             let (reason, lease) = rejected.into_parts();
             *self.held.lock() = Some(lease);
@@ -103,7 +108,6 @@ impl Lease {
     ) -> PyResult<()> {
         let lease = self.take(py)?;
         let ended = detached(py, || end(lease));
-        self.durable.undone.changed();
         ended.map_err(|error| Durable::error(py, &error))
     }
 
@@ -230,10 +234,10 @@ impl Lease {
     #[pyo3(signature = (ttl=None))]
     fn extend(&self, py: Python<'_>, ttl: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let ttl = ttl_of(ttl)?;
-        let lease = self.take(py)?;
-        let extended = detached(py, || lease.extend(ttl));
-        *self.held.lock() = Some(lease);
-        extended.map_err(|error| Durable::error(py, &error))
+        // The lease stays where it is: another thread may end it meanwhile.
+        let extend = self.held.lock().as_ref().map(|lease| lease.extension(ttl));
+        let extend = extend.ok_or_else(|| self.has_ended(py))?;
+        detached(py, extend).map_err(|error| Durable::error(py, &error))
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -255,7 +259,7 @@ impl Lease {
     fn _aack(&self, py: Python<'_>) -> PyResult<Pending> {
         let lease = self.take(py)?;
         let held = Arc::clone(&self.held);
-        Ok(tasks::end(&self.durable, async move {
+        Ok(tasks::end(async move {
             lease.ack_async().await.map(drop).map_err(|rejected| {
                 let (reason, lease) = rejected.into_parts();
                 *held.lock() = Some(lease);
@@ -268,7 +272,7 @@ impl Lease {
     fn _anack(&self, py: Python<'_>, delay: Option<&Bound<'_, PyAny>>) -> PyResult<Pending> {
         let delay = delay_of(delay)?;
         let lease = self.take(py)?;
-        Ok(tasks::end(&self.durable, lease.nack_async(delay)))
+        Ok(tasks::end(lease.nack_async(delay)))
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
@@ -285,7 +289,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        drop_detached(self.held.lock().take()); // the item goes back
+        let held = self.held.lock().take();
+        drop_detached(held); // the item goes back
     }
 }
 
@@ -298,7 +303,7 @@ pub fn take_all(py: Python<'_>, durable: &Arc<Durable>, leases: &Bound<'_, PyAny
     for object in leases.try_iter()? {
         let one = object.and_then(|object| {
             let lease = object.cast::<Lease>()?.get();
-            if !Arc::ptr_eq(&lease.durable, durable) {
+            if !ptr::eq(lease.queue.as_ptr(), Arc::as_ptr(durable)) {
                 let text = format!("the lease of item {} is of another queue", lease.number);
                 return Err(errors::to_python(py, &BufferError::InvalidOperation(text)));
             }
@@ -325,7 +330,7 @@ pub fn objects(durable: &Arc<Durable>, py: Python<'_>, leases: Vec<durable::Leas
             Err(raised) => {
                 detached(py, || drop(rest));
                 // The first can be worked on, and the next call finds the other one again.
-                return if objects.is_empty() { Err(raised) } else { Ok(objects) };
+                return if objects.is_empty() || interrupts(py, &raised) { Err(raised) } else { Ok(objects) };
             }
         }
     }

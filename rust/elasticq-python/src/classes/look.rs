@@ -5,32 +5,55 @@ use crate::raw::Item;
 use crate::raw::detach::detached;
 use elasticq::persistent::Looking;
 use parking_lot::Mutex;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use std::mem;
 use std::sync::Arc;
 
-/// A look at the items of a queue.
+enum State {
+    Ready(Box<Reading>),
+    /// A thread reads.
+    Busy,
+    Ended,
+}
+
+struct Reading {
+    durable: Arc<Durable>,
+    looking: Looking,
+}
+
+/// A look at the items of a queue. At its end it lets go of the queue.
 #[pyclass(frozen, module = "elasticq._core")]
 pub struct Look {
-    durable: Arc<Durable>,
-    /// `None` while a thread reads, and at the end.
-    looking: Mutex<Option<Looking>>,
+    state: Mutex<State>,
 }
 
 impl Look {
     /// Begins a look at the items as they stand now.
     pub fn new(py: Python<'_>, durable: &Arc<Durable>) -> PyResult<Self> {
         let looking = durable.work(py, elasticq::PersistentCircularBuffer::looking)?;
-        Ok(Self { durable: Arc::clone(durable), looking: Mutex::new(Some(looking)) })
+        let reading = Reading { durable: Arc::clone(durable), looking };
+        Ok(Self { state: Mutex::new(State::Ready(Box::new(reading))) })
     }
 
     /// The next item.
     pub fn next(&self, py: Python<'_>) -> PyResult<Option<Item>> {
-        let Some(mut looking) = self.looking.lock().take() else { return Ok(None) };
-        let shown = self.durable.show(py, &mut looking);
+        let state = mem::replace(&mut *self.state.lock(), State::Busy);
+        let mut reading = match state {
+            State::Ready(reading) => reading,
+            State::Busy => return Err(PyValueError::new_err("the iterator is used by another thread just now")),
+            State::Ended => {
+                *self.state.lock() = State::Ended;
+                return Ok(None);
+            }
+        };
+        let Reading { durable, looking } = &mut *reading;
+        let shown = durable.show(py, looking);
         if matches!(shown, Ok(Some(_))) {
-            *self.looking.lock() = Some(looking);
+            *self.state.lock() = State::Ready(reading);
         } else {
-            detached(py, || drop(looking));
+            *self.state.lock() = State::Ended;
+            detached(py, || drop(reading));
         }
         shown
     }

@@ -282,7 +282,6 @@ impl Persistent {
         let durable = self.durable(py)?;
         let (objects, leases): (Vec<_>, Vec<_>) = lease::take_all(py, durable, leases)?.into_iter().unzip();
         let acked = detached(py, || durable.files.ack_batch(leases).map(drop));
-        durable.undone.changed();
         acked.map_err(|rejected| {
             let (reason, leases) = rejected.into_parts();
             objects.iter().zip(leases).for_each(|(held, lease)| *held.lock() = Some(lease));
@@ -344,9 +343,7 @@ impl Persistent {
     /// Drop all items that can be taken now or later, and give their number (int). Leased and dead items stay.
     fn clear(&self, py: Python<'_>) -> PyResult<usize> {
         let durable = self.durable(py)?;
-        let count = durable.work(py, elasticq::PersistentCircularBuffer::clear)?;
-        durable.undone.changed();
-        Ok(count)
+        durable.work(py, elasticq::PersistentCircularBuffer::clear)
     }
 
     /// Give counters and sizes as a PersistentStats. Linear in the number of items that are leased, delayed or
@@ -365,10 +362,10 @@ impl Persistent {
     fn shutdown(&self, py: Python<'_>, immediate: Truth) -> PyResult<()> {
         let durable = self.durable(py)?;
         detached(py, || durable.files.close());
-        if immediate.0 {
-            self.clear(py)?;
+        match if immediate.0 { detached(py, || durable.files.clear()) } else { Ok(0) } {
+            Ok(_) | Err(BufferError::Closed) => Ok(()),
+            Err(error) => Err(Durable::error(py, &error)),
         }
-        Ok(())
     }
 
     /// End the use of the files: make everything durable and unlock the queue, so that it can be opened again,
@@ -381,7 +378,6 @@ impl Persistent {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let Some(durable) = self.durable.get() else { return Ok(()) };
         let finished = detached(py, || durable.files.finish());
-        durable.undone.changed();
         match finished {
             Err(BufferError::Closed) => Ok(()),
             finished => Self::raised(py, finished),
@@ -498,11 +494,10 @@ impl Persistent {
     }
 
     fn _task_done(&self, py: Python<'_>) -> PyResult<()> {
-        if self.durable(py)?.undone.done() {
-            Ok(())
-        } else {
-            Err(PyValueError::new_err("task_done() called too many times"))
-        }
+        let durable = self.durable(py)?;
+        let counted = durable.undone.done();
+        detached(py, || durable.note_less());
+        if counted { Ok(()) } else { Err(PyValueError::new_err("task_done() called too many times")) }
     }
 
     fn _join(&self, py: Python<'_>) -> PyResult<()> {
@@ -564,7 +559,7 @@ impl Persistent {
         let durable = self.durable(py)?;
         let (objects, leases): (Vec<_>, Vec<_>) = lease::take_all(py, durable, leases)?.into_iter().unzip();
         let shared = Arc::clone(durable);
-        Ok(tasks::end(durable, async move {
+        Ok(tasks::end(async move {
             shared.files.ack_batch_async(leases).await.map(drop).map_err(|rejected| {
                 let (reason, leases) = rejected.into_parts();
                 objects.iter().zip(leases).for_each(|(held, lease)| *held.lock() = Some(lease));

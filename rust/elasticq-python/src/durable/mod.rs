@@ -21,6 +21,7 @@ use crate::waiting::turns::LoopTurns;
 pub use elasticq::persistent::Lease;
 use elasticq::persistent::{Looking, PersistentCircularBuffer, PersistentConfig, PushOptions, Raw, Taken};
 use elasticq::{BufferError, BufferResult, Parts, Waiter};
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use std::fmt::Display;
 use std::time::Duration;
@@ -135,25 +136,30 @@ impl Durable {
     }
 
     /// What the items are that were taken. Those from the first on that can't be understood go back; if there is
-    /// no other, it is an error.
-    pub fn values(&self, py: Python<'_>, mut taken: Taken) -> PyResult<Vec<Item>> {
+    /// no other, it is an error. All go back if somebody interrupts.
+    pub fn values(&self, py: Python<'_>, taken: Taken) -> PyResult<Vec<Item>> {
         let mut values = Vec::new();
         let mut failed = None;
-        for bytes in taken.items() {
+        for (index, bytes) in taken.items().enumerate() {
             match self.codec.decode(py, bytes) {
                 Ok(value) => values.push(value.unbind()),
                 Err(error) => {
-                    failed = Some(error);
+                    failed = Some(unreadable(py, error, |why| taken.unreadable(index, why)));
                     break;
                 }
             }
         }
-        taken.keep(values.len());
-        self.undone.add(values.len());
-        let Some(failed) = failed else { return Ok(values) };
-        let raised = unreadable(py, failed, |why| taken.unreadable(why));
+        let Some(raised) = failed.filter(|raised| values.is_empty() || interrupts(py, raised)) else {
+            let count = values.len();
+            self.undone.add(count);
+            if let Err(error) = detached(py, || taken.keep(count)) {
+                self.undone.remove(count);
+                return Err(Self::error(py, &error));
+            }
+            return Ok(values);
+        };
         detached(py, || drop(taken));
-        if values.is_empty() { Err(raised) } else { Ok(values) }
+        Err(raised)
     }
 
     /// The value of a leased item. If it can't be understood, the lease is given back.
@@ -185,10 +191,22 @@ impl Durable {
 
     /// How many items are in the queue and not dead, or were taken and are not reported as done.
     pub fn unfinished(&self) -> usize {
-        // First those inside: an item that leaves counts as being taken before it does.
-        let stats = self.files.stats();
-        let inside = stats.queue.current_size.saturating_sub(stats.dead);
-        inside.saturating_add(self.undone.count())
+        loop {
+            let done = self.undone.reports();
+            // First those inside: an item that leaves counts as being taken before it does.
+            let stats = self.files.stats();
+            let inside = stats.queue.current_size.saturating_sub(stats.dead);
+            let unfinished = inside.saturating_add(self.undone.count());
+            // Who reports an item as done may have put another one in before.
+            if unfinished > 0 || self.undone.reports() == done {
+                return unfinished;
+            }
+        }
+    }
+
+    /// Tells those who wait until all is done that less may be left.
+    pub fn note_less(&self) {
+        self.files.note_change();
     }
 
     /// What its `repr` says. Waits for no lock of the files.
@@ -217,8 +235,13 @@ impl Durable {
     /// Blocks until nothing is left to do.
     pub fn join(&self, py: Python<'_>) -> PyResult<()> {
         let all_done = || if detached(py, || self.unfinished()) == 0 { Ok(()) } else { Err(BufferError::Empty) };
-        patiently(py, Patience::Until(None), is_empty, || self.undone.less().waiter(), all_done).map(drop)
+        patiently(py, Patience::Until(None), is_empty, || self.files.wait_for_change(), all_done).map(drop)
     }
+}
+
+/// Whether an exception is none that code of the item's own raises, such as KeyboardInterrupt.
+pub fn interrupts(py: Python<'_>, raised: &PyErr) -> bool {
+    !raised.is_instance_of::<PyException>(py)
 }
 
 /// What a signal handler raises for a signal that came while this thread was detached. The call then gives back

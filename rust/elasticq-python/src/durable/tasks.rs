@@ -1,7 +1,7 @@
 //! What tasks await: each call is a `Pending`, whose future is the crate's. A step of it waits for no disk; the
 //! queue's own thread syncs, and wakes the task.
 
-use super::{Durable, Lease};
+use super::{Durable, Files, Lease};
 use crate::raw::Item;
 use crate::waiting::pending::{Outcome, Pending};
 use crate::waiting::turns::BATCH;
@@ -76,16 +76,15 @@ pub fn lease(durable: &Arc<Durable>, max: usize, ttl: Option<Duration>, give: Gi
     })
 }
 
-/// What ends leases: `work` gives them back if it fails.
-pub fn end<F>(durable: &Arc<Durable>, work: F) -> Pending
-where
-    F: Future<Output = BufferResult<()>> + Send + 'static,
-{
-    let durable = Arc::clone(durable);
-    Pending::new(durable.gives_way(true, 1), async move {
+/// What ends leases: `work` gives them back if it fails. It does not give way: a task that is cancelled has ended
+/// its leases.
+pub fn end(work: impl Future<Output = BufferResult<()>> + Send + 'static) -> Pending {
+    Pending::new(false, async move {
         let ended = work.await;
-        durable.undone.changed();
-        outcome(durable, ended, |_, py, ()| Ok(py.None()))
+        Box::new(move |py: Python<'_>| match ended {
+            Ok(()) => Ok(py.None()),
+            Err(error) => Err(Durable::error(py, &error)),
+        }) as Outcome
     })
 }
 
@@ -94,7 +93,7 @@ pub fn join(durable: &Arc<Durable>) -> Pending {
     let durable = Arc::clone(durable);
     Pending::new(false, async move {
         loop {
-            let mut waiter = elasticq::Waiter::owned(Arc::clone(&durable), |durable| durable.undone.less());
+            let mut waiter = Files::owned_wait_for_change(Arc::clone(&durable), |durable| &durable.files);
             if durable.unfinished() == 0 {
                 break;
             }

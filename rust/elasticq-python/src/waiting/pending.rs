@@ -16,7 +16,6 @@ use super::loops::{self, Waiters};
 use crate::raw::Item;
 use crate::raw::detach::{detached, drop_detached, stop_at_the_end};
 use crate::raw::per_process::PerProcess;
-use parking_lot::{Condvar, Mutex};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -24,8 +23,9 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
@@ -37,7 +37,7 @@ type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 /// What a coroutine awaits. Does nothing before; can be awaited once.
 #[pyclass(frozen, module = "elasticq._core")]
 pub struct Pending {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 struct State {
@@ -51,17 +51,17 @@ struct State {
 
 impl Pending {
     pub fn new(gives_way: bool, work: impl Future<Output = Outcome> + Send + 'static) -> Self {
-        Self { state: Mutex::new(State { work: Some(Box::pin(work)), gives_way, asleep: None }) }
+        Self { state: Arc::new(Mutex::new(State { work: Some(Box::pin(work)), gives_way, asleep: None })) }
     }
 
     fn take(&self) -> Option<(Work, bool, Option<u64>)> {
-        let mut state = self.state.lock();
+        let mut state = locked(&self.state);
         let work = state.work.take()?;
         Some((work, std::mem::take(&mut state.gives_way), state.asleep.take()))
     }
 
     fn put(&self, work: Work, asleep: Option<u64>) {
-        let mut state = self.state.lock();
+        let mut state = locked(&self.state);
         (state.work, state.asleep) = (Some(work), asleep);
     }
 }
@@ -99,21 +99,35 @@ impl Pending {
                     return Err(raised);
                 }
             };
-            if BELLS.get().enter(&bell, &event_loop, &future)? {
-                self.put(work, Some(bell.number));
-                return Ok(future.unbind());
+            // First, since it may be forgotten as soon as it is in the table.
+            self.put(work, Some(bell.number));
+            match BELLS.get().enter(&bell, &event_loop, &future, &self.state) {
+                Ok(true) => return Ok(future.unbind()),
+                Ok(false) => {}
+                Err(raised) => {
+                    let work = locked(&self.state).work.take();
+                    detached(py, || drop(work));
+                    return Err(raised);
+                }
             }
+            let Some((again, ..)) = self.take() else {
+                return Err(PyRuntimeError::new_err("the event loop was closed"));
+            };
+            work = again;
         }
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        let state = self.state.get_mut();
-        if let Some(number) = state.asleep.take() {
+        let (work, asleep) = {
+            let mut state = locked(&self.state);
+            (state.work.take(), state.asleep.take())
+        };
+        if let Some(number) = asleep {
             BELLS.get().forget(number);
         }
-        if let Some(work) = state.work.take() {
+        if work.is_some() {
             drop_detached(work);
         }
     }
@@ -139,7 +153,7 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let bells = BELLS.get();
-        let mut table = bells.table.lock();
+        let mut table = locked(&bells.table);
         self.rung.store(true, Ordering::Relaxed); // the lock orders it
         if table.asleep.contains_key(&self.number) {
             table.rung.push(self.number);
@@ -167,19 +181,43 @@ struct Table {
     noted: Vec<Py<PyWeakrefReference>>,
 }
 
-/// A task that sleeps: its event loop, and the future that it waits for.
+/// A task that sleeps: its event loop, the future that it waits for, and what it does.
 struct Sleeper {
     event_loop: Item,
     future: Item,
+    state: Weak<Mutex<State>>,
+}
+
+impl Sleeper {
+    /// For a task that nothing resumes any more, since its event loop was closed. What it does is dropped: so a
+    /// wake-up that came to it goes on to the next waiter.
+    fn give_up(self, py: Python<'_>) {
+        let work = self.state.upgrade().and_then(|state| locked(&state).work.take());
+        detached(py, || drop(work));
+    }
+}
+
+/// Under these locks nothing panics, no object is touched and no other lock is taken. They are std's, each a word
+/// of its own: other locks share a table, which would stay locked in a forked child if a thread that Python does
+/// not stop were in it.
+fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Bells {
     /// Lets a task sleep; false if the bell was rung already.
-    fn enter(&'static self, bell: &Bell, event_loop: &Bound<'_, PyAny>, future: &Bound<'_, PyAny>) -> PyResult<bool> {
+    fn enter(
+        &'static self,
+        bell: &Bell,
+        event_loop: &Bound<'_, PyAny>,
+        future: &Bound<'_, PyAny>,
+        state: &Arc<Mutex<State>>,
+    ) -> PyResult<bool> {
         self.start()?;
         self.note(event_loop)?;
-        let sleeper = Sleeper { event_loop: event_loop.clone().unbind(), future: future.clone().unbind() };
-        let mut table = self.table.lock();
+        let (event_loop, future) = (event_loop.clone().unbind(), future.clone().unbind());
+        let sleeper = Sleeper { event_loop, future, state: Arc::downgrade(state) };
+        let mut table = locked(&self.table);
         let sleeps = !bell.rung.load(Ordering::Relaxed);
         let awake = if sleeps { table.asleep.insert(bell.number, sleeper) } else { Some(sleeper) };
         drop(table);
@@ -190,7 +228,7 @@ impl Bells {
     /// Makes sure that the tasks of an event loop are forgotten when it was closed: nothing resumes them.
     fn note(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = event_loop.py();
-        let noted: Vec<_> = self.table.lock().noted.iter().map(|noted| noted.clone_ref(py)).collect();
+        let noted: Vec<_> = locked(&self.table).noted.iter().map(|noted| noted.clone_ref(py)).collect();
         if noted.iter().any(|noted| noted.bind(py).upgrade().is_some_and(|known| known.is(event_loop))) {
             return Ok(());
         }
@@ -198,23 +236,23 @@ impl Bells {
         let is_alive = |noted: &Py<PyWeakrefReference>| noted.bind(py).upgrade().is_some();
         let (mut alive, _gone): (Vec<_>, Vec<_>) = noted.into_iter().partition(is_alive);
         alive.push(weakly);
-        let old = std::mem::replace(&mut self.table.lock().noted, alive);
+        let old = std::mem::replace(&mut locked(&self.table).noted, alive);
         drop(old);
         Ok(())
     }
 
     fn forget(&self, number: u64) {
-        let gone = self.table.lock().asleep.remove(&number);
+        let gone = locked(&self.table).asleep.remove(&number);
         drop(gone);
     }
 
     fn start(&'static self) -> PyResult<()> {
-        if std::mem::replace(&mut self.table.lock().runs, true) {
+        if std::mem::replace(&mut locked(&self.table).runs, true) {
             return Ok(());
         }
         let started = thread::Builder::new().name("elasticq-tasks".into()).spawn(|| self.run());
         started.map(drop).map_err(|refused| {
-            self.table.lock().runs = false;
+            locked(&self.table).runs = false;
             refused.into()
         })
     }
@@ -223,9 +261,9 @@ impl Bells {
         stop_at_the_end();
         loop {
             let rung = {
-                let mut table = self.table.lock();
+                let mut table = locked(&self.table);
                 while table.rung.is_empty() {
-                    self.ringing.wait(&mut table);
+                    table = self.ringing.wait(table).unwrap_or_else(PoisonError::into_inner);
                 }
                 std::mem::take(&mut table.rung)
             };
@@ -237,28 +275,32 @@ impl Bells {
 
     /// Makes the event loop of a task go on with it.
     fn tell(&self, py: Python<'_>, number: u64) {
-        let Some(Sleeper { event_loop, future }) = self.table.lock().asleep.remove(&number) else { return };
-        let (event_loop, future) = (event_loop.bind(py), future.bind(py));
+        let sleeper = locked(&self.table).asleep.remove(&number);
+        let Some(sleeper) = sleeper else { return };
+        let (event_loop, future) = (sleeper.event_loop.bind(py), sleeper.future.bind(py));
         let told = resolver(py)
             .and_then(|resolve| event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (resolve, future)));
-        if let Err(error) = told
-            && !is_closed(event_loop)
-        {
-            error.write_unraisable(py, Some(event_loop));
+        match told {
+            Ok(_) => {}
+            Err(_) if is_closed(event_loop) => sleeper.give_up(py),
+            Err(error) => error.write_unraisable(py, Some(event_loop)),
         }
     }
 }
 
 impl Waiters for Mutex<Table> {
     fn forget(&self, event_loop: &Bound<'_, PyAny>) {
+        if !ptr::eq(self, &*BELLS.get().table) {
+            return; // a forked child's parent's, which may be locked for ever
+        }
         let gone: Vec<Sleeper> = {
-            let mut table = self.lock();
+            let mut table = locked(self);
             let is_of = |sleeper: &Sleeper| sleeper.event_loop.is(event_loop);
             let of = table.asleep.iter().filter(|(_, sleeper)| is_of(sleeper));
             let numbers: Vec<u64> = of.map(|(&number, _)| number).collect();
             numbers.iter().filter_map(|number| table.asleep.remove(number)).collect()
         };
-        drop(gone);
+        gone.into_iter().for_each(|sleeper| sleeper.give_up(event_loop.py()));
     }
 }
 

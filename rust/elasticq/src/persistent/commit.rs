@@ -155,9 +155,11 @@ impl Commit {
         Ok(batch)
     }
 
-    /// Ends the writing: `Closed` is everybody's answer from now on. `last` runs when nobody writes.
+    /// Ends the writing: `Closed` is everybody's answer from now on, but for what is durable. `last` runs when
+    /// nobody syncs or writes.
     pub fn end(&self, last: impl FnOnce()) {
         {
+            let _leading = self.leading.lock();
             let _writing = self.writing.lock();
             let _ = self.poison.set(BufferError::Closed);
             last();

@@ -23,12 +23,13 @@ use super::records::{Change, Drafts, Meta, Place};
 use super::recover::{self, Report};
 use super::segment::Reader;
 use super::state::Takes;
-use super::taking::Taking;
+use super::taking::{Item, Taking};
 use super::worker::Worker;
 use crate::error::{BufferError, BufferResult};
 use crate::stats::Tally;
 use crate::wait::{Signal, wake_each};
 use parking_lot::{Mutex, MutexGuard};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
@@ -43,8 +44,12 @@ pub struct Core {
     pub not_empty: Signal,
     pub not_full: Signal,
     pub tally: Tally,
+    /// Told of each change while somebody waits for any.
+    pub changed: Signal,
     closed: AtomicBool,
     ended: AtomicBool,
+    /// Items that were taken and have not come to their takers, by ticket. Locked under `taking`, or alone.
+    pub outstanding: Mutex<HashMap<u64, Arc<Vec<Item>>>>,
     /// Copies of what `taking` says, for looks that wait for no lock.
     seen: Seen,
     /// The number of the first record that was not found in the files.
@@ -104,6 +109,8 @@ impl Core {
             not_empty: Signal::new(),
             not_full: Signal::new(),
             tally: Tally::default(),
+            changed: Signal::new(),
+            outstanding: Mutex::default(),
             closed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             seen: Seen::default(),
@@ -180,9 +187,10 @@ impl Core {
     pub fn wake(&self) {
         // Between the change, which other locks guard than those under which waiters look, and the look for them.
         fence(Ordering::SeqCst);
-        if self.not_empty.has_sleepers() || self.not_full.has_sleepers() {
+        if self.not_empty.has_sleepers() || self.not_full.has_sleepers() || self.changed.has_sleepers() {
             let room = || self.max_items().saturating_sub(self.inside(&self.log.tail()));
-            wake_each([self.not_empty.told(|| self.len()), self.not_full.told(room)]);
+            let told = [self.not_empty.told(|| self.len()), self.not_full.told(room), self.changed.told_all()];
+            wake_each(told);
         }
     }
 
@@ -304,7 +312,7 @@ impl Core {
             if self.is_closed() {
                 return Err(BufferError::Closed);
             }
-            self.commit.check()?;
+            self.check_open()?;
             let max = self.max_items();
             let room = max.saturating_sub(self.inside(&tail));
             if items > room {
@@ -332,7 +340,7 @@ impl Core {
 
     /// Begins a segment for a producer. If there is no room for it, the queue's thread looks for some.
     fn begin_segment(&self, tail: &mut Tail, state: &Takes, bytes: u64) -> BufferResult<()> {
-        self.commit.check()?;
+        self.check_open()?;
         let begun = self.log.begin_segment(tail, state, bytes, Who::Producer);
         self.worker.tidy();
         begun
@@ -364,25 +372,43 @@ impl Core {
         Ok(count)
     }
 
-    /// Ends the use of the files, whoever else still has the queue or a lease. Another opener may have them then.
-    /// So nothing is written any more: whoever appends or writes looks whether the queue has ended, under locks
-    /// that this takes.
+    /// Whether something may be recorded. The caller holds the tail's lock.
     ///
     /// # Errors
-    /// As [`finish`](Self::finish); the queue has ended all the same.
+    /// `Closed` once the queue ends, or what a sync has failed with.
+    pub fn check_open(&self) -> BufferResult<()> {
+        if self.has_ended() { Err(BufferError::Closed) } else { self.commit.check() }
+    }
+
+    /// Ends the use of the files, whoever else still has the queue or a lease. Another opener may have them then.
+    ///
+    /// First nothing is recorded any more: whoever records something looks whether the queue ends, under locks
+    /// that this takes. What was taken and has not come to its taker goes back before that. Then all that was
+    /// recorded is made durable, so that whoever waits for that is told the truth. Then the files are given up.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync); the queue has ended all the same.
     pub fn end(&self) -> BufferResult<()> {
         self.check_process()?;
         self.close();
         self.worker.stop();
-        let finished = self.finish();
-        let taking = self.taking.lock();
-        self.commit.end(|| {
-            let _tail = self.log.tail();
-            self.ended.store(true, Ordering::Release);
-            self.log.storage.release();
-        });
-        drop(taking);
-        wake_each([self.not_empty.told_all(), self.not_full.told_all()]);
+        let last = {
+            let mut taking = self.taking.lock();
+            let mut failed = None;
+            for items in self.outstanding.lock().drain().map(|(_, items)| items) {
+                for item in &*items {
+                    failed = self.put_back_in(&mut taking, item).err().or(failed);
+                }
+            }
+            let tail = self.log.tail();
+            if self.ended.swap(true, Ordering::AcqRel) {
+                return Err(BufferError::Closed);
+            }
+            failed.map_or(Ok(tail.end().number - 1), Err)
+        };
+        let finished = last.and_then(|last| self.join(last)).and_then(|()| self.note_closing());
+        self.commit.end(|| self.log.storage.release());
+        wake_each([self.not_empty.told_all(), self.not_full.told_all(), self.changed.told_all()]);
         finished
     }
 
@@ -390,6 +416,11 @@ impl Core {
     pub fn finish(&self) -> BufferResult<()> {
         self.check_process()?;
         self.sync()?;
+        self.note_closing()
+    }
+
+    /// Says that the queue was closed in good order, if everything is durable.
+    fn note_closing(&self) -> BufferResult<()> {
         let taking = self.taking.lock();
         let mut tail = self.log.tail();
         self.commit.check()?;

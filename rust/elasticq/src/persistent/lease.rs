@@ -155,6 +155,13 @@ impl<T> Lease<T> {
         self.core.as_ref().map_or(Ok(()), |core| core.extend(self.number, self.token, ttl))
     }
 
+    /// What [`extend`](Self::extend) does, for whoever can't have the lease meanwhile.
+    #[doc(hidden)]
+    pub fn extension(&self, ttl: Option<Duration>) -> impl FnOnce() -> BufferResult<()> + Send + use<T> {
+        let (core, number, token) = (self.core.clone(), self.number, self.token);
+        move || core.map_or(Ok(()), |core| core.extend(number, token, ttl))
+    }
+
     pub(super) const fn key(&self) -> (u64, u64) {
         (self.number, self.token)
     }

@@ -14,7 +14,7 @@ use super::records::{Change, How, Status};
 use super::state::Takes;
 use super::taking::Taking;
 use crate::error::{BufferError, BufferResult};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
@@ -161,6 +161,8 @@ impl Core {
         let numbers = leases.iter().map(|&(number, _)| number).collect();
         let recorded = self.record(&mut taking, &[Change::Gone { numbers, how: How::Acked }])?;
         leases.iter().for_each(|&(number, _)| taking.leases.end(number));
+        drop(taking);
+        self.wake(); // a task that waits for the disk may be cancelled
         Ok(recorded)
     }
 
@@ -213,7 +215,9 @@ impl Core {
             taking.leases.end(number);
             recorded
         };
-        self.settle(recorded)
+        self.settle(recorded)?;
+        self.wake();
+        Ok(())
     }
 
     /// Lets a lease end later, or not at all.
@@ -260,7 +264,9 @@ impl Core {
         self.check_process()?;
         let (count, number) = {
             let mut taking = self.taking();
-            let numbers = taking.state.dead_numbers().filter(|number| named.is_none_or(|named| named.contains(number)));
+            let named: Option<HashSet<&u64>> = named.map(|named| named.iter().collect());
+            let is_named = |number: &u64| named.as_ref().is_none_or(|named| named.contains(number));
+            let numbers = taking.state.dead_numbers().filter(is_named);
             let numbers: Vec<u64> = numbers.collect();
             if numbers.is_empty() {
                 return Ok(0);

@@ -27,39 +27,64 @@ impl<C: Deref<Target = Core>, I: AsRef<[Item]>> Drop for PutBack<C, I> {
 }
 
 /// Items that were taken, as bytes. Those that are not [kept](Self::keep) go back to their places when this is
-/// dropped.
+/// dropped, or when the queue ends.
 #[must_use = "items that are not kept go back"]
-pub struct Taken(PutBack<Arc<Core>, Vec<Item>>);
+pub struct Taken {
+    core: Arc<Core>,
+    items: Arc<Vec<Item>>,
+    ticket: u64,
+}
 
 impl Taken {
-    pub(super) const fn new(core: Arc<Core>, items: Vec<Item>) -> Self {
-        Self(PutBack { core, items, kept: 0 })
+    pub(super) fn new(core: &Arc<Core>, (items, ticket): (Arc<Vec<Item>>, u64)) -> Self {
+        Self { core: Arc::clone(core), items, ticket }
     }
 
     /// The bytes of each item, in their order.
     pub fn items(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.items.iter().map(Item::data)
+        self.items.iter().map(Item::data)
     }
 
-    /// Says that the first so many items have come to their taker.
-    pub const fn keep(&mut self, items: usize) {
-        self.0.kept = items;
+    /// Says that the first so many items have come to their taker; the others go back.
+    ///
+    /// # Errors
+    /// `Closed`: the queue has ended, and all of them went back before.
+    pub fn keep(self, items: usize) -> BufferResult<()> {
+        if items > 0 && !self.redeem() {
+            return Err(BufferError::Closed);
+        }
+        if items > 0 {
+            drop(PutBack { core: &*self.core, items: self.items.as_slice(), kept: items });
+        }
+        Ok(())
     }
 
-    /// The error for the first item that is not kept, if its bytes can't be understood.
+    /// The error for the item at this index, if its bytes can't be understood.
     #[must_use]
-    pub fn unreadable(&self, why: &dyn fmt::Display) -> BufferError {
-        match self.0.items.get(self.0.kept) {
-            Some(item) => self.0.core.unreadable(item, why),
+    pub fn unreadable(&self, index: usize, why: &dyn fmt::Display) -> BufferError {
+        match self.items.get(index) {
+            Some(item) => self.core.unreadable(item, why),
             None => BufferError::Other(why.to_string()),
+        }
+    }
+
+    /// Whether the items were outstanding until now. They are not any more.
+    fn redeem(&self) -> bool {
+        self.core.outstanding.lock().remove(&self.ticket).is_some()
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if self.redeem() {
+            drop(PutBack { core: &*self.core, items: self.items.as_slice(), kept: 0 });
         }
     }
 }
 
 impl fmt::Debug for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Taken");
-        shown.field("items", &self.0.items.len()).field("kept", &self.0.kept).finish_non_exhaustive()
+        f.debug_struct("Taken").field("items", &self.items.len()).finish_non_exhaustive()
     }
 }
 

@@ -106,8 +106,27 @@ impl Core {
     /// As [`pop`](Self::pop).
     pub fn pop_many_now(&self, most: usize) -> BufferResult<(Vec<Item>, u64)> {
         self.check_process()?;
+        self.pop_in(&mut self.taking(), most)
+    }
+
+    /// The same; the items are outstanding under a ticket until their taker says that it has them.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop).
+    pub fn pop_outstanding(&self, most: usize) -> BufferResult<(Arc<Vec<Item>>, u64)> {
+        self.check_process()?;
         let mut taking = self.taking();
-        let items = self.choose(&mut taking, most)?;
+        let (items, number) = self.pop_in(&mut taking, most)?;
+        let items = Arc::new(items);
+        if !items.is_empty() {
+            // The number of the record is that of no other pop.
+            self.outstanding.lock().insert(number, Arc::clone(&items));
+        }
+        Ok((items, number))
+    }
+
+    fn pop_in(&self, taking: &mut Taking, most: usize) -> BufferResult<(Vec<Item>, u64)> {
+        let items = self.choose(taking, most)?;
         if items.is_empty() {
             return Ok((items, 0)); // none was asked for, so there is nothing to write
         }
@@ -120,7 +139,7 @@ impl Core {
         if let Some(cursor) = cursor {
             changes.push(Change::Popped { items: in_line, cursor });
         }
-        let number = self.take(&mut taking, &changes)?;
+        let number = self.take(taking, &changes)?;
         Ok((items, number))
     }
 
@@ -326,11 +345,17 @@ impl Core {
 
     /// Puts an item back that was taken and could not be understood. It keeps its place.
     pub fn put_back(&self, item: &Item) -> BufferResult<()> {
+        self.put_back_in(&mut self.taking(), item)?;
+        self.wake();
+        Ok(())
+    }
+
+    /// The same under the consumers' lock; wakes nobody.
+    pub fn put_back_in(&self, taking: &mut Taking, item: &Item) -> BufferResult<()> {
         let (meta, data) = records::item(&item.payload).ok_or_else(too_long)?;
         let meta = Meta { number: item.number, ..meta };
         let mut draft = Drafts::default();
         draft.item(Kind::Moved, &meta, data).ok_or_else(too_long)?;
-        let mut taking = self.taking();
         let place = self.append_for_consumer(&taking.state, &mut draft)?.place;
         taking.state.moved(item.number, place);
         self.note_seen(&taking.state);
@@ -338,8 +363,6 @@ impl Core {
             self.commit.write_out(&self.log)?; // nobody may read it before it is written
             self.worker.commit();
         }
-        drop(taking);
-        self.wake();
         Ok(())
     }
 
@@ -350,7 +373,7 @@ impl Core {
     pub fn append_for_consumer(&self, state: &Takes, drafts: &mut Drafts) -> BufferResult<Appended> {
         let (appended, is_late) = {
             let mut tail = self.log.tail();
-            self.commit.check()?;
+            self.check_open()?;
             if !tail.has_room(drafts.size()) {
                 self.log.begin_segment(&mut tail, state, drafts.size(), Who::Consumer)?;
             }

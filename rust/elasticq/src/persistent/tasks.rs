@@ -8,7 +8,7 @@ use super::core::Extra;
 use super::lease::{Lease, millis};
 use super::taken::{Looking, PutBack, Taken};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
-use crate::wait::{complete, try_or_register, unless_empty, unless_full};
+use crate::wait::{Waiter, complete, try_or_register, unless_empty, unless_full};
 use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,9 +131,31 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         Looking::new(&self.core)
     }
 
+    /// Waits for any change of the queue.
+    pub fn wait_for_change(&self) -> Waiter<'_> {
+        self.core.changed.waiter()
+    }
+
+    /// The same for a task; `queue` finds the queue in its owner.
+    pub fn owned_wait_for_change<B: Send + Sync + 'static>(owner: Arc<B>, queue: fn(&B) -> &Self) -> Waiter<'static>
+    where
+        Self: 'static,
+    {
+        Waiter::owned(owner, move |owner| &queue(owner).core.changed)
+    }
+
+    /// Tells those who wait for a change of one that the queue does not know.
+    pub fn note_change(&self) {
+        self.core.wake();
+    }
+
     /// Takes up to so many items that can still be put back.
     pub fn take_back(&self, most: usize) -> BufferResult<Taken> {
-        Ok(Taken::new(Arc::clone(&self.core), self.core.pop(most)?))
+        let (items, number) = self.core.pop_outstanding(most)?;
+        let taken = Taken::new(&self.core, (items, number));
+        self.core.settle(number)?;
+        self.core.wake();
+        Ok(taken)
     }
 
     /// The same as a task that waits for the first. `begin` is called before each attempt, and the result has
@@ -141,10 +163,11 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     pub async fn take_back_async<G>(&self, most: usize, begin: impl Fn() -> G) -> BufferResult<(Taken, G)> {
         let attempt = || {
             let begun = begin();
-            unless_empty(self.core.pop_many_now(most)).map(|taken| taken.map(|taken| (taken, begun)))
+            unless_empty(self.core.pop_outstanding(most)).map(|taken| taken.map(|taken| (taken, begun)))
         };
-        let ((items, number), begun) = complete(|| try_or_register(attempt, || self.core.not_empty.waiter())).await?;
-        let taken = Taken::new(Arc::clone(&self.core), items);
+        let (popped, begun) = complete(|| try_or_register(attempt, || self.core.not_empty.waiter())).await?;
+        let number = popped.1;
+        let taken = Taken::new(&self.core, popped);
         self.core.settle_as_task(number).await?;
         Ok((taken, begun))
     }

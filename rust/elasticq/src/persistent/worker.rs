@@ -1,13 +1,15 @@
 //! The queue's own thread. It does what no caller should wait for: it prepares files, gives up those that
 //! nobody needs, syncs from time to time, and wakes consumers when the time of an item has come.
 //!
+//! It sleeps and is woken with std's lock, which is a word of its own. Other locks share a table of sleepers; if
+//! this thread were at work in that table while another one forks, the table would stay locked in the child.
+//!
 //! The thread keeps the queue alive only while it does something. It ends when the queue is closed for good,
 //! and whoever does that waits for its end.
 
 use super::config::SyncMode;
 use super::core::Core;
-use parking_lot::{Condvar, Mutex};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -41,13 +43,23 @@ impl Worker {
             SyncMode::NoSync | SyncMode::EveryWrite => None,
         };
         {
-            let mut orders = self.orders.lock();
+            let mut orders = self.orders();
             orders.tidy = true;
             orders.due = core.taking().leases.next_due();
         }
         let (worker, core) = (Arc::clone(self), Arc::downgrade(core));
         let started = thread::Builder::new().name("elasticq".into()).spawn(move || worker.run(&core, period));
-        *self.thread.lock() = started.ok();
+        *self.thread() = started.ok();
+    }
+
+    // Under neither lock anything panics.
+
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for files to be prepared or given up.
@@ -71,32 +83,33 @@ impl Worker {
     }
 
     fn order(&self, change: impl FnOnce(&mut Orders)) {
-        change(&mut self.orders.lock());
+        change(&mut self.orders());
         self.ordered.notify_one();
     }
 
     pub fn is_running(&self) -> bool {
-        self.thread.lock().is_some()
+        self.thread().is_some()
     }
 
     /// Ends the thread, and waits for that.
     pub fn stop(&self) {
         self.order(|orders| orders.stop = true);
-        if let Some(thread) = self.thread.lock().take() {
+        let thread = self.thread().take();
+        if let Some(thread) = thread {
             let _ = thread.join(); // a panic there was reported there
         }
     }
 
     /// In a forked child, where there is no such thread.
     pub fn forget(&self) {
-        std::mem::forget(self.thread.lock().take());
+        std::mem::forget(self.thread().take());
     }
 
     fn run(&self, core: &Weak<Core>, period: Option<Duration>) {
         let mut sync_at = period.and_then(|period| Instant::now().checked_add(period));
         loop {
             let todo = {
-                let mut orders = self.orders.lock();
+                let mut orders = self.orders();
                 loop {
                     let time = Instant::now();
                     let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= time);
@@ -106,10 +119,13 @@ impl Worker {
                     if orders.tidy || orders.commit || is_due(orders.due) || is_due(sync_at) {
                         break;
                     }
-                    match [orders.due, sync_at].into_iter().flatten().min() {
-                        Some(at) => drop(self.ordered.wait_until(&mut orders, at)),
-                        None => self.ordered.wait(&mut orders),
-                    }
+                    orders = match [orders.due, sync_at].into_iter().flatten().min() {
+                        Some(at) => {
+                            let waited = self.ordered.wait_timeout(orders, at.saturating_duration_since(time));
+                            waited.unwrap_or_else(PoisonError::into_inner).0
+                        }
+                        None => self.ordered.wait(orders).unwrap_or_else(PoisonError::into_inner),
+                    };
                 }
                 std::mem::take(&mut *orders)
             };
