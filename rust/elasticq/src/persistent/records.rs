@@ -194,6 +194,10 @@ impl Drafts {
     pub fn change(&mut self, change: &Change) -> Option<()> {
         self.count += 1;
         let &Change::Popped { items, cursor: Cursor { place, number, link } } = change else {
+            let mut short = [0; 64]; // enough for most, and takes no memory
+            if let Ok(written) = postcard::to_slice(change, &mut short) {
+                return format::add(&mut self.bytes, Kind::Change, [&*written]);
+            }
             return format::add(&mut self.bytes, Kind::Change, [&postcard::to_stdvec(change).ok()?]);
         };
         let numbers = [items, place.segment, place.offset, number].map(u64::to_le_bytes);
