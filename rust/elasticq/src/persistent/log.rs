@@ -297,6 +297,7 @@ impl Log {
             first: tail.next,
             size: spare.size,
             before: End { last: tail.next - 1, link: tail.link },
+            free: 0,
         };
         let (segment, end) = self.adopt(spare, header, &mut first[0])?;
         // From here on nothing fails.

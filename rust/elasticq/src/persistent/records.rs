@@ -67,6 +67,9 @@ pub enum Change {
     Snapshot(Box<Snapshot>),
     /// The queue was opened again, and what follows was written after that. The number is random.
     Opened { salt: u64 },
+    /// A record was lost here, and a repair has put this in its place. The bytes only take its room, and make the
+    /// link come out to which the next record is linked.
+    Lost { filler: Vec<u8> },
 }
 
 /// How an item left the queue.
@@ -203,6 +206,14 @@ pub fn change(payload: &[u8]) -> Option<Change> {
     match postcard::take_from_bytes(payload) {
         Ok((change, [])) => Some(change),
         _ => None,
+    }
+}
+
+/// Whether a payload says something to this version.
+pub fn is_understood(kind: Kind, payload: &[u8]) -> bool {
+    match kind {
+        Kind::Item | Kind::Moved => item(payload).is_some(),
+        Kind::Change => change(payload).is_some(),
     }
 }
 

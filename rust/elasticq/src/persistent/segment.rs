@@ -238,7 +238,7 @@ impl Reader {
     }
 
     /// `size` bytes from here on. They must all be before the end.
-    fn look(&mut self, offset: u64, size: usize) -> BufferResult<&[u8]> {
+    pub fn look(&mut self, offset: u64, size: usize) -> BufferResult<&[u8]> {
         let left = self.segment.end().saturating_sub(offset);
         if size as u64 > left {
             return Err(self.segment.corrupted(offset, &"a record that goes beyond the last one"));

@@ -76,7 +76,7 @@ fn no_record_however_false_makes_it_panic() {
         let random = &mut Random::new(seed);
         let first = if random.below(4) == 0 { number(random) } else { 1 };
         let size = if random.below(8) == 0 { number(random).min(65_536) } else { 65_536 };
-        let header = Header { salt: 7, first, size, before: End { last: number(random), link: 0 } };
+        let header = Header { salt: 7, first, size, before: End { last: number(random), link: 0 }, free: 0 };
         let mut bytes = header.encode().to_vec();
         let place = Place { segment: first, offset: HEADER as u64 };
         let mut end = Cursor { place, number: first, link: header.link() };

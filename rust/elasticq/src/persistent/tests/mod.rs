@@ -6,6 +6,7 @@ mod hostile;
 mod hurt;
 mod model;
 mod power;
+mod rescue;
 mod tasks;
 
 use super::config::{PersistentConfig, SyncMode};
