@@ -10,6 +10,7 @@ pub mod lock_free;
 pub mod priority;
 pub mod priority_config;
 pub mod queue;
+pub mod rescue;
 pub mod simple;
 pub mod stats;
 
