@@ -6,7 +6,7 @@ use super::super::records::{self, Place, Status};
 use super::report::Damage;
 use super::survey::Survey;
 use super::walk::{InLine, Walk};
-use crate::error::{BufferError, BufferResult};
+use crate::error::BufferError;
 use std::iter::Peekable;
 use std::vec;
 
@@ -52,6 +52,8 @@ pub struct Export {
     line: Walk,
     next: Option<InLine>,
     damage: Vec<Damage>,
+    /// Whether somebody uses the queue: what can't be read any more was taken meanwhile.
+    in_use: bool,
     time: u64,
 }
 
@@ -64,7 +66,7 @@ struct Aside {
 }
 
 impl Export {
-    pub(in super::super) fn of(survey: Survey, damage: Vec<Damage>) -> Self {
+    pub(in super::super) fn of(survey: Survey, damage: Vec<Damage>, in_use: bool) -> Self {
         let aside = survey.state.takes.aside().iter().map(|(&number, aside)| Aside {
             number,
             place: aside.place,
@@ -72,7 +74,7 @@ impl Export {
             status: aside.status.clone(),
         });
         let aside = aside.collect::<Vec<_>>().into_iter().peekable();
-        Self { line: survey.line(), aside, next: None, damage, time: now(), survey }
+        Self { line: survey.line(), aside, next: None, damage, in_use, time: now(), survey }
     }
 
     /// What could not be read, as far as is known by now. It is complete when there is no item left.
@@ -86,12 +88,13 @@ impl Export {
         loop {
             match self.line.next() {
                 Ok(item) => return item,
+                Err(_) if self.in_use => {}
                 Err(error) => self.note(&error),
             }
         }
     }
 
-    /// The files have changed since they were looked at: somebody uses the queue, or the disk fails.
+    /// The files have changed since they were looked at: the disk fails.
     fn note(&mut self, error: &BufferError) {
         let what = error.to_string();
         let file = self.survey.parts.last().map(|part| part.name.clone()).unwrap_or_default();
@@ -101,7 +104,9 @@ impl Export {
     fn read_aside(&mut self, aside: Aside) -> Option<ExportedItem> {
         let Aside { number, place, deliveries, status } = aside;
         let Some(payload) = self.survey.aside(number, place) else {
-            self.damage.push(lost_item(&self.survey, number, place));
+            if !self.in_use {
+                self.damage.push(lost_item(&self.survey, number, place));
+            }
             return None;
         };
         let state = match status {
@@ -160,11 +165,15 @@ pub fn lost_item(survey: &Survey, number: u64, place: Place) -> Damage {
 }
 
 /// How many items stand in line, by a count of them.
-pub fn count(survey: &Survey) -> BufferResult<u64> {
+pub fn count(survey: &Survey) -> u64 {
     let mut walk = survey.line();
     let mut count = 0;
-    while let Some(item) = walk.next()? {
-        count += u64::from(!survey.state.takes.aside().contains_key(&item.number));
+    loop {
+        match walk.next() {
+            Ok(Some(item)) => count += u64::from(!survey.state.takes.aside().contains_key(&item.number)),
+            Ok(None) => return count,
+            // It could be read a moment ago. What comes after it may still be.
+            Err(_) => {}
+        }
     }
-    Ok(count)
 }

@@ -29,6 +29,7 @@ pub use export::{Export, ExportedItem, ItemState};
 pub use report::{
     Compaction, Contents, Damage, FileReport, Inspection, Losses, Progress, Repair, Verdict, Verification,
 };
+use std::mem;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -62,14 +63,13 @@ const LOOKS: u32 = 6;
 pub fn inspect(path: impl AsRef<Path>) -> BufferResult<Inspection> {
     let path = path.as_ref();
     let storage = ReadOnly::open(path)?;
-    let (survey, owner) = look(&storage, path)?;
+    let (survey, owner, places) = look(&storage, path)?;
     let (is_open, process) = match owner {
         Owner::Nobody => (Some(false), None),
         Owner::Process(process) => (Some(true), Some(process)),
         Owner::Perhaps(process) => (None, Some(process)),
     };
-    let (contents, losses) = assess(&survey)?;
-    let is_being_written = is_open != Some(false);
+    let (contents, _) = assess(&survey);
     let (mut bytes, mut sync_failed) = (0, false);
     for name in recover::list(&storage)? {
         sync_failed |= name == UNSYNCED;
@@ -78,7 +78,6 @@ pub fn inspect(path: impl AsRef<Path>) -> BufferResult<Inspection> {
             bytes += storage.open(&name).and_then(|file| file.size()).unwrap_or(0);
         }
     }
-    let is_end = |damage: &Damage| is_being_written && damage.records.is_none();
     Ok(Inspection {
         path: path.display().to_string(),
         version: VERSION,
@@ -94,7 +93,7 @@ pub fn inspect(path: impl AsRef<Path>) -> BufferResult<Inspection> {
         files: survey.parts.iter().filter(|part| part.records > 0).count() as u64,
         bytes,
         next_number: survey.end.number,
-        damage: losses.places.into_iter().filter(|damage| !is_end(damage)).collect(),
+        damage: places,
     })
 }
 
@@ -124,20 +123,24 @@ pub fn inspect(path: impl AsRef<Path>) -> BufferResult<Inspection> {
 pub fn verify(path: impl AsRef<Path>, progress: Option<&Progress>) -> BufferResult<Verification> {
     let path = path.as_ref();
     let storage = ReadOnly::open(path)?;
-    let mut look = verify_in(&storage, progress)?;
+    let mut found = verify_in(&storage, progress)?;
     for turn in 0..LOOKS {
-        if look.verdict == Verdict::Healthy || owner(path) == Owner::Nobody {
+        if found.verdict == Verdict::Healthy || owner(path) == Owner::Nobody {
             break;
         }
         wait(turn);
-        look = verify_in(&storage, progress)?;
+        let before = mem::replace(&mut found, verify_in(&storage, progress)?);
+        found.losses.places = lasting(&before.losses.places, mem::take(&mut found.losses.places));
+        if found.losses.places.is_empty() && found.refusal != before.refusal {
+            (found.verdict, found.refusal, found.behind) = (Verdict::Healthy, None, 0);
+        }
     }
-    Ok(Verification { path: path.display().to_string(), ..look })
+    Ok(Verification { path: path.display().to_string(), ..found })
 }
 
 pub fn verify_in(storage: &dyn Storage, progress: Option<&Progress>) -> BufferResult<Verification> {
     let survey = Survey::of(storage, progress.unwrap_or(&Progress::default()))?;
-    let (contents, losses) = assess(&survey)?;
+    let (contents, losses) = assess(&survey);
     let records = survey.records();
     let (verdict, refusal, behind) = judge(storage, &survey, &losses);
     let files = survey.parts.iter().map(|part| FileReport {
@@ -278,10 +281,8 @@ pub fn compact(path: impl AsRef<Path>) -> BufferResult<Compaction> {
 pub fn export(path: impl AsRef<Path>) -> BufferResult<Export> {
     let path = path.as_ref();
     let storage = ReadOnly::open(path)?;
-    let (survey, owner) = look(&storage, path)?;
-    let places = places(&survey).into_iter();
-    let damage = places.filter(|damage| owner == Owner::Nobody || damage.records.is_some()).collect();
-    Ok(Export::of(survey, damage))
+    let (survey, owner, damage) = look(&storage, path)?;
+    Ok(Export::of(survey, damage, owner != Owner::Nobody))
 }
 
 /// # Errors
@@ -295,19 +296,32 @@ fn expect_queue(storage: &dyn Storage) -> BufferResult<()> {
     Err(BufferError::InvalidOperation(format!("{}: there is no queue here", path.display())))
 }
 
-/// A survey of a queue that may be in use. What looks like damage there may be a record that is just being written,
-/// or a file that was given up meanwhile; real damage is still there at the next look.
-fn look(storage: &dyn Storage, path: &Path) -> BufferResult<(Survey, Owner)> {
-    for turn in 0.. {
-        let survey = Survey::of(storage, &Progress::default());
-        let owner = owner(path);
-        let is_fine = survey.as_ref().is_ok_and(Survey::is_whole);
-        if is_fine || owner == Owner::Nobody || turn == LOOKS {
-            return Ok((survey?, owner));
+/// A survey of a queue that may be in use, and the places where something is wrong. What looks like damage there may
+/// be a record that is just being written, or a file that was given up meanwhile; real damage is still there at the
+/// next look.
+fn look(storage: &dyn Storage, path: &Path) -> BufferResult<(Survey, Owner, Vec<Damage>)> {
+    let mut before = Vec::new();
+    for turn in 0..=LOOKS {
+        let survey = Survey::of(storage, &Progress::default())?;
+        let (owner, mut found) = (owner(path), places(&survey));
+        if owner == Owner::Nobody || survey.is_whole() {
+            return Ok((survey, owner, found));
         }
+        if turn == LOOKS {
+            found = lasting(&before, found);
+            return Ok((survey, owner, found));
+        }
+        before = found;
         wait(turn);
     }
     unreachable!("the last turn returns")
+}
+
+/// The places that were found twice, in a queue that is in use. Its end does not count: it is being written.
+fn lasting(before: &[Damage], mut now: Vec<Damage>) -> Vec<Damage> {
+    let key = |damage: &Damage| (damage.file.clone(), damage.offset);
+    now.retain(|found| found.records.is_some() && before.iter().any(|old| key(old) == key(found)));
+    now
 }
 
 fn wait(turn: u32) {
@@ -347,7 +361,7 @@ fn places(survey: &Survey) -> Vec<Damage> {
 }
 
 /// What is inside, and what is lost.
-fn assess(survey: &Survey) -> BufferResult<(Contents, Losses)> {
+fn assess(survey: &Survey) -> (Contents, Losses) {
     let takes = &survey.state.takes;
     let mut contents = Contents::default();
     let mut losses = Losses { places: places(survey), may_come_twice: survey.is_doubtful, ..Losses::default() };
@@ -366,8 +380,8 @@ fn assess(survey: &Survey) -> BufferResult<(Contents, Losses)> {
             Status::Dead { .. } => &mut contents.dead,
         } += 1;
     }
-    let in_line = if survey.is_whole() { takes.in_line(survey.state.puts.lined_up) } else { export::count(survey)? };
+    let in_line = if survey.is_whole() { takes.in_line(survey.state.puts.lined_up) } else { export::count(survey) };
     losses.count = survey.lost_in_line(in_line).map(|lost| lost + losses.items.len() as u64);
     contents.ready += in_line;
-    Ok((contents, losses))
+    (contents, losses)
 }

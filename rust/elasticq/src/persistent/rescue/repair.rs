@@ -37,7 +37,7 @@ pub fn repair(storage: &dyn Storage, progress: &Progress) -> BufferResult<Repair
     let finished = finish(storage)?;
     remove_leftovers(storage)?;
     let survey = Survey::of(storage, progress)?;
-    let (contents, losses) = assess(&survey)?;
+    let (contents, losses) = assess(&survey);
     let (verdict, _, behind) = judge(storage, &survey, &losses);
     let mut done = Repair {
         path: String::new(),
@@ -233,7 +233,7 @@ fn write_tail(
         is_there
     });
     let mut again = again.iter().map(|(number, payload)| moved(*number, payload)).collect::<BufferResult<Vec<_>>>()?;
-    let in_line = export::count(survey)?;
+    let in_line = export::count(survey);
     let inside = in_line.saturating_add(state.aside.len() as u64);
     let known = state.dequeued.saturating_add(state.dropped).saturating_add(inside);
     state.enqueued = state.enqueued.max(known);

@@ -130,7 +130,7 @@ impl Survey {
         let mut parts = Vec::new();
         for name in recover::list(storage)? {
             if let Some((number, salt)) = named(&name) {
-                parts.push(Part::open(storage, name, number, salt)?);
+                parts.extend(Part::open(storage, name, number, salt)?);
             }
         }
         let Some(first) = parts.first() else {
@@ -163,7 +163,7 @@ impl Survey {
             progress.add(parts[index].bytes);
         }
         survey.parts = parts;
-        survey.settle_doubts()?;
+        survey.settle_doubts();
         Ok(survey)
     }
 
@@ -507,7 +507,7 @@ impl Survey {
     }
 
     /// Decides what becomes of the items in doubt: they stand aside from now on, and the line begins behind them.
-    fn settle_doubts(&mut self) -> BufferResult<()> {
+    fn settle_doubts(&mut self) {
         let takes = &mut self.state.takes;
         if let Some(from) = self.unsure
             && (takes.cursor.number..self.end.number).contains(&self.named)
@@ -518,8 +518,12 @@ impl Survey {
         for Doubt { from, to, gone } in std::mem::take(&mut self.doubts) {
             let mut walk = Walk::new(self.runs(), from);
             let mut found = Vec::new();
-            while let Some(item) = walk.next_before(to)? {
-                found.push((item.number, item.place));
+            loop {
+                match walk.next_before(to) {
+                    Ok(Some(item)) => found.push((item.number, item.place)),
+                    Ok(None) => break,
+                    Err(_) => {} // it could be read a moment ago
+                }
             }
             found.truncate(found.len().saturating_sub(gone as usize));
             for (number, place) in found {
@@ -533,7 +537,6 @@ impl Survey {
                 }
             }
         }
-        Ok(())
     }
 }
 
@@ -561,7 +564,7 @@ impl Gap {
 }
 
 impl Part {
-    fn open(storage: &dyn Storage, name: String, number: u64, salt: u64) -> BufferResult<Self> {
+    fn open(storage: &dyn Storage, name: String, number: u64, salt: u64) -> BufferResult<Option<Self>> {
         let path = storage.path(&name);
         let unreadable = Arc::new(AtomicU64::new(0));
         let mut part = Self {
@@ -583,13 +586,15 @@ impl Part {
         let opened = storage.open(&part.name).and_then(|file| Ok((file.size()?, file)));
         let (size, inner) = match opened {
             Ok(opened) => opened,
+            // Whoever uses the queue has given it up meanwhile.
+            Err(refused) if refused.kind() == io::ErrorKind::NotFound => return Ok(None),
             // Not what a broken disk says.
             Err(refused) if refused.kind() == io::ErrorKind::PermissionDenied => {
                 return Err(BufferError::io("to open", path, &refused));
             }
             Err(refused) => {
                 part.fault = Some(format!("the file can't be opened: {refused}"));
-                return Ok(part);
+                return Ok(Some(part));
             }
         };
         part.bytes = size;
@@ -626,7 +631,7 @@ impl Part {
         if size >= HEADER as u64 {
             part.segment = Some(Arc::new(Segment::found(header, path, Box::new(file), end)));
         }
-        Ok(part)
+        Ok(Some(part))
     }
 
     /// How many bytes the disk did not give.

@@ -37,7 +37,7 @@ fn repaired(disk: &Disk) -> Repair {
 /// The items that an export shows: number in the queue, bytes.
 fn exported(disk: &Disk) -> Vec<(u64, Vec<u8>)> {
     let survey = Survey::of(disk, &Default::default()).unwrap();
-    Export::of(survey, Vec::new()).map(|item| (item.number, item.data)).collect()
+    Export::of(survey, Vec::new(), false).map(|item| (item.number, item.data)).collect()
 }
 
 /// Takes all items out, oldest first: number in the queue, bytes.
