@@ -151,7 +151,8 @@ fn what_is_no_queue_is_refused_and_stays_as_it_is() {
 
 #[test]
 fn something_strange_under_the_name_of_a_file_is_reported_and_moved_away() {
-    let strange: [(&str, fn(&Path)); 3] = [
+    type Make = fn(&Path);
+    let strange: [(&str, Make); 3] = [
         ("a link", |file| symlink("/etc/passwd", file).unwrap()),
         ("a directory", |file| fs::create_dir(file).unwrap()),
         ("a pipe", |file| {

@@ -2,7 +2,7 @@
 //! out.
 //!
 //! ```text
-//! report    what the tools answer
+//! report    what the tools answer                      part      one file, and what was found in it
 //! behind    where reading can go on behind something broken
 //! walk      going along the items that were found      survey    all that can be read, and what follows from it
 //! export    the items, one by one                      mend      bytes that stand where records were lost
@@ -12,6 +12,7 @@
 mod behind;
 mod export;
 mod mend;
+mod part;
 pub mod repair;
 mod report;
 pub mod survey;
@@ -131,7 +132,8 @@ pub fn verify(path: impl AsRef<Path>, progress: Option<&Progress>) -> BufferResu
         wait(turn);
         let before = mem::replace(&mut found, verify_in(&storage, progress)?);
         found.losses.places = lasting(&before.losses.places, mem::take(&mut found.losses.places));
-        if found.losses.places.is_empty() && found.refusal != before.refusal {
+        let is_new = found.refusal.is_none() || found.refusal != before.refusal;
+        if found.losses.places.is_empty() && is_new {
             (found.verdict, found.refusal, found.behind) = (Verdict::Healthy, None, 0);
         }
     }

@@ -17,8 +17,9 @@ use super::super::segment::name_of;
 use super::super::state::snapshot;
 use super::behind::LEAST;
 use super::mend;
+use super::part::Part;
 use super::report::{Progress, Repair};
-use super::survey::{Part, Survey};
+use super::survey::Survey;
 use super::{Verdict, assess, export, judge, walk};
 use crate::error::{BufferError, BufferResult};
 use std::collections::BTreeSet;
@@ -34,15 +35,15 @@ const SMALLEST: u64 = 64 << 10;
 
 /// See [`repair`](super::repair). The caller has the lock.
 pub fn repair(storage: &dyn Storage, progress: &Progress) -> BufferResult<Repair> {
-    let finished = finish(storage)?;
+    let unfinished = finish(storage)?;
     remove_leftovers(storage)?;
     let survey = Survey::of(storage, progress)?;
     let (contents, losses) = assess(&survey);
     let (verdict, _, behind) = judge(storage, &survey, &losses);
     let mut done = Repair {
         path: String::new(),
-        changed: finished,
-        finished,
+        changed: unfinished.is_some(),
+        finished: unfinished.is_some(),
         contents,
         losses,
         folder: None,
@@ -50,6 +51,9 @@ pub fn repair(storage: &dyn Storage, progress: &Progress) -> BufferResult<Repair
         written: Vec::new(),
         next_number: survey.end.number,
     };
+    if let Some(work) = unfinished {
+        done.note(storage, work);
+    }
     if verdict == Verdict::Healthy || verdict == Verdict::Torn && behind == 0 {
         return Ok(done);
     }
@@ -57,7 +61,7 @@ pub fn repair(storage: &dyn Storage, progress: &Progress) -> BufferResult<Repair
         let text = format!("{}, offset {}: {}; a later version wrote it", part.name, gap.at.place.offset, gap.why);
         return Err(BufferError::InvalidOperation(text));
     }
-    let work = match prepare(storage, &survey, &mut done.next_number) {
+    let mut work = match prepare(storage, &survey, &mut done.next_number) {
         Ok(work) => work,
         Err(error) => {
             let _ = remove_leftovers(storage); // the next repair does it
@@ -66,13 +70,17 @@ pub fn repair(storage: &dyn Storage, progress: &Progress) -> BufferResult<Repair
     };
     work.begin(storage)?;
     work.carry_out(storage)?;
-    done.changed = true;
-    done.folder = Some(storage.path(&work.folder).display().to_string());
-    let names: BTreeSet<&String> = survey.parts.iter().map(|part| &part.name).collect();
-    done.moved = work.aside.iter().chain(work.put.iter().filter(|&name| names.contains(name))).cloned().collect();
-    done.moved.sort();
-    done.written = work.put;
+    done.note(storage, work);
     Ok(done)
+}
+
+impl Repair {
+    fn note(&mut self, storage: &dyn Storage, work: Work) {
+        self.changed = true;
+        self.folder = Some(storage.path(&work.folder).display().to_string());
+        self.moved = work.moved;
+        self.written = work.put;
+    }
 }
 
 /// What is to be done once all files are written.
@@ -84,6 +92,8 @@ struct Work {
     aside: Vec<String>,
     /// Names for new files. A file that has the name is moved away before.
     put: Vec<String>,
+    /// Files that were moved away.
+    moved: Vec<String>,
 }
 
 /// Writes all new files, and looks whether the queue could be opened with them.
@@ -242,6 +252,9 @@ fn write_tail(
     let before = end.as_ref().map(end_of).unwrap_or_default();
     let mut header =
         Header { salt: log::random(), first: survey.unused_number().max(1), size: SMALLEST, before, free: 0 };
+    if header.first > u64::MAX / 2 {
+        return Err(unfit(storage)); // the next numbers must not overflow
+    }
     let draft = |state| Draft::change(&Change::Snapshot(Box::new(state))).ok_or_else(too_long);
     // Its cursor may be its own beginning, which is known when its size is.
     state.cursor = Cursor { number: u64::MAX, link: u32::MAX, place: Place { segment: u64::MAX, offset: u64::MAX } };
@@ -272,10 +285,10 @@ fn moved(number: u64, payload: &[u8]) -> BufferResult<Draft<'_>> {
     Draft::item(Kind::Moved, &Meta { number, ..meta }, data).ok_or_else(too_long)
 }
 
-/// Finishes a repair that was cut off. Returns whether there was one.
-fn finish(storage: &dyn Storage) -> BufferResult<bool> {
+/// Finishes a repair that was cut off. Returns what it was about, if there was one.
+fn finish(storage: &dyn Storage) -> BufferResult<Option<Work>> {
     if !recover::list(storage)?.iter().any(|name| name == REPAIRING) {
-        return Ok(false);
+        return Ok(None);
     }
     let path = storage.path(REPAIRING);
     let text = storage.open(REPAIRING).and_then(|file| {
@@ -284,11 +297,11 @@ fn finish(storage: &dyn Storage) -> BufferResult<bool> {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     });
     let text = text.map_err(|refused| BufferError::io("to read", &path, &refused))?;
-    let work = Work::parse(&text).ok_or_else(|| {
+    let mut work = Work::parse(&text).ok_or_else(|| {
         BufferError::Corrupted(format!("{}: it does not say what a repair has still to do", path.display()))
     })?;
     work.carry_out(storage)?;
-    Ok(true)
+    Ok(Some(work))
 }
 
 /// Removes what a repair has written that never came to its second step.
@@ -336,26 +349,31 @@ impl Work {
     }
 
     /// Does what is still to be done.
-    fn carry_out(&self, storage: &dyn Storage) -> BufferResult<()> {
+    fn carry_out(&mut self, storage: &dyn Storage) -> BufferResult<()> {
         let there: BTreeSet<String> = recover::list(storage)?.into_iter().collect();
-        let done = || {
-            for name in &self.put {
-                let new = format!("{REPAIRED}{name}");
-                if there.contains(&new) {
-                    if there.contains(name) {
-                        storage.move_into(&self.folder, name)?;
-                    }
-                    storage.rename(&new, name)?;
-                }
-            }
-            for name in self.aside.iter().filter(|&name| there.contains(name)) {
+        self.take_steps(storage, &there)
+            .map_err(|refused| BufferError::io("to put in order", storage.path(""), &refused))
+    }
+
+    fn take_steps(&mut self, storage: &dyn Storage, there: &BTreeSet<String>) -> io::Result<()> {
+        let mut away = |name: &String| {
+            if there.contains(name) {
                 storage.move_into(&self.folder, name)?;
+                self.moved.push(name.clone());
             }
-            storage.sync()?;
-            storage.remove(REPAIRING)?;
-            storage.sync()
+            io::Result::Ok(())
         };
-        done().map_err(|refused: io::Error| BufferError::io("to repair", storage.path(""), &refused))
+        for name in &self.put {
+            let new = format!("{REPAIRED}{name}");
+            if there.contains(&new) {
+                away(name)?;
+                storage.rename(&new, name)?;
+            }
+        }
+        self.aside.iter().try_for_each(away)?;
+        storage.sync()?;
+        storage.remove(REPAIRING)?;
+        storage.sync()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::super::format::Kind;
 use super::super::records::{self, Cursor, Place};
 use super::super::segment::Reader;
-use super::survey::Run;
+use super::part::Run;
 use crate::error::BufferResult;
 use std::sync::Arc;
 

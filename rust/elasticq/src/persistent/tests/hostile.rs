@@ -8,6 +8,9 @@ use crate::persistent::files::Storage;
 use crate::persistent::format::{End, HEADER, Header, Kind};
 use crate::persistent::log::add;
 use crate::persistent::records::{Aside, Change, Cursor, Draft, How, Lease, Meta, Place, Snapshot, Status};
+use crate::persistent::rescue::repair::repair;
+use crate::persistent::rescue::survey::Survey;
+use crate::persistent::rescue::{Export, Progress, verify_in};
 use crate::persistent::segment::name_of;
 
 /// Numbers at which something may go wrong, and some that are right.
@@ -97,6 +100,14 @@ fn no_record_however_false_makes_it_panic() {
         bytes.resize(65_536, 0);
         let disk = Disk::default();
         disk.create(&name_of(&header)).unwrap().write_at(&bytes, 0).unwrap();
+        let copy = disk.after_kill();
+        let _ = verify_in(&copy, None);
+        if let Ok(survey) = Survey::of(&copy, &Progress::default()) {
+            let _ = Export::of(survey, Vec::new(), false).count();
+        }
+        if repair(&copy, &Progress::default()).is_ok() {
+            open(&copy, small(SyncMode::NoSync)).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        }
         let Ok(core) = open(&disk, small(SyncMode::NoSync)) else { continue };
         let _ = (core.stats(), core.len(), core.dead_letters());
         let _ = core.visit(&mut |_| Ok(std::ops::ControlFlow::Continue(())));
