@@ -71,9 +71,12 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
 def print_json(answer: object) -> None:
     """Prints one line of JSON."""
-    print(json.dumps(answer, separators=(",", ":")))
+    sys.stdout.write(_encode(answer) + "\n")
 
 
 class Watched(threading.Thread, Generic[_T]):

@@ -361,7 +361,7 @@ fn what_was_said_of_an_item_behind_a_lost_lease_is_believed() {
 #[test]
 fn a_repair_that_is_cut_off_at_any_step_loses_nothing() {
     let whole = long_queue(SyncMode::NoSync);
-    for (what, broken, _) in disasters(&whole).into_iter().step_by(if effort() > 1 { 2 } else { 13 }) {
+    for (what, broken, _) in disasters(&whole).into_iter().step_by(if effort() > 1 { 2 } else { 23 }) {
         let expected = exported(&broken);
         let before = image(&broken);
         let mut cut = 1;
