@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from support import PATIENCE, moved
@@ -111,6 +113,12 @@ def _capacity_and_timeouts(limit: int | None, timeout: float | None) -> dict[str
     return {**capacity(limit), **timeouts}
 
 
+def _files(limit: int | None, timeout: float | None) -> dict[str, Any]:
+    timeouts = {} if timeout is None else {"push_timeout": timeout, "pop_timeout": timeout}
+    # Some items of the suites are objects that only pickle can store.
+    return {"path": Path(mkdtemp()) / "queue", "codec": "pickle", "maxsize": limit or 0, **timeouts}
+
+
 def _level_capacities(limit: int | None, _: float | None) -> dict[str, Any]:
     return {"level_capacities": dict.fromkeys(range(3), limit or 1000)}
 
@@ -131,17 +139,24 @@ KINDS = [
 ]
 BOUNDED = [kind for kind in KINDS if kind.bounded]
 
+IN_FILES = Kind("PersistentCircularBuffer", elasticq.PersistentCircularBuffer, _files, BUFFER)
+"""The queue in files. Its items are values and not objects, so not all suites fit it."""
+
+ALL = [*KINDS, IN_FILES]
+
 VIEWS = [
     Kind("AsyncQueue", elasticq.Queue, _maxsize, finish=attrgetter("async_q")),
     Kind("PrioritySyncQueue", elasticq.PriorityCircularBuffer, _capacity, finish=attrgetter("sync_q")),
     Kind("PriorityAsyncQueue", elasticq.PriorityCircularBuffer, _capacity, finish=attrgetter("async_q")),
+    Kind("PersistentSyncQueue", elasticq.PersistentCircularBuffer, _files, finish=attrgetter("sync_q")),
+    Kind("PersistentAsyncQueue", elasticq.PersistentCircularBuffer, _files, finish=attrgetter("async_q")),
 ]
 """The views. They put and take as queues do, but the calls of `async_q` are awaited."""
 
 
 def by_name(name: str) -> Kind:
     """The kind of that name. A kind without special settings has the name of its class."""
-    (found,) = (kind for kind in KINDS if kind.name == name)
+    (found,) = (kind for kind in ALL if kind.name == name)
     return found
 
 

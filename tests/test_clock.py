@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from freezegun import freeze_time
-from kinds import KINDS, Kind, by_name
+from kinds import ALL, Kind, by_name
 from support import PATIENCE
 
 from elasticq import Empty, Full, PriorityCircularBuffer, Queue, Timeout
@@ -25,7 +25,7 @@ TIMEOUT = 0.01
 
 
 HOOKED = Kind("hooked", Hooked, by_name("Queue").settings, standard=True)
-each = pytest.mark.parametrize("kind", [*KINDS, HOOKED])
+each = pytest.mark.parametrize("kind", [*ALL, HOOKED])
 
 
 def waits_in_vain(kind: Kind) -> None:

@@ -5,25 +5,44 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from kinds import BOUNDED, KINDS, PLAIN, VIEWS, Kind, has_moved
+from kinds import ALL, BOUNDED, IN_FILES, KINDS, PLAIN, VIEWS, Kind, has_moved
 from support import Threads, wait_until_asleep
 
 import elasticq
-from elasticq import Config, PriorityConfig, PriorityStats, QueueStats
+from elasticq import (
+    Config,
+    DeadLetter,
+    Lease,
+    PersistentStats,
+    PriorityConfig,
+    PriorityStats,
+    QueueStats,
+    SyncMode,
+)
 
-NO_QUEUES: set[type] = {Config, PriorityConfig, QueueStats, PriorityStats}
-each = pytest.mark.parametrize("kind", KINDS)
+NO_QUEUES: set[type] = {
+    Config,
+    DeadLetter,
+    Lease,
+    PersistentStats,
+    PriorityConfig,
+    PriorityStats,
+    QueueStats,
+    SyncMode,
+}
+each = pytest.mark.parametrize("kind", ALL)
+each_in_memory = pytest.mark.parametrize("kind", KINDS)
 
 
 def test_every_public_class_is_a_kind_a_view_an_error_or_listed_here() -> None:
     public = {value for name in elasticq.__all__ if isinstance(value := getattr(elasticq, name), type)}
     errors = {cls for cls in public if issubclass(cls, BaseException)}
-    assert {type(kind.make()) for kind in (*KINDS, *VIEWS)} == public - errors - NO_QUEUES
+    assert {type(kind.make()) for kind in (*ALL, *VIEWS)} == public - errors - NO_QUEUES
 
 
 def test_every_class_has_a_kind_without_special_settings() -> None:
     assert {kind.cls for kind in PLAIN} == {kind.cls for kind in KINDS}
-    assert len({kind.name for kind in (*KINDS, *VIEWS)}) == len(KINDS) + len(VIEWS)
+    assert len({kind.name for kind in (*ALL, *VIEWS)}) == len(ALL) + len(VIEWS)
 
 
 @each
@@ -35,7 +54,7 @@ def test_its_calls_put_and_take(kind: Kind) -> None:
     assert sorted([kind.get(queue), *kind.get_many(queue, 5)]) == [1, 2, 3]
 
 
-@each
+@each_in_memory
 def test_it_holds_no_more_than_its_limit(kind: Kind) -> None:
     queue = kind.make(2)
     assert [queue._offer(number) for number in range(3)] == [True, True, not kind.bounded]
@@ -51,7 +70,7 @@ def test_its_plain_calls_wait(kind: Kind, threads: Threads) -> None:
     assert taken == ["item"]
 
 
-@pytest.mark.parametrize("kind", BOUNDED)
+@pytest.mark.parametrize("kind", [*BOUNDED, IN_FILES])
 @pytest.mark.parametrize("many", [False, True])
 def test_it_waits_for_room_as_the_table_says(kind: Kind, many: bool, threads: Threads) -> None:
     queue = kind.make(1)

@@ -56,6 +56,7 @@ BINDING = House(
         "store",
         "standard",
         "quick",
+        "durable",
         "classes",
         "lifecycle",
         "lib",

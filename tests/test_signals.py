@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from kinds import BOUNDED, KINDS, Kind
+from kinds import ALL, BOUNDED, IN_FILES, Kind
 from support import (
     FREE_THREADED,
     PATIENCE,
@@ -63,9 +63,9 @@ class Ends:
         return len(self.queue)
 
 
-COMPILED = [kind for kind in KINDS if not kind.standard]
-each = pytest.mark.parametrize("kind", KINDS)
-each_bounded = pytest.mark.parametrize("kind", BOUNDED)
+COMPILED = [kind for kind in ALL if not kind.standard]
+each = pytest.mark.parametrize("kind", ALL)
+each_bounded = pytest.mark.parametrize("kind", [*BOUNDED, IN_FILES])
 each_compiled = pytest.mark.parametrize("kind", COMPILED)
 each_compiled_and_bounded = pytest.mark.parametrize("kind", [kind for kind in COMPILED if kind.bounded])
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from kinds import KINDS, Kind
+from kinds import ALL, Kind
 from support import PATIENCE
 
 from elasticq import PriorityCircularBuffer, Queue
@@ -68,7 +68,7 @@ async def most_in_a_row(call: Callable[[], Awaitable[Any]], times: int, work: fl
 
 
 @pytest.mark.parametrize("which", METHODS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 async def test_who_is_always_served_at_once_lets_the_loop_go_on(kind: Kind, which: str) -> None:
     q = filled(kind.make())
     call, bound = METHODS[which]

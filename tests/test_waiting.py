@@ -11,14 +11,14 @@ import threading
 from itertools import chain
 
 import pytest
-from kinds import BOUNDED, KINDS
+from kinds import ALL, BOUNDED, IN_FILES
 from support import PATIENCE, Threads, python, wait_until_process_sleeps
 
 from elasticq import Empty, Queue, ShutDown
 
 BLOCKING = {
-    **{f"{kind.name}: get": (kind.name, "kind.get(empty)") for kind in KINDS},
-    **{f"{kind.name}: put": (kind.name, "kind.put(full, 'new')") for kind in BOUNDED},
+    **{f"{kind.name}: get": (kind.name, "kind.get(empty)") for kind in ALL},
+    **{f"{kind.name}: put": (kind.name, "kind.put(full, 'new')") for kind in [*BOUNDED, IN_FILES]},
     "get with a timeout": ("Queue", "empty.get(timeout=600)"),
     "get_many": ("Queue", "empty.get_many(10)"),
     "put with a timeout": ("Queue", "full.put('new', timeout=600)"),

@@ -3,13 +3,23 @@
 `import elasticq as queue` runs code that was written for the standard module: `Queue`, `LifoQueue`,
 `PriorityQueue` and `SimpleQueue` take the place of its classes, and serve threads and event loops at once.
 `DynamicCircularBuffer`, `PriorityCircularBuffer` and the queues without locks (`LockFreeMPSCQueue`,
-`LockFreeMPMCQueue`, `LockFreeSPSCQueue`) have the names of the Rust crate. One rule for reading: **`iter()`
+`LockFreeMPMCQueue`, `LockFreeSPSCQueue`) have the names of the Rust crate. `PersistentCircularBuffer` keeps
+its items in files, so they outlive the process. One rule for reading: **`iter()`
 looks, `async for` and `.consume()` take.**
 """
 
 from __future__ import annotations
 
-from ._core import Config, PriorityConfig, PriorityStats, QueueStats, __version__
+from ._core import (
+    Config,
+    DeadLetter,
+    PersistentStats,
+    PriorityConfig,
+    PriorityStats,
+    QueueStats,
+    SyncMode,
+    __version__,
+)
 from ._errors import (
     AlreadyOpen,
     BufferError,  # noqa: A004 - the name that the Rust crate has for it
@@ -25,6 +35,8 @@ from ._errors import (
     StorageError,
     Timeout,
 )
+from ._persistent import Lease, PersistentCircularBuffer
+from ._persistent_views import PersistentAsyncQueue, PersistentSyncQueue
 from ._priority import PriorityAsyncQueue, PriorityCircularBuffer, PrioritySyncQueue
 from ._public import publish as _publish
 from ._queue import (
@@ -46,16 +58,22 @@ __all__ = [
     "BufferError",
     "Config",
     "Corrupted",
+    "DeadLetter",
     "DynamicCircularBuffer",
     "Empty",
     "Full",
     "InvalidConfiguration",
     "InvalidOperation",
+    "Lease",
     "LifoQueue",
     "LockFreeMPMCQueue",
     "LockFreeMPSCQueue",
     "LockFreeSPSCQueue",
     "MaxCapacityReached",
+    "PersistentAsyncQueue",
+    "PersistentCircularBuffer",
+    "PersistentStats",
+    "PersistentSyncQueue",
     "PriorityAsyncQueue",
     "PriorityCircularBuffer",
     "PriorityConfig",
@@ -69,6 +87,7 @@ __all__ = [
     "ShutDown",
     "SimpleQueue",
     "StorageError",
+    "SyncMode",
     "ThreadSafeDynamicCircularBuffer",
     "Timeout",
     "__version__",

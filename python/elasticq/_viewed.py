@@ -11,14 +11,7 @@ T = TypeVar("T")
 
 
 class Viewed(Protocol[T]):
-    """The part of the interface of `queue.Queue` that `asyncio.Queue` shares, and the compiled queue."""
-
-    def __elasticq__(self) -> _core.Elastic[T]:
-        """Return the compiled queue: the object itself, or the one that it is a view of.
-
-        A subclass may use any other name for something of its own. So the views await the methods of the
-        compiled queue's class.
-        """
+    """The part of the interface of `queue.Queue` that `asyncio.Queue` shares."""
 
     def put_nowait(self, item: T, /) -> None: ...
     def get_nowait(self) -> T: ...
@@ -33,3 +26,14 @@ class Viewed(Protocol[T]):
     def shutdown(self, immediate: bool = False, /) -> None: ...
     @property
     def is_shutdown(self) -> bool: ...
+
+
+class Compiled(Viewed[T], Protocol[T]):
+    """The same of a queue in memory, and the compiled queue itself."""
+
+    def __elasticq__(self) -> _core.Elastic[T]:
+        """Return the compiled queue: the object itself, or the one that it is a view of.
+
+        A subclass may use any other name for something of its own. So the views await the methods of the
+        compiled queue's class.
+        """

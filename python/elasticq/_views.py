@@ -18,7 +18,7 @@ from ._errors import QueueError, ShutDown
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from ._viewed import Viewed
+    from ._viewed import Compiled, Viewed
 
 _ENDS = {
     "QueueEmpty": queue.Empty,
@@ -81,8 +81,8 @@ class AsyncQueue(Generic[T]):
 
     __slots__ = ("_buffer", "_queue")
 
-    def __init__(self, queue: Viewed[T]) -> None:
-        self._queue = queue
+    def __init__(self, queue: Compiled[T]) -> None:
+        self._queue: Viewed[T] = queue
         self._buffer = queue.__elasticq__()
 
     @coroutine_method

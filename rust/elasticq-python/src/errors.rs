@@ -90,6 +90,8 @@ pub enum Words {
     Queue,
     /// A queue with a `max_capacity`, which is closed.
     LockFree,
+    /// A queue in files, with a `maxsize`.
+    Durable,
     /// A buffer: the crate's own words.
     Buffer,
 }
@@ -98,10 +100,14 @@ impl Words {
     fn text(self, error: &BufferError) -> String {
         let (limit, closed) = match self {
             Self::Queue => ("maxsize", "was shut down"),
+            Self::Durable => ("maxsize", "was closed"),
             Self::LockFree => ("max_capacity", "is closed"),
             Self::Buffer => return error.to_string(),
         };
         match error {
+            BufferError::Full if matches!(self, Self::Durable) => {
+                "the queue has too little room, by maxsize or by max_bytes".into()
+            }
             BufferError::Full => "the queue has too little room for the batch".into(),
             BufferError::Empty => "the queue is empty".into(),
             BufferError::Closed => format!("the queue {closed}"),

@@ -32,6 +32,8 @@ mod store;
 mod quick;
 mod standard;
 
+mod durable;
+
 mod classes;
 
 mod lifecycle;
@@ -53,7 +55,13 @@ mod _core {
     #[pymodule_export]
     use crate::classes::consumer::{AsyncConsumer, Consumer};
     #[pymodule_export]
+    use crate::classes::lease::Lease;
+    #[pymodule_export]
     use crate::classes::lock_free::{LockFree, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
+    #[pymodule_export]
+    use crate::classes::persistent::Persistent;
+    #[pymodule_export]
+    use crate::classes::persistent_stats::{DeadLetter, PersistentStats};
     #[pymodule_export]
     use crate::classes::priority::PriorityCircularBuffer;
     #[pymodule_export]
@@ -66,6 +74,8 @@ mod _core {
     use crate::classes::simple::SimpleQueue;
     #[pymodule_export]
     use crate::classes::stats::QueueStats;
+    #[pymodule_export]
+    use crate::classes::sync_mode::SyncMode;
     #[pymodule_export]
     use crate::codec::{decoded, encoded};
     #[pymodule_export]

@@ -2,7 +2,7 @@
 #![cfg(all(feature = "persistent", unix, not(loom)))]
 
 use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, PushOptions, Raw, SyncMode};
-use elasticq::{BufferError, Config};
+use elasticq::{BufferError, Config, Parts};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -307,4 +307,81 @@ fn a_setting_that_breaks_its_rule_is_named() {
         assert!(refused.contains(field), "{refused}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_queue_that_was_finished_can_be_opened_again_whoever_still_has_it() {
+    for mode in MODES {
+        let folder = folder();
+        let config = config(&folder).with_sync_mode(mode);
+        let queue = Arc::new(open(config.clone()).unwrap());
+        queue.push_batch(vec![b"leased".to_vec(), b"second".to_vec()]).unwrap();
+        let lease = queue.lease(None).unwrap();
+        let other = Arc::clone(&queue);
+        let empty = thread::spawn(move || {
+            other.pop().unwrap();
+            other.pop_within(Duration::from_secs(60))
+        });
+        while queue.waiting_consumers() == 0 {
+            thread::yield_now();
+        }
+        queue.finish().unwrap();
+        assert_eq!(empty.join().unwrap(), Err(BufferError::Closed), "a call that waits ends");
+        let again = open(config).unwrap();
+        assert!(again.stats().recovered_clean);
+        assert_eq!(lease.ack().unwrap_err().into_parts().0, BufferError::Closed);
+        assert_eq!(queue.push(b"late".to_vec()), Err(BufferError::Closed));
+        assert_eq!(queue.finish(), Err(BufferError::Closed));
+        for refused in [queue.pop().err(), queue.sync().err(), queue.compact().err(), queue.clear().err()] {
+            assert_eq!(refused, Some(BufferError::Closed));
+        }
+        drop(queue);
+        assert_eq!(again.pop().unwrap(), b"leased", "an item on lease is there again");
+        again.push(b"new".to_vec()).unwrap();
+        assert_eq!(again.pop().unwrap(), b"new");
+    }
+}
+
+#[test]
+fn what_was_put_while_the_queue_was_being_finished_is_there_or_was_refused() {
+    for round in 0..12 {
+        let folder = folder();
+        let mode = MODES[round % MODES.len()];
+        let config = config(&folder).with_sync_mode(mode).with_max_log_entries(50);
+        let queue = Arc::new(open(config.clone()).unwrap());
+        queue.push_batch(vec![vec![9; 900]; 300]).unwrap();
+        let producers: Vec<_> = (0_u8..3)
+            .map(|producer| {
+                let queue = Arc::clone(&queue);
+                thread::spawn(move || {
+                    let mut number = 0_u32;
+                    while queue.push([&[producer][..], &number.to_le_bytes(), &[0; 900]].concat()).is_ok() {
+                        number += 1;
+                        // One of them takes what was there before, too, so that files are given up.
+                        if producer == 2 && number <= 300 {
+                            let _ = queue.pop().and_then(|_| queue.compact());
+                        }
+                    }
+                    number
+                })
+            })
+            .collect();
+        while queue.stats().queue.messages_enqueued < 300 + 60 * round as u64 {
+            thread::yield_now();
+        }
+        queue.finish().unwrap();
+        let again = open(config).unwrap();
+        let put: Vec<u32> = producers.into_iter().map(|producer| producer.join().unwrap()).collect();
+        let mut found = [0_u32; 3];
+        for item in again.pop_batch(usize::MAX).unwrap().into_iter().filter(|item| item[0] < 9) {
+            let count = &mut found[usize::from(item[0])];
+            assert_eq!(item[1..5], count.to_le_bytes(), "round {round}, {mode:?}: in order, and each once");
+            *count += 1;
+        }
+        for (found, put) in found.into_iter().zip(put) {
+            // With `EveryWrite`, one call in flight may have put its item in and not know it.
+            let unknown = u32::from(mode == SyncMode::EveryWrite);
+            assert!((put..=put + unknown).contains(&found), "round {round}, {mode:?}: {found} of {put}");
+        }
+    }
 }

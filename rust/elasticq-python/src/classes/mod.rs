@@ -6,13 +6,18 @@ pub mod computed;
 pub mod config;
 pub mod consumer;
 pub mod elastic;
+pub mod lease;
 pub mod lock_free;
+pub mod look;
+pub mod persistent;
+pub mod persistent_stats;
 pub mod priority;
 pub mod priority_config;
 pub mod queue;
 pub mod rescue;
 pub mod simple;
 pub mod stats;
+pub mod sync_mode;
 
 use pyo3::prelude::*;
 

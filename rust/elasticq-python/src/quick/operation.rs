@@ -19,15 +19,15 @@ use crate::store::no_room;
 use crate::store::object::{self, Elastic};
 use crate::store::put::Put;
 use crate::store::{Attempt, Store, Waiting};
+use crate::waiting::futures::new_future;
 use crate::waiting::turns;
 use elasticq::{BufferError, Rejected};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration};
 use pyo3::gc::PyVisit;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyList;
-use pyo3::{IntoPyObjectExt, intern};
 use std::{mem, vec};
 
 /// What an operation is to do.
@@ -556,13 +556,4 @@ impl Awaited for Resumed<'_, '_> {
         let aim = &self.operation.aim;
         !matches!(aim, Aim::PutWeighed { .. }) && !self.operation.store().is_anybody_waiting(aim.waiting())
     }
-}
-
-/// The event loop that runs in this thread, and a future of that loop that says it is awaited.
-fn new_future(py: Python<'_>) -> PyResult<(Bound<'_, PyAny>, Bound<'_, PyAny>)> {
-    static RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let event_loop = RUNNING_LOOP.import(py, "asyncio", "get_running_loop")?.call0()?;
-    let future = event_loop.call_method0(intern!(py, "create_future"))?;
-    future.setattr(intern!(py, "_asyncio_future_blocking"), true.into_bound_py_any(py)?)?;
-    Ok((event_loop, future))
 }

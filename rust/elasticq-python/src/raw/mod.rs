@@ -11,6 +11,7 @@ pub mod handover;
 pub mod interpreter;
 pub mod lists;
 pub mod lock;
+pub mod per_process;
 pub mod replaceable;
 pub mod types;
 

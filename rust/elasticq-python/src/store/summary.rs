@@ -59,7 +59,9 @@ impl Store {
             Words::Queue => {
                 usize::try_from(self.limits.maxsize()).ok().filter(|&limit| limit > 0).map(|limit| ("maxsize", limit))
             }
-            Words::LockFree | Words::Buffer => glance.map(|glance| ("max_capacity", glance.max_capacity)),
+            Words::LockFree | Words::Durable | Words::Buffer => {
+                glance.map(|glance| ("max_capacity", glance.max_capacity))
+            }
         };
         Facts {
             len: glance.map(|glance| glance.len),

@@ -29,6 +29,7 @@
 //! They are taken only while attached, so a process is never forked while another thread holds one. The tasks
 //! that wait at a fork are the parent's: no thread of the child runs their event loops.
 
+use super::futures::resolve;
 use super::loops::{self, Waiters};
 use super::threads::undisturbed;
 use crate::raw::detach::stop_at_the_end;
@@ -412,17 +413,6 @@ impl Delivery {
     fn __clear__(&self) {
         let futures = self.woken.lock().take();
         drop(futures);
-    }
-}
-
-/// Resolves a future from within its event loop. False: it was cancelled.
-fn resolve(future: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let py = future.py();
-    match future.call_method1(intern!(py, "set_result"), (py.None(),)) {
-        Ok(_) => Ok(true),
-        // Asking first whether the future is done would cost each wake-up a call.
-        Err(_) if future.call_method0(intern!(py, "done"))?.is_truthy()? => Ok(false),
-        Err(error) => Err(error),
     }
 }
 

@@ -148,6 +148,16 @@ impl Commit {
         Ok(batch)
     }
 
+    /// Ends the writing: `Closed` is everybody's answer from now on. `last` runs when nobody writes.
+    pub fn end(&self, last: impl FnOnce()) {
+        {
+            let _writing = self.writing.lock();
+            let _ = self.poison.set(BufferError::Closed);
+            last();
+        }
+        wake_each([self.finished.told_all()]);
+    }
+
     /// A write or a sync has failed: that is everybody's answer from now on.
     pub fn fail(&self, log: &Log, error: BufferError) {
         // Who opens the queue next must not believe what the system's memory says. If this fails, too, the disk

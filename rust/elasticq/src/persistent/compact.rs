@@ -53,6 +53,7 @@ impl Core {
             self.skip(&mut taking)?;
             {
                 let mut tail = self.log.tail();
+                self.commit.check()?;
                 let needless = self.log.records().saturating_sub(self.inside(&tail) as u64);
                 // A segment of its own for what is still needed, if most of this one is not.
                 if needless > (self.inside(&tail) as u64).saturating_mul(2).saturating_add(few) && tail.is_used() {

@@ -41,6 +41,7 @@ pub struct Core {
     pub not_full: Signal,
     pub tally: Tally,
     closed: AtomicBool,
+    ended: AtomicBool,
     /// Copies of what `taking` says, for looks that wait for no lock.
     seen: Seen,
     /// The number of the first record that was not found in the files.
@@ -101,6 +102,7 @@ impl Core {
             not_full: Signal::new(),
             tally: Tally::default(),
             closed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             seen: Seen::default(),
             found: end.number,
             process: files::process(),
@@ -119,11 +121,13 @@ impl Core {
         matches!(self.config.sync_mode, SyncMode::EveryWrite)
     }
 
+    /// Whether this process may use the queue.
+    ///
     /// # Errors
-    /// `InvalidOperation` in a forked child: the queue is the parent's.
+    /// `InvalidOperation` in a forked child: the queue is the parent's. `Closed` after [`end`](Self::end).
     pub fn check_process(&self) -> BufferResult<()> {
         if self.process == files::process() {
-            return Ok(());
+            return if self.has_ended() { Err(BufferError::Closed) } else { Ok(()) };
         }
         let path = self.log.storage.path("");
         let text = format!("{} was opened before a fork: this process must open it itself", path.display());
@@ -136,6 +140,10 @@ impl Core {
 
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// Refuses all puts from now on and wakes all waiters.
@@ -327,6 +335,7 @@ impl Core {
 
     /// Begins a segment for a producer. If there is no room for it, the queue's thread looks for some.
     fn begin_segment(&self, tail: &mut Tail, state: &Takes, bytes: u64) -> BufferResult<()> {
+        self.commit.check()?;
         let begun = self.log.begin_segment(tail, state, bytes, Who::Producer);
         self.worker.tidy();
         begun
@@ -358,12 +367,35 @@ impl Core {
         Ok(count)
     }
 
+    /// Ends the use of the files, whoever else still has the queue or a lease. Another opener may have them then.
+    /// So nothing is written any more: whoever appends or writes looks whether the queue has ended, under locks
+    /// that this takes.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish); the queue has ended all the same.
+    pub fn end(&self) -> BufferResult<()> {
+        self.check_process()?;
+        self.close();
+        self.worker.stop();
+        let finished = self.finish();
+        let taking = self.taking.lock();
+        self.commit.end(|| {
+            let _tail = self.log.tail();
+            self.ended.store(true, Ordering::Release);
+            self.log.storage.release();
+        });
+        drop(taking);
+        wake_each([self.not_empty.told_all(), self.not_full.told_all()]);
+        finished
+    }
+
     /// Makes everything durable and says that the queue was closed in good order.
     pub fn finish(&self) -> BufferResult<()> {
         self.check_process()?;
         self.sync()?;
         let taking = self.taking.lock();
         let mut tail = self.log.tail();
+        self.commit.check()?;
         let place = tail.synced();
         if place < tail.end().place {
             return Ok(()); // something came meanwhile; what follows is replayed

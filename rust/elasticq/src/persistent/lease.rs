@@ -124,6 +124,17 @@ impl<T> Lease<T> {
         Ok(())
     }
 
+    /// [`nack`](Self::nack) as a task: it waits for the disk without blocking.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack).
+    pub async fn nack_async(mut self, delay: Duration) -> BufferResult<()> {
+        let Some(core) = self.core.clone() else { return Ok(()) };
+        let number = core.nack_now(self.number, self.token, millis(delay))?;
+        self.core = None;
+        core.settle_as_task(number).await
+    }
+
     /// Ends the lease since the item can't be worked on: it is dead, see
     /// [`dead_letters`](super::PersistentCircularBuffer::dead_letters).
     ///

@@ -2,57 +2,50 @@
 
 use super::core::Core;
 use super::format::Kind;
-use super::records::{self, Status};
+use super::records::{self, Place, Status};
 use super::segment::{Reader, Segment};
 use super::stats::PersistentStats;
 use super::taking::Item;
 use crate::error::{BufferError, BufferResult};
 use crate::stats::QueueStats;
 use std::fmt::Display;
+use std::iter::Peekable;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::vec;
 
 impl Core {
-    /// Shows the payloads of all items that can be taken, in order, until `visit` breaks. Nobody has to wait
-    /// meanwhile; an item that is taken meanwhile may still be shown.
+    /// A look at all items that can be taken, as they stand now. Nobody has to wait meanwhile; an item that is
+    /// taken meanwhile may still be shown.
+    ///
+    /// # Errors
+    /// As [`check_process`](Self::check_process); `Io`.
+    pub fn look(&self) -> BufferResult<Look> {
+        self.check_process()?;
+        let mut taking = self.taking();
+        self.expire(&mut taking)?;
+        let state = &taking.state;
+        let aside = state.ready_items().filter(|(number, _)| self.is_written(*number));
+        let aside: Vec<_> = aside.map(|(number, aside)| (number, aside.place)).collect();
+        let (cursor, left) = (state.cursor, state.in_line(self.log.visible()));
+        let segments = self.log.segments_from(state.oldest_segment(), u64::MAX);
+        let at_cursor = segments.iter().find(|segment| segment.number() >= cursor.place.segment);
+        let reader = at_cursor.map(|segment| Reader::new(Arc::clone(segment), cursor));
+        Ok(Look { segments, reader, left, next: None, aside: aside.into_iter().peekable() })
+    }
+
+    /// Shows all items that can be taken, in order, until `visit` breaks.
     ///
     /// # Errors
     /// `Corrupted`, `Io`.
     pub fn visit(&self, visit: &mut dyn FnMut(&Item) -> BufferResult<ControlFlow<()>>) -> BufferResult<()> {
-        self.check_process()?;
-        // The segments are kept open, so their files stay as they are even if they are given up.
-        let (mut aside, cursor, mut left, segments) = {
-            let mut taking = self.taking();
-            self.expire(&mut taking)?;
-            let state = &taking.state;
-            let aside: Vec<_> = state
-                .ready_items()
-                .filter(|(number, _)| self.is_written(*number))
-                .map(|(number, aside)| (number, aside.place))
-                .collect();
-            let segments = self.log.segments_from(state.oldest_segment(), u64::MAX);
-            (aside.into_iter().peekable(), state.cursor, state.in_line(self.log.visible()), segments)
-        };
-        let find = |number| segments.iter().find(|segment| segment.number() == number);
-        let mut rest = segments.iter().skip_while(|segment| segment.number() < cursor.place.segment);
-        let Some(first) = rest.next() else { return Ok(()) };
-        let mut reader = Reader::new(Arc::clone(first), cursor);
-        loop {
-            let next = if left > 0 { read(&mut reader, &mut rest)? } else { None };
-            left = left.saturating_sub(1);
-            let before = next.as_ref().map_or(u64::MAX, |item| item.number);
-            while let Some((number, place)) = aside.next_if(|(number, _)| *number < before) {
-                let Some(segment) = find(place.segment) else { continue };
-                let (_, payload) = segment.record_at(place.offset)?;
-                if visit(&Item::seen(number, place, payload))?.is_break() {
-                    return Ok(());
-                }
-            }
-            let Some(item) = next else { return Ok(()) };
+        let mut look = self.look()?;
+        while let Some(item) = look.next()? {
             if visit(&item)?.is_break() {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     /// The dead items, oldest first: each with how often it was delivered, and why it is dead.
@@ -117,20 +110,57 @@ impl Core {
     }
 }
 
-fn read<'a>(reader: &mut Reader, rest: &mut impl Iterator<Item = &'a Arc<Segment>>) -> BufferResult<Option<Item>> {
-    loop {
-        let Some((head, place)) = reader.next()? else {
-            match rest.next() {
-                Some(segment) if reader.segment.ends_at(reader.cursor.place.offset) => {
-                    reader.enter(Arc::clone(segment))
+/// A look at a queue that goes on from item to item.
+#[derive(Debug)]
+pub struct Look {
+    /// These are kept open, so their files stay as they are even if they are given up.
+    segments: Vec<Arc<Segment>>,
+    /// Goes along the line.
+    reader: Option<Reader>,
+    /// How many items are left in line, and the next of them once it was read.
+    left: u64,
+    next: Option<Item>,
+    /// The items that don't stand in line.
+    aside: Peekable<vec::IntoIter<(u64, Place)>>,
+}
+
+impl Look {
+    /// The next item.
+    ///
+    /// # Errors
+    /// `Corrupted`, `Io`.
+    pub fn next(&mut self) -> BufferResult<Option<Item>> {
+        if self.next.is_none() && self.left > 0 {
+            self.next = self.read()?;
+            self.left = if self.next.is_some() { self.left - 1 } else { 0 };
+        }
+        let before = self.next.as_ref().map_or(u64::MAX, |item| item.number);
+        while let Some((number, place)) = self.aside.next_if(|(number, _)| *number < before) {
+            let segment = self.segments.iter().find(|segment| segment.number() == place.segment);
+            let Some(segment) = segment else { continue };
+            let (_, payload) = segment.record_at(place.offset)?;
+            return Ok(Some(Item::seen(number, place, payload)));
+        }
+        Ok(self.next.take())
+    }
+
+    fn read(&mut self) -> BufferResult<Option<Item>> {
+        let Some(reader) = &mut self.reader else { return Ok(None) };
+        loop {
+            let Some((head, place)) = reader.next()? else {
+                let here = reader.segment.number();
+                match self.segments.iter().find(|segment| segment.number() > here) {
+                    Some(segment) if reader.segment.ends_at(reader.cursor.place.offset) => {
+                        reader.enter(Arc::clone(segment));
+                    }
+                    _ => return Ok(None),
                 }
-                _ => return Ok(None),
+                continue;
+            };
+            let payload = reader.payload(&head, place);
+            if head.kind == Kind::Item && records::item(payload).is_some_and(|(meta, _)| meta.delay == 0) {
+                return Ok(Some(Item::seen(head.number, place, payload.to_vec())));
             }
-            continue;
-        };
-        let payload = reader.payload(&head, place);
-        if head.kind == Kind::Item && records::item(payload).is_some_and(|(meta, _)| meta.delay == 0) {
-            return Ok(Some(Item::seen(head.number, place, payload.to_vec())));
         }
     }
 }

@@ -9,7 +9,7 @@
 //! commit    one sync for many calls              core      a queue of bytes: putting; taking: the other side
 //! leases, compact, look, worker                  what else happens to it
 //! rescue    tools for the files, also for broken ones
-//! this file, lease, parts                        the public face: items of any type
+//! this file, tasks, lease, parts                 the public face: items of any type
 //! ```
 //!
 //! Each imports only those above it. `docs/guarantees.md` says what survives what, and describes the format.
@@ -32,14 +32,16 @@ mod rescue;
 mod segment;
 mod state;
 mod stats;
+mod taken;
 mod taking;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod worker;
 
 use self::core::{Core, Extra};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
-use crate::wait::{block, complete, in_time, try_or_register, unless_empty, unless_full};
+use crate::wait::{block, in_time, try_or_register, unless_empty, unless_full};
 pub use codec::{Codec, Postcard, PushOptions, Raw};
 pub use config::{PersistentConfig, SyncMode};
 use files::{Disk, Storage};
@@ -57,6 +59,9 @@ use std::marker::PhantomData;
 use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
+use taken::PutBack;
+#[doc(hidden)] // for the binding to Python
+pub use taken::{Looking, Taken};
 use taking::Item;
 
 /// A first-in, first-out queue in files, for any number of producers and consumers.
@@ -216,9 +221,9 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// As [`pop`](Self::pop) without `Timeout`.
     pub fn try_pop(&self) -> BufferResult<T> {
         let item = self.core.pop_one()?;
-        let mut guard = PutBack { core: &self.core, items: slice::from_ref(&item), done: 0 };
+        let mut back = PutBack { core: &*self.core, items: slice::from_ref(&item), kept: 0 };
         let decoded = self.decode(&item)?;
-        guard.done = 1;
+        back.kept = 1;
         Ok(decoded)
     }
 
@@ -359,59 +364,6 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         self.core.purge(numbers)
     }
 
-    /// Adds `item` at the end, waiting as a task until there is room.
-    ///
-    /// The task does not block: neither while there is no room, nor for a sync, which another thread does. (It
-    /// makes a file itself if it fills them faster than the queue's thread prepares them.) A future that is
-    /// dropped while it waits for room has put nothing in; one that is dropped while it waits for a sync has
-    /// put the item in.
-    ///
-    /// # Errors
-    /// As [`offer`](Self::offer) without capacity errors.
-    pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
-        let attempt = || {
-            let bytes = self.encode(&item)?;
-            self.core.put_now(&[&bytes], Extra::default())
-        };
-        let put = complete(|| try_or_register(|| unless_full(attempt()), || self.core.not_full.waiter())).await;
-        let put = match put {
-            Ok((_, number)) => self.core.settle_as_task(number).await,
-            Err(reason) => Err(reason),
-        };
-        give_back(put.inspect_err(|_| self.core.tally.note_refused(1)), Some(item))
-    }
-
-    /// Takes the oldest item for good, waiting as a task until there is one.
-    ///
-    /// The task does not block: neither while there is no item, nor for a sync, which another thread does. (It
-    /// reads the disk if the item is in no memory.) A future that is dropped before it is done has taken
-    /// nothing. (If it waited for a sync, a power cut before the next one may take the item.)
-    ///
-    /// # Errors
-    /// As [`pop`](Self::pop) without `Empty` and `Timeout`.
-    pub async fn recv(&self) -> BufferResult<T> {
-        let attempt = || try_or_register(|| unless_empty(self.core.pop_now()), || self.core.not_empty.waiter());
-        let (item, number) = complete(attempt).await?;
-        let mut guard = PutBack { core: &self.core, items: slice::from_ref(&item), done: 0 };
-        self.core.settle_as_task(number).await?;
-        let decoded = self.decode(&item)?;
-        guard.done = 1;
-        Ok(decoded)
-    }
-
-    /// Takes the oldest item on lease, waiting as a task until there is one. It does not block, as
-    /// [`recv`](Self::recv); a future that is dropped before it is done gives the item back.
-    ///
-    /// # Errors
-    /// As [`recv`](Self::recv).
-    pub async fn lease_async(&self, ttl: Option<Duration>) -> BufferResult<Lease<T>> {
-        let attempt = || try_or_register(|| unless_empty(self.core.lease_now(1, ttl)), || self.core.not_empty.waiter());
-        let (leased, number) = complete(attempt).await?;
-        let mut leases = self.leases(&leased)?;
-        self.core.settle_as_task(number).await?;
-        leases.pop().ok_or(BufferError::Empty)
-    }
-
     fn encode<'a>(&self, item: &'a T) -> BufferResult<Cow<'a, [u8]>> {
         self.codec.encode(item).map_err(|why| codec::unreadable(&why))
     }
@@ -447,23 +399,35 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     }
 
     fn put_all(&self, items: &[T]) -> BufferResult<()> {
-        let bytes = items.iter().map(|item| self.encode(item)).collect::<BufferResult<Vec<_>>>()?;
-        let slices: Vec<&[u8]> = bytes.iter().map(AsRef::as_ref).collect();
-        self.core.put(&slices, Extra::default()).map(drop)
+        let number = self.put_all_now(items)?;
+        self.core.settle(number)?;
+        self.core.wake();
+        Ok(())
     }
 
-    /// Takes up to so many items. What can't be understood goes back, and so does what comes after it.
+    /// The same without the wait for a sync: returns the number of the record to wait for.
+    fn put_all_now(&self, items: &[T]) -> BufferResult<u64> {
+        let bytes = items.iter().map(|item| self.encode(item)).collect::<BufferResult<Vec<_>>>()?;
+        let slices: Vec<&[u8]> = bytes.iter().map(AsRef::as_ref).collect();
+        Ok(self.core.put_now(&slices, Extra::default())?.1)
+    }
+
+    /// Takes up to so many items.
     fn take(&self, most: usize) -> BufferResult<Vec<T>> {
-        let taken = self.core.pop(most)?;
-        let mut guard = PutBack { core: &self.core, items: &taken, done: 0 };
-        let mut items = Vec::with_capacity(guard.items.len());
-        while let Some(item) = guard.items.get(guard.done) {
+        self.decode_all(self.core.pop(most)?)
+    }
+
+    /// What can't be understood goes back, and so does what comes after it.
+    fn decode_all(&self, taken: Vec<Item>) -> BufferResult<Vec<T>> {
+        let mut back = PutBack { core: &*self.core, items: taken, kept: 0 };
+        let mut items = Vec::with_capacity(back.items.len());
+        while let Some(item) = back.items.get(back.kept) {
             match self.decode(item) {
                 Ok(decoded) => items.push(decoded),
                 Err(error) if items.is_empty() => return Err(error),
                 Err(_) => break,
             }
-            guard.done += 1;
+            back.kept += 1;
         }
         Ok(items)
     }
@@ -509,14 +473,41 @@ impl<T, C> PersistentCircularBuffer<T, C> {
     }
 
     /// Counters and sizes. Linear in the number of items that don't stand in line; takes the locks. All zero in
-    /// a forked child.
+    /// a forked child, and after [`finish`](Self::finish).
     #[must_use]
     pub fn stats(&self) -> PersistentStats {
         self.core.stats()
     }
 
+    /// Ends the use of the queue, whoever else has it or a lease of it: makes everything durable, notes that the
+    /// queue was closed in good order, and unlocks it, so that it can be opened again. From now on every call
+    /// fails with `Closed`; calls that wait do so at once. Leases that are left go back when it is opened again.
+    ///
+    /// Dropping the queue does the same, unless there are leases, but tells nobody of an error.
+    ///
+    /// # Errors
+    /// `Io`, or what a sync has failed with; the queue has ended all the same. `Closed`: it had ended before.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::<String>::new(config.clone())?;
+    /// queue.push("kept".to_string())?;
+    /// let lease = queue.lease(None)?;
+    /// queue.finish()?;
+    /// assert!(lease.ack().is_err());
+    /// assert_eq!(PersistentCircularBuffer::<String>::new(config)?.pop()?, "kept");
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub fn finish(&self) -> BufferResult<()> {
+        self.core.end()
+    }
+
     /// Refuses all pushes from now on and wakes all waiters. What is inside can still be taken. The files stay
-    /// open until the queue is dropped.
+    /// open until the queue is dropped, or [finished](Self::finish).
     pub fn close(&self) {
         self.core.close();
     }
@@ -544,21 +535,5 @@ impl<T, C> fmt::Debug for PersistentCircularBuffer<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("PersistentCircularBuffer");
         shown.field("path", &self.core.config.file_path).field("len", &self.len()).finish_non_exhaustive()
-    }
-}
-
-/// Puts items back that were taken and not handed out, also if the codec panics.
-struct PutBack<'a> {
-    core: &'a Core,
-    items: &'a [Item],
-    done: usize,
-}
-
-impl Drop for PutBack<'_> {
-    fn drop(&mut self) {
-        for item in &self.items[self.done..] {
-            // If the disk refuses it, it refuses everything from now on, and opening the queue again shows it.
-            let _ = self.core.put_back(item);
-        }
     }
 }

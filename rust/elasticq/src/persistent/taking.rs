@@ -46,7 +46,6 @@ impl Core {
     /// # Errors
     /// `Io`, or what a sync has failed with: nothing has happened then.
     pub fn record(&self, taking: &mut Taking, changes: &[Change]) -> BufferResult<u64> {
-        self.commit.check()?;
         let draft = |change| Draft::change(change).ok_or_else(too_long);
         let number = match changes {
             [change] => self.append_for_consumer(&taking.state, &mut [draft(change)?])?,
@@ -98,28 +97,34 @@ impl Core {
     /// # Errors
     /// `Empty`, `Closed`, `Corrupted`, `Io`, or what a sync has failed with.
     pub fn pop(&self, most: usize) -> BufferResult<Vec<Item>> {
-        self.check_process()?;
-        let (items, number) = {
-            let mut taking = self.taking();
-            let items = self.choose(&mut taking, most)?;
-            if items.is_empty() {
-                return Ok(items); // none was asked for, so there is nothing to write
-            }
-            let mut changes = Vec::with_capacity(2);
-            let aside: Vec<u64> = items.iter().filter(|item| item.end.is_none()).map(|item| item.number).collect();
-            if !aside.is_empty() {
-                changes.push(Change::Gone { numbers: aside, how: How::Popped });
-            }
-            let (in_line, cursor) = passed(&items);
-            if let Some(cursor) = cursor {
-                changes.push(Change::Popped { items: in_line, cursor });
-            }
-            let number = self.take(&mut taking, &items, &changes)?;
-            (items, number)
-        };
+        let (items, number) = self.pop_many_now(most)?;
         self.settle(number)?;
         self.wake();
         Ok(items)
+    }
+
+    /// The same without the wait: returns the number of the record to wait for, too.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop).
+    pub fn pop_many_now(&self, most: usize) -> BufferResult<(Vec<Item>, u64)> {
+        self.check_process()?;
+        let mut taking = self.taking();
+        let items = self.choose(&mut taking, most)?;
+        if items.is_empty() {
+            return Ok((items, 0)); // none was asked for, so there is nothing to write
+        }
+        let mut changes = Vec::with_capacity(2);
+        let aside: Vec<u64> = items.iter().filter(|item| item.end.is_none()).map(|item| item.number).collect();
+        if !aside.is_empty() {
+            changes.push(Change::Gone { numbers: aside, how: How::Popped });
+        }
+        let (in_line, cursor) = passed(&items);
+        if let Some(cursor) = cursor {
+            changes.push(Change::Popped { items: in_line, cursor });
+        }
+        let number = self.take(&mut taking, &items, &changes)?;
+        Ok((items, number))
     }
 
     /// Records that these items were taken; puts the reader back if that fails.
@@ -334,9 +339,13 @@ impl Core {
     }
 
     /// Appends records of a consumer, who may use the last file that there is.
+    ///
+    /// # Errors
+    /// `Io`, or what a sync has failed with: nothing has happened then.
     pub fn append_for_consumer(&self, state: &Takes, drafts: &mut [Draft<'_>]) -> BufferResult<Appended> {
         let (appended, is_late) = {
             let mut tail = self.log.tail();
+            self.commit.check()?;
             if !tail.has_room(total(drafts)) {
                 self.log.begin_segment(&mut tail, state, total(drafts), Who::Consumer)?;
             }

@@ -13,6 +13,7 @@ use super::forked::Inherited;
 use super::mapped::Map;
 use super::{File, Storage};
 use crate::error::{BufferError, BufferResult};
+use parking_lot::RwLock;
 use rustix::fs::{AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use std::fs;
@@ -26,8 +27,9 @@ use std::sync::OnceLock;
 pub struct Disk {
     path: PathBuf,
     directory: OwnedFd,
-    /// Keeps the lock. A forked child gives its copy up at once.
-    _lock: Inherited,
+    /// Keeps the lock; `None` once it was given up. A forked child gives its copy up at once. Whoever changes
+    /// the directory holds this meanwhile: after the queue was given up, its files are another opener's.
+    lock: RwLock<Option<Inherited>>,
 }
 
 /// The file that is locked.
@@ -49,7 +51,16 @@ impl Disk {
         // The file may be known under another path later, when the working directory has changed.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let lock = lock(&directory, &path)?;
-        Ok(Self { path, directory, _lock: lock })
+        Ok(Self { path, directory, lock: RwLock::new(Some(lock)) })
+    }
+
+    /// Changes the directory, if the queue is still ours.
+    fn change<R>(&self, change: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+        let held = self.lock.read();
+        if held.is_none() {
+            return Err(io::Error::other("the queue was closed"));
+        }
+        change()
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<Box<dyn File>> {
@@ -109,7 +120,7 @@ impl Storage for Disk {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
-        self.open_file(name, OFlags::CREATE | OFlags::EXCL)
+        self.change(|| self.open_file(name, OFlags::CREATE | OFlags::EXCL))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
@@ -117,11 +128,11 @@ impl Storage for Disk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        Ok(renameat(&self.directory, from, &self.directory, to)?)
+        self.change(|| Ok(renameat(&self.directory, from, &self.directory, to)?))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        Ok(unlinkat(&self.directory, name, AtFlags::empty())?)
+        self.change(|| Ok(unlinkat(&self.directory, name, AtFlags::empty())?))
     }
 
     fn move_into(&self, directory: &str, name: &str) -> io::Result<()> {
@@ -142,6 +153,10 @@ impl Storage for Disk {
 
     fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    fn release(&self) {
+        *self.lock.write() = None;
     }
 }
 
@@ -202,6 +217,8 @@ impl Storage for ReadOnly {
     fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+
+    fn release(&self) {}
 }
 
 /// Elsewhere no file is mapped.

@@ -42,6 +42,9 @@ pub trait Storage: fmt::Debug + Send + Sync {
 
     /// Where a file is, for messages.
     fn path(&self, name: &str) -> PathBuf;
+
+    /// Lets others open the queue. From now on this refuses every call that changes the directory.
+    fn release(&self);
 }
 
 /// An open file.

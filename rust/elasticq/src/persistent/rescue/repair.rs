@@ -422,4 +422,6 @@ impl Storage for After<'_> {
     fn path(&self, name: &str) -> PathBuf {
         self.storage.path(name)
     }
+
+    fn release(&self) {}
 }

@@ -297,6 +297,12 @@ impl Storage for Disk {
     fn path(&self, name: &str) -> PathBuf {
         PathBuf::from("/disk").join(name)
     }
+
+    /// Everything fails from now on, also what a real disk could not refuse.
+    fn release(&self) {
+        let mut state = self.state();
+        state.power_until = Some(state.operations);
+    }
 }
 
 #[derive(Debug)]

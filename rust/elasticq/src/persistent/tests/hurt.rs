@@ -483,3 +483,20 @@ fn the_time_of_an_item_that_died_ends_no_later_lease() {
     core.lease(1, None).unwrap();
     assert_eq!(core.taking().leases.next_due(), None);
 }
+
+#[test]
+fn whoever_is_on_its_way_when_a_queue_ends_writes_nothing() {
+    for mode in MODES {
+        let disk = Disk::default();
+        let core = open(&disk, small(mode)).unwrap();
+        push(&core, b"item").unwrap();
+        let taken = core.pop_one().unwrap();
+        core.end().unwrap();
+        // Each of these had passed the first look.
+        assert_eq!(core.put_back(&taken), Err(BufferError::Closed));
+        assert_eq!(core.record(&mut core.taking(), &[]).map(drop), Err(BufferError::Closed));
+        assert_eq!(core.commit.write_out(&core.log), Err(BufferError::Closed));
+        assert_eq!(core.finish(), Err(BufferError::Closed));
+        assert_eq!(core.join(u64::MAX - 1), Err(BufferError::Closed));
+    }
+}

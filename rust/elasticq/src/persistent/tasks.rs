@@ -1,0 +1,151 @@
+//! What tasks do with a durable queue. They wait for nothing by blocking: neither for items or room, nor for a
+//! sync, which another thread does. (A task makes a file itself if it fills them faster than the queue's thread
+//! prepares them, and reads the disk if an item is in no memory.)
+
+use super::PersistentCircularBuffer;
+use super::codec::{Codec, PushOptions};
+use super::core::Extra;
+use super::lease::{Lease, millis};
+use super::taken::{Looking, PutBack, Taken};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
+use crate::wait::{complete, try_or_register, unless_empty, unless_full};
+use std::slice;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
+    /// Adds `item` at the end, waiting as a task until there is room.
+    ///
+    /// A future that is dropped while it waits for room has put nothing in; one that is dropped while it waits
+    /// for a sync has put the item in.
+    ///
+    /// # Errors
+    /// As [`offer`](Self::offer) without capacity errors.
+    pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
+        self.send_with(item, &PushOptions::default()).await.map(drop)
+    }
+
+    /// [`send`](Self::send) as `options` say. Returns false if an item of that name is known already; then
+    /// nothing was added.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_with(&self, item: T, options: &PushOptions) -> Result<bool, Rejected<T>> {
+        let extra = Extra { id: &options.id, headers: &options.headers, delay: millis(options.delay) };
+        let attempt = || {
+            let bytes = self.encode(&item)?;
+            self.core.put_now(&[&bytes], extra)
+        };
+        let put = complete(|| try_or_register(|| unless_full(attempt()), || self.core.not_full.waiter())).await;
+        let put = match put {
+            Ok((added, number)) => self.core.settle_as_task(number).await.map(|()| added),
+            Err(reason) => Err(reason),
+        };
+        give_back(put.inspect_err(|_| self.core.tally.note_refused(1)), Some(item))
+    }
+
+    /// Adds all of `items`, waiting as a task until there is room for all, or, on an error, none of them.
+    ///
+    /// # Errors
+    /// As [`push_batch`](Self::push_batch) without `Full` and `Timeout`; the [`Rejected`] holds the items.
+    pub async fn send_batch(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        let attempt = || self.put_all_now(&items);
+        let can_fit = items.len() <= self.core.max_items();
+        let attempt = || if can_fit { unless_full(attempt()) } else { Some(attempt()) };
+        let put = complete(|| try_or_register(attempt, || self.core.not_full.bulk_waiter())).await;
+        let put = match put {
+            Ok(number) => self.core.settle_as_task(number).await,
+            Err(reason) => Err(reason),
+        };
+        give_back(put.inspect_err(|_| self.core.tally.note_refused(items.len())), Some(items))
+    }
+
+    /// Takes the oldest item for good, waiting as a task until there is one.
+    ///
+    /// A future that is dropped before it is done has taken nothing. (If it waited for a sync, a power cut before
+    /// the next one may take the item.)
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop) without `Empty` and `Timeout`.
+    pub async fn recv(&self) -> BufferResult<T> {
+        let attempt = || try_or_register(|| unless_empty(self.core.pop_now()), || self.core.not_empty.waiter());
+        let (item, number) = complete(attempt).await?;
+        let mut back = PutBack { core: &*self.core, items: slice::from_ref(&item), kept: 0 };
+        self.core.settle_as_task(number).await?;
+        let decoded = self.decode(&item)?;
+        back.kept = 1;
+        Ok(decoded)
+    }
+
+    /// Takes up to `max_items` items on lease, waiting as a task for the first. A future that is dropped before
+    /// it is done gives the items back.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub async fn lease_batch_async(&self, max_items: usize, ttl: Option<Duration>) -> BufferResult<Vec<Lease<T>>> {
+        let attempt = || unless_empty(self.core.lease_now(max_items, ttl));
+        let (leased, number) = complete(|| try_or_register(attempt, || self.core.not_empty.waiter())).await?;
+        let leases = self.leases(&leased)?;
+        self.core.settle_as_task(number).await?;
+        Ok(leases)
+    }
+
+    /// Takes the oldest item on lease, waiting as a task until there is one.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub async fn lease_async(&self, ttl: Option<Duration>) -> BufferResult<Lease<T>> {
+        self.lease_batch_async(1, ttl).await?.pop().ok_or(BufferError::Empty)
+    }
+
+    /// [`ack_batch`](Self::ack_batch) as a task. A future that is dropped before it is done has ended the leases
+    /// all the same, or has given the items back.
+    ///
+    /// # Errors
+    /// As [`ack_batch`](Self::ack_batch).
+    pub async fn ack_batch_async(&self, leases: Vec<Lease<T>>) -> Result<Vec<T>, Rejected<Vec<Lease<T>>>> {
+        let keys: Vec<_> = leases.iter().map(Lease::key).collect();
+        let acked = match if keys.is_empty() { Ok(0) } else { self.core.ack_now(&keys) } {
+            Ok(number) => self.core.settle_as_task(number).await,
+            Err(reason) => Err(reason),
+        };
+        match acked {
+            Ok(()) => Ok(leases.into_iter().map(Lease::ended).collect()),
+            Err(reason) => Err(Rejected::new(reason, leases)),
+        }
+    }
+}
+
+// For the binding to Python. Its items become objects only where the interpreter is, and that may fail.
+#[doc(hidden)]
+#[allow(missing_docs)]
+impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
+    /// One attempt to add an item. If it is refused, that is not counted.
+    pub fn offer_with_again(&self, item: &T, options: &PushOptions) -> BufferResult<bool> {
+        let extra = Extra { id: &options.id, headers: &options.headers, delay: millis(options.delay) };
+        self.core.put(&[&self.encode(item)?], extra)
+    }
+
+    /// A look at the items that goes on from one to the next.
+    pub fn looking(&self) -> BufferResult<Looking> {
+        Looking::new(&self.core)
+    }
+
+    /// Takes up to so many items that can still be put back.
+    pub fn take_back(&self, most: usize) -> BufferResult<Taken> {
+        Ok(Taken::new(Arc::clone(&self.core), self.core.pop(most)?))
+    }
+
+    /// The same as a task that waits for the first. `begin` is called before each attempt, and the result has
+    /// what it gave.
+    pub async fn take_back_async<G>(&self, most: usize, begin: impl Fn() -> G) -> BufferResult<(Taken, G)> {
+        let attempt = || {
+            let begun = begin();
+            unless_empty(self.core.pop_many_now(most)).map(|taken| taken.map(|taken| (taken, begun)))
+        };
+        let ((items, number), begun) = complete(|| try_or_register(attempt, || self.core.not_empty.waiter())).await?;
+        let taken = Taken::new(Arc::clone(&self.core), items);
+        self.core.settle_as_task(number).await?;
+        Ok((taken, begun))
+    }
+}
