@@ -41,9 +41,12 @@ class Exported:
                 line.update({"until": _moment(int(note))} if state == "delayed" else {"reason": note})
             line.update(deliveries=deliveries, put=_moment(put))
             line.update({"id": _text(id_)} if id_ else {})
-            line.update({"headers": _text(headers)} if headers else {})
-            line["item"] = values.base64(stored) if self._raw else values.stored_as_json(stored)
+            line.update({"headers": self._value(headers)} if headers else {})
+            line["item"] = self._value(stored)
             yield line
+
+    def _value(self, stored: bytes) -> Any:
+        return values.base64(stored) if self._raw else values.stored_as_json(stored)
 
     def print(self) -> int:
         """Prints all items, and what could not be read to stderr; returns the exit status."""
@@ -61,7 +64,7 @@ def main(arguments: Sequence[str], program: str) -> int:
 only, and takes no lock. From a damaged queue come all items that can be read."""
     options = parser(program, purpose, FORMS)
     options.add_argument(
-        "--raw", action="store_true", help="print each item as base64 of the bytes that the queue has stored"
+        "--raw", action="store_true", help="print items and headers as base64 of the bytes that were stored"
     )
     chosen = options.parse_args(arguments)
     return run(program, lambda: Exported(chosen.path, chosen.raw).print())

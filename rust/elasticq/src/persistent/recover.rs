@@ -134,7 +134,7 @@ fn follow<'a>(storage: &'a dyn Storage, window: usize, names: &'a [String]) -> B
         return Err(tail.corrupted(end.place.offset, &format!("a record with the number {}", end.number - 1)));
     }
     let rest = Rest::look(&tail, end.place.offset)?;
-    if !(replay.closed || rest.is_zero()) || !after.is_empty() {
+    if !rest.is_zero() || !after.is_empty() {
         refuse_if_damaged(storage, &replay, &rest, &after)?;
     }
     let oldest = replay.state.takes.oldest_segment();

@@ -210,7 +210,7 @@ impl Survey {
                     let why = "a record that this version of elasticq does not understand".into();
                     Gap::one(at, reader.cursor, head.kind, why, true)
                 }
-                Next::Nothing | Next::Broken(_) if self.is_complete(&reader, next, &batch)? => break at,
+                Next::Nothing | Next::Broken(_) if is_complete(&reader, next)? => break at,
                 Next::Broken(why @ (Why::Payload | Why::Kind(_))) => {
                     let head = *reader.look(at.place.offset, HEAD)?.first_chunk::<HEAD>().unwrap_or(&[0; HEAD]);
                     let size = size_of_record(u32_at(&head, 0) as usize).unwrap_or(HEAD);
@@ -237,6 +237,10 @@ impl Survey {
                         // Only the link was not known that the first record has.
                         (reader.cursor, from) = (found, found);
                         continue;
+                    }
+                    let was_closed = next.is_none() && self.closed && batch.start.is_none();
+                    if found.is_none() && was_closed && self.synced <= at.place {
+                        break at; // what is behind it is older
                     }
                     let bytes = match found {
                         Some(found) => found.place.offset - at.place.offset,
@@ -301,22 +305,6 @@ impl Survey {
             Gap { at: self.end, next: None, until: Some(number), bytes: 0, why, is_item: false, is_foreign: false };
         self.note(&gap);
         last.gaps.push(gap);
-    }
-
-    /// Whether the records of this file end here as they should.
-    fn is_complete(&self, reader: &Reader, next: Option<Following>, batch: &Batch) -> BufferResult<bool> {
-        let at = reader.cursor;
-        match next {
-            Some(Following { before: Some(before), .. })
-                if before == (End { last: at.number.wrapping_sub(1), link: at.link }) =>
-            {
-                Ok(true)
-            }
-            Some(Following { before: None, number }) => Ok(number == at.number),
-            Some(_) => Ok(false),
-            None if self.closed && batch.start.is_none() => Ok(true),
-            None => Ok(Rest::look(&reader.segment, at.place.offset)?.is_zero()),
-        }
     }
 
     fn bounds(
@@ -484,6 +472,18 @@ impl Survey {
                 }
             }
         }
+    }
+}
+
+/// Whether the records of this file end here as they should.
+fn is_complete(reader: &Reader, next: Option<Following>) -> BufferResult<bool> {
+    let at = reader.cursor;
+    match next {
+        Some(Following { before: Some(before), .. }) => {
+            Ok(before == (End { last: at.number.wrapping_sub(1), link: at.link }))
+        }
+        Some(Following { before: None, number }) => Ok(number == at.number),
+        None => Ok(Rest::look(&reader.segment, at.place.offset)?.is_zero()),
     }
 }
 
