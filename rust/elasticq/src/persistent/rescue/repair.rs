@@ -104,7 +104,7 @@ fn prepare(storage: &dyn Storage, survey: &Survey, next_number: &mut u64) -> Buf
         work.folder.push_str("-again");
     }
     let mut end: Option<Cursor> = None;
-    for part in &survey.parts {
+    for (index, part) in survey.parts.iter().enumerate() {
         if part.runs.is_empty() {
             work.aside.push(part.name.clone());
             continue;
@@ -116,7 +116,8 @@ fn prepare(storage: &dyn Storage, survey: &Survey, next_number: &mut u64) -> Buf
         }
         let is_broken = part.gaps.iter().any(|gap| gap.next.is_some() || gap.bytes > 0);
         if is_broken || part.is_open || part.fault.is_some() || part.before.is_none() || part.unreadable() > 0 {
-            end = Some(copy(storage, part, end)?);
+            let next = survey.parts[index + 1..].iter().find(|part| !part.runs.is_empty());
+            end = Some(copy(storage, part, end, next.and_then(|next| next.before))?);
             work.put.push(part.name.clone());
         } else {
             end = Some(part.end);
@@ -173,8 +174,9 @@ fn bridge(storage: &dyn Storage, end: &mut Cursor, wanted: End) -> BufferResult<
     Ok(name)
 }
 
-/// Writes a copy of a segment with fillers for what was lost. Returns its end.
-fn copy(storage: &dyn Storage, part: &Part, before: Option<Cursor>) -> BufferResult<Cursor> {
+/// Writes a copy of a segment with fillers for what was lost. Returns its end, which is `wanted` if only one record
+/// is missing there.
+fn copy(storage: &dyn Storage, part: &Part, before: Option<Cursor>, wanted: Option<End>) -> BufferResult<Cursor> {
     let (Some(segment), Some(first)) = (&part.segment, part.runs.first()) else {
         return Err(unfit(storage));
     };
@@ -201,7 +203,8 @@ fn copy(storage: &dyn Storage, part: &Part, before: Option<Cursor>) -> BufferRes
     if part.is_open {
         // A batch that never ends was never put in. This one was, so something has to end it.
         let at = end.place.offset;
-        let closing = mend::record(salt, &mut end, LEAST, false, None).ok_or_else(|| unfit(storage))?;
+        let link = wanted.filter(|wanted| wanted.last == end.number).map(|wanted| wanted.link);
+        let closing = mend::record(salt, &mut end, LEAST, false, link).ok_or_else(|| unfit(storage))?;
         pieces.push((at, closing));
     }
     let size = segment.header.size.max(end.place.offset);

@@ -6,7 +6,8 @@ use crate::BufferError;
 use crate::persistent::SyncMode;
 use crate::persistent::core::{Core, Extra};
 use crate::persistent::files::Storage;
-use crate::persistent::format::HEADER;
+use crate::persistent::format::{HEADER, Head, Kind};
+use crate::persistent::records::{Draft, Meta};
 use crate::persistent::rescue::repair::repair;
 use crate::persistent::rescue::survey::Survey;
 use crate::persistent::rescue::{Export, Repair, Verdict, Verification, verify_in};
@@ -253,10 +254,60 @@ fn after_any_disaster_a_repair_saves_what_can_be_read_and_numbers_never_begin_ag
         assert!(items.len() + most >= 40, "{what}: {:?}, {:?}", numbers(&items), done.losses);
         assert!(items.iter().all(|(_, bytes)| *bytes == item(number(bytes), 9000)), "{what}");
         push(&core, b"new!").unwrap();
-        assert!(drained(&core)[0].0 > last || !what.contains(&format!("file {}", segments(&disk).len())), "{what}");
+        assert!(drained(&core)[0].0 > last || !done.changed, "{what}: a number begins again");
+        let (newest, _) = named(segments(&disk).last().unwrap()).unwrap();
+        assert!(newest > last || !done.changed, "{what}: a record's number begins again");
         drop(core);
         assert_eq!(exported(&disk.after_kill()).len(), items.len() + 1, "{what}");
     }
+}
+
+/// How long an item of this number is.
+fn length(number: u32) -> usize {
+    4 + Random::new(number.into()).below(5000)
+}
+
+/// A queue with which some work was done, and the items inside. Its items are numbers, and lengths that follow from
+/// them.
+fn worked_with(random: &mut Random) -> (Disk, Vec<u32>) {
+    let disk = Disk::default();
+    let core = reopened(&disk);
+    let mut inside: Vec<u32> = Vec::new();
+    let mut leased: Vec<(u64, u64, u32)> = Vec::new();
+    let calls = 20 + random.below(100);
+    for next in 0..calls as u32 {
+        match random.below(10) {
+            0..4 => {
+                push(&core, &item(next, length(next))).unwrap();
+                inside.push(next);
+            }
+            4..6 => {
+                if let Ok(popped) = pop(&core) {
+                    inside.retain(|&item| item != number(&popped));
+                }
+            }
+            6..8 => {
+                for (item, token) in core.lease(1 + random.below(2), None).unwrap_or_default() {
+                    leased.push((item.number, token, number(&super::data(&item.payload))));
+                }
+            }
+            8 if !leased.is_empty() => {
+                let (at, token, item) = leased.swap_remove(random.below(leased.len()));
+                match random.below(3) {
+                    0 => core.nack(at, token, 0).unwrap(),
+                    1 => core.bury(at, token, "bad".into()).unwrap(),
+                    _ => {
+                        core.ack(&[(at, token)]).unwrap();
+                        inside.retain(|&other| other != item);
+                    }
+                }
+            }
+            _ if random.below(4) == 0 => core.compact().unwrap(),
+            _ => core.sync().unwrap(),
+        }
+    }
+    core.finish().unwrap();
+    (disk, inside)
 }
 
 /// What is inside is known. A random byte is changed somewhere. All other items are there, each once, and what was
@@ -266,44 +317,7 @@ fn what_was_taken_stays_taken_if_the_record_that_says_so_can_be_read() {
     let mut twice = 0;
     for seed in 0..250 * effort() as u64 {
         let random = &mut Random::new(seed);
-        let disk = Disk::default();
-        let core = reopened(&disk);
-        let mut inside: Vec<u32> = Vec::new();
-        let mut leased: Vec<(u64, u64, u32)> = Vec::new();
-        let calls = 20 + random.below(100);
-        for next in 0..calls as u32 {
-            match random.below(10) {
-                0..4 => {
-                    push(&core, &item(next, 1 + random.below(5000))).unwrap();
-                    inside.push(next);
-                }
-                4..6 => {
-                    if let Ok(popped) = pop(&core) {
-                        inside.retain(|&item| item != number(&popped));
-                    }
-                }
-                6..8 => {
-                    for (item, token) in core.lease(1 + random.below(2), None).unwrap_or_default() {
-                        leased.push((item.number, token, number(&super::data(&item.payload))));
-                    }
-                }
-                8 if !leased.is_empty() => {
-                    let (at, token, item) = leased.swap_remove(random.below(leased.len()));
-                    match random.below(3) {
-                        0 => core.nack(at, token, 0).unwrap(),
-                        1 => core.bury(at, token, "bad".into()).unwrap(),
-                        _ => {
-                            core.ack(&[(at, token)]).unwrap();
-                            inside.retain(|&other| other != item);
-                        }
-                    }
-                }
-                _ if random.below(4) == 0 => core.compact().unwrap(),
-                _ => core.sync().unwrap(),
-            }
-        }
-        core.finish().unwrap();
-        drop(core);
+        let (disk, inside) = worked_with(random);
         let names = segments(&disk);
         let name = &names[random.below(names.len())];
         let records = records(&disk, name);
@@ -354,6 +368,119 @@ fn what_was_said_of_an_item_behind_a_lost_lease_is_believed() {
     assert_eq!((done.contents.ready, done.contents.dead, done.losses.count), (4, 1, None));
     let core = reopened(&disk);
     assert_eq!(numbers(&drained(&core)), [2, 3, 4, 5]);
+}
+
+/// Several damages of any kind at once.
+#[test]
+fn whatever_happens_to_the_files_what_can_be_read_is_saved_as_it_was() {
+    let mut saved = 0;
+    for seed in 0..200 * effort() as u64 {
+        let random = &mut Random::new(seed);
+        let (disk, _) = worked_with(random);
+        let mut damages = Vec::new();
+        for _ in 0..1 + random.below(4) {
+            let names = segments(&disk);
+            if names.is_empty() {
+                break;
+            }
+            let name = &names[random.below(names.len())];
+            let length = disk.content(name).len().max(1);
+            let used = disk.content(name).iter().rposition(|&byte| byte != 0).unwrap_or(0) + 1;
+            let from = random.below(used);
+            let most = [1, 100, 5000, 50_000][random.below(4)];
+            let to = (from + 1 + random.below(most)).min(length);
+            let kind = random.below(8);
+            match kind {
+                0..4 => disk.tamper(name, |bytes| bytes[from..to.min(from + 1)].fill(random.below(256) as u8)),
+                4 => disk.tamper(name, |bytes| bytes.get_mut(from..to).unwrap_or_default().fill(0)),
+                5 => disk.tamper(name, |bytes| bytes.get_mut(from..to).unwrap_or_default().fill(3)),
+                6 => disk.tamper(name, |bytes| bytes.truncate(from)),
+                _ => Storage::remove(&disk, name).unwrap(),
+            }
+            damages.push(format!("{kind} at {from} to {to} in {name}"));
+        }
+        if segments(&disk).is_empty() {
+            continue;
+        }
+        let what = format!("seed {seed}: {damages:?}");
+        let shown = exported(&disk);
+        let done = repaired(&disk);
+        let after = verified(&disk);
+        assert!(after.verdict == Verdict::Healthy || !done.changed, "{what}: {after:#?}");
+        assert!(exported(&disk) == shown, "{what}");
+        let core = reopened(&disk);
+        push(&core, &item(1000, length(1000))).unwrap();
+        core.revive(None).unwrap();
+        let items = drained(&core);
+        assert!(items.iter().all(|(_, bytes)| *bytes == item(number(bytes), length(number(bytes)))), "{what}");
+        assert!(items.is_sorted_by(|(one, _), (two, _)| one < two), "{what}");
+        assert_eq!(items.len(), shown.len() + 1, "{what}: {:?}, {:?}", numbers(&items), numbers(&shown));
+        saved += items.len();
+    }
+    assert!(saved > 1000, "{saved}");
+}
+
+#[test]
+fn of_two_pops_only_the_one_whose_record_is_lost_comes_back() {
+    let disk = Disk::default();
+    let core = reopened(&disk);
+    for number in 0..6 {
+        push(&core, &item(number, 20)).unwrap();
+    }
+    assert_eq!(core.pop(2).unwrap().len(), 2);
+    let lost = core.log.tail().end().place.offset as usize;
+    assert_eq!(core.pop(1).unwrap().len(), 1);
+    assert_eq!(core.pop(2).unwrap().len(), 2);
+    core.finish().unwrap();
+    drop(core);
+    let name = segments(&disk).remove(0);
+    disk.tamper(&name, |bytes| bytes[lost + 25] ^= 1);
+    assert!(repaired(&disk).losses.may_come_twice);
+    assert_eq!(numbers(&drained(&reopened(&disk))), [2, 5]);
+}
+
+#[test]
+fn a_batch_at_the_end_of_a_file_whose_last_record_is_lost_is_saved_in_part() {
+    let disk = Disk::default();
+    let core = reopened(&disk);
+    let items: Vec<Vec<u8>> = (1..6).map(|number| item(number, 9000)).collect();
+    core.put(&items.iter().map(Vec::as_slice).collect::<Vec<_>>(), Extra::default()).unwrap();
+    for number in 6..12 {
+        push(&core, &item(number, 20_000)).unwrap();
+    }
+    core.finish().unwrap();
+    drop(core);
+    let name = segments(&disk).remove(0);
+    let last = records(&disk, &name)[5] as usize;
+    disk.tamper(&name, |bytes| bytes[last..].fill(9));
+    repaired(&disk);
+    let expected: Vec<u32> = (1..12).filter(|&number| number != 5).collect();
+    assert_eq!(numbers(&drained(&reopened(&disk))), expected);
+    assert_eq!(verified(&disk).verdict, Verdict::Healthy);
+}
+
+/// Everything about it is right, but that nothing of this queue is linked to it.
+#[test]
+fn a_forged_record_inside_a_broken_item_is_none() {
+    let disk = Disk::default();
+    let core = reopened(&disk);
+    push(&core, &item(1, 20)).unwrap();
+    let number = core.log.tail().end().number;
+    let meta = Meta { at: 1, delay: 0, number: 0, id: b"", headers: b"" };
+    let draft = Draft::item(Kind::Item, &meta, b"forged").unwrap();
+    let head = Head { number: number + 1, ..draft.head };
+    let forged = [&head.encode(7, 7).0[..], &draft.payload().concat(), &[0; 8]].concat();
+    // Of these eight copies, one stands where a record may stand.
+    let copies = (0..8).flat_map(|shift| [&vec![0; shift][..], &forged, &vec![0; 61 - shift]].concat());
+    push(&core, &[0; 40].into_iter().chain(copies).collect::<Vec<u8>>()).unwrap();
+    push(&core, &item(3, 20)).unwrap();
+    core.finish().unwrap();
+    drop(core);
+    let name = segments(&disk).remove(0);
+    let broken = records(&disk, &name)[(number - 1) as usize] as usize;
+    disk.tamper(&name, |bytes| bytes[broken + 6] ^= 1);
+    repaired(&disk);
+    assert_eq!(numbers(&drained(&reopened(&disk))), [1, 3]);
 }
 
 /// Cut off at any step, by the end of the process or by the power: the queue says what to do, or is whole; once it
