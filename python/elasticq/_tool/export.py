@@ -9,7 +9,7 @@ from typing import Any
 
 from elasticq._core import _Export
 from elasticq._tool import values
-from elasticq._tool.common import DAMAGED, FINE, parser, print_json, run, say
+from elasticq._tool.common import DAMAGED, FINE, Watched, parser, print_json, run, say
 from elasticq._tool.report import damage
 
 FORMS = f"""each line is an object:
@@ -31,7 +31,7 @@ class Exported:
     """The items of a queue, each as a dict that `json` can write."""
 
     def __init__(self, path: str, raw: bool = False) -> None:
-        self._items = _Export(path)
+        self._items = Watched(lambda _: _Export(path)).result()
         self._raw = raw
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

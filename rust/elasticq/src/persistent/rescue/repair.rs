@@ -33,7 +33,7 @@ const DRAFT: &str = "repairing.new";
 /// The least that a segment takes whose size is free.
 const SMALLEST: u64 = 64 << 10;
 
-/// See [`repair`](super::repair). The caller has the lock.
+/// See [`repair`](super::repair()). The caller has the lock.
 pub fn repair(storage: &dyn Storage, progress: &Progress) -> BufferResult<Repair> {
     let unfinished = finish(storage)?;
     remove_leftovers(storage)?;

@@ -169,7 +169,7 @@ pub struct Inspection {
     pub damage: Vec<Damage>,
 }
 
-/// What [`repair`](super::repair) has done.
+/// What [`repair`](super::repair()) has done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Repair {

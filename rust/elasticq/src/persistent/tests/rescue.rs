@@ -253,6 +253,7 @@ fn after_any_disaster_a_repair_saves_what_can_be_read_and_numbers_never_begin_ag
         assert!(items == shown, "{what}: {:?} of {:?}", numbers(&items), numbers(&shown));
         assert!(items.len() + most >= 40, "{what}: {:?}, {:?}", numbers(&items), done.losses);
         assert!(items.iter().all(|(_, bytes)| *bytes == item(number(bytes), 9000)), "{what}");
+        assert!(core.stats().log_entries < 100, "{what}: numbers that were left out count as records");
         push(&core, b"new!").unwrap();
         assert!(drained(&core)[0].0 > last || !done.changed, "{what}: a number begins again");
         let (newest, _) = named(segments(&disk).last().unwrap()).unwrap();
@@ -315,7 +316,7 @@ fn worked_with(random: &mut Random) -> (Disk, Vec<u32>) {
 #[test]
 fn what_was_taken_stays_taken_if_the_record_that_says_so_can_be_read() {
     let mut twice = 0;
-    for seed in 0..250 * effort() as u64 {
+    for seed in 0..200 * effort() as u64 {
         let random = &mut Random::new(seed);
         let (disk, inside) = worked_with(random);
         let names = segments(&disk);
@@ -374,7 +375,7 @@ fn what_was_said_of_an_item_behind_a_lost_lease_is_believed() {
 #[test]
 fn whatever_happens_to_the_files_what_can_be_read_is_saved_as_it_was() {
     let mut saved = 0;
-    for seed in 0..200 * effort() as u64 {
+    for seed in 0..100 * effort() as u64 {
         let random = &mut Random::new(seed);
         let (disk, _) = worked_with(random);
         let mut damages = Vec::new();
@@ -417,7 +418,7 @@ fn whatever_happens_to_the_files_what_can_be_read_is_saved_as_it_was() {
         assert_eq!(items.len(), shown.len() + 1, "{what}: {:?}, {:?}", numbers(&items), numbers(&shown));
         saved += items.len();
     }
-    assert!(saved > 1000, "{saved}");
+    assert!(saved > 500, "{saved}");
 }
 
 #[test]
