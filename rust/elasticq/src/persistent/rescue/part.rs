@@ -6,9 +6,10 @@ use super::super::records::Cursor;
 use super::super::recover;
 use super::super::segment::{Segment, name_of};
 use crate::error::{BufferError, BufferResult};
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A file that has the name of a segment.
 #[derive(Debug)]
@@ -34,8 +35,11 @@ pub struct Part {
     pub gaps: Vec<Gap>,
     /// Whether the last record belongs to a batch that goes on.
     pub is_open: bool,
-    unreadable: Arc<AtomicU64>,
+    unreadable: Unreadable,
 }
+
+/// The sectors that the disk could not read.
+type Unreadable = Arc<Mutex<BTreeSet<u64>>>;
 
 /// Records that follow each other without a gap.
 #[derive(Clone, Debug)]
@@ -81,7 +85,7 @@ impl Part {
     /// Opens a file. `None`: it is gone. Another version's is an error.
     pub fn open(storage: &dyn Storage, name: String, number: u64, salt: u64) -> BufferResult<Option<Self>> {
         let path = storage.path(&name);
-        let unreadable = Arc::new(AtomicU64::new(0));
+        let unreadable = Unreadable::default();
         let mut part = Self {
             name,
             number,
@@ -149,9 +153,9 @@ impl Part {
         Ok(Some(part))
     }
 
-    /// How many bytes the disk did not give.
+    /// How many bytes the disk could not read.
     pub fn unreadable(&self) -> u64 {
-        self.unreadable.load(Ordering::Relaxed)
+        self.unreadable.lock().len() as u64 * SECTORS as u64
     }
 }
 
@@ -166,7 +170,7 @@ fn would_be_right(bytes: &[u8]) -> bool {
 #[derive(Debug)]
 struct Patient {
     inner: Box<dyn File>,
-    unreadable: Arc<AtomicU64>,
+    unreadable: Unreadable,
 }
 
 /// What is read at once where the disk fails.
@@ -189,7 +193,7 @@ impl File for Patient {
             let piece = &mut bytes[done..done + count];
             if self.inner.read_at(piece, from).is_err() {
                 piece.fill(0);
-                self.unreadable.fetch_max(from + count as u64, Ordering::Relaxed);
+                self.unreadable.lock().insert(from / SECTORS as u64);
             }
             done += count;
         }
@@ -202,5 +206,50 @@ impl File for Patient {
 
     fn sync(&self) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk of sevens of which one sector is gone.
+    #[derive(Debug)]
+    struct Dying;
+
+    impl File for Dying {
+        fn size(&self) -> io::Result<u64> {
+            Ok(5 * SECTORS as u64)
+        }
+
+        fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
+            let lost = 2 * SECTORS as u64;
+            if at < lost + SECTORS as u64 && at + bytes.len() as u64 > lost {
+                return Err(io::Error::from_raw_os_error(libc::EIO));
+            }
+            bytes.fill(7);
+            Ok(())
+        }
+
+        fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn where_the_disk_fails_there_are_zeroes_and_the_rest_is_read() {
+        let unreadable = Unreadable::default();
+        let file = Patient { inner: Box::new(Dying), unreadable: Arc::clone(&unreadable) };
+        let mut bytes = vec![1; 4 * SECTORS];
+        for _ in 0..2 {
+            file.read_at(&mut bytes, 100).unwrap();
+        }
+        let lost = 2 * SECTORS - 100..3 * SECTORS - 100;
+        assert!(bytes.iter().enumerate().all(|(at, &byte)| byte == if lost.contains(&at) { 0 } else { 7 }));
+        assert_eq!(*unreadable.lock(), [2].into());
     }
 }

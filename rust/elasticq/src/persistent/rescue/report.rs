@@ -92,7 +92,7 @@ pub struct FileReport {
     pub items: u64,
     /// What is wrong with the file as a whole, say with its header.
     pub fault: Option<String>,
-    /// Bytes that the disk could not read, at least.
+    /// Bytes that the disk could not read; they are counted in pieces of 4 KiB.
     pub unreadable_bytes: u64,
 }
 
