@@ -40,7 +40,7 @@ docs: ## build the crate's documentation, where a warning is an error
 bench: ## measure against peers, in Rust and on Python 3.13 with and without the GIL (some only: ARGS="rust")
 	scripts/bench $(ARGS)
 
-verify: ## check what `make test` has no time for: each feature alone, more interleavings, larger models, code broken on purpose, more power cuts and kills, 100 million messages
+verify: ## check what `make test` has no time for: each feature alone, more interleavings, larger models, code broken on purpose, more power cuts and kills, fuzzed files, 100 million messages
 	scripts/test features_alone
 	LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-3} scripts/test loom
 	ELASTICQ_MODELS=all scripts/test tla
@@ -55,6 +55,7 @@ verify: ## check what `make test` has no time for: each feature alone, more inte
 		--features lock_free --test ends_random
 	ELASTICQ_EFFORT=$${ELASTICQ_EFFORT:-20} cargo test --package elasticq --release --features persistent \
 		--lib --test persistent_kill
+	scripts/fuzz
 	scripts/sanitize
 
 clean: ## delete everything that was built

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from kinds import Kind
+from kinds import FILES, Kind
 from support import Threads
 
 # A background job ignores Ctrl-C from the start, and the processes that the tests start would inherit that.
@@ -18,6 +18,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_make_parametrize_id(val: object) -> str | None:
     """The name of a kind of queues, for the names of the tests that run over the table of kinds."""
     return val.name if isinstance(val, Kind) else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _folder_for_queues(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where the table of kinds makes its queues in files."""
+    os.environ[FILES] = str(tmp_path_factory.mktemp("queues"))
 
 
 @pytest.fixture

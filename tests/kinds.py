@@ -5,6 +5,7 @@ A new class of queues is a line of the table. `test_kinds` fails as long as that
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
@@ -16,6 +17,9 @@ from support import PATIENCE, moved
 
 import elasticq
 from elasticq import _core
+
+FILES = "ELASTICQ_TEST_FILES"
+"""The variable that names the folder for queues in files, also to processes that the tests start."""
 
 Settings = Callable[[int | None, float | None], dict[str, Any]]
 
@@ -115,8 +119,9 @@ def _capacity_and_timeouts(limit: int | None, timeout: float | None) -> dict[str
 
 def _files(limit: int | None, timeout: float | None) -> dict[str, Any]:
     timeouts = {} if timeout is None else {"push_timeout": timeout, "pop_timeout": timeout}
+    path = Path(mkdtemp(dir=os.environ[FILES])) / "queue"
     # Some items of the suites are objects that only pickle can store.
-    return {"path": Path(mkdtemp()) / "queue", "codec": "pickle", "maxsize": limit or 0, **timeouts}
+    return {"path": path, "codec": "pickle", "maxsize": limit or 0, **timeouts}
 
 
 def _level_capacities(limit: int | None, _: float | None) -> dict[str, Any]:

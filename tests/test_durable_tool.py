@@ -248,9 +248,9 @@ def test_a_lost_acknowledgement_is_said(path: Path) -> None:
         queue.push("twice")
         queue.pop()
     content = segments(path)[0].read_bytes()
-    # The record of the pop is the first one of its kind behind the second item.
+    # The record of the pop is the first one of its length and kind behind the second item.
     behind = range(content.index(b"twice") // 8 * 8, len(content), 8)
-    place = next(at for at in behind if content[at] > 0 and content[at + 4] == 3 and content[at + 24] == 0)
+    place = next(at for at in behind if content[at : at + 5] == b"\x24\0\0\0\4")
     changed = bytearray(content)
     changed[place + 24] ^= 1
     segments(path)[0].write_bytes(changed)

@@ -16,7 +16,7 @@ import pytest
 from kinds import ALL, Kind
 from support import PATIENCE
 
-from elasticq import PriorityCircularBuffer, Queue
+from elasticq import PersistentCircularBuffer, PriorityCircularBuffer, Queue
 
 CALLS = 64
 BATCH = 8
@@ -26,7 +26,7 @@ INTERVAL = 0.001
 def filled(q: Any) -> Any:
     """A queue with more items than any test takes."""
     for number in range(5 * CALLS):
-        q._offer(number)
+        (q.push if isinstance(q, PersistentCircularBuffer) else q._offer)(number)
     return q
 
 

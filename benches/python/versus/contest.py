@@ -105,12 +105,18 @@ class Contest:
     """One case and all its contenders, whose trials run so many threads. The first contender is ours."""
 
     def __init__(
-        self, name: str, contenders: Sequence[Contender], targets: Sequence[Target] = (), threads: int = 1
+        self,
+        name: str,
+        contenders: Sequence[Contender],
+        targets: Sequence[Target] = (),
+        threads: int = 1,
+        smoke: int = SMOKE_ITEMS,
     ) -> None:
         self.name = name
         self.contenders = contenders
         self.targets = targets
         self.threads = threads
+        self.smoke = smoke
 
     def run(self, benchmark: Benchmark, rounds: int) -> Outcome | None:
         """Runs all rounds. With benchmarks disabled, each contender runs once: this shows lost items."""
@@ -133,7 +139,7 @@ class Contest:
 
     def _run_once(self) -> None:
         for contender in self.contenders:
-            _timed(contender.trial(SMOKE_ITEMS // contender.batch))
+            _timed(contender.trial(self.smoke // contender.batch))
 
     def _verdict(self, ours: Standing, others: Sequence[Standing], target: Target) -> Verdict:
         against = next(standing for standing in others if standing.name == target.against)

@@ -56,8 +56,8 @@ fn checksums_of(file: &[u8]) -> u64 {
         let payload_is_right = crc32c::crc32c(payload) == number(rest, 16);
         let mut linked = [0; 32];
         linked[..8].copy_from_slice(salt);
-        linked[8..12].copy_from_slice(&link.to_le_bytes());
-        linked[12..].copy_from_slice(&rest[..20]);
+        linked[8..28].copy_from_slice(&rest[..20]);
+        linked[28..].copy_from_slice(&link.to_le_bytes());
         link = crc32c::crc32c(&linked);
         if !payload_is_right || link != number(rest, 20) {
             break; // behind the last record is nothing, or what is left of an older life of the file

@@ -21,9 +21,9 @@ use crate::wait::{Signal, block, complete, try_or_register, wake_each};
 use parking_lot::Mutex;
 use std::mem;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub struct Commit {
@@ -33,14 +33,13 @@ pub struct Commit {
     leading: Mutex<u64>,
     /// Held while what is staged is written; taken under `leading` or alone.
     writing: Mutex<()>,
-    /// How many calls wait to be durable, and how many did when the last leader began.
-    joined: AtomicUsize,
-    usual: AtomicUsize,
+    /// How many calls have become durable, and how many of them with the last sync.
+    calls: AtomicU64,
+    shared: AtomicU64,
+    /// How long the last sync took, in nanoseconds.
+    took: AtomicU64,
     finished: Signal,
 }
-
-/// How often a leader lets others go first, so that they share its sync.
-const COURTESIES: usize = 32;
 
 impl Commit {
     /// Everything before the record `durable` is durable; the oldest segment is `first`.
@@ -50,8 +49,9 @@ impl Commit {
             poison: OnceLock::new(),
             leading: Mutex::new(first),
             writing: Mutex::new(()),
-            joined: AtomicUsize::new(0),
-            usual: AtomicUsize::new(0),
+            calls: AtomicU64::new(0),
+            shared: AtomicU64::new(0),
+            took: AtomicU64::new(0),
             finished: Signal::new(),
         }
     }
@@ -67,23 +67,20 @@ impl Commit {
     /// # Errors
     /// That of the sync that failed, whoever led it.
     pub fn join(&self, log: &Log, number: u64, shown: &dyn Fn()) -> BufferResult<()> {
-        self.joined.fetch_add(1, Ordering::Relaxed);
         let attempt = || loop {
             if let Some(settled) = self.settled(number) {
                 return Some(settled);
             }
             let mut oldest = self.leading.try_lock()?;
             if self.settled(number).is_none() {
-                self.let_others_join();
+                self.let_others_join(log);
                 self.lead(log, || self.make_durable(log, &mut oldest));
             }
             drop(oldest);
             wake_each([self.finished.told_all()]);
             shown();
         };
-        let outcome = block(Duration::MAX, || try_or_register(attempt, || self.finished.waiter()));
-        self.joined.fetch_sub(1, Ordering::Relaxed);
-        outcome
+        block(Duration::MAX, || try_or_register(attempt, || self.finished.waiter()))
     }
 
     /// Waits as a task until the record of this number is durable. Another thread leads: `ask` asks it to.
@@ -109,15 +106,25 @@ impl Commit {
         self.check().err().map(Err)
     }
 
-    /// Waits a moment for as many calls as came last time, if more than one did.
-    fn let_others_join(&self) {
-        let usual = self.usual.load(Ordering::Relaxed);
-        let mut left = COURTESIES;
-        while left > 0 && self.joined.load(Ordering::Relaxed) < usual {
-            thread::yield_now();
-            left -= 1;
+    /// Waits for as many calls as shared the last sync, if more than one did: those that it has woken are on their
+    /// way, and whoever comes too late waits for a whole sync more. But no longer than for half a sync, and not for
+    /// longer than it takes to wake many threads.
+    fn let_others_join(&self, log: &Log) {
+        let usual = self.shared();
+        if usual < 2 {
+            return;
         }
-        self.usual.store(self.joined.load(Ordering::Relaxed), Ordering::Relaxed);
+        let here = || log.calls() - self.calls.load(Ordering::Relaxed);
+        let patience = Duration::from_nanos(self.took.load(Ordering::Relaxed) / 2).min(Duration::from_millis(1));
+        let started = Instant::now();
+        while here() < usual && started.elapsed() < patience {
+            thread::yield_now();
+        }
+    }
+
+    /// How many calls have become durable with the last sync.
+    pub fn shared(&self) -> u64 {
+        self.shared.load(Ordering::Relaxed)
     }
 
     pub fn is_durable(&self, number: u64) -> bool {
@@ -190,6 +197,7 @@ impl Commit {
 
     /// Makes durable what was appended until now.
     fn make_durable(&self, log: &Log, oldest: &mut u64) -> BufferResult<()> {
+        let started = Instant::now();
         let batch = self.write(log)?;
         for segment in log.segments_from(*oldest, batch.place.segment) {
             let is_last = segment.number() == batch.place.segment;
@@ -200,6 +208,8 @@ impl Commit {
         }
         *oldest = batch.place.segment;
         log.note_durable(&batch);
+        self.took.store(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.shared.store(batch.calls - self.calls.swap(batch.calls, Ordering::Relaxed), Ordering::Relaxed);
         self.durable.fetch_max(batch.next, Ordering::AcqRel);
         Ok(())
     }

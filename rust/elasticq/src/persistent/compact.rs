@@ -8,7 +8,7 @@
 use super::core::Core;
 use super::format::Kind;
 use super::log::Who;
-use super::records::{self, Draft, Meta};
+use super::records::{self, Drafts, Meta};
 use super::taking::Taking;
 use crate::error::BufferResult;
 use std::time::Instant;
@@ -74,8 +74,9 @@ impl Core {
             let payload = self.read(place, number)?;
             let Some((meta, data)) = records::item(&payload) else { continue };
             let meta = Meta { number, ..meta };
-            let Some(draft) = Draft::item(Kind::Moved, &meta, data) else { continue };
-            let appended = self.append_for_consumer(&taking.state, &mut [draft])?;
+            let mut draft = Drafts::default();
+            let Some(()) = draft.item(Kind::Moved, &meta, data) else { continue };
+            let appended = self.append_for_consumer(&taking.state, &mut draft)?;
             taking.state.moved(number, appended.place);
         }
         if self.is_staged() {

@@ -9,8 +9,8 @@
 //!
 //! All numbers are little-endian, and all checksums are CRC32C.
 //!
-//! **The chain.** A record's `link` is the checksum of the segment's salt, the link of the record before it and
-//! its own first 20 bytes. So a record is valid only behind the very record that it was written behind. An old
+//! **The chain.** A record's `link` is the checksum of the segment's salt, its own first 20 bytes and the link of
+//! the record before it. So a record is valid only behind the very record that it was written behind. An old
 //! record that stands where a new one of equal size was lost is not: a salt alone would let it come back. The
 //! first record of a segment is linked to the segment's header, and the header to the end of the segment before.
 //!
@@ -19,6 +19,7 @@
 //!
 //! Lengths that are read are checked against the bytes that are there before anything else is done with them.
 
+use super::files::crc32c;
 use std::fmt;
 
 /// How many bytes the header takes: a page, so that records begin at a page of their own.
@@ -96,11 +97,19 @@ pub enum Kind {
     Moved = 2,
     /// Anything else that has happened.
     Change = 3,
+    /// Items in line were popped.
+    Popped = 4,
 }
 
 impl Kind {
     fn of(number: u8) -> Option<Self> {
-        [Self::Item, Self::Moved, Self::Change].into_iter().find(|kind| *kind as u8 == number)
+        match number {
+            1 => Some(Self::Item),
+            2 => Some(Self::Moved),
+            3 => Some(Self::Change),
+            4 => Some(Self::Popped),
+            _ => None,
+        }
     }
 }
 
@@ -160,13 +169,16 @@ impl fmt::Display for Why {
     }
 }
 
-/// How many bytes a record with so long a payload takes; `None` if they are more than a length can say.
+/// How many bytes a record with so long a payload takes.
 #[must_use]
-pub const fn size_of_record(payload: usize) -> Option<usize> {
-    if payload > u32::MAX as usize {
-        return None;
-    }
-    Some(HEAD + payload.next_multiple_of(8))
+pub const fn size_of_record(payload: u32) -> u64 {
+    HEAD as u64 + ((payload as u64 + 7) & !7)
+}
+
+/// How many bytes the record at the beginning of `bytes` says that it takes; too few bytes to tell say the least.
+#[must_use]
+pub fn claimed_size(bytes: &[u8]) -> u64 {
+    size_of_record(bytes.first_chunk().map_or(0, |&length| u32::from_le_bytes(length)))
 }
 
 impl Header {
@@ -182,7 +194,7 @@ impl Header {
         bytes[40..48].copy_from_slice(&self.before.last.to_le_bytes());
         bytes[48..52].copy_from_slice(&self.before.link.to_le_bytes());
         bytes[HEADER - 4..].copy_from_slice(&self.free.to_le_bytes());
-        let crc = crc32c::crc32c(&bytes);
+        let crc = crc32c(&bytes);
         bytes[12..16].copy_from_slice(&crc.to_le_bytes());
         bytes
     }
@@ -207,7 +219,7 @@ impl Header {
         }
         let mut blanked = *bytes;
         blanked[12..16].fill(0);
-        if crc32c::crc32c(&blanked) != u32_at(bytes, 12) {
+        if crc32c(&blanked) != u32_at(bytes, 12) {
             return Err(NoHeader::Damaged);
         }
         Ok(Self {
@@ -230,22 +242,12 @@ impl Header {
     pub fn with_link(self, link: u32) -> Self {
         let mut bytes = self.encode();
         bytes[12..16].fill(0);
-        let front = crc32c::crc32c(&bytes[..HEADER - 4]);
+        let front = crc32c(&bytes[..HEADER - 4]);
         Self { free: u32::from_le_bytes(four_bytes(front, link)), ..self }
     }
 }
 
 impl Head {
-    /// The head of a record whose payload are these two pieces. The checksum of the payload is computed here,
-    /// outside of any lock. `None`: the payload is too long.
-    #[must_use]
-    pub fn new(kind: Kind, front: &[u8], data: &[u8]) -> Option<Self> {
-        let length = u32::try_from(front.len().checked_add(data.len())?).ok()?;
-        size_of_record(length as usize)?;
-        let payload_crc = crc32c::crc32c_append(crc32c::crc32c(front), data);
-        Some(Self { kind, more: false, number: 0, length, payload_crc })
-    }
-
     /// What a head says, without a look at its link; `None` if the kind is unknown.
     #[must_use]
     pub fn decode(bytes: &[u8; HEAD]) -> Option<Self> {
@@ -257,31 +259,55 @@ impl Head {
             payload_crc: u32_at(bytes, 16),
         })
     }
-
-    /// The bytes of the head behind the record with the link `before`, and this record's link.
-    #[must_use]
-    pub fn encode(&self, salt: u64, before: u32) -> ([u8; HEAD], u32) {
-        let mut bytes = [0; HEAD];
-        bytes[..4].copy_from_slice(&self.length.to_le_bytes());
-        bytes[4] = self.kind as u8;
-        bytes[5] = if self.more { MORE } else { 0 };
-        bytes[8..16].copy_from_slice(&self.number.to_le_bytes());
-        bytes[16..20].copy_from_slice(&self.payload_crc.to_le_bytes());
-        let link = link(salt, before, &bytes);
-        bytes[20..].copy_from_slice(&link.to_le_bytes());
-        (bytes, link)
-    }
 }
 
-/// What stands at the beginning of `bytes`, behind the record with the link `before`. `bytes` end where the segment
-/// ends.
+/// Adds a record with this payload, in pieces, to `bytes`; [`place`] completes it. The checksum of the payload is
+/// computed here, outside of any lock. `None`: the payload is too long.
+#[inline(always)]
+pub fn add<const N: usize>(bytes: &mut Vec<u8>, kind: Kind, payload: [&[u8]; N]) -> Option<()> {
+    let length = payload.iter().try_fold(0, |length: usize, piece| length.checked_add(piece.len()))?;
+    let length = u32::try_from(length).ok()?;
+    let begin = bytes.len();
+    bytes.resize(begin + size_of_record(length) as usize, 0);
+    let (head, rest) = bytes[begin..].split_first_chunk_mut::<HEAD>()?;
+    let payload_crc = {
+        let (whole, _) = rest.split_at_mut(length as usize);
+        let mut left = &mut *whole;
+        for piece in payload {
+            let (place, after) = left.split_at_mut(piece.len());
+            place.copy_from_slice(piece);
+            left = after;
+        }
+        crc32c(whole)
+    };
+    head[..4].copy_from_slice(&length.to_le_bytes());
+    head[4] = kind as u8;
+    head[16..20].copy_from_slice(&payload_crc.to_le_bytes());
+    Some(())
+}
+
+/// Gives the record at the beginning of `bytes` its place: a number, behind the record with the link `before`.
+/// `more`: the next record belongs to the same batch. Returns the record's link.
+#[inline(always)]
+pub fn place(bytes: &mut [u8], number: u64, more: bool, salt: u64, before: u32) -> u32 {
+    let head = bytes.first_chunk_mut().expect("a record has a head");
+    head[5] = if more { MORE } else { 0 };
+    head[8..16].copy_from_slice(&number.to_le_bytes());
+    let link = link(salt, before, head);
+    head[20..].copy_from_slice(&link.to_le_bytes());
+    link
+}
+
+/// What stands at the beginning of `bytes`, behind the record with the link `before`. If the record is longer than
+/// `bytes`, it goes beyond its segment.
 #[must_use]
+#[inline(always)]
 pub fn decode(bytes: &[u8], salt: u64, before: u32) -> Found<'_> {
     let Some((head, rest)) = bytes.split_first_chunk::<HEAD>() else {
         // Too little for a record. Zeroes, as everywhere behind the last one.
         return if bytes.iter().all(|&byte| byte == 0) { Found::Nothing } else { Found::Broken(Why::Link) };
     };
-    if head.iter().all(|&byte| byte == 0) {
+    if *head == [0; HEAD] {
         return Found::Nothing;
     }
     let length = u32_at(head, 0);
@@ -289,35 +315,42 @@ pub fn decode(bytes: &[u8], salt: u64, before: u32) -> Found<'_> {
     if link != u32_at(head, 20) {
         return Found::Broken(Why::Link);
     }
-    let Some((payload, padded)) = usize::try_from(length).ok().and_then(|length| {
-        let padded = length.checked_next_multiple_of(8)?;
-        Some((rest.get(..length)?, rest.get(..padded)?))
-    }) else {
+    let size = size_of_record(length);
+    if size > bytes.len() as u64 {
         return Found::Broken(Why::Length(length));
-    };
-    let payload_crc = u32_at(head, 16);
-    if crc32c::crc32c(payload) != payload_crc {
+    }
+    let payload = &rest[..length as usize];
+    if crc32c(payload) != u32_at(head, 16) {
         return Found::Broken(Why::Payload);
     }
     let Some(decoded) = Head::decode(head) else { return Found::Broken(Why::Kind(head[4])) };
-    Found::Record { head: decoded, payload, link, size: HEAD + padded.len() }
+    Found::Record { head: decoded, payload, link, size: size as usize }
 }
 
 /// The link of the record that has this head, behind the record with the link `before`.
 #[must_use]
+#[inline]
 pub fn link(salt: u64, before: u32, head: &[u8; HEAD]) -> u32 {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&salt.to_le_bytes());
-    bytes[8..12].copy_from_slice(&before.to_le_bytes());
-    bytes[12..].copy_from_slice(&head[..20]);
-    crc32c::crc32c(&bytes)
+    bytes[8..28].copy_from_slice(&head[..20]);
+    bytes[28..].copy_from_slice(&before.to_le_bytes());
+    crc32c(&bytes)
 }
 
 /// The link that the record before must have, if this head is right: a checksum can be computed backwards.
 #[must_use]
 pub fn link_before(salt: u64, head: &[u8; HEAD]) -> u32 {
-    let behind_it = rewind(!u32_at(head, 20), &head[..20]);
-    u32::from_le_bytes(four_bytes(crc32c::crc32c(&salt.to_le_bytes()), !behind_it))
+    let front = [&salt.to_le_bytes()[..], &head[..20]].concat();
+    u32::from_le_bytes(four_bytes(crc32c(&front), u32_at(head, 20)))
+}
+
+/// The checksum that the payload must have for the record with this head to get the link `wanted`.
+#[must_use]
+pub fn payload_crc_for(salt: u64, before: u32, head: &[u8; HEAD], wanted: u32) -> u32 {
+    let front = [&salt.to_le_bytes()[..], &head[..16]].concat();
+    let state = rewind(!wanted, &before.to_le_bytes());
+    u32::from_le_bytes(four_bytes(crc32c(&front), !state))
 }
 
 /// The four bytes that give what has the checksum `crc` the checksum `wanted`, when they stand behind it.
@@ -340,13 +373,13 @@ fn rewind(mut state: u32, bytes: &[u8]) -> u32 {
     state
 }
 
-/// The little-endian number that stands there.
-#[must_use]
+/// The number in these bytes. The place is one that the format has, so the bytes are there.
 pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
+/// The same for a longer one.
+pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
@@ -360,12 +393,9 @@ mod tests {
     fn written(payloads: &[Vec<u8>], salt: u64, mut before: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (number, payload) in payloads.iter().enumerate() {
-            let head = Head { number: number as u64, ..Head::new(Kind::Item, payload, &[]).unwrap() };
-            let (head, link) = head.encode(salt, before);
-            bytes.extend(head);
-            bytes.extend(payload);
-            bytes.resize(bytes.len().next_multiple_of(8), 0);
-            before = link;
+            let begin = bytes.len();
+            add(&mut bytes, Kind::Item, [payload]).unwrap();
+            before = place(&mut bytes[begin..], number as u64, false, salt, before);
         }
         bytes
     }
@@ -426,8 +456,8 @@ mod tests {
 
         #[test]
         fn the_link_before_a_record_follows_from_the_record(salt: u64, before: u32, payload in prop::collection::vec(any::<u8>(), 0..40)) {
-            let (head, _) = Head::new(Kind::Item, &payload, &[]).unwrap().encode(salt, before);
-            prop_assert_eq!(link_before(salt, &head), before);
+            let bytes = written(&[payload], salt, before);
+            prop_assert_eq!(link_before(salt, bytes.first_chunk().unwrap()), before);
         }
 
         #[test]
@@ -468,8 +498,10 @@ mod tests {
 
     #[test]
     fn a_length_beyond_the_segment_is_refused_before_anything_is_done_with_it() {
-        let head = Head { length: u32::MAX, ..Head::new(Kind::Item, b"", b"").unwrap() };
-        let (bytes, _) = head.encode(SALT, 1);
+        let mut bytes = Vec::new();
+        add(&mut bytes, Kind::Item, []).unwrap();
+        bytes[..4].fill(0xff);
+        place(&mut bytes, 1, false, SALT, 1);
         assert_eq!(read(&bytes, SALT, 1), (vec![], Some(Why::Length(u32::MAX))));
     }
 

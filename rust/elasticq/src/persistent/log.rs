@@ -19,7 +19,7 @@
 use super::config::SyncMode;
 use super::files::{File, Storage};
 use super::format::{End, HEADER, Header};
-use super::records::{Change, Cursor, Draft, Place};
+use super::records::{Change, Cursor, Drafts, Place};
 use super::segment::{Segment, digits, name_of};
 use super::state::{Puts, Takes, snapshot};
 use crate::error::{BufferError, BufferResult};
@@ -49,6 +49,8 @@ pub struct Log {
     oldest: AtomicU64,
     next: AtomicU64,
     left_out: AtomicU64,
+    /// How many calls have staged something.
+    calls: AtomicU64,
 }
 
 /// The end to which records are appended.
@@ -72,7 +74,6 @@ pub struct Tail {
     reopened: bool,
     /// Whether somebody was asked to prepare the next segment.
     late: bool,
-    scratch: Vec<u8>,
 }
 
 /// Pieces of segments, in order: where each begins, and its bytes.
@@ -88,6 +89,8 @@ pub struct Batch {
     pub place: Place,
     /// How many items are lined up then.
     pub lined_up: u64,
+    /// How many calls have staged something until then.
+    pub calls: u64,
 }
 
 /// What the records before this one lead to: where appending goes on.
@@ -130,14 +133,11 @@ pub const RESERVE: &str = "reserve.log";
 /// The size of the first segment; each is twice as large as the one before, up to the setting.
 const FIRST_SIZE: u64 = 1 << 20;
 
-/// Where an append has put its records.
+/// The first record that was appended; the others follow.
 #[derive(Clone, Copy, Debug)]
 pub struct Appended {
-    /// The number and place of the first record; the others follow.
     pub number: u64,
     pub place: Place,
-    /// Where reading goes on behind the last one.
-    pub end: Cursor,
 }
 
 /// Who needs a new segment.
@@ -164,7 +164,6 @@ impl Log {
             marked: synced,
             reopened,
             late: false,
-            scratch: Vec::new(),
         };
         Self {
             storage,
@@ -178,6 +177,7 @@ impl Log {
             oldest: AtomicU64::new(oldest),
             next: AtomicU64::new(end.number),
             left_out: AtomicU64::new(left_out),
+            calls: AtomicU64::new(0),
         }
     }
 
@@ -194,6 +194,11 @@ impl Log {
     /// before: the caller holds the tail's lock, or leads.
     pub fn show(&self, lined_up: u64) {
         self.visible.store(lined_up, Ordering::Release);
+    }
+
+    /// How many calls have staged something until now.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
     }
 
     /// How many records the files hold.
@@ -241,45 +246,35 @@ impl Log {
     ///
     /// # Errors
     /// `Io`: they could not be written, and nothing has happened.
-    pub fn append(&self, tail: &mut Tail, drafts: &mut [Draft<'_>]) -> BufferResult<Appended> {
-        let mut bytes = mem::take(&mut tail.scratch);
-        bytes.clear();
+    #[inline(always)]
+    pub fn append(&self, tail: &mut Tail, drafts: &mut Drafts) -> BufferResult<Appended> {
+        let salt = tail.salt();
         let mut end = tail.end();
-        let mut has_mark = false;
-        if tail.synced > tail.marked
-            && let Some(mut mark) =
-                Draft::change(&Change::Synced { place: tail.synced, salt: tail.segment.header.salt })
-            && tail.has_room(mark.size() + total(drafts))
-        {
-            add(&mut bytes, &mut end, tail.segment.header.salt, &mut mark, false);
-            has_mark = true;
-        }
-        if tail.reopened
-            && let Some(mut opened) = Draft::change(&Change::Opened { salt: random() })
-        {
-            add(&mut bytes, &mut end, tail.segment.header.salt, &mut opened, false);
+        let mut before = Vec::new();
+        let has_mark = tail.synced > tail.marked && tail.mark(&mut before, &mut end, drafts.size());
+        if tail.reopened {
+            before.extend_from_slice(alone(&Change::Opened { salt: random() })?.place(&mut end, salt));
         }
         let first = end;
-        let last = drafts.len().saturating_sub(1);
-        for (index, draft) in drafts.iter_mut().enumerate() {
-            add(&mut bytes, &mut end, tail.segment.header.salt, draft, index < last);
+        let mut bytes = drafts.place(&mut end, salt);
+        if !before.is_empty() {
+            before.extend_from_slice(bytes);
+            bytes = &before;
         }
         if self.staged {
-            tail.stage(&bytes);
-        } else if let Err(error) = tail.segment.write(&bytes, tail.at) {
-            tail.scratch = bytes;
-            return Err(error);
+            tail.stage(bytes);
+            self.calls.store(self.calls() + 1, Ordering::Relaxed); // under the lock
         } else {
+            tail.segment.write(bytes, tail.at)?;
             tail.segment.publish(end.place.offset);
         }
-        if tail.synced > tail.marked && has_mark {
+        if has_mark {
             tail.marked = tail.synced;
         }
         tail.reopened = false;
-        tail.scratch = bytes;
         (tail.at, tail.next, tail.link) = (end.place.offset, end.number, end.link);
         self.next.store(end.number, Ordering::Relaxed);
-        Ok(Appended { number: first.number, place: first.place, end })
+        Ok(Appended { number: first.number, place: first.place })
     }
 
     /// Begins a new segment, with room for so many bytes of records. The state is that behind the last
@@ -289,10 +284,10 @@ impl Log {
     /// `Io`: there is no file for it; `Full`: it would take more than `max_bytes`. Nothing has happened then.
     pub fn begin_segment(&self, tail: &mut Tail, takes: &Takes, room: u64, who: Who) -> BufferResult<()> {
         let snapshot = Change::Snapshot(Box::new(snapshot(&tail.puts, takes)));
-        let mut first = [Draft::change(&snapshot).ok_or_else(too_long)?];
+        let mut first = alone(&snapshot)?;
         // For a producer twice the snapshot, so that segments are not full of it.
         let share = if who == Who::Producer { 2 } else { 1 };
-        let least = HEADER as u64 + share * first[0].size() + room + 64;
+        let least = HEADER as u64 + share * first.size() + room + 64;
         let usual = (2 * tail.segment.header.size).clamp(first_size(self.largest), self.largest);
         let spare = self.take_spare(least, usual, who)?;
         let header = Header {
@@ -302,7 +297,7 @@ impl Log {
             before: End { last: tail.next - 1, link: tail.link },
             free: 0,
         };
-        let (segment, end) = self.adopt(spare, header, &mut first[0])?;
+        let (segment, end) = self.adopt(spare, header, &mut first)?;
         // From here on nothing fails.
         tail.segment.seal(tail.at);
         self.segments.lock().insert(tail.next, Arc::clone(&segment));
@@ -315,12 +310,12 @@ impl Log {
 
     /// Makes a spare file the segment of this header, with its first record. It gets the segment's name last: so
     /// there is no file of such a name without them, whatever fails.
-    fn adopt(&self, spare: Spare, header: Header, first: &mut Draft<'_>) -> BufferResult<(Arc<Segment>, Cursor)> {
+    fn adopt(&self, spare: Spare, header: Header, first: &mut Drafts) -> BufferResult<(Arc<Segment>, Cursor)> {
         let name = name_of(&header);
         let place = Place { segment: header.first, offset: HEADER as u64 };
         let mut end = Cursor { place, number: header.first, link: header.link() };
         let mut bytes = header.encode().to_vec();
-        add(&mut bytes, &mut end, header.salt, first, false);
+        bytes.extend_from_slice(first.place(&mut end, header.salt));
         let made = spare
             .file
             .write_at(&bytes, 0)
@@ -361,7 +356,7 @@ impl Log {
         let made = match who {
             Who::Producer if left < least => Err(BufferError::Full),
             // Consumers may take a little more, since what they write makes room.
-            _ => self.make_spare(size.min(left.max(least.next_multiple_of(4096)))),
+            _ => self.make_spare(size.min(left.max(least.next_multiple_of(4096))), !self.staged),
         };
         match (made, who) {
             (Err(error), Who::Consumer) => {
@@ -372,13 +367,14 @@ impl Log {
         }
     }
 
-    fn make_spare(&self, size: u64) -> BufferResult<Spare> {
+    /// `in_haste`: a call waits for the file, and calls don't wait for its syncs.
+    fn make_spare(&self, size: u64, in_haste: bool) -> BufferResult<Spare> {
         let name = {
             let mut spares = self.spares.lock();
             spares.next += 1;
             format!("spare-{}.log", spares.next)
         };
-        make_file(&*self.storage, name, size)
+        make_file(&*self.storage, name, size, in_haste)
     }
 
     /// Whether `max_bytes` leaves no room for a segment of the usual size.
@@ -391,7 +387,7 @@ impl Log {
     /// disk.
     pub fn prepare(&self) -> BufferResult<()> {
         if self.spares.lock().reserve.is_none() {
-            let made = make_file(&*self.storage, RESERVE.into(), first_size(self.largest));
+            let made = make_file(&*self.storage, RESERVE.into(), first_size(self.largest), false);
             let mut spares = self.spares.lock();
             spares.reserve = match made {
                 Ok(reserve) => Some(reserve),
@@ -407,7 +403,7 @@ impl Log {
         };
         let within = self.max_bytes == 0 || self.bytes() + size <= self.max_bytes;
         if is_late && within && self.spares.lock().ready.is_empty() {
-            let spare = self.make_spare(size)?;
+            let spare = self.make_spare(size, false)?;
             self.spares.lock().ready.push(spare);
         }
         Ok(())
@@ -467,6 +463,7 @@ impl Log {
             next: tail.next,
             place: tail.end().place,
             lined_up: tail.puts.lined_up,
+            calls: self.calls(),
         }
     }
 
@@ -486,6 +483,17 @@ impl Tail {
             Some((last, _, piece)) if Arc::ptr_eq(last, &self.segment) => piece.extend_from_slice(bytes),
             _ => self.staged.push((Arc::clone(&self.segment), self.at, bytes.to_vec())),
         }
+    }
+
+    /// Adds a record that says how much is durable, if it fits beside so many bytes. Returns whether it does.
+    #[cold]
+    fn mark(&self, bytes: &mut Vec<u8>, end: &mut Cursor, others: u64) -> bool {
+        let Ok(mut mark) = alone(&Change::Synced { place: self.synced, salt: self.salt() }) else { return false };
+        let fits = self.has_room(mark.size() + others);
+        if fits {
+            bytes.extend_from_slice(mark.place(end, self.salt()));
+        }
+        fits
     }
 
     /// Where the next record goes.
@@ -532,23 +540,11 @@ fn left_out(segments: &BTreeMap<u64, Arc<Segment>>) -> u64 {
     gaps.map(|Header { first, before, .. }| first.saturating_sub(before.last.saturating_add(1))).sum()
 }
 
-/// How many bytes records take together.
-pub fn total(drafts: &[Draft<'_>]) -> u64 {
-    drafts.iter().map(Draft::size).sum()
-}
-
-/// Adds a record to bytes that will stand at `end`.
-#[inline]
-pub fn add(bytes: &mut Vec<u8>, end: &mut Cursor, salt: u64, draft: &mut Draft<'_>, more: bool) {
-    draft.head.more = more;
-    draft.head.number = end.number;
-    let (head, link) = draft.head.encode(salt, end.link);
-    bytes.extend_from_slice(&head);
-    draft.payload().into_iter().for_each(|piece| bytes.extend_from_slice(piece));
-    bytes.resize(bytes.len().next_multiple_of(8), 0);
-    end.place.offset += draft.size();
-    end.number += 1;
-    end.link = link;
+/// The record of a change that belongs to no other.
+pub fn alone(change: &Change) -> BufferResult<Drafts> {
+    let mut drafts = Drafts::default();
+    drafts.change(change).ok_or_else(too_long)?;
+    Ok(drafts)
 }
 
 /// A number that nothing else has.
@@ -560,11 +556,11 @@ pub fn too_long() -> BufferError {
     BufferError::InvalidOperation("the record is longer than 4 GiB".into())
 }
 
-/// Makes a file with room for a segment.
-pub fn make_file(storage: &dyn Storage, name: String, size: u64) -> BufferResult<Spare> {
+/// Makes a file with room for a segment; `in_haste`: in a way that takes less time now, and more when it is used.
+pub fn make_file(storage: &dyn Storage, name: String, size: u64, in_haste: bool) -> BufferResult<Spare> {
     let path = storage.path(&name);
     let made = storage.create(&name).and_then(|file| {
-        let filled = file.reserve(size).and_then(|()| file.sync());
+        let filled = if in_haste { file.allot(size) } else { file.reserve(size) }.and_then(|()| file.sync());
         if filled.is_err() {
             let _ = storage.remove(&name); // it would keep room that the disk does not have
         }

@@ -2,7 +2,7 @@
 //! the [`SyncMode`] says, a power cut.
 //!
 //! ```text
-//! files     the file system behind a trait: the one place with mmap, locks and descriptors
+//! files     the file system behind a trait: the one place with mmap, locks, descriptors and checksums
 //! format    bytes <-> headers and records        records   what the records say
 //! state     what they lead to                    segment   one file, and reading it
 //! log       the chain of files, appending        recover   opening what is there

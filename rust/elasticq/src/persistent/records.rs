@@ -1,11 +1,20 @@
 //! What the payloads of records say: [`Meta`] in front of an item's own bytes, and [`Change`] for all else.
 //!
-//! Both are written with postcard, a compact format in which numbers take as many bytes as they need. A later
-//! version may add kinds of changes at the end; this one then refuses the queue, since it can't know what
-//! they mean.
+//! Nearly all records say that an item was put in, or that items were popped. These have fields of fixed sizes, which
+//! cost next to nothing to write and to read:
+//!
+//! ```text
+//! item      at 7 | form 1 | only in form 1: delay 8, number 8, length of id 4, of headers 4, id, headers | own bytes
+//! popped    items 8 | segment 8 | offset 8 | number 8 | link 4
+//! ```
+//!
+//! The other changes are written with postcard, a compact format in which numbers take as many bytes as they need.
+//! A later version may add changes at the end; this one then refuses the queue, since it can't know what they mean.
 
-use super::format::{self, Kind};
+use super::format::{self, Kind, u32_at, u64_at};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
+use std::mem;
 
 /// Where a record begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,7 +34,7 @@ pub struct Cursor {
 }
 
 /// What is known of an item beside its own bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meta<'a> {
     /// When it was put in, in milliseconds since 1970.
     pub at: u64,
@@ -34,18 +43,14 @@ pub struct Meta<'a> {
     /// The number that it was given first, if it was written again since then; otherwise 0.
     pub number: u64,
     /// What the producer named it, so that the same item is not put in twice; empty if it has no name.
-    #[serde(borrow)]
     pub id: &'a [u8],
     /// What the producer has added to it.
-    #[serde(borrow)]
     pub headers: &'a [u8],
 }
 
 /// What happened, if not that an item was put in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
-    /// So many items were popped in line, and the cursor has come this far.
-    Popped { items: u64, cursor: Cursor },
     /// Items left that did not stand in line.
     Gone { numbers: Vec<u64>, how: How },
     /// Items were leased; so many of them stood in line until now.
@@ -70,6 +75,9 @@ pub enum Change {
     /// A record was lost here, and a repair has put this in its place. The bytes only take its room, and make the
     /// link come out to which the next record is linked.
     Lost { filler: Vec<u8> },
+    /// So many items were popped in line, and the cursor has come this far. A record of a kind of its own.
+    #[serde(skip)]
+    Popped { items: u64, cursor: Cursor },
 }
 
 /// How an item left the queue.
@@ -128,84 +136,141 @@ pub enum Status {
     Dead { at: u64, reason: String },
 }
 
-/// A record that is ready to be written, but for its place in the chain. Its checksum is computed when it is
-/// made, outside of any lock. Short ones take no memory of their own.
+/// How an item's payload begins: only with the time, or with all that there is to say of it.
+const PLAIN: u64 = 0;
+const FULL: u64 = 1;
+
+/// How many bits the time has.
+const AT: u32 = 56;
+
+/// Records that belong together and are ready to be written, but for their places in the chain.
 #[derive(Debug)]
-pub struct Draft<'a> {
-    pub head: format::Head,
-    /// The payload: what postcard has written, and an item's own bytes.
-    front: Front,
-    data: &'a [u8],
+pub struct Drafts {
+    bytes: Vec<u8>,
+    count: usize,
 }
 
-#[derive(Debug)]
-enum Front {
-    Short { bytes: [u8; SHORT], len: usize },
-    Long(Vec<u8>),
+thread_local! {
+    /// Memory for the next records of this thread: to ask for some would take longer than to write a short record.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-const SHORT: usize = 64;
+/// A thread keeps no more than so many bytes.
+const KEPT: usize = 64 << 10;
 
-impl Front {
-    fn of(value: &impl Serialize) -> Option<Self> {
-        let mut bytes = [0; SHORT];
-        match postcard::to_slice(value, &mut bytes) {
-            Ok(written) => {
-                let len = written.len();
-                Some(Self::Short { bytes, len })
-            }
-            Err(_) => postcard::to_stdvec(value).ok().map(Self::Long),
+impl Default for Drafts {
+    #[inline]
+    fn default() -> Self {
+        Self { bytes: ROOM.try_with(Cell::take).unwrap_or_default(), count: 0 }
+    }
+}
+
+impl Drop for Drafts {
+    #[inline]
+    fn drop(&mut self) {
+        if self.bytes.capacity() <= KEPT {
+            self.bytes.clear();
+            let bytes = mem::take(&mut self.bytes);
+            let _ = ROOM.try_with(|room| room.set(bytes)); // a thread that ends has none
         }
     }
+}
 
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Short { bytes, len } => &bytes[..*len],
-            Self::Long(bytes) => bytes,
+impl Drafts {
+    /// Adds the record of an item. `None`: it is too long for a record.
+    #[inline(always)]
+    pub fn item(&mut self, kind: Kind, meta: &Meta<'_>, data: &[u8]) -> Option<()> {
+        self.count += 1;
+        let Meta { delay, number, id, headers, .. } = *meta;
+        let at = meta.at.min((1 << AT) - 1);
+        if delay == 0 && number == 0 && id.is_empty() && headers.is_empty() {
+            return format::add(&mut self.bytes, kind, [&(PLAIN << AT | at).to_le_bytes(), data]);
         }
-    }
-}
-
-impl<'a> Draft<'a> {
-    /// The record of an item. `None`: it is too long for a record.
-    pub fn item(kind: Kind, meta: &Meta<'_>, data: &'a [u8]) -> Option<Self> {
-        Self::new(kind, Front::of(meta)?, data)
+        let numbers = [FULL << AT | at, delay, number].map(u64::to_le_bytes);
+        let lengths = [u32::try_from(id.len()).ok()?, u32::try_from(headers.len()).ok()?].map(u32::to_le_bytes);
+        let fields = [numbers.as_flattened(), lengths.as_flattened(), id, headers, data];
+        format::add(&mut self.bytes, kind, fields)
     }
 
-    fn new(kind: Kind, front: Front, data: &'a [u8]) -> Option<Self> {
-        let head = format::Head::new(kind, front.bytes(), data)?;
-        Some(Self { head, front, data })
+    /// Adds the record of a change. `None`: it is too long for a record.
+    #[inline(always)]
+    pub fn change(&mut self, change: &Change) -> Option<()> {
+        self.count += 1;
+        let &Change::Popped { items, cursor: Cursor { place, number, link } } = change else {
+            return format::add(&mut self.bytes, Kind::Change, [&postcard::to_stdvec(change).ok()?]);
+        };
+        let numbers = [items, place.segment, place.offset, number].map(u64::to_le_bytes);
+        format::add(&mut self.bytes, Kind::Popped, [numbers.as_flattened(), &link.to_le_bytes()])
     }
 
-    /// How many bytes the record takes.
-    pub const fn size(&self) -> u64 {
-        (format::HEAD + (self.head.length as usize).next_multiple_of(8)) as u64
+    /// How many records there are.
+    pub const fn count(&self) -> usize {
+        self.count
     }
 
-    /// The payload, in two pieces.
-    pub fn payload(&self) -> [&[u8]; 2] {
-        [self.front.bytes(), self.data]
+    /// How many bytes they take.
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
     }
-}
 
-impl Draft<'static> {
-    /// The record of a change. `None`: it is too long for a record.
-    pub fn change(change: &Change) -> Option<Self> {
-        Self::new(Kind::Change, Front::of(change)?, &[])
+    /// Gives them their places at the end of the chain, which is behind them then. Returns their bytes.
+    #[inline(always)]
+    pub fn place(&mut self, end: &mut Cursor, salt: u64) -> &[u8] {
+        let mut at = 0;
+        while at < self.bytes.len() {
+            let size = format::claimed_size(&self.bytes[at..]) as usize;
+            let more = at + size < self.bytes.len();
+            end.link = format::place(&mut self.bytes[at..], end.number, more, salt, end.link);
+            end.number += 1;
+            at += size;
+        }
+        end.place.offset += self.size();
+        &self.bytes
+    }
+
+    /// Where each record begins, if the first one begins here.
+    pub fn offsets(&self, first: u64) -> impl Iterator<Item = u64> {
+        let size_at = |at: &u64| format::claimed_size(&self.bytes[*at as usize..]);
+        let all = std::iter::successors(Some(0), move |at| Some(at + size_at(at)).filter(|&at| at < self.size()));
+        all.map(move |at| first + at)
     }
 }
 
 /// What is known of an item, and the item's own bytes. `None`: these bytes say nothing.
 #[inline]
 pub fn item(payload: &[u8]) -> Option<(Meta<'_>, &[u8])> {
-    postcard::take_from_bytes(payload).ok()
+    let (&first, rest) = payload.split_first_chunk()?;
+    let first = u64::from_le_bytes(first);
+    let plain = Meta { at: first & ((1 << AT) - 1), delay: 0, number: 0, id: &[], headers: &[] };
+    match first >> AT {
+        PLAIN => Some((plain, rest)),
+        FULL => {
+            let (fields, rest) = rest.split_first_chunk::<24>()?;
+            let (id, rest) = rest.split_at_checked(u32_at(fields, 16) as usize)?;
+            let (headers, data) = rest.split_at_checked(u32_at(fields, 20) as usize)?;
+            Some((Meta { delay: u64_at(fields, 0), number: u64_at(fields, 8), id, headers, ..plain }, data))
+        }
+        _ => None,
+    }
 }
 
-/// The change that a payload tells of. `None`: this version does not know it.
-pub fn change(payload: &[u8]) -> Option<Change> {
-    match postcard::take_from_bytes(payload) {
-        Ok((change, [])) => Some(change),
-        _ => None,
+/// How many bytes say that items were popped.
+const POPPED: usize = 36;
+
+/// The change that a record of this kind tells of. `None`: this version does not know it.
+pub fn change(kind: Kind, payload: &[u8]) -> Option<Change> {
+    match kind {
+        Kind::Item | Kind::Moved => None,
+        Kind::Popped => {
+            let fields: &[u8; POPPED] = payload.try_into().ok()?;
+            let place = Place { segment: u64_at(fields, 8), offset: u64_at(fields, 16) };
+            let cursor = Cursor { place, number: u64_at(fields, 24), link: u32_at(fields, 32) };
+            Some(Change::Popped { items: u64_at(fields, 0), cursor })
+        }
+        Kind::Change => match postcard::take_from_bytes(payload) {
+            Ok((change, [])) => Some(change),
+            _ => None,
+        },
     }
 }
 
@@ -213,17 +278,86 @@ pub fn change(payload: &[u8]) -> Option<Change> {
 pub fn is_understood(kind: Kind, payload: &[u8]) -> bool {
     match kind {
         Kind::Item | Kind::Moved => item(payload).is_some(),
-        Kind::Change => change(payload).is_some(),
+        Kind::Change | Kind::Popped => change(kind, payload).is_some(),
     }
 }
 
 /// The place that a mark names: a [`Change::Synced`] or [`Change::Closed`] with this salt.
 pub fn mark(payload: &[u8], salt: u64) -> Option<Place> {
     const LONGEST: usize = 1 + 3 * 10;
-    match (payload.len() <= LONGEST).then(|| change(payload))?? {
+    match (payload.len() <= LONGEST).then(|| change(Kind::Change, payload))?? {
         Change::Synced { place, salt: found } | Change::Closed { place, salt: found } => {
             (found == salt).then_some(place)
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The kind and the payload of the one record.
+    fn written(draft: impl FnOnce(&mut Drafts) -> Option<()>) -> (Kind, Vec<u8>) {
+        let mut drafts = Drafts::default();
+        draft(&mut drafts).unwrap();
+        let mut end = Cursor::default();
+        let bytes = drafts.place(&mut end, 7);
+        let format::Found::Record { head, payload, .. } = format::decode(bytes, 7, 0) else { panic!("no record") };
+        (head.kind, payload.to_vec())
+    }
+
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(any::<u8>(), 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn an_item_is_read_as_it_was_written(
+            at in 0..1_u64 << AT, delay: u64, number: u64, id in bytes(), headers in bytes(), data in bytes(), plain: bool
+        ) {
+            let full = Meta { at, delay, number, id: &id, headers: &headers };
+            let meta = if plain { Meta { delay: 0, number: 0, id: &[], headers: &[], ..full } } else { full };
+            let (_, payload) = written(|drafts| drafts.item(Kind::Item, &meta, &data));
+            prop_assert_eq!(item(&payload), Some((meta, &data[..])));
+        }
+
+        #[test]
+        fn bytes_that_nobody_wrote_say_nothing_or_something_of_themselves(bytes in bytes(), form in 0..3_u8) {
+            let mut bytes = bytes;
+            bytes.get_mut(7).into_iter().for_each(|place| *place = form);
+            if let Some((meta, data)) = item(&bytes) {
+                prop_assert!(meta.id.len() + meta.headers.len() + data.len() <= bytes.len());
+            }
+            let _ = [Kind::Item, Kind::Moved, Kind::Change, Kind::Popped].map(|kind| change(kind, &bytes));
+        }
+    }
+
+    /// `docs/guarantees.md` has them.
+    #[test]
+    fn the_bytes_are_those_that_the_format_says() {
+        let plain = Meta { at: 0x0007_0605_0403_0201, delay: 0, number: 0, id: b"", headers: b"" };
+        let (_, payload) = written(|drafts| drafts.item(Kind::Item, &plain, b"own"));
+        assert_eq!(payload, [1, 2, 3, 4, 5, 6, 7, 0, b'o', b'w', b'n']);
+        let full = Meta { delay: 9, number: 10, id: b"id", headers: b"h", ..plain };
+        let (kind, payload) = written(|drafts| drafts.item(Kind::Moved, &full, b"own"));
+        assert_eq!(kind, Kind::Moved);
+        let numbers = [[1, 2, 3, 4, 5, 6, 7, 1], 9_u64.to_le_bytes(), 10_u64.to_le_bytes(), [2, 0, 0, 0, 1, 0, 0, 0]];
+        assert_eq!(payload, [&numbers.concat()[..], b"idhown"].concat());
+        let cursor = Cursor { place: Place { segment: 2, offset: 3 }, number: 4, link: 5 };
+        let (kind, payload) = written(|drafts| drafts.change(&Change::Popped { items: 1, cursor }));
+        assert_eq!(kind, Kind::Popped);
+        assert_eq!(payload, [[1, 2, 3, 4].map(u64::to_le_bytes).concat(), vec![5, 0, 0, 0]].concat());
+        let variants = [
+            (0, Change::Gone { numbers: vec![], how: How::Acked }),
+            (6, Change::Synced { place: cursor.place, salt: 1 }),
+            (8, Change::Snapshot(Box::default())),
+            (9, Change::Opened { salt: 1 }),
+        ];
+        for (number, variant) in variants {
+            let (kind, payload) = written(|drafts| drafts.change(&variant));
+            assert_eq!((payload[0], change(kind, &payload)), (number, Some(variant)));
+        }
     }
 }

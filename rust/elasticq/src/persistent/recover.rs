@@ -14,10 +14,10 @@
 //! behind the end is zero, or the queue was closed in good order, does writing go on in the same segment; after
 //! a closing it begins with a record that never was ([`Change::Opened`]).
 
-use super::files::{File, Storage};
+use super::files::{File, Storage, crc32c};
 use super::format::{self, End, HEAD, HEADER, Head, Header, Kind, NoHeader};
-use super::log::{RESERVE, Resume, Spare, Spares, first_size, make_file};
-use super::records::{self, Change, Cursor, Draft, Place, Snapshot, Status};
+use super::log::{RESERVE, Resume, Spare, Spares, alone, first_size, make_file};
+use super::records::{self, Change, Cursor, Place, Snapshot, Status};
 use super::segment::{Next, Reader, Segment, digits, name_of, named};
 use super::state::State;
 use crate::error::{BufferError, BufferResult};
@@ -151,7 +151,7 @@ fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -
     let mut spares = adopt_spares(storage, names);
     // A file made anew: what an old one holds might be taken for a queue if the power is cut here.
     spares.next += 1;
-    let made = make_file(storage, format!("spare-{}.log", spares.next), first_size(largest))?;
+    let made = make_file(storage, format!("spare-{}.log", spares.next), first_size(largest), false)?;
     let Spare { name: old, file, size } = made;
     let salt = super::log::random();
     let header = Header { salt, first: 1, size, before: End::default(), free: 0 };
@@ -160,9 +160,8 @@ fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -
     let mut end = segment.start();
     state.takes.cursor = end;
     let snapshot = Snapshot { cursor: end, ..Snapshot::default() };
-    let mut draft = Draft::change(&Change::Snapshot(Box::new(snapshot))).ok_or_else(super::log::too_long)?;
     let mut bytes = header.encode().to_vec();
-    super::log::add(&mut bytes, &mut end, salt, &mut draft, false);
+    bytes.extend_from_slice(alone(&Change::Snapshot(Box::new(snapshot)))?.place(&mut end, salt));
     segment.write(&bytes, 0)?;
     segment.publish(end.place.offset);
     // It gets its name when all this is durable. So a first file without a first record is damaged.
@@ -326,8 +325,8 @@ impl<'a> Replay<'a> {
             let text = "a record that this version of elasticq does not understand; a later version wrote it";
             segment.corrupted(place.offset, &text)
         };
-        let begins = kind == Kind::Change && matches!(records::change(payload), Some(Change::Snapshot(_)));
-        if self.records == 0 && !begins {
+        let begins = || matches!(records::change(kind, payload), Some(Change::Snapshot(_)));
+        if self.records == 0 && !begins() {
             return Err(segment.corrupted(place.offset, &"the state with which the first file begins is missing"));
         }
         self.records += 1;
@@ -341,7 +340,7 @@ impl<'a> Replay<'a> {
                 let (meta, _) = records::item(payload).ok_or_else(unknown)?;
                 self.state.takes.moved(meta.number, place);
             }
-            Kind::Change => match records::change(payload).ok_or_else(unknown)? {
+            Kind::Change | Kind::Popped => match records::change(kind, payload).ok_or_else(unknown)? {
                 Change::Snapshot(snapshot) => self.state.restore(&snapshot),
                 Change::Synced { place, .. } => self.synced = self.synced.max(place),
                 Change::Closed { place, .. } => {
@@ -471,7 +470,7 @@ pub fn marks_behind(file: &dyn File, path: &Path, from: u64, salt: u64) -> Buffe
         let Some(head) = Head::decode(head).filter(|head| head.kind == Kind::Change) else { continue };
         let Some(payload) = rest.get(..head.length as usize) else { continue };
         if let Some(mark) = records::mark(payload, salt)
-            && crc32c::crc32c(payload) == head.payload_crc
+            && crc32c(payload) == head.payload_crc
         {
             found = found.max(mark);
         }

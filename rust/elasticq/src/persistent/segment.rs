@@ -3,7 +3,7 @@
 //! Invariant: everything before `end` was written and is not changed any more; the bytes are published by the
 //! release store of `end` and its acquire load. A reader never looks beyond `end`.
 
-use super::files::{File, Storage};
+use super::files::{File, Storage, crc32c};
 use super::format::{self, Found, HEAD, HEADER, Head, Header, Why};
 use super::records::{Cursor, Place};
 use crate::error::{BufferError, BufferResult};
@@ -146,7 +146,7 @@ impl Segment {
         }
         let mut payload = vec![0; head.length as usize];
         self.read(&mut payload, offset + HEAD as u64)?;
-        if crc32c::crc32c(&payload) != head.payload_crc {
+        if crc32c(&payload) != head.payload_crc {
             return Err(self.corrupted(offset, &Why::Payload));
         }
         Ok((head, payload))
@@ -154,7 +154,7 @@ impl Segment {
 }
 
 /// How much is read at once.
-const WINDOW: usize = 64 << 10;
+const WINDOW: u64 = 64 << 10;
 
 /// Goes through the records of segments in order.
 #[derive(Debug)]
@@ -162,8 +162,9 @@ pub struct Reader {
     pub segment: Arc<Segment>,
     /// The next record.
     pub cursor: Cursor,
-    /// Bytes of the segment from `from` on.
+    /// So many bytes in here are those of the segment from `from` on.
     window: Vec<u8>,
+    filled: usize,
     from: u64,
 }
 
@@ -182,17 +183,18 @@ pub enum Next {
 
 impl Reader {
     pub fn new(segment: Arc<Segment>, cursor: Cursor) -> Self {
-        Self { segment, cursor, window: Vec::new(), from: 0 }
+        Self { segment, cursor, window: Vec::new(), filled: 0, from: 0 }
     }
 
     /// Goes on at the beginning of the next segment.
     pub fn enter(&mut self, segment: Arc<Segment>) {
         self.cursor = segment.start();
         self.segment = segment;
-        self.window.clear();
+        self.filled = 0;
     }
 
     /// The next record, of those that are known to be there.
+    #[inline(always)]
     pub fn next(&mut self) -> BufferResult<Option<(Head, Place)>> {
         let offset = self.cursor.place.offset;
         match self.step()? {
@@ -204,19 +206,24 @@ impl Reader {
     }
 
     /// What stands here; passes it if it is a record.
+    #[inline(always)]
     pub fn step(&mut self) -> BufferResult<Next> {
         let offset = self.cursor.place.offset;
         let left = self.segment.end().saturating_sub(offset);
         if left == 0 {
             return Ok(Next::End);
         }
-        let least = left.min(HEAD as u64) as usize;
         let (salt, link, number) = (self.segment.header.salt, self.cursor.link, self.cursor.number);
-        let head = self.look(offset, least)?;
-        let length = head.first_chunk().map_or(0, |&length| u32::from_le_bytes(length));
-        let size = format::size_of_record(length as usize).map_or(u64::MAX, |size| size as u64);
-        // A length that goes beyond the end is told by what is there.
-        let bytes = self.look(offset, if size <= left { size as usize } else { least })?;
+        let bytes = loop {
+            let seen = self.seen(offset);
+            let size = format::claimed_size(seen);
+            // What goes beyond the end is no record, and its head shows that.
+            let needed = if size <= left { size } else { left.min(HEAD as u64) };
+            if seen.len() as u64 >= needed {
+                break seen;
+            }
+            self.fill(offset, left.min(needed.max(WINDOW)))?;
+        };
         match format::decode(bytes, salt, link) {
             Found::Record { head, link, size, .. } if head.number == number => {
                 let place = self.cursor.place;
@@ -237,23 +244,40 @@ impl Reader {
         &self.window[begin..begin + head.length as usize]
     }
 
-    /// `size` bytes from here on. They must all be before the end.
+    /// Goes on at another place of this segment.
+    pub fn go_to(&mut self, cursor: Cursor) {
+        self.cursor = cursor;
+        self.filled = 0;
+    }
+
+    /// `size` bytes from here on, wherever that is. They must all be before the end.
     pub fn look(&mut self, offset: u64, size: usize) -> BufferResult<&[u8]> {
         let left = self.segment.end().saturating_sub(offset);
         if size as u64 > left {
             return Err(self.segment.corrupted(offset, &"a record that goes beyond the last one"));
         }
-        let known = offset >= self.from && offset - self.from + size as u64 <= self.window.len() as u64;
-        if !known {
-            let count = left.min(size.max(WINDOW) as u64) as usize;
-            self.window.resize(count, 0);
-            self.from = offset;
-            if let Err(error) = self.segment.read(&mut self.window, offset) {
-                self.window.clear();
-                return Err(error);
-            }
+        if offset < self.from || self.seen(offset).len() < size {
+            self.fill(offset, left.min(WINDOW.max(size as u64)))?;
         }
-        let begin = (offset - self.from) as usize;
-        Ok(&self.window[begin..begin + size])
+        Ok(&self.seen(offset)[..size])
+    }
+
+    /// What the window has of the segment from here on. The reader never goes back, so the window begins before.
+    #[inline]
+    fn seen(&self, offset: u64) -> &[u8] {
+        let at = offset.saturating_sub(self.from) as usize;
+        self.window[..self.filled].get(at..).unwrap_or_default()
+    }
+
+    /// Lets the window begin here, with so many bytes.
+    fn fill(&mut self, offset: u64, count: u64) -> BufferResult<()> {
+        let count = count as usize;
+        if self.window.len() < count {
+            self.window.resize(count, 0);
+        }
+        self.filled = 0;
+        self.segment.read(&mut self.window[..count], offset)?;
+        (self.filled, self.from) = (count, offset);
+        Ok(())
     }
 }

@@ -76,11 +76,14 @@ impl Ids {
 }
 
 impl Puts {
-    /// Notes an item that was put in.
-    pub fn note(&mut self, meta: &Meta<'_>) {
-        self.enqueued = self.enqueued.saturating_add(1);
-        self.lined_up = self.lined_up.saturating_add(u64::from(meta.delay == 0));
-        self.ids.note(meta.id);
+    /// Notes items that were put in together.
+    #[inline]
+    pub fn note(&mut self, items: u64, meta: &Meta<'_>) {
+        self.enqueued = self.enqueued.saturating_add(items);
+        self.lined_up = self.lined_up.saturating_add(if meta.delay == 0 { items } else { 0 });
+        if !meta.id.is_empty() {
+            self.ids.note(meta.id);
+        }
     }
 }
 
@@ -266,7 +269,7 @@ impl State {
 
     /// Follows the record of a new item.
     pub fn item(&mut self, number: u64, place: Place, meta: &Meta<'_>) {
-        self.puts.note(meta);
+        self.puts.note(1, meta);
         if meta.delay > 0 {
             self.takes.delayed(number, place, meta);
         }

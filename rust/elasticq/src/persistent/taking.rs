@@ -8,8 +8,8 @@
 use super::core::Core;
 use super::format::Kind;
 use super::leases::Leases;
-use super::log::{Appended, Who, too_long, total};
-use super::records::{self, Change, Cursor, Draft, How, Lease, Meta, Place};
+use super::log::{Appended, Who, too_long};
+use super::records::{self, Change, Cursor, Drafts, How, Lease, Meta, Place};
 use super::segment::Reader;
 use super::state::Takes;
 use crate::error::{BufferError, BufferResult};
@@ -46,23 +46,19 @@ impl Core {
     /// # Errors
     /// `Io`, or what a sync has failed with: nothing has happened then.
     pub fn record(&self, taking: &mut Taking, changes: &[Change]) -> BufferResult<u64> {
-        let draft = |change| Draft::change(change).ok_or_else(too_long);
-        let number = match changes {
-            [change] => self.append_for_consumer(&taking.state, &mut [draft(change)?])?,
-            changes => {
-                let mut drafts = changes.iter().map(draft).collect::<BufferResult<Vec<_>>>()?;
-                self.append_for_consumer(&taking.state, &mut drafts)?
-            }
-        };
+        let mut drafts = Drafts::default();
+        changes.iter().try_for_each(|change| drafts.change(change)).ok_or_else(too_long)?;
+        let first = self.append_for_consumer(&taking.state, &mut drafts)?.number;
         changes.iter().for_each(|change| taking.state.apply(change));
         self.note_seen(&taking.state);
-        Ok(number.end.number - 1)
+        Ok(first + changes.len() as u64 - 1)
     }
 
     /// Takes one item for good: what [`pop`](Self::pop) does, for the usual case without a list of anything.
     ///
     /// # Errors
     /// As [`pop`](Self::pop).
+    #[inline(always)]
     pub fn pop_one(&self) -> BufferResult<Item> {
         let (item, number) = self.pop_now()?;
         self.settle(number)?;
@@ -74,6 +70,7 @@ impl Core {
     ///
     /// # Errors
     /// As [`pop`](Self::pop).
+    #[inline(always)]
     pub fn pop_now(&self) -> BufferResult<(Item, u64)> {
         self.check_process()?;
         let mut taking = self.taking();
@@ -84,7 +81,7 @@ impl Core {
             Some(cursor) => Change::Popped { items: 1, cursor },
             None => Change::Gone { numbers: vec![item.number], how: How::Popped },
         };
-        let number = self.take(&mut taking, std::slice::from_ref(&item), &[change])?;
+        let number = self.take(&mut taking, &[change])?;
         Ok((item, number))
     }
 
@@ -123,15 +120,16 @@ impl Core {
         if let Some(cursor) = cursor {
             changes.push(Change::Popped { items: in_line, cursor });
         }
-        let number = self.take(&mut taking, &items, &changes)?;
+        let number = self.take(&mut taking, &changes)?;
         Ok((items, number))
     }
 
-    /// Records that these items were taken; puts the reader back if that fails.
-    fn take(&self, taking: &mut Taking, items: &[Item], changes: &[Change]) -> BufferResult<u64> {
+    /// Records that items were taken; puts the reader back if that fails.
+    #[inline(always)]
+    fn take(&self, taking: &mut Taking, changes: &[Change]) -> BufferResult<u64> {
         let segment = taking.reader.segment.number();
         let recorded = self.record(taking, changes);
-        if recorded.is_err() && items.iter().any(|item| item.end.is_some()) {
+        if recorded.is_err() {
             taking.next = None;
             let cursor = taking.state.cursor;
             let segment = self.log.segment(cursor.place.segment);
@@ -173,7 +171,7 @@ impl Core {
             .iter()
             .map(|item| Lease { number: item.number, place: item.place, deliveries: item.deliveries })
             .collect();
-        let number = self.take(&mut taking, &items, &[Change::Leased { leases, in_line, cursor }])?;
+        let number = self.take(&mut taking, &[Change::Leased { leases, in_line, cursor }])?;
         let items = items.into_iter().map(|item| (taking.leases.lease(item.number, ttl), item));
         let items = items.map(|(token, item)| (item, token)).collect();
         let due = taking.leases.next_due();
@@ -216,6 +214,7 @@ impl Core {
 
     /// The next item: of those that can be taken, that with the lowest number. So many in line, and these
     /// aside, were chosen before.
+    #[inline(always)]
     fn next(&self, taking: &mut Taking, in_line: u64, chosen: &[u64]) -> BufferResult<Option<Item>> {
         let aside = match chosen.last() {
             None => taking.state.first_ready(),
@@ -232,12 +231,16 @@ impl Core {
         if left == 0 {
             return Ok(None);
         }
-        if taking.next.is_none() {
-            taking.next = self.read_in_line(taking)?;
-        }
-        match (aside, taking.next.as_ref()) {
-            (Some(number), Some(next)) if number < next.number => self.read_aside(taking, number).map(Some),
-            _ => Ok(taking.next.take()),
+        let next = match taking.next.take() {
+            Some(next) => Some(next),
+            None => self.read_in_line(taking)?,
+        };
+        match (aside, &next) {
+            (Some(number), Some(item)) if number < item.number => {
+                taking.next = next;
+                self.read_aside(taking, number).map(Some)
+            }
+            _ => Ok(next),
         }
     }
 
@@ -264,7 +267,7 @@ impl Core {
         let found = match head.kind {
             Kind::Item => Some(head.number),
             Kind::Moved => records::item(&payload).map(|(meta, _)| meta.number),
-            Kind::Change => None,
+            Kind::Change | Kind::Popped => None,
         };
         if found == Some(number) {
             return Ok(payload);
@@ -272,6 +275,7 @@ impl Core {
         Err(segment.corrupted(place.offset, &format!("there is no item {number}")))
     }
 
+    #[inline(always)]
     fn read_in_line(&self, taking: &mut Taking) -> BufferResult<Option<Item>> {
         loop {
             let reader = &mut taking.reader;
@@ -324,7 +328,8 @@ impl Core {
     pub fn put_back(&self, item: &Item) -> BufferResult<()> {
         let (meta, data) = records::item(&item.payload).ok_or_else(too_long)?;
         let meta = Meta { number: item.number, ..meta };
-        let mut draft = [Draft::item(Kind::Moved, &meta, data).ok_or_else(too_long)?];
+        let mut draft = Drafts::default();
+        draft.item(Kind::Moved, &meta, data).ok_or_else(too_long)?;
         let mut taking = self.taking();
         let place = self.append_for_consumer(&taking.state, &mut draft)?.place;
         taking.state.moved(item.number, place);
@@ -342,12 +347,12 @@ impl Core {
     ///
     /// # Errors
     /// `Io`, or what a sync has failed with: nothing has happened then.
-    pub fn append_for_consumer(&self, state: &Takes, drafts: &mut [Draft<'_>]) -> BufferResult<Appended> {
+    pub fn append_for_consumer(&self, state: &Takes, drafts: &mut Drafts) -> BufferResult<Appended> {
         let (appended, is_late) = {
             let mut tail = self.log.tail();
             self.commit.check()?;
-            if !tail.has_room(total(drafts)) {
-                self.log.begin_segment(&mut tail, state, total(drafts), Who::Consumer)?;
+            if !tail.has_room(drafts.size()) {
+                self.log.begin_segment(&mut tail, state, drafts.size(), Who::Consumer)?;
             }
             (self.log.append(&mut tail, drafts)?, tail.is_late())
         };

@@ -271,6 +271,16 @@ impl File for Opened {
         self.file.sync_data()
     }
 
+    #[cfg(target_os = "linux")]
+    fn allot(&self, size: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::retry_on_intr;
+        match retry_on_intr(|| fallocate(&self.file, FallocateFlags::empty(), 0, size)) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.reserve(size),
+            allotted => Ok(allotted?),
+        }
+    }
+
     fn map(&self) -> io::Result<()> {
         if self.map.get().is_none()
             && let Some(map) = Map::of(&self.file)?

@@ -5,12 +5,14 @@
 //! a sync: the content of a file after [`File::sync`], its name after [`Storage::sync`]. Until then the disk
 //! may hold any part of it: each page of 4 KiB by itself, and of a page each sector of 512 bytes.
 
+mod checksum;
 mod disk;
 mod forked;
 #[cfg(target_os = "linux")]
 mod mapped;
 mod owner;
 
+pub use checksum::crc32c;
 pub use disk::{Disk, ReadOnly};
 pub use forked::process;
 pub use owner::{Owner, owner};
@@ -74,6 +76,12 @@ pub trait File: fmt::Debug + Send + Sync {
             at += count;
         }
         Ok(())
+    }
+
+    /// The same in less time, where the system can do it without writing zeroes. To write there first, and to sync
+    /// that, takes longer then.
+    fn allot(&self, size: u64) -> io::Result<()> {
+        self.reserve(size)
     }
 
     /// Lets reads and writes go through memory from now on, where the system can do that well. Not more than

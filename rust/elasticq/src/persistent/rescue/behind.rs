@@ -9,6 +9,7 @@
 //! - it is the record at which the next segment says that this one ends;
 //! - it is a mark, which contains the salt.
 
+use super::super::files::crc32c;
 use super::super::format::{self, End, HEAD, Head, Kind};
 use super::super::records::{self, Cursor, Place};
 use super::super::segment::Reader;
@@ -51,7 +52,7 @@ fn judge(reader: &mut Reader, bounds: &Bounds, start: &Cursor, at: u64) -> Buffe
     let Some((bytes, head)) = head_at(reader, at)? else { return Ok(None) };
     let skipped = at - start.place.offset;
     let least = start.number.saturating_add(u64::from(skipped > 0));
-    let size = format::size_of_record(head.length as usize).map_or(u64::MAX, |size| size as u64);
+    let size = format::size_of_record(head.length);
     if head.number < least
         || head.number - start.number > skipped / LEAST
         || head.number >= bounds.before
@@ -73,7 +74,7 @@ fn judge(reader: &mut Reader, bounds: &Bounds, start: &Cursor, at: u64) -> Buffe
         return Ok(None);
     }
     let payload = &reader.look(at, size as usize)?[HEAD..][..head.length as usize];
-    if crc32c::crc32c(payload) != head.payload_crc || !is_plausible(head.kind, payload) {
+    if crc32c(payload) != head.payload_crc || !is_plausible(head.kind, payload) {
         return Ok(None);
     }
     let is_known = bounds.last == Some(End { last: head.number, link })
@@ -92,7 +93,7 @@ fn is_plausible(kind: Kind, payload: &[u8]) -> bool {
     match kind {
         Kind::Item => records::item(payload).is_some_and(|(meta, _)| meta.number == 0),
         Kind::Moved => records::item(payload).is_some_and(|(meta, _)| meta.number > 0),
-        Kind::Change => records::change(payload).is_some(),
+        Kind::Change | Kind::Popped => records::change(kind, payload).is_some(),
     }
 }
 

@@ -2,8 +2,9 @@
 //! more. But a checksum leaves as many bits free as it has: with four bytes of one's own it comes out as it
 //! must. So what is behind stays as it is, and where it is.
 
+use super::super::files::crc32c;
 use super::super::format::{self, HEAD, Kind};
-use super::super::records::{Change, Cursor, Draft, Snapshot};
+use super::super::records::{Change, Cursor, Snapshot};
 use super::behind::LEAST;
 
 /// The bytes of a record at `at` that says nothing and takes exactly `size` bytes. With `link` it gets that link.
@@ -19,30 +20,28 @@ pub fn record(salt: u64, at: &mut Cursor, size: u64, is_first: bool, link: Optio
         } else {
             Change::Lost { filler }
         };
-        Some(Draft::change(&change)?.payload().concat())
+        postcard::to_stdvec(&change).ok()
     };
     // A shorter filler may need fewer bytes for its length; the padding takes them.
     let free = room.saturating_sub(filled(room)?.len() - room);
     let fits = |payload: &Vec<u8>| payload.len().next_multiple_of(8) == room && (is_first || free >= 4);
-    let mut payload = filled(free).filter(fits)?;
-    let mut head = format::Head::new(Kind::Change, &payload, &[])?;
-    head.number = at.number;
-    let (mut bytes, mut found) = head.encode(salt, at.link);
+    let payload = filled(free).filter(fits)?;
+    let (number, before) = (at.number, at.link);
+    let mut record = Vec::new();
+    format::add(&mut record, Kind::Change, [&payload])?;
+    at.link = format::place(&mut record, number, false, salt, before);
     if let (Some(link), true) = (link, is_first) {
-        bytes[20..].copy_from_slice(&link.to_le_bytes());
-        found = link;
+        record[20..HEAD].copy_from_slice(&link.to_le_bytes());
+        at.link = link;
     } else if let Some(link) = link {
-        let front = [&salt.to_le_bytes()[..], &at.link.to_le_bytes(), &bytes[..16]].concat();
-        head.payload_crc = u32::from_le_bytes(format::four_bytes(crc32c::crc32c(&front), link));
+        let crc = format::payload_crc_for(salt, before, record.first_chunk()?, link);
         let free = payload.len() - 4;
-        let four = format::four_bytes(crc32c::crc32c(&payload[..free]), head.payload_crc);
-        payload[free..].copy_from_slice(&four);
-        (bytes, found) = head.encode(salt, at.link);
+        let four = format::four_bytes(crc32c(&payload[..free]), crc);
+        record.clear();
+        format::add(&mut record, Kind::Change, [&payload[..free], &four])?;
+        at.link = format::place(&mut record, number, false, salt, before);
     }
-    let mut record = bytes.to_vec();
-    record.extend_from_slice(&payload);
-    record.resize(HEAD + room, 0);
-    (at.place.offset, at.number, at.link) = (at.place.offset + size, at.number + 1, found);
+    (at.place.offset, at.number) = (at.place.offset + size, number + 1);
     Some(record)
 }
 
@@ -91,7 +90,7 @@ mod tests {
                     panic!("no record");
                 };
                 prop_assert_eq!((head.number, head.more), (number, false));
-                let change = records::change(payload).expect("it says something");
+                let change = records::change(head.kind, payload).expect("it says something");
                 prop_assert_eq!(matches!(change, Change::Snapshot(_)), first && number == 7);
                 (rest, link) = (&rest[size..], found);
             }
@@ -106,6 +105,6 @@ mod tests {
         assert_eq!(fill(1, at, next(24, 2), false), None);
         assert_eq!(fill(1, at, next(32, 3), false), None);
         assert!(fill(1, at, next(32, 2), false).is_some());
-        assert_eq!(size_of_record(1).map(|size| size as u64), Some(LEAST));
+        assert_eq!(size_of_record(1), LEAST);
     }
 }

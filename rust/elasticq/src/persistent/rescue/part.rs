@@ -1,6 +1,6 @@
 //! One file of a survey: opening it, whatever is in it, and what was found there.
 
-use super::super::files::{File, Storage};
+use super::super::files::{File, Storage, crc32c};
 use super::super::format::{End, HEADER, Header, Kind, NoHeader, VERSION, u32_at};
 use super::super::records::Cursor;
 use super::super::recover;
@@ -136,7 +136,7 @@ impl Part {
             }
             Err(NoHeader::Newer(version)) if !would_be_right(&bytes) => return Err(recover::newer(&path, version)),
             Err(why) => {
-                let computed = crc32c::crc32c(&[&bytes[..12], &[0; 4], &bytes[16..]].concat());
+                let computed = crc32c(&[&bytes[..12], &[0; 4], &bytes[16..]].concat());
                 part.links = [u32_at(&bytes, 12), computed];
                 let why = if matches!(why, NoHeader::Newer(_)) { NoHeader::Damaged } else { why };
                 part.fault = Some(why.to_string());

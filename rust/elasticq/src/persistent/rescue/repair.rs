@@ -10,8 +10,8 @@
 
 use super::super::files::{File, Storage, now};
 use super::super::format::{self, End, HEADER, Header, Kind};
-use super::super::log::{self, add, too_long};
-use super::super::records::{self, Change, Cursor, Draft, Meta, Place};
+use super::super::log::{self, too_long};
+use super::super::records::{self, Change, Cursor, Drafts, Meta, Place};
 use super::super::recover::{self, REPAIRING};
 use super::super::segment::name_of;
 use super::super::state::snapshot;
@@ -258,21 +258,21 @@ fn write_tail(
     if header.first > u64::MAX / 2 {
         return Err(unfit(storage)); // the next numbers must not overflow
     }
-    let draft = |state| Draft::change(&Change::Snapshot(Box::new(state))).ok_or_else(too_long);
+    let draft = |state| log::alone(&Change::Snapshot(Box::new(state)));
     // Its cursor may be its own beginning, which is known when its size is.
     state.cursor = Cursor { number: u64::MAX, link: u32::MAX, place: Place { segment: u64::MAX, offset: u64::MAX } };
-    let room = 2 * (HEADER as u64 + draft(state.clone())?.size()) + log::total(&again);
+    let room = 2 * (HEADER as u64 + draft(state.clone())?.size()) + again.iter().map(Drafts::size).sum::<u64>();
     header.size = room.max(SMALLEST).next_multiple_of(4096);
     let start = Place { segment: header.first, offset: HEADER as u64 };
     let mut at = Cursor { place: start, number: header.first, link: header.link() };
     state.cursor = walk::locate(&survey.runs(), survey.state.takes.cursor.number)?.unwrap_or(at);
     let aside = state.aside.len();
     let mut bytes = header.encode().to_vec();
-    add(&mut bytes, &mut at, header.salt, &mut draft(state)?, false);
-    again.iter_mut().for_each(|draft| add(&mut bytes, &mut at, header.salt, draft, false));
+    bytes.extend_from_slice(draft(state)?.place(&mut at, header.salt));
+    again.iter_mut().for_each(|draft| bytes.extend_from_slice(draft.place(&mut at, header.salt)));
     // Everything is durable before this file has a name.
     let mark = Change::Synced { place: start, salt: header.salt };
-    add(&mut bytes, &mut at, header.salt, &mut Draft::change(&mark).ok_or_else(too_long)?, false);
+    bytes.extend_from_slice(log::alone(&mark)?.place(&mut at, header.salt));
     let name = name_of(&header);
     write(storage, &name, &|file| {
         file.write_at(&bytes, 0)?;
@@ -283,9 +283,11 @@ fn write_tail(
 }
 
 /// The record of an item that is written again.
-fn moved(number: u64, payload: &[u8]) -> BufferResult<Draft<'_>> {
+fn moved(number: u64, payload: &[u8]) -> BufferResult<Drafts> {
     let (meta, data) = records::item(payload).ok_or_else(too_long)?;
-    Draft::item(Kind::Moved, &Meta { number, ..meta }, data).ok_or_else(too_long)
+    let mut drafts = Drafts::default();
+    drafts.item(Kind::Moved, &Meta { number, ..meta }, data).ok_or_else(too_long)?;
+    Ok(drafts)
 }
 
 /// Finishes a repair that was cut off. Returns what it was about, if there was one.

@@ -147,7 +147,7 @@ impl Survey {
             let found = match head.kind {
                 Kind::Item => head.number,
                 Kind::Moved => records::item(&payload)?.0.number,
-                Kind::Change => return None,
+                Kind::Change | Kind::Popped => return None,
             };
             (found == number).then_some(payload)
         })
@@ -213,8 +213,8 @@ impl Survey {
                 Next::Nothing | Next::Broken(_) if is_complete(&reader, next)? => break at,
                 Next::Broken(why @ (Why::Payload | Why::Kind(_))) => {
                     let head = *reader.look(at.place.offset, HEAD)?.first_chunk::<HEAD>().unwrap_or(&[0; HEAD]);
-                    let size = size_of_record(u32_at(&head, 0) as usize).unwrap_or(HEAD);
-                    let place = Place { offset: at.place.offset + size as u64, ..at.place };
+                    let size = size_of_record(u32_at(&head, 0));
+                    let place = Place { offset: at.place.offset + size, ..at.place };
                     let next = Cursor { place, number: at.number.wrapping_add(1), link: u32_at(&head, 20) };
                     let kind = if head[4] == Kind::Item as u8 { Kind::Item } else { Kind::Change };
                     Gap::one(at, next, kind, why.to_string(), matches!(why, Why::Kind(_)))
@@ -235,7 +235,8 @@ impl Survey {
                     let found = behind::find(&mut reader, &bounds)?;
                     if let Some(found) = found.filter(|found| found.place == at.place) {
                         // Only the link was not known that the first record has.
-                        (reader.cursor, from) = (found, found);
+                        reader.go_to(found);
+                        from = found;
                         continue;
                     }
                     let was_closed = next.is_none() && self.closed && batch.start.is_none();
@@ -260,7 +261,8 @@ impl Survey {
             self.close(&mut batch);
             self.note(&gap);
             part.gaps.push(gap);
-            (reader.cursor, from) = (next, next);
+            reader.go_to(next);
+            from = next;
         };
         let end = match batch.start.filter(|start| next.is_none() && start.place >= self.synced) {
             // A batch whose end was never written was never put in.
@@ -358,7 +360,7 @@ impl Survey {
 
     fn follow(&mut self, (place, number, kind, payload): &Record) -> Option<Change> {
         self.closed = false;
-        if *kind != Kind::Change {
+        if matches!(kind, Kind::Item | Kind::Moved) {
             let (meta, _) = records::item(payload)?;
             if *kind == Kind::Item {
                 self.state.item(*number, *place, &meta);
@@ -369,7 +371,7 @@ impl Survey {
             }
             return None;
         }
-        let change = records::change(payload)?;
+        let change = records::change(*kind, payload)?;
         match &change {
             Change::Snapshot(snapshot) => {
                 self.state.restore(snapshot);

@@ -5,9 +5,8 @@ use super::disk::Disk;
 use super::{Random, effort, open, small};
 use crate::persistent::SyncMode;
 use crate::persistent::files::Storage;
-use crate::persistent::format::{End, HEADER, Header, Kind};
-use crate::persistent::log::add;
-use crate::persistent::records::{Aside, Change, Cursor, Draft, How, Lease, Meta, Place, Snapshot, Status};
+use crate::persistent::format::{self, End, HEADER, Header, Kind};
+use crate::persistent::records::{Aside, Change, Cursor, Drafts, How, Lease, Meta, Place, Snapshot, Status};
 use crate::persistent::rescue::repair::repair;
 use crate::persistent::rescue::survey::Survey;
 use crate::persistent::rescue::{Export, Progress, verify_in};
@@ -85,16 +84,20 @@ fn no_record_however_false_makes_it_panic() {
         let mut end = Cursor { place, number: first, link: header.link() };
         for _ in 0..1 + random.below(5) {
             let more = random.below(5) == 0;
+            let mut draft = Drafts::default();
             if random.below(3) == 0 {
                 let meta =
                     Meta { at: number(random), delay: number(random), number: number(random), id: b"", headers: b"" };
                 let kind = if random.below(2) == 0 { Kind::Item } else { Kind::Moved };
-                let mut draft = Draft::item(kind, &meta, b"item").unwrap();
-                if end.number < u64::MAX {
-                    add(&mut bytes, &mut end, 7, &mut draft, more);
-                }
-            } else if end.number < u64::MAX {
-                add(&mut bytes, &mut end, 7, &mut Draft::change(&change(random)).unwrap(), more);
+                draft.item(kind, &meta, b"item").unwrap();
+            } else {
+                draft.change(&change(random)).unwrap();
+            }
+            if end.number < u64::MAX {
+                let (number, link) = (end.number, end.link);
+                let begin = bytes.len();
+                bytes.extend_from_slice(draft.place(&mut end, 7));
+                end.link = format::place(&mut bytes[begin..], number, more, 7, link);
             }
         }
         bytes.resize(65_536, 0);

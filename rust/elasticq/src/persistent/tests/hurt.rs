@@ -359,6 +359,22 @@ fn a_delayed_item_waits_for_its_time_also_over_a_restart() {
     assert_eq!(core.stats().queue.messages_dropped, 1);
 }
 
+/// The leader of the next sync waits for so many. If it counted calls that are settled already, it would wait for
+/// nobody, and of many threads each would have a sync of its own.
+#[test]
+fn the_calls_that_share_a_sync_are_counted_and_no_others() {
+    let core = open(&Disk::default(), small(SyncMode::EveryWrite)).unwrap();
+    for calls in [3, 1, 2] {
+        for number in 0..calls {
+            core.put_now(&[&item(number, 10), &item(number, 10)], Extra::default()).unwrap();
+        }
+        core.sync().unwrap();
+        assert_eq!(core.commit.shared(), u64::from(calls));
+    }
+    push(&core, &item(0, 10)).unwrap();
+    assert_eq!(core.commit.shared(), 1);
+}
+
 #[test]
 fn nothing_says_that_it_was_durable_before_it_is() {
     for seed in 0..200 {

@@ -6,8 +6,7 @@ use crate::BufferError;
 use crate::persistent::SyncMode;
 use crate::persistent::core::{Core, Extra};
 use crate::persistent::files::Storage;
-use crate::persistent::format::{HEADER, Head, Kind};
-use crate::persistent::records::{Draft, Meta};
+use crate::persistent::format::{self, HEADER, Kind};
 use crate::persistent::rescue::repair::repair;
 use crate::persistent::rescue::survey::Survey;
 use crate::persistent::rescue::{Export, Repair, Verdict, Verification, verify_in};
@@ -467,10 +466,10 @@ fn a_forged_record_inside_a_broken_item_is_none() {
     let core = reopened(&disk);
     push(&core, &item(1, 20)).unwrap();
     let number = core.log.tail().end().number;
-    let meta = Meta { at: 1, delay: 0, number: 0, id: b"", headers: b"" };
-    let draft = Draft::item(Kind::Item, &meta, b"forged").unwrap();
-    let head = Head { number: number + 1, ..draft.head };
-    let forged = [&head.encode(7, 7).0[..], &draft.payload().concat(), &[0; 8]].concat();
+    let mut forged = Vec::new();
+    format::add(&mut forged, Kind::Item, [&[1, 0, 0, 0, 0, 0, 0, 0][..], b"forged"]).unwrap();
+    format::place(&mut forged, number + 1, false, 7, 7);
+    forged.resize(43, 0);
     // Of these eight copies, one stands where a record may stand.
     let copies = (0..8).flat_map(|shift| [&vec![0; shift][..], &forged, &vec![0; 61 - shift]].concat());
     push(&core, &[0; 40].into_iter().chain(copies).collect::<Vec<u8>>()).unwrap();
