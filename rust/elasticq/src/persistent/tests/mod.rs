@@ -7,6 +7,7 @@ mod hurt;
 mod model;
 mod power;
 mod rescue;
+mod rescue_steps;
 mod tasks;
 
 use super::config::{PersistentConfig, SyncMode};
