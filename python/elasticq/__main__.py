@@ -12,6 +12,11 @@ from typing import cast
 # when its command is run.
 _COMMANDS = {
     "demo": ("elasticq.demo.cli", "run an MQTT ingest pipeline on real traffic"),
+    "inspect": ("elasticq._tool.inspect", "look at a durable queue, also at one that is in use"),
+    "verify": ("elasticq._tool.verify", "check every record of a durable queue"),
+    "repair": ("elasticq._tool.repair", "make a damaged durable queue open again"),
+    "compact": ("elasticq._tool.compact", "make the files of a durable queue small"),
+    "export": ("elasticq._tool.export", "print the items of a durable queue, also of a damaged one"),
 }
 
 

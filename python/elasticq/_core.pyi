@@ -5,6 +5,7 @@ from os import PathLike
 from types import CodeType, FrameType, GenericAlias, TracebackType
 from typing import Any, Generic, Literal, NoReturn, SupportsIndex, TypeVar, final, overload
 
+from _typeshed import StrPath
 from typing_extensions import Self, disjoint_base
 
 from ._persistent import Lease as PublicLease
@@ -37,16 +38,22 @@ __all__ = [
     "QueueStats",
     "SimpleQueue",
     "SyncMode",
+    "_Export",
+    "_Progress",
     "__version__",
+    "_compact",
     "_computed",
     "_decode",
     "_encode",
     "_heap_in_order",
     "_heap_pop",
     "_heap_push",
+    "_inspect",
     "_moved_of",
     "_now",
+    "_repair",
     "_standard_of",
+    "_verify",
     "coroutine_method",
 ]
 
@@ -54,6 +61,26 @@ __version__: str
 
 def _encode(value: Any, /, codec: str = "plain") -> bytes: ...
 def _decode(stored: bytes, /, codec: str = "plain") -> Any: ...
+
+# For python -m elasticq. The answers are JSON.
+def _inspect(path: StrPath, /) -> str: ...
+def _verify(path: StrPath, progress: _Progress, /) -> str: ...
+def _repair(path: StrPath, progress: _Progress, /) -> str: ...
+def _compact(path: StrPath, /) -> str: ...
+
+@final
+class _Progress:
+    def __new__(cls) -> Self: ...
+    def bytes(self) -> tuple[int, int]: ...
+
+@final
+class _Export:
+    def __new__(cls, path: StrPath, /) -> Self: ...
+    def __iter__(self) -> Self: ...
+    # Number, state, a note on it, deliveries, milliseconds since 1970, id, headers, the item's own bytes.
+    def __next__(self) -> tuple[int, str, str | None, int, int, bytes, bytes, bytes]: ...
+    def damage(self) -> str: ...
+
 def _heap_push(heap: list[Any], item: Any) -> None: ...
 def _heap_pop(heap: list[Any]) -> Any: ...
 def _heap_in_order(heap: list[Any]) -> list[Any]: ...

@@ -69,6 +69,8 @@ mod _core {
     #[pymodule_export]
     use crate::classes::queue::{Queue, moved_of, standard_of};
     #[pymodule_export]
+    use crate::classes::rescue::{Exported, Progress, compact, inspect, repair, verify};
+    #[pymodule_export]
     use crate::classes::simple::SimpleQueue;
     #[pymodule_export]
     use crate::classes::stats::QueueStats;

@@ -14,6 +14,7 @@ pub mod persistent_stats;
 pub mod priority;
 pub mod priority_config;
 pub mod queue;
+pub mod rescue;
 pub mod simple;
 pub mod stats;
 pub mod sync_mode;

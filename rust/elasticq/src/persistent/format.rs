@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! segment   header: one page | record | record | ... | zeroes
-//! header    magic 8 | version 4 | crc 4 | salt 8 | first 8 | size 8 | last 8 | link 4 | zeroes
+//! header    magic 8 | version 4 | crc 4 | salt 8 | first 8 | size 8 | last 8 | link 4 | zeroes | free 4
 //! record    length 4 | kind 1 | flags 1 | zero 2 | number 8 | payload's crc 4 | link 4 | payload | zeroes up to 8
 //! ```
 //!
@@ -46,6 +46,8 @@ pub struct Header {
     pub size: u64,
     /// The end of the segment before.
     pub before: End,
+    /// Means nothing, and is 0 unless the header was made to have a certain checksum.
+    pub free: u32,
 }
 
 /// The end of a chain: the last record's number and link.
@@ -191,6 +193,7 @@ impl Header {
         bytes[32..40].copy_from_slice(&self.size.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.before.last.to_le_bytes());
         bytes[48..52].copy_from_slice(&self.before.link.to_le_bytes());
+        bytes[HEADER - 4..].copy_from_slice(&self.free.to_le_bytes());
         let crc = crc32c(&bytes);
         bytes[12..16].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -224,6 +227,7 @@ impl Header {
             first: u64_at(bytes, 24),
             size: u64_at(bytes, 32),
             before: End { last: u64_at(bytes, 40), link: u32_at(bytes, 48) },
+            free: u32_at(bytes, HEADER - 4),
         })
     }
 
@@ -231,6 +235,15 @@ impl Header {
     #[must_use]
     pub fn link(&self) -> u32 {
         u32_at(&self.encode(), 12)
+    }
+
+    /// The same header with such a checksum that a first record is linked to it which expects this link.
+    #[must_use]
+    pub fn with_link(self, link: u32) -> Self {
+        let mut bytes = self.encode();
+        bytes[12..16].fill(0);
+        let front = crc32c(&bytes[..HEADER - 4]);
+        Self { free: u32::from_le_bytes(four_bytes(front, link)), ..self }
     }
 }
 
@@ -314,13 +327,50 @@ pub fn decode(bytes: &[u8], salt: u64, before: u32) -> Found<'_> {
     Found::Record { head: decoded, payload, link, size: size as usize }
 }
 
+/// The link of the record that has this head, behind the record with the link `before`.
+#[must_use]
 #[inline]
-fn link(salt: u64, before: u32, head: &[u8; HEAD]) -> u32 {
+pub fn link(salt: u64, before: u32, head: &[u8; HEAD]) -> u32 {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&salt.to_le_bytes());
     bytes[8..28].copy_from_slice(&head[..20]);
     bytes[28..].copy_from_slice(&before.to_le_bytes());
     crc32c(&bytes)
+}
+
+/// The link that the record before must have, if this head is right: a checksum can be computed backwards.
+#[must_use]
+pub fn link_before(salt: u64, head: &[u8; HEAD]) -> u32 {
+    let front = [&salt.to_le_bytes()[..], &head[..20]].concat();
+    u32::from_le_bytes(four_bytes(crc32c(&front), u32_at(head, 20)))
+}
+
+/// The checksum that the payload must have for the record with this head to get the link `wanted`.
+#[must_use]
+pub fn payload_crc_for(salt: u64, before: u32, head: &[u8; HEAD], wanted: u32) -> u32 {
+    let front = [&salt.to_le_bytes()[..], &head[..16]].concat();
+    let state = rewind(!wanted, &before.to_le_bytes());
+    u32::from_le_bytes(four_bytes(crc32c(&front), !state))
+}
+
+/// The four bytes that give what has the checksum `crc` the checksum `wanted`, when they stand behind it.
+#[must_use]
+pub fn four_bytes(crc: u32, wanted: u32) -> [u8; 4] {
+    (rewind(!wanted, &[0; 4]) ^ !crc).to_le_bytes()
+}
+
+/// The state of a CRC32C before it took these bytes.
+fn rewind(mut state: u32, bytes: &[u8]) -> u32 {
+    const POLYNOMIAL: u32 = 0x82f6_3b78;
+    for &byte in bytes.iter().rev() {
+        for _ in 0..8 {
+            // The polynomial's highest bit is set, so this bit tells whether it was added.
+            let was_added = state >> 31 == 1;
+            state = if was_added { ((state ^ POLYNOMIAL) << 1) | 1 } else { state << 1 };
+        }
+        state ^= u32::from(byte);
+    }
+    state
 }
 
 /// The number in these bytes. The place is one that the format has, so the bytes are there.
@@ -405,8 +455,23 @@ mod tests {
         }
 
         #[test]
-        fn a_header_is_read_as_it_was_written(salt: u64, first: u64, size: u64, last: u64, link: u32, at in 0..HEADER, bit in 0..8_u8) {
-            let header = Header { salt, first, size, before: End { last, link } };
+        fn the_link_before_a_record_follows_from_the_record(salt: u64, before: u32, payload in prop::collection::vec(any::<u8>(), 0..40)) {
+            let bytes = written(&[payload], salt, before);
+            prop_assert_eq!(link_before(salt, bytes.first_chunk().unwrap()), before);
+        }
+
+        #[test]
+        fn a_header_can_have_any_link(salt: u64, first: u64, wanted: u32) {
+            let header = Header { salt, first, size: 8192, before: End::default(), free: 0 };
+            let made = header.with_link(wanted);
+            prop_assert_eq!(made.link(), wanted);
+            prop_assert_eq!(Header::decode(&made.encode()), Ok(made));
+            prop_assert_eq!(Header { free: 0, ..made }, header);
+        }
+
+        #[test]
+        fn a_header_is_read_as_it_was_written(salt: u64, first: u64, size: u64, last: u64, link: u32, free: u32, at in 0..HEADER, bit in 0..8_u8) {
+            let header = Header { salt, first, size, before: End { last, link }, free };
             let mut bytes = header.encode();
             prop_assert_eq!(Header::decode(&bytes), Ok(header));
             bytes[at] ^= 1 << bit;
@@ -445,7 +510,7 @@ mod tests {
         assert_eq!(Header::decode(&[0; HEADER]), Err(NoHeader::Blank));
         assert_eq!(Header::decode(&[1; HEADER]), Err(NoHeader::Foreign));
         assert_eq!(Header::decode(&[0; HEADER - 1]), Err(NoHeader::Short));
-        let mut newer = Header { salt: 1, first: 2, size: 3, before: End::default() }.encode();
+        let mut newer = Header { salt: 1, first: 2, size: 3, before: End::default(), free: 0 }.encode();
         newer[8] = 2;
         assert_eq!(Header::decode(&newer), Err(NoHeader::Newer(2)));
     }

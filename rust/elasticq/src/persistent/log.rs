@@ -45,9 +45,10 @@ pub struct Log {
     max_bytes: u64,
     /// How many items in line consumers may see; never more than were lined up.
     visible: AtomicU64,
-    /// How many records the files hold.
+    /// How many records the files hold: from this number to that one, but for numbers that a repair has left out.
     oldest: AtomicU64,
     next: AtomicU64,
+    left_out: AtomicU64,
     /// How many calls have staged something.
     calls: AtomicU64,
 }
@@ -150,7 +151,7 @@ impl Log {
     pub fn new(storage: Box<dyn Storage>, mode: SyncMode, largest: u64, max_bytes: u64, resume: Resume) -> Self {
         let Resume { segments, tail: segment, end, full, reopened, puts, synced, spares } = resume;
         let oldest = segments.keys().next().copied().unwrap_or(end.number);
-        let visible = puts.lined_up;
+        let (visible, left_out) = (puts.lined_up, left_out(&segments));
         let tail = Tail {
             segment,
             at: end.place.offset,
@@ -175,6 +176,7 @@ impl Log {
             visible: AtomicU64::new(visible),
             oldest: AtomicU64::new(oldest),
             next: AtomicU64::new(end.number),
+            left_out: AtomicU64::new(left_out),
             calls: AtomicU64::new(0),
         }
     }
@@ -201,7 +203,8 @@ impl Log {
 
     /// How many records the files hold.
     pub fn records(&self) -> u64 {
-        self.next.load(Ordering::Relaxed).saturating_sub(self.oldest.load(Ordering::Relaxed))
+        let numbers = self.next.load(Ordering::Relaxed).saturating_sub(self.oldest.load(Ordering::Relaxed));
+        numbers.saturating_sub(self.left_out.load(Ordering::Relaxed))
     }
 
     pub fn segment(&self, number: u64) -> Option<Arc<Segment>> {
@@ -292,6 +295,7 @@ impl Log {
             first: tail.next,
             size: spare.size,
             before: End { last: tail.next - 1, link: tail.link },
+            free: 0,
         };
         let (segment, end) = self.adopt(spare, header, &mut first)?;
         // From here on nothing fails.
@@ -414,6 +418,7 @@ impl Log {
                 let Some(entry) = segments.first_entry().filter(|entry| *entry.key() < number) else { break };
                 let oldest = entry.remove();
                 self.oldest.store(segments.keys().next().copied().unwrap_or(number), Ordering::Relaxed);
+                self.left_out.store(left_out(&segments), Ordering::Relaxed);
                 oldest
             };
             let name = name_of(&oldest.header);
@@ -527,6 +532,12 @@ impl Tail {
     pub const fn synced(&self) -> Place {
         self.synced
     }
+}
+
+/// How many numbers have no record, from the first segment to the last.
+fn left_out(segments: &BTreeMap<u64, Arc<Segment>>) -> u64 {
+    let gaps = segments.values().skip(1).map(|segment| segment.header);
+    gaps.map(|Header { first, before, .. }| first.saturating_sub(before.last.saturating_add(1))).sum()
 }
 
 /// The record of a change that belongs to no other.

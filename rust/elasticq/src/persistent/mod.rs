@@ -8,6 +8,7 @@
 //! log       the chain of files, appending        recover   opening what is there
 //! commit    one sync for many calls              core      a queue of bytes: putting; taking: the other side
 //! leases, compact, look, worker                  what else happens to it
+//! rescue    tools for the files, also for broken ones
 //! this file, tasks, lease, parts                 the public face: items of any type
 //! ```
 //!
@@ -27,6 +28,7 @@ mod look;
 mod parts;
 mod records;
 mod recover;
+mod rescue;
 mod segment;
 mod state;
 mod stats;
@@ -44,6 +46,10 @@ pub use codec::{Codec, Postcard, PushOptions, Raw};
 pub use config::{PersistentConfig, SyncMode};
 use files::{Disk, Storage};
 pub use lease::{DeadLetter, Lease};
+pub use rescue::{
+    Compaction, Contents, Damage, Export, ExportedItem, FileReport, Inspection, ItemState, Losses, Progress, Repair,
+    Verdict, Verification, compact, export, inspect, repair, verify,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 pub use stats::PersistentStats;

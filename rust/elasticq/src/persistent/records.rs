@@ -72,6 +72,9 @@ pub enum Change {
     Snapshot(Box<Snapshot>),
     /// The queue was opened again, and what follows was written after that. The number is random.
     Opened { salt: u64 },
+    /// A record was lost here, and a repair has put this in its place. The bytes only take its room, and make the
+    /// link come out to which the next record is linked.
+    Lost { filler: Vec<u8> },
     /// So many items were popped in line, and the cursor has come this far. A record of a kind of its own.
     #[serde(skip)]
     Popped { items: u64, cursor: Cursor },
@@ -272,6 +275,14 @@ pub fn change(kind: Kind, payload: &[u8]) -> Option<Change> {
             Ok((change, [])) => Some(change),
             _ => None,
         },
+    }
+}
+
+/// Whether a payload says something to this version.
+pub fn is_understood(kind: Kind, payload: &[u8]) -> bool {
+    match kind {
+        Kind::Item | Kind::Moved => item(payload).is_some(),
+        Kind::Change | Kind::Popped => change(kind, payload).is_some(),
     }
 }
 

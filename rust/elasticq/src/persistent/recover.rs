@@ -49,13 +49,71 @@ pub struct Report {
 /// Opens what is there, or makes a new queue.
 ///
 /// # Errors
-/// `Corrupted`, with file and offset; `Io`; `InvalidOperation` for files of a later version. Nothing was
-/// changed then.
+/// `Corrupted`, with file and offset; `Io`; `InvalidOperation` for files of a later version, and after a repair
+/// that was cut off. Nothing was changed then.
 pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<Recovered> {
+    let names = list(storage)?;
+    let Some(Whole { replay, tail, rest, after }) = follow(storage, window, &names)? else {
+        return begin(storage, largest, window, &names);
+    };
+    let Replay { mut state, segments, records, closed, synced, end, .. } = replay;
+    remove(storage, &after)?;
+    if names.iter().any(|name| name == UNSYNCED) {
+        write_again(storage, &segments, end, synced)?;
+    }
+    tail.publish(end.place.offset);
+    let leased: Vec<u64> =
+        state.takes.aside().iter().filter(|(_, aside)| aside.status == Status::Leased).map(|(&n, _)| n).collect();
+    for number in leased {
+        state.takes.set_status(number, Status::Ready);
+    }
+    let report = Report { records, closed, torn_bytes: if closed { 0 } else { rest.bytes }, torn_files: after.len() };
+    let full = !closed && !rest.is_zero();
+    let spares = adopt_spares(storage, &names);
+    let (puts, reopened) = (mem::take(&mut state.puts), closed && !rest.is_zero());
+    let resume = Resume { segments, tail, end, full, reopened, puts, synced, spares };
+    Ok(Recovered { resume, state, report })
+}
+
+/// What opening would find, and the state that the records lead to. `None`: a new queue. Nothing is changed.
+///
+/// # Errors
+/// As [`open`].
+pub fn check(storage: &dyn Storage) -> BufferResult<Option<(Report, State)>> {
+    let names = list(storage)?;
+    let whole = follow(storage, usize::MAX, &names)?;
+    Ok(whole.map(|Whole { replay, rest, after, .. }| {
+        let torn_bytes = if replay.closed { 0 } else { rest.bytes };
+        let report = Report { records: replay.records, closed: replay.closed, torn_bytes, torn_files: after.len() };
+        (report, replay.state)
+    }))
+}
+
+/// The names of all files, in order.
+pub fn list(storage: &dyn Storage) -> BufferResult<Vec<String>> {
     let mut names = storage.list().map_err(|refused| BufferError::io("to list", storage.path(""), &refused))?;
     names.sort();
+    Ok(names)
+}
+
+/// What is there, and fit to go on with.
+struct Whole<'a> {
+    replay: Replay<'a>,
+    tail: Arc<Segment>,
+    rest: Rest,
+    /// Files behind the end.
+    after: Vec<(u64, &'a str)>,
+}
+
+/// Follows the records of all files. `None`: there are no files. Nothing is changed.
+fn follow<'a>(storage: &'a dyn Storage, window: usize, names: &'a [String]) -> BufferResult<Option<Whole<'a>>> {
+    if names.iter().any(|name| name == REPAIRING) {
+        let path = storage.path("");
+        let text = format!("a repair of {} was cut off: repair it once more, that finishes it", path.display());
+        return Err(BufferError::InvalidOperation(text));
+    }
     let files: Vec<(u64, &str)> = names.iter().filter_map(|name| Some((named(name)?.0, name.as_str()))).collect();
-    let Some(&(first, _)) = files.first() else { return begin(storage, largest, window, &names) };
+    let Some(&(first, _)) = files.first() else { return Ok(None) };
     let mut replay = Replay::new(storage, window);
     let mut after = Vec::new();
     for (number, name) in files {
@@ -76,30 +134,15 @@ pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<
         return Err(tail.corrupted(end.place.offset, &format!("a record with the number {}", end.number - 1)));
     }
     let rest = Rest::look(&tail, end.place.offset)?;
-    if !(replay.closed || rest.is_zero()) || !after.is_empty() {
+    if !rest.is_zero() || !after.is_empty() {
         refuse_if_damaged(storage, &replay, &rest, &after)?;
     }
-    let Replay { mut state, segments, records, closed, synced, .. } = replay;
-    if state.takes.oldest_segment() < first {
-        let missing = storage.path(&digits(state.takes.oldest_segment()));
+    let oldest = replay.state.takes.oldest_segment();
+    if oldest < first {
+        let missing = storage.path(&digits(oldest));
         return Err(BufferError::Corrupted(format!("{}: the file is missing", missing.display())));
     }
-    remove(storage, &after)?;
-    if names.iter().any(|name| name == UNSYNCED) {
-        write_again(storage, &segments, end, synced)?;
-    }
-    tail.publish(end.place.offset);
-    let leased: Vec<u64> =
-        state.takes.aside().iter().filter(|(_, aside)| aside.status == Status::Leased).map(|(&n, _)| n).collect();
-    for number in leased {
-        state.takes.set_status(number, Status::Ready);
-    }
-    let report = Report { records, closed, torn_bytes: if closed { 0 } else { rest.bytes }, torn_files: after.len() };
-    let full = !closed && !rest.is_zero();
-    let spares = adopt_spares(storage, &names);
-    let (puts, reopened) = (mem::take(&mut state.puts), closed && !rest.is_zero());
-    let resume = Resume { segments, tail, end, full, reopened, puts, synced, spares };
-    Ok(Recovered { resume, state, report })
+    Ok(Some(Whole { replay, tail, rest, after }))
 }
 
 /// Makes a new queue.
@@ -111,7 +154,7 @@ fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -
     let made = make_file(storage, format!("spare-{}.log", spares.next), first_size(largest), false)?;
     let Spare { name: old, file, size } = made;
     let salt = super::log::random();
-    let header = Header { salt, first: 1, size, before: End::default() };
+    let header = Header { salt, first: 1, size, before: End::default(), free: 0 };
     let name = name_of(&header);
     let segment = Arc::new(Segment::found(header, storage.path(&name), file, HEADER as u64));
     let mut end = segment.start();
@@ -321,13 +364,7 @@ fn open_segment(storage: &dyn Storage, number: u64, name: &str) -> BufferResult<
     file.read_at(&mut bytes, 0).map_err(|refused| io("to read", refused))?;
     let header = match Header::decode(&bytes) {
         Ok(header) => header,
-        Err(NoHeader::Newer(version)) => {
-            return Err(BufferError::InvalidOperation(format!(
-                "{} has version {version} of the format, this elasticq knows up to {}: use a newer one",
-                path.display(),
-                format::VERSION
-            )));
-        }
+        Err(NoHeader::Newer(version)) => return Err(newer(&path, version)),
         Err(why) => return Ok(Err(why)),
     };
     if header.first != number || name_of(&header) != name {
@@ -341,10 +378,20 @@ fn open_segment(storage: &dyn Storage, number: u64, name: &str) -> BufferResult<
     Ok(Ok(Segment::found(header, path, file, end)))
 }
 
+/// The error for a file of a later version.
+pub fn newer(path: &Path, version: u32) -> BufferError {
+    BufferError::InvalidOperation(format!(
+        "{} has version {version} of the format, this elasticq knows up to {}: use a newer one",
+        path.display(),
+        format::VERSION
+    ))
+}
+
 /// What stands behind the end of a segment's records.
-struct Rest {
+pub struct Rest {
     from: u64,
-    bytes: u64,
+    /// How many of these bytes are not zero.
+    pub bytes: u64,
 }
 
 const PIECE: u64 = 1 << 20;
@@ -352,19 +399,23 @@ const PIECE: u64 = 1 << 20;
 /// The name of a file that says that a sync has failed.
 pub const UNSYNCED: &str = "unsynced";
 
+/// The name of a file that says what a repair has still to do.
+pub const REPAIRING: &str = "repairing";
+
 impl Rest {
-    fn look(segment: &Segment, from: u64) -> BufferResult<Self> {
+    /// Reads all that stands behind `from`.
+    pub fn look(segment: &Segment, from: u64) -> BufferResult<Self> {
         let mut bytes = 0;
         let mut at = from;
-        while at < segment.header.size {
-            let piece = read(segment, at, PIECE)?;
+        while at < segment.end() {
+            let piece = read(segment, at, PIECE.min(segment.end() - at))?;
             bytes += piece.iter().filter(|&&byte| byte != 0).count() as u64;
             at += piece.len() as u64;
         }
         Ok(Self { from, bytes })
     }
 
-    const fn is_zero(&self) -> bool {
+    pub const fn is_zero(&self) -> bool {
         self.bytes == 0
     }
 }
@@ -408,7 +459,7 @@ fn refuse_if_damaged(
 
 /// The furthest place that a mark in this file names, of the marks that begin behind `from`. A mark is known by
 /// the segment's salt in it, so it is found wherever the chain is broken.
-fn marks_behind(file: &dyn File, path: &Path, from: u64, salt: u64) -> BufferResult<Place> {
+pub fn marks_behind(file: &dyn File, path: &Path, from: u64, salt: u64) -> BufferResult<Place> {
     let failed = |refused| BufferError::io("to read", path, &refused);
     let mut found = Place::default();
     let size = file.size().map_err(failed)?;

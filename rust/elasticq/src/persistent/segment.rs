@@ -244,6 +244,24 @@ impl Reader {
         &self.window[begin..begin + head.length as usize]
     }
 
+    /// Goes on at another place of this segment.
+    pub fn go_to(&mut self, cursor: Cursor) {
+        self.cursor = cursor;
+        self.filled = 0;
+    }
+
+    /// `size` bytes from here on, wherever that is. They must all be before the end.
+    pub fn look(&mut self, offset: u64, size: usize) -> BufferResult<&[u8]> {
+        let left = self.segment.end().saturating_sub(offset);
+        if size as u64 > left {
+            return Err(self.segment.corrupted(offset, &"a record that goes beyond the last one"));
+        }
+        if offset < self.from || self.seen(offset).len() < size {
+            self.fill(offset, left.min(WINDOW.max(size as u64)))?;
+        }
+        Ok(&self.seen(offset)[..size])
+    }
+
     /// What the window has of the segment from here on. The reader never goes back, so the window begins before.
     #[inline]
     fn seen(&self, offset: u64) -> &[u8] {

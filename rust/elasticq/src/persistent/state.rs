@@ -244,7 +244,11 @@ impl Takes {
                     self.dropped = self.dropped.saturating_add(count);
                 }
             }
-            Change::Synced { .. } | Change::Closed { .. } | Change::Opened { .. } | Change::Snapshot(_) => {}
+            Change::Synced { .. }
+            | Change::Closed { .. }
+            | Change::Opened { .. }
+            | Change::Snapshot(_)
+            | Change::Lost { .. } => {}
         }
     }
 

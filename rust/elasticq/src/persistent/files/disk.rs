@@ -5,6 +5,8 @@
 //! process does, however that ends. The number in the file says who holds it, and nothing depends on it.
 //!
 //! Files are readable and writable by their owner only. Symbolic links in the directory are not followed.
+//!
+//! [`ReadOnly`] is a look at such a directory, without the lock and without a change to it.
 
 use super::forked::Inherited;
 #[cfg(target_os = "linux")]
@@ -30,7 +32,8 @@ pub struct Disk {
     lock: RwLock<Option<Inherited>>,
 }
 
-const LOCK: &str = "lock";
+/// The file that is locked.
+pub const LOCK: &str = "lock";
 
 impl Disk {
     /// Opens a queue's directory, and makes it if it does not exist.
@@ -44,9 +47,7 @@ impl Disk {
             Err(Errno::EXIST) => {}
             Err(refused) => return Err(failed("to make the directory", refused)),
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory =
-            openat(CWD, path, flags, Mode::empty()).map_err(|refused| failed("to open the directory", refused))?;
+        let directory = open_directory(path).map_err(|refused| failed("to open the directory", refused))?;
         // The file may be known under another path later, when the working directory has changed.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let lock = lock(&directory, &path)?;
@@ -63,13 +64,28 @@ impl Disk {
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<Box<dyn File>> {
-        Ok(Box::new(Opened { file: open_at(&self.directory, name, flags)?, map: OnceLock::new() }))
+        let file = open_at(&self.directory, name, flags | OFlags::RDWR)?;
+        Ok(Box::new(Opened { file, map: OnceLock::new() }))
     }
 }
 
+fn open_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
+    openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
 fn open_at(directory: &OwnedFd, name: &str, flags: OFlags) -> io::Result<fs::File> {
-    let flags = flags | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(fs::File::from(openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?))
+}
+
+fn list(directory: &OwnedFd) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        if let Ok(name) = entry?.file_name().to_str() {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
 }
 
 /// A directory's name is durable when its parent was synced.
@@ -81,7 +97,7 @@ fn sync_parent(path: &Path) -> BufferResult<()> {
 
 fn lock(directory: &OwnedFd, path: &Path) -> BufferResult<Inherited> {
     let failed = |refused| BufferError::io("to lock", path.join(LOCK), &refused);
-    let mut file = open_at(directory, LOCK, OFlags::CREATE).map_err(failed)?;
+    let mut file = open_at(directory, LOCK, OFlags::RDWR | OFlags::CREATE).map_err(failed)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => {
@@ -100,13 +116,7 @@ fn lock(directory: &OwnedFd, path: &Path) -> BufferResult<Inherited> {
 
 impl Storage for Disk {
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&self.directory)? {
-            if let Ok(name) = entry?.file_name().to_str() {
-                names.push(name.to_owned());
-            }
-        }
-        Ok(names)
+        list(&self.directory)
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
@@ -125,6 +135,18 @@ impl Storage for Disk {
         self.change(|| Ok(unlinkat(&self.directory, name, AtFlags::empty())?))
     }
 
+    fn move_into(&self, directory: &str, name: &str) -> io::Result<()> {
+        match mkdirat(&self.directory, directory, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(refused) => return Err(refused.into()),
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let inside = openat(&self.directory, directory, flags, Mode::empty())?;
+        renameat(&self.directory, name, &inside, name)?;
+        fsync(&inside)?;
+        self.sync()
+    }
+
     fn sync(&self) -> io::Result<()> {
         Ok(fsync(&self.directory)?)
     }
@@ -136,6 +158,67 @@ impl Storage for Disk {
     fn release(&self) {
         *self.lock.write() = None;
     }
+}
+
+/// A queue's directory that is only looked at, whoever has it open. Everything that would change it fails.
+#[derive(Debug)]
+pub struct ReadOnly {
+    path: PathBuf,
+    directory: OwnedFd,
+}
+
+impl ReadOnly {
+    /// Opens a directory that exists.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn open(path: &Path) -> BufferResult<Self> {
+        let directory =
+            open_directory(path).map_err(|refused| BufferError::io("to open the directory", path, &refused.into()))?;
+        Ok(Self { path: path.to_path_buf(), directory })
+    }
+
+    fn refuse<T>() -> io::Result<T> {
+        Err(Errno::ROFS.into())
+    }
+}
+
+impl Storage for ReadOnly {
+    fn list(&self) -> io::Result<Vec<String>> {
+        list(&self.directory)
+    }
+
+    fn create(&self, _: &str) -> io::Result<Box<dyn File>> {
+        Self::refuse()
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
+        // A pipe of this name must not keep the caller waiting.
+        let file = open_at(&self.directory, name, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        Ok(Box::new(Opened { file, map: OnceLock::new() }))
+    }
+
+    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+        Self::refuse()
+    }
+
+    fn remove(&self, _: &str) -> io::Result<()> {
+        Self::refuse()
+    }
+
+    fn move_into(&self, _: &str, _: &str) -> io::Result<()> {
+        Self::refuse()
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Self::refuse()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    fn release(&self) {}
 }
 
 /// Elsewhere no file is mapped.

@@ -10,10 +10,12 @@ mod disk;
 mod forked;
 #[cfg(target_os = "linux")]
 mod mapped;
+mod owner;
 
 pub use checksum::crc32c;
-pub use disk::Disk;
+pub use disk::{Disk, ReadOnly};
 pub use forked::process;
+pub use owner::{Owner, owner};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -33,6 +35,9 @@ pub trait Storage: fmt::Debug + Send + Sync {
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
     fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Moves a file into a directory in this one, which is made if it does not exist. That is durable then.
+    fn move_into(&self, directory: &str, name: &str) -> io::Result<()>;
 
     /// Makes everything durable that was created, renamed and removed before.
     fn sync(&self) -> io::Result<()>;

@@ -88,18 +88,37 @@ fn whatever_bit_is_flipped_the_first_items_are_as_they_were_or_it_says_that_it_i
 fn a_bit_flipped_in_the_first_of_many_synced_items_is_reported_and_nothing_is_changed() {
     let disk = Disk::default();
     let core = open(&disk, small(SyncMode::EveryWrite)).unwrap();
-    for number in 0..5 {
+    for number in 1..6 {
         push(&core, &item(number, 100)).unwrap();
     }
     core.finish().unwrap();
     drop(core);
     let before = disk.content(&file(&disk));
-    let at = before.windows(100).position(|bytes| bytes == item(0, 100)).unwrap();
+    let at = before.windows(100).position(|bytes| bytes == item(1, 100)).unwrap();
     disk.tamper(&file(&disk), |bytes| bytes[at + 50] ^= 1);
     let damaged = disk.content(&file(&disk));
     let error = open(&disk, small(SyncMode::EveryWrite)).unwrap_err();
     assert!(matches!(&error, BufferError::Corrupted(text) if text.contains(&file(&disk))), "{error}");
     assert!(disk.content(&file(&disk)) == damaged && disk.names().len() == 1, "it was changed");
+}
+
+/// What stands behind the note that the queue was closed may be of later use.
+#[test]
+fn a_bit_flipped_in_the_first_item_after_a_clean_close_is_reported() {
+    let disk = Disk::default();
+    let core = open(&disk, small(SyncMode::EveryWrite)).unwrap();
+    push(&core, &item(1, 100)).unwrap();
+    core.finish().unwrap();
+    drop(core);
+    let core = open(&disk, small(SyncMode::EveryWrite)).unwrap();
+    for number in 2..6 {
+        push(&core, &item(number, 100)).unwrap();
+    }
+    drop(core);
+    let at = disk.content(&file(&disk)).windows(100).position(|bytes| bytes == item(2, 100)).unwrap();
+    disk.tamper(&file(&disk), |bytes| bytes[at + 50] ^= 1);
+    let error = open(&disk, small(SyncMode::EveryWrite)).expect_err("it says nothing");
+    assert!(matches!(error, BufferError::Corrupted(_)), "{error}");
 }
 
 #[test]

@@ -282,6 +282,11 @@ impl Storage for Disk {
         Ok(())
     }
 
+    fn move_into(&self, directory: &str, name: &str) -> io::Result<()> {
+        self.rename(name, &format!("{directory}/{name}"))?;
+        Storage::sync(self)
+    }
+
     fn sync(&self) -> io::Result<()> {
         let mut state = self.changing()?;
         state.durable_names = state.names.clone();

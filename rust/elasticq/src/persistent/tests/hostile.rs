@@ -7,6 +7,9 @@ use crate::persistent::SyncMode;
 use crate::persistent::files::Storage;
 use crate::persistent::format::{self, End, HEADER, Header, Kind};
 use crate::persistent::records::{Aside, Change, Cursor, Drafts, How, Lease, Meta, Place, Snapshot, Status};
+use crate::persistent::rescue::repair::repair;
+use crate::persistent::rescue::survey::Survey;
+use crate::persistent::rescue::{Export, Progress, verify_in};
 use crate::persistent::segment::name_of;
 
 /// Numbers at which something may go wrong, and some that are right.
@@ -75,7 +78,7 @@ fn no_record_however_false_makes_it_panic() {
         let random = &mut Random::new(seed);
         let first = if random.below(4) == 0 { number(random) } else { 1 };
         let size = if random.below(8) == 0 { number(random).min(65_536) } else { 65_536 };
-        let header = Header { salt: 7, first, size, before: End { last: number(random), link: 0 } };
+        let header = Header { salt: 7, first, size, before: End { last: number(random), link: 0 }, free: 0 };
         let mut bytes = header.encode().to_vec();
         let place = Place { segment: first, offset: HEADER as u64 };
         let mut end = Cursor { place, number: first, link: header.link() };
@@ -100,6 +103,14 @@ fn no_record_however_false_makes_it_panic() {
         bytes.resize(65_536, 0);
         let disk = Disk::default();
         disk.create(&name_of(&header)).unwrap().write_at(&bytes, 0).unwrap();
+        let copy = disk.after_kill();
+        let _ = verify_in(&copy, None);
+        if let Ok(survey) = Survey::of(&copy, &Progress::default()) {
+            let _ = Export::of(survey, Vec::new(), false).count();
+        }
+        if repair(&copy, &Progress::default()).is_ok() {
+            open(&copy, small(SyncMode::NoSync)).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        }
         let Ok(core) = open(&disk, small(SyncMode::NoSync)) else { continue };
         let _ = (core.stats(), core.len(), core.dead_letters());
         let _ = core.visit(&mut |_| Ok(std::ops::ControlFlow::Continue(())));

@@ -6,6 +6,8 @@ mod hostile;
 mod hurt;
 mod model;
 mod power;
+mod rescue;
+mod rescue_steps;
 mod tasks;
 
 use super::config::{PersistentConfig, SyncMode};

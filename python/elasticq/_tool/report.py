@@ -1,0 +1,63 @@
+"""What the crate answers, in lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from elasticq._tool.common import size
+
+
+def table(rows: Iterable[Sequence[object]], indent: int = 2) -> str:
+    """Rows with aligned columns: numbers to the right, texts to the left."""
+    texts = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
+    numbers = [[isinstance(cell, int) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    lines = []
+    for row, kinds in zip(texts, numbers, strict=True):
+        cells = [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, number, width in zip(row, kinds, widths, strict=True)
+        ]
+        lines.append((" " * indent + "  ".join(cells)).rstrip())
+    return "\n".join(lines)
+
+
+def contents(answer: dict[str, Any]) -> str:
+    """How many items of each kind."""
+    inside = answer["contents"]
+    return ", ".join(f"{inside[kind]:,} {kind}" for kind in ("ready", "leased", "delayed", "dead"))
+
+
+def damage(places: Sequence[dict[str, Any]]) -> str:
+    """The places where something is wrong, two lines for each."""
+    lines = []
+    for place in places:
+        lines.append(f"  {place['file']}, offset {place['offset']:,}")
+        lines.append(f"    {place['what']}{_lost(place)}")
+    return "\n".join(lines)
+
+
+def _lost(place: dict[str, Any]) -> str:
+    first, records, count = place["first"], place["records"], place["bytes"]
+    if records == 0:
+        return ""
+    if records is None:
+        return f"; what follows record {first - 1} is lost, {size(count)}"
+    which = f"record {first} is" if records == 1 else f"records {first} to {first + records - 1} are"
+    return f"; {which} lost, {size(count)}"
+
+
+def losses(answer: dict[str, Any]) -> list[str]:
+    """What is lost, and what may come twice."""
+    lost = answer["losses"]
+    lines = []
+    if lost["count"] is None:
+        lines.append("It is not known how many of the lost records were items.")
+    elif lost["count"]:
+        lines.append(f"Items that are lost: {lost['count']:,}.")
+    if lost["items"]:
+        lines.append("Among them are these: " + ", ".join(map(str, lost["items"])) + ".")
+    if lost["may_come_twice"] and lost["places"]:
+        lines.append("A record may be lost that said that items were taken. Those items come once more.")
+    return lines

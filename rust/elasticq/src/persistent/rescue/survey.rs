@@ -1,0 +1,499 @@
+//! All that can be read of a queue, whatever its state. No file is changed, and none is believed.
+//!
+//! Recovery (`recover`) stops where the chain of records breaks. A survey goes on behind that, and notes the
+//! gap. What was lost in it may have said that items were popped, leased or acknowledged. The next snapshot
+//! says so again, since it shows the whole state. If none follows, what is known decides:
+//!
+//! - A record that names an item is believed, whatever came before it.
+//! - A record that moves the cursor says how many items it passes itself. Those between them and the place of
+//!   the cursor before the gap are in doubt: they were popped or leased in the gap. They stay in the queue, so
+//!   they may come twice.
+//!
+//! Nothing is kept in memory for an item in line.
+
+use super::super::files::Storage;
+use super::super::format::{End, HEAD, HEADER, Kind, Why, link, size_of_record, u32_at};
+use super::super::records::{self, Aside, Change, Cursor, Place, Status};
+use super::super::recover::{self, Rest};
+use super::super::segment::{Next, Reader, named};
+use super::super::state::State;
+use super::behind::{self, Bounds, LEAST};
+use super::part::{Gap, Part, Run};
+use super::report::Progress;
+use super::walk::Walk;
+use crate::error::{BufferError, BufferResult};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub struct Survey {
+    /// All files with the names of segments, in order.
+    pub parts: Vec<Part>,
+    pub state: State,
+    /// Behind the last record.
+    pub end: Cursor,
+    /// Whether the last record says that the queue was closed in good order.
+    pub closed: bool,
+    /// Up to where everything was durable, as the records say that were read.
+    pub synced: Place,
+    /// Whether records may be lost that said that items were taken.
+    pub is_doubtful: bool,
+    /// The numbers of lost records that were items, since the last snapshot; `None`: that is not known.
+    lost: Option<Vec<u64>>,
+    /// The number of the item with which the line began before a gap.
+    unsure: Option<u64>,
+    /// Items that were passed in a gap.
+    doubts: Vec<Doubt>,
+    /// What was last said of items, since a gap; `None`: it is gone.
+    said: BTreeMap<u64, Option<Status>>,
+    /// The highest number of an item of which something was said since a gap.
+    named: u64,
+    /// Whether there was a gap since the last snapshot.
+    apart: bool,
+    /// The part that was read last.
+    last: Option<usize>,
+}
+
+/// Items in line of these numbers; of those so many at the end are gone for certain.
+#[derive(Debug)]
+struct Doubt {
+    from: u64,
+    to: u64,
+    gone: u64,
+}
+
+/// What is known of the segment behind the one that is read.
+#[derive(Clone, Copy, Debug)]
+struct Following {
+    number: u64,
+    before: Option<End>,
+}
+
+impl Survey {
+    /// # Errors
+    /// `Io`; `InvalidOperation` if this is no queue, or one of a later version.
+    pub fn of(storage: &dyn Storage, progress: &Progress) -> BufferResult<Self> {
+        let mut parts = Vec::new();
+        for name in recover::list(storage)? {
+            if let Some((number, salt)) = named(&name) {
+                parts.extend(Part::open(storage, name, number, salt)?);
+            }
+        }
+        let Some(first) = parts.first() else {
+            let path = storage.path("");
+            return Err(BufferError::InvalidOperation(format!("{}: there is no queue here", path.display())));
+        };
+        progress.expect(parts.iter().map(|part| part.bytes).sum());
+        let start = Place { segment: first.number, offset: HEADER as u64 };
+        let mut survey = Self {
+            state: State::with_window(usize::MAX),
+            end: Cursor { place: start, number: 0, link: 0 },
+            closed: false,
+            synced: Place::default(),
+            is_doubtful: true,
+            lost: None,
+            unsure: Some(first.number),
+            doubts: Vec::new(),
+            said: BTreeMap::new(),
+            named: 0,
+            apart: true,
+            last: None,
+            parts: Vec::new(),
+        };
+        survey.state.takes.cursor = Cursor { place: start, number: first.number, link: first.links[0] };
+        for index in 0..parts.len() {
+            let number = parts[index].number;
+            let next = parts[index..].iter().find(|part| part.number > number);
+            let next = next.map(|part| Following { number: part.number, before: part.before });
+            survey.read(&mut parts, index, next)?;
+            progress.add(parts[index].bytes);
+        }
+        survey.parts = parts;
+        survey.settle_doubts();
+        Ok(survey)
+    }
+
+    /// Whether every file and every record is right.
+    pub fn is_whole(&self) -> bool {
+        self.parts.iter().all(|part| part.fault.is_none() && part.gaps.is_empty() && part.records > 0)
+    }
+
+    /// How many records can be read.
+    pub fn records(&self) -> u64 {
+        self.parts.iter().map(|part| part.records).sum()
+    }
+
+    /// All runs, in order.
+    pub fn runs(&self) -> Vec<Run> {
+        self.parts.iter().flat_map(|part| part.runs.iter().cloned()).collect()
+    }
+
+    /// All gaps, in order, each with its file.
+    pub fn gaps(&self) -> impl Iterator<Item = (&Part, &Gap)> {
+        self.parts.iter().flat_map(|part| part.gaps.iter().map(move |gap| (part, gap)))
+    }
+
+    /// The items in line from the cursor on.
+    pub fn line(&self) -> Walk {
+        Walk::new(self.runs(), self.state.takes.cursor.number)
+    }
+
+    /// The payload of the item aside of this number; `None` if it can't be read. Its place and its checksum say that
+    /// it is right, also where the chain of records is broken.
+    pub fn aside(&self, number: u64, place: Place) -> Option<Vec<u8>> {
+        let mut segments = self.parts.iter().filter(|part| part.number == place.segment);
+        segments.find_map(|part| {
+            let (head, payload) = part.segment.as_ref()?.record_at(place.offset).ok()?;
+            let found = match head.kind {
+                Kind::Item => head.number,
+                Kind::Moved => records::item(&payload)?.0.number,
+                Kind::Change | Kind::Popped => return None,
+            };
+            (found == number).then_some(payload)
+        })
+    }
+
+    /// Whether the record at this place is in its chain.
+    pub fn is_linked(&self, place: Place) -> bool {
+        let mut runs = self.parts.iter().filter(|part| part.number == place.segment).flat_map(|part| &part.runs);
+        runs.any(|run| (run.from.place.offset..run.end.place.offset).contains(&place.offset))
+    }
+
+    /// How many items were lost of which nothing can be read, if so many are in line; `None` if that is not known.
+    pub fn lost_in_line(&self, in_line: u64) -> Option<u64> {
+        let cursor = self.state.takes.cursor.number;
+        let since = self.lost.as_ref()?.iter().filter(|&&number| number >= cursor).count() as u64;
+        Some(since + self.state.takes.in_line(self.state.puts.lined_up).saturating_sub(in_line))
+    }
+
+    /// A number that no record has had, whatever was lost.
+    pub fn unused_number(&self) -> u64 {
+        let beyond = |number: u64, bytes: u64| number.saturating_add(bytes / LEAST + 1);
+        let parts = self.parts.iter().map(|part| match part.gaps.last() {
+            Some(gap) if gap.until.is_none() => beyond(gap.at.number, part.bytes.saturating_sub(gap.at.place.offset)),
+            // Nobody has written so many records; opening refuses such a number, too.
+            _ if part.runs.is_empty() && part.number < u64::MAX / 2 => beyond(part.number, part.bytes),
+            _ => 0,
+        });
+        parts.max().unwrap_or(0).max(self.end.number)
+    }
+
+    /// Reads one file.
+    fn read(&mut self, parts: &mut [Part], index: usize, next: Option<Following>) -> BufferResult<()> {
+        let (done, rest) = parts.split_at_mut(index);
+        let part = &mut rest[0];
+        let Some(segment) = part.segment.clone().filter(|_| part.number >= self.end.number) else { return Ok(()) };
+        let start = segment.start();
+        let mut reader = Reader::new(segment, Cursor { link: part.links[0], ..start });
+        let mut from = reader.cursor;
+        let mut batch = Batch::default();
+        let (mut is_reopened, mut has_marks) = (false, false);
+        let mut torn = None;
+        let end = loop {
+            let at = reader.cursor;
+            let step = reader.step()?;
+            let gap = match step {
+                Next::End => break at,
+                Next::Record { head, place } => {
+                    let payload = reader.payload(&head, place);
+                    if records::is_understood(head.kind, payload) {
+                        if part.records == 0 {
+                            self.join(done, part, start.number);
+                            self.last = Some(index);
+                        }
+                        part.records += 1;
+                        part.items += u64::from(head.kind == Kind::Item);
+                        let record = (place, head.number, head.kind, payload.to_vec());
+                        is_reopened |= self.add(&mut batch, at, head.more, record);
+                        continue;
+                    }
+                    let why = "a record that this version of elasticq does not understand".into();
+                    Gap::one(at, reader.cursor, head.kind, why, true)
+                }
+                Next::Nothing | Next::Broken(_) if is_complete(&reader, next)? => break at,
+                Next::Broken(why @ (Why::Payload | Why::Kind(_))) => {
+                    let head = *reader.look(at.place.offset, HEAD)?.first_chunk::<HEAD>().unwrap_or(&[0; HEAD]);
+                    let size = size_of_record(u32_at(&head, 0));
+                    let place = Place { offset: at.place.offset + size, ..at.place };
+                    let next = Cursor { place, number: at.number.wrapping_add(1), link: u32_at(&head, 20) };
+                    let kind = if head[4] == Kind::Item as u8 { Kind::Item } else { Kind::Change };
+                    Gap::one(at, next, kind, why.to_string(), matches!(why, Why::Kind(_)))
+                }
+                step => {
+                    let why = match step {
+                        Next::Broken(why) => why.to_string(),
+                        _ => "there are only zeroes where a record should be".into(),
+                    };
+                    if next.is_none() && !has_marks {
+                        let segment = &reader.segment;
+                        let salt = segment.header.salt;
+                        let mark = recover::marks_behind(&*segment.file, &segment.path, at.place.offset, salt)?;
+                        self.synced = self.synced.max(mark);
+                        has_marks = true;
+                    }
+                    let bounds = self.bounds(&mut reader, part, next, is_reopened)?;
+                    let found = behind::find(&mut reader, &bounds)?;
+                    if let Some(found) = found.filter(|found| found.place == at.place) {
+                        // Only the link was not known that the first record has.
+                        reader.go_to(found);
+                        from = found;
+                        continue;
+                    }
+                    let was_closed = next.is_none() && self.closed && batch.start.is_none();
+                    if found.is_none() && was_closed && self.synced <= at.place {
+                        break at; // what is behind it is older
+                    }
+                    let bytes = match found {
+                        Some(found) => found.place.offset - at.place.offset,
+                        None => Rest::look(&reader.segment, at.place.offset)?.bytes,
+                    };
+                    let until = found.map(|found| found.number);
+                    Gap { at, next: found, until, bytes, why, is_item: false, is_foreign: false }
+                }
+            };
+            let Some(next) = gap.next else {
+                torn = Some(gap);
+                break at;
+            };
+            if at.number > from.number {
+                part.runs.push(Run { segment: Arc::clone(&reader.segment), from, end: at });
+            }
+            self.close(&mut batch);
+            self.note(&gap);
+            part.gaps.push(gap);
+            reader.go_to(next);
+            from = next;
+        };
+        let end = match batch.start.filter(|start| next.is_none() && start.place >= self.synced) {
+            // A batch whose end was never written was never put in.
+            Some(start) => start,
+            None => {
+                part.is_open = batch.start.is_some();
+                self.close(&mut batch);
+                end
+            }
+        };
+        if end.number > from.number {
+            part.runs.push(Run { segment: Arc::clone(&reader.segment), from, end });
+        }
+        if let Some(gap) = torn {
+            let gap = Gap { at: end, ..gap };
+            self.note(&gap);
+            part.gaps.push(gap);
+        }
+        part.end = end;
+        if part.records > 0 {
+            self.end = end;
+        }
+        Ok(())
+    }
+
+    /// Goes on from the end of the last file to the beginning of this one.
+    fn join(&mut self, done: &mut [Part], part: &Part, number: u64) {
+        let Some(last) = self.last.and_then(|last| done.get_mut(last)) else { return };
+        let end = End { last: self.end.number.wrapping_sub(1), link: self.end.link };
+        match part.before {
+            Some(before) if before == end => return,
+            None if self.end.number == number => return,
+            _ => {}
+        }
+        // What was lost at the end of the last file is known now.
+        if let Some(gap) = last.gaps.last_mut().filter(|gap| gap.next.is_none()) {
+            gap.until = Some(number);
+            return;
+        }
+        let why = "the records from here to the next file are missing".into();
+        let gap =
+            Gap { at: self.end, next: None, until: Some(number), bytes: 0, why, is_item: false, is_foreign: false };
+        self.note(&gap);
+        last.gaps.push(gap);
+    }
+
+    fn bounds(
+        &self,
+        reader: &mut Reader,
+        part: &Part,
+        next: Option<Following>,
+        is_reopened: bool,
+    ) -> BufferResult<Bounds> {
+        let (at, segment) = (reader.cursor, Arc::clone(&reader.segment));
+        let salt = segment.header.salt;
+        let begins = part.before.is_none() && at.place == segment.start().place;
+        let follows = if begins {
+            (at.number, part.links)
+        } else {
+            let left = segment.end() - at.place.offset;
+            let head = reader.look(at.place.offset, left.min(HEAD as u64) as usize)?;
+            let link = head.first_chunk().map_or([0; 2], |head| [u32_at(head, 20), link(salt, at.link, head)]);
+            (at.number.wrapping_add(1), link)
+        };
+        // Behind a place where the queue was opened again in the same file, records of the time before may stand
+        // that were given up. What was durable was not.
+        let until = match next {
+            Some(_) => u64::MAX,
+            None if !is_reopened => u64::MAX,
+            None if self.synced.segment == segment.number() => self.synced.offset,
+            None => 0,
+        };
+        let before = next.map_or(u64::MAX, |next| next.number);
+        Ok(Bounds { begins, follows, before, last: next.and_then(|next| next.before), until })
+    }
+
+    /// Follows a record, or keeps it until its batch is whole. Returns whether it says that the queue was opened
+    /// again.
+    fn add(&mut self, batch: &mut Batch, at: Cursor, more: bool, record: Record) -> bool {
+        if more {
+            batch.start.get_or_insert(at);
+            batch.records.push(record);
+            return false;
+        }
+        self.close(batch);
+        matches!(self.follow(&record), Some(Change::Opened { .. }))
+    }
+
+    fn close(&mut self, batch: &mut Batch) {
+        batch.start = None;
+        for record in batch.records.drain(..) {
+            self.follow(&record);
+        }
+    }
+
+    fn follow(&mut self, (place, number, kind, payload): &Record) -> Option<Change> {
+        self.closed = false;
+        if matches!(kind, Kind::Item | Kind::Moved) {
+            let (meta, _) = records::item(payload)?;
+            if *kind == Kind::Item {
+                self.state.item(*number, *place, &meta);
+            } else {
+                self.said.remove(&meta.number);
+                self.named = self.named.max(meta.number);
+                self.state.takes.moved(meta.number, *place);
+            }
+            return None;
+        }
+        let change = records::change(*kind, payload)?;
+        match &change {
+            Change::Snapshot(snapshot) => {
+                self.state.restore(snapshot);
+                self.doubts.clear();
+                self.said.clear();
+                (self.unsure, self.apart, self.is_doubtful, self.named) = (None, false, false, 0);
+                self.lost = Some(Vec::new());
+            }
+            &Change::Synced { place, .. } => self.synced = self.synced.max(place),
+            &Change::Closed { place, .. } => {
+                self.synced = self.synced.max(place);
+                self.closed = true;
+            }
+            change => {
+                if self.apart {
+                    self.hear(change);
+                }
+                self.state.takes.apply(change);
+            }
+        }
+        Some(change)
+    }
+
+    /// Notes what a change says of items of which a lost record may have said more.
+    fn hear(&mut self, change: &Change) {
+        let (passed, cursor) = match change {
+            Change::Popped { items, cursor } | Change::Cleared { items, cursor, .. } => (*items, Some(cursor.number)),
+            Change::Leased { in_line, cursor, leases } => {
+                for lease in leases {
+                    self.said.remove(&lease.number);
+                    self.named = self.named.max(lease.number);
+                }
+                (*in_line, Some(cursor.number))
+            }
+            _ => (0, None),
+        };
+        if let (Some(from), Some(to)) = (self.unsure, cursor) {
+            self.unsure = None;
+            if to > from {
+                self.doubts.push(Doubt { from, to, gone: passed });
+            }
+        }
+        let (numbers, status): (&[u64], _) = match change {
+            Change::Gone { numbers, .. } | Change::Cleared { numbers, .. } => (numbers, None),
+            Change::Returned { numbers, at, delay } => {
+                let status = if *delay == 0 { Status::Ready } else { Status::Delayed { at: *at, delay: *delay } };
+                (numbers, Some(status))
+            }
+            Change::Revived { numbers } => (numbers, Some(Status::Ready)),
+            Change::Buried { number, at, reason } => {
+                (std::slice::from_ref(number), Some(Status::Dead { at: *at, reason: reason.clone() }))
+            }
+            _ => (&[], None),
+        };
+        for &number in numbers {
+            self.named = self.named.max(number);
+            self.said.insert(number, status.clone());
+        }
+    }
+
+    fn note(&mut self, gap: &Gap) {
+        (self.apart, self.closed) = (true, false);
+        if gap.is_item {
+            self.lost.iter_mut().for_each(|lost| lost.push(gap.at.number));
+            return;
+        }
+        self.lost = None;
+        self.is_doubtful = true;
+        self.unsure.get_or_insert(self.state.takes.cursor.number);
+    }
+
+    /// Decides what becomes of the items in doubt: they stand aside from now on, and the line begins behind them.
+    fn settle_doubts(&mut self) {
+        let takes = &mut self.state.takes;
+        if let Some(from) = self.unsure
+            && (takes.cursor.number..self.end.number).contains(&self.named)
+        {
+            self.doubts.push(Doubt { from, to: self.named + 1, gone: 0 });
+            takes.cursor.number = self.named + 1;
+        }
+        for Doubt { from, to, gone } in std::mem::take(&mut self.doubts) {
+            let mut walk = Walk::new(self.runs(), from);
+            let mut found = Vec::new();
+            loop {
+                match walk.next_before(to) {
+                    Ok(Some(item)) => found.push((item.number, item.place)),
+                    Ok(None) => break,
+                    Err(_) => {} // it could be read a moment ago
+                }
+            }
+            found.truncate(found.len().saturating_sub(gone as usize));
+            for (number, place) in found {
+                let status = match self.said.get(&number) {
+                    Some(None) => continue,
+                    Some(Some(status)) => status.clone(),
+                    None => Status::Ready,
+                };
+                if !self.state.takes.aside().contains_key(&number) {
+                    self.state.takes.insert(number, Aside { place, deliveries: 0, status });
+                }
+            }
+        }
+    }
+}
+
+/// Whether the records of this file end here as they should.
+fn is_complete(reader: &Reader, next: Option<Following>) -> BufferResult<bool> {
+    let at = reader.cursor;
+    match next {
+        Some(Following { before: Some(before), .. }) => {
+            Ok(before == (End { last: at.number.wrapping_sub(1), link: at.link }))
+        }
+        Some(Following { before: None, number }) => Ok(number == at.number),
+        None => Ok(Rest::look(&reader.segment, at.place.offset)?.is_zero()),
+    }
+}
+
+type Record = (Place, u64, Kind, Vec<u8>);
+
+/// Records of a batch that is not whole yet.
+#[derive(Debug, Default)]
+struct Batch {
+    start: Option<Cursor>,
+    records: Vec<Record>,
+}
