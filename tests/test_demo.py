@@ -232,7 +232,8 @@ def run_with(queue: Faulty | QosLevels, messages: int = 40, overloaded: bool = F
     from rich.console import Console
 
     from elasticq.demo.display import Progress
-    from elasticq.demo.run import Load, run
+    from elasticq.demo.publisher import Load
+    from elasticq.demo.run import run
 
     program = find_program()
     assert program is not None

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -25,12 +26,20 @@ from elasticq.demo.guard import end_with_parent
 from elasticq.demo.message import MessageId
 
 _WINDOW = 200  # how many messages may be on their way to the broker at a time
-_BURSTS = 8  # how many bursts each publisher sends, or fewer if they would be smaller than this:
-_MIN_BURST = 50
-# The next two give the traffic its shape. Nothing depends on them.
-_PERIOD_SECONDS = 1.5  # from one burst to the next, if the broker is fast enough
-_PAUSE_SECONDS = 0.4  # at least, between two bursts
 _PATIENCE_SECONDS = 60.0  # how long the broker may acknowledge nothing of a full window
+
+
+class Shape(NamedTuple):
+    """How a publisher's traffic comes: in bursts, with pauses between them."""
+
+    bursts: int  # or fewer, if they would be smaller than this:
+    smallest: int
+    period: float  # seconds from one burst to the next, if the broker is fast enough
+    pause: float  # seconds at least, between two bursts
+
+
+_BURSTY = Shape(8, 50, 1.5, 0.4)
+_STEADY = Shape(100, 5, 0.1, 0.02)  # something is on its way at any moment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,16 +86,16 @@ class Publisher:
             self.close()
             raise TimeoutError(f"no connection to the broker on port {port} within {_PATIENCE_SECONDS:g} s")
 
-    def publish(self, messages: int, payload: int) -> Report:
+    def publish(self, messages: int, payload: int, shape: Shape) -> Report:
         """Publishes `messages` messages of `payload` bytes each, and returns when all are acknowledged."""
         filler_size = payload - message.MIN_PAYLOAD
         noise = random.Random(self._number).randbytes(2 * filler_size)
-        burst = max(_MIN_BURST, -(-messages // _BURSTS))
+        burst = max(shape.smallest, -(-messages // shape.bursts))
         sent: list[tuple[MessageId, mqtt.MQTTMessageInfo]] = []
         due = time.monotonic()
         for sequence in range(messages):
             if sequence and sequence % burst == 0:
-                due = max(due + _PERIOD_SECONDS, time.monotonic() + _PAUSE_SECONDS)
+                due = max(due + shape.period, time.monotonic() + shape.pause)
                 time.sleep(due - time.monotonic())
             qos = message.QOS_PATTERN[sequence % len(message.QOS_PATTERN)]
             message_id = MessageId(self._number, sequence, qos)
@@ -120,13 +129,30 @@ class Publisher:
         return Report(self._number, published, acknowledged)
 
 
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """What is to be published."""
+
+    publishers: int
+    messages: int  # from each publisher
+    payload: int  # bytes in each message
+    steady: bool = False  # whether messages come all the time, not in a few bursts
+    overloaded: bool = False  # whether more messages arrive than are processed, until all have arrived
+
+
 class PublisherProcess(ChildProcess):
     """A publisher as the demo sees it."""
 
-    def __init__(self, number: int, port: int, messages: int, payload: int, folder: Path) -> None:
+    def __init__(self, number: int, port: int, load: Load, folder: Path) -> None:
         self.number = number
         self.report: Report | None = None
-        values = {"number": number, "port": port, "messages": messages, "payload": payload}
+        values = {
+            "number": number,
+            "port": port,
+            "messages": load.messages,
+            "payload": load.payload,
+            "steady": int(load.steady),
+        }
         program = ("-m", "elasticq.demo.publisher")
         super().__init__(f"publisher {number}", program, values, folder, self._keep_report)
 
@@ -146,7 +172,7 @@ class PublisherProcess(ChildProcess):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="one publisher of the demo; started by the demo")
-    for name in ("number", "port", "messages", "payload", "parent"):
+    for name in ("number", "port", "messages", "payload", "steady", "parent"):
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args()
     end_with_parent(options.parent)
@@ -154,7 +180,7 @@ def main() -> int:
     print(READY, flush=True)
     if not sys.stdin.readline():
         return 1
-    report = publisher.publish(options.messages, options.payload)
+    report = publisher.publish(options.messages, options.payload, _STEADY if options.steady else _BURSTY)
     publisher.close()
     print(report.to_line(), flush=True)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,23 +14,13 @@ from elasticq.demo.ledger import Latency, Ledger, Levels, Tally, settle
 from elasticq.demo.levels import QosLevels
 from elasticq.demo.message import QOS_LEVELS, MessageId
 from elasticq.demo.pipeline import IngestQueue, Pipeline
-from elasticq.demo.publisher import PublisherProcess, Report
+from elasticq.demo.publisher import Load, PublisherProcess, Report
 
 TICK_SECONDS = 0.05
 # After so long without any message, missing messages of QoS 0 will not come any more. For QoS 1 and 2 the
 # time is longer than the broker waits before it delivers again.
 _QUIET_SECONDS = 2.0
 SILENCE_SECONDS = 90.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Load:
-    """What is to be published."""
-
-    publishers: int
-    messages: int  # from each publisher
-    payload: int  # bytes in each message
-    overloaded: bool = False  # whether more messages arrive than are processed, until all have arrived
 
 
 def run(program: Path, queue: IngestQueue, load: Load, progress: Progress) -> Ledger:
@@ -56,7 +45,7 @@ def started(load: Load, port: int, folder: Path) -> Iterator[list[PublisherProce
     publishers: list[PublisherProcess] = []
     try:
         for number in range(1, load.publishers + 1):
-            publishers.append(PublisherProcess(number, port, load.messages, load.payload, folder))
+            publishers.append(PublisherProcess(number, port, load, folder))
         for publisher in publishers:
             publisher.wait_until_ready()
         yield publishers
