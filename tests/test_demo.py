@@ -2,87 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from demos import Finished, need_the_extra, processes_of, start
 
 import elasticq
 from elasticq.demo import message
 from elasticq.demo.broker import find_program
-from elasticq.demo.cli import missing_requirements
 from elasticq.demo.ledger import Ledger, QueueStats
 from elasticq.demo.levels import QosLevels
 
 PUBLISHERS, MESSAGES = 4, 2000
+LOAD = (f"--publishers={PUBLISHERS}", f"--messages={MESSAGES}")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def extra() -> None:
-    """These tests need the extra `demo`. A developer may go without it, continuous integration may not."""
-    missing = missing_requirements()
-    if missing:
-        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        refuse(f"not installed: {', '.join(missing)} (pip install 'elasticq[demo]')")
-
-
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Starts the demo. Its temporary files are in `folder`, which also marks its processes."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "elasticq", "demo", *arguments],
-        env={**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
-
-
-def processes_of(folder: Path) -> list[int]:
-    """The processes that run with this folder as TMPDIR."""
-    mark = b"\0TMPDIR=%s\0" % os.fsencode(folder)
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and mark in b"\0" + (entry / "environ").read_bytes():
-                found.append(int(entry.name))
-        except OSError:  # the process has ended meanwhile, or is not ours
-            continue
-    return found
-
-
-class Finished:
-    """A demo that has run to its end."""
-
-    def __init__(self, folder: Path, *more: str) -> None:
-        temporary = folder / "tmp"
-        temporary.mkdir()
-        ledger = folder / "ledger.json"
-        options = (
-            f"--publishers={PUBLISHERS}",
-            f"--messages={MESSAGES}",
-            "--payload=100",
-            f"--json={ledger}",
-            *more,
-        )
-        process = start(temporary, *options)
-        self.output, self.errors = process.communicate()
-        self.status = process.returncode
-        self.left_behind = list(temporary.iterdir())
-        self.still_running = processes_of(temporary)
-        self.ledger: dict[str, Any] = json.loads(ledger.read_text(encoding="utf-8"))
+    """These tests need the extra `demo`."""
+    need_the_extra()
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    return Finished(tmp_path_factory.mktemp("demo"))
+    return Finished(tmp_path_factory.mktemp("demo"), *LOAD)
 
 
 def test_a_good_run_ends_with_status_0_and_says_so(finished: Finished) -> None:
@@ -137,7 +85,7 @@ def test_a_finished_run_leaves_nothing_behind(finished: Finished) -> None:
 
 @pytest.fixture(scope="module")
 def by_qos(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    return Finished(tmp_path_factory.mktemp("priority"), "--priority")
+    return Finished(tmp_path_factory.mktemp("priority"), *LOAD, "--priority")
 
 
 def test_under_overload_qos_2_waits_less_than_qos_0(by_qos: Finished) -> None:
@@ -284,7 +232,8 @@ def run_with(queue: Faulty | QosLevels, messages: int = 40, overloaded: bool = F
     from rich.console import Console
 
     from elasticq.demo.display import Progress
-    from elasticq.demo.run import Load, run
+    from elasticq.demo.publisher import Load
+    from elasticq.demo.run import run
 
     program = find_program()
     assert program is not None

@@ -29,13 +29,13 @@ _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 
 # max_ack_pending: how many messages of QoS 1 and 2 may be on their way to the subscriber at a time.
-# ack_wait: far longer than any pause of the subscriber, so that nothing is delivered twice without need.
+# ack_wait: after so long without an acknowledgement, the broker delivers a message again.
 _CONFIG = """\
 server_name: elasticq_demo
 listen: "127.0.0.1:-1"
 http: "127.0.0.1:-1"
 jetstream {{ store_dir: {store} }}
-mqtt {{ listen: "127.0.0.1:-1", max_ack_pending: 4096, ack_wait: "60s" }}
+mqtt {{ listen: "127.0.0.1:-1", max_ack_pending: 4096, ack_wait: "{ack_wait:d}s" }}
 """
 
 
@@ -48,11 +48,16 @@ def find_program() -> Path | None:
 
 
 class Broker:
-    """A broker, as a context manager that starts it and always stops it again."""
+    """A broker, as a context manager that starts it and always stops it again.
 
-    def __init__(self, program: Path, folder: Path) -> None:
+    `ack_wait` is by default far longer than any pause of the subscriber, so that nothing is delivered twice
+    without need.
+    """
+
+    def __init__(self, program: Path, folder: Path, ack_wait: int = 60) -> None:
         self._program = program
         self._folder = folder
+        self._ack_wait = ack_wait
         self._log = folder / "nats-server.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -62,7 +67,8 @@ class Broker:
     def __enter__(self) -> Broker:
         self._folder.mkdir()
         config = self._folder / "nats-server.conf"
-        config.write_text(_CONFIG.format(store=json.dumps(str(self._folder / "store"))), encoding="utf-8")
+        store = json.dumps(str(self._folder / "store"))
+        config.write_text(_CONFIG.format(store=store, ack_wait=self._ack_wait), encoding="utf-8")
         command = [str(self._program), "-c", str(config), "--ports_file_dir", str(self._folder)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -10,18 +10,26 @@ import argparse
 import contextlib
 import importlib.util
 import json
+import random
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from elasticq.demo import DemoError
 from elasticq.demo.broker import find_program
 from elasticq.demo.message import MAX_PAYLOAD, MIN_PAYLOAD
 
+if TYPE_CHECKING:
+    from elasticq.demo.durable.ledger import DurableLedger
+    from elasticq.demo.ledger import Ledger
+
 _MAX_PUBLISHERS = 64
 _MAX_MESSAGES = 1_000_000
+_MAX_SEED = (1 << 32) - 1
+_MIN_DURABLE = 200  # messages from each publisher: with fewer, all may be over before the second kill
 _MIN_OVERLOAD = 200  # messages from each publisher: with fewer, the run ends before much has piled up
 
 
@@ -32,6 +40,11 @@ def main(arguments: Sequence[str], program: str = "python -m elasticq demo") -> 
     if options.priority and options.messages < _MIN_OVERLOAD:
         rule = f"must be at least {_MIN_OVERLOAD} with --priority"
         parser.error(f"argument --messages: {options.messages} is too few to overload anything: {rule}")
+    if options.durable and options.messages < _MIN_DURABLE:
+        rule = f"must be at least {_MIN_DURABLE} with --durable"
+        parser.error(f"argument --messages: {options.messages} is too few for two kills on the way: {rule}")
+    if options.seed is not None and not options.durable:
+        parser.error("argument --seed: only --durable has random moments, and --durable was not given")
     missing = missing_requirements()
     if missing:
         print(f"{program}: not installed: {', '.join(missing)}", file=sys.stderr)
@@ -39,7 +52,7 @@ def main(arguments: Sequence[str], program: str = "python -m elasticq demo") -> 
         return 2
     try:
         with _terminated_as_exit():
-            return _run(options)
+            return _run_durable(options) if options.durable else _run(options)
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
@@ -72,17 +85,44 @@ def _run(options: argparse.Namespace) -> int:
     import elasticq
     from elasticq.demo.display import Progress, show_ledger
     from elasticq.demo.levels import QosLevels
-    from elasticq.demo.run import Load, run
+    from elasticq.demo.publisher import Load
+    from elasticq.demo.run import run
 
-    program = find_program()
-    assert program is not None
     console = Console()
     queue: elasticq.Queue[bytes] | QosLevels = QosLevels() if options.priority else elasticq.Queue()
     load = Load(options.publishers, options.messages, options.payload, overloaded=options.priority)
-    ledger = run(program, queue, load, Progress(console))
+    ledger = run(_broker(), queue, load, Progress(console))
     show_ledger(ledger, console)
-    if options.json:
-        options.json.write_text(json.dumps(ledger.as_dict(), indent=1) + "\n", encoding="utf-8")
+    return _reported(ledger, options.json)
+
+
+def _run_durable(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from elasticq.demo.display import Progress
+    from elasticq.demo.durable.display import show_ledger
+    from elasticq.demo.durable.run import run
+    from elasticq.demo.publisher import Load
+
+    console = Console()
+    seed = random.randrange(_MAX_SEED + 1) if options.seed is None else options.seed
+    console.print(f"the two kills come at random moments; --seed={seed} repeats the choice", highlight=False)
+    load = Load(options.publishers, options.messages, options.payload, steady=True)
+    ledger = run(_broker(), load, seed, Progress(console))
+    show_ledger(ledger, console)
+    return _reported(ledger, options.json)
+
+
+def _broker() -> Path:
+    program = find_program()
+    assert program is not None
+    return program
+
+
+def _reported(ledger: Ledger | DurableLedger, file: Path | None) -> int:
+    """Writes the ledger to the file, if there is one, and gives its exit status."""
+    if file:
+        file.write_text(json.dumps(ledger.as_dict(), indent=1) + "\n", encoding="utf-8")
     return ledger.exit_status
 
 
@@ -117,10 +157,24 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--payload", type=payload, default=256, metavar="BYTES", help="size of each (%(default)s)"
     )
-    parser.add_argument(
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
         "--priority",
         action="store_true",
         help="overload the pipeline and serve by QoS: a PriorityCircularBuffer in place of the Queue",
+    )
+    way.add_argument(
+        "--durable",
+        action="store_true",
+        help="put a PersistentCircularBuffer in place of the Queue, and kill the pipeline twice with "
+        "SIGKILL. Nothing of QoS 1 and 2 may be missing at the end. Messages of QoS 0 that are on their way "
+        "when it is killed are gone, since MQTT promises nothing for them; they are counted apart",
+    )
+    parser.add_argument(
+        "--seed",
+        type=_between(0, _MAX_SEED),
+        metavar="N",
+        help="choose the moments of the kills of --durable (random)",
     )
     parser.add_argument("--json", type=_file, metavar="FILE", help="write the ledger to a file as well")
     return parser

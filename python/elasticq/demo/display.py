@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from rich import box
@@ -19,7 +19,10 @@ from elasticq.demo.message import QOS_LEVELS
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _ASCII = " .:-=+*#@"
 _LINE_SECONDS = 1.0
+_RATE_SECONDS = 0.5
 _WIDTH = 60
+
+Curve = Sequence[tuple[float, int]]  # values over time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,10 +30,10 @@ class Status:
     """The state of a run at one moment."""
 
     phase: str
+    seconds: float
     received: int
-    committed: int
-    commits: int
-    sample: Sample
+    facts: Mapping[str, str]  # what else there is to say, by name
+    curves: Mapping[str, Curve]
 
 
 class Progress:
@@ -41,8 +44,8 @@ class Progress:
         self._live: Live | None = None
         if console.is_terminal:
             self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._shown = Status("", 0, 0, 0, Sample(0.0, 0, 0))
         self._rate = 0.0
+        self._rated = (0.0, 0)  # when the rate was last worked out, and what had been received then
         self._last_line = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -56,61 +59,68 @@ class Progress:
         if self._live:
             self._live.stop()
 
-    def show(self, status: Status, samples: Sequence[Sample]) -> None:
+    def show(self, status: Status) -> None:
         """Brings the view up to date."""
-        elapsed = status.sample.seconds - self._shown.sample.seconds
-        if elapsed >= 0.5:
-            self._rate = (status.received - self._shown.received) / elapsed
-            self._shown = status
+        seconds, received = self._rated
+        if status.seconds - seconds >= _RATE_SECONDS:
+            self._rate = (status.received - received) / (status.seconds - seconds)
+            self._rated = (status.seconds, status.received)
+        facts = {"received": f"{status.received:,} ({self._rate:,.0f}/s)", **status.facts}
         if self._live:
-            self._live.update(self._view(status, samples), refresh=True)
+            self._live.update(self._view(status, facts), refresh=True)
         elif time.monotonic() - self._last_line >= _LINE_SECONDS:
             self._last_line = time.monotonic()
             self._console.print(
-                f"{status.sample.seconds:6.1f} s  {status.phase}: received {status.received:,}"
-                f" ({self._rate:,.0f}/s), committed {status.committed:,} in {status.commits:,} batches,"
-                f" depth {status.sample.depth:,}, capacity {status.sample.capacity:,}",
+                f"{status.seconds:6.1f} s  {status.phase}: "
+                + ", ".join(f"{name} {fact}" for name, fact in facts.items()),
                 highlight=False,
                 soft_wrap=True,
             )
 
-    def _view(self, status: Status, samples: Sequence[Sample]) -> Group:
-        table = _table("", "")
-        table.add_row("phase", status.phase)
-        table.add_row("time", f"{status.sample.seconds:.1f} s")
-        table.add_row("received", f"{status.received:,}")
-        table.add_row("rate", f"{self._rate:,.0f}/s")
-        table.add_row("committed", f"{status.committed:,} in {status.commits:,} batches")
-        table.add_row("depth", f"{status.sample.depth:,}")
-        table.add_row("capacity", f"{status.sample.capacity:,}")
-        return Group(table, _curves(samples, self._console))
+    def _view(self, status: Status, facts: Mapping[str, str]) -> Group:
+        table = new_table("", "")
+        for name, fact in {"phase": status.phase, "time": f"{status.seconds:.1f} s", **facts}.items():
+            table.add_row(name, fact)
+        return Group(table, drawing(status.curves, self._console))
 
 
 def show_ledger(ledger: Ledger, console: Console) -> None:
     """Prints the ledger."""
-    sections = {
+    sections: dict[str, Table | Text] = {
         "Messages": _messages(ledger),
         "Latency, from published to committed, in ms": _latencies(ledger),
         "The queue": _queue(ledger),
-        "The queue over time": _curves(ledger.depth.samples, console),
+        "The queue over time": drawing(depth_and_capacity(ledger.depth.samples), console),
     }
-    for heading, content in sections.items():
-        console.print(f"\n{heading}", style="bold", highlight=False)
-        console.print(content, soft_wrap=isinstance(content, Text))
-    console.print()
-    problems = ledger.problems()
-    for problem in problems:
-        console.print(f"FAILED: {problem}", style="bold red", highlight=False, soft_wrap=True)
-    if not problems:
-        verdict = f"OK: {ledger.total.processed:,} messages taken from the broker, every one in the database"
-        console.print(verdict, style="bold green", highlight=False, soft_wrap=True)
+    show_sections(sections, console)
+    show_verdict(
+        ledger.problems(),
+        f"OK: {ledger.total.processed:,} messages taken from the broker, every one in the database",
+        console,
+    )
     highest, lowest = ledger.latency.get(2), ledger.latency.get(0)
     if ledger.levels and highest and lowest and not ledger.inversions():
         order = f"OK: p99 of QoS 2 {highest.p99_ms:,.1f} ms, below that of QoS 0, {lowest.p99_ms:,.1f} ms"
         console.print(order, style="bold green", highlight=False, soft_wrap=True)
 
 
-def curve(values: Sequence[tuple[float, int]], levels: str, width: int = _WIDTH) -> str:
+def show_sections(sections: Mapping[str, Table | Text], console: Console) -> None:
+    """Prints tables and texts, each under its heading."""
+    for heading, content in sections.items():
+        console.print(f"\n{heading}", style="bold", highlight=False)
+        console.print(content, soft_wrap=isinstance(content, Text))
+    console.print()
+
+
+def show_verdict(problems: Sequence[str], good: str, console: Console) -> None:
+    """Prints what is wrong, or `good` if nothing is."""
+    for problem in problems:
+        console.print(f"FAILED: {problem}", style="bold red", highlight=False, soft_wrap=True)
+    if not problems:
+        console.print(good, style="bold green", highlight=False, soft_wrap=True)
+
+
+def curve(values: Curve, levels: str, width: int = _WIDTH) -> str:
     """Draws (time, value) pairs as a line of characters.
 
     Each character shows the highest value of its stretch of time; the last one shows the last value.
@@ -131,18 +141,28 @@ def curve(values: Sequence[tuple[float, int]], levels: str, width: int = _WIDTH)
     return "".join(drawn)
 
 
-def _curves(samples: Sequence[Sample], console: Console) -> Text:
+def depth_and_capacity(samples: Sequence[Sample]) -> dict[str, Curve]:
+    """What a queue's samples look like over time."""
+    return {
+        "depth": [(sample.seconds, sample.depth) for sample in samples],
+        "capacity": [(sample.seconds, sample.capacity) for sample in samples],
+    }
+
+
+def drawing(curves: Mapping[str, Curve], console: Console) -> Text:
+    """The curves as lines of text."""
     levels = _ASCII if console.options.ascii_only else _BLOCKS
-    depth = curve([(sample.seconds, sample.depth) for sample in samples], levels)
-    capacity = curve([(sample.seconds, sample.capacity) for sample in samples], levels)
-    deepest = max((sample.depth for sample in samples), default=0)
-    largest = max((sample.capacity for sample in samples), default=0)
-    return Text(f"depth    |{depth}| up to {deepest:,}\ncapacity |{capacity}| up to {largest:,}")
+    return Text(
+        "\n".join(
+            f"{name:<8} |{curve(values, levels)}| up to {max((value for _, value in values), default=0):,}"
+            for name, values in curves.items()
+        )
+    )
 
 
 def _messages(ledger: Ledger) -> Table:
     apart = ("missing\nQoS 1-2", "undelivered\nQoS 0", "repeated\nQoS 1 / 2")
-    table = _table("from", "sent", "received", "processed", "lost", *apart)
+    table = new_table("from", "sent", "received", "processed", "lost", *apart)
     for number, account in ledger.accounts.items():
         table.add_row(str(number), *_counts(account))
     table.add_section()
@@ -158,7 +178,7 @@ def _counts(account: Account) -> list[str]:
 
 
 def _latencies(ledger: Ledger) -> Table:
-    table = _table(
+    table = new_table(
         "QoS", "messages", "p50", "p99", "max", *(("in / out by its level",) if ledger.levels else ())
     )
     for qos in QOS_LEVELS:
@@ -170,7 +190,7 @@ def _latencies(ledger: Ledger) -> Table:
     return table
 
 
-def _table(*headings: str) -> Table:
+def new_table(*headings: str) -> Table:
     """A table with a column of names and columns of numbers, narrow enough for 80 columns of text."""
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_header=any(headings))
     for heading in headings:
@@ -180,7 +200,7 @@ def _table(*headings: str) -> Table:
 
 def _queue(ledger: Ledger) -> Table:
     depth, stats = ledger.depth, ledger.stats
-    table = _table("", "")
+    table = new_table("", "")
     if stats.peak_size is not None:
         table.add_row("peak depth", f"{stats.peak_size:,}")
     table.add_row("capacity at the start", f"{depth.initial_capacity:,}")

@@ -8,11 +8,29 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, Protocol
 
 from elasticq.demo.message import QOS_LEVELS, MessageId
+
+
+class Tally:
+    """Counts messages at one station, while the run goes on."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[MessageId] = Counter()  # in the order in which they were first seen
+        self.distinct = dict.fromkeys(QOS_LEVELS, 0)  # by QoS, each message once
+        self.total = 0
+        self.latest = time.monotonic()  # when the latest one was counted
+
+    def add(self, message_id: MessageId) -> None:
+        """Counts a message that was just seen."""
+        self.counts[message_id] += 1
+        self.distinct[message_id.qos] += self.counts[message_id] == 1
+        self.total += 1
+        self.latest = time.monotonic()
 
 
 @dataclasses.dataclass(frozen=True)

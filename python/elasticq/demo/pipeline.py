@@ -16,19 +16,18 @@ import time
 from array import array
 from collections import Counter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
 import elasticq
-from elasticq.demo import DemoError, message
-from elasticq.demo.ledger import Depth, QueueStats, Sample
+from elasticq.demo import message
+from elasticq.demo.ledger import Depth, QueueStats, Sample, Tally
 from elasticq.demo.message import MessageId
+from elasticq.demo.subscription import Subscription
 
 _BATCH = 4000  # the most rows in a transaction
 _COMMIT_SECONDS = 0.25  # from one commit to the next
-_CONNECT_SECONDS = 30.0
 _FINISH_SECONDS = 30.0
 
 _SCHEMA = """\
@@ -141,49 +140,18 @@ class Processor(threading.Thread):
 
 
 class Subscriber:
-    """The MQTT client that puts every message from the broker into the queue, and keeps its own record."""
+    """Puts every message from the broker into the queue, and keeps its own record."""
 
     def __init__(self, port: int, queue: IngestQueue, processor: Processor) -> None:
         self._queue = queue
         self._processor = processor
-        self._subscribed = threading.Event()
-        self._refusal = ""
-        self.received: Counter[MessageId] = Counter()
-        self.distinct = dict.fromkeys(message.QOS_LEVELS, 0)  # by QoS, each message once
-        self.deliveries = 0
+        self.received = Tally()
         self.malformed = 0
         self.peak_bound = 0
-        self.last_arrival = time.monotonic()
         self.error: Exception | None = None
-        self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id="elasticq-demo-subscriber", clean_session=False
-        )
-        self._client.on_connect = self._on_connect
-        self._client.on_subscribe = self._on_subscribe
-        self._client.on_message = self._on_message
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
+        self.subscription = Subscription(port, 2, self._receive)
 
-    def wait_until_subscribed(self) -> None:
-        """Returns when the broker has granted the subscription."""
-        if not self._subscribed.wait(_CONNECT_SECONDS):
-            raise DemoError(f"no subscription to {message.TOPIC_FILTER} within {_CONNECT_SECONDS:g} s")
-        if self._refusal:
-            raise DemoError(f"the broker refused to subscribe {message.TOPIC_FILTER}: {self._refusal}")
-
-    def close(self) -> None:
-        """Disconnects. When this returns, no message is on its way into the queue."""
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    def _on_connect(self, client: mqtt.Client, *_: Any) -> None:
-        client.subscribe(message.TOPIC_FILTER, qos=2)
-
-    def _on_subscribe(self, client: mqtt.Client, userdata: Any, mid: int, codes: list[Any], *_: Any) -> None:
-        self._refusal = ", ".join(str(code) for code in codes if code.is_failure)
-        self._subscribed.set()
-
-    def _on_message(self, client: mqtt.Client, userdata: Any, delivery: mqtt.MQTTMessage) -> None:
+    def _receive(self, delivery: mqtt.MQTTMessage) -> None:
         payload = bytes(delivery.payload)
         try:
             identity = message.identify(payload)
@@ -195,11 +163,8 @@ class Subscriber:
             self._queue.put(payload)
         except Exception as error:
             self.error = error
-        self.received[identity] += 1
-        self.distinct[identity.qos] += self.received[identity] == 1
-        self.deliveries += 1
-        self.peak_bound = max(self.peak_bound, self.deliveries - taken)
-        self.last_arrival = time.monotonic()
+        self.received.add(identity)
+        self.peak_bound = max(self.peak_bound, self.received.total - taken)
 
 
 class Pipeline:
@@ -218,7 +183,7 @@ class Pipeline:
     def __enter__(self) -> Pipeline:
         self.processor.start()
         try:
-            self.subscriber.wait_until_subscribed()
+            self.subscriber.subscription.wait_until_granted()
         except BaseException:
             self.__exit__()
             raise
@@ -230,7 +195,7 @@ class Pipeline:
 
     def no_more(self) -> None:
         """Takes no more messages from the broker, and lets the processor finish what is in the queue."""
-        self.subscriber.close()
+        self.subscriber.subscription.close()
         self.queue.shutdown()
         self.processor.hurry()
 

@@ -10,30 +10,36 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import random
-import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import IO
+from typing import NamedTuple
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from elasticq.demo import DemoError, message
+from elasticq.demo import message
+from elasticq.demo.child import READY, ChildProcess
 from elasticq.demo.guard import end_with_parent
 from elasticq.demo.message import MessageId
 
 _WINDOW = 200  # how many messages may be on their way to the broker at a time
-_BURSTS = 8  # how many bursts each publisher sends, or fewer if they would be smaller than this:
-_MIN_BURST = 50
-# The next two give the traffic its shape. Nothing depends on them.
-_PERIOD_SECONDS = 1.5  # from one burst to the next, if the broker is fast enough
-_PAUSE_SECONDS = 0.4  # at least, between two bursts
 _PATIENCE_SECONDS = 60.0  # how long the broker may acknowledge nothing of a full window
-_READY = "ready"
+
+
+class Shape(NamedTuple):
+    """How a publisher's traffic comes: in bursts, with pauses between them."""
+
+    bursts: int  # or fewer, if they would be smaller than this:
+    smallest: int
+    period: float  # seconds from one burst to the next, if the broker is fast enough
+    pause: float  # seconds at least, between two bursts
+
+
+_BURSTY = Shape(8, 50, 1.5, 0.4)
+_STEADY = Shape(100, 5, 0.1, 0.02)  # something is on its way at any moment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,16 +86,16 @@ class Publisher:
             self.close()
             raise TimeoutError(f"no connection to the broker on port {port} within {_PATIENCE_SECONDS:g} s")
 
-    def publish(self, messages: int, payload: int) -> Report:
+    def publish(self, messages: int, payload: int, shape: Shape) -> Report:
         """Publishes `messages` messages of `payload` bytes each, and returns when all are acknowledged."""
         filler_size = payload - message.MIN_PAYLOAD
         noise = random.Random(self._number).randbytes(2 * filler_size)
-        burst = max(_MIN_BURST, -(-messages // _BURSTS))
+        burst = max(shape.smallest, -(-messages // shape.bursts))
         sent: list[tuple[MessageId, mqtt.MQTTMessageInfo]] = []
         due = time.monotonic()
         for sequence in range(messages):
             if sequence and sequence % burst == 0:
-                due = max(due + _PERIOD_SECONDS, time.monotonic() + _PAUSE_SECONDS)
+                due = max(due + shape.period, time.monotonic() + shape.pause)
                 time.sleep(due - time.monotonic())
             qos = message.QOS_PATTERN[sequence % len(message.QOS_PATTERN)]
             message_id = MessageId(self._number, sequence, qos)
@@ -123,89 +129,58 @@ class Publisher:
         return Report(self._number, published, acknowledged)
 
 
-class PublisherProcess:
-    """A publisher as the demo sees it: it is started, told to go, listened to, and always ended."""
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """What is to be published."""
 
-    def __init__(self, number: int, port: int, messages: int, payload: int, folder: Path) -> None:
+    publishers: int
+    messages: int  # from each publisher
+    payload: int  # bytes in each message
+    steady: bool = False  # whether messages come all the time, not in a few bursts
+    overloaded: bool = False  # whether more messages arrive than are processed, until all have arrived
+
+
+class PublisherProcess(ChildProcess):
+    """A publisher as the demo sees it."""
+
+    def __init__(self, number: int, port: int, load: Load, folder: Path) -> None:
         self.number = number
         self.report: Report | None = None
-        self._ready = threading.Event()
-        self._errors = folder / f"publisher-{number}.stderr"
-        values = {"number": number, "port": port, "messages": messages, "payload": payload}
-        options = [f"--{name}={value}" for name, value in {**values, "parent": os.getpid()}.items()]
-        with self._errors.open("wb") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "elasticq.demo.publisher", *options],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                start_new_session=True,
-                text=True,
-                encoding="utf-8",
-            )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._stdin: IO[str] = self._process.stdin
-        self._stdout: IO[str] = self._process.stdout
-        self._listener = threading.Thread(target=self._listen, name=f"listener-{number}", daemon=True)
-        self._listener.start()
-
-    def wait_until_ready(self) -> None:
-        """Returns when the publisher is connected to the broker."""
-        if not self._ready.wait(_PATIENCE_SECONDS) or not self._listener.is_alive():
-            raise DemoError(f"publisher {self.number} did not start: {self._complaint()}")
+        values = {
+            "number": number,
+            "port": port,
+            "messages": load.messages,
+            "payload": load.payload,
+            "steady": int(load.steady),
+        }
+        program = ("-m", "elasticq.demo.publisher")
+        super().__init__(f"publisher {number}", program, values, folder, self._keep_report)
 
     def go(self) -> None:
         """Lets the publisher publish."""
-        self._stdin.write("go\n")
-        self._stdin.flush()
-
-    def finished(self) -> bool:
-        """Whether the publisher has ended, in whatever way."""
-        return not self._listener.is_alive()
+        self.say("go")
 
     def failure(self) -> str | None:
         """What went wrong in the publisher. None if nothing did, or if it hasn't ended."""
-        good = self._process.returncode == 0 and self.report is not None
-        if good or not self.finished():
-            return None
-        return f"publisher {self.number}: {self._complaint()}"
+        if self.finished() and self.report is None:
+            return f"{self.name}: {self._complaint()}"
+        return super().failure()
 
-    def stop(self) -> None:
-        """Ends the process if it still runs, and waits for its end."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._listener.join()
-        self._stdin.close()
-        self._stdout.close()
-
-    def _listen(self) -> None:
-        for line in self._stdout:
-            if line.strip() == _READY:
-                self._ready.set()
-            else:
-                self.report = Report.from_line(line)
-        self._process.wait()
-        self._ready.set()
-
-    def _complaint(self) -> str:
-        return f"exit status {self._process.poll()}: {self._stderr() or 'nothing on its standard error'}"
-
-    def _stderr(self) -> str:
-        return self._errors.read_text(encoding="utf-8", errors="replace").strip()
+    def _keep_report(self, line: str) -> None:
+        self.report = Report.from_line(line)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="one publisher of the demo; started by the demo")
-    for name in ("number", "port", "messages", "payload", "parent"):
+    for name in ("number", "port", "messages", "payload", "steady", "parent"):
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args()
     end_with_parent(options.parent)
     publisher = Publisher(options.number, options.port)
-    print(_READY, flush=True)
+    print(READY, flush=True)
     if not sys.stdin.readline():
         return 1
-    report = publisher.publish(options.messages, options.payload)
+    report = publisher.publish(options.messages, options.payload, _STEADY if options.steady else _BURSTY)
     publisher.close()
     print(report.to_line(), flush=True)
     return 0

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from elasticq.demo.broker import Broker
-from elasticq.demo.display import Progress, Status
-from elasticq.demo.ledger import Latency, Ledger, Levels, settle
+from elasticq.demo.display import Progress, Status, depth_and_capacity
+from elasticq.demo.ledger import Latency, Ledger, Levels, Tally, settle
 from elasticq.demo.levels import QosLevels
 from elasticq.demo.message import QOS_LEVELS, MessageId
 from elasticq.demo.pipeline import IngestQueue, Pipeline
-from elasticq.demo.publisher import PublisherProcess, Report
+from elasticq.demo.publisher import Load, PublisherProcess, Report
 
-_TICK_SECONDS = 0.05
+TICK_SECONDS = 0.05
 # After so long without any message, missing messages of QoS 0 will not come any more. For QoS 1 and 2 the
 # time is longer than the broker waits before it delivers again.
 _QUIET_SECONDS = 2.0
-_SILENCE_SECONDS = 90.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Load:
-    """What is to be published."""
-
-    publishers: int
-    messages: int  # from each publisher
-    payload: int  # bytes in each message
-    overloaded: bool = False  # whether more messages arrive than are processed, until all have arrived
+SILENCE_SECONDS = 90.0
 
 
 def run(program: Path, queue: IngestQueue, load: Load, progress: Progress) -> Ledger:
@@ -42,26 +31,52 @@ def run(program: Path, queue: IngestQueue, load: Load, progress: Progress) -> Le
         pipeline = stack.enter_context(
             Pipeline(queue, broker.port, folder / "messages.sqlite", load.overloaded)
         )
-        publishers = stack.enter_context(_publishers(load, broker.port, folder))
-        started = time.monotonic()
+        publishers = stack.enter_context(started(load, broker.port, folder))
+        start = time.monotonic()
         running = _Run(broker, pipeline, publishers, progress)
         with progress:
             failures = running.to_its_end()
-        return running.settle(time.monotonic() - started, failures)
+        return running.settle(time.monotonic() - start, failures)
 
 
 @contextlib.contextmanager
-def _publishers(load: Load, port: int, folder: Path) -> Iterator[list[PublisherProcess]]:
+def started(load: Load, port: int, folder: Path) -> Iterator[list[PublisherProcess]]:
+    """The publishers, connected to the broker. They are stopped at the end."""
     publishers: list[PublisherProcess] = []
     try:
         for number in range(1, load.publishers + 1):
-            publishers.append(PublisherProcess(number, port, load.messages, load.payload, folder))
+            publishers.append(PublisherProcess(number, port, load, folder))
         for publisher in publishers:
             publisher.wait_until_ready()
         yield publishers
     finally:
         for publisher in publishers:
             publisher.stop()
+
+
+def all_published(publishers: Sequence[PublisherProcess]) -> bool:
+    """Whether every publisher has ended."""
+    return all(publisher.finished() for publisher in publishers)
+
+
+def all_arrived(publishers: Sequence[PublisherProcess], received: Tally) -> bool:
+    """Whether everything that will come has come."""
+    if not all_published(publishers):
+        return False
+    reports = [publisher.report for publisher in publishers if publisher.report]
+    absent = [sum(len(report.sent[qos]) for report in reports) > received.distinct[qos] for qos in QOS_LEVELS]
+    if not any(absent):
+        return True
+    patience = SILENCE_SECONDS if any(absent[1:]) else _QUIET_SECONDS
+    return time.monotonic() - received.latest > patience
+
+
+def what_failed(broker: Broker, publishers: Sequence[PublisherProcess]) -> list[str]:
+    """The failures of the broker and of the publishers."""
+    failures = [failure for publisher in publishers if (failure := publisher.failure())]
+    if not broker.alive():
+        failures.append(f"the broker ended:\n{broker.log_tail()}")
+    return failures
 
 
 class _Run:
@@ -79,46 +94,25 @@ class _Run:
         """Publishes, receives and processes everything. Returns what failed on the way."""
         for publisher in self._publishers:
             publisher.go()
-        while not self._complete() and not self._broken():
-            self._tick("receiving" if self._all_published() else "publishing")
+        received = self._pipeline.subscriber.received
+        while not all_arrived(self._publishers, received) and not self._broken():
+            self._tick("receiving" if all_published(self._publishers) else "publishing")
         failures = self._broken()
         self._pipeline.no_more()
         if not self._committed():
-            failures.append(f"the processor committed nothing for {_SILENCE_SECONDS:g} s and did not end")
+            failures.append(f"the processor committed nothing for {SILENCE_SECONDS:g} s and did not end")
         self._pipeline.gauge.read()
         return failures
 
-    def _all_published(self) -> bool:
-        return all(publisher.finished() for publisher in self._publishers)
-
-    def _complete(self) -> bool:
-        """Whether everything that will come has come."""
-        if not self._all_published():
-            return False
-        sent, arrived = self._sent(), self._pipeline.subscriber.distinct
-        if all(arrived[qos] >= sent[qos] for qos in QOS_LEVELS):
-            return True
-        reliable_arrived = all(arrived[qos] >= sent[qos] for qos in QOS_LEVELS if qos > 0)
-        patience = _QUIET_SECONDS if reliable_arrived else _SILENCE_SECONDS
-        return time.monotonic() - self._pipeline.subscriber.last_arrival > patience
-
-    def _sent(self) -> dict[int, int]:
-        reports = [publisher.report for publisher in self._publishers if publisher.report]
-        return {qos: sum(len(report.sent[qos]) for report in reports) for qos in QOS_LEVELS}
-
     def _broken(self) -> list[str]:
         """What makes it pointless to go on."""
-        failures = self._pipeline.failures()
-        failures.extend(failure for publisher in self._publishers if (failure := publisher.failure()))
-        if not self._broker.alive():
-            failures.append(f"the broker ended:\n{self._broker.log_tail()}")
-        return failures
+        return self._pipeline.failures() + what_failed(self._broker, self._publishers)
 
     def _committed(self) -> bool:
         """Waits for the processor's end. False if the processor is stuck."""
         processor = self._pipeline.processor
         committed, since = processor.committed, time.monotonic()
-        while processor.is_alive() and time.monotonic() - since < _SILENCE_SECONDS:
+        while processor.is_alive() and time.monotonic() - since < SILENCE_SECONDS:
             self._tick("committing")
             if processor.committed != committed:
                 committed, since = processor.committed, time.monotonic()
@@ -127,10 +121,15 @@ class _Run:
     def _tick(self, phase: str) -> None:
         """Lets a moment pass (less if the processor ends), and shows the present state."""
         processor, gauge = self._pipeline.processor, self._pipeline.gauge
-        processor.join(_TICK_SECONDS)
-        received = self._pipeline.subscriber.deliveries
-        status = Status(phase, received, processor.committed, processor.commits, gauge.read())
-        self._progress.show(status, gauge.samples)
+        processor.join(TICK_SECONDS)
+        sample = gauge.read()
+        facts = {
+            "committed": f"{processor.committed:,} in {processor.commits:,} batches",
+            "depth": f"{sample.depth:,}",
+            "capacity": f"{sample.capacity:,}",
+        }
+        received, curves = self._pipeline.subscriber.received.total, depth_and_capacity(gauge.samples)
+        self._progress.show(Status(phase, sample.seconds, received, facts, curves))
 
     def settle(self, seconds: float, failures: Sequence[str]) -> Ledger:
         """Brings the records of all parts together."""
@@ -142,8 +141,8 @@ class _Run:
             accounts[publisher.number] = settle(
                 report.ids(),
                 sum(len(numbers) for numbers in report.acknowledged.values()),
-                _of(publisher.number, pipeline.subscriber.received),
-                _of(publisher.number, processed),
+                of_publisher(publisher.number, pipeline.subscriber.received.counts),
+                of_publisher(publisher.number, processed),
             )
         return Ledger(
             accounts=accounts,
@@ -167,7 +166,7 @@ def _levels(pipeline: Pipeline, processed: Mapping[MessageId, int]) -> Levels | 
     return Levels(
         pushed=stats.pushed_per_priority,
         popped=stats.popped_per_priority,
-        received=_by_qos(pipeline.subscriber.received),
+        received=_by_qos(pipeline.subscriber.received.counts),
         processed=_by_qos(processed),
     )
 
@@ -176,5 +175,6 @@ def _by_qos(counts: Mapping[MessageId, int]) -> list[int]:
     return [sum(count for message_id, count in counts.items() if message_id.qos == qos) for qos in QOS_LEVELS]
 
 
-def _of(publisher: int, counts: Mapping[MessageId, int]) -> dict[MessageId, int]:
+def of_publisher(publisher: int, counts: Mapping[MessageId, int]) -> dict[MessageId, int]:
+    """One publisher's part of the counts."""
     return {message_id: count for message_id, count in counts.items() if message_id.publisher == publisher}
