@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, get_args, get_origin, get_type_hints
 
-from kinds import CLASSES, VIEWS
+from kinds import CLASSES, IN_FILES, VIEWS
 
 import elasticq
 from elasticq import (
     AsyncQueue,
     Config,
     DynamicCircularBuffer,
+    Lease,
     LifoQueue,
     LockFreeMPMCQueue,
     LockFreeMPSCQueue,
     LockFreeSPSCQueue,
+    PersistentAsyncQueue,
+    PersistentCircularBuffer,
+    PersistentSyncQueue,
     PriorityAsyncQueue,
     PriorityCircularBuffer,
     PriorityConfig,
@@ -182,6 +186,40 @@ async def check_tasks(queue: Queue[int], buffer: DynamicCircularBuffer[str]) -> 
     await queue.aput("a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
+async def check_files(queue: PersistentCircularBuffer[int]) -> None:
+    assert_type(PersistentCircularBuffer[str]("jobs"), PersistentCircularBuffer[str])
+    assert_type(queue.pop(), int)
+    assert_type(queue.pop_batch(3), list[int])
+    assert_type(queue.push(1, id="a", delay=0.5, headers={"a": 1}), bool)
+    assert_type(queue.lease(timeout=1, ttl=60), Lease[int])
+    assert_type(queue.lease_batch(3), list[Lease[int]])
+    assert_type(iter(queue), Iterator[int])
+    assert_type(next(queue.consume()), int)
+    assert_type(queue.dead_letters()[0].item, int)
+    assert_type(await queue.aget(), int)
+    assert_type(await queue.alease(), Lease[int])
+    async for item in queue:
+        assert_type(item, int)
+    async with await queue.alease() as lease:
+        assert_type(lease.item, int)
+    with queue.lease() as lease:
+        assert_type(lease.age, float)
+    await queue.aput("a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    queue.push("a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    PersistentCircularBuffer[int]("jobs", "often")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def check_views_of_files(view: PersistentSyncQueue[int], tasks: PersistentAsyncQueue[int]) -> None:
+    assert_type(view.get(True, 1.5), int)
+    assert_type(view.get_many(3), list[int])
+    assert_type(await tasks.get(), int)
+    assert_type(tasks.get_nowait(), int)
+    view.put(1, timeout=0.5, id="a")
+    await tasks.put(1, delay=1)
+    view.put("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await tasks.put("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 class Named(Queue[bytes]):
     """A subclass may fix the type."""
 
@@ -205,7 +243,7 @@ def test_each_class_and_each_view_is_checked() -> None:
     checks = [check for name, check in globals().items() if name.startswith("check_")]
     hints = [hint for check in checks for hint in get_type_hints(check).values()]
     checked = {get_origin(part) for hint in hints for part in (hint, *get_args(hint))}
-    assert {*CLASSES, *(type(view.make()) for view in VIEWS)} <= checked
+    assert {*CLASSES, IN_FILES.cls, *(type(view.make()) for view in VIEWS)} <= checked
 
 
 def test_the_types_are_there_at_run_time_too() -> None:
