@@ -133,6 +133,11 @@ fn follow<'a>(storage: &'a dyn Storage, window: usize, names: &'a [String]) -> B
         // Nobody has written so many, and the next ones must not overflow.
         return Err(tail.corrupted(end.place.offset, &format!("a record with the number {}", end.number - 1)));
     }
+    if let Some(beyond) = replay.state.takes.places().find(|&place| place > end.place) {
+        let Place { segment, offset } = beyond;
+        let text = format!("the records speak of offset {offset} of the file {}, and end here", digits(segment));
+        return Err(tail.corrupted(end.place.offset, &text));
+    }
     let rest = Rest::look(&tail, end.place.offset)?;
     if !rest.is_zero() || !after.is_empty() {
         refuse_if_damaged(storage, &replay, &rest, &after)?;

@@ -129,6 +129,11 @@ impl Takes {
         aside.min(self.cursor.place.segment)
     }
 
+    /// All places in the files that it speaks of.
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        self.aside.values().map(|aside| aside.place).chain([self.cursor.place])
+    }
+
     /// The items aside whose records stand in segments before this one.
     pub fn aside_before(&self, segment: u64) -> Vec<(u64, Place)> {
         if self.segments.range(..segment).next().is_none() {

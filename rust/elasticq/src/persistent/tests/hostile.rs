@@ -124,3 +124,26 @@ fn no_record_however_false_makes_it_panic() {
         let _ = (core.revive(None), core.purge(None), core.clear(), core.compact(), core.tidy(), core.finish());
     }
 }
+
+/// Such a queue would give up all of its files.
+#[test]
+fn a_record_that_speaks_of_places_behind_the_end_is_damage() {
+    for (segment, offset) in [(1, u64::MAX / 2), (2, 0), (u64::MAX, 0)] {
+        let header = Header { salt: 7, first: 1, size: 65_536, before: End::default(), free: 0 };
+        let mut bytes = header.encode().to_vec();
+        let start = Cursor { place: Place { segment: 1, offset: HEADER as u64 }, number: 1, link: header.link() };
+        let mut end = start;
+        let beyond = Cursor { place: Place { segment, offset }, number: 2, ..start };
+        let snapshot = Snapshot { cursor: start, ..Snapshot::default() };
+        for change in [Change::Snapshot(Box::new(snapshot)), Change::Popped { items: 0, cursor: beyond }] {
+            let mut draft = Drafts::default();
+            draft.change(&change).unwrap();
+            bytes.extend_from_slice(draft.place(&mut end, 7));
+        }
+        bytes.resize(65_536, 0);
+        let disk = Disk::default();
+        disk.create(&name_of(&header)).unwrap().write_at(&bytes, 0).unwrap();
+        let refused = open(&disk, small(SyncMode::NoSync)).err().expect("damage");
+        assert!(refused.to_string().contains(&format!("speak of offset {offset} of the file")), "{refused}");
+    }
+}
