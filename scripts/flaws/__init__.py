@@ -13,7 +13,7 @@ from pathlib import Path
 class Mutant:
     """A replacement in a file, and the proof that must find it, as target::name.
 
-    The proof is a loom model or an ordinary test. `also` has further replacements of the same flaw, as
+    The proof is a loom model or an ordinary test, or a test inside the crate, whose target is `lib`. `also` has further replacements of the same flaw, as
     (file, old, new).
     """
 
@@ -29,8 +29,12 @@ class Mutant:
         return {
             self.file,
             *(name for name, _, _ in self.also),
-            f"rust/elasticq/tests/{self.proof.split('::')[0]}.rs",
+            self._file_of_proof(),
         }
+
+    def _file_of_proof(self) -> str:
+        target, *module, _ = self.proof.split("::")
+        return f"rust/elasticq/src/{'/'.join(module)}.rs" if target == "lib" else f"rust/elasticq/tests/{target}.rs"
 
     @contextmanager
     def in_tree(self, tree: Path) -> Iterator[None]:

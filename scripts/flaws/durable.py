@@ -1,0 +1,74 @@
+"""The queue in files: what its recovery, its commits and its end rely on."""
+
+from __future__ import annotations
+
+from . import Mutant
+
+FOLDER = "rust/elasticq/src/persistent"
+HURT = "lib::persistent::tests::hurt"
+
+MUTANTS = [
+    Mutant(
+        "durable-says-that-it-was-synced-before-it-was",
+        f"{FOLDER}/commit.rs",
+        "        let batch = self.write(log)?;\n        for",
+        "        let batch = self.write(log)?;\n        log.note_durable(&batch);\n        for",
+        f"{HURT}::nothing_says_that_it_was_durable_before_it_is",
+    ),
+    Mutant(
+        "durable-forgets-that-a-sync-failed",
+        f"{FOLDER}/commit.rs",
+        "        self.check().err().map(Err)\n",
+        "        None\n",
+        f"{HURT}::whoever_is_on_its_way_when_a_queue_ends_writes_nothing",
+    ),
+    Mutant(
+        "durable-goes-on-behind-a-torn-end",
+        f"{FOLDER}/recover.rs",
+        "let full = !closed && !rest.is_zero();",
+        "let full = false;",
+        f"{HURT}::nothing_older_returns_behind_a_record_that_was_written_into_a_hole",
+    ),
+    Mutant(
+        "durable-no-record-of-a-reopening",
+        f"{FOLDER}/log.rs",
+        "        if tail.reopened {",
+        "        if false {",
+        f"{HURT}::what_was_lost_after_a_clean_close_does_not_come_back_behind_the_same_record",
+    ),
+    Mutant(
+        "durable-loses-what-is-put-back",
+        f"{FOLDER}/taking.rs",
+        "        taking.state.moved(item.number, place);\n",
+        "",
+        "lib::persistent::tests::tasks::a_task_that_is_cancelled_while_it_waits_for_the_disk_gives_the_item_back",
+    ),
+    Mutant(
+        "durable-writes-after-its-end",
+        f"{FOLDER}/core.rs",
+        "        if self.has_ended() { Err(BufferError::Closed) } else { self.commit.check() }\n",
+        "        self.commit.check()\n",
+        "persistent::what_was_put_while_the_queue_was_being_finished_is_there_or_was_refused",
+    ),
+    Mutant(
+        "durable-any-token-will-do",
+        f"{FOLDER}/leases.rs",
+        "found.token == token",
+        "found.token == found.token || token == 0",
+        f"{HURT}::a_lease_from_before_a_restart_ends_nothing",
+    ),
+    Mutant(
+        "durable-believes-places-behind-the-end",
+        f"{FOLDER}/recover.rs",
+        ".find(|&place| place > end.place)",
+        ".find(|_| false)",
+        "lib::persistent::tests::hostile::a_record_that_speaks_of_places_behind_the_end_is_damage",
+    ),
+    Mutant(
+        "durable-leaves-a-gap-of-files",
+        f"{FOLDER}/log.rs",
+        "                self.segments.lock().insert(oldest.number(), Arc::clone(&oldest));\n",
+        "",
+        f"{HURT}::a_file_that_can_not_be_removed_leaves_no_gap",
+    ),
+]
