@@ -55,6 +55,8 @@ verify: ## check what `make test` has no time for: each feature alone, more inte
 		--features lock_free --test ends_random
 	ELASTICQ_EFFORT=$${ELASTICQ_EFFORT:-20} cargo test --package elasticq --release --features persistent \
 		--lib --test persistent_kill
+	ELASTICQ_DURABLE_ITEMS=$${ELASTICQ_DURABLE_ITEMS:-10000000} cargo test --package elasticq --release \
+		--features persistent --test persistent_full -- --nocapture
 	scripts/fuzz
 	scripts/sanitize
 

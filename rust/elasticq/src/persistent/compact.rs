@@ -10,10 +10,20 @@ use super::format::Kind;
 use super::log::Who;
 use super::records::{self, Drafts, Meta};
 use super::taking::Taking;
-use crate::error::BufferResult;
+use crate::error::{BufferError, BufferResult};
+use std::io::ErrorKind;
 use std::time::Instant;
 
 const FEW: u64 = 16;
+
+/// Whether the disk, or `max_bytes`, has no room for something.
+fn lacks_room(error: &BufferError) -> bool {
+    match error {
+        BufferError::Full => true,
+        BufferError::Io(refused) => matches!(refused.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded),
+        _ => false,
+    }
+}
 
 impl Core {
     /// Gives up what nobody needs, and prepares files for what comes.
@@ -83,6 +93,18 @@ impl Core {
             self.commit.write_out(&self.log)?; // nobody may read them before they are written
         }
         Ok(())
+    }
+
+    /// Does some work. If there is no room on the disk for its record, this gives up the files that nobody needs
+    /// any more, and tries again: the queue's thread may not have got that far.
+    pub fn in_room<R>(&self, mut work: impl FnMut() -> BufferResult<R>) -> BufferResult<R> {
+        match work() {
+            Err(error) if lacks_room(&error) => {
+                let _ = self.give_up(); // if this fails, the next attempt says so
+                work()
+            }
+            done => done,
+        }
     }
 
     /// Gives up the segments before the oldest that is needed.

@@ -231,7 +231,7 @@ impl Core {
     /// # Errors
     /// A capacity error, `Closed`, `Io`, or what a sync has failed with.
     pub fn put(&self, items: &[&[u8]], extra: Extra<'_>) -> BufferResult<bool> {
-        let (added, number) = self.put_now(items, extra)?;
+        let (added, number) = self.in_room(|| self.put_now(items, extra))?;
         self.settle(number)?;
         self.wake();
         Ok(added)

@@ -155,15 +155,17 @@ impl Core {
     /// As [`ack`](Self::ack).
     pub fn ack_now(&self, leases: &[(u64, u64)]) -> BufferResult<u64> {
         self.check_process()?;
-        let mut taking = self.taking();
-        self.expire(&mut taking)?;
-        check(&taking, leases)?;
-        let numbers = leases.iter().map(|&(number, _)| number).collect();
-        let recorded = self.record(&mut taking, &[Change::Gone { numbers, how: How::Acked }])?;
-        leases.iter().for_each(|&(number, _)| taking.leases.end(number));
-        drop(taking);
-        self.wake(); // a task that waits for the disk may be cancelled
-        Ok(recorded)
+        self.in_room(|| {
+            let mut taking = self.taking();
+            self.expire(&mut taking)?;
+            check(&taking, leases)?;
+            let numbers = leases.iter().map(|&(number, _)| number).collect();
+            let recorded = self.record(&mut taking, &[Change::Gone { numbers, how: How::Acked }])?;
+            leases.iter().for_each(|&(number, _)| taking.leases.end(number));
+            drop(taking);
+            self.wake(); // a task that waits for the disk may be cancelled
+            Ok(recorded)
+        })
     }
 
     /// Ends a lease since the work was not done: the item can be taken again, after so many milliseconds.
@@ -183,22 +185,24 @@ impl Core {
     /// As [`ack`](Self::ack).
     pub fn nack_now(&self, number: u64, token: u64, delay: u64) -> BufferResult<u64> {
         self.check_process()?;
-        let mut taking = self.taking();
-        self.expire(&mut taking)?;
-        check(&taking, &[(number, token)])?;
-        let is_dead = self.bury_if_delivered_too_often(&mut taking, number)?;
-        let recorded = if is_dead {
-            self.log.tail().end().number - 1
-        } else {
-            let returned = Change::Returned { numbers: vec![number], at: now(), delay };
-            self.record(&mut taking, &[returned])?
-        };
-        taking.leases.end(number);
-        if delay > 0 && !is_dead {
-            taking.leases.delayed(number, delay);
-            self.worker.wake_at(taking.leases.next_due());
-        }
-        Ok(recorded)
+        self.in_room(|| {
+            let mut taking = self.taking();
+            self.expire(&mut taking)?;
+            check(&taking, &[(number, token)])?;
+            let is_dead = self.bury_if_delivered_too_often(&mut taking, number)?;
+            let recorded = if is_dead {
+                self.log.tail().end().number - 1
+            } else {
+                let returned = Change::Returned { numbers: vec![number], at: now(), delay };
+                self.record(&mut taking, &[returned])?
+            };
+            taking.leases.end(number);
+            if delay > 0 && !is_dead {
+                taking.leases.delayed(number, delay);
+                self.worker.wake_at(taking.leases.next_due());
+            }
+            Ok(recorded)
+        })
     }
 
     /// Ends a lease since the item can't be worked on: it is dead.

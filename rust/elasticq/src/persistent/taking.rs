@@ -73,16 +73,18 @@ impl Core {
     #[inline(always)]
     pub fn pop_now(&self) -> BufferResult<(Item, u64)> {
         self.check_process()?;
-        let mut taking = self.taking();
-        self.commit.check()?;
-        self.expire(&mut taking)?;
-        let item = self.next(&mut taking, 0, &[])?.ok_or_else(|| self.nothing())?;
-        let change = match item.end {
-            Some(cursor) => Change::Popped { items: 1, cursor },
-            None => Change::Gone { numbers: vec![item.number], how: How::Popped },
-        };
-        let number = self.take(&mut taking, &[change])?;
-        Ok((item, number))
+        self.in_room(|| {
+            let mut taking = self.taking();
+            self.commit.check()?;
+            self.expire(&mut taking)?;
+            let item = self.next(&mut taking, 0, &[])?.ok_or_else(|| self.nothing())?;
+            let change = match item.end {
+                Some(cursor) => Change::Popped { items: 1, cursor },
+                None => Change::Gone { numbers: vec![item.number], how: How::Popped },
+            };
+            let number = self.take(&mut taking, &[change])?;
+            Ok((item, number))
+        })
     }
 
     fn nothing(&self) -> BufferError {
@@ -106,7 +108,7 @@ impl Core {
     /// As [`pop`](Self::pop).
     pub fn pop_many_now(&self, most: usize) -> BufferResult<(Vec<Item>, u64)> {
         self.check_process()?;
-        self.pop_in(&mut self.taking(), most)
+        self.in_room(|| self.pop_in(&mut self.taking(), most))
     }
 
     /// The same; the items are outstanding under a ticket until their taker says that it has them.
@@ -115,14 +117,16 @@ impl Core {
     /// As [`pop`](Self::pop).
     pub fn pop_outstanding(&self, most: usize) -> BufferResult<(Arc<Vec<Item>>, u64)> {
         self.check_process()?;
-        let mut taking = self.taking();
-        let (items, number) = self.pop_in(&mut taking, most)?;
-        let items = Arc::new(items);
-        if !items.is_empty() {
-            // The number of the record is that of no other pop.
-            self.outstanding.lock().insert(number, Arc::clone(&items));
-        }
-        Ok((items, number))
+        self.in_room(|| {
+            let mut taking = self.taking();
+            let (items, number) = self.pop_in(&mut taking, most)?;
+            let items = Arc::new(items);
+            if !items.is_empty() {
+                // The number of the record is that of no other pop.
+                self.outstanding.lock().insert(number, Arc::clone(&items));
+            }
+            Ok((items, number))
+        })
     }
 
     fn pop_in(&self, taking: &mut Taking, most: usize) -> BufferResult<(Vec<Item>, u64)> {
@@ -179,26 +183,28 @@ impl Core {
     /// As [`pop`](Self::pop).
     pub fn lease_now(&self, most: usize, ttl: Option<Duration>) -> BufferResult<(Vec<(Item, u64)>, u64)> {
         self.check_process()?;
-        let mut taking = self.taking();
-        let items = self.choose(&mut taking, most)?;
-        if items.is_empty() {
-            return Ok((Vec::new(), 0)); // none was asked for, so there is nothing to write
-        }
-        let (in_line, cursor) = passed(&items);
-        let cursor = cursor.unwrap_or(taking.state.cursor);
-        let leases = items
-            .iter()
-            .map(|item| Lease { number: item.number, place: item.place, deliveries: item.deliveries })
-            .collect();
-        let number = self.take(&mut taking, &[Change::Leased { leases, in_line, cursor }])?;
-        let items = items.into_iter().map(|item| (taking.leases.lease(item.number, ttl), item));
-        let items = items.map(|(token, item)| (item, token)).collect();
-        let due = taking.leases.next_due();
-        drop(taking);
-        if ttl.is_some() {
-            self.worker.wake_at(due);
-        }
-        Ok((items, number))
+        self.in_room(|| {
+            let mut taking = self.taking();
+            let items = self.choose(&mut taking, most)?;
+            if items.is_empty() {
+                return Ok((Vec::new(), 0)); // none was asked for, so there is nothing to write
+            }
+            let (in_line, cursor) = passed(&items);
+            let cursor = cursor.unwrap_or(taking.state.cursor);
+            let leases = items
+                .iter()
+                .map(|item| Lease { number: item.number, place: item.place, deliveries: item.deliveries })
+                .collect();
+            let number = self.take(&mut taking, &[Change::Leased { leases, in_line, cursor }])?;
+            let items = items.into_iter().map(|item| (taking.leases.lease(item.number, ttl), item));
+            let items = items.map(|(token, item)| (item, token)).collect();
+            let due = taking.leases.next_due();
+            drop(taking);
+            if ttl.is_some() {
+                self.worker.wake_at(due);
+            }
+            Ok((items, number))
+        })
     }
 
     /// Reads the next items, up to so many, and takes none.
@@ -345,7 +351,7 @@ impl Core {
 
     /// Puts an item back that was taken and could not be understood. It keeps its place.
     pub fn put_back(&self, item: &Item) -> BufferResult<()> {
-        self.put_back_in(&mut self.taking(), item)?;
+        self.in_room(|| self.put_back_in(&mut self.taking(), item))?;
         self.wake();
         Ok(())
     }

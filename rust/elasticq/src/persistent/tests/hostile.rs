@@ -143,7 +143,7 @@ fn a_record_that_speaks_of_places_behind_the_end_is_damage() {
         bytes.resize(65_536, 0);
         let disk = Disk::default();
         disk.create(&name_of(&header)).unwrap().write_at(&bytes, 0).unwrap();
-        let refused = open(&disk, small(SyncMode::NoSync)).err().expect("damage");
+        let Err(refused) = open(&disk, small(SyncMode::NoSync)) else { panic!("it is open") };
         assert!(refused.to_string().contains(&format!("speak of offset {offset} of the file")), "{refused}");
     }
 }
