@@ -34,7 +34,11 @@ class Mutant:
 
     def _file_of_proof(self) -> str:
         target, *module, _ = self.proof.split("::")
-        return f"rust/elasticq/src/{'/'.join(module)}.rs" if target == "lib" else f"rust/elasticq/tests/{target}.rs"
+        return (
+            f"rust/elasticq/src/{'/'.join(module)}.rs"
+            if target == "lib"
+            else f"rust/elasticq/tests/{target}.rs"
+        )
 
     @contextmanager
     def in_tree(self, tree: Path) -> Iterator[None]:
