@@ -301,7 +301,8 @@ def test_what_can_not_be_opened_says_why(tmp_path: Path) -> None:
         ({"max_bytes": 1}, "max_bytes = 1: must be 0 or at least"),
         ({"max_log_entries": 0}, "max_log_entries = 0: must be at least 1"),
         ({"segment_bytes": 10}, "segment_bytes = 10: must be at least"),
-        ({"id_window": -1}, "id_window = -1: must be at least"),
+        ({"id_window": -1}, "id_window = -1: must be at least 0"),
+        ({"max_bytes": -1}, "max_bytes = -1: must be at least 0"),
     ],
 )
 def test_a_setting_that_breaks_its_rule_is_named(path: Path, settings: dict[str, Any], rule: str) -> None:

@@ -47,9 +47,9 @@ pub fn capacity(field: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
     setting(field, object, 1)
 }
 
-/// A priority in the settings, when the number of levels is not known yet. The errors are those of a
-/// [`capacity`].
-pub fn some_priority(field: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
+/// A setting that may be zero, such as a priority when the number of levels is not known yet. The errors are
+/// those of a [`capacity`].
+pub fn from_zero(field: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
     setting(field, object, 0)
 }
 

@@ -130,7 +130,8 @@ impl Persistent {
     /// Args:
     ///     item: A value that the queue's codec can store.
     ///     id: A name of the item's own, str or bytes. While it is one of the latest `id_window` names, a push
-    ///         with the same name adds nothing: so a push that is done again after a crash adds it once.
+    ///         with the same name adds nothing: so a push that is done again after a crash adds it once. Names
+    ///         should be short, since each new file of the queue begins with all that are known.
     ///     delay: Seconds (or a timedelta) before which nobody can take the item.
     ///     headers: Whatever belongs to the item and is not the item, a value that the plain codec can store. It
     ///         comes back with a lease.

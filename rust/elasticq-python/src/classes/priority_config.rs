@@ -63,7 +63,7 @@ pub fn overlay(
         config.max_capacity_at_priority.clear();
         for pair in mapping.items()?.iter() {
             let (priority, items) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
-            let priority = numbers::some_priority("a priority in level_capacities", &priority)?;
+            let priority = numbers::from_zero("a priority in level_capacities", &priority)?;
             let items = numbers::capacity(&format!("level_capacities[{priority}]"), &items)?;
             config = config.with_max_capacity_at_priority(priority, items);
         }
@@ -141,7 +141,7 @@ impl PriorityConfig {
 
     /// Give the most items that a level may hold (int), or None if it has no limit of its own.
     fn max_capacity_at_priority(&self, priority: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
-        let priority = numbers::some_priority("priority", priority)?;
+        let priority = numbers::from_zero("priority", priority)?;
         Ok(self.config.max_capacity_at_priority.get(&priority).copied())
     }
 
@@ -169,7 +169,7 @@ impl PriorityConfig {
 
     /// Give a copy in which the level of `priority` holds `items` items at most.
     fn with_max_capacity_at_priority(&self, priority: &Bound<'_, PyAny>, items: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let priority = numbers::some_priority("priority", priority)?;
+        let priority = numbers::from_zero("priority", priority)?;
         let items = numbers::capacity("max_capacity_at_priority", items)?;
         Ok(self.with(|config| config.with_max_capacity_at_priority(priority, items)))
     }

@@ -23,7 +23,7 @@ impl Limits<'_, '_> {
     pub fn config(&self, maxsize: Option<usize>) -> PyResult<PersistentConfig> {
         let usual = PersistentConfig::default();
         let of = |field: &str, object: Option<&Bound<'_, PyAny>>, usual: usize| {
-            object.map_or(Ok(usual), |object| numbers::capacity(field, object))
+            object.map_or(Ok(usual), |object| numbers::from_zero(field, object))
         };
         let most = maxsize.unwrap_or(usize::MAX);
         let deliveries = of("max_deliveries", self.max_deliveries, 0)?;
