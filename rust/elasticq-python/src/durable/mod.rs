@@ -63,6 +63,12 @@ impl Durable {
         patience: Patience,
     ) -> PyResult<BufferResult<bool>> {
         let bytes = self.codec.encode(item)?;
+        // Mostly there is nothing to wait for, and then to let go of the interpreter would take longer than the rest.
+        if *options == PushOptions::default()
+            && let Some(put) = self.files.offer_at_once(&bytes)
+        {
+            return Ok(put.map(|()| true).inspect_err(|_| self.files.note_refused(1)));
+        }
         let put = patiently(
             py,
             patience,
@@ -100,6 +106,16 @@ impl Durable {
 
     /// Takes up to `max` items, and waits for the first as long as `patience` says.
     pub fn get(&self, py: Python<'_>, max: usize, patience: Patience) -> PyResult<BufferResult<Vec<Item>>> {
+        let taking = self.undone.taking();
+        if max == 1
+            && let Some(taken) = self.files.take_at_once()
+        {
+            return match taken {
+                Ok(taken) => self.values(py, taken).map(Ok),
+                Err(error) => Ok(Err(error)),
+            };
+        }
+        drop(taking);
         let take = || {
             let taking = self.undone.taking();
             detached(py, || self.files.take_back(max)).map(|taken| (taken, taking))
@@ -152,7 +168,10 @@ impl Durable {
         let Some(raised) = failed.filter(|raised| values.is_empty() || interrupts(py, raised)) else {
             let count = values.len();
             self.undone.add(count);
-            if let Err(error) = detached(py, || taken.keep(count)) {
+            // With nothing to put back, it only says so.
+            let is_all = count == taken.items().len();
+            let kept = if is_all { taken.keep(count) } else { detached(py, || taken.keep(count)) };
+            if let Err(error) = kept {
                 self.undone.remove(count);
                 return Err(Self::error(py, &error));
             }

@@ -29,7 +29,6 @@ use crate::error::{BufferError, BufferResult};
 use crate::stats::Tally;
 use crate::wait::{Signal, wake_each};
 use parking_lot::{Mutex, MutexGuard};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
@@ -49,7 +48,7 @@ pub struct Core {
     closed: AtomicBool,
     ended: AtomicBool,
     /// Items that were taken and have not come to their takers, by ticket. Locked under `taking`, or alone.
-    pub outstanding: Mutex<HashMap<u64, Arc<Vec<Item>>>>,
+    pub outstanding: Mutex<Vec<(u64, Arc<Vec<Item>>)>>,
     /// Copies of what `taking` says, for looks that wait for no lock.
     seen: Seen,
     /// The number of the first record that was not found in the files.
@@ -125,6 +124,10 @@ impl Core {
 
     pub fn taking(&self) -> MutexGuard<'_, Taking> {
         self.taking.lock()
+    }
+
+    pub fn try_taking(&self) -> Option<MutexGuard<'_, Taking>> {
+        self.taking.try_lock()
     }
 
     pub const fn is_staged(&self) -> bool {
@@ -266,18 +269,7 @@ impl Core {
             if !id.is_empty() && tail.puts.ids.has(id) {
                 return Ok((false, tail.end().number - 1)); // it came meanwhile
             }
-            let Appended { number, place, .. } = self.log.append(&mut tail, drafts)?;
-            tail.puts.note(drafts.count() as u64, meta);
-            if let Some(taking) = &mut taking {
-                for (number, offset) in (number..).zip(drafts.offsets(place.offset)) {
-                    taking.state.delayed(number, Place { offset, ..place }, meta);
-                    taking.leases.delayed(number, delay);
-                }
-            }
-            if !self.is_staged() {
-                self.log.show(tail.puts.lined_up);
-            }
-            (number + drafts.count() as u64 - 1, tail.is_late())
+            self.add(&mut tail, taking.as_deref_mut(), drafts, meta)?
         };
         let due = taking.as_ref().and_then(|taking| taking.leases.next_due());
         drop(taking);
@@ -288,6 +280,29 @@ impl Core {
             self.worker.wake_at(due);
         }
         Ok((true, number))
+    }
+
+    /// Adds records of items for which there is room. Returns the number of the last record, and whether it is time
+    /// to prepare the next segment. `taking` is there if the items are delayed.
+    pub fn add(
+        &self,
+        tail: &mut Tail,
+        taking: Option<&mut Taking>,
+        drafts: &mut Drafts,
+        meta: &Meta<'_>,
+    ) -> BufferResult<(u64, bool)> {
+        let Appended { number, place, .. } = self.log.append(tail, drafts)?;
+        tail.puts.note(drafts.count() as u64, meta);
+        if let Some(taking) = taking {
+            for (number, offset) in (number..).zip(drafts.offsets(place.offset)) {
+                taking.state.delayed(number, Place { offset, ..place }, meta);
+                taking.leases.delayed(number, meta.delay);
+            }
+        }
+        if !self.is_staged() {
+            self.log.show(tail.puts.lined_up);
+        }
+        Ok((number + drafts.count() as u64 - 1, tail.is_late()))
     }
 
     /// If an item of this name is known, the number of the last record: the caller may rely on the item that came
@@ -395,7 +410,7 @@ impl Core {
         let last = {
             let mut taking = self.taking.lock();
             let mut failed = None;
-            for items in self.outstanding.lock().drain().map(|(_, items)| items) {
+            for (_, items) in self.outstanding.lock().drain(..) {
                 for item in &*items {
                     failed = self.put_back_in(&mut taking, item).err().or(failed);
                 }

@@ -185,6 +185,10 @@ impl Log {
         self.tail.lock()
     }
 
+    pub fn try_tail(&self) -> Option<MutexGuard<'_, Tail>> {
+        self.tail.try_lock()
+    }
+
     /// How many items were ever lined up that consumers may see.
     pub fn visible(&self) -> u64 {
         self.visible.load(Ordering::Acquire)
@@ -511,6 +515,10 @@ impl Tail {
 
     pub fn segment(&self) -> Arc<Segment> {
         Arc::clone(&self.segment)
+    }
+
+    pub fn segment_number(&self) -> u64 {
+        self.segment.number()
     }
 
     /// Whether there is more in the segment than the state with which it begins.

@@ -7,13 +7,14 @@
 //! state     what they lead to                    segment   one file, and reading it
 //! log       the chain of files, appending        recover   opening what is there
 //! commit    one sync for many calls              core      a queue of bytes: putting; taking: the other side
-//! leases, compact, look, worker                  what else happens to it
+//! leases, compact, look, worker, at_once                  what else happens to it
 //! rescue    tools for the files, also for broken ones
 //! this file, tasks, lease, parts                 the public face: items of any type
 //! ```
 //!
 //! Each imports only those above it. `docs/guarantees.md` says what survives what, and describes the format.
 
+mod at_once;
 mod codec;
 mod commit;
 mod compact;

@@ -41,7 +41,7 @@ impl Taken {
     }
 
     /// The bytes of each item, in their order.
-    pub fn items(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn items(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.items.iter().map(Item::data)
     }
 
@@ -70,7 +70,11 @@ impl Taken {
 
     /// Whether the items were outstanding until now. They are not any more.
     fn redeem(&self) -> bool {
-        self.core.outstanding.lock().remove(&self.ticket).is_some()
+        let mut outstanding = self.core.outstanding.lock();
+        let place = outstanding.iter().rposition(|(ticket, _)| *ticket == self.ticket);
+        let found = place.map(|place| outstanding.swap_remove(place));
+        drop(outstanding);
+        found.is_some()
     }
 }
 

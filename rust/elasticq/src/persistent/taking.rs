@@ -117,16 +117,18 @@ impl Core {
     /// As [`pop`](Self::pop).
     pub fn pop_outstanding(&self, most: usize) -> BufferResult<(Arc<Vec<Item>>, u64)> {
         self.check_process()?;
-        self.in_room(|| {
-            let mut taking = self.taking();
-            let (items, number) = self.pop_in(&mut taking, most)?;
-            let items = Arc::new(items);
-            if !items.is_empty() {
-                // The number of the record is that of no other pop.
-                self.outstanding.lock().insert(number, Arc::clone(&items));
-            }
-            Ok((items, number))
-        })
+        self.in_room(|| self.pop_outstanding_in(&mut self.taking(), most))
+    }
+
+    /// The same under the consumers' lock.
+    pub fn pop_outstanding_in(&self, taking: &mut Taking, most: usize) -> BufferResult<(Arc<Vec<Item>>, u64)> {
+        let (items, number) = self.pop_in(taking, most)?;
+        let items = Arc::new(items);
+        if !items.is_empty() {
+            // The number of the record is that of no other pop.
+            self.outstanding.lock().push((number, Arc::clone(&items)));
+        }
+        Ok((items, number))
     }
 
     fn pop_in(&self, taking: &mut Taking, most: usize) -> BufferResult<(Vec<Item>, u64)> {

@@ -149,6 +149,16 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         self.core.wake();
     }
 
+    /// Adds an item if that takes only a moment.
+    pub fn offer_at_once(&self, item: &T) -> Option<BufferResult<()>> {
+        self.core.put_at_once(&self.encode(item).ok()?)
+    }
+
+    /// Takes an item that can still be put back, if that takes only a moment.
+    pub fn take_at_once(&self) -> Option<BufferResult<Taken>> {
+        Some(self.core.pop_at_once()?.map(|popped| Taken::new(&self.core, popped)))
+    }
+
     /// Takes up to so many items that can still be put back.
     pub fn take_back(&self, most: usize) -> BufferResult<Taken> {
         let (items, number) = self.core.pop_outstanding(most)?;
