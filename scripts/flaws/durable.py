@@ -44,11 +44,11 @@ MUTANTS = [
         "lib::persistent::tests::tasks::a_task_that_is_cancelled_while_it_waits_for_the_disk_gives_the_item_back",
     ),
     Mutant(
-        "durable-writes-after-its-end",
-        f"{FOLDER}/core.rs",
-        "        if self.has_ended() { Err(BufferError::Closed) } else { self.commit.check() }\n",
-        "        self.commit.check()\n",
-        "persistent::what_was_put_while_the_queue_was_being_finished_is_there_or_was_refused",
+        "durable-syncs-after-its-end",
+        f"{FOLDER}/commit.rs",
+        "            let _ = self.poison.set(BufferError::Closed);\n",
+        "",
+        f"{HURT}::whoever_is_on_its_way_when_a_queue_ends_writes_nothing",
     ),
     Mutant(
         "durable-any-token-will-do",
