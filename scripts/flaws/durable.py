@@ -9,20 +9,6 @@ HURT = "lib::persistent::tests::hurt"
 
 MUTANTS = [
     Mutant(
-        "durable-says-that-it-was-synced-before-it-was",
-        f"{FOLDER}/commit.rs",
-        "        let batch = self.write(log)?;\n        for",
-        "        let batch = self.write(log)?;\n        log.note_durable(&batch);\n        for",
-        f"{HURT}::nothing_says_that_it_was_durable_before_it_is",
-    ),
-    Mutant(
-        "durable-forgets-that-a-sync-failed",
-        f"{FOLDER}/commit.rs",
-        "        self.check().err().map(Err)\n",
-        "        None\n",
-        f"{HURT}::whoever_is_on_its_way_when_a_queue_ends_writes_nothing",
-    ),
-    Mutant(
         "durable-goes-on-behind-a-torn-end",
         f"{FOLDER}/recover.rs",
         "let full = !closed && !rest.is_zero();",
