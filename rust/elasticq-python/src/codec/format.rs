@@ -18,7 +18,7 @@ pub const SURROGATES: u64 = 273;
 
 /// How many containers may stand inside each other. The code is recursive, and so many calls fit on the
 /// smallest stack that a thread gets by default on any system (128 KiB).
-pub const DEPTH: usize = 128;
+pub const DEPTH: usize = 80;
 
 /// Where CBOR is written to.
 pub type Output = minicbor::Encoder<Vec<u8>>;
