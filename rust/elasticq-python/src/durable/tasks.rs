@@ -10,10 +10,7 @@ use elasticq::persistent::PushOptions;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 /// How one result is made of what was taken.
@@ -93,15 +90,11 @@ pub fn join(durable: &Arc<Durable>) -> Pending {
     let durable = Arc::clone(durable);
     Pending::new(false, async move {
         loop {
-            let mut waiter = Files::owned_wait_for_change(Arc::clone(&durable), |durable| &durable.files);
+            let waiter = Files::owned_wait_for_change(Arc::clone(&durable), |durable| &durable.files);
             if durable.unfinished() == 0 {
                 break;
             }
-            poll_fn(|context| match Pin::new(&mut waiter).poll(context) {
-                Poll::Ready(_) => Poll::Ready(()),
-                Poll::Pending => Poll::Pending,
-            })
-            .await;
+            waiter.await;
         }
         outcome(durable, Ok(()), |_, py, ()| Ok(py.None()))
     })

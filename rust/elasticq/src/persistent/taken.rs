@@ -45,6 +45,11 @@ impl Taken {
         self.items.iter().map(Item::data)
     }
 
+    /// The first item.
+    pub(super) fn first(&self) -> Option<&Item> {
+        self.items.first()
+    }
+
     /// Says that the first so many items have come to their taker; the others go back.
     ///
     /// # Errors

@@ -6,10 +6,9 @@ use super::PersistentCircularBuffer;
 use super::codec::{Codec, PushOptions};
 use super::core::Extra;
 use super::lease::{Lease, millis};
-use super::taken::{Looking, PutBack, Taken};
+use super::taken::{Looking, Taken};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::wait::{Waiter, complete, try_or_register, unless_empty, unless_full};
-use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,18 +61,15 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
 
     /// Takes the oldest item for good, waiting as a task until there is one.
     ///
-    /// A future that is dropped before it is done has taken nothing. (If it waited for a sync, a power cut before
-    /// the next one may take the item.)
+    /// A future that is dropped before it is done has taken nothing, also if the queue was finished meanwhile. (If
+    /// it waited for a sync, a power cut before the next one may take the item.)
     ///
     /// # Errors
     /// As [`pop`](Self::pop) without `Empty` and `Timeout`.
     pub async fn recv(&self) -> BufferResult<T> {
-        let attempt = || try_or_register(|| unless_empty(self.core.pop_now()), || self.core.not_empty.waiter());
-        let (item, number) = complete(attempt).await?;
-        let mut back = PutBack { core: &*self.core, items: slice::from_ref(&item), kept: 0 };
-        self.core.settle_as_task(number).await?;
-        let decoded = self.decode(&item)?;
-        back.kept = 1;
+        let (taken, ()) = self.take_back_async(1, || ()).await?;
+        let decoded = taken.first().map_or(Err(BufferError::Empty), |item| self.decode(item))?;
+        taken.keep(1)?;
         Ok(decoded)
     }
 
@@ -118,7 +114,6 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
 
 // For the binding to Python. Its items become objects only where the interpreter is, and that may fail.
 #[doc(hidden)]
-#[allow(missing_docs)]
 impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// One attempt to add an item. If it is refused, that is not counted.
     pub fn offer_with_again(&self, item: &T, options: &PushOptions) -> BufferResult<bool> {

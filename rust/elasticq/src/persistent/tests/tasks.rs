@@ -78,3 +78,19 @@ fn a_task_hears_of_a_sync_that_failed_and_has_the_item_back() {
     assert!(matches!(rejected.reason(), crate::BufferError::Io(_)));
     assert_eq!(rejected.into_inner(), [1]);
 }
+
+#[test]
+fn a_task_that_is_cancelled_after_the_queue_was_finished_has_taken_nothing() {
+    let disk = Disk::default();
+    let queue = queue(&disk);
+    queue.push_batch(vec![vec![1], vec![2]]).unwrap();
+    {
+        disk.hold_syncs(true);
+        let mut recv = pin!(queue.recv());
+        assert!(step(recv.as_mut()), "it has taken the item, and waits for the disk");
+        disk.hold_syncs(false);
+        queue.finish().unwrap();
+    }
+    let again = Queue::in_storage(Box::new(disk.after_kill()), small(SyncMode::EveryWrite), Raw).unwrap();
+    assert_eq!(again.pop(), Ok(vec![1]));
+}
