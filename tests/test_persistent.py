@@ -11,7 +11,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -590,6 +589,11 @@ def test_a_signal_handler_may_use_the_queue_while_it_waits(path: Path) -> None:
             signal.signal(signal.SIGUSR1, before)
 
 
+def taken_more_than(queue: PersistentCircularBuffer[Any], items: int) -> bool:
+    """Whether more than so many items have left the queue."""
+    return queue.stats().messages_dequeued > items
+
+
 def test_closing_while_threads_put_and_take_loses_and_doubles_nothing(
     tmp_path: Path, threads: Threads
 ) -> None:
@@ -614,8 +618,8 @@ def test_closing_while_threads_put_and_take_loses_and_doubles_nothing(
             threads.start(putting, producer)
         for _ in range(2):
             threads.start(taking)
-        while queue.stats().messages_dequeued <= 5 * number:
-            time.sleep(0.0001)
+        enough = partial(taken_more_than, queue, 5 * number)
+        wait_until(enough, "some are taken")
         queue.close()
         threads.join()
         with PersistentCircularBuffer[Any](tmp_path / str(number)) as queue:

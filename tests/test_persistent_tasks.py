@@ -1,4 +1,4 @@
-"""The queue in files in coroutines: nothing waits for the disk in a loop's thread, and nothing is lost."""
+"""The queue in files in coroutines: nothing waits for a sync in a loop's thread, and nothing is lost."""
 
 from __future__ import annotations
 

@@ -20,27 +20,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// A lease of the crate's, while nobody is ending it.
-pub type Held = Arc<Mutex<Option<durable::Lease<Vec<u8>>>>>;
+type Held = Arc<Mutex<Option<durable::Lease<Vec<u8>>>>>;
 
-/// An item that stays in the queue until it is acknowledged: what `lease` of a PersistentCircularBuffer gives.
-///
-/// Nobody else gets the item meanwhile. It can be taken again, at its old place, when it is given back with
-/// `nack`, when the lease's time is over, when the process ends, and when the lease is garbage. So an item is
-/// delivered at least once.
-///
-/// `with lease:` acknowledges the item at the end, and gives it back if there was an exception; so does
-/// `async with`. A lease that was ended inside is left as it is.
-///
-/// Example:
-///     >>> import tempfile
-///     >>> jobs = PersistentCircularBuffer(tempfile.mkdtemp() + "/jobs")
-///     >>> jobs.push("resize a.png")
-///     True
-///     >>> with jobs.lease() as job:
-///     ...     print(job.item, job.deliveries, len(jobs))
-///     resize a.png 1 0
-///     >>> jobs.stats().current_size
-///     0
+/// What `elasticq.Lease` does in Rust.
 #[pyclass(frozen, generic, subclass, module = "elasticq._core")]
 pub struct Lease {
     /// Says of which queue it is. It does not keep the queue open; what is held does.
@@ -75,7 +57,7 @@ impl Lease {
     }
 
     /// Takes the lease, to end it.
-    pub fn take(&self, py: Python<'_>) -> PyResult<durable::Lease<Vec<u8>>> {
+    fn take(&self, py: Python<'_>) -> PyResult<durable::Lease<Vec<u8>>> {
         // In a statement of its own: to make an exception may let other threads run.
         let held = self.held.lock().take();
         held.ok_or_else(|| self.has_ended(py))
