@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._errors import QueueError
+from ._sync_view import SyncView
 from ._views import AsyncQueue, as_asyncio
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class PersistentSyncQueue(Generic[T]):
+class PersistentSyncQueue(SyncView[T]):
     """A view of a PersistentCircularBuffer with the interface of `queue.Queue`: the buffer's `sync_q`.
 
     `get` takes items for good. `task_done` and `join` count what was taken in this process, and what is
@@ -31,7 +32,9 @@ class PersistentSyncQueue(Generic[T]):
         (True, 'a', 0)
     """
 
-    __slots__ = ("_buffer",)
+    __slots__ = ()
+
+    _buffer: PersistentCircularBuffer[T]
 
     def __init__(self, buffer: PersistentCircularBuffer[T]) -> None:
         self._buffer = buffer
@@ -69,42 +72,6 @@ class PersistentSyncQueue(Generic[T]):
         """
         self._buffer._put_many(items, block, timeout)
 
-    def get(self, block: bool = True, timeout: float | None = None) -> T:
-        """Take the next item for good, and wait for one if need be.
-
-        Raises:
-            Empty: There is none, or none in time.
-            ShutDown: There is none, and the queue was closed, before the call or during it.
-            ValueError: `timeout` is negative.
-        """
-        return self._buffer._get(block, timeout)
-
-    def get_nowait(self) -> T:
-        """Take the next item if there is one: `get(block=False)`."""
-        return self._buffer._get(False, None)
-
-    def get_many(self, n: int | None = None, block: bool = True, timeout: float | None = None) -> list[T]:
-        """Take up to `n` items for good, and wait for the first: a list of at least one.
-
-        Raises:
-            Empty: There is none, or none in time.
-            ShutDown: There is none, and the queue was closed, before the call or during it.
-            ValueError: `n` is below 1, or `timeout` is negative.
-        """
-        return self._buffer._get_many(n, block, timeout)
-
-    def qsize(self) -> int:
-        """Give the number of items that can be taken now (int)."""
-        return len(self._buffer)
-
-    def empty(self) -> bool:
-        """Tell whether no item can be taken now."""
-        return not len(self._buffer)
-
-    def full(self) -> bool:
-        """Tell whether there is no room now. False if there is no limit."""
-        return self._buffer._is_full()
-
     @property
     def maxsize(self) -> int:
         """The most items that the queue may hold (int). Zero means no limit."""
@@ -114,14 +81,6 @@ class PersistentSyncQueue(Generic[T]):
         """Give the counters and sizes of the queue, as a PersistentStats."""
         return self._buffer.stats()
 
-    def task_done(self) -> None:
-        """Report that an item that was taken has been dealt with.
-
-        Raises:
-            ValueError: There were more such reports than items.
-        """
-        self._buffer._task_done()
-
     def join(self) -> None:
         """Block until no item is left inside but dead ones, and all that were taken were reported as done."""
         self._buffer._join()
@@ -129,11 +88,6 @@ class PersistentSyncQueue(Generic[T]):
     async def ajoin(self) -> None:
         """Wait in a coroutine for what `join` waits for."""
         await self._buffer._ajoin()
-
-    @property
-    def unfinished_tasks(self) -> int:
-        """How many items `join` waits for (int)."""
-        return self._buffer._unfinished_tasks()
 
     def shutdown(self, immediate: bool = False) -> None:
         """Refuse items from now on, and wake all waiting threads and tasks. Items inside can still be taken.
@@ -146,22 +100,6 @@ class PersistentSyncQueue(Generic[T]):
     def close(self) -> None:
         """End the use of the files: `PersistentCircularBuffer.close`."""
         self._buffer.close()
-
-    @property
-    def is_shutdown(self) -> bool:
-        """Whether the queue was shut down or closed (bool)."""
-        return self._buffer.is_closed
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, PersistentSyncQueue):
-            return self._buffer is other._buffer
-        return NotImplemented
-
-    def __hash__(self) -> int:
-        return hash((PersistentSyncQueue, id(self._buffer)))
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__module__}.{type(self).__qualname__} of {self._buffer!r}>"
 
 
 class PersistentAsyncQueue(AsyncQueue[T]):

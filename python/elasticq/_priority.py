@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _core
 from ._errors import QueueError
+from ._sync_view import SyncView
 from ._views import AsyncQueue, as_asyncio, coroutine_method
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class PriorityCircularBuffer(_core.PriorityCircularBuffer[T]):
         return PriorityAsyncQueue(self)
 
 
-class PrioritySyncQueue(Generic[T]):
+class PrioritySyncQueue(SyncView[T]):
     """A view of a PriorityCircularBuffer with the interface of `queue.Queue`: the buffer's `sync_q`.
 
     The methods that put have an argument `priority`; None is the middle level. A view holds nothing itself:
@@ -85,7 +86,9 @@ class PrioritySyncQueue(Generic[T]):
         ('first', 'later', True)
     """
 
-    __slots__ = ("_buffer",)
+    __slots__ = ()
+
+    _buffer: PriorityCircularBuffer[T]
 
     def __init__(self, buffer: PriorityCircularBuffer[T]) -> None:
         self._buffer = buffer
@@ -136,42 +139,6 @@ class PrioritySyncQueue(Generic[T]):
         """
         self._buffer._put_many(items, block, timeout, priority)
 
-    def get(self, block: bool = True, timeout: float | None = None) -> T:
-        """Take the next item, and wait for one if need be.
-
-        Raises:
-            Empty: There is no item, or none came in time.
-            ShutDown: There is no item, and the buffer was closed, before the call or during it.
-            ValueError: `timeout` is negative.
-        """
-        return self._buffer._get(block, timeout)
-
-    def get_nowait(self) -> T:
-        """Take the next item if there is one: `get(block=False)`."""
-        return self._buffer._get(False, None)
-
-    def get_many(self, n: int | None = None, block: bool = True, timeout: float | None = None) -> list[T]:
-        """Take up to `n` items in their order, and wait for the first: a list of at least one.
-
-        Raises:
-            Empty: There is no item, or none came in time.
-            ShutDown: There is no item, and the buffer was closed, before the call or during it.
-            ValueError: `n` is below 1, or `timeout` is negative.
-        """
-        return self._buffer._get_many(n, block, timeout)
-
-    def qsize(self) -> int:
-        """Give the number of items now (int)."""
-        return len(self._buffer)
-
-    def empty(self) -> bool:
-        """Tell whether there is no item now."""
-        return not len(self._buffer)
-
-    def full(self) -> bool:
-        """Tell whether no level has room now."""
-        return self._buffer._is_full()
-
     @property
     def maxsize(self) -> int:
         """The most items the buffer may hold (int)."""
@@ -186,27 +153,10 @@ class PrioritySyncQueue(Generic[T]):
         """Give the counters and sizes of the buffer as a whole, as a QueueStats."""
         return _core.Elastic.stats(self._buffer)
 
-    def task_done(self) -> None:
-        """Report that an item that was taken has been dealt with.
-
-        Raises:
-            ValueError: There were more such reports than items.
-        """
-        self._buffer._task_done()
-
-    def join(self) -> None:
-        """Block until every item that was put has been taken, and reported with `task_done`."""
-        self._buffer._join()
-
     @coroutine_method
     def ajoin(self) -> Coroutine[Any, Any, None]:
         """Wait in a coroutine for what `join` waits for."""
         return self._buffer._ajoin()
-
-    @property
-    def unfinished_tasks(self) -> int:
-        """How many items were put and are not yet reported as done (int)."""
-        return self._buffer._unfinished_tasks()
 
     def shutdown(self, immediate: bool = False) -> None:
         """Refuse items from now on, and wake all waiting threads and tasks. Items inside can still be taken.
@@ -222,24 +172,8 @@ class PrioritySyncQueue(Generic[T]):
         """Refuse items from now on, and wake all waiting threads and tasks: `shutdown()`."""
         self._buffer.close()
 
-    @property
-    def is_shutdown(self) -> bool:
-        """Whether the buffer was closed (bool)."""
-        return self._buffer.is_closed
-
     def __elasticq__(self) -> PriorityCircularBuffer[T]:
         return self._buffer
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, PrioritySyncQueue):
-            return self._buffer is other._buffer
-        return NotImplemented
-
-    def __hash__(self) -> int:
-        return hash((PrioritySyncQueue, id(self._buffer)))
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__module__}.{type(self).__qualname__} of {self._buffer!r}>"
 
 
 class PriorityAsyncQueue(AsyncQueue[T]):
