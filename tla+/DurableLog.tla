@@ -46,6 +46,16 @@
 (* 10. After a sync has failed nothing is reported any more, until the log *)
 (*     is opened again. (The pages that were not written count as clean    *)
 (*     for the system, so the next sync would succeed without them.)       *)
+(* 11. Pops may be noted in a cell of the header's page instead of a       *)
+(*     record. The cell says up to where the items in line are popped. It  *)
+(*     names the last record that tells of items that were taken, its      *)
+(*     base, by that record's link. A sync reports records, so a record is *)
+(*     written before a sync that is to cover these pops, and before a     *)
+(*     segment is dropped that they have drained.                          *)
+(* 12. Recovery believes the cell of the last segment if its base is the   *)
+(*     last such record that was read, and no further than the log goes.   *)
+(*     Otherwise it puts the cell right, on the disk too, before anything  *)
+(*     is written.                                                         *)
 (*                                                                         *)
 (* The words of the queue:                                                 *)
 (*   log       its history: all entries since the beginning                *)
@@ -53,6 +63,8 @@
 (*             those who wait for the leader                               *)
 (*   durable   how much of it was reported to be durable                   *)
 (*   sealed    whether the next record begins a new segment                *)
+(*   noted     up to where the items are popped by the cell; 0: no record  *)
+(*             is behind it                                                *)
 (*   phase     what the process does                                       *)
 (* The words of the disk:                                                  *)
 (*   cache     each file's name and pages, as every reader sees them       *)
@@ -76,11 +88,13 @@ CONSTANTS
     Fails,        \* whether a sync may fail
     Kills,        \* whether the process may be killed, and started again, while the machine goes on
     Closes,       \* whether the log may be closed and opened again
+    Cells,        \* whether pops may be noted in a cell
+    Leases,       \* whether items may be leased
     Mutant        \* "none", or the mistake to be made
 
-VARIABLES log, written, durable, sealed, phase, cache, disk, lost, crashes, fault
+VARIABLES log, written, durable, sealed, noted, phase, cache, disk, lost, crashes, fault
 
-queue == <<log, written, durable, sealed, phase>>
+queue == <<log, written, durable, sealed, noted, phase>>
 machine == <<cache, disk, lost>>
 proof == <<crashes, fault>>
 vars == <<queue, machine, proof>>
@@ -95,6 +109,7 @@ Max(set) == CHOOSE x \in set : \A y \in set : x >= y
      snapshot   the state: the items up to this place are popped
      push       an item. All have the same content, as that is the worst case
      pop        the items up to this place are popped
+     lease      the same, but for the item at this place, which stays inside
      close      the log was closed in good order
      open       the first record behind a closing. Its number is drawn anew *)
 
@@ -109,19 +124,26 @@ Slot(h) == Last(h)[4]
 Header(h) == Len(h) - Slot(h)           \* the place of that segment's header
 Salt(h) == h[Header(h)][2]
 
-\* The items that are inside, by their places. One that has read the history only from some place on must know
-\* the same.
 Places(h, what) == {p \in 1 .. Len(h) : h[p][1] = what}
-Cursor(h) == Max({h[p][2] : p \in Places(h, "pop")} \cup {0})
-Items(h) == {p \in Places(h, "push") : p > Cursor(h)}
-ItemsFrom(h, from) ==
-    LET told == {p \in from .. Len(h) : h[p][1] \in {"snapshot", "pop"}}
-        cursor == Max({h[p][2] : p \in told})
-    IN {p \in from .. Len(h) : h[p][1] = "push" /\ p > cursor}
+Telling(h) == Places(h, "snapshot") \cup Places(h, "pop") \cup Places(h, "lease")
+Told(h) == UpTo(h, Max(Telling(h)))     \* up to the last record that tells of items that were taken
+Cursor(h) == Max({h[p][2] : p \in Telling(h)} \cup {0})
+
+\* The items that are inside, by their places: those in line, if those up to some place are popped that no record
+\* tells of, and those that are leased.
+InLine(h, upTo) == {p \in Places(h, "push") : p > Cursor(h) /\ p > upTo}
+Leased(h) == {h[p][2] : p \in Places(h, "lease")}
+Inside(h, upTo) == InLine(h, upTo) \cup Leased(h)
+Items(h) == Inside(h, 0)
+
+\* One that has read the history only from some place on must know the same. (What is leased, a snapshot says.)
+InsideFrom(h, from, upTo) ==
+    LET cursor == Max({h[p][2] : p \in {p \in Telling(h) : p >= from}})
+    IN {p \in Places(h, "push") : p >= from /\ p > cursor /\ p > upTo} \cup Leased(h)
 
 Record(h, what, number) == Append(h, <<what, number, Segment(h), Slot(h) + 1>>)
-NewSegment(h, salt) ==
-    h \o << <<"begin", salt, Segment(h) + 1, 0>>, <<"snapshot", Cursor(h), Segment(h) + 1, 1>> >>
+NewSegment(h, salt, cursor) ==
+    h \o << <<"begin", salt, Segment(h) + 1, 0>>, <<"snapshot", cursor, Segment(h) + 1, 1>> >>
 
 -----------------------------------------------------------------------------
 (* Pages and files *)
@@ -131,6 +153,8 @@ NewSegment(h, salt) ==
 Page(h, mark) == [h |-> h, mark |-> mark]
 Zero == Page(<<>>, 0)
 Blank == [i \in 0 .. Slots |-> Zero]
+Cell(base, upTo) == [base |-> base, upTo |-> upTo]
+NoCell == Cell(<<>>, 0)
 Nameless == 0                           \* the name of a file that is no segment: spare, or not there
 
 First == << <<"begin", 1, 1, 0>>, <<"snapshot", 0, 1, 1>> >>
@@ -152,8 +176,10 @@ Init ==
     /\ durable = Len(First)
     /\ sealed = FALSE
     /\ phase = "up"
-    /\ cache = [f \in Files |-> IF f = Min(Files) THEN [name |-> 1, pages |-> FirstPages]
-                                                   ELSE [name |-> Nameless, pages |-> Blank]]
+    /\ noted = 0
+    /\ cache = [f \in Files |-> IF f = Min(Files)
+                                 THEN [name |-> 1, pages |-> FirstPages, cell |-> NoCell]
+                                 ELSE [name |-> Nameless, pages |-> Blank, cell |-> NoCell]]
     /\ disk = cache
     /\ lost = {}
     /\ crashes = 0
@@ -169,9 +195,10 @@ WithPages(files, h, from) ==
     LET f == CHOOSE f \in Named(files, Segment(h)) : TRUE
         new(i) == UpTo(h, Header(h) + i)
     IN [files EXCEPT ![f].pages = [i \in 0 .. Slots |->
-            IF Header(h) + i \in from .. Len(h)
-            THEN Page(new(i), IF i = 0 THEN 0 ELSE Mark(new(i)))
-            ELSE @[i]]]
+                         IF Header(h) + i \in from .. Len(h)
+                         THEN Page(new(i), IF i = 0 THEN 0 ELSE Mark(new(i)))
+                         ELSE @[i]],
+                     ![f].cell = IF Header(h) \in from .. Len(h) THEN NoCell ELSE @]
 
 \* A record is appended to the segment, or put beside the others that wait for a leader.
 AppendRecord(what, number) ==
@@ -185,26 +212,68 @@ AppendRecord(what, number) ==
 \* The log was opened after a closing, and nothing was written since.
 MustOpen == What(log) = "close" /\ Mutant # "nothing new behind a closing"
 
-Push == ~MustOpen /\ AppendRecord("push", 0) /\ UNCHANGED phase
+Push == ~MustOpen /\ AppendRecord("push", 0) /\ UNCHANGED <<phase, noted>>
 
-Pop == ~MustOpen /\ Items(log) # {} /\ AppendRecord("pop", Min(Items(log))) /\ UNCHANGED phase
+\* A record tells of one more pop, and of those in the cell.
+Pop ==
+    /\ ~MustOpen
+    /\ InLine(log, noted) # {}
+    /\ AppendRecord("pop", Min(InLine(log, noted)))
+    /\ noted' = 0
+    /\ UNCHANGED phase
 
-Open == MustOpen /\ AppendRecord("open", NewNumber) /\ UNCHANGED phase
+\* A consumer gets an item that stays inside.
+Lease ==
+    /\ Leases /\ ~MustOpen
+    /\ InLine(log, noted) # {}
+    /\ AppendRecord("lease", Min(InLine(log, noted)))
+    /\ noted' = 0
+    /\ UNCHANGED phase
 
-Close == Closes /\ What(log) # "close" /\ AppendRecord("close", 0) /\ phase' = "closing"
+\* A record tells of the pops in the cell, so that a sync covers them.
+PopsAreWritten ==
+    /\ ~MustOpen /\ noted > 0
+    /\ AppendRecord("pop", noted)
+    /\ noted' = 0
+    /\ UNCHANGED phase
+
+\* A pop is noted in the cell.
+PopIsNoted ==
+    /\ Cells /\ ~EveryWrite /\ phase = "up"
+    /\ InLine(log, noted) # {}
+    /\ noted' = Min(InLine(log, noted))
+    /\ LET f == CHOOSE f \in Named(cache, Segment(log)) : TRUE
+       IN cache' = [cache EXCEPT ![f].cell = Cell(Told(log), noted')]
+    /\ UNCHANGED <<log, written, durable, sealed, phase, disk, lost, proof>>
+
+\* The kernel writes a cell whenever it likes.
+CellIsWritten ==
+    /\ phase # "over"
+    /\ \E f \in Files :
+        /\ cache[f].name # Nameless /\ cache[f].cell # disk[f].cell
+        /\ disk' = [disk EXCEPT ![f].cell = cache[f].cell]
+    /\ UNCHANGED <<queue, cache, lost, proof>>
+
+Open == MustOpen /\ AppendRecord("open", NewNumber) /\ UNCHANGED <<phase, noted>>
+
+Close ==
+    /\ Closes /\ What(log) # "close" /\ noted = 0
+    /\ AppendRecord("close", 0)
+    /\ phase' = "closing"
+    /\ UNCHANGED noted
 
 \* The closing is complete when it is durable. What comes then is a new process.
 Closed ==
     /\ phase = "closing" /\ durable = Len(log)
     /\ phase' = "up"
-    /\ UNCHANGED <<log, written, durable, sealed, machine, proof>>
+    /\ UNCHANGED <<log, written, durable, sealed, noted, machine, proof>>
 
 \* A new segment begins, in a file that is all zeroes or has old records in it. A record may be too large for
 \* the rest of a segment, so a new one may begin at any record.
 Rotate ==
     /\ phase = "up" /\ written = Len(log) /\ Len(log) + 2 < Longest
     /\ Slot(log) > 1 /\ ~(MustOpen /\ Slot(log) < Slots /\ ~sealed)
-    /\ LET h == NewSegment(log, NewNumber)
+    /\ LET h == NewSegment(log, NewNumber, Max({noted, Cursor(log)}))
            free == {f \in Named(cache, Nameless) : disk[f].name = Nameless}
            blank == {f \in free : cache[f].pages = Blank}
            used == (IF Mutant = "old name still on the disk" THEN Named(cache, Nameless) ELSE free) \ blank
@@ -215,12 +284,13 @@ Rotate ==
           /\ written' = Len(h)
           /\ \/ /\ free # {}
                 /\ LET f == Min(IF blank # {} THEN blank ELSE free)
-                   IN /\ disk' = [disk EXCEPT ![f].pages = Blank]
+                   IN /\ disk' = [disk EXCEPT ![f].pages = Blank, ![f].cell = NoCell]
                       /\ cache' = WithPages(renamed([cache EXCEPT ![f].pages = Blank], f), h, Len(h) - 1)
              \/ /\ Recycles
                 /\ \E f \in used : cache' = WithPages(renamed(cache, f), h, Len(h) - 1)
                 /\ UNCHANGED disk
     /\ sealed' = FALSE
+    /\ noted' = 0
     /\ UNCHANGED <<durable, phase, lost, proof>>
 
 -----------------------------------------------------------------------------
@@ -231,7 +301,7 @@ LeaderWrites ==
     /\ phase \in {"up", "closing"} /\ written < Len(log)
     /\ written' = Len(log)
     /\ cache' = WithPages(cache, log, written + 1)
-    /\ UNCHANGED <<log, durable, sealed, phase, disk, lost, proof>>
+    /\ UNCHANGED <<log, durable, sealed, noted, phase, disk, lost, proof>>
 
 \* How much a sync may report: a header counts for nothing before the snapshot behind it.
 Reportable == {upTo \in durable + 1 .. written : log[upTo][1] # "begin"}
@@ -251,10 +321,11 @@ Sync ==
     /\ \E upTo \in Reportable :
         /\ disk' = [f \in Files |->
                 [name |-> IF Mutant = "the name is not synced" THEN disk[f].name ELSE cache[f].name,
+                 cell |-> disk[f].cell,
                  pages |-> [i \in 0 .. Slots |->
                                 IF Syncs(f, i, upTo) THEN cache[f].pages[i] ELSE disk[f].pages[i]]]]
         /\ durable' = IF Mutant = "later writes count as synced" THEN written ELSE upTo
-    /\ UNCHANGED <<log, written, sealed, phase, cache, lost, proof>>
+    /\ UNCHANGED <<log, written, sealed, noted, phase, cache, lost, proof>>
 
 \* A sync fails. Each page that it should have written is on the disk or not, and counts as clean. Calls that
 \* wait return an error, as all later ones do.
@@ -265,7 +336,7 @@ SyncFails ==
         lost' = lost \cup {<<f, i>> \in Files \X (0 .. Slots) :
                     Len(cache[f].pages[i].h) <= upTo /\ cache[f].pages[i] # disk[f].pages[i]}
     /\ phase' = IF Mutant = "a failed sync is tried again" THEN phase ELSE "poisoned"
-    /\ UNCHANGED <<log, written, durable, sealed, cache, disk, proof>>
+    /\ UNCHANGED <<log, written, durable, sealed, noted, cache, disk, proof>>
 
 \* The cleaner syncs the directory when it has dropped a segment.
 SyncDirectory ==
@@ -281,7 +352,8 @@ DropOldest ==
            f == CHOOSE f \in Named(cache, oldest) : TRUE
            known == UpTo(log, IF Mutant = "dropped before the pops are durable" THEN written ELSE durable)
            snapshots == {p \in Places(log, "snapshot") : Segment(UpTo(log, p)) = oldest + 1}
-           needed == {p \in Items(known) : Segment(UpTo(log, p)) = oldest}
+           items == IF Mutant = "dropped when only the cell tells of the pops" THEN Inside(known, noted) ELSE Items(known)
+           needed == {p \in items : Segment(UpTo(log, p)) = oldest}
            gone(number) == \A g \in Files : disk[g].name \notin 1 .. number
        IN /\ oldest < Segment(log)
           /\ Mutant # "dropped before the snapshot is durable" => \A p \in snapshots : p <= durable
@@ -337,34 +409,55 @@ Beyond(files, r, f) ==
     IF files[f].name = r.number THEN Slot(r.behind) + 1 .. Slots
     ELSE IF files[f].name > r.number THEN 1 .. Slots ELSE {}
 
-\* What must not be, if the machine has lost power and the disk has no fault.
-Verdict(files, r) ==
+\* Up to where the items are popped, as the cell of the last segment says.
+Noted(files, r) ==
+    LET cells == {files[f].cell : f \in Named(files, r.number)}
+        fits(cell) == cell # NoCell /\ (cell.base = Told(r.entries) \/ Mutant = "any cell is believed")
+        told(cell) == IF fits(cell) THEN cell.upTo ELSE 0
+    IN Max({0} \cup {Min({told(cell), Len(r.entries)}) : cell \in cells})
+
+\* What must not be, if the machine has lost power and the disk has no fault. After a kill, all pops are known.
+\* Those that only the cell tells of may be undone by a power cut. No item is missing that nobody popped.
+Verdict(files, r, killed) ==
     LET oldest == Min(Names(files))
         from == CHOOSE p \in 1 .. Len(r.entries) : r.entries[p][3] = oldest /\ r.entries[p][4] = 0
+        found == InsideFrom(r.entries, from, Noted(files, r))
+        known == UpTo(log, written)
+        unpopped == {p \in Inside(log, noted) : p <= Len(r.entries)}
+        told == UpTo(log, durable)
+        popped == {p \in 1 .. durable : p <= Cursor(told)} \ Leased(log)
     IN CASE ~IsPrefix(r.entries, log) -> "foreign"
          [] Len(r.entries) < durable -> "lost"
          [] \E f \in Files : \E i \in Beyond(files, r, f) : files[f].pages[i].mark > Len(r.entries)
                 -> "corrupted"
-         [] ItemsFrom(r.entries, from) # Items(r.entries) -> "items"
+         [] InsideFrom(r.entries, from, 0) # Items(r.entries) -> "items"
+         [] ~(unpopped \subseteq found) \/ found \cap popped # {} -> "items"
+         [] killed /\ found # Inside(known, IF written = Len(log) THEN noted ELSE 0) -> "items"
          [] OTHER -> "none"
 
 \* The process starts again, and reads these files. After the last crash only a fault is of interest, so TLC
 \* does not go on where there is none.
-Restart(files, onDisk, stillLost) ==
+Restart(files, onDisk, stillLost, killed) ==
     LET r == Read(files)
-        verdict == Verdict(files, r)
+        verdict == Verdict(files, r, killed)
+        upTo == Noted(files, r)
+        right == IF upTo = 0 THEN NoCell ELSE Cell(Told(r.entries), upTo)
+        cell(f) == IF files[f].name = r.number /\ Mutant # "a wrong cell stays" THEN right ELSE files[f].cell
         behind == UNION {{files[f].pages[i] : i \in Beyond(files, r, f)} : f \in Named(files, r.number)}
         stays(f) == files[f].name <= r.number \/ Mutant = "later segments stay"
-        kept(f) == IF stays(f) THEN files[f] ELSE [files[f] EXCEPT !.name = Nameless]
+        named(f) == IF stays(f) THEN files[f] ELSE [files[f] EXCEPT !.name = Nameless]
+        kept(f) == [named(f) EXCEPT !.cell = cell(f)]
         tooEarly(f) == Mutant = "headers blank before the removal is synced" /\ kept(f).name = Nameless
     IN /\ fault' = verdict
        /\ IF verdict # "none"
           THEN /\ log' = r.entries /\ written' = Len(r.entries) /\ durable' = durable /\ sealed' = FALSE
+               /\ noted' = 0
                /\ phase' = "over" /\ cache' = files /\ disk' = onDisk /\ lost' = stillLost
           ELSE /\ crashes' < Crashes
                /\ log' = r.entries
                /\ written' = Len(r.entries)
                /\ durable' = durable
+               /\ noted' = upTo
                /\ sealed' = /\ ~(behind \subseteq {Zero})
                             /\ What(r.entries) # "close"
                             /\ Mutant # "written on in place"
@@ -385,31 +478,33 @@ Recovered ==
                /\ <<f, i>> \in lost => again(cache[f].pages[i])
        IN disk' = [f \in Files |->
                [name |-> IF Mutant = "the removal is not synced" THEN disk[f].name ELSE cache[f].name,
+                cell |-> IF Mutant = "a cell is put right in memory only" THEN disk[f].cell ELSE cache[f].cell,
                 pages |-> [i \in 0 .. Slots |->
                                IF synced(f, i) THEN cache[f].pages[i] ELSE disk[f].pages[i]]]]
     /\ lost' = IF Mutant = "what was read is not written again" THEN lost ELSE {}
     /\ durable' = Len(log)
     /\ phase' = "preparing"
-    /\ UNCHANGED <<log, written, sealed, cache, proof>>
+    /\ UNCHANGED <<log, written, sealed, noted, cache, proof>>
 
 \* Recovery makes the headers of spare files blank, on the disk too, and ends.
 Prepared ==
     /\ phase = "preparing"
     /\ LET spare(f) == cache[f].name = Nameless /\ disk[f].name = Nameless
            blank(f) == [name |-> Nameless,
+                        cell |-> cache[f].cell,
                         pages |-> IF Recycles THEN [cache[f].pages EXCEPT ![0] = Zero] ELSE Blank]
            prepared(files) == [f \in Files |-> IF spare(f) THEN blank(f) ELSE files[f]]
        IN IF Mutant = "headers of spare files stay"
           THEN UNCHANGED <<cache, disk>>
           ELSE cache' = prepared(cache) /\ disk' = prepared(disk)
     /\ phase' = "up"
-    /\ UNCHANGED <<log, written, durable, sealed, lost, proof>>
+    /\ UNCHANGED <<log, written, durable, sealed, noted, lost, proof>>
 
 \* The process is killed. What it has written to files stays, on the disk or not.
 Kill ==
     /\ Kills /\ crashes < Crashes /\ phase # "over"
     /\ crashes' = crashes + 1
-    /\ Restart(cache, disk, lost)
+    /\ Restart(cache, disk, lost, TRUE)
 
 \* The machine loses power: any of the names and pages that are not synced survive.
 PowerCut ==
@@ -421,18 +516,20 @@ PowerCut ==
             unsynced == {<<f, i>> \in Files \X (0 .. Slots) :
                             counts(f) /\ cache[f].pages[i] # disk[f].pages[i]}
         IN /\ \A f, g \in Files : f # g /\ name(f) # Nameless => name(f) # name(g)
-           /\ \E new \in SUBSET unsynced :
+           /\ \E new \in SUBSET unsynced, cells \in SUBSET {f \in Files : cache[f].cell # disk[f].cell} :
                 LET page(f, i) == IF <<f, i>> \in new THEN cache[f].pages[i] ELSE disk[f].pages[i]
                     files == TLCEval([f \in Files |->
-                        [name |-> name(f), pages |-> [i \in 0 .. Slots |-> page(f, i)]]])
-                IN Restart(files, files, {})
+                        [name |-> name(f),
+                         cell |-> IF f \in cells THEN cache[f].cell ELSE disk[f].cell,
+                         pages |-> [i \in 0 .. Slots |-> page(f, i)]]])
+                IN Restart(files, files, {}, FALSE)
 
 -----------------------------------------------------------------------------
 \* Nothing need happen: the history and the number of crashes are bounded.
 Rest == UNCHANGED vars
 
 Next ==
-    \/ Push \/ Pop \/ Open \/ Close \/ Closed \/ Rotate
+    \/ Push \/ Pop \/ Lease \/ PopIsNoted \/ PopsAreWritten \/ CellIsWritten \/ Open \/ Close \/ Closed \/ Rotate
     \/ LeaderWrites \/ Sync \/ SyncFails \/ SyncDirectory \/ DropOldest
     \/ Recovered \/ Prepared \/ Kill \/ PowerCut \/ Rest
 
@@ -454,7 +551,7 @@ NothingLost == fault # "lost"
 NothingForeign == fault # "foreign"
 
 \* The items that recovery finds are those that the history says are inside. So no item returns whose pop has
-\* survived, and no segment has gone that is needed.
+\* survived, none is missing that nobody has popped, and no segment has gone that is needed.
 ItemsAreExact == fault # "items"
 
 \* A power cut alone, or a kill, is never taken for damage.

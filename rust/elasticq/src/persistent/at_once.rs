@@ -6,12 +6,8 @@ use super::core::Core;
 use super::files;
 use super::format::Kind;
 use super::records::{Drafts, Meta};
-use super::taking::Item;
+use super::taking::Popped;
 use crate::error::BufferResult;
-use std::sync::Arc;
-
-/// More than the record of a pop takes.
-const POP: u64 = 128;
 
 impl Core {
     /// Adds an item. `None`: it may take longer.
@@ -41,7 +37,7 @@ impl Core {
     }
 
     /// Takes the next item, which is outstanding then. `None`: it may take longer, also since there is none.
-    pub fn pop_at_once(&self) -> Option<BufferResult<(Arc<Vec<Item>>, u64)>> {
+    pub fn pop_at_once(&self) -> Option<BufferResult<Popped>> {
         if self.is_staged() || self.check_process().is_err() || self.len() == 0 {
             return None;
         }
@@ -49,12 +45,9 @@ impl Core {
         if taking.leases.next_due().is_some() || taking.state.ready() > 0 {
             return None;
         }
-        {
-            let tail = self.log.try_tail()?;
-            // What is in the last segment is in memory.
-            if taking.reader.segment.number() != tail.segment_number() || !tail.has_room(POP) {
-                return None;
-            }
+        // What is in the last segment is in memory.
+        if taking.reader.segment.number() != taking.noted.segment.number() {
+            return None;
         }
         let popped = self.pop_outstanding_in(&mut taking, 1);
         drop(taking);

@@ -68,7 +68,7 @@ impl Core {
                 // A segment of its own for what is still needed, if most of this one is not.
                 if needless > (self.inside(&tail) as u64).saturating_mul(2).saturating_add(few) && tail.is_used() {
                     // On a full disk the segments before this one can still go.
-                    let _ = self.log.begin_segment(&mut tail, &taking.state, 0, Who::Consumer);
+                    let _ = self.begin(&mut tail, &mut taking, 0, Who::Consumer);
                 }
             }
             self.skip(&mut taking)?;
@@ -86,7 +86,7 @@ impl Core {
             let meta = Meta { number, ..meta };
             let mut draft = Drafts::default();
             let Some(()) = draft.item(Kind::Moved, &meta, data) else { continue };
-            let appended = self.append_for_consumer(&taking.state, &mut draft)?;
+            let appended = self.append_for_consumer(taking, &mut draft)?;
             taking.state.moved(number, appended.place);
         }
         if self.is_staged() {
@@ -113,6 +113,9 @@ impl Core {
             let mut taking = self.taking();
             self.skip(&mut taking)?;
             let oldest = taking.state.oldest_segment();
+            if self.log.has_before(oldest) {
+                self.write_noted(&mut taking)?;
+            }
             (oldest, self.log.tail().end().number - 1)
         };
         if self.log.has_before(oldest) {

@@ -19,6 +19,7 @@ use super::files::{self, Storage};
 use super::format::Kind;
 use super::leases::Leases;
 use super::log::{Appended, Log, Tail, Who, alone, too_long};
+use super::noted::Noted;
 use super::records::{Change, Drafts, Meta, Place};
 use super::recover::{self, Report};
 use super::segment::Reader;
@@ -88,6 +89,8 @@ impl Core {
     pub fn open_quietly(storage: Box<dyn Storage>, config: PersistentConfig) -> BufferResult<Arc<Self>> {
         let recovered = recover::open(&*storage, config.largest_segment(), config.id_window)?;
         let state = recovered.state.takes;
+        let (base, items) = recovered.noted;
+        let noted = Noted { segment: Arc::clone(&recovered.resume.tail), base, items };
         let resume = recovered.resume;
         let (tail, end) = (Arc::clone(&resume.tail), resume.end);
         let first = *resume.segments.keys().next().unwrap_or(&end.number);
@@ -102,7 +105,7 @@ impl Core {
         let core = Arc::new(Self {
             log,
             commit: Commit::new(0, first),
-            taking: Mutex::new(Taking { state, reader, next: None, leases }),
+            taking: Mutex::new(Taking { state, reader, next: None, leases, noted, tickets: 0 }),
             report: recovered.report,
             worker: Worker::new(),
             not_empty: Signal::new(),
@@ -117,7 +120,13 @@ impl Core {
             process: files::process(),
             config,
         });
-        core.note_seen(&core.taking.lock().state);
+        {
+            let mut taking = core.taking.lock();
+            core.note_seen(&taking.state);
+            if staged {
+                core.write_noted(&mut taking)?;
+            }
+        }
         core.bury_what_was_delivered_too_often()?;
         Ok(core)
     }
@@ -222,6 +231,9 @@ impl Core {
     /// Makes everything durable that was written before.
     pub fn sync(&self) -> BufferResult<()> {
         self.check_process()?;
+        if !self.is_staged() {
+            self.write_noted(&mut self.taking())?;
+        }
         let last = self.log.tail().end().number - 1;
         self.join(last)
     }
@@ -341,22 +353,22 @@ impl Core {
                 return Ok(tail);
             }
             if let Some(taking) = taking {
-                self.begin_segment(&mut tail, &taking.state, bytes)?;
+                self.begin_segment(&mut tail, taking, bytes)?;
                 return Ok(tail);
             }
             drop(tail);
-            let held = self.taking.lock();
+            let mut held = self.taking.lock();
             let mut tail = self.log.tail();
             if !tail.has_room(bytes) {
-                self.begin_segment(&mut tail, &held.state, bytes)?;
+                self.begin_segment(&mut tail, &mut held, bytes)?;
             }
         }
     }
 
     /// Begins a segment for a producer. If there is no room for it, the queue's thread looks for some.
-    fn begin_segment(&self, tail: &mut Tail, state: &Takes, bytes: u64) -> BufferResult<()> {
+    fn begin_segment(&self, tail: &mut Tail, taking: &mut Taking, bytes: u64) -> BufferResult<()> {
         self.check_open()?;
-        let begun = self.log.begin_segment(tail, state, bytes, Who::Producer);
+        let begun = self.begin(tail, taking, bytes, Who::Producer);
         self.worker.tidy();
         begun
     }
@@ -415,6 +427,7 @@ impl Core {
                     failed = self.put_back_in(&mut taking, item).err().or(failed);
                 }
             }
+            failed = self.write_noted(&mut taking).err().or(failed);
             let tail = self.log.tail();
             if self.ended.swap(true, Ordering::AcqRel) {
                 return Err(BufferError::Closed);
@@ -440,7 +453,7 @@ impl Core {
         let mut tail = self.log.tail();
         self.commit.check()?;
         let place = tail.synced();
-        if place < tail.end().place {
+        if place < tail.end().place || taking.noted.items > 0 {
             return Ok(()); // something came meanwhile; what follows is replayed
         }
         if self.report.closed && tail.end().number == self.found {

@@ -517,10 +517,6 @@ impl Tail {
         Arc::clone(&self.segment)
     }
 
-    pub fn segment_number(&self) -> u64 {
-        self.segment.number()
-    }
-
     /// Whether there is more in the segment than the state with which it begins.
     pub fn is_used(&self) -> bool {
         self.next > self.segment.number() + 1

@@ -1,7 +1,6 @@
 //! Looking at a queue without taking anything.
 
 use super::core::Core;
-use super::format::Kind;
 use super::records::{self, Place, Status};
 use super::segment::{Reader, Segment};
 use super::stats::PersistentStats;
@@ -158,7 +157,7 @@ impl Look {
                 continue;
             };
             let payload = reader.payload(&head, place);
-            if head.kind == Kind::Item && records::item(payload).is_some_and(|(meta, _)| meta.delay == 0) {
+            if records::is_in_line(head.kind, payload) {
                 return Ok(Some(Item::seen(head.number, place, payload.to_vec())));
             }
         }

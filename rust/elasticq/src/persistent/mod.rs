@@ -3,10 +3,12 @@
 //!
 //! ```text
 //! files     the file system behind a trait: the one place with mmap, locks, descriptors and checksums
-//! format    bytes <-> headers and records        records   what the records say
-//! state     what they lead to                    segment   one file, and reading it
+//! format    bytes <-> headers and records        cell      a word in a header, for pops
+//! records   what the records say                 state     what they lead to
+//! segment   one file, and reading it
 //! log       the chain of files, appending        recover   opening what is there
 //! commit    one sync for many calls              core      a queue of bytes: putting; taking: the other side
+//! noted     pops without a record of their own
 //! leases, compact, look, worker, at_once                  what else happens to it
 //! rescue    tools for the files, also for broken ones
 //! this file, tasks, lease, parts                 the public face: items of any type
@@ -15,6 +17,7 @@
 //! Each imports only those above it. `docs/guarantees.md` says what survives what, and describes the format.
 
 mod at_once;
+mod cell;
 mod codec;
 mod commit;
 mod compact;
@@ -26,6 +29,7 @@ mod lease;
 mod leases;
 mod log;
 mod look;
+mod noted;
 mod parts;
 mod records;
 mod recover;

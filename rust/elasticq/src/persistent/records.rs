@@ -80,6 +80,13 @@ pub enum Change {
     Popped { items: u64, cursor: Cursor },
 }
 
+impl Change {
+    /// Whether it tells of items that were taken, or of the whole state.
+    pub const fn tells(&self) -> bool {
+        !matches!(self, Self::Synced { .. } | Self::Closed { .. } | Self::Opened { .. } | Self::Lost { .. })
+    }
+}
+
 /// How an item left the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum How {
@@ -256,6 +263,11 @@ pub fn item(payload: &[u8]) -> Option<(Meta<'_>, &[u8])> {
         }
         _ => None,
     }
+}
+
+/// Whether this is the record of an item that stands in line.
+pub fn is_in_line(kind: Kind, payload: &[u8]) -> bool {
+    kind == Kind::Item && item(payload).is_some_and(|(meta, _)| meta.delay == 0)
 }
 
 /// How many bytes say that items were popped.

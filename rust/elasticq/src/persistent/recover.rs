@@ -14,6 +14,7 @@
 //! behind the end is zero, or the queue was closed in good order, does writing go on in the same segment; after
 //! a closing it begins with a record that never was ([`Change::Opened`]).
 
+use super::cell;
 use super::files::{File, Storage, crc32c};
 use super::format::{self, End, HEAD, HEADER, Head, Header, Kind, NoHeader};
 use super::log::{RESERVE, Resume, Spare, Spares, alone, first_size, make_file};
@@ -31,6 +32,9 @@ use std::sync::Arc;
 pub struct Recovered {
     pub resume: Resume,
     pub state: State,
+    /// The link of the last record that tells of items that were taken, and how many were popped since then, as the
+    /// cell says.
+    pub noted: (u32, u64),
     pub report: Report,
 }
 
@@ -53,15 +57,18 @@ pub struct Report {
 /// that was cut off. Nothing was changed then.
 pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<Recovered> {
     let names = list(storage)?;
-    let Some(Whole { replay, tail, rest, after }) = follow(storage, window, &names)? else {
+    let Some(Whole { replay, tail, rest, after, items, word }) = follow(storage, window, &names)? else {
         return begin(storage, largest, window, &names);
     };
-    let Replay { mut state, segments, records, closed, synced, end, .. } = replay;
+    let Replay { mut state, segments, records, closed, synced, end, base, .. } = replay;
     remove(storage, &after)?;
     if names.iter().any(|name| name == UNSYNCED) {
         write_again(storage, &segments, end, synced)?;
     }
-    tail.publish(end.place.offset);
+    if tail.noted()? != word {
+        tail.note(word)?;
+        tail.sync(storage, end.place.offset)?;
+    }
     let leased: Vec<u64> =
         state.takes.aside().iter().filter(|(_, aside)| aside.status == Status::Leased).map(|(&n, _)| n).collect();
     for number in leased {
@@ -72,7 +79,7 @@ pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<
     let spares = adopt_spares(storage, &names);
     let (puts, reopened) = (mem::take(&mut state.puts), closed && !rest.is_zero());
     let resume = Resume { segments, tail, end, full, reopened, puts, synced, spares };
-    Ok(Recovered { resume, state, report })
+    Ok(Recovered { resume, state, noted: (base, items), report })
 }
 
 /// What opening would find, and the state that the records lead to. `None`: a new queue. Nothing is changed.
@@ -103,6 +110,9 @@ struct Whole<'a> {
     rest: Rest,
     /// Files behind the end.
     after: Vec<(u64, &'a str)>,
+    /// How many items were popped as only the cell says, and the word that says that.
+    items: u64,
+    word: u64,
 }
 
 /// Follows the records of all files. `None`: there are no files. Nothing is changed.
@@ -147,7 +157,9 @@ fn follow<'a>(storage: &'a dyn Storage, window: usize, names: &'a [String]) -> B
         let missing = storage.path(&digits(oldest));
         return Err(BufferError::Corrupted(format!("{}: the file is missing", missing.display())));
     }
-    Ok(Some(Whole { replay, tail, rest, after }))
+    tail.publish(end.place.offset);
+    let (items, word) = replay.follow_cell(&tail)?;
+    Ok(Some(Whole { replay, tail, rest, after, items, word }))
 }
 
 /// Makes a new queue.
@@ -183,7 +195,7 @@ fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -
         synced: Place::default(),
         spares,
     };
-    Ok(Recovered { resume, state, report: Report::default() })
+    Ok(Recovered { resume, state, noted: (end.link, 0), report: Report::default() })
 }
 
 /// Files that were prepared before the queue was closed.
@@ -251,6 +263,8 @@ struct Replay<'a> {
     entered: Option<Arc<Segment>>,
     /// Behind the last record whose batch is whole.
     end: Cursor,
+    /// The link of the last record that tells of items that were taken.
+    base: u32,
     records: u64,
     closed: bool,
     synced: Place,
@@ -265,6 +279,7 @@ impl<'a> Replay<'a> {
             reader: None,
             entered: None,
             end: Cursor::default(),
+            base: 0,
             records: 0,
             closed: false,
             synced: Place::default(),
@@ -310,7 +325,9 @@ impl<'a> Replay<'a> {
             for (place, number, kind, payload) in batch.drain(..) {
                 self.follow(&reader.segment, place, number, kind, &payload)?;
             }
-            self.follow(&reader.segment, place, head.number, head.kind, payload)?;
+            if self.follow(&reader.segment, place, head.number, head.kind, payload)? {
+                self.base = reader.cursor.link;
+            }
             if let Some(segment) = self.entered.take() {
                 // The one before ends where this one says.
                 if let Some(before) = self.segments.get(&self.end.place.segment) {
@@ -325,7 +342,40 @@ impl<'a> Replay<'a> {
         Ok(self.entered.is_none())
     }
 
-    fn follow(&mut self, segment: &Segment, place: Place, number: u64, kind: Kind, payload: &[u8]) -> BufferResult<()> {
+    /// Passes the items in line that were popped as only the cell of the last segment says. Returns how many, and the
+    /// word that says that.
+    fn follow_cell(&mut self, tail: &Segment) -> BufferResult<(u64, u64)> {
+        let takes = &mut self.state.takes;
+        let salt = tail.header.salt;
+        let Some(number) = cell::beyond(tail.noted()?, salt, self.base, takes.cursor.number) else {
+            return Ok((0, cell::BLANK));
+        };
+        let first = self.segments.get(&takes.cursor.place.segment);
+        let mut reader = Reader::new(Arc::clone(first.unwrap_or(&self.segments[&tail.number()])), takes.cursor);
+        let mut items = 0;
+        while reader.cursor.number < number {
+            if let Some((head, place)) = reader.next()? {
+                items += u64::from(records::is_in_line(head.kind, reader.payload(&head, place)));
+            } else if let Some((_, next)) = self.segments.range(reader.segment.number() + 1..).next() {
+                reader.enter(Arc::clone(next));
+            } else {
+                break; // the others are lost
+            }
+        }
+        takes.apply(&Change::Popped { items, cursor: reader.cursor });
+        let word = if items > 0 { cell::word(salt, self.base, takes.cursor.number) } else { cell::BLANK };
+        Ok((items, word))
+    }
+
+    /// Follows a record. Returns whether it tells of items that were taken.
+    fn follow(
+        &mut self,
+        segment: &Segment,
+        place: Place,
+        number: u64,
+        kind: Kind,
+        payload: &[u8],
+    ) -> BufferResult<bool> {
         let unknown = || {
             let text = "a record that this version of elasticq does not understand; a later version wrote it";
             segment.corrupted(place.offset, &text)
@@ -340,6 +390,7 @@ impl<'a> Replay<'a> {
             Kind::Item => {
                 let (meta, _) = records::item(payload).ok_or_else(unknown)?;
                 self.state.item(number, place, &meta);
+                return Ok(false);
             }
             Kind::Moved => {
                 let (meta, _) = records::item(payload).ok_or_else(unknown)?;
@@ -347,15 +398,22 @@ impl<'a> Replay<'a> {
             }
             Kind::Change | Kind::Popped => match records::change(kind, payload).ok_or_else(unknown)? {
                 Change::Snapshot(snapshot) => self.state.restore(&snapshot),
-                Change::Synced { place, .. } => self.synced = self.synced.max(place),
+                Change::Synced { place, .. } => {
+                    self.synced = self.synced.max(place);
+                    return Ok(false);
+                }
                 Change::Closed { place, .. } => {
                     self.synced = self.synced.max(place);
                     self.closed = true;
+                    return Ok(false);
                 }
-                change => self.state.takes.apply(&change),
+                change => {
+                    self.state.takes.apply(&change);
+                    return Ok(change.tells());
+                }
             },
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -4,7 +4,7 @@
 //! release store of `end` and its acquire load. A reader never looks beyond `end`.
 
 use super::files::{File, Storage, crc32c};
-use super::format::{self, Found, HEAD, HEADER, Head, Header, Why};
+use super::format::{self, CELL, Found, HEAD, HEADER, Head, Header, Why};
 use super::records::{Cursor, Place};
 use crate::error::{BufferError, BufferResult};
 use std::io;
@@ -94,6 +94,20 @@ impl Segment {
 
     pub fn write(&self, bytes: &[u8], at: u64) -> BufferResult<()> {
         self.file.write_at(bytes, at).map_err(|refused| BufferError::io("to write", &self.path, &refused))
+    }
+
+    /// Puts a word into the cell.
+    #[inline(always)]
+    pub fn note(&self, word: u64) -> BufferResult<()> {
+        let noted = self.file.store(word, CELL as u64);
+        noted.map_err(|refused| BufferError::io("to write", &self.path, &refused))
+    }
+
+    /// The word in the cell.
+    pub fn noted(&self) -> BufferResult<u64> {
+        let mut word = [0; 8];
+        self.read(&mut word, CELL as u64)?;
+        Ok(u64::from_le_bytes(word))
     }
 
     /// Makes everything before `end` durable, and the name.

@@ -3,7 +3,7 @@
 
 use super::core::Core;
 use super::look::Look;
-use super::taking::Item;
+use super::taking::{Item, Popped};
 use crate::error::{BufferError, BufferResult};
 use std::fmt;
 use std::ops::Deref;
@@ -36,7 +36,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    pub(super) fn new(core: &Arc<Core>, (items, ticket): (Arc<Vec<Item>>, u64)) -> Self {
+    pub(super) fn new(core: &Arc<Core>, Popped { items, ticket, .. }: Popped) -> Self {
         Self { core: Arc::clone(core), items, ticket }
     }
 

@@ -1,5 +1,5 @@
-//! Taking: looking for the next item, writing the record that it is gone, following that record, and only then
-//! handing the item out. If the record can't be written, the item is still the next one.
+//! Taking: looking for the next item, writing down that it is gone, following that, and only then handing the item out.
+//! If it can't be written down, the item is still the next one.
 //!
 //! The next item is that with the lowest number: the next one in line, or one that stands aside and can be
 //! taken. The reader goes along the line. It is ahead of the cursor of the state by the items that are being
@@ -8,7 +8,8 @@
 use super::core::Core;
 use super::format::Kind;
 use super::leases::Leases;
-use super::log::{Appended, Who, too_long};
+use super::log::{Appended, too_long};
+use super::noted::Noted;
 use super::records::{self, Change, Cursor, Drafts, How, Lease, Meta, Place};
 use super::segment::Reader;
 use super::state::Takes;
@@ -24,6 +25,19 @@ pub struct Taking {
     /// The next item in line, once somebody has looked for it.
     pub next: Option<Item>,
     pub leases: Leases,
+    pub noted: Noted,
+    /// How many tickets were given out.
+    pub tickets: u64,
+}
+
+/// Items that were taken and have not come to their taker.
+#[derive(Debug)]
+pub struct Popped {
+    pub items: Arc<Vec<Item>>,
+    /// No other ones have it.
+    pub ticket: u64,
+    /// The record to wait for.
+    pub number: u64,
 }
 
 /// An item that was read.
@@ -48,7 +62,7 @@ impl Core {
     pub fn record(&self, taking: &mut Taking, changes: &[Change]) -> BufferResult<u64> {
         let mut drafts = Drafts::default();
         changes.iter().try_for_each(|change| drafts.change(change)).ok_or_else(too_long)?;
-        let first = self.append_for_consumer(&taking.state, &mut drafts)?.number;
+        let first = self.append_for_consumer(taking, &mut drafts)?.number;
         changes.iter().for_each(|change| taking.state.apply(change));
         self.note_seen(&taking.state);
         Ok(first + changes.len() as u64 - 1)
@@ -115,20 +129,21 @@ impl Core {
     ///
     /// # Errors
     /// As [`pop`](Self::pop).
-    pub fn pop_outstanding(&self, most: usize) -> BufferResult<(Arc<Vec<Item>>, u64)> {
+    pub fn pop_outstanding(&self, most: usize) -> BufferResult<Popped> {
         self.check_process()?;
         self.in_room(|| self.pop_outstanding_in(&mut self.taking(), most))
     }
 
     /// The same under the consumers' lock.
-    pub fn pop_outstanding_in(&self, taking: &mut Taking, most: usize) -> BufferResult<(Arc<Vec<Item>>, u64)> {
+    pub fn pop_outstanding_in(&self, taking: &mut Taking, most: usize) -> BufferResult<Popped> {
         let (items, number) = self.pop_in(taking, most)?;
         let items = Arc::new(items);
+        taking.tickets += 1;
+        let ticket = taking.tickets;
         if !items.is_empty() {
-            // The number of the record is that of no other pop.
-            self.outstanding.lock().push((number, Arc::clone(&items)));
+            self.outstanding.lock().push((ticket, Arc::clone(&items)));
         }
-        Ok((items, number))
+        Ok(Popped { items, ticket, number })
     }
 
     fn pop_in(&self, taking: &mut Taking, most: usize) -> BufferResult<(Vec<Item>, u64)> {
@@ -149,11 +164,15 @@ impl Core {
         Ok((items, number))
     }
 
-    /// Records that items were taken; puts the reader back if that fails.
+    /// Records or notes that items were taken; puts the reader back if that fails. Returns the number of the record
+    /// to wait for, where calls wait for one.
     #[inline(always)]
     fn take(&self, taking: &mut Taking, changes: &[Change]) -> BufferResult<u64> {
-        let segment = taking.reader.segment.number();
-        let recorded = self.record(taking, changes);
+        let segment = taking.state.cursor.place.segment;
+        let recorded = match *changes {
+            [Change::Popped { items, cursor }] if !self.is_staged() => self.note(taking, items, cursor).map(|()| 0),
+            _ => self.record(taking, changes),
+        };
         if recorded.is_err() {
             taking.next = None;
             let cursor = taking.state.cursor;
@@ -364,7 +383,7 @@ impl Core {
         let meta = Meta { number: item.number, ..meta };
         let mut draft = Drafts::default();
         draft.item(Kind::Moved, &meta, data).ok_or_else(too_long)?;
-        let place = self.append_for_consumer(&taking.state, &mut draft)?.place;
+        let place = self.append_for_consumer(taking, &mut draft)?.place;
         taking.state.moved(item.number, place);
         self.note_seen(&taking.state);
         if self.is_staged() {
@@ -378,14 +397,14 @@ impl Core {
     ///
     /// # Errors
     /// `Io`, or what a sync has failed with: nothing has happened then.
-    pub fn append_for_consumer(&self, state: &Takes, drafts: &mut Drafts) -> BufferResult<Appended> {
+    pub fn append_for_consumer(&self, taking: &mut Taking, drafts: &mut Drafts) -> BufferResult<Appended> {
         let (appended, is_late) = {
             let mut tail = self.log.tail();
             self.check_open()?;
-            if !tail.has_room(drafts.size()) {
-                self.log.begin_segment(&mut tail, state, drafts.size(), Who::Consumer)?;
-            }
-            (self.log.append(&mut tail, drafts)?, tail.is_late())
+            self.make_room(&mut tail, taking, drafts.size())?;
+            let appended = self.log.append(&mut tail, drafts)?;
+            taking.noted.base = tail.end().link;
+            (appended, tail.is_late())
         };
         if is_late {
             self.worker.tidy();

@@ -156,8 +156,9 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
 
     /// Takes up to so many items that can still be put back.
     pub fn take_back(&self, most: usize) -> BufferResult<Taken> {
-        let (items, number) = self.core.pop_outstanding(most)?;
-        let taken = Taken::new(&self.core, (items, number));
+        let popped = self.core.pop_outstanding(most)?;
+        let number = popped.number;
+        let taken = Taken::new(&self.core, popped);
         self.core.settle(number)?;
         self.core.wake();
         Ok(taken)
@@ -171,7 +172,7 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
             unless_empty(self.core.pop_outstanding(most)).map(|taken| taken.map(|taken| (taken, begun)))
         };
         let (popped, begun) = complete(|| try_or_register(attempt, || self.core.not_empty.waiter())).await?;
-        let number = popped.1;
+        let number = popped.number;
         let taken = Taken::new(&self.core, popped);
         self.core.settle_as_task(number).await?;
         Ok((taken, begun))

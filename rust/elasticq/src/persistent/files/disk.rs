@@ -240,6 +240,12 @@ impl Map {
     fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
         match *self {}
     }
+    fn store(&self, _: u64, _: u64) -> io::Result<()> {
+        match *self {}
+    }
+    fn let_go(&self) {
+        match *self {}
+    }
 }
 
 #[derive(Debug)]
@@ -267,7 +273,17 @@ impl File for Opened {
         }
     }
 
+    fn store(&self, word: u64, at: u64) -> io::Result<()> {
+        match self.map.get().filter(|map| map.covers(at, 8)) {
+            Some(map) => map.store(word, at),
+            None => self.file.write_all_at(&word.to_le_bytes(), at),
+        }
+    }
+
     fn sync(&self) -> io::Result<()> {
+        if let Some(map) = self.map.get() {
+            map.let_go();
+        }
         self.file.sync_data()
     }
 

@@ -13,14 +13,14 @@
 //! machine's view may be older. There, and on systems other than Linux, a file is not mapped.
 
 use super::forked::process;
-use memmap2::{Advice, MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 use rustix::fs::fstatfs;
 use std::ffi::{c_int, c_void};
 use std::fs::File;
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Once, OnceLock};
 
 #[derive(Debug)]
@@ -100,6 +100,24 @@ impl Map {
         // SAFETY: as in `read_at`, and no thread reads these bytes at the same moment.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(at), bytes.len()) };
         self.check()
+    }
+
+    /// Writes a word in one step.
+    pub fn store(&self, word: u64, at: u64) -> io::Result<()> {
+        assert!(self.covers(at, 8) && at % 8 == 0);
+        // SAFETY: the place is in the map, and aligned, since a map begins at a page. All threads write there like
+        // this, and none reads.
+        let place = unsafe { AtomicU64::from_ptr(self.at(at).cast()) };
+        place.store(word.to_le(), Ordering::Relaxed); // nothing in this process depends on it
+        self.check()
+    }
+
+    /// Lets go of all pages at once: what was written to them is the file's, and the next touch gets it from there.
+    /// A sync takes them one by one otherwise, and interrupts all threads of the process for each.
+    pub fn let_go(&self) {
+        // SAFETY: the map is shared, so the pages that come back hold what was written. Nothing borrows from it.
+        // If the system refuses, the sync does it.
+        let _ = unsafe { self.memory.unchecked_advise(UncheckedAdvice::DontNeed) };
     }
 
     fn at(&self, at: u64) -> *mut u8 {

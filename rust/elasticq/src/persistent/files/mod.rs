@@ -60,6 +60,11 @@ pub trait File: fmt::Debug + Send + Sync {
     /// Writes `bytes` from this place on. The file grows as needed.
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
 
+    /// Writes eight bytes at a multiple of eight. Whenever the process ends, all of them are there or none.
+    fn store(&self, word: u64, at: u64) -> io::Result<()> {
+        self.write_at(&word.to_le_bytes(), at)
+    }
+
     /// Makes everything durable that was written before.
     fn sync(&self) -> io::Result<()>;
 

@@ -1,7 +1,7 @@
 //! One file of a survey: opening it, whatever is in it, and what was found there.
 
-use super::super::files::{File, Storage, crc32c};
-use super::super::format::{End, HEADER, Header, Kind, NoHeader, VERSION, u32_at};
+use super::super::files::{File, Storage};
+use super::super::format::{CELL, End, HEADER, Header, Kind, NoHeader, VERSION, u32_at, u64_at};
 use super::super::records::Cursor;
 use super::super::recover;
 use super::super::segment::{Segment, name_of};
@@ -24,6 +24,8 @@ pub struct Part {
     pub fault: Option<String>,
     /// The end of the segment before, if the header is right.
     pub before: Option<End>,
+    /// The word in the header's cell, as it was before the records were read.
+    pub cell: u64,
     /// One of these is the header's own link.
     pub links: [u32; 2],
     pub records: u64,
@@ -93,6 +95,7 @@ impl Part {
             segment: None,
             fault: None,
             before: None,
+            cell: 0,
             links: [0; 2],
             records: 0,
             items: 0,
@@ -122,6 +125,7 @@ impl Part {
         file.read_at(&mut bytes, 0).map_err(|refused| BufferError::io("to read", &path, &refused))?;
         let decoded = Header::decode(&bytes);
         bytes.resize(HEADER, 0);
+        part.cell = u64_at(&bytes, CELL);
         // Without a header, the name tells what matters.
         let guessed = Header { salt, first: number, size: size / 8 * 8, before: End::default(), free: 0 };
         let header = match decoded {
@@ -136,7 +140,7 @@ impl Part {
             }
             Err(NoHeader::Newer(version)) if !would_be_right(&bytes) => return Err(recover::newer(&path, version)),
             Err(why) => {
-                let computed = crc32c(&[&bytes[..12], &[0; 4], &bytes[16..]].concat());
+                let computed = bytes.first_chunk().map_or(0, Header::checksum);
                 part.links = [u32_at(&bytes, 12), computed];
                 let why = if matches!(why, NoHeader::Newer(_)) { NoHeader::Damaged } else { why };
                 part.fault = Some(why.to_string());

@@ -11,6 +11,7 @@
 //!
 //! Nothing is kept in memory for an item in line.
 
+use super::super::cell;
 use super::super::files::Storage;
 use super::super::format::{End, HEAD, HEADER, Kind, Why, link, size_of_record, u32_at};
 use super::super::records::{self, Aside, Change, Cursor, Place, Status};
@@ -20,7 +21,7 @@ use super::super::state::State;
 use super::behind::{self, Bounds, LEAST};
 use super::part::{Gap, Part, Run};
 use super::report::Progress;
-use super::walk::Walk;
+use super::walk::{self, Walk};
 use crate::error::{BufferError, BufferResult};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Survey {
     said: BTreeMap<u64, Option<Status>>,
     /// The highest number of an item of which something was said since a gap.
     named: u64,
+    /// The link of the last record that tells of items that were taken.
+    base: u32,
     /// Whether there was a gap since the last snapshot.
     apart: bool,
     /// The part that was read last.
@@ -96,6 +99,7 @@ impl Survey {
             doubts: Vec::new(),
             said: BTreeMap::new(),
             named: 0,
+            base: 0,
             apart: true,
             last: None,
             parts: Vec::new(),
@@ -109,6 +113,7 @@ impl Survey {
             progress.add(parts[index].bytes);
         }
         survey.parts = parts;
+        survey.follow_cell()?;
         survey.settle_doubts();
         Ok(survey)
     }
@@ -204,7 +209,7 @@ impl Survey {
                         part.records += 1;
                         part.items += u64::from(head.kind == Kind::Item);
                         let record = (place, head.number, head.kind, payload.to_vec());
-                        is_reopened |= self.add(&mut batch, at, head.more, record);
+                        is_reopened |= self.add(&mut batch, at, head.more, record, reader.cursor.link);
                         continue;
                     }
                     let why = "a record that this version of elasticq does not understand".into();
@@ -339,16 +344,20 @@ impl Survey {
         Ok(Bounds { begins, follows, before, last: next.and_then(|next| next.before), until })
     }
 
-    /// Follows a record, or keeps it until its batch is whole. Returns whether it says that the queue was opened
-    /// again.
-    fn add(&mut self, batch: &mut Batch, at: Cursor, more: bool, record: Record) -> bool {
+    /// Follows a record with this link, or keeps it until its batch is whole. Returns whether it says that the queue was
+    /// opened again.
+    fn add(&mut self, batch: &mut Batch, at: Cursor, more: bool, record: Record, link: u32) -> bool {
         if more {
             batch.start.get_or_insert(at);
             batch.records.push(record);
             return false;
         }
         self.close(batch);
-        matches!(self.follow(&record), Some(Change::Opened { .. }))
+        let change = self.follow(&record);
+        if record.2 == Kind::Moved || change.as_ref().is_some_and(Change::tells) {
+            self.base = link;
+        }
+        matches!(change, Some(Change::Opened { .. }))
     }
 
     fn close(&mut self, batch: &mut Batch) {
@@ -393,6 +402,30 @@ impl Survey {
             }
         }
         Some(change)
+    }
+
+    /// Passes the items that were popped as only the cell of the last segment says.
+    fn follow_cell(&mut self) -> BufferResult<()> {
+        let Some(last) = self.last.map(|last| &self.parts[last]) else { return Ok(()) };
+        let from = self.state.takes.cursor.number;
+        let salt = last.segment.as_ref().map_or(0, |segment| segment.header.salt);
+        let Some(number) = cell::beyond(last.cell, salt, self.base, from).map(|number| number.min(self.end.number))
+        else {
+            return Ok(());
+        };
+        let runs = self.runs();
+        let mut walk = Walk::new(runs.clone(), from);
+        let mut items = 0;
+        loop {
+            match walk.next_before(number) {
+                Ok(Some(_)) => items += 1,
+                Ok(None) => break,
+                Err(_) => {} // it could be read a moment ago
+            }
+        }
+        let cursor = walk::locate(&runs, number)?.unwrap_or(self.end);
+        self.state.takes.apply(&Change::Popped { items, cursor });
+        Ok(())
     }
 
     /// Notes what a change says of items of which a lost record may have said more.

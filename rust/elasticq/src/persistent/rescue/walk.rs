@@ -1,6 +1,5 @@
 //! Going once more along the records that a survey has found, for their items. Memory is flat.
 
-use super::super::format::Kind;
 use super::super::records::{self, Cursor, Place};
 use super::super::segment::Reader;
 use super::part::Run;
@@ -63,11 +62,8 @@ impl Walk {
                     _ => continue,
                 }
             };
-            if head.kind != Kind::Item || head.number < self.from {
-                continue;
-            }
             let payload = reader.payload(&head, place);
-            if records::item(payload).is_some_and(|(meta, _)| meta.delay == 0) {
+            if head.number >= self.from && records::is_in_line(head.kind, payload) {
                 return Ok(Some(InLine { number: head.number, place, payload: payload.to_vec() }));
             }
         }
