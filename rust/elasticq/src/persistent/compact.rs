@@ -64,9 +64,11 @@ impl Core {
             {
                 let mut tail = self.log.tail();
                 self.check_open()?;
-                let needless = self.log.records().saturating_sub(self.inside(&tail) as u64);
-                // A segment of its own for what is still needed, if most of this one is not.
-                if needless > (self.inside(&tail) as u64).saturating_mul(2).saturating_add(few) && tail.is_used() {
+                // A segment of its own for what is still needed, if most of this one is not. The older ones go as
+                // soon as they are drained, and a new one does not help with that.
+                let inside = self.inside(&tail) as u64;
+                let needless = tail.records().saturating_sub(inside);
+                if needless > inside.saturating_mul(2).saturating_add(few) && tail.is_used() {
                     // On a full disk the segments before this one can still go.
                     let _ = self.begin(&mut tail, &mut taking, 0, Who::Consumer);
                 }

@@ -115,6 +115,8 @@ pub struct Spares {
     pub ready: Vec<Spare>,
     /// The file with which consumers go on when the disk is full: what they write makes room.
     pub reserve: Option<Spare>,
+    /// How many producers need ready: one when they have begun a segment, two when one has had to make a file itself.
+    pub wanted: usize,
     /// The next number for a name.
     pub next: u64,
 }
@@ -347,6 +349,9 @@ impl Log {
         let size = usual.max(least.next_multiple_of(4096));
         let spare = {
             let mut spares = self.spares.lock();
+            if who == Who::Producer {
+                spares.wanted = spares.wanted.max(1);
+            }
             let found = spares.ready.iter().position(|spare| spare.size >= least);
             found.map(|index| spares.ready.swap_remove(index))
         };
@@ -357,6 +362,9 @@ impl Log {
             0 => u64::MAX,
             max => max.saturating_sub(self.bytes()) / 4096 * 4096,
         };
+        if who == Who::Producer {
+            self.spares.lock().wanted = SPARES;
+        }
         let made = match who {
             Who::Producer if left < least => Err(BufferError::Full),
             // Consumers may take a little more, since what they write makes room.
@@ -405,12 +413,18 @@ impl Log {
             let size = (2 * tail.segment.header.size).min(self.largest);
             (size, tail.at > tail.segment.header.size / 2)
         };
-        let within = self.max_bytes == 0 || self.bytes() + size <= self.max_bytes;
-        if is_late && within && self.spares.lock().ready.is_empty() {
+        loop {
+            let is_lacking = {
+                let spares = self.spares.lock();
+                spares.ready.len() < spares.wanted.max(usize::from(is_late))
+            };
+            let within = self.max_bytes == 0 || self.bytes() + size <= self.max_bytes;
+            if !is_lacking || !within {
+                return Ok(());
+            }
             let spare = self.make_spare(size, false)?;
             self.spares.lock().ready.push(spare);
         }
-        Ok(())
     }
 
     /// Gives up the segments before this one. Everything that is needed is durable without them. `failed` is told
@@ -517,9 +531,14 @@ impl Tail {
         Arc::clone(&self.segment)
     }
 
+    /// How many records there are in the segment.
+    pub fn records(&self) -> u64 {
+        self.next - self.segment.number()
+    }
+
     /// Whether there is more in the segment than the state with which it begins.
     pub fn is_used(&self) -> bool {
-        self.next > self.segment.number() + 1
+        self.records() > 1
     }
 
     pub fn salt(&self) -> u64 {
