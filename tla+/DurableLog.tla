@@ -23,8 +23,9 @@
 (*     mark says more.                                                     *)
 (*  4. A segment begins with a snapshot of the state. The oldest segment   *)
 (*     may go if the next one's snapshot is durable and, as far as the log *)
-(*     is durable, all its items are popped. A segment goes only when the  *)
-(*     older ones have gone from the disk.                                 *)
+(*     is durable, all its items are popped. It need not be on the disk    *)
+(*     itself for that, only all that follows. A segment goes only when    *)
+(*     the older ones have gone from the disk.                             *)
 (*  5. A file is written again for another segment only when its old name  *)
 (*     has gone from the disk.                                             *)
 (*  6. Recovery begins with the oldest segment. It goes on while records   *)
@@ -62,6 +63,7 @@
 (*   written   how much of it is in files. The rest is in the memory of    *)
 (*             those who wait for the leader                               *)
 (*   durable   how much of it was reported to be durable                   *)
+(*   rest      up to where the segments behind the oldest are on the disk  *)
 (*   sealed    whether the next record begins a new segment                *)
 (*   noted     up to where the items are popped by the cell; 0: no record  *)
 (*             is behind it                                                *)
@@ -90,11 +92,12 @@ CONSTANTS
     Closes,       \* whether the log may be closed and opened again
     Cells,        \* whether pops may be noted in a cell
     Leases,       \* whether items may be leased
+    Skips,        \* whether the oldest segment may go without having been on the disk
     Mutant        \* "none", or the mistake to be made
 
-VARIABLES log, written, durable, sealed, noted, phase, cache, disk, lost, crashes, fault
+VARIABLES log, written, durable, rest, sealed, noted, phase, cache, disk, lost, crashes, fault
 
-queue == <<log, written, durable, sealed, noted, phase>>
+queue == <<log, written, durable, rest, sealed, noted, phase>>
 machine == <<cache, disk, lost>>
 proof == <<crashes, fault>>
 vars == <<queue, machine, proof>>
@@ -174,6 +177,7 @@ Init ==
     /\ log = First
     /\ written = Len(First)
     /\ durable = Len(First)
+    /\ rest = 0
     /\ sealed = FALSE
     /\ phase = "up"
     /\ noted = 0
@@ -207,7 +211,7 @@ AppendRecord(what, number) ==
     /\ IF EveryWrite
        THEN UNCHANGED <<written, cache>>
        ELSE written' = Len(log') /\ cache' = WithPages(cache, log', Len(log'))
-    /\ UNCHANGED <<durable, sealed, disk, lost, proof>>
+    /\ UNCHANGED <<durable, rest, sealed, disk, lost, proof>>
 
 \* The log was opened after a closing, and nothing was written since.
 MustOpen == What(log) = "close" /\ Mutant # "nothing new behind a closing"
@@ -244,7 +248,7 @@ PopIsNoted ==
     /\ noted' = Min(InLine(log, noted))
     /\ LET f == CHOOSE f \in Named(cache, Segment(log)) : TRUE
        IN cache' = [cache EXCEPT ![f].cell = Cell(Told(log), noted')]
-    /\ UNCHANGED <<log, written, durable, sealed, phase, disk, lost, proof>>
+    /\ UNCHANGED <<log, written, durable, rest, sealed, phase, disk, lost, proof>>
 
 \* The kernel writes a cell whenever it likes.
 CellIsWritten ==
@@ -266,7 +270,7 @@ Close ==
 Closed ==
     /\ phase = "closing" /\ durable = Len(log)
     /\ phase' = "up"
-    /\ UNCHANGED <<log, written, durable, sealed, noted, machine, proof>>
+    /\ UNCHANGED <<log, written, durable, rest, sealed, noted, machine, proof>>
 
 \* A new segment begins, in a file that is all zeroes or has old records in it. A record may be too large for
 \* the rest of a segment, so a new one may begin at any record.
@@ -291,7 +295,7 @@ Rotate ==
                 /\ UNCHANGED disk
     /\ sealed' = FALSE
     /\ noted' = 0
-    /\ UNCHANGED <<durable, phase, lost, proof>>
+    /\ UNCHANGED <<durable, rest, phase, lost, proof>>
 
 -----------------------------------------------------------------------------
 (* Syncing *)
@@ -301,7 +305,7 @@ LeaderWrites ==
     /\ phase \in {"up", "closing"} /\ written < Len(log)
     /\ written' = Len(log)
     /\ cache' = WithPages(cache, log, written + 1)
-    /\ UNCHANGED <<log, durable, sealed, noted, phase, disk, lost, proof>>
+    /\ UNCHANGED <<log, durable, rest, sealed, noted, phase, disk, lost, proof>>
 
 \* How much a sync may report: a header counts for nothing before the snapshot behind it.
 Reportable == {upTo \in durable + 1 .. written : log[upTo][1] # "begin"}
@@ -309,6 +313,7 @@ Reportable == {upTo \in durable + 1 .. written : log[upTo][1] # "begin"}
 \* The pages that a sync writes. It began when the log had been written up to some place, and may leave out
 \* what was written since.
 Syncs(f, i, upTo) ==
+    /\ cache[f].name # Nameless
     /\ Len(cache[f].pages[i].h) <= upTo
     /\ <<f, i>> \notin lost
     /\ Mutant = "an older segment is not synced" => cache[f].name = Segment(UpTo(log, upTo))
@@ -320,11 +325,29 @@ Sync ==
     /\ phase \in {"up", "closing"}
     /\ \E upTo \in Reportable :
         /\ disk' = [f \in Files |->
-                [name |-> IF Mutant = "the name is not synced" THEN disk[f].name ELSE cache[f].name,
+                [name |-> IF \/ Mutant = "the name is not synced"
+                             \/ Mutant = "what is dropped is not gone" /\ cache[f].name = Nameless
+                          THEN disk[f].name
+                          ELSE cache[f].name,
                  cell |-> disk[f].cell,
                  pages |-> [i \in 0 .. Slots |->
                                 IF Syncs(f, i, upTo) THEN cache[f].pages[i] ELSE disk[f].pages[i]]]]
         /\ durable' = IF Mutant = "later writes count as synced" THEN written ELSE upTo
+    /\ UNCHANGED <<log, written, rest, sealed, noted, phase, cache, lost, proof>>
+
+\* The cleaner syncs all segments but the oldest, and the directory. Nothing is reported.
+SyncRest ==
+    /\ Skips /\ phase = "up"
+    /\ rest' \in {upTo \in Reportable : upTo > rest}
+    /\ LET oldest == Min(Names(cache))
+           is(f) == cache[f].name > oldest
+       IN /\ oldest < Segment(UpTo(log, rest'))
+          /\ disk' = [f \in Files |-> IF ~is(f) THEN disk[f] ELSE
+                [name |-> cache[f].name,
+                 cell |-> disk[f].cell,
+                 pages |-> [i \in 0 .. Slots |->
+                                IF Syncs(f, i, rest') THEN cache[f].pages[i] ELSE disk[f].pages[i]]]]
+    /\ durable' = IF Mutant = "a sync of the rest is reported" THEN rest' ELSE durable
     /\ UNCHANGED <<log, written, sealed, noted, phase, cache, lost, proof>>
 
 \* A sync fails. Each page that it should have written is on the disk or not, and counts as clean. Calls that
@@ -336,7 +359,7 @@ SyncFails ==
         lost' = lost \cup {<<f, i>> \in Files \X (0 .. Slots) :
                     Len(cache[f].pages[i].h) <= upTo /\ cache[f].pages[i] # disk[f].pages[i]}
     /\ phase' = IF Mutant = "a failed sync is tried again" THEN phase ELSE "poisoned"
-    /\ UNCHANGED <<log, written, durable, sealed, noted, cache, disk, proof>>
+    /\ UNCHANGED <<log, written, durable, rest, sealed, noted, cache, disk, proof>>
 
 \* The cleaner syncs the directory when it has dropped a segment.
 SyncDirectory ==
@@ -350,13 +373,14 @@ DropOldest ==
     /\ phase = "up"
     /\ LET oldest == Min(Names(cache))
            f == CHOOSE f \in Named(cache, oldest) : TRUE
-           known == UpTo(log, IF Mutant = "dropped before the pops are durable" THEN written ELSE durable)
+           safe == Max({durable, rest})
+           known == UpTo(log, IF Mutant = "dropped before the pops are durable" THEN written ELSE safe)
            snapshots == {p \in Places(log, "snapshot") : Segment(UpTo(log, p)) = oldest + 1}
            items == IF Mutant = "dropped when only the cell tells of the pops" THEN Inside(known, noted) ELSE Items(known)
            needed == {p \in items : Segment(UpTo(log, p)) = oldest}
            gone(number) == \A g \in Files : disk[g].name \notin 1 .. number
        IN /\ oldest < Segment(log)
-          /\ Mutant # "dropped before the snapshot is durable" => \A p \in snapshots : p <= durable
+          /\ Mutant # "dropped before the snapshot is durable" => \A p \in snapshots : p <= safe
           /\ needed = {}
           /\ Mutant # "dropped in any order" => gone(oldest - 1)
           /\ cache' = [cache EXCEPT ![f].name = Nameless]
@@ -451,13 +475,14 @@ Restart(files, onDisk, stillLost, killed) ==
     IN /\ fault' = verdict
        /\ IF verdict # "none"
           THEN /\ log' = r.entries /\ written' = Len(r.entries) /\ durable' = durable /\ sealed' = FALSE
-               /\ noted' = 0
+               /\ noted' = 0 /\ rest' = 0
                /\ phase' = "over" /\ cache' = files /\ disk' = onDisk /\ lost' = stillLost
           ELSE /\ crashes' < Crashes
                /\ log' = r.entries
                /\ written' = Len(r.entries)
                /\ durable' = durable
                /\ noted' = upTo
+               /\ rest' = 0
                /\ sealed' = /\ ~(behind \subseteq {Zero})
                             /\ What(r.entries) # "close"
                             /\ Mutant # "written on in place"
@@ -484,7 +509,7 @@ Recovered ==
     /\ lost' = IF Mutant = "what was read is not written again" THEN lost ELSE {}
     /\ durable' = Len(log)
     /\ phase' = "preparing"
-    /\ UNCHANGED <<log, written, sealed, noted, cache, proof>>
+    /\ UNCHANGED <<log, written, rest, sealed, noted, cache, proof>>
 
 \* Recovery makes the headers of spare files blank, on the disk too, and ends.
 Prepared ==
@@ -498,7 +523,7 @@ Prepared ==
           THEN UNCHANGED <<cache, disk>>
           ELSE cache' = prepared(cache) /\ disk' = prepared(disk)
     /\ phase' = "up"
-    /\ UNCHANGED <<log, written, durable, sealed, noted, lost, proof>>
+    /\ UNCHANGED <<log, written, durable, rest, sealed, noted, lost, proof>>
 
 \* The process is killed. What it has written to files stays, on the disk or not.
 Kill ==
@@ -530,7 +555,7 @@ Rest == UNCHANGED vars
 
 Next ==
     \/ Push \/ Pop \/ Lease \/ PopIsNoted \/ PopsAreWritten \/ CellIsWritten \/ Open \/ Close \/ Closed \/ Rotate
-    \/ LeaderWrites \/ Sync \/ SyncFails \/ SyncDirectory \/ DropOldest
+    \/ LeaderWrites \/ Sync \/ SyncRest \/ SyncFails \/ SyncDirectory \/ DropOldest
     \/ Recovered \/ Prepared \/ Kill \/ PowerCut \/ Rest
 
 Spec == Init /\ [][Next]_vars

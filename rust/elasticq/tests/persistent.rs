@@ -152,8 +152,9 @@ fn a_newer_format_is_refused_and_says_so() {
 fn a_file_that_another_process_cuts_off_is_an_error() {
     for mode in MODES {
         let folder = folder();
-        let queue = open(config(&folder).with_sync_mode(mode)).unwrap();
-        queue.push_batch((0..40).map(|number| vec![number; 1000]).collect()).unwrap();
+        let queue = open(config(&folder).with_sync_mode(mode).with_segment_bytes(1 << 20)).unwrap();
+        // More than is read at once: somebody may have looked already.
+        queue.push_batch((0..40).map(|number| vec![number; 5000]).collect()).unwrap();
         let path = first_file(&folder);
         fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(8192).unwrap();
         let outcome = loop {

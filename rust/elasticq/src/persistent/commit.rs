@@ -8,7 +8,8 @@
 //!
 //! Invariant: `durable` is the number of a record before which every record is durable, and the names of all
 //! segments up to there, too. Segments are synced from the oldest on, so a record is never durable before
-//! those that it follows.
+//! those that it follows. Only a segment of which nothing is needed is [passed over](Commit::pass_over): nothing is
+//! reported then until it has gone from the disk.
 //!
 //! **A failed sync is final.** The system may have given up the pages and call them clean, so a second sync
 //! would succeed and mean nothing. So the first failure, also a panic of the leader, is the answer to every
@@ -81,6 +82,30 @@ impl Commit {
             shown();
         };
         block(Duration::MAX, || try_or_register(attempt, || self.finished.waiter()))
+    }
+
+    /// Gives up the oldest segment, of which nothing is needed: makes everything durable that follows it, and lets `go`
+    /// remove it for good. So it need not reach the disk itself. Until it is gone, recovery would end in it, so nobody
+    /// else may report meanwhile that something is durable.
+    ///
+    /// # Errors
+    /// That of the sync that failed, whoever led it; that of `go`.
+    pub fn pass_over(&self, log: &Log, oldest: u64, go: &dyn Fn() -> BufferResult<()>) -> BufferResult<()> {
+        let mut leading = self.leading.lock();
+        let mut gone = Ok(());
+        self.lead(log, || {
+            let batch = self.write(log)?;
+            self.sync(log, oldest + 1, &batch)?;
+            gone = go();
+            if gone.is_ok() {
+                *leading = batch.place.segment;
+                self.note(log, &batch);
+            }
+            Ok(())
+        });
+        drop(leading);
+        wake_each([self.finished.told_all()]);
+        self.check().and(gone)
     }
 
     /// Waits as a task until the record of this number is durable. Another thread leads: `ask` asks it to.
@@ -201,18 +226,29 @@ impl Commit {
     fn make_durable(&self, log: &Log, oldest: &mut u64) -> BufferResult<()> {
         let started = Instant::now();
         let batch = self.write(log)?;
-        for segment in log.segments_from(*oldest, batch.place.segment) {
+        self.sync(log, *oldest, &batch)?;
+        *oldest = batch.place.segment;
+        self.note(log, &batch);
+        self.took.store(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Syncs the segments from this one on.
+    fn sync(&self, log: &Log, first: u64, batch: &Batch) -> BufferResult<()> {
+        for segment in log.segments_from(first, batch.place.segment) {
             let is_last = segment.number() == batch.place.segment;
             let end = if is_last { batch.place.offset } else { segment.sealed().unwrap_or(u64::MAX) };
             if !segment.is_synced(end) {
                 segment.sync(&*log.storage, end)?;
             }
         }
-        *oldest = batch.place.segment;
-        log.note_durable(&batch);
-        self.took.store(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Notes that everything in this batch is durable.
+    fn note(&self, log: &Log, batch: &Batch) {
+        log.note_durable(batch);
         self.shared.store(batch.calls - self.calls.swap(batch.calls, Ordering::Relaxed), Ordering::Relaxed);
         self.durable.fetch_max(batch.next, Ordering::AcqRel);
-        Ok(())
     }
 }

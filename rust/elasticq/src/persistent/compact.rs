@@ -1,7 +1,8 @@
 //! Giving up files that nobody needs.
 //!
 //! A segment is needed as long as the cursor is in it or before it, or an item aside has its record there.
-//! Those before the oldest that is needed go, once everything that made them needless is durable. An item
+//! Those before the oldest that is needed go, once everything that made them needless is durable. (If consumers keep
+//! up, they go without having been written to the disk: most of what is put in never is.) An item
 //! aside may keep an old segment for long; if little in the files is needed, such items are written again at
 //! the end. They keep their numbers, and with them their places in line.
 
@@ -31,6 +32,8 @@ impl Core {
     /// # Errors
     /// `Io`, or what a sync has failed with.
     pub fn tidy(&self) -> BufferResult<()> {
+        // First of all, since a file that goes may be used again.
+        let gone = self.give_up();
         let prepared = self.log.prepare();
         let superfluous = {
             let tail = self.log.tail();
@@ -41,10 +44,8 @@ impl Core {
             self.compact_to(0)?;
         } else if superfluous > self.config.max_log_entries as u64 {
             self.compact()?;
-        } else {
-            self.give_up()?;
         }
-        prepared
+        gone.and(prepared)
     }
 
     /// Makes the files as small as they can be.
@@ -120,11 +121,15 @@ impl Core {
             }
             (oldest, self.log.tail().end().number - 1)
         };
+        let go = |number| self.log.drop_before(number, &|error| self.commit.fail(&self.log, error));
+        if let Some((first, second)) = self.log.unsynced_before(oldest) {
+            self.commit.pass_over(&self.log, first, &|| go(second))?;
+        }
         if self.log.has_before(oldest) {
             self.join(last)?;
-            self.log.drop_before(oldest, &|error| self.commit.fail(&self.log, error))?;
-            self.wake(); // producers may wait for room on the disk
+            go(oldest)?;
         }
+        self.wake(); // producers may wait for room on the disk
         Ok(())
     }
 

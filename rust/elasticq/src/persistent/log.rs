@@ -14,7 +14,7 @@
 //! - A segment's records are linked to its header, and its header to the end of the segment before.
 //! - A record says that something was synced only after it was.
 //! - A segment begins with the whole state. So when nothing in the segments before is needed, and everything
-//!   up to here is durable, they go, the oldest first.
+//!   up to here is durable, but for the oldest of them, they go, the oldest first.
 
 use super::config::SyncMode;
 use super::files::{File, Storage};
@@ -132,8 +132,9 @@ pub struct Spare {
 const SPARES: usize = 2;
 pub const RESERVE: &str = "reserve.log";
 
-/// The size of the first segment; each is twice as large as the one before, up to the setting.
+/// The size of the first segment. Each is so many times as large as the one before, up to the setting.
 const FIRST_SIZE: u64 = 1 << 20;
+const GROWTH: u64 = 4;
 
 /// The first record that was appended; the others follow.
 #[derive(Clone, Copy, Debug)]
@@ -232,6 +233,15 @@ impl Log {
         self.segments.lock().range(first..=last).map(|(_, segment)| Arc::clone(segment)).collect()
     }
 
+    /// The numbers of the oldest segment and the next one, if the oldest is before this one and not durable as a whole.
+    pub fn unsynced_before(&self, number: u64) -> Option<(u64, u64)> {
+        let segments = self.segments.lock();
+        let mut oldest = segments.values();
+        let (first, second) = (oldest.next()?, oldest.next()?);
+        let is_synced = first.is_synced(first.sealed().unwrap_or(u64::MAX));
+        (first.number() < number && !is_synced).then(|| (first.number(), second.number()))
+    }
+
     /// Whether there are segments before this one.
     pub fn has_before(&self, number: u64) -> bool {
         self.segments.lock().first_key_value().is_some_and(|(&first, _)| first < number)
@@ -294,7 +304,7 @@ impl Log {
         // For a producer twice the snapshot, so that segments are not full of it.
         let share = if who == Who::Producer { 2 } else { 1 };
         let least = HEADER as u64 + share * first.size() + room + 64;
-        let usual = (2 * tail.segment.header.size).clamp(first_size(self.largest), self.largest);
+        let usual = tail.segment.header.size.saturating_mul(GROWTH).clamp(first_size(self.largest), self.largest);
         let spare = self.take_spare(least, usual, who)?;
         let header = Header {
             salt: random(),
@@ -410,7 +420,7 @@ impl Log {
         }
         let (size, is_late) = {
             let tail = self.tail();
-            let size = (2 * tail.segment.header.size).min(self.largest);
+            let size = tail.segment.header.size.saturating_mul(GROWTH).min(self.largest);
             (size, tail.at > tail.segment.header.size / 2)
         };
         loop {
