@@ -122,6 +122,8 @@ CONFIGURATIONS = [
     "DurableLogEveryWrite",
     "DurableLog",
     "DurableLogClosing",
+    "DurableLogCells",
+    "DurableLogSkips",
 ]
 
 
@@ -200,6 +202,12 @@ MISTAKES: list[tuple[str, str, str, dict[str, object]]] = [
     ("DurableLogEveryWrite", "written on in place", "NothingForeign", {"Crashes": 2}),
     ("DurableLogClosing", "nothing new behind a closing", "NothingForeign", {"Longest": 5, "Crashes": 2}),
     ("DurableLogClosing", "only a salt", "NothingForeign", {"Longest": 5, "Crashes": 2}),
+    ("DurableLogCells", "any cell is believed", "ItemsAreExact", ONE_CRASH),
+    ("DurableLogCells", "a wrong cell stays", "ItemsAreExact", {}),
+    ("DurableLogCells", "a cell is put right in memory only", "ItemsAreExact", {}),
+    ("DurableLogCells", "dropped when only the cell tells of the pops", "ItemsAreExact", ONE_CRASH),
+    ("DurableLogSkips", "a sync of the rest is reported", "NothingLost", {}),
+    ("DurableLogSkips", "what is dropped is not gone", "NothingLost", {}),
     ("DurableLogEveryWrite", "a failed sync is tried again", "NothingLost", ONE_CRASH),
     ("DurableLogEveryWrite", "what was read counts as synced", "NothingLost", {"Crashes": 2}),
     ("DurableLogEveryWrite", "what was read is not written again", "NothingLost", {"Crashes": 2}),
