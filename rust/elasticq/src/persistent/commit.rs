@@ -99,7 +99,7 @@ impl Commit {
             gone = go();
             if gone.is_ok() {
                 *leading = batch.place.segment;
-                self.note(log, &batch);
+                self.note(log, batch);
             }
             Ok(())
         });
@@ -228,7 +228,7 @@ impl Commit {
         let batch = self.write(log)?;
         self.sync(log, *oldest, &batch)?;
         *oldest = batch.place.segment;
-        self.note(log, &batch);
+        self.note(log, batch);
         self.took.store(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         Ok(())
     }
@@ -246,9 +246,10 @@ impl Commit {
     }
 
     /// Notes that everything in this batch is durable.
-    fn note(&self, log: &Log, batch: &Batch) {
+    fn note(&self, log: &Log, batch: Batch) {
+        let (calls, next) = (batch.calls, batch.next);
         log.note_durable(batch);
-        self.shared.store(batch.calls - self.calls.swap(batch.calls, Ordering::Relaxed), Ordering::Relaxed);
-        self.durable.fetch_max(batch.next, Ordering::AcqRel);
+        self.shared.store(calls - self.calls.swap(calls, Ordering::Relaxed), Ordering::Relaxed);
+        self.durable.fetch_max(next, Ordering::AcqRel);
     }
 }

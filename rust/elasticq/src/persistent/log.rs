@@ -19,7 +19,7 @@
 use super::config::SyncMode;
 use super::files::{File, Storage};
 use super::format::{End, HEADER, Header};
-use super::records::{Change, Cursor, Drafts, Place};
+use super::records::{Change, Cursor, Drafts, KEPT, Place};
 use super::segment::{Segment, digits, name_of};
 use super::state::{Puts, Takes, snapshot};
 use crate::error::{BufferError, BufferResult};
@@ -63,8 +63,9 @@ pub struct Tail {
     link: u32,
     /// Whether the next record needs a new segment, since nobody knows what stands behind this one's end.
     full: bool,
-    /// What was appended and not written yet.
+    /// What was appended and not written yet, and memory for more.
     staged: Pieces,
+    room: Vec<u8>,
     pub puts: Puts,
     /// What is known to be durable, and what a record has said of it.
     synced: Place,
@@ -162,6 +163,7 @@ impl Log {
             link: end.link,
             full,
             staged: Pieces::new(),
+            room: Vec::new(),
             puts,
             synced,
             marked: synced,
@@ -496,8 +498,12 @@ impl Log {
     }
 
     /// Notes that everything in this batch is durable. Consumers may see what was staged.
-    pub fn note_durable(&self, batch: &Batch) {
+    pub fn note_durable(&self, mut batch: Batch) {
+        let written = batch.pieces.pop().map(|(_, _, bytes)| bytes);
         let mut tail = self.tail();
+        if let Some(bytes) = written.filter(|bytes| bytes.capacity() <= KEPT) {
+            tail.room = bytes;
+        }
         tail.synced = tail.synced.max(batch.place);
         if self.staged {
             self.show(batch.lined_up);
@@ -509,7 +515,12 @@ impl Tail {
     fn stage(&mut self, bytes: &[u8]) {
         match self.staged.last_mut() {
             Some((last, _, piece)) if Arc::ptr_eq(last, &self.segment) => piece.extend_from_slice(bytes),
-            _ => self.staged.push((Arc::clone(&self.segment), self.at, bytes.to_vec())),
+            _ => {
+                let mut piece = mem::take(&mut self.room);
+                piece.clear();
+                piece.extend_from_slice(bytes);
+                self.staged.push((Arc::clone(&self.segment), self.at, piece));
+            }
         }
     }
 

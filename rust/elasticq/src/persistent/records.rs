@@ -162,8 +162,8 @@ thread_local! {
     static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// A thread keeps no more than so many bytes.
-const KEPT: usize = 64 << 10;
+/// No more than so many bytes are kept to be used again.
+pub const KEPT: usize = 256 << 10;
 
 impl Default for Drafts {
     #[inline]
