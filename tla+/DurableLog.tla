@@ -21,14 +21,15 @@
 (*  2. A sync reports what was written before it began.                    *)
 (*  3. A mark says how far the log was on the disk when it was written. No *)
 (*     mark says more.                                                     *)
-(*  4. A segment begins with a snapshot of the state. The oldest segment   *)
-(*     may go if the next one's snapshot is durable and, as far as the log *)
-(*     is durable, all its items are popped. It need not be on the disk    *)
-(*     itself for that, only all that follows. A segment goes only when    *)
-(*     the older ones have gone from the disk.                             *)
+(*  4. A segment begins with a snapshot of the state. A word of its own,   *)
+(*     the root, says with which segment the log begins. It may be a later *)
+(*     one if that and all that follows is on the disk and, as far as it   *)
+(*     is, all items in the older ones are popped. These need not be on    *)
+(*     the disk themselves. They go, in any order, when the root is on the *)
+(*     disk.                                                               *)
 (*  5. A file is written again for another segment only when its old name  *)
 (*     has gone from the disk.                                             *)
-(*  6. Recovery begins with the oldest segment. It goes on while records   *)
+(*  6. Recovery begins with the root. It goes on while records             *)
 (*     link, and enters the next segment only if its header links and its  *)
 (*     snapshot is there. If a mark beyond the end says more, it reports   *)
 (*     damage.                                                             *)
@@ -63,7 +64,8 @@
 (*   written   how much of it is in files. The rest is in the memory of    *)
 (*             those who wait for the leader                               *)
 (*   durable   how much of it was reported to be durable                   *)
-(*   rest      up to where the segments behind the oldest are on the disk  *)
+(*   rest      from which segment on, and up to where, the cleaner has     *)
+(*             synced the log                                              *)
 (*   sealed    whether the next record begins a new segment                *)
 (*   noted     up to where the items are popped by the cell; 0: no record  *)
 (*             is behind it                                                *)
@@ -71,6 +73,7 @@
 (* The words of the disk:                                                  *)
 (*   cache     each file's name and pages, as every reader sees them       *)
 (*   disk      the same, as they were when they were last synced           *)
+(*   root      the number in the root, in the cache and on the disk        *)
 (*   lost      pages that a failed sync did not write, and that count as   *)
 (*             clean                                                       *)
 (* The words of the proof:                                                 *)
@@ -92,13 +95,13 @@ CONSTANTS
     Closes,       \* whether the log may be closed and opened again
     Cells,        \* whether pops may be noted in a cell
     Leases,       \* whether items may be leased
-    Skips,        \* whether the oldest segment may go without having been on the disk
+    Skips,        \* whether segments may go without having been on the disk
     Mutant        \* "none", or the mistake to be made
 
-VARIABLES log, written, durable, rest, sealed, noted, phase, cache, disk, lost, crashes, fault
+VARIABLES log, written, durable, rest, sealed, noted, phase, cache, disk, root, lost, crashes, fault
 
 queue == <<log, written, durable, rest, sealed, noted, phase>>
-machine == <<cache, disk, lost>>
+machine == <<cache, disk, root, lost>>
 proof == <<crashes, fault>>
 vars == <<queue, machine, proof>>
 
@@ -158,6 +161,7 @@ Zero == Page(<<>>, 0)
 Blank == [i \in 0 .. Slots |-> Zero]
 Cell(base, upTo) == [base |-> base, upTo |-> upTo]
 NoCell == Cell(<<>>, 0)
+NoRest == [from |-> 0, upTo |-> 0]
 Nameless == 0                           \* the name of a file that is no segment: spare, or not there
 
 First == << <<"begin", 1, 1, 0>>, <<"snapshot", 0, 1, 1>> >>
@@ -177,7 +181,8 @@ Init ==
     /\ log = First
     /\ written = Len(First)
     /\ durable = Len(First)
-    /\ rest = 0
+    /\ rest = NoRest
+    /\ root = [cache |-> 1, disk |-> 1]
     /\ sealed = FALSE
     /\ phase = "up"
     /\ noted = 0
@@ -211,7 +216,7 @@ AppendRecord(what, number) ==
     /\ IF EveryWrite
        THEN UNCHANGED <<written, cache>>
        ELSE written' = Len(log') /\ cache' = WithPages(cache, log', Len(log'))
-    /\ UNCHANGED <<durable, rest, sealed, disk, lost, proof>>
+    /\ UNCHANGED <<durable, rest, sealed, disk, root, lost, proof>>
 
 \* The log was opened after a closing, and nothing was written since.
 MustOpen == What(log) = "close" /\ Mutant # "nothing new behind a closing"
@@ -248,7 +253,7 @@ PopIsNoted ==
     /\ noted' = Min(InLine(log, noted))
     /\ LET f == CHOOSE f \in Named(cache, Segment(log)) : TRUE
        IN cache' = [cache EXCEPT ![f].cell = Cell(Told(log), noted')]
-    /\ UNCHANGED <<log, written, durable, rest, sealed, phase, disk, lost, proof>>
+    /\ UNCHANGED <<log, written, durable, rest, sealed, phase, disk, root, lost, proof>>
 
 \* The kernel writes a cell whenever it likes.
 CellIsWritten ==
@@ -256,7 +261,7 @@ CellIsWritten ==
     /\ \E f \in Files :
         /\ cache[f].name # Nameless /\ cache[f].cell # disk[f].cell
         /\ disk' = [disk EXCEPT ![f].cell = cache[f].cell]
-    /\ UNCHANGED <<queue, cache, lost, proof>>
+    /\ UNCHANGED <<queue, cache, root, lost, proof>>
 
 Open == MustOpen /\ AppendRecord("open", NewNumber) /\ UNCHANGED <<phase, noted>>
 
@@ -295,7 +300,7 @@ Rotate ==
                 /\ UNCHANGED disk
     /\ sealed' = FALSE
     /\ noted' = 0
-    /\ UNCHANGED <<durable, rest, phase, lost, proof>>
+    /\ UNCHANGED <<durable, rest, phase, root, lost, proof>>
 
 -----------------------------------------------------------------------------
 (* Syncing *)
@@ -305,7 +310,7 @@ LeaderWrites ==
     /\ phase \in {"up", "closing"} /\ written < Len(log)
     /\ written' = Len(log)
     /\ cache' = WithPages(cache, log, written + 1)
-    /\ UNCHANGED <<log, durable, rest, sealed, noted, phase, disk, lost, proof>>
+    /\ UNCHANGED <<log, durable, rest, sealed, noted, phase, disk, root, lost, proof>>
 
 \* How much a sync may report: a header counts for nothing before the snapshot behind it.
 Reportable == {upTo \in durable + 1 .. written : log[upTo][1] # "begin"}
@@ -313,7 +318,7 @@ Reportable == {upTo \in durable + 1 .. written : log[upTo][1] # "begin"}
 \* The pages that a sync writes. It began when the log had been written up to some place, and may leave out
 \* what was written since.
 Syncs(f, i, upTo) ==
-    /\ cache[f].name # Nameless
+    /\ cache[f].name # Nameless /\ cache[f].name >= root.disk
     /\ Len(cache[f].pages[i].h) <= upTo
     /\ <<f, i>> \notin lost
     /\ Mutant = "an older segment is not synced" => cache[f].name = Segment(UpTo(log, upTo))
@@ -325,30 +330,26 @@ Sync ==
     /\ phase \in {"up", "closing"}
     /\ \E upTo \in Reportable :
         /\ disk' = [f \in Files |->
-                [name |-> IF \/ Mutant = "the name is not synced"
-                             \/ Mutant = "what is dropped is not gone" /\ cache[f].name = Nameless
-                          THEN disk[f].name
-                          ELSE cache[f].name,
+                [name |-> IF Mutant = "the name is not synced" \/ cache[f].name = Nameless THEN disk[f].name ELSE cache[f].name,
                  cell |-> disk[f].cell,
                  pages |-> [i \in 0 .. Slots |->
                                 IF Syncs(f, i, upTo) THEN cache[f].pages[i] ELSE disk[f].pages[i]]]]
         /\ durable' = IF Mutant = "later writes count as synced" THEN written ELSE upTo
-    /\ UNCHANGED <<log, written, rest, sealed, noted, phase, cache, lost, proof>>
+    /\ UNCHANGED <<log, written, rest, sealed, noted, phase, cache, root, lost, proof>>
 
-\* The cleaner syncs all segments but the oldest, and the directory. Nothing is reported.
+\* The cleaner syncs the segments from one on, and the directory. Nothing is reported.
 SyncRest ==
     /\ Skips /\ phase = "up"
-    /\ rest' \in {upTo \in Reportable : upTo > rest}
-    /\ LET oldest == Min(Names(cache))
-           is(f) == cache[f].name > oldest
-       IN /\ oldest < Segment(UpTo(log, rest'))
-          /\ disk' = [f \in Files |-> IF ~is(f) THEN disk[f] ELSE
+    /\ \E upTo \in Reportable, from \in Names(cache) :
+        /\ from > root.disk /\ from <= Segment(UpTo(log, upTo))
+        /\ rest' = [from |-> from, upTo |-> upTo]
+        /\ disk' = [f \in Files |-> IF cache[f].name < from THEN disk[f] ELSE
                 [name |-> cache[f].name,
                  cell |-> disk[f].cell,
                  pages |-> [i \in 0 .. Slots |->
-                                IF Syncs(f, i, rest') THEN cache[f].pages[i] ELSE disk[f].pages[i]]]]
-    /\ durable' = IF Mutant = "a sync of the rest is reported" THEN rest' ELSE durable
-    /\ UNCHANGED <<log, written, sealed, noted, phase, cache, lost, proof>>
+                                IF Syncs(f, i, upTo) THEN cache[f].pages[i] ELSE disk[f].pages[i]]]]
+        /\ durable' = IF Mutant = "a sync of the rest is reported" THEN upTo ELSE durable
+    /\ UNCHANGED <<log, written, sealed, noted, phase, cache, root, lost, proof>>
 
 \* A sync fails. Each page that it should have written is on the disk or not, and counts as clean. Calls that
 \* wait return an error, as all later ones do.
@@ -359,32 +360,44 @@ SyncFails ==
         lost' = lost \cup {<<f, i>> \in Files \X (0 .. Slots) :
                     Len(cache[f].pages[i].h) <= upTo /\ cache[f].pages[i] # disk[f].pages[i]}
     /\ phase' = IF Mutant = "a failed sync is tried again" THEN phase ELSE "poisoned"
-    /\ UNCHANGED <<log, written, durable, rest, sealed, noted, cache, disk, proof>>
+    /\ UNCHANGED <<log, written, durable, rest, sealed, noted, cache, disk, root, proof>>
 
 \* The cleaner syncs the directory when it has dropped a segment.
 SyncDirectory ==
     /\ phase = "up"
     /\ \E f \in Files : cache[f].name = Nameless /\ disk[f].name # Nameless
     /\ disk' = [f \in Files |-> [disk[f] EXCEPT !.name = cache[f].name]]
-    /\ UNCHANGED <<queue, cache, lost, proof>>
+    /\ UNCHANGED <<queue, cache, root, lost, proof>>
 
-\* The oldest segment goes, as nothing in it is needed. Its file becomes a spare one.
-DropOldest ==
+\* What is on the disk of the log from a segment on, in one piece.
+Safe(from) == Max({durable} \cup IF rest.from <= from THEN {rest.upTo} ELSE {})
+
+\* The log begins with a later segment, as nothing in the older ones is needed.
+MoveRoot ==
+    /\ phase = "up" /\ root.cache = root.disk
+    /\ \E number \in Names(cache) :
+        LET known == UpTo(log, IF Mutant = "dropped before the pops are durable" THEN written ELSE Safe(number))
+            snapshots == {p \in Places(log, "snapshot") : Segment(UpTo(log, p)) = number}
+            items == IF Mutant = "dropped when only the cell tells of the pops" THEN Inside(known, noted) ELSE Items(known)
+        IN /\ number > root.cache
+           /\ Mutant # "dropped before the snapshot is durable" => \A p \in snapshots : p <= Safe(number)
+           /\ \A p \in items : Segment(UpTo(log, p)) >= number
+           /\ root' = [root EXCEPT !.cache = number]
+    /\ UNCHANGED <<queue, cache, disk, lost, proof>>
+
+SyncRoot ==
+    /\ phase # "over" /\ root.disk # root.cache
+    /\ root' = [root EXCEPT !.disk = root.cache]
+    /\ UNCHANGED <<queue, cache, disk, lost, proof>>
+
+\* A segment goes. Its file becomes a spare one.
+Drop ==
     /\ phase = "up"
-    /\ LET oldest == Min(Names(cache))
-           f == CHOOSE f \in Named(cache, oldest) : TRUE
-           safe == Max({durable, rest})
-           known == UpTo(log, IF Mutant = "dropped before the pops are durable" THEN written ELSE safe)
-           snapshots == {p \in Places(log, "snapshot") : Segment(UpTo(log, p)) = oldest + 1}
-           items == IF Mutant = "dropped when only the cell tells of the pops" THEN Inside(known, noted) ELSE Items(known)
-           needed == {p \in items : Segment(UpTo(log, p)) = oldest}
-           gone(number) == \A g \in Files : disk[g].name \notin 1 .. number
-       IN /\ oldest < Segment(log)
-          /\ Mutant # "dropped before the snapshot is durable" => \A p \in snapshots : p <= safe
-          /\ needed = {}
-          /\ Mutant # "dropped in any order" => gone(oldest - 1)
-          /\ cache' = [cache EXCEPT ![f].name = Nameless]
-    /\ UNCHANGED <<queue, disk, lost, proof>>
+    /\ \E f \in Files :
+        /\ cache[f].name # Nameless
+        /\ cache[f].name < IF Mutant = "dropped before the root is on the disk" THEN root.cache ELSE root.disk
+        /\ cache' = [cache EXCEPT ![f].name = Nameless]
+    /\ UNCHANGED <<queue, disk, root, lost, proof>>
 
 -----------------------------------------------------------------------------
 (* Recovery *)
@@ -420,11 +433,13 @@ FollowSegments(files, x, number) ==
        ELSE [entries |-> x.entries, behind |-> x.behind, number |-> number]
 
 \* What recovery reads: the entries, the history of the last page, and the number of the last segment.
-Read(files) ==
-    LET oldest == Min(Names(files))
+Begins(files, number) == Min({name \in Names(files) : name >= number \/ Mutant = "the root is not read"} \cup {Longest})
+
+Read(files, number) ==
+    LET oldest == Begins(files, number)
         pages == files[CHOOSE f \in Named(files, oldest) : TRUE].pages
         header == pages[0]
-    IN IF Names(files) # {} /\ header # Zero /\ Segment(header.h) = oldest /\ Links(pages[1], header.h)
+    IN IF Named(files, oldest) # {} /\ header # Zero /\ Segment(header.h) = oldest /\ Links(pages[1], header.h)
        THEN FollowSegments(files, Follow(pages, [entries |-> header.h, behind |-> header.h], 1), oldest)
        ELSE [entries |-> <<>>, behind |-> <<>>, number |-> 0]
 
@@ -442,8 +457,8 @@ Noted(files, r) ==
 
 \* What must not be, if the machine has lost power and the disk has no fault. After a kill, all pops are known.
 \* Those that only the cell tells of may be undone by a power cut. No item is missing that nobody popped.
-Verdict(files, r, killed) ==
-    LET oldest == Min(Names(files))
+Verdict(files, r, number, killed) ==
+    LET oldest == Begins(files, number)
         from == CHOOSE p \in 1 .. Len(r.entries) : r.entries[p][3] = oldest /\ r.entries[p][4] = 0
         found == InsideFrom(r.entries, from, Noted(files, r))
         known == UpTo(log, written)
@@ -461,28 +476,29 @@ Verdict(files, r, killed) ==
 
 \* The process starts again, and reads these files. After the last crash only a fault is of interest, so TLC
 \* does not go on where there is none.
-Restart(files, onDisk, stillLost, killed) ==
-    LET r == Read(files)
-        verdict == Verdict(files, r, killed)
+Restart(files, onDisk, number, rootOnDisk, stillLost, killed) ==
+    LET r == Read(files, number)
+        verdict == Verdict(files, r, number, killed)
         upTo == Noted(files, r)
         right == IF upTo = 0 THEN NoCell ELSE Cell(Told(r.entries), upTo)
         cell(f) == IF files[f].name = r.number /\ Mutant # "a wrong cell stays" THEN right ELSE files[f].cell
         behind == UNION {{files[f].pages[i] : i \in Beyond(files, r, f)} : f \in Named(files, r.number)}
-        stays(f) == files[f].name <= r.number \/ Mutant = "later segments stay"
+        stays(f) == files[f].name >= number /\ (files[f].name <= r.number \/ Mutant = "later segments stay")
         named(f) == IF stays(f) THEN files[f] ELSE [files[f] EXCEPT !.name = Nameless]
         kept(f) == [named(f) EXCEPT !.cell = cell(f)]
         tooEarly(f) == Mutant = "headers blank before the removal is synced" /\ kept(f).name = Nameless
     IN /\ fault' = verdict
+       /\ root' = [cache |-> number, disk |-> rootOnDisk]
        /\ IF verdict # "none"
           THEN /\ log' = r.entries /\ written' = Len(r.entries) /\ durable' = durable /\ sealed' = FALSE
-               /\ noted' = 0 /\ rest' = 0
+               /\ noted' = 0 /\ rest' = NoRest
                /\ phase' = "over" /\ cache' = files /\ disk' = onDisk /\ lost' = stillLost
           ELSE /\ crashes' < Crashes
                /\ log' = r.entries
                /\ written' = Len(r.entries)
                /\ durable' = durable
                /\ noted' = upTo
-               /\ rest' = 0
+               /\ rest' = NoRest
                /\ sealed' = /\ ~(behind \subseteq {Zero})
                             /\ What(r.entries) # "close"
                             /\ Mutant # "written on in place"
@@ -509,7 +525,7 @@ Recovered ==
     /\ lost' = IF Mutant = "what was read is not written again" THEN lost ELSE {}
     /\ durable' = Len(log)
     /\ phase' = "preparing"
-    /\ UNCHANGED <<log, written, rest, sealed, noted, cache, proof>>
+    /\ UNCHANGED <<log, written, rest, sealed, noted, cache, root, proof>>
 
 \* Recovery makes the headers of spare files blank, on the disk too, and ends.
 Prepared ==
@@ -523,13 +539,14 @@ Prepared ==
           THEN UNCHANGED <<cache, disk>>
           ELSE cache' = prepared(cache) /\ disk' = prepared(disk)
     /\ phase' = "up"
-    /\ UNCHANGED <<log, written, durable, rest, sealed, noted, lost, proof>>
+    /\ UNCHANGED <<log, written, durable, rest, sealed, noted, root, lost, proof>>
 
 \* The process is killed. What it has written to files stays, on the disk or not.
 Kill ==
     /\ Kills /\ crashes < Crashes /\ phase # "over"
     /\ crashes' = crashes + 1
-    /\ Restart(cache, disk, lost, TRUE)
+    /\ LET synced == IF Mutant = "the root that was read is not synced" THEN root.disk ELSE root.cache
+       IN Restart(cache, disk, root.cache, synced, lost, TRUE)
 
 \* The machine loses power: any of the names and pages that are not synced survive.
 PowerCut ==
@@ -547,7 +564,7 @@ PowerCut ==
                         [name |-> name(f),
                          cell |-> IF f \in cells THEN cache[f].cell ELSE disk[f].cell,
                          pages |-> [i \in 0 .. Slots |-> page(f, i)]]])
-                IN Restart(files, files, {}, FALSE)
+                IN \E number \in {root.cache, root.disk} : Restart(files, files, number, number, {}, FALSE)
 
 -----------------------------------------------------------------------------
 \* Nothing need happen: the history and the number of crashes are bounded.
@@ -555,7 +572,7 @@ Rest == UNCHANGED vars
 
 Next ==
     \/ Push \/ Pop \/ Lease \/ PopIsNoted \/ PopsAreWritten \/ CellIsWritten \/ Open \/ Close \/ Closed \/ Rotate
-    \/ LeaderWrites \/ Sync \/ SyncRest \/ SyncFails \/ SyncDirectory \/ DropOldest
+    \/ LeaderWrites \/ Sync \/ SyncRest \/ SyncFails \/ SyncDirectory \/ MoveRoot \/ SyncRoot \/ Drop
     \/ Recovered \/ Prepared \/ Kill \/ PowerCut \/ Rest
 
 Spec == Init /\ [][Next]_vars

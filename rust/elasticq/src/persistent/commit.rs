@@ -8,8 +8,8 @@
 //!
 //! Invariant: `durable` is the number of a record before which every record is durable, and the names of all
 //! segments up to there, too. Segments are synced from the oldest on, so a record is never durable before
-//! those that it follows. Only a segment of which nothing is needed is [passed over](Commit::pass_over): nothing is
-//! reported then until it has gone from the disk.
+//! those that it follows. Only segments of which nothing is needed are [passed over](Commit::pass_over): nothing is
+//! reported then until the log begins behind them, on the disk too.
 //!
 //! **A failed sync is final.** The system may have given up the pages and call them clean, so a second sync
 //! would succeed and mean nothing. So the first failure, also a panic of the leader, is the answer to every
@@ -84,20 +84,20 @@ impl Commit {
         block(Duration::MAX, || try_or_register(attempt, || self.finished.waiter()))
     }
 
-    /// Gives up the oldest segment, of which nothing is needed: makes everything durable that follows it, and lets `go`
-    /// remove it for good. So it need not reach the disk itself. Until it is gone, recovery would end in it, so nobody
-    /// else may report meanwhile that something is durable.
+    /// Gives up the segments before this one, of which nothing is needed: makes everything durable from this one on, and
+    /// lets `begin` say that the log begins here. So the others need not reach the disk themselves. Until then, recovery
+    /// may end in one of them, so nobody else may report meanwhile that something is durable.
     ///
     /// # Errors
-    /// That of the sync that failed, whoever led it; that of `go`.
-    pub fn pass_over(&self, log: &Log, oldest: u64, go: &dyn Fn() -> BufferResult<()>) -> BufferResult<()> {
+    /// That of the sync that failed, whoever led it; that of `begin`.
+    pub fn pass_over(&self, log: &Log, first: u64, begin: &dyn Fn() -> BufferResult<()>) -> BufferResult<()> {
         let mut leading = self.leading.lock();
-        let mut gone = Ok(());
+        let mut begun = Ok(());
         self.lead(log, || {
             let batch = self.write(log)?;
-            self.sync(log, oldest + 1, &batch)?;
-            gone = go();
-            if gone.is_ok() {
+            self.sync(log, first, &batch)?;
+            begun = begin();
+            if begun.is_ok() {
                 *leading = batch.place.segment;
                 self.note(log, batch);
             }
@@ -105,7 +105,7 @@ impl Commit {
         });
         drop(leading);
         wake_each([self.finished.told_all()]);
-        self.check().and(gone)
+        self.check().and(begun)
     }
 
     /// Waits as a task until the record of this number is durable. Another thread leads: `ask` asks it to.

@@ -1,8 +1,8 @@
 //! Giving up files that nobody needs.
 //!
 //! A segment is needed as long as the cursor is in it or before it, or an item aside has its record there.
-//! Those before the oldest that is needed go, once everything that made them needless is durable. (If consumers keep
-//! up, they go without having been written to the disk: most of what is put in never is.) An item
+//! Those before the oldest that is needed go, once everything from there on is durable. (They need not have been on
+//! the disk themselves: if consumers keep up, most of what is put in never is.) An item
 //! aside may keep an old segment for long; if little in the files is needed, such items are written again at
 //! the end. They keep their numbers, and with them their places in line.
 
@@ -112,24 +112,21 @@ impl Core {
 
     /// Gives up the segments before the oldest that is needed.
     fn give_up(&self) -> BufferResult<()> {
-        let (oldest, last) = {
+        let oldest = {
             let mut taking = self.taking();
             self.skip(&mut taking)?;
             let oldest = taking.state.oldest_segment();
             if self.log.has_before(oldest) {
                 self.write_noted(&mut taking)?;
             }
-            (oldest, self.log.tail().end().number - 1)
+            oldest
         };
-        let go = |number| self.log.drop_before(number, &|error| self.commit.fail(&self.log, error));
-        if let Some((first, second)) = self.log.unsynced_before(oldest) {
-            self.commit.pass_over(&self.log, first, &|| go(second))?;
-        }
         if self.log.has_before(oldest) {
-            self.join(last)?;
-            go(oldest)?;
+            let failed = |error| self.commit.fail(&self.log, error);
+            self.commit.pass_over(&self.log, oldest, &|| self.log.begin_with(oldest, &failed))?;
+            self.log.drop_before(oldest, &failed)?;
+            self.wake(); // producers may wait for room on the disk
         }
-        self.wake(); // producers may wait for room on the disk
         Ok(())
     }
 

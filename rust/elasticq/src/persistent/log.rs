@@ -4,6 +4,7 @@
 //! 00…001-88d0….log  header | snapshot | record | record …
 //! 00…412-3a9f….log  header | snapshot | record …           <- the tail
 //! spare-1.log       room for the next segment                reserve.log  the last room, not for new items
+//! root              with which segment the log begins
 //! ```
 //!
 //! Appending is done under the lock of [`Tail`]. There are two ways. **Written at once**: the bytes go to the
@@ -13,13 +14,14 @@
 //! Rules that recovery relies on; `tla+/DurableLog.tla` checks them:
 //! - A segment's records are linked to its header, and its header to the end of the segment before.
 //! - A record says that something was synced only after it was.
-//! - A segment begins with the whole state. So when nothing in the segments before is needed, and everything
-//!   up to here is durable, but for the oldest of them, they go, the oldest first.
+//! - A segment begins with the whole state. So when nothing in the segments before is needed, and everything from
+//!   here on is durable, the root says so (`root`), and they go.
 
 use super::config::SyncMode;
 use super::files::{File, Storage};
 use super::format::{End, HEADER, Header};
 use super::records::{Change, Cursor, Drafts, KEPT, Place};
+use super::root;
 use super::segment::{Segment, digits, name_of};
 use super::state::{Puts, Takes, snapshot};
 use crate::error::{BufferError, BufferResult};
@@ -235,15 +237,6 @@ impl Log {
         self.segments.lock().range(first..=last).map(|(_, segment)| Arc::clone(segment)).collect()
     }
 
-    /// The numbers of the oldest segment and the next one, if the oldest is before this one and not durable as a whole.
-    pub fn unsynced_before(&self, number: u64) -> Option<(u64, u64)> {
-        let segments = self.segments.lock();
-        let mut oldest = segments.values();
-        let (first, second) = (oldest.next()?, oldest.next()?);
-        let is_synced = first.is_synced(first.sealed().unwrap_or(u64::MAX));
-        (first.number() < number && !is_synced).then(|| (first.number(), second.number()))
-    }
-
     /// Whether there are segments before this one.
     pub fn has_before(&self, number: u64) -> bool {
         self.segments.lock().first_key_value().is_some_and(|(&first, _)| first < number)
@@ -439,13 +432,39 @@ impl Log {
         }
     }
 
-    /// Gives up the segments before this one. Everything that is needed is durable without them. `failed` is told
-    /// of a sync that failed.
+    /// Lets the log begin with this segment, on the disk too. `failed` is told if that fails: then nobody knows what is
+    /// on the disk.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn begin_with(&self, number: u64, failed: &dyn Fn(BufferError)) -> BufferResult<()> {
+        root::set(&*self.storage, number).inspect_err(|error| failed(error.clone()))
+    }
+
+    /// Removes the segments before this one, with which the log begins. `failed` is told of a sync that failed.
+    ///
+    /// # Errors
+    /// `Io`.
     pub fn drop_before(&self, number: u64, failed: &dyn Fn(BufferError)) -> BufferResult<()> {
+        let mut again = Vec::new();
+        let removed = self.remove_before(number, &mut again);
+        // Before a file is used again: the old name must not come back over new content.
+        let fail = |refused| BufferError::io("to sync", self.storage.path(""), &refused);
+        self.storage.sync().map_err(fail).inspect_err(|error| failed(error.clone()))?;
+        for (name, size) in again {
+            let fail = |refused| BufferError::io("to open", self.storage.path(&name), &refused);
+            let file = self.storage.open(&name).map_err(fail)?;
+            self.spares.lock().ready.push(Spare { name, file, size });
+        }
+        removed
+    }
+
+    /// The same without a sync. `again` gets the names and sizes of files that can be used again.
+    fn remove_before(&self, number: u64, again: &mut Vec<(String, u64)>) -> BufferResult<()> {
         loop {
             let oldest = {
                 let mut segments = self.segments.lock();
-                let Some(entry) = segments.first_entry().filter(|entry| *entry.key() < number) else { break };
+                let Some(entry) = segments.first_entry().filter(|entry| *entry.key() < number) else { return Ok(()) };
                 let oldest = entry.remove();
                 self.oldest.store(segments.keys().next().copied().unwrap_or(number), Ordering::Relaxed);
                 self.left_out.store(left_out(&segments), Ordering::Relaxed);
@@ -456,32 +475,24 @@ impl Log {
                 let mut spares = self.spares.lock();
                 // Somebody may still read it.
                 let is_ours = Arc::strong_count(&oldest) == 1;
-                let keeps = is_ours && spares.ready.len() < SPARES && oldest.header.size == self.largest;
-                keeps.then(|| {
+                let is_wanted = spares.ready.len() + again.len() < SPARES && oldest.header.size == self.largest;
+                (is_ours && is_wanted).then(|| {
                     spares.next += 1;
                     format!("spare-{}.log", spares.next)
                 })
             };
-            let fail = |refused| BufferError::io("to remove", &oldest.path, &refused);
-            match &spare {
+            let removed = match &spare {
                 Some(spare) => self.storage.rename(&name, spare),
                 None => self.storage.remove(&name),
-            }
-            .map_err(|refused| {
-                // It is still there. Were a younger one to go, there would be a gap.
+            };
+            if let Err(refused) = removed {
+                // It is still there, and is tried again.
                 self.segments.lock().insert(oldest.number(), Arc::clone(&oldest));
                 self.oldest.store(oldest.number(), Ordering::Relaxed);
-                fail(refused)
-            })?;
-            // One by one: after a power cut the segments that are left must have no gap. And before the file is
-            // used again: the old name must not come back over new content.
-            self.storage.sync().map_err(fail).inspect_err(|error| failed(error.clone()))?;
-            if let Some(name) = spare {
-                let file = self.storage.open(&name).map_err(fail)?;
-                self.spares.lock().ready.push(Spare { name, file, size: oldest.header.size });
+                return Err(BufferError::io("to remove", &oldest.path, &refused));
             }
+            again.extend(spare.map(|spare| (spare, oldest.header.size)));
         }
-        Ok(())
     }
 
     /// Everything that was appended until now. What was staged is to be written by the caller, who must be

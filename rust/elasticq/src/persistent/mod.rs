@@ -5,7 +5,7 @@
 //! files     the file system behind a trait: the one place with mmap, locks, descriptors and checksums
 //! format    bytes <-> headers and records        cell      a word in a header, for pops
 //! records   what the records say                 state     what they lead to
-//! segment   one file, and reading it
+//! segment   one file, and reading it            root      with which one the log begins
 //! log       the chain of files, appending        recover   opening what is there
 //! commit    one sync for many calls              core      a queue of bytes: putting; taking: the other side
 //! noted     pops without a record of their own
@@ -34,6 +34,7 @@ mod parts;
 mod records;
 mod recover;
 mod rescue;
+mod root;
 mod segment;
 mod state;
 mod stats;

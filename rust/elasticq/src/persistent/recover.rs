@@ -1,7 +1,7 @@
 //! Opening what is there: which files are segments, how far their records go, and what they lead to.
 //!
-//! The records are read from the oldest segment on, as long as they are linked. The next segment is entered
-//! only if its header fits the end exactly. Where that ends there are three cases:
+//! The records are read from the segment on that the root names, or the oldest one, as long as they are linked. The
+//! next segment is entered only if its header fits the end exactly. Where that ends there are three cases:
 //!
 //! - **Nothing behind it.** The usual case.
 //! - **A torn end**: what is behind it never reached the disk whole. A power cut leaves that, or the end of a
@@ -19,6 +19,7 @@ use super::files::{File, Storage, crc32c};
 use super::format::{self, End, HEAD, HEADER, Head, Header, Kind, NoHeader};
 use super::log::{RESERVE, Resume, Spare, Spares, alone, first_size, make_file};
 use super::records::{self, Change, Cursor, Place, Snapshot, Status};
+use super::root::{self, ROOT};
 use super::segment::{Next, Reader, Segment, digits, name_of, named};
 use super::state::State;
 use crate::error::{BufferError, BufferResult};
@@ -57,10 +58,15 @@ pub struct Report {
 /// that was cut off. Nothing was changed then.
 pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<Recovered> {
     let names = list(storage)?;
-    let Some(Whole { replay, tail, rest, after, items, word }) = follow(storage, window, &names)? else {
+    let Some(Whole { replay, tail, rest, before, after, items, word }) = follow(storage, window, &names)? else {
         return begin(storage, largest, window, &names);
     };
     let Replay { mut state, segments, records, closed, synced, end, base, .. } = replay;
+    if let Some(number) = root::read(storage, &names)? {
+        // It may be in memory only, and the segments before it are gone, or go now.
+        root::set(storage, number)?;
+    }
+    remove(storage, &before)?;
     remove(storage, &after)?;
     if names.iter().any(|name| name == UNSYNCED) {
         write_again(storage, &segments, end, synced)?;
@@ -108,7 +114,8 @@ struct Whole<'a> {
     replay: Replay<'a>,
     tail: Arc<Segment>,
     rest: Rest,
-    /// Files behind the end.
+    /// Files before the root, and behind the end.
+    before: Vec<(u64, &'a str)>,
     after: Vec<(u64, &'a str)>,
     /// How many items were popped as only the cell says, and the word that says that.
     items: u64,
@@ -123,6 +130,11 @@ fn follow<'a>(storage: &'a dyn Storage, window: usize, names: &'a [String]) -> B
         return Err(BufferError::InvalidOperation(text));
     }
     let files: Vec<(u64, &str)> = names.iter().filter_map(|name| Some((named(name)?.0, name.as_str()))).collect();
+    let root = root::read(storage, names)?;
+    if let Some(root) = root.filter(|&root| files.iter().all(|&(number, _)| number != root)) {
+        return Err(missing(storage, root));
+    }
+    let (before, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|&(number, _)| Some(number) < root);
     let Some(&(first, _)) = files.first() else { return Ok(None) };
     let mut replay = Replay::new(storage, window);
     let mut after = Vec::new();
@@ -154,12 +166,15 @@ fn follow<'a>(storage: &'a dyn Storage, window: usize, names: &'a [String]) -> B
     }
     let oldest = replay.state.takes.oldest_segment();
     if oldest < first {
-        let missing = storage.path(&digits(oldest));
-        return Err(BufferError::Corrupted(format!("{}: the file is missing", missing.display())));
+        return Err(missing(storage, oldest));
     }
     tail.publish(end.place.offset);
     let (items, word) = replay.follow_cell(&tail)?;
-    Ok(Some(Whole { replay, tail, rest, after, items, word }))
+    Ok(Some(Whole { replay, tail, rest, before, after, items, word }))
+}
+
+fn missing(storage: &dyn Storage, number: u64) -> BufferError {
+    BufferError::Corrupted(format!("{}: the file is missing", storage.path(&digits(number)).display()))
 }
 
 /// Makes a new queue.
@@ -181,6 +196,9 @@ fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -
     bytes.extend_from_slice(alone(&Change::Snapshot(Box::new(snapshot)))?.place(&mut end, salt));
     segment.write(&bytes, 0)?;
     segment.publish(end.place.offset);
+    if !names.iter().any(|name| name == ROOT) {
+        root::make(storage)?;
+    }
     // It gets its name when all this is durable. So a first file without a first record is damaged.
     let synced = segment.file.sync().and_then(|()| storage.rename(&old, &name));
     synced.map_err(|refused| BufferError::io("to make", &segment.path, &refused))?;

@@ -13,6 +13,7 @@ use super::super::format::{self, End, HEADER, Header, Kind};
 use super::super::log::{self, too_long};
 use super::super::records::{self, Change, Cursor, Drafts, Meta, Place};
 use super::super::recover::{self, REPAIRING};
+use super::super::root::{self, ROOT};
 use super::super::segment::name_of;
 use super::super::state::snapshot;
 use super::behind::LEAST;
@@ -102,6 +103,13 @@ fn prepare(storage: &dyn Storage, survey: &Survey, next_number: &mut u64) -> Buf
     let mut work = Work { folder: format!("damaged-{}", now()), ..Work::default() };
     while names.iter().any(|name| name.starts_with(&work.folder)) {
         work.folder.push_str("-again");
+    }
+    let root = root::read(storage, &names)?;
+    let begins = |part: &Part| Some(part.number) == root && !part.runs.is_empty();
+    if root.is_some() && !survey.parts.iter().any(begins) {
+        // The log can't begin where it should. So it begins with the oldest file again.
+        work.aside.push(ROOT.into());
+        work.aside.extend(survey.needless.iter().cloned());
     }
     let mut end: Option<Cursor> = None;
     for (index, part) in survey.parts.iter().enumerate() {

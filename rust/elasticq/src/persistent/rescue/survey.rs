@@ -16,6 +16,7 @@ use super::super::files::Storage;
 use super::super::format::{End, HEAD, HEADER, Kind, Why, link, size_of_record, u32_at};
 use super::super::records::{self, Aside, Change, Cursor, Place, Status};
 use super::super::recover::{self, Rest};
+use super::super::root;
 use super::super::segment::{Next, Reader, named};
 use super::super::state::State;
 use super::behind::{self, Bounds, LEAST};
@@ -30,6 +31,8 @@ use std::sync::Arc;
 pub struct Survey {
     /// All files with the names of segments, in order.
     pub parts: Vec<Part>,
+    /// But for those before the root.
+    pub needless: Vec<String>,
     pub state: State,
     /// Behind the last record.
     pub end: Cursor,
@@ -77,10 +80,17 @@ impl Survey {
     /// `Io`; `InvalidOperation` if this is no queue, or one of a later version.
     pub fn of(storage: &dyn Storage, progress: &Progress) -> BufferResult<Self> {
         let mut parts = Vec::new();
-        for name in recover::list(storage)? {
+        let names = recover::list(storage)?;
+        let root = root::read(storage, &names)?;
+        for name in names {
             if let Some((number, salt)) = named(&name) {
                 parts.extend(Part::open(storage, name, number, salt)?);
             }
+        }
+        let mut needless = Vec::new();
+        if let Some(root) = root.filter(|&root| parts.iter().any(|part| part.number == root)) {
+            let first = parts.partition_point(|part| part.number < root);
+            needless.extend(parts.drain(..first).map(|part| part.name));
         }
         let Some(first) = parts.first() else {
             let path = storage.path("");
@@ -103,6 +113,7 @@ impl Survey {
             apart: true,
             last: None,
             parts: Vec::new(),
+            needless,
         };
         survey.state.takes.cursor = Cursor { place: start, number: first.number, link: first.links[0] };
         for index in 0..parts.len() {
