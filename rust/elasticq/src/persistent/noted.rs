@@ -71,15 +71,19 @@ impl Core {
     #[inline(always)]
     pub fn make_room(&self, tail: &mut Tail, taking: &mut Taking, bytes: u64) -> BufferResult<()> {
         let mut noted = taking.noted.draft(&taking.state)?;
-        if !tail.has_room(bytes + noted.as_ref().map_or(0, Drafts::size)) {
-            return self.begin(tail, taking, bytes, Who::Consumer);
-        }
-        if let Some(noted) = &mut noted {
+        if let Some(noted) = noted.as_mut().filter(|noted| tail.has_room(bytes + noted.size())) {
             self.log.append(tail, noted)?;
             taking.noted.items = 0;
             taking.noted.base = tail.end().link;
-            // It says nothing behind that record. This only spares the next opener the work.
-            taking.noted.segment.note(cell::BLANK)?;
+            if !self.is_staged() {
+                // It says nothing behind that record. This only spares the next opener the work. (Where records are
+                // staged, that one is in no file yet.)
+                taking.noted.segment.note(cell::BLANK)?;
+            }
+        }
+        // A mark in front of that record may have taken the room.
+        if taking.noted.items > 0 || !tail.has_room(bytes) {
+            self.begin(tail, taking, bytes, Who::Consumer)?;
         }
         Ok(())
     }

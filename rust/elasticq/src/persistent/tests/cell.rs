@@ -1,0 +1,167 @@
+//! Pops that stand in the cell of the last segment's header: what a kill, a power cut and another opener make of them.
+
+use super::disk::{Disk, PAGE};
+use super::rescue::segments;
+use super::{item, items, number, open, pop, push, small};
+use crate::persistent::SyncMode;
+use crate::persistent::core::Core;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The modes in which calls don't wait for a sync.
+const NOTING: [SyncMode; 2] = [SyncMode::NoSync, SyncMode::Periodic(Duration::from_secs(3600))];
+
+/// A new queue with so many items of a page each.
+fn filled(disk: &Disk, mode: SyncMode, count: u32) -> Arc<Core> {
+    let core = open(disk, small(mode)).unwrap();
+    for number in 0..count {
+        push(&core, &item(number, PAGE)).unwrap();
+    }
+    core
+}
+
+fn numbers(core: &Core) -> Vec<u32> {
+    items(core).unwrap().iter().map(|item| number(item)).collect()
+}
+
+fn pop_all(core: &Core, count: u32) {
+    for _ in 0..count {
+        pop(core).unwrap();
+    }
+}
+
+/// A power cut after which these pages of the first file are those of the last moment, and all others those of the
+/// last sync. All names survive.
+fn cut(disk: &Disk, kept: impl Fn(usize) -> bool) -> Disk {
+    let name = &segments(disk)[0];
+    let last = disk.content(name);
+    let cut = disk.after_power_cut(&mut |limit| match limit {
+        2 | 8 => 1, // the name; not torn
+        _ => 0,     // the page is lost
+    });
+    cut.tamper(name, |bytes| {
+        bytes.resize(last.len(), 0);
+        for (page, bytes) in bytes.chunks_mut(PAGE).enumerate().filter(|(page, _)| kept(*page)) {
+            bytes.copy_from_slice(&last[page * PAGE..][..bytes.len()]);
+        }
+    });
+    cut
+}
+
+const CELL_ONLY: fn(usize) -> bool = |page| page == 0;
+const ALL_BUT_THE_CELL: fn(usize) -> bool = |page| page != 0;
+
+#[test]
+fn pops_that_have_returned_are_known_after_a_kill_without_a_record() {
+    for mode in NOTING {
+        let disk = Disk::default();
+        let core = filled(&disk, mode, 40); // in several files
+        let mut gone = 0;
+        let mut disk = disk;
+        let mut core = core;
+        for count in [3, 17, 1, 0, 12] {
+            let records = core.stats().log_entries;
+            pop_all(&core, count);
+            assert_eq!(core.stats().log_entries, records, "{mode:?}");
+            gone += count;
+            disk = disk.after_kill();
+            core = open(&disk, small(mode)).unwrap();
+            assert_eq!(numbers(&core), (gone..40).collect::<Vec<_>>(), "{mode:?}");
+            assert_eq!(core.stats().queue.messages_dequeued, u64::from(gone), "{mode:?}");
+        }
+    }
+}
+
+#[test]
+fn a_sync_covers_the_pops_before_it_and_a_power_cut_undoes_only_those_behind() {
+    for mode in NOTING {
+        for finishes in [false, true] {
+            let disk = Disk::default();
+            let core = filled(&disk, mode, 6);
+            core.sync().unwrap();
+            pop_all(&core, 2);
+            if finishes {
+                core.end().unwrap()
+            } else {
+                core.sync().unwrap()
+            }
+            let cut = cut(&disk, |_| false);
+            assert_eq!(numbers(&open(&cut, small(mode)).unwrap()), [2, 3, 4, 5], "{mode:?}, {finishes}");
+        }
+        let disk = Disk::default();
+        let core = filled(&disk, mode, 6);
+        pop_all(&core, 2);
+        core.sync().unwrap();
+        pop_all(&core, 3);
+        push(&core, &item(6, PAGE)).unwrap();
+        let cut = cut(&disk, ALL_BUT_THE_CELL);
+        assert_eq!(numbers(&open(&cut, small(mode)).unwrap()), [2, 3, 4, 5, 6], "{mode:?}");
+    }
+}
+
+#[test]
+fn a_word_behind_a_lost_lease_passes_nothing() {
+    let disk = Disk::default();
+    let core = filled(&disk, SyncMode::NoSync, 4);
+    core.sync().unwrap();
+    core.lease(1, None).unwrap();
+    pop_all(&core, 2);
+    let cut = cut(&disk, CELL_ONLY);
+    let core = open(&cut, small(SyncMode::NoSync)).unwrap();
+    assert_eq!(numbers(&core), [0, 1, 2, 3]);
+    // The same calls once more: the record is the same, and so would be its link.
+    core.lease(1, None).unwrap();
+    let cut = cut.after_kill();
+    assert_eq!(numbers(&open(&cut, small(SyncMode::NoSync)).unwrap()), [0, 1, 2, 3]);
+}
+
+#[test]
+fn another_mode_keeps_the_pops_whenever_the_process_is_killed() {
+    for mode in NOTING {
+        let disk = Disk::default();
+        let core = filled(&disk, mode, 6);
+        pop_all(&core, 2);
+        let disk = disk.after_kill();
+        drop(core);
+        // Nothing is written but what opening writes.
+        let core = open(&disk, small(SyncMode::EveryWrite)).unwrap();
+        assert_eq!(numbers(&core), [2, 3, 4, 5]);
+        let disk = disk.after_kill();
+        let core = open(&disk, small(SyncMode::EveryWrite)).unwrap();
+        assert_eq!(numbers(&core), [2, 3, 4, 5]);
+        assert_eq!(number(&pop(&core).unwrap()), 2);
+        let cut = cut(&disk, |_| false);
+        assert_eq!(numbers(&open(&cut, small(mode)).unwrap()), [3, 4, 5]);
+        let disk = disk.after_kill();
+        let core = open(&disk, small(mode)).unwrap();
+        pop_all(&core, 2);
+        let disk = disk.after_kill();
+        assert_eq!(numbers(&open(&disk, small(mode)).unwrap()), [5]);
+    }
+}
+
+#[test]
+fn records_that_follow_noted_pops_stay_in_their_file() {
+    // Wherever the file's end comes: behind the record of the pops there may be room for a mark, or for the lease.
+    for length in (0..200).step_by(8) {
+        let disk = Disk::default();
+        let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+        push(&core, &item(0, 8)).unwrap();
+        push(&core, &item(1, 8)).unwrap();
+        push(&core, &item(2, 8)).unwrap();
+        let (end, size) = {
+            let tail = core.log.tail();
+            (tail.end().place.offset, tail.segment().header.size)
+        };
+        push(&core, &item(3, (size - end) as usize - 32 - length)).unwrap();
+        core.sync().unwrap(); // the next record has a mark in front
+        pop_all(&core, 1);
+        core.lease(1, None).unwrap();
+        push(&core, &item(4, 8)).unwrap();
+        for name in segments(&disk) {
+            assert_eq!(disk.content(&name).len() as u64, size, "{length}");
+        }
+        let core = open(&disk.after_kill(), small(SyncMode::NoSync)).unwrap();
+        assert_eq!(numbers(&core), [1, 2, 3, 4], "{length}");
+    }
+}
