@@ -62,13 +62,12 @@ pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<
     };
     let Replay { mut state, segments, records, closed, synced, end, base, .. } = replay;
     remove(storage, &after)?;
+    // Also if it is right in memory: whoever has put it right may not have come as far as the disk.
+    tail.note(word)?;
     if names.iter().any(|name| name == UNSYNCED) {
         write_again(storage, &segments, end, synced)?;
     }
-    if tail.noted()? != word {
-        tail.note(word)?;
-        tail.sync(storage, end.place.offset)?;
-    }
+    tail.sync(storage, end.place.offset).inspect_err(|_| note_unsynced(storage))?;
     let leased: Vec<u64> =
         state.takes.aside().iter().filter(|(_, aside)| aside.status == Status::Leased).map(|(&n, _)| n).collect();
     for number in leased {
@@ -229,6 +228,12 @@ fn remove(storage: &dyn Storage, files: &[(u64, &str)]) -> BufferResult<()> {
         storage.sync().map_err(|refused| BufferError::io("to sync", storage.path(""), &refused))?;
     }
     Ok(())
+}
+
+/// A sync has failed: whoever opens the queue next must not believe what the system's memory says. If this fails, too,
+/// the disk does not answer at all.
+fn note_unsynced(storage: &dyn Storage) {
+    let _ = storage.create(UNSYNCED).and_then(|_| storage.sync());
 }
 
 /// Writes what is not known to be durable once more, and syncs it. A sync has failed, so the system may believe

@@ -5,6 +5,8 @@ use super::rescue::segments;
 use super::{item, items, number, open, pop, push, small};
 use crate::persistent::SyncMode;
 use crate::persistent::core::Core;
+use crate::persistent::files::Storage;
+use crate::persistent::recover::UNSYNCED;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,6 +99,72 @@ fn a_sync_covers_the_pops_before_it_and_a_power_cut_undoes_only_those_behind() {
         let cut = cut(&disk, ALL_BUT_THE_CELL);
         assert_eq!(numbers(&open(&cut, small(mode)).unwrap()), [2, 3, 4, 5, 6], "{mode:?}");
     }
+}
+
+/// A queue whose cell goes beyond the records: two items survived, and five were popped.
+fn beyond() -> Disk {
+    let disk = Disk::default();
+    let core = filled(&disk, SyncMode::NoSync, 2);
+    core.sync().unwrap();
+    for number in 2..5 {
+        push(&core, &item(number, PAGE)).unwrap();
+    }
+    pop_all(&core, 5);
+    cut(&disk, CELL_ONLY)
+}
+
+/// New items get the numbers that the word had passed, and a power cut takes what was not synced of the cell.
+fn new_items_stay(disk: &Disk, what: &str) {
+    let core = open(disk, small(SyncMode::NoSync)).unwrap();
+    assert_eq!(numbers(&core), [0; 0], "{what}");
+    for number in 10..13 {
+        push(&core, &item(number, PAGE)).unwrap();
+    }
+    drop(core);
+    let cut = cut(disk, ALL_BUT_THE_CELL);
+    assert_eq!(numbers(&open(&cut, small(SyncMode::NoSync)).unwrap()), [10, 11, 12], "{what}");
+}
+
+#[test]
+fn a_word_beyond_the_records_is_right_on_the_disk_before_a_new_item_gets_a_number_that_it_has_passed() {
+    new_items_stay(&beyond(), "power cut");
+    let disk = beyond();
+    Storage::create(&disk, UNSYNCED).unwrap();
+    Storage::sync(&disk).unwrap();
+    new_items_stay(&disk, "a sync had failed, too");
+}
+
+#[test]
+fn a_word_is_right_on_the_disk_also_if_the_opener_that_put_it_right_was_killed() {
+    for operations in 0..20 {
+        let disk = beyond();
+        disk.cut_after(operations);
+        let opened = open(&disk, small(SyncMode::NoSync)).is_ok();
+        new_items_stay(&disk.after_kill(), &format!("killed after {operations} operations"));
+        if opened {
+            return;
+        }
+    }
+    panic!("it never opens");
+}
+
+#[test]
+fn a_sync_that_fails_while_a_queue_is_opened_is_not_forgotten() {
+    let disk = beyond();
+    disk.fail_sync(1);
+    open(&disk, small(SyncMode::NoSync)).unwrap_err();
+    new_items_stay(&disk.after_kill(), "the sync failed");
+
+    // The records, too, may be in memory only.
+    let disk = Disk::default();
+    drop(filled(&disk, SyncMode::NoSync, 3));
+    let disk = disk.after_kill();
+    disk.fail_sync(1);
+    open(&disk, small(SyncMode::NoSync)).unwrap_err();
+    let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+    core.sync().unwrap();
+    let cut = cut(&disk, |_| false);
+    assert_eq!(numbers(&open(&cut, small(SyncMode::NoSync)).unwrap()), [0, 1, 2]);
 }
 
 #[test]
