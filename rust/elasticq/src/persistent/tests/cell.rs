@@ -233,3 +233,24 @@ fn records_that_follow_noted_pops_stay_in_their_file() {
         assert_eq!(numbers(&core), [1, 2, 3, 4], "{length}");
     }
 }
+
+#[test]
+fn a_sync_makes_durable_what_it_can_if_there_is_no_room_for_the_record_of_the_pops() {
+    for finishes in [false, true] {
+        let disk = Disk::default();
+        let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+        push(&core, &item(0, 8)).unwrap();
+        let (end, size) = {
+            let tail = core.log.tail();
+            (tail.end().place.offset, tail.segment().header.size)
+        };
+        push(&core, &item(1, (size - end) as usize - 32 - 16)).unwrap(); // nothing fits behind it
+        pop_all(&core, 1);
+        disk.fill(true);
+        let done = if finishes { core.end() } else { core.sync() };
+        assert!(done.is_err(), "the pop is not durable");
+        let cut = cut(&disk, |_| false);
+        let found = numbers(&open(&cut, small(SyncMode::NoSync)).unwrap());
+        assert!(found == [0, 1] || found == [1], "{found:?}");
+    }
+}
