@@ -57,10 +57,12 @@ pub struct Report {
 /// that was cut off. Nothing was changed then.
 pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<Recovered> {
     let names = list(storage)?;
-    let Some(Whole { replay, tail, rest, after, items, word }) = follow(storage, window, &names)? else {
+    let Some(whole) = follow(storage, window, &names)? else {
         return begin(storage, largest, window, &names);
     };
-    let Replay { mut state, segments, records, closed, synced, end, base, .. } = replay;
+    let report = whole.report();
+    let Whole { replay, tail, rest, after, items, word } = whole;
+    let Replay { mut state, segments, closed, synced, end, base, .. } = replay;
     remove(storage, &after)?;
     // Also if it is right in memory: whoever has put it right may not have come as far as the disk.
     tail.note(word)?;
@@ -73,7 +75,6 @@ pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<
     for number in leased {
         state.takes.set_status(number, Status::Ready);
     }
-    let report = Report { records, closed, torn_bytes: if closed { 0 } else { rest.bytes }, torn_files: after.len() };
     let full = !closed && !rest.is_zero();
     let spares = adopt_spares(storage, &names);
     let (puts, reopened) = (mem::take(&mut state.puts), closed && !rest.is_zero());
@@ -88,11 +89,7 @@ pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<
 pub fn check(storage: &dyn Storage) -> BufferResult<Option<(Report, State)>> {
     let names = list(storage)?;
     let whole = follow(storage, usize::MAX, &names)?;
-    Ok(whole.map(|Whole { replay, rest, after, .. }| {
-        let torn_bytes = if replay.closed { 0 } else { rest.bytes };
-        let report = Report { records: replay.records, closed: replay.closed, torn_bytes, torn_files: after.len() };
-        (report, replay.state)
-    }))
+    Ok(whole.map(|whole| (whole.report(), whole.replay.state)))
 }
 
 /// The names of all files, in order.
@@ -112,6 +109,18 @@ struct Whole<'a> {
     /// How many items were popped as only the cell says, and the word that says that.
     items: u64,
     word: u64,
+}
+
+impl Whole<'_> {
+    fn report(&self) -> Report {
+        let Replay { records, closed, .. } = self.replay;
+        Report {
+            records,
+            closed: closed && self.items == 0,
+            torn_bytes: if closed { 0 } else { self.rest.bytes },
+            torn_files: self.after.len(),
+        }
+    }
 }
 
 /// Follows the records of all files. `None`: there are no files. Nothing is changed.

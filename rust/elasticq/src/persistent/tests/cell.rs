@@ -1,12 +1,15 @@
 //! Pops that stand in the cell of the last segment's header: what a kill, a power cut and another opener make of them.
 
 use super::disk::{Disk, PAGE};
-use super::rescue::segments;
-use super::{item, items, number, open, pop, push, small};
+use super::rescue::{exported, repaired, segments, verified};
+use super::{Random, data, item, items, number, open, pop, push, small};
 use crate::persistent::SyncMode;
-use crate::persistent::core::Core;
+use crate::persistent::core::{Core, Extra};
 use crate::persistent::files::Storage;
+use crate::persistent::format::HEAD;
 use crate::persistent::recover::UNSYNCED;
+use crate::persistent::rescue::survey::Survey;
+use crate::persistent::rescue::{Progress, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -252,5 +255,104 @@ fn a_sync_makes_durable_what_it_can_if_there_is_no_room_for_the_record_of_the_po
         let cut = cut(&disk, |_| false);
         let found = numbers(&open(&cut, small(SyncMode::NoSync)).unwrap());
         assert!(found == [0, 1] || found == [1], "{found:?}");
+    }
+}
+
+#[test]
+fn an_item_whose_lease_can_not_be_read_is_saved_though_the_word_has_passed_it() {
+    let disk = Disk::default();
+    let core = filled(&disk, SyncMode::NoSync, 5);
+    let (first, token) = core.lease(1, None).unwrap().remove(0);
+    let at = core.log.tail().end().place.offset as usize;
+    core.lease(1, None).unwrap();
+    core.ack(&[(first.number, token)]).unwrap();
+    pop_all(&core, 1);
+    let disk = disk.after_kill();
+    disk.tamper(&segments(&disk)[0], |bytes| bytes[at + HEAD] ^= 1);
+    // The word says nothing of whether an item was popped or leased.
+    let saved: Vec<u32> = exported(&disk).iter().map(|(_, item)| number(item)).collect();
+    assert_eq!(saved, [1, 2, 3, 4]);
+    assert!(repaired(&disk).losses.may_come_twice);
+    assert_eq!(numbers(&open(&disk, small(SyncMode::NoSync)).unwrap()), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_queue_that_was_killed_after_pops_was_not_closed_in_good_order() {
+    let disk = Disk::default();
+    let core = filled(&disk, SyncMode::NoSync, 3);
+    core.finish().unwrap();
+    let disk = disk.after_kill();
+    let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+    assert!(core.report.closed && Survey::of(&disk, &Progress::default()).unwrap().closed);
+    pop_all(&core, 1);
+    let disk = disk.after_kill();
+    assert!(!Survey::of(&disk, &Progress::default()).unwrap().closed);
+    let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+    assert!(!core.report.closed);
+    core.finish().unwrap();
+    assert!(open(&disk.after_kill(), small(SyncMode::NoSync)).unwrap().report.closed);
+}
+
+/// One step of a queue's life.
+fn step(core: &Core, random: &mut Random, next: &mut u32, leased: &mut Vec<(u64, u64)>) {
+    match random.below(30) {
+        0..8 => {
+            push(core, &item(*next, random.below(9000))).unwrap();
+            *next += 1;
+        }
+        8 => {
+            let later = Extra { delay: 1 << 40, ..Extra::default() };
+            core.put(&[&item(*next, 20)], later).unwrap();
+            *next += 1;
+        }
+        9..18 => drop(core.pop(1 + random.below(3))),
+        18 | 19 => drop(core.pop(1).map(|items| core.put_back(&items[0]).unwrap())),
+        20..23 => {
+            leased.extend(core.lease(1, None).unwrap_or_default().iter().map(|(item, token)| (item.number, *token)))
+        }
+        23 if !leased.is_empty() => core.ack(&[leased.remove(0)]).unwrap(),
+        24 if !leased.is_empty() => core.nack(leased[0].0, leased.remove(0).1, 0).unwrap(),
+        25 if !leased.is_empty() => core.bury(leased[0].0, leased.remove(0).1, "bad".into()).unwrap(),
+        26 => drop(core.revive(None).unwrap()),
+        27 => core.sync().unwrap(),
+        28 if random.below(4) == 0 => drop(core.clear().unwrap()),
+        _ => core.tidy().unwrap(),
+    }
+}
+
+#[test]
+fn the_tools_see_what_the_next_opener_sees() {
+    for seed in 0..30 {
+        let mut random = Random::new(seed);
+        let (mut disk, mut next) = (Disk::default(), 0);
+        for round in 0..8 {
+            let mode = NOTING[random.below(2)];
+            let core = open(&disk, small(mode)).unwrap();
+            let mut leased = Vec::new();
+            for _ in 0..random.below(40) {
+                step(&core, &mut random, &mut next, &mut leased);
+            }
+            let what = format!("seed {seed}, round {round}");
+            let seen = core.stats();
+            disk = disk.after_kill();
+            let found = verified(&disk);
+            assert!(found.verdict != Verdict::Damaged && found.behind == 0, "{what}: {found:?}");
+            let contents = found.contents;
+            let inside = [contents.ready as usize + contents.leased as usize, contents.delayed as usize];
+            assert_eq!(inside, [seen.ready + seen.leased, seen.delayed], "{what}");
+            assert!(!repaired(&disk).changed, "{what}");
+            let shown: Vec<u32> = exported(&disk).iter().map(|(_, item)| number(item)).collect();
+            let core = open(&disk, small(mode)).unwrap();
+            let stats = core.stats();
+            assert_eq!(stats.ready, contents.ready as usize + contents.leased as usize, "{what}");
+            assert_eq!(stats.queue.messages_dequeued, seen.queue.messages_dequeued, "{what}");
+            let dead = core.dead_letters().unwrap();
+            let mut found = numbers(&core);
+            found.extend(dead.iter().map(|(item, ..)| number(&data(&item.payload))));
+            found.sort_unstable();
+            let delayed = shown.len() - found.len();
+            assert_eq!(delayed, stats.delayed, "{what}");
+            assert!(found.iter().all(|number| shown.contains(number)), "{what}: {found:?}, {shown:?}");
+        }
     }
 }
