@@ -4,6 +4,8 @@
 //! change (which may speak of an item that was popped), before a sync that is to cover the pops, and before a segment
 //! goes that they have drained. A new segment begins with the state, so it needs no such record.
 //!
+//! The word stays: it says nothing behind that record, and if a crash takes the record, it is still right.
+//!
 //! Only where calls don't wait for a sync. Where they do, the cell's page would be one more for the disk to write.
 
 use super::cell;
@@ -75,11 +77,6 @@ impl Core {
             self.log.append(tail, noted)?;
             taking.noted.items = 0;
             taking.noted.base = tail.end().link;
-            if !self.is_staged() {
-                // It says nothing behind that record. This only spares the next opener the work. (Where records are
-                // staged, that one is in no file yet.)
-                taking.noted.segment.note(cell::BLANK)?;
-            }
         }
         // A mark in front of that record may have taken the room.
         if taking.noted.items > 0 || !tail.has_room(bytes) {
