@@ -124,7 +124,8 @@ impl Core {
             let mut taking = core.taking.lock();
             core.note_seen(&taking.state);
             if staged {
-                core.write_noted(&mut taking)?;
+                // If there is no room for it now, the next record of a consumer comes behind it.
+                let _ = core.write_noted(&mut taking);
             }
         }
         core.bury_what_was_delivered_too_often()?;

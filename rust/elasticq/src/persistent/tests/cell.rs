@@ -35,6 +35,12 @@ fn pop_all(core: &Core, count: u32) {
     }
 }
 
+/// How long an item may be that fits into the last file.
+fn room(core: &Core) -> usize {
+    let tail = core.log.tail();
+    (tail.segment().header.size - tail.end().place.offset) as usize - 32
+}
+
 /// A power cut after which these pages of the first file are those of the last moment, and all others those of the
 /// last sync. All names survive.
 fn cut(disk: &Disk, kept: impl Fn(usize) -> bool) -> Disk {
@@ -217,20 +223,16 @@ fn records_that_follow_noted_pops_stay_in_their_file() {
     for length in (0..200).step_by(8) {
         let disk = Disk::default();
         let core = open(&disk, small(SyncMode::NoSync)).unwrap();
-        push(&core, &item(0, 8)).unwrap();
-        push(&core, &item(1, 8)).unwrap();
-        push(&core, &item(2, 8)).unwrap();
-        let (end, size) = {
-            let tail = core.log.tail();
-            (tail.end().place.offset, tail.segment().header.size)
-        };
-        push(&core, &item(3, (size - end) as usize - 32 - length)).unwrap();
+        for number in 0..3 {
+            push(&core, &item(number, 8)).unwrap();
+        }
+        push(&core, &item(3, room(&core) - length)).unwrap();
         core.sync().unwrap(); // the next record has a mark in front
         pop_all(&core, 1);
         core.lease(1, None).unwrap();
         push(&core, &item(4, 8)).unwrap();
         for name in segments(&disk) {
-            assert_eq!(disk.content(&name).len() as u64, size, "{length}");
+            assert_eq!(disk.content(&name).len(), 64 << 10, "{length}");
         }
         let core = open(&disk.after_kill(), small(SyncMode::NoSync)).unwrap();
         assert_eq!(numbers(&core), [1, 2, 3, 4], "{length}");
@@ -243,11 +245,7 @@ fn a_sync_makes_durable_what_it_can_if_there_is_no_room_for_the_record_of_the_po
         let disk = Disk::default();
         let core = open(&disk, small(SyncMode::NoSync)).unwrap();
         push(&core, &item(0, 8)).unwrap();
-        let (end, size) = {
-            let tail = core.log.tail();
-            (tail.end().place.offset, tail.segment().header.size)
-        };
-        push(&core, &item(1, (size - end) as usize - 32 - 16)).unwrap(); // nothing fits behind it
+        push(&core, &item(1, room(&core) - 16)).unwrap(); // nothing fits behind it
         pop_all(&core, 1);
         disk.fill(true);
         let done = if finishes { core.end() } else { core.sync() };
@@ -291,6 +289,24 @@ fn a_queue_that_was_killed_after_pops_was_not_closed_in_good_order() {
     assert!(!core.report.closed);
     core.finish().unwrap();
     assert!(open(&disk.after_kill(), small(SyncMode::NoSync)).unwrap().report.closed);
+}
+
+#[test]
+fn a_queue_opens_on_a_full_disk_also_in_the_mode_that_would_write_a_record_of_the_pops() {
+    let disk = Disk::default();
+    let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+    push(&core, &item(0, 8)).unwrap();
+    push(&core, &item(1, room(&core) - 16)).unwrap();
+    pop_all(&core, 1);
+    let disk = disk.after_kill();
+    disk.fill(true);
+    let core = open(&disk, small(SyncMode::EveryWrite)).unwrap();
+    assert_eq!(numbers(&core), [1]);
+    pop(&core).unwrap_err(); // it would not be durable
+    disk.fill(false);
+    pop(&core).unwrap();
+    let cut = cut(&disk, |_| false);
+    assert_eq!(numbers(&open(&cut, small(SyncMode::EveryWrite)).unwrap()), [0; 0]);
 }
 
 /// One step of a queue's life.

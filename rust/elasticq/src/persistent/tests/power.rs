@@ -19,15 +19,25 @@ struct History {
     /// What each call has popped.
     popped: Vec<Option<u32>>,
     durable: usize,
+    /// What was popped before all that, and was not durable either: it may come back, too.
+    undone: Vec<u32>,
 }
 
 impl History {
     fn of(inside: Vec<u32>) -> Self {
-        Self { after: vec![inside], popped: vec![None], durable: 0 }
+        Self { after: vec![inside], popped: vec![None], durable: 0, undone: Vec::new() }
+    }
+
+    /// The history that goes on with these items, which an opener has found.
+    fn go_on(&self, found: Vec<u32>) -> Self {
+        let popped = self.popped[self.durable + 1..].iter().flatten().chain(&self.undone);
+        let undone = popped.copied().filter(|item| !found.contains(item)).collect();
+        Self { undone, ..Self::of(found) }
     }
 
     /// Whether these may be the items inside now. `apart`: pops reach the disk earlier or later than other calls.
     fn allows(&self, found: &[u32], apart: bool) -> bool {
+        let found: Vec<u32> = found.iter().copied().filter(|item| !self.undone.contains(item)).collect();
         (self.durable..self.after.len()).any(|call| {
             let pops = if apart { self.durable..self.after.len() } else { call..call + 1 };
             pops.into_iter().any(|pops| {
@@ -69,6 +79,7 @@ impl Workload<'_> {
 
     fn durable(&mut self) {
         self.history.durable = self.history.after.len() - 1;
+        self.history.undone.clear();
     }
 
     fn call(&mut self, core: &Core) -> BufferResult<()> {
@@ -161,7 +172,7 @@ fn check(disk: &Disk, mode: SyncMode, history: &History, apart: bool, what: &str
     let found: Vec<u32> = items(&core).unwrap().iter().map(|item| number(item)).collect();
     assert!(history.allows(&found, apart), "{what}: found {found:?}, {history:?}");
     assert_eq!(core.len(), found.len(), "{what}");
-    History::of(found)
+    history.go_on(found)
 }
 
 /// `others`: openers after a cut use any mode.
