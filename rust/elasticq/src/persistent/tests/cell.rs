@@ -2,7 +2,7 @@
 
 use super::disk::{Disk, PAGE};
 use super::rescue::{exported, repaired, segments, verified};
-use super::{Random, data, item, items, number, open, pop, push, small};
+use super::{MODES, Random, data, item, items, number, open, pop, push, small};
 use crate::persistent::SyncMode;
 use crate::persistent::core::{Core, Extra};
 use crate::persistent::files::Storage;
@@ -309,6 +309,32 @@ fn a_queue_opens_on_a_full_disk_also_in_the_mode_that_would_write_a_record_of_th
     assert_eq!(numbers(&open(&cut, small(SyncMode::EveryWrite)).unwrap()), [0; 0]);
 }
 
+#[test]
+fn an_item_whose_pop_can_not_be_noted_is_still_the_next_one() {
+    let disk = Disk::default();
+    let core = filled(&disk, SyncMode::NoSync, 3);
+    pop_all(&core, 1);
+    disk.refuse_write();
+    core.pop(2).unwrap_err();
+    assert_eq!(numbers(&core), [1, 2]);
+    assert_eq!(numbers(&open(&disk.after_kill(), small(SyncMode::NoSync)).unwrap()), [1, 2]);
+    assert_eq!(number(&pop(&core).unwrap()), 1);
+    assert_eq!(numbers(&open(&disk.after_kill(), small(SyncMode::NoSync)).unwrap()), [2]);
+}
+
+#[test]
+fn a_file_that_noted_pops_have_drained_goes_when_a_record_of_them_is_durable() {
+    let disk = Disk::default();
+    let core = filled(&disk, SyncMode::NoSync, 40);
+    pop_all(&core, 35);
+    let before = segments(&disk).len();
+    core.tidy().unwrap();
+    assert!(segments(&disk).len() < before);
+    assert_eq!(numbers(&open(&disk.after_kill(), small(SyncMode::NoSync)).unwrap()), [35, 36, 37, 38, 39]);
+    let cut = cut(&disk, |_| false);
+    assert_eq!(numbers(&open(&cut, small(SyncMode::NoSync)).unwrap()), [35, 36, 37, 38, 39]);
+}
+
 /// One step of a queue's life.
 fn step(core: &Core, random: &mut Random, next: &mut u32, leased: &mut Vec<(u64, u64)>) {
     match random.below(30) {
@@ -342,8 +368,7 @@ fn the_tools_see_what_the_next_opener_sees() {
         let mut random = Random::new(seed);
         let (mut disk, mut next) = (Disk::default(), 0);
         for round in 0..8 {
-            let mode = NOTING[random.below(2)];
-            let core = open(&disk, small(mode)).unwrap();
+            let core = open(&disk, small(MODES[random.below(3)])).unwrap();
             let mut leased = Vec::new();
             for _ in 0..random.below(40) {
                 step(&core, &mut random, &mut next, &mut leased);
@@ -358,7 +383,14 @@ fn the_tools_see_what_the_next_opener_sees() {
             assert_eq!(inside, [seen.ready + seen.leased, seen.delayed], "{what}");
             assert!(!repaired(&disk).changed, "{what}");
             let shown: Vec<u32> = exported(&disk).iter().map(|(_, item)| number(item)).collect();
-            let core = open(&disk, small(mode)).unwrap();
+            if random.below(3) == 0 {
+                disk = disk.after_kill(); // the tool of that name does this to one that is not in use
+                let core = open(&disk, small(MODES[random.below(3)])).unwrap();
+                core.compact().unwrap();
+                core.finish().unwrap();
+                disk = disk.after_kill();
+            }
+            let core = open(&disk, small(MODES[random.below(3)])).unwrap();
             let stats = core.stats();
             assert_eq!(stats.ready, contents.ready as usize + contents.leased as usize, "{what}");
             assert_eq!(stats.queue.messages_dequeued, seen.queue.messages_dequeued, "{what}");
