@@ -336,7 +336,7 @@ fn a_file_that_noted_pops_have_drained_goes_when_a_record_of_them_is_durable() {
 }
 
 /// One step of a queue's life.
-fn step(core: &Core, random: &mut Random, next: &mut u32, leased: &mut Vec<(u64, u64)>) {
+fn step(core: &Core, random: &mut Random, next: &mut u32, leased: &mut Vec<((u64, u64), u32)>) {
     match random.below(30) {
         0..8 => {
             push(core, &item(*next, random.below(9000))).unwrap();
@@ -350,11 +350,18 @@ fn step(core: &Core, random: &mut Random, next: &mut u32, leased: &mut Vec<(u64,
         9..18 => drop(core.pop(1 + random.below(3))),
         18 | 19 => drop(core.pop(1).map(|items| core.put_back(&items[0]).unwrap())),
         20..23 => {
-            leased.extend(core.lease(1, None).unwrap_or_default().iter().map(|(item, token)| (item.number, *token)))
+            let items = core.lease(1, None).unwrap_or_default();
+            leased.extend(items.iter().map(|(item, token)| ((item.number, *token), number(item.data()))));
         }
-        23 if !leased.is_empty() => core.ack(&[leased.remove(0)]).unwrap(),
-        24 if !leased.is_empty() => core.nack(leased[0].0, leased.remove(0).1, 0).unwrap(),
-        25 if !leased.is_empty() => core.bury(leased[0].0, leased.remove(0).1, "bad".into()).unwrap(),
+        23..26 if leased.is_empty() => {}
+        23 => core.ack(&[leased.remove(0).0]).unwrap(),
+        24 | 25 => {
+            let (number, token) = leased.remove(0).0;
+            match random.below(2) {
+                0 => core.nack(number, token, 0).unwrap(),
+                _ => core.bury(number, token, "bad".into()).unwrap(),
+            }
+        }
         26 => drop(core.revive(None).unwrap()),
         27 => core.sync().unwrap(),
         28 if random.below(4) == 0 => drop(core.clear().unwrap()),
@@ -375,6 +382,9 @@ fn the_tools_see_what_the_next_opener_sees() {
             }
             let what = format!("seed {seed}, round {round}");
             let seen = core.stats();
+            let mut expected = numbers(&core);
+            expected.extend(leased.iter().map(|&(_, item)| item)); // they come back
+            expected.sort_unstable();
             disk = disk.after_kill();
             let found = verified(&disk);
             assert!(found.verdict != Verdict::Damaged && found.behind == 0, "{what}: {found:?}");
@@ -396,6 +406,7 @@ fn the_tools_see_what_the_next_opener_sees() {
             assert_eq!(stats.queue.messages_dequeued, seen.queue.messages_dequeued, "{what}");
             let dead = core.dead_letters().unwrap();
             let mut found = numbers(&core);
+            assert_eq!(found, expected, "{what}");
             found.extend(dead.iter().map(|(item, ..)| number(&data(&item.payload))));
             found.sort_unstable();
             let delayed = shown.len() - found.len();
