@@ -5,13 +5,15 @@
 //! acknowledged returns, the order is kept. Only the one call that was cut off may show or not.
 #![cfg(all(feature = "persistent", unix, not(loom)))]
 
-use elasticq::persistent::{Lease, PersistentCircularBuffer, PersistentConfig, SyncMode};
+use elasticq::persistent::{Codec, Lease, PersistentCircularBuffer, PersistentConfig, Postcard, SyncMode, export};
 use elasticq::{BufferError, Config, Parts};
+use std::collections::BTreeSet;
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 type Queue = PersistentCircularBuffer<(u32, Vec<u8>)>;
@@ -43,6 +45,25 @@ impl Random {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) % u64::from(limit)) as u32
     }
+}
+
+const MODES: [&str; 3] = ["none", "periodic", "every write"];
+
+/// Starts a child that does what the test of this name says.
+fn start(name: &str, order: &str) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env("ELASTICQ_CHILD", order)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The items inside, as the tool shows them that changes nothing.
+fn exported(path: &Path) -> Vec<u32> {
+    let decode = |data: &[u8]| Codec::<(u32, Vec<u8>)>::decode(&Postcard, data).unwrap().0;
+    export(path).unwrap().map(|item| decode(&item.data)).collect()
 }
 
 /// What the child does, until it is killed. Started by the test below; does nothing otherwise.
@@ -92,22 +113,17 @@ fn child() {
 
 #[test]
 fn what_has_returned_before_a_kill_is_so_and_what_is_gone_stays_gone() {
-    for mode in ["none", "periodic", "every write"] {
+    for mode in ["none", "periodic", "every write", "any"] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queue");
         let mut inside: Vec<u32> = Vec::new();
         let mut next = 0;
         for round in 0..rounds() / 3 {
-            let what = format!("mode {mode}, round {round}");
             let mut random = Random(round.wrapping_mul(77) + mode.len() as u64);
-            let order = format!("{}|{mode}|{round}|{next}", path.display());
-            let mut child = Command::new(env::current_exe().unwrap())
-                .args(["--exact", "child", "--nocapture", "--test-threads=1"])
-                .env("ELASTICQ_CHILD", order)
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap();
+            let is_any = mode == "any";
+            let mode = if is_any { MODES[random.below(3) as usize] } else { mode };
+            let what = format!("mode {mode}, any {is_any}, round {round}");
+            let mut child = start("child", &format!("{}|{mode}|{round}|{next}", path.display()));
             let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
             let mut ledger: Vec<String> = lines.by_ref().take(1 + random.below(120) as usize).collect();
             child.kill().unwrap();
@@ -137,17 +153,21 @@ fn what_has_returned_before_a_kill_is_so_and_what_is_gone_stays_gone() {
                 }
             }
 
-            let queue = open(&path, mode);
-            let mut found = Vec::new();
-            let looked = queue.visit(&mut |(number, bytes)| {
-                assert!(bytes.iter().all(|&byte| byte == *number as u8), "{what}: {number} was altered");
-                found.push(*number);
-                ControlFlow::Continue(())
-            });
-            if let Err(error) = looked {
-                std::mem::forget(folder);
-                panic!("{what}: {error}");
-            }
+            let found = if is_any && random.below(3) > 0 {
+                exported(&path) // so the next child opens what this one has left
+            } else {
+                let mut found = Vec::new();
+                let looked = open(&path, mode).visit(&mut |(number, bytes)| {
+                    assert!(bytes.iter().all(|&byte| byte == *number as u8), "{what}: {number} was altered");
+                    found.push(*number);
+                    ControlFlow::Continue(())
+                });
+                if let Err(error) = looked {
+                    std::mem::forget(folder);
+                    panic!("{what}: {error}");
+                }
+                found
+            };
             let begun = begun.unwrap_or_default();
             let words: Vec<&str> = begun.split(' ').collect();
             let possible = match words[..] {
@@ -169,5 +189,89 @@ fn what_has_returned_before_a_kill_is_so_and_what_is_gone_stays_gone() {
             );
             inside = found;
         }
+    }
+}
+
+/// What a child with several threads does, until it is killed.
+#[test]
+fn crowd() {
+    let Ok(order) = env::var("ELASTICQ_CHILD") else { return };
+    let order: Vec<&str> = order.split('|').collect();
+    let [path, mode, next] = order[..] else { panic!("{order:?}") };
+    let next: u32 = next.parse().unwrap();
+    let queue = open(Path::new(path), mode);
+    let tell = |line: String| std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+    thread::scope(|scope| {
+        for thread in 0..2 {
+            let queue = &queue;
+            scope.spawn(move || {
+                for number in (next + thread..).step_by(2) {
+                    tell(format!("{thread} push {number}"));
+                    queue.push((number, vec![number as u8; number as usize % 700])).unwrap();
+                    tell(format!("{thread} pushed {number}"));
+                }
+            });
+            scope.spawn(move || {
+                loop {
+                    tell(format!("{thread} pop 1"));
+                    match queue.pop_within(Duration::from_secs(60)) {
+                        Ok((number, _)) => tell(format!("{thread} popped {number}")),
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            loop {
+                queue.sync().unwrap()
+            }
+        });
+    });
+}
+
+#[test]
+fn what_has_returned_to_any_thread_before_a_kill_is_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("queue");
+    let (mut inside, mut next) = (BTreeSet::<u32>::new(), 0);
+    for round in 0..rounds() / 3 {
+        let mut random = Random(round);
+        let mode = MODES[random.below(3) as usize];
+        let what = format!("mode {mode}, round {round}");
+        let mut child = start("crowd", &format!("{}|{mode}|{next}", path.display()));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let mut ledger: Vec<String> = lines.by_ref().take(1 + random.below(3000) as usize).collect();
+        child.kill().unwrap();
+        ledger.extend(lines);
+        child.wait().unwrap();
+
+        let (mut begun, mut popped, mut popping) = (BTreeSet::new(), BTreeSet::new(), 0);
+        for line in ledger {
+            let words: Vec<&str> = line.split(' ').collect();
+            let [_, call, number] = words[..] else { panic!("{what}: the child says {line:?}") };
+            let number: u32 = number.parse().unwrap();
+            match call {
+                "push" => drop(begun.insert(number)),
+                "pushed" => {
+                    begun.remove(&number);
+                    inside.insert(number);
+                    next = next.max(number + 1);
+                }
+                "pop" => popping += 1,
+                _ => {
+                    popping -= 1;
+                    assert!(popped.insert(number), "{what}: {number} came twice");
+                }
+            }
+        }
+        next = next.max(begun.last().map_or(0, |number| number + 1));
+        let known: BTreeSet<u32> = inside.union(&begun).copied().collect();
+        assert!(popped.is_subset(&known), "{what}: an item that was gone came again");
+        let expected: BTreeSet<u32> = inside.difference(&popped).copied().collect();
+        let found: BTreeSet<u32> = exported(&path).into_iter().collect();
+        assert!(found.is_subset(&known) && found.is_disjoint(&popped), "{what}: {found:?} {popped:?}");
+        let missing: Vec<&u32> = expected.difference(&found).collect();
+        assert!(missing.len() <= popping, "{what}: {missing:?} are lost, {popping} pops were cut off");
+        inside = found;
     }
 }

@@ -16,7 +16,7 @@
 //! waiting and later call. Only opening the files again shows what is in them.
 
 use super::log::{Batch, Log};
-use super::recover::UNSYNCED;
+use super::recover::note_unsynced;
 use crate::error::{BufferError, BufferResult};
 use crate::wait::{Signal, block, complete, try_or_register, wake_each};
 use parking_lot::Mutex;
@@ -194,10 +194,8 @@ impl Commit {
 
     /// A write or a sync has failed: that is everybody's answer from now on.
     pub fn fail(&self, log: &Log, error: BufferError) {
-        // Who opens the queue next must not believe what the system's memory says. If this fails, too, the disk
-        // does not answer at all.
         let _ = self.poison.set(error);
-        let _ = log.storage.create(UNSYNCED).and_then(|_| log.storage.sync());
+        note_unsynced(&*log.storage);
         wake_each([self.finished.told_all()]);
     }
 

@@ -116,17 +116,16 @@ impl Core {
             let mut taking = self.taking();
             self.skip(&mut taking)?;
             let oldest = taking.state.oldest_segment();
-            if self.log.has_before(oldest) {
-                self.write_noted(&mut taking)?;
+            if !self.log.has_before(oldest) {
+                return Ok(());
             }
+            self.write_noted(&mut taking)?;
             oldest
         };
-        if self.log.has_before(oldest) {
-            let failed = |error| self.commit.fail(&self.log, error);
-            self.commit.pass_over(&self.log, oldest, &|| self.log.begin_with(oldest, &failed))?;
-            self.log.drop_before(oldest, &failed)?;
-            self.wake(); // producers may wait for room on the disk
-        }
+        let failed = |error| self.commit.fail(&self.log, error);
+        self.commit.pass_over(&self.log, oldest, &|| self.log.begin_with(oldest, &failed))?;
+        self.log.drop_before(oldest, &failed)?;
+        self.wake(); // producers may wait for room on the disk
         Ok(())
     }
 

@@ -124,7 +124,8 @@ impl Core {
             let mut taking = core.taking.lock();
             core.note_seen(&taking.state);
             if staged {
-                core.write_noted(&mut taking)?;
+                // If there is no room for it now, the next record of a consumer comes behind it.
+                let _ = core.write_noted(&mut taking);
             }
         }
         core.bury_what_was_delivered_too_often()?;
@@ -231,11 +232,10 @@ impl Core {
     /// Makes everything durable that was written before.
     pub fn sync(&self) -> BufferResult<()> {
         self.check_process()?;
-        if !self.is_staged() {
-            self.write_noted(&mut self.taking())?;
-        }
+        let noted = if self.is_staged() { Ok(()) } else { self.write_noted(&mut self.taking()) };
         let last = self.log.tail().end().number - 1;
-        self.join(last)
+        self.join(last)?;
+        noted // if there was no room for it, all else is durable
     }
 
     // Putting.
@@ -419,7 +419,7 @@ impl Core {
         self.check_process()?;
         self.close();
         self.worker.stop();
-        let last = {
+        let (last, recorded) = {
             let mut taking = self.taking.lock();
             let mut failed = None;
             for (_, items) in self.outstanding.lock().drain(..) {
@@ -432,9 +432,9 @@ impl Core {
             if self.ended.swap(true, Ordering::AcqRel) {
                 return Err(BufferError::Closed);
             }
-            failed.map_or(Ok(tail.end().number - 1), Err)
+            (tail.end().number - 1, failed.map_or(Ok(()), Err))
         };
-        let finished = last.and_then(|last| self.join(last)).and_then(|()| self.note_closing());
+        let finished = self.join(last).and(recorded).and_then(|()| self.note_closing());
         self.commit.end(|| self.log.storage.release());
         wake_each([self.not_empty.told_all(), self.not_full.told_all(), self.changed.told_all()]);
         finished

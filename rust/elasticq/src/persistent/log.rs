@@ -552,8 +552,14 @@ impl Tail {
         Cursor { place, number: self.next, link: self.link }
     }
 
-    /// Whether records of so many bytes fit into the segment.
+    /// Whether records of so many bytes fit into the segment, and one more that says what was popped.
     pub fn has_room(&self, bytes: u64) -> bool {
+        const POPPED: u64 = 64;
+        self.has_last_room(bytes + POPPED)
+    }
+
+    /// The same without the other one. It lets files go, so on a full disk there must be room for it.
+    pub fn has_last_room(&self, bytes: u64) -> bool {
         const OPENED: u64 = 40; // the record in front of the first one
         let more = if self.reopened { OPENED } else { 0 };
         !self.full && self.at + more + bytes <= self.segment.header.size

@@ -4,6 +4,8 @@
 //! change (which may speak of an item that was popped), before a sync that is to cover the pops, and before a segment
 //! goes that they have drained. A new segment begins with the state, so it needs no such record.
 //!
+//! The word stays: it says nothing behind that record, and if a crash takes the record, it is still right.
+//!
 //! Only where calls don't wait for a sync. Where they do, the cell's page would be one more for the disk to write.
 
 use super::cell;
@@ -55,12 +57,19 @@ impl Core {
     /// # Errors
     /// As [`note`](Self::note).
     pub fn write_noted(&self, taking: &mut Taking) -> BufferResult<()> {
-        if taking.noted.items == 0 {
-            return Ok(());
-        }
+        let Some(mut noted) = taking.noted.draft(&taking.state)? else { return Ok(()) };
         let mut tail = self.log.tail();
         self.check_open()?;
-        self.make_room(&mut tail, taking, 0)
+        if !tail.has_last_room(noted.size()) {
+            return self.begin(&mut tail, taking, 0, Who::Consumer);
+        }
+        self.append_noted(&mut tail, taking, &mut noted)
+    }
+
+    fn append_noted(&self, tail: &mut Tail, taking: &mut Taking, noted: &mut Drafts) -> BufferResult<()> {
+        self.log.append(tail, noted)?;
+        (taking.noted.items, taking.noted.base) = (0, tail.end().link);
+        Ok(())
     }
 
     /// Lets the records say as much as the state, and leaves room for so many bytes behind them. For a consumer, who
@@ -71,15 +80,12 @@ impl Core {
     #[inline(always)]
     pub fn make_room(&self, tail: &mut Tail, taking: &mut Taking, bytes: u64) -> BufferResult<()> {
         let mut noted = taking.noted.draft(&taking.state)?;
-        if !tail.has_room(bytes + noted.as_ref().map_or(0, Drafts::size)) {
-            return self.begin(tail, taking, bytes, Who::Consumer);
+        if let Some(noted) = noted.as_mut().filter(|noted| tail.has_room(bytes + noted.size())) {
+            self.append_noted(tail, taking, noted)?;
         }
-        if let Some(noted) = &mut noted {
-            self.log.append(tail, noted)?;
-            taking.noted.items = 0;
-            taking.noted.base = tail.end().link;
-            // It says nothing behind that record. This only spares the next opener the work.
-            taking.noted.segment.note(cell::BLANK)?;
+        // A mark in front of that record may have taken the room.
+        if taking.noted.items > 0 || !tail.has_room(bytes) {
+            self.begin(tail, taking, bytes, Who::Consumer)?;
         }
         Ok(())
     }

@@ -58,29 +58,29 @@ pub struct Report {
 /// that was cut off. Nothing was changed then.
 pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<Recovered> {
     let names = list(storage)?;
-    let Some(Whole { replay, tail, rest, before, after, items, word }) = follow(storage, window, &names)? else {
+    let Some(whole) = follow(storage, window, &names)? else {
         return begin(storage, largest, window, &names);
     };
-    let Replay { mut state, segments, records, closed, synced, end, base, .. } = replay;
+    let report = whole.report();
+    let Whole { replay, tail, rest, before, after, items, word } = whole;
+    let Replay { mut state, segments, closed, synced, end, base, .. } = replay;
     if let Some(number) = root::read(storage, &names)? {
         // It may be in memory only, and the segments before it are gone, or go now.
         root::set(storage, number)?;
     }
     remove(storage, &before)?;
     remove(storage, &after)?;
+    // Also if it is right in memory: whoever has put it right may not have come as far as the disk.
+    tail.note(word)?;
     if names.iter().any(|name| name == UNSYNCED) {
         write_again(storage, &segments, end, synced)?;
     }
-    if tail.noted()? != word {
-        tail.note(word)?;
-        tail.sync(storage, end.place.offset)?;
-    }
+    tail.sync(storage, end.place.offset).inspect_err(|_| note_unsynced(storage))?;
     let leased: Vec<u64> =
         state.takes.aside().iter().filter(|(_, aside)| aside.status == Status::Leased).map(|(&n, _)| n).collect();
     for number in leased {
         state.takes.set_status(number, Status::Ready);
     }
-    let report = Report { records, closed, torn_bytes: if closed { 0 } else { rest.bytes }, torn_files: after.len() };
     let full = !closed && !rest.is_zero();
     let spares = adopt_spares(storage, &names);
     let (puts, reopened) = (mem::take(&mut state.puts), closed && !rest.is_zero());
@@ -95,11 +95,7 @@ pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<
 pub fn check(storage: &dyn Storage) -> BufferResult<Option<(Report, State)>> {
     let names = list(storage)?;
     let whole = follow(storage, usize::MAX, &names)?;
-    Ok(whole.map(|Whole { replay, rest, after, .. }| {
-        let torn_bytes = if replay.closed { 0 } else { rest.bytes };
-        let report = Report { records: replay.records, closed: replay.closed, torn_bytes, torn_files: after.len() };
-        (report, replay.state)
-    }))
+    Ok(whole.map(|whole| (whole.report(), whole.replay.state)))
 }
 
 /// The names of all files, in order.
@@ -120,6 +116,18 @@ struct Whole<'a> {
     /// How many items were popped as only the cell says, and the word that says that.
     items: u64,
     word: u64,
+}
+
+impl Whole<'_> {
+    fn report(&self) -> Report {
+        let Replay { records, closed, .. } = self.replay;
+        Report {
+            records,
+            closed: closed && self.items == 0,
+            torn_bytes: if closed { 0 } else { self.rest.bytes },
+            torn_files: self.after.len(),
+        }
+    }
 }
 
 /// Follows the records of all files. `None`: there are no files. Nothing is changed.
@@ -247,6 +255,12 @@ fn remove(storage: &dyn Storage, files: &[(u64, &str)]) -> BufferResult<()> {
         storage.sync().map_err(|refused| BufferError::io("to sync", storage.path(""), &refused))?;
     }
     Ok(())
+}
+
+/// A sync has failed: whoever opens the queue next must not believe what the system's memory says. If this fails, too,
+/// the disk does not answer at all.
+pub fn note_unsynced(storage: &dyn Storage) {
+    let _ = storage.create(UNSYNCED).and_then(|_| storage.sync());
 }
 
 /// Writes what is not known to be durable once more, and syncs it. A sync has failed, so the system may believe

@@ -52,8 +52,8 @@ pub struct Survey {
     said: BTreeMap<u64, Option<Status>>,
     /// The highest number of an item of which something was said since a gap.
     named: u64,
-    /// The link of the last record that tells of items that were taken.
-    base: u32,
+    /// The link of the last record that tells of items that were taken, and what was unsure behind it.
+    base: (u32, Option<u64>),
     /// Whether there was a gap since the last snapshot.
     apart: bool,
     /// The part that was read last.
@@ -109,7 +109,7 @@ impl Survey {
             doubts: Vec::new(),
             said: BTreeMap::new(),
             named: 0,
-            base: 0,
+            base: (0, None),
             apart: true,
             last: None,
             parts: Vec::new(),
@@ -366,7 +366,7 @@ impl Survey {
         self.close(batch);
         let change = self.follow(&record);
         if record.2 == Kind::Moved || change.as_ref().is_some_and(Change::tells) {
-            self.base = link;
+            self.base = (link, self.unsure);
         }
         matches!(change, Some(Change::Opened { .. }))
     }
@@ -420,22 +420,28 @@ impl Survey {
         let Some(last) = self.last.map(|last| &self.parts[last]) else { return Ok(()) };
         let from = self.state.takes.cursor.number;
         let salt = last.segment.as_ref().map_or(0, |segment| segment.header.salt);
-        let Some(number) = cell::beyond(last.cell, salt, self.base, from).map(|number| number.min(self.end.number))
-        else {
+        let (base, unsure) = self.base;
+        let Some(number) = cell::beyond(last.cell, salt, base, from).map(|number| number.min(self.end.number)) else {
             return Ok(());
         };
         let runs = self.runs();
-        let mut walk = Walk::new(runs.clone(), from);
         let mut items = 0;
-        loop {
-            match walk.next_before(number) {
-                Ok(Some(_)) => items += 1,
-                Ok(None) => break,
-                Err(_) => {} // it could be read a moment ago
+        if let Some(from) = unsure {
+            // A record that was lost before may have leased some of them.
+            self.doubts.push(Doubt { from, to: number, gone: 0 });
+        } else {
+            let mut walk = Walk::new(runs.clone(), from);
+            loop {
+                match walk.next_before(number) {
+                    Ok(Some(_)) => items += 1,
+                    Ok(None) => break,
+                    Err(_) => {} // it could be read a moment ago
+                }
             }
         }
         let cursor = walk::locate(&runs, number)?.unwrap_or(self.end);
         self.state.takes.apply(&Change::Popped { items, cursor });
+        self.closed &= items == 0;
         Ok(())
     }
 

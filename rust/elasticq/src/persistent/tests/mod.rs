@@ -1,5 +1,6 @@
 //! Tests on a disk in memory. Those on a real one are in `tests/`.
 
+mod cell;
 mod damage;
 mod disk;
 mod hostile;

@@ -70,6 +70,7 @@ fn it_does_what_a_list_does() {
                         }
                         drop(core);
                         disk = disk.after_kill();
+                        let mode = if seed % 2 == 0 { mode } else { MODES[random.below(3)] };
                         core = open(&disk, small(mode)).unwrap();
                         ready.extend(leased.drain(..).map(|(item, ..)| item));
                         ready.sort_unstable();
