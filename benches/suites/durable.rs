@@ -98,8 +98,8 @@ impl<'a, D> Lazy<'a, D> {
 
 /// The contenders of a contest, each with a queue of its own.
 trait Contenders<'a> {
-    fn pushing<D: Durable + 'a>(self, folder: &'a Folder, mode: Mode) -> Self;
-    fn popping<D: Takes + 'a>(self, folder: &'a Folder) -> Self;
+    fn pushing<D: Durable + 'a>(self, folder: &'a Folder, mode: Mode, used: u64) -> Self;
+    fn popping<D: Takes + 'a>(self, folder: &'a Folder, used: u64) -> Self;
     fn sharing<L: SharedLog + 'a>(self, folder: &'a Folder) -> Self;
 }
 
@@ -107,15 +107,22 @@ fn numbered<D: Durable>(path: &Path, mode: Mode) -> Numbered<D> {
     Numbered::new(D::open(path, mode))
 }
 
+/// A queue through which so many messages have gone, so its files are as large as they get.
+fn used<D: Durable>(path: &Path, mode: Mode, messages: u64) -> Numbered<D> {
+    let mut numbered = numbered(path, mode);
+    let _ = pushes(&mut numbered, messages);
+    numbered
+}
+
 impl<'a> Contenders<'a> for Contest<'a> {
-    fn pushing<D: Durable + 'a>(self, folder: &'a Folder, mode: Mode) -> Self {
+    fn pushing<D: Durable + 'a>(self, folder: &'a Folder, mode: Mode, messages: u64) -> Self {
         let mut queue = Lazy::new(folder, mode);
-        self.contender(D::NAME, move |items| pushes(queue.get(numbered::<D>), items))
+        self.contender(D::NAME, move |items| pushes(queue.get(|path, mode| used::<D>(path, mode, messages)), items))
     }
 
-    fn popping<D: Takes + 'a>(self, folder: &'a Folder) -> Self {
+    fn popping<D: Takes + 'a>(self, folder: &'a Folder, messages: u64) -> Self {
         let mut queue = Lazy::new(folder, Mode::NoSync);
-        self.contender(D::NAME, move |items| pops(queue.get(numbered::<D>), items))
+        self.contender(D::NAME, move |items| pops(queue.get(|path, mode| used::<D>(path, mode, messages)), items))
     }
 
     fn sharing<L: SharedLog + 'a>(self, folder: &'a Folder) -> Self {
@@ -126,42 +133,46 @@ impl<'a> Contenders<'a> for Contest<'a> {
 
 /// Enough for the fastest, few enough for the disk.
 const WITHOUT_SYNC: u64 = 50_000;
+/// So many have gone through each queue before.
+const USED: u64 = 400_000;
 
 fn push_without_sync<'a>(folder: &'a Folder, options: &Options) -> Contest<'a> {
+    let messages = shortened(options, USED);
     Contest::new("push, NoSync")
         .items(shortened(options, WITHOUT_SYNC))
         .target(Old::NAME, 12.0)
         .target(Yaque::NAME, 12.0)
         .target(WalDb::NAME, 6.0)
-        .pushing::<Ours>(folder, Mode::NoSync)
-        .pushing::<Old>(folder, Mode::NoSync)
-        .pushing::<Yaque>(folder, Mode::NoSync)
-        .pushing::<WalDb>(folder, Mode::NoSync)
-        .pushing::<Queue>(folder, Mode::NoSync)
-        .pushing::<BareFile>(folder, Mode::NoSync)
+        .pushing::<Ours>(folder, Mode::NoSync, messages)
+        .pushing::<Old>(folder, Mode::NoSync, messages)
+        .pushing::<Yaque>(folder, Mode::NoSync, messages)
+        .pushing::<WalDb>(folder, Mode::NoSync, messages)
+        .pushing::<Queue>(folder, Mode::NoSync, messages)
+        .pushing::<BareFile>(folder, Mode::NoSync, messages)
 }
 
 fn pop_without_sync<'a>(folder: &'a Folder, options: &Options) -> Contest<'a> {
+    let messages = shortened(options, USED);
     Contest::new("pop, NoSync")
         .items(shortened(options, WITHOUT_SYNC))
         .target(Yaque::NAME, 8.0)
-        .popping::<Ours>(folder)
-        .popping::<Old>(folder)
-        .popping::<Yaque>(folder)
-        .popping::<Queue>(folder)
+        .popping::<Ours>(folder, messages)
+        .popping::<Old>(folder, messages)
+        .popping::<Yaque>(folder, messages)
+        .popping::<Queue>(folder, messages)
 }
 
 fn every_write_alone<'a>(folder: &'a Folder, options: &Options) -> Contest<'a> {
     Contest::new("push, EveryWrite, 1 thread")
         .items(shortened(options, 200))
         .target(BareFile::NAME, 1.0 / 1.15)
-        .pushing::<Ours>(folder, Mode::EveryWrite)
-        .pushing::<BareFile>(folder, Mode::EveryWrite)
-        .pushing::<Old>(folder, Mode::EveryWrite)
-        .pushing::<WalDb>(folder, Mode::EveryWrite)
-        .pushing::<Okay>(folder, Mode::EveryWrite)
-        .pushing::<Raft>(folder, Mode::EveryWrite)
-        .pushing::<Queue>(folder, Mode::EveryWrite)
+        .pushing::<Ours>(folder, Mode::EveryWrite, 0)
+        .pushing::<BareFile>(folder, Mode::EveryWrite, 0)
+        .pushing::<Old>(folder, Mode::EveryWrite, 0)
+        .pushing::<WalDb>(folder, Mode::EveryWrite, 0)
+        .pushing::<Okay>(folder, Mode::EveryWrite, 0)
+        .pushing::<Raft>(folder, Mode::EveryWrite, 0)
+        .pushing::<Queue>(folder, Mode::EveryWrite, 0)
 }
 
 fn every_write_together<'a>(folder: &'a Folder, options: &Options) -> Contest<'a> {

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::fmt;
+use std::mem;
 
 /// Turns items of a durable queue into bytes and back.
 ///
@@ -45,6 +46,15 @@ pub trait Codec<T>: Send + Sync {
     /// # Errors
     /// Why they are none. The item stays in the queue.
     fn decode(&self, bytes: &[u8]) -> Result<T, String>;
+
+    /// The item of these bytes from `from` on. A codec whose items are bytes may use the vector for the item; on an
+    /// error it must be as it was. By default the bytes are [decoded](Self::decode).
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    fn decode_from(&self, bytes: &mut Vec<u8>, from: usize) -> Result<T, String> {
+        self.decode(&bytes[from..])
+    }
 }
 
 /// The usual codec: [postcard](https://docs.rs/postcard), for everything that serde knows. It is compact, and
@@ -77,6 +87,11 @@ impl Codec<Vec<u8>> for Raw {
 
     fn decode(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
         Ok(bytes.to_vec())
+    }
+
+    fn decode_from(&self, bytes: &mut Vec<u8>, from: usize) -> Result<Vec<u8>, String> {
+        bytes.drain(..from);
+        Ok(mem::take(bytes))
     }
 }
 

@@ -47,7 +47,7 @@ impl Core {
         let noted = &mut taking.noted;
         noted.segment.note(cell::word(noted.segment.header.salt, noted.base, cursor.number))?;
         noted.items += items;
-        taking.state.apply(&Change::Popped { items, cursor });
+        taking.state.popped(items, cursor);
         self.note_seen(&taking.state);
         Ok(())
     }

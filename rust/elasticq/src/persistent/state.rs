@@ -206,10 +206,7 @@ impl Takes {
     /// Follows a change. A snapshot is for [`State::restore`].
     pub fn apply(&mut self, change: &Change) {
         match change {
-            Change::Popped { items, cursor } => {
-                self.pass(*items, *cursor);
-                self.dequeued = self.dequeued.saturating_add(*items);
-            }
+            Change::Popped { items, cursor } => self.popped(*items, *cursor),
             Change::Gone { numbers, how } => {
                 for &number in numbers {
                     let count = u64::from(self.remove(number).is_some());
@@ -257,6 +254,14 @@ impl Takes {
         }
     }
 
+    /// So many items in line were popped.
+    #[inline]
+    pub fn popped(&mut self, items: u64, cursor: Cursor) {
+        self.pass(items, cursor);
+        self.dequeued = self.dequeued.saturating_add(items);
+    }
+
+    #[inline]
     fn pass(&mut self, items: u64, cursor: Cursor) {
         self.passed = self.passed.saturating_add(items);
         if cursor.number > self.cursor.number {

@@ -92,11 +92,10 @@ impl Core {
             self.commit.check()?;
             self.expire(&mut taking)?;
             let item = self.next(&mut taking, 0, &[])?.ok_or_else(|| self.nothing())?;
-            let change = match item.end {
-                Some(cursor) => Change::Popped { items: 1, cursor },
-                None => Change::Gone { numbers: vec![item.number], how: How::Popped },
+            let number = match item.end {
+                Some(cursor) => self.take_in_line(&mut taking, 1, cursor)?,
+                None => self.take(&mut taking, &[Change::Gone { numbers: vec![item.number], how: How::Popped }])?,
             };
-            let number = self.take(&mut taking, &[change])?;
             Ok((item, number))
         })
     }
@@ -151,29 +150,42 @@ impl Core {
         if items.is_empty() {
             return Ok((items, 0)); // none was asked for, so there is nothing to write
         }
-        let mut changes = Vec::with_capacity(2);
         let aside: Vec<u64> = items.iter().filter(|item| item.end.is_none()).map(|item| item.number).collect();
-        if !aside.is_empty() {
-            changes.push(Change::Gone { numbers: aside, how: How::Popped });
-        }
-        let (in_line, cursor) = passed(&items);
-        if let Some(cursor) = cursor {
-            changes.push(Change::Popped { items: in_line, cursor });
-        }
-        let number = self.take(taking, &changes)?;
+        let has_aside = !aside.is_empty();
+        let gone = Change::Gone { numbers: aside, how: How::Popped };
+        let number = match (passed(&items), has_aside) {
+            ((in_line, Some(cursor)), false) => self.take_in_line(taking, in_line, cursor)?,
+            ((in_line, Some(cursor)), true) => self.take(taking, &[gone, Change::Popped { items: in_line, cursor }])?,
+            ((_, None), _) => self.take(taking, &[gone])?,
+        };
         Ok((items, number))
     }
 
-    /// Records or notes that items were taken; puts the reader back if that fails. Returns the number of the record
-    /// to wait for, where calls wait for one.
+    /// Notes that so many items in line were taken, or records it where calls wait for that. Returns the number of the
+    /// record to wait for.
     #[inline(always)]
+    fn take_in_line(&self, taking: &mut Taking, items: u64, cursor: Cursor) -> BufferResult<u64> {
+        if self.is_staged() {
+            return self.take(taking, &[Change::Popped { items, cursor }]);
+        }
+        self.write_down(taking, |taking| self.note(taking, items, cursor).map(|()| 0))
+    }
+
+    /// Records that items were taken. Returns the record's number.
     fn take(&self, taking: &mut Taking, changes: &[Change]) -> BufferResult<u64> {
+        self.write_down(taking, |taking| self.record(taking, changes))
+    }
+
+    /// Writes down that items were taken; puts the reader back if that fails.
+    #[inline(always)]
+    fn write_down<R>(
+        &self,
+        taking: &mut Taking,
+        write: impl FnOnce(&mut Taking) -> BufferResult<R>,
+    ) -> BufferResult<R> {
         let segment = taking.state.cursor.place.segment;
-        let recorded = match *changes {
-            [Change::Popped { items, cursor }] if !self.is_staged() => self.note(taking, items, cursor).map(|()| 0),
-            _ => self.record(taking, changes),
-        };
-        if recorded.is_err() {
+        let written = write(taking);
+        if written.is_err() {
             taking.next = None;
             let cursor = taking.state.cursor;
             let segment = self.log.segment(cursor.place.segment);
@@ -181,7 +193,7 @@ impl Core {
         } else if taking.state.cursor.place.segment > segment {
             self.worker.tidy();
         }
-        recorded
+        written
     }
 
     /// Takes up to `most` items on lease.
