@@ -29,16 +29,15 @@
 (*     disk.                                                               *)
 (*  5. A file is written again for another segment only when its old name  *)
 (*     has gone from the disk.                                             *)
-(*  6. Recovery begins with the root. It goes on while records             *)
-(*     link, and enters the next segment only if its header links and its  *)
-(*     snapshot is there. If a mark beyond the end says more, it reports   *)
-(*     damage.                                                             *)
+(*  6. Recovery syncs the root, and begins with it. It goes on while       *)
+(*     records link, and enters the next segment only if its header links  *)
+(*     and its snapshot is there. If a mark beyond the end says more, it   *)
+(*     reports damage.                                                     *)
 (*  7. Recovery removes the segments beyond the end, and syncs the         *)
 (*     directory, before anything is written. Then it makes the headers of *)
 (*     these files and of all spare ones blank, and syncs them, before any *)
 (*     is used again: one may be a lost header of the very segment that    *)
-(*     comes next. (Not earlier: an old segment whose removal is not       *)
-(*     synced may still be the oldest one.)                                *)
+(*     comes next.                                                         *)
 (*  8. Recovery goes on in the same segment only if nothing stands behind  *)
 (*     the end, or the last record says that the log was closed. Else the  *)
 (*     next record begins a new segment. The first record behind a closing *)
@@ -285,7 +284,7 @@ Rotate ==
     /\ LET h == NewSegment(log, NewNumber, Max({noted, Cursor(log)}))
            free == {f \in Named(cache, Nameless) : disk[f].name = Nameless}
            blank == {f \in free : cache[f].pages = Blank}
-           used == (IF Mutant = "old name still on the disk" THEN Named(cache, Nameless) ELSE free) \ blank
+           used == free \ blank
            name(f, g) == IF g = f THEN Segment(h)
                          ELSE IF cache[g].name = Segment(h) THEN Nameless ELSE cache[g].name
            renamed(files, f) == [g \in Files |-> [files[g] EXCEPT !.name = name(f, g)]]
@@ -330,7 +329,9 @@ Sync ==
     /\ phase \in {"up", "closing"}
     /\ \E upTo \in Reportable :
         /\ disk' = [f \in Files |->
-                [name |-> IF Mutant = "the name is not synced" \/ cache[f].name = Nameless THEN disk[f].name ELSE cache[f].name,
+                [name |-> IF Mutant = "the name is not synced" \/ cache[f].name = Nameless
+                          THEN disk[f].name
+                          ELSE cache[f].name,
                  cell |-> disk[f].cell,
                  pages |-> [i \in 0 .. Slots |->
                                 IF Syncs(f, i, upTo) THEN cache[f].pages[i] ELSE disk[f].pages[i]]]]
@@ -486,7 +487,6 @@ Restart(files, onDisk, number, rootOnDisk, stillLost, killed) ==
         stays(f) == files[f].name >= number /\ (files[f].name <= r.number \/ Mutant = "later segments stay")
         named(f) == IF stays(f) THEN files[f] ELSE [files[f] EXCEPT !.name = Nameless]
         kept(f) == [named(f) EXCEPT !.cell = cell(f)]
-        tooEarly(f) == Mutant = "headers blank before the removal is synced" /\ kept(f).name = Nameless
     IN /\ fault' = verdict
        /\ root' = [cache |-> number, disk |-> rootOnDisk]
        /\ IF verdict # "none"
@@ -503,8 +503,7 @@ Restart(files, onDisk, number, rootOnDisk, stillLost, killed) ==
                             /\ What(r.entries) # "close"
                             /\ Mutant # "written on in place"
                /\ phase' = "recovering"
-               /\ cache' = [f \in Files |->
-                       IF tooEarly(f) THEN [kept(f) EXCEPT !.pages[0] = Zero] ELSE kept(f)]
+               /\ cache' = [f \in Files |-> kept(f)]
                /\ disk' = onDisk
                /\ lost' = stillLost
 

@@ -6,6 +6,8 @@ from . import Mutant
 
 FOLDER = "rust/elasticq/src/persistent"
 HURT = "lib::persistent::tests::hurt"
+CELL = "lib::persistent::tests::cell"
+ROOT = "lib::persistent::tests::root"
 
 MUTANTS = [
     Mutant(
@@ -56,5 +58,40 @@ MUTANTS = [
         "                self.segments.lock().insert(oldest.number(), Arc::clone(&oldest));\n",
         "",
         f"{HURT}::a_file_that_can_not_be_removed_leaves_no_gap",
+    ),
+    Mutant(
+        "durable-syncs-without-the-pops",
+        f"{FOLDER}/core.rs",
+        "self.write_noted(&mut self.taking())",
+        "Ok(())",
+        f"{CELL}::a_sync_covers_the_pops_before_it_and_a_power_cut_undoes_only_those_behind",
+    ),
+    Mutant(
+        "durable-believes-any-cell",
+        f"{FOLDER}/cell.rs",
+        "    bytes[16..].copy_from_slice(&base.to_le_bytes());\n",
+        "    let _ = base;\n",
+        f"{CELL}::a_word_behind_a_lost_lease_passes_nothing",
+    ),
+    Mutant(
+        "durable-leaves-a-wrong-cell",
+        f"{FOLDER}/recover.rs",
+        "    tail.note(word)?;\n",
+        "    let _ = word;\n",
+        f"{CELL}::a_word_beyond_the_records_is_right_on_the_disk_before_a_new_item_gets_a_number_that_it_has_passed",
+    ),
+    Mutant(
+        "durable-drops-before-the-root",
+        f"{FOLDER}/compact.rs",
+        "&|| self.log.begin_with(oldest, &failed)",
+        "&|| Ok(())",
+        f"{ROOT}::of_files_that_go_together_a_power_cut_may_leave_any",
+    ),
+    Mutant(
+        "durable-does-not-sync-the-root-that-it-has-read",
+        f"{FOLDER}/recover.rs",
+        "        root::set(storage, number)?;\n",
+        "        let _ = number;\n",
+        f"{ROOT}::a_root_that_is_only_in_memory_is_on_the_disk_before_the_next_opener_relies_on_it",
     ),
 ]

@@ -72,6 +72,12 @@ impl Disk {
         self.state().power_until = Some(operations);
     }
 
+    /// The same for so many operations from now on.
+    pub fn cut_in(&self, operations: usize) {
+        let mut state = self.state();
+        state.power_until = Some(state.operations + operations);
+    }
+
     /// From now on, there is no room for another page.
     pub fn fill(&self, full: bool) {
         self.state().full = full;

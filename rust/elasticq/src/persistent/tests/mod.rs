@@ -9,6 +9,7 @@ mod model;
 mod power;
 mod rescue;
 mod rescue_steps;
+mod root;
 mod tasks;
 
 use super::config::{PersistentConfig, SyncMode};

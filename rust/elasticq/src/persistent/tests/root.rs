@@ -1,0 +1,81 @@
+//! Giving up files: several at once, of which a power cut leaves any part.
+
+use super::disk::Disk;
+use super::{MODES, Random, item, items, number, open, push, small};
+use crate::persistent::core::Core;
+use crate::persistent::segment::named;
+use std::sync::Arc;
+
+/// A queue with five files, of which one is needed. All is durable.
+fn drained(disk: &Disk, mode: crate::persistent::SyncMode) -> Arc<Core> {
+    let core = open(disk, small(mode)).unwrap();
+    for number in 0..30 {
+        push(&core, &item(number, 9000)).unwrap();
+    }
+    assert_eq!(core.pop(28).unwrap().len(), 28);
+    core.sync().unwrap();
+    assert!(disk.names().iter().filter(|name| named(name).is_some()).count() >= 5);
+    core
+}
+
+fn numbers(core: &Core) -> Vec<u32> {
+    items(core).unwrap().iter().map(|item| number(item)).collect()
+}
+
+#[test]
+fn of_files_that_go_together_a_power_cut_may_leave_any() {
+    for mode in MODES {
+        for cut in 0.. {
+            let disk = Disk::default();
+            let core = drained(&disk, mode);
+            disk.cut_in(cut);
+            let done = core.tidy();
+            for seed in 0..40 {
+                let mut random = Random::new(seed);
+                let disk = disk.after_power_cut(&mut |limit| random.below(limit));
+                let core = open(&disk, small(mode)).unwrap_or_else(|error| panic!("{mode:?}, {cut}, {seed}: {error}"));
+                assert_eq!(numbers(&core), [28, 29], "{mode:?}, cut after {cut}, seed {seed}");
+            }
+            if done.is_ok() {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_root_that_is_only_in_memory_is_on_the_disk_before_the_next_opener_relies_on_it() {
+    for mode in MODES {
+        for (cut, again) in (0..8).flat_map(|cut| (0..12).map(move |again| (cut, again))) {
+            let disk = Disk::default();
+            let core = drained(&disk, mode);
+            disk.cut_in(cut);
+            let _ = core.tidy(); // the process is killed here
+            let disk = disk.after_kill();
+            disk.cut_in(again);
+            let _ = open(&disk, small(mode));
+            for seed in 0..20 {
+                let mut random = Random::new(seed);
+                let disk = disk.after_power_cut(&mut |limit| random.below(limit));
+                let what = format!("{mode:?}, killed after {cut}, cut after {again}, seed {seed}");
+                let core = open(&disk, small(mode)).unwrap_or_else(|error| panic!("{what}: {error}"));
+                assert_eq!(numbers(&core), [28, 29], "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_the_root_names_and_that_is_gone_is_reported_and_nothing_begins_anew() {
+    let disk = Disk::default();
+    let core = drained(&disk, MODES[0]);
+    core.tidy().unwrap();
+    core.finish().unwrap();
+    for name in disk.names() {
+        if named(&name).is_some() {
+            crate::persistent::files::Storage::remove(&disk, &name).unwrap();
+        }
+    }
+    let error = open(&disk.after_kill(), small(MODES[0])).unwrap_err();
+    assert!(error.to_string().contains("the file is missing"), "{error}");
+}
