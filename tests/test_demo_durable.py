@@ -48,7 +48,9 @@ def test_two_kills_lose_nothing_that_must_come(finished: Finished) -> None:
     for account in finished.ledger["publishers"].values():
         assert account["sent"] == account["acknowledged"] == MESSAGES
         assert account["missing"] == []
-        assert account["delivered"] >= account["stored"] >= MESSAGES - account["undelivered"]
+        # Of what it has stored right before a kill the pipeline may not have told.
+        assert account["delivered"] >= account["stored"]
+        assert account["delivered"] >= MESSAGES - account["undelivered"]
         assert (account["disordered"], account["corrupt"], account["unknown"]) == (0, 0, 0)
 
 
