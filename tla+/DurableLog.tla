@@ -373,17 +373,21 @@ SyncDirectory ==
 \* What is on the disk of the log from a segment on, in one piece.
 Safe(from) == Max({durable} \cup IF rest.from <= from THEN {rest.upTo} ELSE {})
 
-\* The log begins with a later segment, as nothing in the older ones is needed.
+\* The log begins with a later segment, as nothing in the older ones is needed. (Without `Skips` that is on the
+\* disk at once, so that there are fewer states.)
 MoveRoot ==
     /\ phase = "up" /\ root.cache = root.disk
     /\ \E number \in Names(cache) :
-        LET known == UpTo(log, IF Mutant = "dropped before the pops are durable" THEN written ELSE Safe(number))
+        LET safe == IF Mutant = "dropped before the pops are durable" THEN written ELSE Safe(number)
+            known == UpTo(log, safe)
             snapshots == {p \in Places(log, "snapshot") : Segment(UpTo(log, p)) = number}
-            items == IF Mutant = "dropped when only the cell tells of the pops" THEN Inside(known, noted) ELSE Items(known)
+            items == IF Mutant = "dropped when only the cell tells of the pops"
+                     THEN Inside(known, noted)
+                     ELSE Items(known)
         IN /\ number > root.cache
            /\ Mutant # "dropped before the snapshot is durable" => \A p \in snapshots : p <= Safe(number)
            /\ \A p \in items : Segment(UpTo(log, p)) >= number
-           /\ root' = [root EXCEPT !.cache = number]
+           /\ root' = [cache |-> number, disk |-> IF Skips THEN root.disk ELSE number]
     /\ UNCHANGED <<queue, cache, disk, lost, proof>>
 
 SyncRoot ==
@@ -434,7 +438,9 @@ FollowSegments(files, x, number) ==
        ELSE [entries |-> x.entries, behind |-> x.behind, number |-> number]
 
 \* What recovery reads: the entries, the history of the last page, and the number of the last segment.
-Begins(files, number) == Min({name \in Names(files) : name >= number \/ Mutant = "the root is not read"} \cup {Longest})
+\* The segment with which recovery begins, if the root has this number.
+Begins(files, number) ==
+    Min({name \in Names(files) : name >= number \/ Mutant = "the root is not read"} \cup {Longest})
 
 Read(files, number) ==
     LET oldest == Begins(files, number)
