@@ -1,8 +1,9 @@
-//! Pops that stand in the cell of the last segment's header: what a kill, a power cut and another opener make of them.
+//! Pops that stand in the cell of the last segment's header: what a kill, a power cut and another opener make
+//! of them.
 
 use super::disk::{Disk, PAGE};
-use super::rescue::{exported, repaired, segments, verified};
-use super::{MODES, Random, data, item, items, number, open, pop, push, small};
+use super::rescue::{exported, repaired, verified};
+use super::{MODES, Random, data, item, number, numbers, open, pop, push, segments, small};
 use crate::persistent::SyncMode;
 use crate::persistent::core::{Core, Extra};
 use crate::persistent::files::Storage;
@@ -25,10 +26,6 @@ fn filled(disk: &Disk, mode: SyncMode, count: u32) -> Arc<Core> {
     core
 }
 
-fn numbers(core: &Core) -> Vec<u32> {
-    items(core).unwrap().iter().map(|item| number(item)).collect()
-}
-
 fn pop_all(core: &Core, count: u32) {
     for _ in 0..count {
         pop(core).unwrap();
@@ -41,8 +38,8 @@ fn room(core: &Core) -> usize {
     (tail.segment().header.size - tail.end().place.offset) as usize - 32
 }
 
-/// A power cut after which these pages of the first file are those of the last moment, and all others those of the
-/// last sync. All names survive.
+/// A power cut after which these pages of the first file are those of the last moment, and all others those
+/// of the last sync. All names survive.
 fn cut(disk: &Disk, kept: impl Fn(usize) -> bool) -> Disk {
     let name = &segments(disk)[0];
     let last = disk.content(name);
@@ -219,7 +216,8 @@ fn another_mode_keeps_the_pops_whenever_the_process_is_killed() {
 
 #[test]
 fn records_that_follow_noted_pops_stay_in_their_file() {
-    // Wherever the file's end comes: behind the record of the pops there may be room for a mark, or for the lease.
+    // Wherever the file's end comes: behind the record of the pops there may be room for a mark, or for the
+    // lease.
     for length in (0..200).step_by(8) {
         let disk = Disk::default();
         let core = open(&disk, small(SyncMode::NoSync)).unwrap();

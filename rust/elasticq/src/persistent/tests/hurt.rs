@@ -1,19 +1,10 @@
 //! One test for each thing that has hurt the users of other logs and queues.
 
 use super::disk::Disk;
-use super::{MODES, item, items, number, open, pop, push, small};
+use super::{MODES, item, items, number, numbers, open, pop, push, segments, small};
 use crate::persistent::SyncMode;
 use crate::persistent::core::Extra;
-use crate::persistent::segment::named;
 use crate::{BufferError, persistent::format::HEADER};
-
-fn numbers(core: &crate::persistent::core::Core) -> Vec<u32> {
-    items(core).unwrap().iter().map(|item| number(item)).collect()
-}
-
-fn segments(disk: &Disk) -> Vec<String> {
-    disk.names().into_iter().filter(|name| named(name).is_some()).collect()
-}
 
 /// A page in the middle is lost, and a new record of equal size is written there.
 #[test]

@@ -15,6 +15,7 @@ mod tasks;
 use super::config::{PersistentConfig, SyncMode};
 use super::core::{Core, Extra};
 use super::records;
+use super::segment::named;
 use crate::config::Config;
 use crate::error::BufferResult;
 use disk::Disk;
@@ -78,6 +79,16 @@ pub fn items(core: &Core) -> BufferResult<Vec<Vec<u8>>> {
         Ok(std::ops::ControlFlow::Continue(()))
     })?;
     Ok(items)
+}
+
+/// Their numbers.
+pub fn numbers(core: &Core) -> Vec<u32> {
+    items(core).unwrap().iter().map(|item| number(item)).collect()
+}
+
+/// The names of all segments, in order.
+pub fn segments(disk: &Disk) -> Vec<String> {
+    disk.names().into_iter().filter(|name| named(name).is_some()).collect()
 }
 
 /// An item that shows its number, and is so long that a few of them fill a file.

@@ -2,9 +2,10 @@
 //! is opened again, goes on, and the power is cut again.
 //!
 //! What must hold: the queue is what it was after some number of calls. All calls that were durable by then
-//! are among them; the call that was cut off may be. So nothing is lost in the middle, and nothing of an older life
-//! appears. Only where calls don't wait for a sync, the pops since then reach the disk earlier or later than other calls:
-//! the last ones may be undone, so these items come twice. And a power cut alone never looks like damage.
+//! are among them; the call that was cut off may be. So nothing is lost in the middle, and nothing of an
+//! older life appears. Only where calls don't wait for a sync, the pops since then reach the disk earlier or
+//! later than other calls: the last ones may be undone, so these items come twice. And a power cut alone
+//! never looks like damage.
 
 use super::disk::Disk;
 use super::{MODES, Random, data, effort, item, items, number, open, small};
@@ -35,7 +36,8 @@ impl History {
         Self { undone, ..Self::of(found) }
     }
 
-    /// Whether these may be the items inside now. `apart`: pops reach the disk earlier or later than other calls.
+    /// Whether these may be the items inside now. `apart`: pops reach the disk earlier or later than other
+    /// calls.
     fn allows(&self, found: &[u32], apart: bool) -> bool {
         let found: Vec<u32> = found.iter().copied().filter(|item| !self.undone.contains(item)).collect();
         (self.durable..self.after.len()).any(|call| {

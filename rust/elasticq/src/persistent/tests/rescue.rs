@@ -1,7 +1,7 @@
 //! Broken queues: what the tools say of them, and what a repair saves.
 
 use super::disk::Disk;
-use super::{MODES, Random, effort, item, items, number, open, pop, push, small};
+use super::{MODES, Random, effort, item, items, number, open, pop, push, segments, small};
 use crate::BufferError;
 use crate::persistent::SyncMode;
 use crate::persistent::core::{Core, Extra};
@@ -13,10 +13,6 @@ use crate::persistent::rescue::{Export, Repair, Verdict, Verification, verify_in
 use crate::persistent::segment::{Reader, named};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-pub fn segments(disk: &Disk) -> Vec<String> {
-    disk.names().into_iter().filter(|name| named(name).is_some()).collect()
-}
 
 /// The content of all files.
 pub fn image(disk: &Disk) -> BTreeMap<String, Vec<u8>> {

@@ -1,7 +1,8 @@
 //! Repairs that are cut off: after any step, by the end of the process, by the power, or since the disk is full.
 
 use super::disk::Disk;
-use super::rescue::{disasters, drained, exported, image, long_queue, reopened, repaired, segments, verified};
+use super::rescue::{disasters, drained, exported, image, long_queue, reopened, repaired, verified};
+use super::segments;
 use super::{Random, effort, open, small};
 use crate::BufferError;
 use crate::persistent::SyncMode;

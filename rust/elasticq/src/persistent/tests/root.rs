@@ -1,25 +1,22 @@
 //! Giving up files: several at once, of which a power cut leaves any part.
 
 use super::disk::Disk;
-use super::{MODES, Random, item, items, number, open, push, small};
+use super::{MODES, Random, item, numbers, open, push, segments, small};
+use crate::persistent::SyncMode;
 use crate::persistent::core::Core;
-use crate::persistent::segment::named;
+use crate::persistent::files::Storage;
 use std::sync::Arc;
 
 /// A queue with five files, of which one is needed. All is durable.
-fn drained(disk: &Disk, mode: crate::persistent::SyncMode) -> Arc<Core> {
+fn drained(disk: &Disk, mode: SyncMode) -> Arc<Core> {
     let core = open(disk, small(mode)).unwrap();
     for number in 0..30 {
         push(&core, &item(number, 9000)).unwrap();
     }
     assert_eq!(core.pop(28).unwrap().len(), 28);
     core.sync().unwrap();
-    assert!(disk.names().iter().filter(|name| named(name).is_some()).count() >= 5);
+    assert!(segments(disk).len() >= 5);
     core
-}
-
-fn numbers(core: &Core) -> Vec<u32> {
-    items(core).unwrap().iter().map(|item| number(item)).collect()
 }
 
 #[test]
@@ -71,11 +68,7 @@ fn a_file_that_the_root_names_and_that_is_gone_is_reported_and_nothing_begins_an
     let core = drained(&disk, MODES[0]);
     core.tidy().unwrap();
     core.finish().unwrap();
-    for name in disk.names() {
-        if named(&name).is_some() {
-            crate::persistent::files::Storage::remove(&disk, &name).unwrap();
-        }
-    }
+    segments(&disk).iter().for_each(|name| disk.remove(name).unwrap());
     let error = open(&disk.after_kill(), small(MODES[0])).unwrap_err();
     assert!(error.to_string().contains("the file is missing"), "{error}");
 }
