@@ -1,19 +1,21 @@
-//! The cell: a word in the page of a segment's header. In the last segment it says up to where the items in line
-//! were popped, where no record says so yet.
+//! The cell: a word in the page of a segment's header. In the last segment it says up to where the items in
+//! line were popped, as long as no record says so.
 //!
 //! ```text
 //! word    the cursor's number, without its upper bits 40 | checksum of salt, base and these 24
 //! ```
 //!
-//! A pop by a record costs twice what this one does: a record has a head and two checksums, and fills the log.
+//! To write a record for each pop would take twice the time: it has a head and two checksums, and fills the
+//! log.
 //!
-//! **The base** is the last record that tells of items that were taken. Its link is in the checksum, so the word says
-//! something only behind that very record. If a power cut takes the record and leaves the word, an item may have been
-//! leased that the word has passed, and nobody would know that it is still inside.
+//! **The base** is the last record that tells of items that were taken. Its link is in the checksum, so a
+//! word counts only if that record is still the last one. A power cut may take the record and leave the word.
+//! The record may have said that an item was leased, and that item stands before the place that the word
+//! names.
 //!
-//! Recovery believes a word as far as the records go. If they end before, it puts the cell right before another record
-//! gets a number that the word has passed. So it does with a word that says nothing here: a record that is written
-//! later may have the link of the one that was lost.
+//! **Recovery** believes a word as far as the records go. If they end earlier, recovery puts the cell right
+//! before a new record gets one of the numbers up to there. It also blanks a word that does not count: a
+//! later record may get the link of the one that was lost.
 //!
 //! The word is written as a whole, so it is never half of two.
 
@@ -35,8 +37,9 @@ pub fn word(salt: u64, base: u32, number: u64) -> u64 {
     u64::from(crc32c(&bytes)) << BITS | number
 }
 
-/// The number that a word says, if it is right and goes beyond this one. No log holds so many records that the upper
-/// bits could be others.
+/// The number that a word says, if its checksum is right and the number is higher than this one. The word has
+/// only the lower bits. The upper bits are this number's: no log holds so many records that they could be
+/// others.
 pub fn beyond(found: u64, salt: u64, base: u32, number: u64) -> Option<u64> {
     let more = found.wrapping_sub(number) & MASK;
     (found == word(salt, base, found) && (1..=MASK / 2).contains(&more)).then(|| number.saturating_add(more))

@@ -47,8 +47,8 @@ pub trait Codec<T>: Send + Sync {
     /// Why they are none. The item stays in the queue.
     fn decode(&self, bytes: &[u8]) -> Result<T, String>;
 
-    /// The item of these bytes from `from` on. A codec whose items are bytes may use the vector for the item; on an
-    /// error it must be as it was. By default the bytes are [decoded](Self::decode).
+    /// The item of these bytes from `from` on. A codec whose items are bytes may use the vector for the item;
+    /// on an error it must be as it was. By default the bytes are [decoded](Self::decode).
     ///
     /// # Errors
     /// As [`decode`](Self::decode).

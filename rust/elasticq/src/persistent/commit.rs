@@ -8,8 +8,8 @@
 //!
 //! Invariant: `durable` is the number of a record before which every record is durable, and the names of all
 //! segments up to there, too. Segments are synced from the oldest on, so a record is never durable before
-//! those that it follows. Only segments of which nothing is needed are [passed over](Commit::pass_over): nothing is
-//! reported then until the log begins behind them, on the disk too.
+//! those that it follows. Only segments of which nothing is needed are [passed over](Commit::pass_over):
+//! nothing is reported then until the log begins behind them, on the disk too.
 //!
 //! **A failed sync is final.** The system may have given up the pages and call them clean, so a second sync
 //! would succeed and mean nothing. So the first failure, also a panic of the leader, is the answer to every
@@ -84,9 +84,9 @@ impl Commit {
         block(Duration::MAX, || try_or_register(attempt, || self.finished.waiter()))
     }
 
-    /// Gives up the segments before this one, of which nothing is needed: makes everything durable from this one on, and
-    /// lets `begin` say that the log begins here. So the others need not reach the disk themselves. Until then, recovery
-    /// may end in one of them, so nobody else may report meanwhile that something is durable.
+    /// Makes everything durable from this segment on, and lets `begin` write that the log begins with it.
+    /// Nothing in older segments is needed, and they need not reach the disk. Nobody else reports anything as
+    /// durable meanwhile: until the log begins here, recovery may end in one of the older segments.
     ///
     /// # Errors
     /// That of the sync that failed, whoever led it; that of `begin`.

@@ -1,15 +1,15 @@
 //! Giving up files that nobody needs.
 //!
 //! A segment is needed as long as the cursor is in it or before it, or an item aside has its record there.
-//! Those before the oldest that is needed go, once everything from there on is durable. (They need not have been on
-//! the disk themselves: if consumers keep up, most of what is put in never is.) An item
-//! aside may keep an old segment for long; if little in the files is needed, such items are written again at
-//! the end. They keep their numbers, and with them their places in line.
+//! Those before the oldest that is needed go, once everything from there on is durable. (They need not have
+//! been on the disk themselves: if consumers keep up, most of what is put in never is.) An item aside may
+//! keep an old segment for long; if little in the files is needed, such items are written again at the end.
+//! They keep their numbers, and with them their places in line.
 
 use super::core::Core;
 use super::format::Kind;
-use super::log::Who;
 use super::records::{self, Drafts, Meta};
+use super::spares::Who;
 use super::taking::Taking;
 use crate::error::{BufferError, BufferResult};
 use std::io::ErrorKind;
@@ -65,8 +65,8 @@ impl Core {
             {
                 let mut tail = self.log.tail();
                 self.check_open()?;
-                // A segment of its own for what is still needed, if most of this one is not. The older ones go as
-                // soon as they are drained, and a new one does not help with that.
+                // A segment of its own for what is still needed, if most of this one is not. The older ones
+                // go as soon as they are drained, and a new one does not help with that.
                 let inside = self.inside(&tail) as u64;
                 let needless = tail.records().saturating_sub(inside);
                 if needless > inside.saturating_mul(2).saturating_add(few) && tail.is_used() {

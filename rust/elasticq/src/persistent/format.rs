@@ -7,8 +7,8 @@
 //! record    length 4 | kind 1 | flags 1 | zero 2 | number 8 | payload's crc 4 | link 4 | payload | zeroes up to 8
 //! ```
 //!
-//! All numbers are little-endian, and all checksums are CRC32C. That of the header leaves itself out, and the cell, which
-//! changes (`cell`).
+//! All numbers are little-endian, and all checksums are CRC32C. That of the header leaves itself out, and the
+//! cell, which changes (`cell`).
 //!
 //! **The chain.** A record's `link` is the checksum of the segment's salt, its own first 20 bytes and the link of
 //! the record before it. So a record is valid only behind the very record that it was written behind. An old

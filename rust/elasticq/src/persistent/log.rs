@@ -18,11 +18,12 @@
 //!   here on is durable, the root says so (`root`), and they go.
 
 use super::config::SyncMode;
-use super::files::{File, Storage};
+use super::files::Storage;
 use super::format::{End, HEADER, Header};
 use super::records::{Change, Cursor, Drafts, KEPT, Place};
 use super::root;
 use super::segment::{Segment, digits, name_of};
+use super::spares::{Kept, Spare, Spares, Who};
 use super::state::{Puts, Takes, snapshot};
 use crate::error::{BufferError, BufferResult};
 use parking_lot::{Mutex, MutexGuard};
@@ -40,11 +41,9 @@ pub struct Log {
     tail: Mutex<Tail>,
     /// All segments by number.
     segments: Mutex<BTreeMap<u64, Arc<Segment>>>,
-    spares: Mutex<Spares>,
+    spares: Spares,
     /// Whether records are staged.
     staged: bool,
-    largest: u64,
-    max_bytes: u64,
     /// How many items in line consumers may see; never more than were lined up.
     visible: AtomicU64,
     /// How many records the files hold: from this number to that one, but for numbers that a repair has left out.
@@ -109,35 +108,8 @@ pub struct Resume {
     pub puts: Puts,
     /// Up to where the files are known to be durable.
     pub synced: Place,
-    pub spares: Spares,
+    pub spares: Kept,
 }
-
-/// Files that are ready to become segments.
-#[derive(Debug, Default)]
-pub struct Spares {
-    pub ready: Vec<Spare>,
-    /// The file with which consumers go on when the disk is full: what they write makes room.
-    pub reserve: Option<Spare>,
-    /// How many producers need ready: one when they have begun a segment, two when one has had to make a file itself.
-    pub wanted: usize,
-    /// The next number for a name.
-    pub next: u64,
-}
-
-#[derive(Debug)]
-pub struct Spare {
-    pub name: String,
-    pub file: Box<dyn File>,
-    pub size: u64,
-}
-
-/// How many spare files are kept, and the name of the reserve.
-const SPARES: usize = 2;
-pub const RESERVE: &str = "reserve.log";
-
-/// The size of the first segment. Each is so many times as large as the one before, up to the setting.
-const FIRST_SIZE: u64 = 1 << 20;
-const GROWTH: u64 = 4;
 
 /// The first record that was appended; the others follow.
 #[derive(Clone, Copy, Debug)]
@@ -146,16 +118,10 @@ pub struct Appended {
     pub place: Place,
 }
 
-/// Who needs a new segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Who {
-    Producer,
-    Consumer,
-}
-
 impl Log {
     pub fn new(storage: Box<dyn Storage>, mode: SyncMode, largest: u64, max_bytes: u64, resume: Resume) -> Self {
         let Resume { segments, tail: segment, end, full, reopened, puts, synced, spares } = resume;
+        let staged = mode == SyncMode::EveryWrite;
         let oldest = segments.keys().next().copied().unwrap_or(end.number);
         let (visible, left_out) = (puts.lined_up, left_out(&segments));
         let tail = Tail {
@@ -176,10 +142,8 @@ impl Log {
             storage,
             tail: Mutex::new(tail),
             segments: Mutex::new(segments),
-            spares: Mutex::new(spares),
-            staged: mode == SyncMode::EveryWrite,
-            largest,
-            max_bytes,
+            spares: Spares::new(spares, largest, max_bytes, !staged),
+            staged,
             visible: AtomicU64::new(visible),
             oldest: AtomicU64::new(oldest),
             next: AtomicU64::new(end.number),
@@ -249,8 +213,7 @@ impl Log {
     /// How many bytes the files take.
     pub fn bytes(&self) -> u64 {
         let segments: u64 = self.segments.lock().values().map(|segment| segment.header.size).sum();
-        let spares = self.spares.lock();
-        segments + spares.ready.iter().chain(&spares.reserve).map(|spare| spare.size).sum::<u64>()
+        segments + self.spares.bytes()
     }
 
     /// Appends records that belong together. They fit, see [`Tail::has_room`].
@@ -299,8 +262,8 @@ impl Log {
         // For a producer twice the snapshot, so that segments are not full of it.
         let share = if who == Who::Producer { 2 } else { 1 };
         let least = HEADER as u64 + share * first.size() + room + 64;
-        let usual = tail.segment.header.size.saturating_mul(GROWTH).clamp(first_size(self.largest), self.largest);
-        let spare = self.take_spare(least, usual, who)?;
+        let usual = self.spares.next_size(tail.segment.header.size);
+        let spare = self.spares.take(&*self.storage, self.bytes(), least, usual, who)?;
         let header = Header {
             salt: random(),
             first: tail.next,
@@ -339,101 +302,31 @@ impl Log {
             }
             Err(refused) => {
                 let error = BufferError::io("to prepare", self.storage.path(&spare.name), &refused);
-                let mut spares = self.spares.lock();
-                if spare.name == RESERVE {
-                    spares.reserve = Some(spare);
-                } else {
-                    spares.ready.push(spare);
-                }
+                self.spares.put_back(spare);
                 Err(error)
             }
         }
     }
 
-    fn take_spare(&self, least: u64, usual: u64, who: Who) -> BufferResult<Spare> {
-        let size = usual.max(least.next_multiple_of(4096));
-        let spare = {
-            let mut spares = self.spares.lock();
-            if who == Who::Producer {
-                spares.wanted = spares.wanted.max(1);
-            }
-            let found = spares.ready.iter().position(|spare| spare.size >= least);
-            found.map(|index| spares.ready.swap_remove(index))
-        };
-        if let Some(spare) = spare {
-            return Ok(spare);
-        }
-        let left = match self.max_bytes {
-            0 => u64::MAX,
-            max => max.saturating_sub(self.bytes()) / 4096 * 4096,
-        };
-        if who == Who::Producer {
-            self.spares.lock().wanted = SPARES;
-        }
-        let made = match who {
-            Who::Producer if left < least => Err(BufferError::Full),
-            // Consumers may take a little more, since what they write makes room.
-            _ => self.make_spare(size.min(left.max(least.next_multiple_of(4096))), !self.staged),
-        };
-        match (made, who) {
-            (Err(error), Who::Consumer) => {
-                let mut spares = self.spares.lock();
-                spares.reserve.take_if(|reserve| reserve.size >= least).ok_or(error)
-            }
-            (made, _) => made,
-        }
-    }
-
-    /// `in_haste`: a call waits for the file, and calls don't wait for its syncs.
-    fn make_spare(&self, size: u64, in_haste: bool) -> BufferResult<Spare> {
-        let name = {
-            let mut spares = self.spares.lock();
-            spares.next += 1;
-            format!("spare-{}.log", spares.next)
-        };
-        make_file(&*self.storage, name, size, in_haste)
-    }
-
     /// Whether `max_bytes` leaves no room for a segment of the usual size.
     pub fn is_cramped(&self) -> bool {
         let size = self.tail().segment.header.size;
-        self.max_bytes > 0 && self.bytes().saturating_add(2 * size) > self.max_bytes
+        self.spares.is_cramped(self.bytes(), size)
     }
 
     /// Prepares what the next segments need. Called from time to time, by a thread that may wait for the
     /// disk.
     pub fn prepare(&self) -> BufferResult<()> {
-        if self.spares.lock().reserve.is_none() {
-            let made = make_file(&*self.storage, RESERVE.into(), first_size(self.largest), false);
-            let mut spares = self.spares.lock();
-            spares.reserve = match made {
-                Ok(reserve) => Some(reserve),
-                // The disk is full. Producers keep one file.
-                Err(_) if spares.ready.len() > 1 => spares.ready.pop(),
-                Err(error) => return Err(error),
-            };
-        }
         let (size, is_late) = {
             let tail = self.tail();
-            let size = tail.segment.header.size.saturating_mul(GROWTH).min(self.largest);
-            (size, tail.at > tail.segment.header.size / 2)
+            let size = tail.segment.header.size;
+            (self.spares.next_size(size), tail.at > size / 2)
         };
-        loop {
-            let is_lacking = {
-                let spares = self.spares.lock();
-                spares.ready.len() < spares.wanted.max(usize::from(is_late))
-            };
-            let within = self.max_bytes == 0 || self.bytes() + size <= self.max_bytes;
-            if !is_lacking || !within {
-                return Ok(());
-            }
-            let spare = self.make_spare(size, false)?;
-            self.spares.lock().ready.push(spare);
-        }
+        self.spares.prepare(&*self.storage, &|| self.bytes(), size, is_late)
     }
 
-    /// Lets the log begin with this segment, on the disk too. `failed` is told if that fails: then nobody knows what is
-    /// on the disk.
+    /// Lets the log begin with this segment, on the disk too. `failed` is told if that fails: then nobody
+    /// knows what is on the disk.
     ///
     /// # Errors
     /// `Io`.
@@ -441,7 +334,8 @@ impl Log {
         root::set(&*self.storage, number).inspect_err(|error| failed(error.clone()))
     }
 
-    /// Removes the segments before this one, with which the log begins. `failed` is told of a sync that failed.
+    /// Removes the segments before this one, with which the log begins. `failed` is told of a sync that
+    /// failed.
     ///
     /// # Errors
     /// `Io`.
@@ -454,7 +348,7 @@ impl Log {
         for (name, size) in again {
             let fail = |refused| BufferError::io("to open", self.storage.path(&name), &refused);
             let file = self.storage.open(&name).map_err(fail)?;
-            self.spares.lock().ready.push(Spare { name, file, size });
+            self.spares.put_back(Spare { name, file, size });
         }
         removed
     }
@@ -471,16 +365,9 @@ impl Log {
                 oldest
             };
             let name = name_of(&oldest.header);
-            let spare = {
-                let mut spares = self.spares.lock();
-                // Somebody may still read it.
-                let is_ours = Arc::strong_count(&oldest) == 1;
-                let is_wanted = spares.ready.len() + again.len() < SPARES && oldest.header.size == self.largest;
-                (is_ours && is_wanted).then(|| {
-                    spares.next += 1;
-                    format!("spare-{}.log", spares.next)
-                })
-            };
+            // Somebody may still read it.
+            let is_ours = Arc::strong_count(&oldest) == 1;
+            let spare = if is_ours { self.spares.name_for(oldest.header.size, again.len()) } else { None };
             let removed = match &spare {
                 Some(spare) => self.storage.rename(&name, spare),
                 None => self.storage.remove(&name),
@@ -615,25 +502,4 @@ pub fn random() -> u64 {
 
 pub fn too_long() -> BufferError {
     BufferError::InvalidOperation("the record is longer than 4 GiB".into())
-}
-
-/// Makes a file with room for a segment; `in_haste`: in a way that takes less time now, and more when it is used.
-pub fn make_file(storage: &dyn Storage, name: String, size: u64, in_haste: bool) -> BufferResult<Spare> {
-    let path = storage.path(&name);
-    let made = storage.create(&name).and_then(|file| {
-        let filled = if in_haste { file.allot(size) } else { file.reserve(size) }.and_then(|()| file.sync());
-        if filled.is_err() {
-            let _ = storage.remove(&name); // it would keep room that the disk does not have
-        }
-        filled.map(|()| file)
-    });
-    match made {
-        Ok(file) => Ok(Spare { name, file, size }),
-        Err(refused) => Err(BufferError::io("to make", path, &refused)),
-    }
-}
-
-/// The size of the first segment of a new queue, and of the reserve.
-pub const fn first_size(largest: u64) -> u64 {
-    if largest < FIRST_SIZE { largest } else { FIRST_SIZE }
 }

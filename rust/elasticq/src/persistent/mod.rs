@@ -6,7 +6,8 @@
 //! format    bytes <-> headers and records        cell      a word in a header, for pops
 //! records   what the records say                 state     what they lead to
 //! segment   one file, and reading it            root      with which one the log begins
-//! log       the chain of files, appending        recover   opening what is there
+//! spares    files that are ready                 log       the chain of files, appending
+//! recover   opening what is there
 //! commit    one sync for many calls              core      a queue of bytes: putting; taking: the other side
 //! noted     pops without a record of their own
 //! leases, compact, look, worker, at_once                  what else happens to it
@@ -36,6 +37,7 @@ mod recover;
 mod rescue;
 mod root;
 mod segment;
+mod spares;
 mod state;
 mod stats;
 mod taken;
@@ -71,10 +73,11 @@ use taking::Item;
 
 /// A first-in, first-out queue in files, for any number of producers and consumers.
 ///
-/// **What is kept.** Pushes, pops, leases and acknowledgements are records in a log, each with checksums. A
-/// call that has returned survives the end of the process, by SIGKILL too. Whether it survives a power cut is
-/// what [`SyncMode`] says. When the queue is opened again, it holds what the records lead to; what was popped
-/// does not come back. A record that was damaged on disk is an error (`Corrupted`), never another item.
+/// **What is kept.** Pushes, leases and acknowledgements are records in a log, and pops are noted there. All
+/// have checksums. A call that has returned survives the end of the process, by SIGKILL too. Whether it
+/// survives a power cut is what [`SyncMode`] says. When the queue is opened again, it holds what the records
+/// lead to; what was popped does not come back. A record that was damaged on disk is an error (`Corrupted`),
+/// never another item.
 ///
 /// **Popping and leasing.** [`pop`](Self::pop) takes an item for good: if the process ends before it has dealt
 /// with the item, nobody does. [`lease`](Self::lease) leaves the item in the queue until it is acknowledged,

@@ -1,18 +1,21 @@
 //! Pops that stand in the cell of the last segment (`cell`), and in no record yet.
 //!
-//! Invariant: the records say as much as the state before anything relies on that: before the record of another
-//! change (which may speak of an item that was popped), before a sync that is to cover the pops, and before a segment
-//! goes that they have drained. A new segment begins with the state, so it needs no such record.
+//! Invariant: a record of these pops is written before the record of another change (which may speak of an
+//! item that was popped), before a sync that is to cover the pops, and before a segment goes that they have
+//! drained. A new segment begins with the whole state, so no such record comes before it.
 //!
-//! The word stays: it says nothing behind that record, and if a crash takes the record, it is still right.
+//! The word stays in the cell after that. It does not count any more, and if a crash takes the record, it
+//! does again.
 //!
-//! Only where calls don't wait for a sync. Where they do, the cell's page would be one more for the disk to write.
+//! Only where calls don't wait for a sync. Where they do, the cell's page would be one more for the disk to
+//! write.
 
 use super::cell;
 use super::core::Core;
-use super::log::{Tail, Who, alone};
+use super::log::{Tail, alone};
 use super::records::{Change, Cursor, Drafts};
 use super::segment::Segment;
+use super::spares::Who;
 use super::state::Takes;
 use super::taking::Taking;
 use crate::error::BufferResult;
@@ -72,8 +75,8 @@ impl Core {
         Ok(())
     }
 
-    /// Lets the records say as much as the state, and leaves room for so many bytes behind them. For a consumer, who
-    /// may use the last file that there is.
+    /// Lets the records say as much as the state, and leaves room for so many bytes behind them. For a
+    /// consumer, who may use the last file that there is.
     ///
     /// # Errors
     /// `Io`: nothing has happened then.

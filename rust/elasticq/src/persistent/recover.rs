@@ -1,7 +1,8 @@
 //! Opening what is there: which files are segments, how far their records go, and what they lead to.
 //!
-//! The records are read from the segment on that the root names, or the oldest one, as long as they are linked. The
-//! next segment is entered only if its header fits the end exactly. Where that ends there are three cases:
+//! Reading begins with the segment that the root names, or else with the oldest one. It goes on as long as
+//! records are linked. The next segment is entered only if its header fits the end exactly. Where that ends
+//! there are three cases:
 //!
 //! - **Nothing behind it.** The usual case.
 //! - **A torn end**: what is behind it never reached the disk whole. A power cut leaves that, or the end of a
@@ -17,10 +18,11 @@
 use super::cell;
 use super::files::{File, Storage, crc32c};
 use super::format::{self, End, HEAD, HEADER, Head, Header, Kind, NoHeader};
-use super::log::{RESERVE, Resume, Spare, Spares, alone, first_size, make_file};
+use super::log::{Resume, alone};
 use super::records::{self, Change, Cursor, Place, Snapshot, Status};
 use super::root::{self, ROOT};
 use super::segment::{Next, Reader, Segment, digits, name_of, named};
+use super::spares::{Kept, Spare, first_size, make_file};
 use super::state::State;
 use crate::error::{BufferError, BufferResult};
 use std::collections::BTreeMap;
@@ -33,8 +35,8 @@ use std::sync::Arc;
 pub struct Recovered {
     pub resume: Resume,
     pub state: State,
-    /// The link of the last record that tells of items that were taken, and how many were popped since then, as the
-    /// cell says.
+    /// The link of the last record that tells of items that were taken, and how many were popped since then,
+    /// as the cell says.
     pub noted: (u32, u64),
     pub report: Report,
 }
@@ -62,10 +64,10 @@ pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<
         return begin(storage, largest, window, &names);
     };
     let report = whole.report();
-    let Whole { replay, tail, rest, before, after, items, word } = whole;
+    let Whole { replay, tail, rest, root, before, after, items, word } = whole;
     let Replay { mut state, segments, closed, synced, end, base, .. } = replay;
-    if let Some(number) = root::read(storage, &names)? {
-        // It may be in memory only, and the segments before it are gone, or go now.
+    if let Some(number) = root {
+        // A kill may have left it in memory only. The segments before it mean nothing once it is on the disk.
         root::set(storage, number)?;
     }
     remove(storage, &before)?;
@@ -82,7 +84,7 @@ pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<
         state.takes.set_status(number, Status::Ready);
     }
     let full = !closed && !rest.is_zero();
-    let spares = adopt_spares(storage, &names);
+    let spares = Kept::found(storage, &names);
     let (puts, reopened) = (mem::take(&mut state.puts), closed && !rest.is_zero());
     let resume = Resume { segments, tail, end, full, reopened, puts, synced, spares };
     Ok(Recovered { resume, state, noted: (base, items), report })
@@ -110,7 +112,8 @@ struct Whole<'a> {
     replay: Replay<'a>,
     tail: Arc<Segment>,
     rest: Rest,
-    /// Files before the root, and behind the end.
+    /// What the root says. Files before it, and behind the end.
+    root: Option<u64>,
     before: Vec<(u64, &'a str)>,
     after: Vec<(u64, &'a str)>,
     /// How many items were popped as only the cell says, and the word that says that.
@@ -178,7 +181,7 @@ fn follow<'a>(storage: &'a dyn Storage, window: usize, names: &'a [String]) -> B
     }
     tail.publish(end.place.offset);
     let (items, word) = replay.follow_cell(&tail)?;
-    Ok(Some(Whole { replay, tail, rest, before, after, items, word }))
+    Ok(Some(Whole { replay, tail, rest, root, before, after, items, word }))
 }
 
 fn missing(storage: &dyn Storage, number: u64) -> BufferError {
@@ -188,10 +191,9 @@ fn missing(storage: &dyn Storage, number: u64) -> BufferError {
 /// Makes a new queue.
 fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -> BufferResult<Recovered> {
     let mut state = State::with_window(window);
-    let mut spares = adopt_spares(storage, names);
+    let mut spares = Kept::found(storage, names);
     // A file made anew: what an old one holds might be taken for a queue if the power is cut here.
-    spares.next += 1;
-    let made = make_file(storage, format!("spare-{}.log", spares.next), first_size(largest), false)?;
+    let made = make_file(storage, spares.name(), first_size(largest), false)?;
     let Spare { name: old, file, size } = made;
     let salt = super::log::random();
     let header = Header { salt, first: 1, size, before: End::default(), free: 0 };
@@ -224,28 +226,6 @@ fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -
     Ok(Recovered { resume, state, noted: (end.link, 0), report: Report::default() })
 }
 
-/// Files that were prepared before the queue was closed.
-fn adopt_spares(storage: &dyn Storage, names: &[String]) -> Spares {
-    let mut spares = Spares::default();
-    for name in names {
-        let number = name.strip_prefix("spare-").and_then(|rest| rest.strip_suffix(".log")?.parse::<u64>().ok());
-        if number.is_none() && name != RESERVE {
-            continue;
-        }
-        spares.next = spares.next.max(number.unwrap_or(0));
-        // One that can't be opened is left where it is.
-        let Ok(file) = storage.open(name) else { continue };
-        let Ok(size) = file.size() else { continue };
-        let spare = Spare { name: name.clone(), file, size };
-        if number.is_none() {
-            spares.reserve = Some(spare);
-        } else if size > 2 * HEADER as u64 && size % 8 == 0 {
-            spares.ready.push(spare);
-        }
-    }
-    spares
-}
-
 fn remove(storage: &dyn Storage, files: &[(u64, &str)]) -> BufferResult<()> {
     // From the newest on, so that those that are left have no gap.
     for (_, name) in files.iter().rev() {
@@ -257,8 +237,8 @@ fn remove(storage: &dyn Storage, files: &[(u64, &str)]) -> BufferResult<()> {
     Ok(())
 }
 
-/// A sync has failed: whoever opens the queue next must not believe what the system's memory says. If this fails, too,
-/// the disk does not answer at all.
+/// A sync has failed: whoever opens the queue next must not believe what the system's memory says. If this
+/// fails, too, the disk does not answer at all.
 pub fn note_unsynced(storage: &dyn Storage) {
     let _ = storage.create(UNSYNCED).and_then(|_| storage.sync());
 }
@@ -374,8 +354,8 @@ impl<'a> Replay<'a> {
         Ok(self.entered.is_none())
     }
 
-    /// Passes the items in line that were popped as only the cell of the last segment says. Returns how many, and the
-    /// word that says that.
+    /// Passes the items in line that were popped as only the cell of the last segment says. Returns how many,
+    /// and the word that says that.
     fn follow_cell(&mut self, tail: &Segment) -> BufferResult<(u64, u64)> {
         let takes = &mut self.state.takes;
         let salt = tail.header.salt;

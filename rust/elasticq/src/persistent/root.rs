@@ -1,15 +1,16 @@
-//! The root: a small file that says with which segment the log begins. Older ones, if they are there still, mean
-//! nothing: they go when the root is on the disk, in any order, and whether they ever were on the disk or not.
+//! The root: a small file that says with which segment the log begins. Older ones, if they are there still,
+//! mean nothing: they go when the root is on the disk, in any order, and whether they ever were on the disk
+//! or not.
 //!
 //! ```text
 //! root    number of the segment 8 | checksum 4 | zeroes
 //! ```
 //!
-//! It is written in place, in one sector. So after a power cut it is the old one or the new one. Before the first
-//! segment goes it says nothing, and the log begins with the oldest one.
+//! It is written in place, in one sector. So after a power cut it is the old one or the new one. Before the
+//! first segment goes it says nothing, and the log begins with the oldest one.
 //!
-//! Invariant: the segment that it names, and all that follows it, was on the disk when the root was written. So the
-//! segment never goes before the root names another one.
+//! Invariant: the segment that it names, and all that follows it, was on the disk when the root was written.
+//! So the segment never goes before the root names another one.
 
 use super::files::{Storage, crc32c};
 use super::format::{u32_at, u64_at};
@@ -18,7 +19,8 @@ use crate::error::{BufferError, BufferResult};
 /// The name of the file.
 pub const ROOT: &str = "root";
 
-/// How many bytes mean something, and how many there are: a block, so that there is room for it on a full disk.
+/// How many bytes mean something, and how many there are: a block, so that there is room for it on a full
+/// disk.
 const SIZE: usize = 16;
 const BLOCK: u64 = 4096;
 

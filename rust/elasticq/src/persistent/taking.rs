@@ -1,5 +1,5 @@
-//! Taking: looking for the next item, writing down that it is gone, following that, and only then handing the item out.
-//! If it can't be written down, the item is still the next one.
+//! Taking: looking for the next item, writing down that it is gone, following that, and only then handing the
+//! item out. If it can't be written down, the item is still the next one.
 //!
 //! The next item is that with the lowest number: the next one in line, or one that stands aside and can be
 //! taken. The reader goes along the line. It is ahead of the cursor of the state by the items that are being
@@ -161,8 +161,8 @@ impl Core {
         Ok((items, number))
     }
 
-    /// Notes that so many items in line were taken, or records it where calls wait for that. Returns the number of the
-    /// record to wait for.
+    /// Notes that so many items in line were taken, or records it where calls wait for that. Returns the
+    /// number of the record to wait for.
     #[inline(always)]
     fn take_in_line(&self, taking: &mut Taking, items: u64, cursor: Cursor) -> BufferResult<u64> {
         if self.is_staged() {

@@ -61,8 +61,8 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
 
     /// Takes the oldest item for good, waiting as a task until there is one.
     ///
-    /// A future that is dropped before it is done has taken nothing, also if the queue was finished meanwhile. (If
-    /// it waited for a sync, a power cut before the next one may take the item.)
+    /// A future that is dropped before it is done has taken nothing, also if the queue was finished
+    /// meanwhile. (If it waited for a sync, a power cut before the next one may take the item.)
     ///
     /// # Errors
     /// As [`pop`](Self::pop) without `Empty` and `Timeout`.

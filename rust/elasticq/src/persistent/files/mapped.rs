@@ -105,18 +105,18 @@ impl Map {
     /// Writes a word in one step.
     pub fn store(&self, word: u64, at: u64) -> io::Result<()> {
         assert!(self.covers(at, 8) && at % 8 == 0);
-        // SAFETY: the place is in the map, and aligned, since a map begins at a page. All threads write there like
-        // this, and none reads.
+        // SAFETY: the place is in the map, and aligned, since a map begins at a page. All threads write there
+        // like this, and none reads.
         let place = unsafe { AtomicU64::from_ptr(self.at(at).cast()) };
         place.store(word.to_le(), Ordering::Relaxed); // nothing in this process depends on it
         self.check()
     }
 
-    /// Lets go of all pages at once: what was written to them is the file's, and the next touch gets it from there.
-    /// A sync takes them one by one otherwise, and interrupts all threads of the process for each.
+    /// Lets go of all pages at once: what was written to them is the file's, and the next touch gets it from
+    /// there. A sync takes them one by one otherwise, and interrupts all threads of the process for each.
     pub fn let_go(&self) {
-        // SAFETY: the map is shared, so the pages that come back hold what was written. Nothing borrows from it.
-        // If the system refuses, the sync does it.
+        // SAFETY: the map is shared, so the pages that come back hold what was written. Nothing borrows from
+        // it. If the system refuses, the sync does it.
         let _ = unsafe { self.memory.unchecked_advise(UncheckedAdvice::DontNeed) };
     }
 

@@ -355,8 +355,8 @@ impl Survey {
         Ok(Bounds { begins, follows, before, last: next.and_then(|next| next.before), until })
     }
 
-    /// Follows a record with this link, or keeps it until its batch is whole. Returns whether it says that the queue was
-    /// opened again.
+    /// Follows a record with this link, or keeps it until its batch is whole. Returns whether it says that
+    /// the queue was opened again.
     fn add(&mut self, batch: &mut Batch, at: Cursor, more: bool, record: Record, link: u32) -> bool {
         if more {
             batch.start.get_or_insert(at);
