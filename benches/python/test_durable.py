@@ -33,6 +33,9 @@ pytest_plugins = ["versus.plugin"]
 
 MANY = 16
 
+USED = 400_000
+"""So many items have gone through a queue before, if its calls wait for no disk."""
+
 
 def puts(queue: Files, items: int) -> None:
     """Puts so many items."""
@@ -59,7 +62,9 @@ def both(queue: Files, items: int) -> None:
 class Work:
     """A loop over the ends of a queue, in one thread or in many."""
 
-    def __init__(self, loop: Callable[[Files, int], None], threads: int, make: Make, items: int) -> None:
+    def __init__(
+        self, loop: Callable[[Files, int], None], threads: int, used: int, make: Make, items: int
+    ) -> None:
         self._loop = unshared(loop)
         self._each, self._count = items, threads
         # What is no queue has nothing inside.
@@ -67,6 +72,9 @@ class Work:
         self._folder = folder()
         self._queue = make(self._folder)
         self._threads = ThreadPoolExecutor(threads) if threads > 1 else None
+        used = min(used, 8 * items)
+        puts(self._queue, used)
+        gets(self._queue, used)
         if loop is gets:
             puts(self._queue, items * threads)
 
@@ -91,10 +99,12 @@ def contest(
     loop: Callable[[Files, int], None],
     makers: Sequence[tuple[str, Make]],
     goals: dict[str, float],
+    *,
     threads: int = 1,
+    used: int = 0,
 ) -> Contest:
     """The contest of these queues. A batch has one item from each thread."""
-    contenders = [Contender(name, partial(Work, loop, threads, make), threads) for name, make in makers]
+    contenders = [Contender(name, partial(Work, loop, threads, used, make), threads) for name, make in makers]
     names = {name for name, _ in makers}
     targets = [Target(peer, least) for peer, least in goals.items() if peer in names]
     return Contest(name, contenders, targets, threads, smoke=20 * threads)
@@ -102,12 +112,14 @@ def contest(
 
 def test_put_without_a_sync(compete: Callable[[Contest], None]) -> None:
     peers = there(("queuelib", QUEUELIB, queuelib))
-    compete(contest("files, no sync, put", puts, [(OURS, ours), *peers], {QUEUELIB: 7.0}))
+    makers = [(OURS, ours), *peers]
+    compete(contest("files, no sync, put", puts, makers, {QUEUELIB: 7.0}, used=USED))
 
 
 def test_get_without_a_sync(compete: Callable[[Contest], None]) -> None:
     peers = there(("queuelib", QUEUELIB, queuelib))
-    compete(contest("files, no sync, get", gets, [(OURS, ours), *peers], {QUEUELIB: 7.0}))
+    makers = [(OURS, ours), *peers]
+    compete(contest("files, no sync, get", gets, makers, {QUEUELIB: 7.0}, used=USED))
 
 
 def test_put_get_and_ack_durably(compete: Callable[[Contest], None]) -> None:

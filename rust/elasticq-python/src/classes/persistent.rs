@@ -163,7 +163,7 @@ impl Persistent {
     ) -> PyResult<bool> {
         let timeout = self.timeouts.push();
         let options = options(id, delay, headers)?;
-        let put = self.durable(py)?.put(py, item, &options, Patience::within(timeout))?;
+        let put = self.durable(py)?.put(py, item, options, Patience::within(timeout))?;
         Self::raised(py, put.map_err(|error| waited(error, timeout)))
     }
 
@@ -189,9 +189,8 @@ impl Persistent {
     ///     b'kept'
     fn pop(&self, py: Python<'_>) -> PyResult<Item> {
         let timeout = self.timeouts.pop();
-        let taken = self.durable(py)?.get(py, 1, Patience::within(timeout))?;
-        let taken = Self::raised(py, taken.map_err(|error| waited(error, timeout)))?.pop();
-        taken.map_or_else(|| Self::raised(py, Err(BufferError::Empty)), Ok)
+        let taken = self.durable(py)?.get(py, Patience::within(timeout))?;
+        Self::raised(py, taken.map_err(|error| waited(error, timeout)))
     }
 
     /// Add all items of an iterable or none, also after a crash, and wait for room for all of them as long as
@@ -216,7 +215,7 @@ impl Persistent {
         if max == 0 {
             return Ok(PyList::empty(py));
         }
-        let taken = self.durable(py)?.get(py, max, Patience::within(self.timeouts.pop()))?;
+        let taken = self.durable(py)?.get_many(py, max, Patience::within(self.timeouts.pop()))?;
         PyList::new(py, Self::raised(py, or_none(taken))?)
     }
 
@@ -465,7 +464,7 @@ impl Persistent {
         headers: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let options = options(id, delay, headers)?;
-        Self::raised(py, self.durable(py)?.put(py, item, &options, Patience::new(block, timeout)?)?)
+        Self::raised(py, self.durable(py)?.put(py, item, options, Patience::new(block, timeout)?)?)
     }
 
     fn _put_many(
@@ -479,8 +478,7 @@ impl Persistent {
     }
 
     fn _get(&self, py: Python<'_>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Item> {
-        let taken = Self::raised(py, self.durable(py)?.get(py, 1, Patience::new(block, timeout)?)?)?.pop();
-        taken.map_or_else(|| Self::raised(py, Err(BufferError::Empty)), Ok)
+        Self::raised(py, self.durable(py)?.get(py, Patience::new(block, timeout)?)?)
     }
 
     fn _get_many<'py>(
@@ -491,7 +489,7 @@ impl Persistent {
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let max = n.map_or(Ok(usize::MAX), |n| numbers::count("n", n, 1))?;
-        PyList::new(py, Self::raised(py, self.durable(py)?.get(py, max, Patience::new(block, timeout)?)?)?)
+        PyList::new(py, Self::raised(py, self.durable(py)?.get_many(py, max, Patience::new(block, timeout)?)?)?)
     }
 
     fn _task_done(&self, py: Python<'_>) -> PyResult<()> {
@@ -521,7 +519,7 @@ impl Persistent {
         headers: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Pending> {
         let durable = self.durable(py)?;
-        Ok(tasks::put(durable, durable.codec.encode(item)?, options(id, delay, headers)?))
+        Ok(tasks::put(durable, durable.codec.encode(item)?, options(id, delay, headers)?.unwrap_or_default()))
     }
 
     fn _aput_many(&self, py: Python<'_>, items: &Bound<'_, PyAny>) -> PyResult<Pending> {

@@ -79,16 +79,16 @@ impl Codec {
 
     /// The bytes to store for `value`.
     pub fn encode(self, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-        if let Ok(bytes) = value.cast_exact::<PyBytes>() {
-            return with_mark(format::RAW, bytes.as_bytes());
-        }
-        match self {
-            Self::Plain => Ok(encode::encode(value)?),
-            Self::Pickle => {
-                let pickle = value.py().import(intern!(value.py(), "pickle"))?;
-                let pickled = pickle.call_method1(intern!(value.py(), "dumps"), (value, PICKLE_PROTOCOL))?;
-                with_mark(format::PICKLE, pickled.cast::<PyBytes>()?.as_bytes())
-            }
+        match raw(value) {
+            Some(pieces) => joined(pieces),
+            None => match self {
+                Self::Plain => Ok(encode::encode(value)?),
+                Self::Pickle => {
+                    let pickle = value.py().import(intern!(value.py(), "pickle"))?;
+                    let pickled = pickle.call_method1(intern!(value.py(), "dumps"), (value, PICKLE_PROTOCOL))?;
+                    joined([&[format::PICKLE], pickled.cast::<PyBytes>()?.as_bytes()])
+                }
+            },
         }
     }
 
@@ -108,12 +108,25 @@ impl Codec {
     }
 }
 
-fn with_mark(mark: u8, bytes: &[u8]) -> PyResult<Vec<u8>> {
+/// What is stored for a `bytes` object, which is not copied.
+pub fn raw<'a>(value: &'a Bound<'_, PyAny>) -> Option<[&'a [u8]; 2]> {
+    value.cast_exact::<PyBytes>().ok().map(|bytes| [&[format::RAW][..], bytes.as_bytes()])
+}
+
+/// The `bytes` object that was stored as these bytes, if it was one. Runs no code of Python's, nor its garbage
+/// collector, so it may be made under a lock.
+pub fn raw_value<'py>(py: Python<'py>, stored: &[u8]) -> Option<Bound<'py, PyBytes>> {
+    match stored.split_first() {
+        Some((&format::RAW, bytes)) => strings::bytes(py, bytes).ok(),
+        _ => None,
+    }
+}
+
+fn joined(pieces: [&[u8]; 2]) -> PyResult<Vec<u8>> {
     let mut stored = Vec::new();
     let out_of_memory = |_| PyMemoryError::new_err(());
-    stored.try_reserve_exact(1 + bytes.len()).map_err(out_of_memory)?;
-    stored.push(mark);
-    stored.extend_from_slice(bytes);
+    stored.try_reserve_exact(pieces.iter().map(|piece| piece.len()).sum()).map_err(out_of_memory)?;
+    pieces.iter().for_each(|piece| stored.extend_from_slice(piece));
     Ok(stored)
 }
 

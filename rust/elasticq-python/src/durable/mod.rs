@@ -11,7 +11,7 @@ pub mod undone;
 
 use self::undone::Undone;
 use crate::arguments::patience::Patience;
-use crate::codec::{Codec, DecodeError};
+use crate::codec::{self, Codec, DecodeError};
 use crate::errors::{self, Words};
 use crate::raw::Item;
 use crate::raw::detach::detached;
@@ -19,7 +19,7 @@ use crate::raw::interpreter::is_main_thread;
 use crate::waiting::threads;
 use crate::waiting::turns::LoopTurns;
 pub use elasticq::persistent::Lease;
-use elasticq::persistent::{Looking, PersistentCircularBuffer, PersistentConfig, PushOptions, Raw, Taken};
+use elasticq::persistent::{AtOnce, Looking, PersistentCircularBuffer, PersistentConfig, PushOptions, Raw, Taken};
 use elasticq::{BufferError, BufferResult, Parts, Waiter};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -59,22 +59,28 @@ impl Durable {
         &self,
         py: Python<'_>,
         item: &Bound<'_, PyAny>,
-        options: &PushOptions,
+        options: Option<PushOptions>,
         patience: Patience,
     ) -> PyResult<BufferResult<bool>> {
-        let bytes = self.codec.encode(item)?;
         // Mostly there is nothing to wait for, and then to let go of the interpreter would take longer than the rest.
-        if *options == PushOptions::default()
-            && let Some(put) = self.files.offer_at_once(&bytes)
-        {
-            return Ok(put.map(|()| true).inspect_err(|_| self.files.note_refused(1)));
+        let at_once = |pieces| {
+            let put = if options.is_none() { self.files.offer_at_once(pieces) } else { None };
+            put.map(|put| put.map(|()| true).inspect_err(|_| self.files.note_refused(1)))
+        };
+        if let Some(put) = codec::raw(item).and_then(at_once) {
+            return Ok(put);
         }
+        let bytes = self.codec.encode(item)?;
+        if let Some(put) = at_once([&[], &bytes]) {
+            return Ok(put);
+        }
+        let options = options.unwrap_or_default();
         let put = patiently(
             py,
             patience,
             BufferError::is_capacity_error,
             || self.files.wait_for_room(),
-            || detached(py, || self.files.offer_with_again(&bytes, options)),
+            || detached(py, || self.files.offer_with_again(&bytes, &options)),
         )?;
         Ok(put.inspect_err(|_| self.files.note_refused(1)))
     }
@@ -104,18 +110,23 @@ impl Durable {
         items.try_iter()?.map(|item| self.codec.encode(&item?)).collect()
     }
 
-    /// Takes up to `max` items, and waits for the first as long as `patience` says.
-    pub fn get(&self, py: Python<'_>, max: usize, patience: Patience) -> PyResult<BufferResult<Vec<Item>>> {
-        let taking = self.undone.taking();
-        if max == 1
-            && let Some(taken) = self.files.take_at_once()
-        {
-            return match taken {
-                Ok(taken) => self.values(py, taken).map(Ok),
-                Err(error) => Ok(Err(error)),
-            };
+    /// Takes an item, and waits for one as long as `patience` says.
+    pub fn get(&self, py: Python<'_>, patience: Patience) -> PyResult<BufferResult<Item>> {
+        let trying = self.undone.trying();
+        match self.files.take_at_once(|bytes| codec::raw_value(py, bytes)) {
+            Some(Ok(AtOnce::Made(value))) => {
+                self.undone.add(1);
+                return Ok(Ok(value.into_any().unbind()));
+            }
+            Some(Ok(AtOnce::Outstanding(taken))) => return Ok(one(self.values(py, taken)?)),
+            Some(Err(error)) => return Ok(Err(error)),
+            None => drop(trying),
         }
-        drop(taking);
+        Ok(self.get_many(py, 1, patience)?.and_then(one))
+    }
+
+    /// Takes up to `max` items, and waits for the first as long as `patience` says.
+    pub fn get_many(&self, py: Python<'_>, max: usize, patience: Patience) -> PyResult<BufferResult<Vec<Item>>> {
         let take = || {
             let taking = self.undone.taking();
             detached(py, || self.files.take_back(max)).map(|taken| (taken, taking))
@@ -267,6 +278,10 @@ pub fn interrupts(py: Python<'_>, raised: &PyErr) -> bool {
 /// what it has taken: nobody would get its result.
 fn raised_meanwhile(py: Python<'_>) -> PyResult<()> {
     if is_main_thread() { py.check_signals() } else { Ok(()) }
+}
+
+fn one(mut items: Vec<Item>) -> BufferResult<Item> {
+    items.pop().ok_or(BufferError::Empty)
 }
 
 fn is_empty(error: &BufferError) -> bool {

@@ -37,12 +37,15 @@ impl Limits<'_, '_> {
     }
 }
 
-/// The arguments `id`, `delay` and `headers`.
+/// The arguments `id`, `delay` and `headers`; `None` if there is none of them.
 pub fn options(
     id: Option<&Bound<'_, PyAny>>,
     delay: Option<&Bound<'_, PyAny>>,
     headers: Option<&Bound<'_, PyAny>>,
-) -> PyResult<PushOptions> {
+) -> PyResult<Option<PushOptions>> {
+    if id.is_none() && delay.is_none() && headers.is_none() {
+        return Ok(None);
+    }
     let mut options = PushOptions::default();
     if let Some(id) = id {
         options = options.with_id(name(id)?);
@@ -53,7 +56,7 @@ pub fn options(
     if let Some(headers) = headers {
         options = options.with_headers(Codec::Plain.encode(headers)?);
     }
-    Ok(options)
+    Ok(Some(options))
 }
 
 fn name(id: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {

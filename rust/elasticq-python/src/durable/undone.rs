@@ -1,6 +1,7 @@
 //! `Undone`: what `task_done` and `join` count beside the items in the queue: those that are just being taken,
 //! and those that were taken and are not reported as done.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,13 +14,17 @@ pub struct Undone {
 
 /// An attempt to take items. It begins before they leave the queue, and ends when they are counted, so they
 /// count all the time.
-pub struct Attempt(Arc<AtomicUsize>);
+pub struct Attempt<A: Deref<Target = AtomicUsize> = Arc<AtomicUsize>>(A);
 
 impl Undone {
     /// Begins an attempt to take items.
     pub fn taking(&self) -> Attempt {
-        self.taking.fetch_add(1, Ordering::SeqCst);
-        Attempt(Arc::clone(&self.taking))
+        Attempt::begin(Arc::clone(&self.taking))
+    }
+
+    /// The same, of an attempt that ends in this call.
+    pub fn trying(&self) -> Attempt<&AtomicUsize> {
+        Attempt::begin(&*self.taking)
     }
 
     /// How many items count. While items are being taken, at least one.
@@ -52,7 +57,14 @@ impl Undone {
     }
 }
 
-impl Drop for Attempt {
+impl<A: Deref<Target = AtomicUsize>> Attempt<A> {
+    fn begin(taking: A) -> Self {
+        taking.fetch_add(1, Ordering::SeqCst);
+        Self(taking)
+    }
+}
+
+impl<A: Deref<Target = AtomicUsize>> Drop for Attempt<A> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }

@@ -5,19 +5,19 @@
 use super::core::Core;
 use super::files;
 use super::format::Kind;
-use super::records::{Drafts, Meta};
-use super::taking::Popped;
+use super::records::{self, Drafts, Meta};
+use super::taking::{Popped, Taking};
 use crate::error::BufferResult;
 
 impl Core {
-    /// Adds an item. `None`: it may take longer.
-    pub fn put_at_once(&self, item: &[u8]) -> Option<BufferResult<()>> {
+    /// Adds an item, whose bytes are in two pieces. `None`: it may take longer.
+    pub fn put_at_once(&self, pieces: [&[u8]; 2]) -> Option<BufferResult<()>> {
         if self.is_staged() || self.check_process().is_err() {
             return None;
         }
         let meta = Meta { at: files::now(), delay: 0, number: 0, id: &[], headers: &[] };
         let mut drafts = Drafts::default();
-        drafts.item(Kind::Item, &meta, item)?;
+        drafts.plain_item(Kind::Item, meta.at, pieces)?;
         let is_late = {
             let mut tail = self.log.try_tail()?;
             let is_open = !self.is_closed() && self.check_open().is_ok();
@@ -36,22 +36,59 @@ impl Core {
         Some(Ok(()))
     }
 
-    /// Takes the next item, which is outstanding then. `None`: it may take longer, also since there is none.
-    pub fn pop_at_once(&self) -> Option<BufferResult<Popped>> {
+    /// Takes the next item. `read` makes something of its bytes under the consumers' lock, so it must call nothing
+    /// that could come back to this queue; if it can't, the item is outstanding. `None`: it may take longer, also
+    /// since there is none.
+    pub fn pop_at_once<R>(&self, read: impl FnOnce(&[u8]) -> Option<R>) -> Option<BufferResult<AtOnce<R, Popped>>> {
         if self.is_staged() || self.check_process().is_err() || self.len() == 0 {
             return None;
         }
         let mut taking = self.try_taking()?;
-        if taking.leases.next_due().is_some() || taking.state.ready() > 0 {
-            return None;
-        }
-        // What is in the last segment is in memory.
-        if taking.reader.segment.number() != taking.noted.segment.number() {
-            return None;
-        }
-        let popped = self.pop_outstanding_in(&mut taking, 1);
+        let popped = self.pop_in_memory(&mut taking, read);
         drop(taking);
         self.wake();
-        Some(popped)
+        popped
     }
+
+    #[inline(always)]
+    fn pop_in_memory<R>(
+        &self,
+        taking: &mut Taking,
+        read: impl FnOnce(&[u8]) -> Option<R>,
+    ) -> Option<BufferResult<AtOnce<R, Popped>>> {
+        let is_usual = taking.leases.next_due().is_none() && taking.state.ready() == 0 && taking.next.is_none();
+        if !is_usual || taking.state.in_line(self.log.visible()) == 0 {
+            return None;
+        }
+        let reader = &mut taking.reader;
+        // What is in the last segment is in memory.
+        let is_last = reader.segment.number() == taking.noted.segment.number();
+        let (before, head, place) = loop {
+            if !is_last && !reader.has_next() {
+                return None;
+            }
+            let before = reader.cursor;
+            // What can't be read is found again by the call that may take longer.
+            let (head, place) = reader.next().ok()??;
+            if records::is_in_line(head.kind, reader.payload(&head, place)) {
+                break (before, head, place);
+            }
+        };
+        let made = records::item(reader.payload(&head, place)).and_then(|(_, data)| read(data));
+        let Some(made) = made else {
+            reader.cursor = before; // still in the window
+            return Some(self.pop_outstanding_in(taking, 1).map(AtOnce::Outstanding));
+        };
+        let end = reader.cursor;
+        Some(self.take_in_line(taking, 1, end).map(|_| AtOnce::Made(made)))
+    }
+}
+
+/// What became of an item that was taken.
+#[derive(Debug)]
+pub enum AtOnce<R, O> {
+    /// This was made of it.
+    Made(R),
+    /// Its taker has to understand it yet.
+    Outstanding(O),
 }

@@ -67,9 +67,12 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 use taken::PutBack;
-#[doc(hidden)] // for the binding to Python
-pub use taken::{Looking, Taken};
 use taking::Item;
+#[doc(hidden)] // for the binding to Python
+pub use {
+    at_once::AtOnce,
+    taken::{Looking, Taken},
+};
 
 /// A first-in, first-out queue in files, for any number of producers and consumers.
 ///

@@ -187,16 +187,24 @@ impl Drafts {
     /// Adds the record of an item. `None`: it is too long for a record.
     #[inline(always)]
     pub fn item(&mut self, kind: Kind, meta: &Meta<'_>, data: &[u8]) -> Option<()> {
-        self.count += 1;
         let Meta { delay, number, id, headers, .. } = *meta;
-        let at = meta.at.min((1 << AT) - 1);
         if delay == 0 && number == 0 && id.is_empty() && headers.is_empty() {
-            return format::add(&mut self.bytes, kind, [&(PLAIN << AT | at).to_le_bytes(), data]);
+            return self.plain_item(kind, meta.at, [&[], data]);
         }
+        self.count += 1;
+        let at = meta.at.min((1 << AT) - 1);
         let numbers = [FULL << AT | at, delay, number].map(u64::to_le_bytes);
         let lengths = [u32::try_from(id.len()).ok()?, u32::try_from(headers.len()).ok()?].map(u32::to_le_bytes);
         let fields = [numbers.as_flattened(), lengths.as_flattened(), id, headers, data];
         format::add(&mut self.bytes, kind, fields)
+    }
+
+    /// Adds the record of an item of which nothing is known but its time, and whose bytes are in two pieces.
+    #[inline(always)]
+    pub fn plain_item(&mut self, kind: Kind, at: u64, [front, rest]: [&[u8]; 2]) -> Option<()> {
+        self.count += 1;
+        let at = at.min((1 << AT) - 1);
+        format::add(&mut self.bytes, kind, [&(PLAIN << AT | at).to_le_bytes(), front, rest])
     }
 
     /// Adds the record of a change. `None`: it is too long for a record.

@@ -207,6 +207,13 @@ impl Reader {
         self.filled = 0;
     }
 
+    /// Whether the next record is in the window, so that no file is read for it.
+    #[inline]
+    pub fn has_next(&self) -> bool {
+        let seen = self.seen(self.cursor.place.offset);
+        seen.len() >= HEAD && seen.len() as u64 >= format::claimed_size(seen)
+    }
+
     /// The next record, of those that are known to be there.
     #[inline(always)]
     pub fn next(&mut self) -> BufferResult<Option<(Head, Place)>> {

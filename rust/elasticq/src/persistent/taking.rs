@@ -164,7 +164,7 @@ impl Core {
     /// Notes that so many items in line were taken, or records it where calls wait for that. Returns the
     /// number of the record to wait for.
     #[inline(always)]
-    fn take_in_line(&self, taking: &mut Taking, items: u64, cursor: Cursor) -> BufferResult<u64> {
+    pub fn take_in_line(&self, taking: &mut Taking, items: u64, cursor: Cursor) -> BufferResult<u64> {
         if self.is_staged() {
             return self.take(taking, &[Change::Popped { items, cursor }]);
         }

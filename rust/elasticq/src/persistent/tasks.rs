@@ -3,6 +3,7 @@
 //! prepares them, and reads the disk if an item is in no memory.)
 
 use super::PersistentCircularBuffer;
+use super::at_once::AtOnce;
 use super::codec::{Codec, PushOptions};
 use super::core::Extra;
 use super::lease::{Lease, millis};
@@ -144,14 +145,19 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         self.core.wake();
     }
 
-    /// Adds an item if that takes only a moment.
-    pub fn offer_at_once(&self, item: &T) -> Option<BufferResult<()>> {
-        self.core.put_at_once(&self.encode(item).ok()?)
+    /// Adds an item as bytes in two pieces, if that takes only a moment.
+    pub fn offer_at_once(&self, pieces: [&[u8]; 2]) -> Option<BufferResult<()>> {
+        self.core.put_at_once(pieces)
     }
 
-    /// Takes an item that can still be put back, if that takes only a moment.
-    pub fn take_at_once(&self) -> Option<BufferResult<Taken>> {
-        Some(self.core.pop_at_once()?.map(|popped| Taken::new(&self.core, popped)))
+    /// Takes an item if that takes only a moment. `read` makes something of its bytes. It runs under a lock, so it
+    /// must call nothing that could come back to this queue. If it makes nothing, the item can still be put back.
+    pub fn take_at_once<R>(&self, read: impl FnOnce(&[u8]) -> Option<R>) -> Option<BufferResult<AtOnce<R, Taken>>> {
+        let taken = self.core.pop_at_once(read)?;
+        Some(taken.map(|taken| match taken {
+            AtOnce::Made(made) => AtOnce::Made(made),
+            AtOnce::Outstanding(popped) => AtOnce::Outstanding(Taken::new(&self.core, popped)),
+        }))
     }
 
     /// Takes up to so many items that can still be put back.
