@@ -32,6 +32,20 @@ MUTANTS = [
         "lib::persistent::tests::tasks::a_task_that_is_cancelled_while_it_waits_for_the_disk_gives_the_item_back",
     ),
     Mutant(
+        "durable-at-once-passes-what-it-could-not-read",
+        f"{FOLDER}/at_once.rs",
+        "            reader.cursor = before; // still in the window\n",
+        "            let _ = before;\n",
+        "lib::persistent::tests::at_once::they_take_the_items_in_order_and_lose_none",
+    ),
+    Mutant(
+        "durable-at-once-before-those-that-came-back",
+        f"{FOLDER}/at_once.rs",
+        " && taking.state.ready() == 0 &&",
+        " &&",
+        "lib::persistent::tests::at_once::they_take_the_items_in_order_and_lose_none",
+    ),
+    Mutant(
         "durable-syncs-after-its-end",
         f"{FOLDER}/commit.rs",
         "            let _ = self.poison.set(BufferError::Closed);\n",

@@ -1,5 +1,6 @@
 //! Tests on a disk in memory. Those on a real one are in `tests/`.
 
+mod at_once;
 mod cell;
 mod damage;
 mod disk;
