@@ -34,8 +34,8 @@ MUTANTS = [
     Mutant(
         "durable-at-once-passes-what-it-could-not-read",
         f"{FOLDER}/at_once.rs",
-        "            reader.cursor = before; // still in the window\n",
-        "            let _ = before;\n",
+        "                taking.reader.cursor = before; // still in the window\n",
+        "                let _ = before;\n",
         "lib::persistent::tests::at_once::they_take_the_items_in_order_and_lose_none",
     ),
     Mutant(

@@ -4,8 +4,8 @@
 
 use super::core::Core;
 use super::files;
-use super::format::Kind;
-use super::records::{self, Drafts, Meta};
+use super::format::{Head, Kind};
+use super::records::{self, Cursor, Drafts, Meta, Place};
 use super::taking::{Popped, Taking};
 use crate::error::BufferResult;
 
@@ -40,22 +40,44 @@ impl Core {
     /// that could come back to this queue; if it can't, the item is outstanding. `None`: it may take longer, also
     /// since there is none.
     pub fn pop_at_once<R>(&self, read: impl FnOnce(&[u8]) -> Option<R>) -> Option<BufferResult<AtOnce<R, Popped>>> {
-        if self.is_staged() || self.check_process().is_err() || self.len() == 0 {
-            return None;
-        }
-        let mut taking = self.try_taking()?;
-        let popped = self.pop_in_memory(&mut taking, read);
-        drop(taking);
-        self.wake();
-        popped
+        self.pop_with(|taking| {
+            let (before, head, place) = self.next_in_memory(taking)?;
+            let made = records::item(taking.reader.payload(&head, place)).and_then(|(_, data)| read(data));
+            let Some(made) = made else {
+                taking.reader.cursor = before; // still in the window
+                return Some(self.pop_outstanding_in(taking, 1).map(AtOnce::Outstanding));
+            };
+            let end = taking.reader.cursor;
+            Some(self.take_in_line(taking, 1, end).map(|_| AtOnce::Made(made)))
+        })
+    }
+
+    /// Takes the next item, of which `copy` makes another under the consumers' lock. `None`: it may take longer, also
+    /// since there is none.
+    #[inline(always)]
+    pub fn pop_copied<T>(&self, copy: impl FnOnce(&[u8]) -> T) -> Option<BufferResult<T>> {
+        self.pop_with(|taking| {
+            let (_, head, place) = self.next_in_memory(taking)?;
+            let (_, data) = records::item(taking.reader.payload(&head, place))?;
+            let (made, end) = (copy(data), taking.reader.cursor);
+            Some(self.take_in_line(taking, 1, end).map(|_| made))
+        })
     }
 
     #[inline(always)]
-    fn pop_in_memory<R>(
-        &self,
-        taking: &mut Taking,
-        read: impl FnOnce(&[u8]) -> Option<R>,
-    ) -> Option<BufferResult<AtOnce<R, Popped>>> {
+    fn pop_with<R>(&self, pop: impl FnOnce(&mut Taking) -> Option<R>) -> Option<R> {
+        if self.is_staged() || self.check_process().is_err() || self.len() == 0 {
+            return None;
+        }
+        let popped = pop(&mut *self.try_taking()?)?;
+        self.wake();
+        Some(popped)
+    }
+
+    /// Passes the next item, if that is one in line and in memory. Returns where it stands, and where the reader was
+    /// before.
+    #[inline(always)]
+    fn next_in_memory(&self, taking: &mut Taking) -> Option<(Cursor, Head, Place)> {
         let is_usual = taking.leases.next_due().is_none() && taking.state.ready() == 0 && taking.next.is_none();
         if !is_usual || taking.state.in_line(self.log.visible()) == 0 {
             return None;
@@ -63,24 +85,15 @@ impl Core {
         let reader = &mut taking.reader;
         // What is in the last segment is in memory.
         let is_last = reader.segment.number() == taking.noted.segment.number();
-        let (before, head, place) = loop {
-            if !is_last && !reader.has_next() {
-                return None;
-            }
+        while is_last || reader.has_next() {
             let before = reader.cursor;
             // What can't be read is found again by the call that may take longer.
             let (head, place) = reader.next().ok()??;
             if records::is_in_line(head.kind, reader.payload(&head, place)) {
-                break (before, head, place);
+                return Some((before, head, place));
             }
-        };
-        let made = records::item(reader.payload(&head, place)).and_then(|(_, data)| read(data));
-        let Some(made) = made else {
-            reader.cursor = before; // still in the window
-            return Some(self.pop_outstanding_in(taking, 1).map(AtOnce::Outstanding));
-        };
-        let end = reader.cursor;
-        Some(self.take_in_line(taking, 1, end).map(|_| AtOnce::Made(made)))
+        }
+        None
     }
 }
 

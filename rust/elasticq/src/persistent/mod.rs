@@ -231,8 +231,11 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// # Errors
     /// As [`pop`](Self::pop) without `Timeout`.
     pub fn try_pop(&self) -> BufferResult<T> {
+        if let Some(popped) = self.codec.copies().and_then(|copy| self.core.pop_copied(copy)) {
+            return popped;
+        }
         let mut back = PutBack { core: &*self.core, items: [self.core.pop_one()?], kept: 0 };
-        let decoded = self.decode_from(&mut back.items[0])?;
+        let decoded = self.decode(&back.items[0])?;
         back.kept = 1;
         Ok(decoded)
     }
@@ -382,12 +385,6 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         self.codec.decode(item.data()).map_err(|why| self.core.unreadable(item, &why))
     }
 
-    /// The same of an item that nobody else needs then.
-    fn decode_from(&self, item: &mut Item) -> BufferResult<T> {
-        let decoded = self.codec.decode_from(&mut item.payload, item.data_at);
-        decoded.map_err(|why| self.core.unreadable(item, &why))
-    }
-
     fn put(&self, item: &T) -> BufferResult<()> {
         let bytes = self.encode(item)?;
         self.core.put(&[&bytes], Extra::default()).map(drop)
@@ -437,8 +434,8 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     fn decode_all(&self, taken: Vec<Item>) -> BufferResult<Vec<T>> {
         let mut back = PutBack { core: &*self.core, items: taken, kept: 0 };
         let mut items = Vec::with_capacity(back.items.len());
-        while let Some(item) = back.items.get_mut(back.kept) {
-            match self.decode_from(item) {
+        while let Some(item) = back.items.get(back.kept) {
+            match self.decode(item) {
                 Ok(decoded) => items.push(decoded),
                 Err(error) if items.is_empty() => return Err(error),
                 Err(_) => break,
