@@ -38,9 +38,8 @@ class PersistentCircularBuffer(_core.Persistent[T]):
     loading a pickle can run any code.
 
     **One opener.** A queue is open in one place at a time. Any thread may call any method, and any task of
-    any event loop the methods that are awaited. These never wait for a sync in the loop's thread. (They read
-    the disk there if an item is in no memory, make a file if files are filled faster than they are prepared,
-    and copy the item.) After a fork, only the parent can use it. An empty queue is false.
+    any event loop the methods that are awaited. These never wait for the disk in the loop's thread; the
+    queue's own thread does. After a fork, only the parent can use it. An empty queue is false.
 
     Args:
         path: The queue's folder. It is made if it does not exist (for its owner only); its parent must exist.

@@ -20,6 +20,7 @@ use super::format::Kind;
 use super::leases::Leases;
 use super::log::{Appended, Log, Tail, alone, too_long};
 use super::noted::Noted;
+use super::ready::Ahead;
 use super::records::{Change, Drafts, Meta, Place};
 use super::recover::{self, Report};
 use super::segment::Reader;
@@ -47,6 +48,8 @@ pub struct Core {
     pub tally: Tally,
     /// Told of each change while somebody waits for any.
     pub changed: Signal,
+    /// Told when the queue's thread has prepared what a task needs.
+    pub prepared: Signal,
     closed: AtomicBool,
     ended: AtomicBool,
     /// Items that were taken and have not come to their takers, by ticket. Locked under `taking`, or alone.
@@ -106,13 +109,22 @@ impl Core {
         let core = Arc::new(Self {
             log,
             commit: Commit::new(0, first),
-            taking: Mutex::new(Taking { state, reader, next: None, leases, noted, tickets: 0 }),
+            taking: Mutex::new(Taking {
+                state,
+                reader,
+                next: None,
+                leases,
+                noted,
+                ahead: Ahead::default(),
+                tickets: 0,
+            }),
             report: recovered.report,
             worker: Worker::new(),
             not_empty: Signal::new(),
             not_full: Signal::new(),
             tally: Tally::default(),
             changed: Signal::new(),
+            prepared: Signal::new(),
             outstanding: Mutex::default(),
             closed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -202,7 +214,9 @@ impl Core {
         // Between the change, which other locks guard than those under which waiters look, and the look for them.
         fence(Ordering::SeqCst);
         if self.not_empty.has_sleepers() || self.not_full.has_sleepers() || self.changed.has_sleepers() {
-            let room = || self.max_items().saturating_sub(self.inside(&self.log.tail()));
+            // Too many who look in vain are better than to wait for who makes a file.
+            let inside = || self.log.try_tail().map_or(0, |tail| self.inside(&tail));
+            let room = || self.max_items().saturating_sub(inside());
             let told = [self.not_empty.told(|| self.len()), self.not_full.told(room), self.changed.told_all()];
             wake_each(told);
         }
@@ -420,6 +434,7 @@ impl Core {
         self.check_process()?;
         self.close();
         self.worker.stop();
+        self.tell_prepared(); // nobody prepares anything any more
         let (last, recorded) = {
             let mut taking = self.taking.lock();
             let mut failed = None;

@@ -2,9 +2,11 @@
 
 use super::core::Core;
 use super::files::now;
+use super::ready::Need;
 use super::records;
 use super::taking::Item;
 use crate::error::{BufferResult, Rejected};
+use crate::wait::{Attempt, complete};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -103,11 +105,8 @@ impl<T> Lease<T> {
     /// As [`ack`](Self::ack).
     pub async fn ack_async(self) -> Result<T, Rejected<Self>> {
         let Some(core) = self.core.clone() else { return Ok(self.ended()) };
-        match core.ack_now(&[self.key()]) {
-            Ok(number) => match core.settle_as_task(number).await {
-                Ok(()) => Ok(self.ended()),
-                Err(reason) => Err(Rejected::new(reason, self)),
-            },
+        match core.ack_as_task(&[self.key()]).await {
+            Ok(()) => Ok(self.ended()),
             Err(reason) => Err(Rejected::new(reason, self)),
         }
     }
@@ -130,7 +129,9 @@ impl<T> Lease<T> {
     /// As [`ack`](Self::ack).
     pub async fn nack_async(mut self, delay: Duration) -> BufferResult<()> {
         let Some(core) = self.core.clone() else { return Ok(()) };
-        let number = core.nack_now(self.number, self.token, millis(delay))?;
+        let mut need = Need::to_record(1, 0);
+        let nack = || Attempt::Settled(core.nack_now(self.number, self.token, millis(delay)));
+        let number = complete(|| core.when_ready(&mut need, nack)).await?;
         self.core = None;
         core.settle_as_task(number).await
     }

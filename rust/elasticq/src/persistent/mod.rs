@@ -10,7 +10,7 @@
 //! recover   opening what is there
 //! commit    one sync for many calls              core      a queue of bytes: putting; taking: the other side
 //! noted     pops without a record of their own
-//! leases, compact, look, worker, at_once                  what else happens to it
+//! leases, compact, look, worker, at_once, ready           what else happens to it
 //! rescue    tools for the files, also for broken ones
 //! this file, tasks, lease, parts                 the public face: items of any type
 //! ```
@@ -32,6 +32,7 @@ mod log;
 mod look;
 mod noted;
 mod parts;
+mod ready;
 mod records;
 mod recover;
 mod rescue;
@@ -412,17 +413,13 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     }
 
     fn put_all(&self, items: &[T]) -> BufferResult<()> {
-        let number = self.put_all_now(items)?;
-        self.core.settle(number)?;
-        self.core.wake();
-        Ok(())
+        let bytes = self.encode_all(items)?;
+        let slices: Vec<&[u8]> = bytes.iter().map(AsRef::as_ref).collect();
+        self.core.put(&slices, Extra::default()).map(drop)
     }
 
-    /// The same without the wait for a sync: returns the number of the record to wait for.
-    fn put_all_now(&self, items: &[T]) -> BufferResult<u64> {
-        let bytes = items.iter().map(|item| self.encode(item)).collect::<BufferResult<Vec<_>>>()?;
-        let slices: Vec<&[u8]> = bytes.iter().map(AsRef::as_ref).collect();
-        Ok(self.core.put_now(&slices, Extra::default())?.1)
+    fn encode_all<'a>(&self, items: &'a [T]) -> BufferResult<Vec<Cow<'a, [u8]>>> {
+        items.iter().map(|item| self.encode(item)).collect()
     }
 
     /// Takes up to so many items.

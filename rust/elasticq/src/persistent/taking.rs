@@ -10,6 +10,7 @@ use super::format::Kind;
 use super::leases::Leases;
 use super::log::{Appended, too_long};
 use super::noted::Noted;
+use super::ready::Ahead;
 use super::records::{self, Change, Cursor, Drafts, How, Lease, Meta, Place};
 use super::segment::Reader;
 use super::state::Takes;
@@ -26,6 +27,7 @@ pub struct Taking {
     pub next: Option<Item>,
     pub leases: Leases,
     pub noted: Noted,
+    pub ahead: Ahead,
     /// How many tickets were given out.
     pub tickets: u64,
 }

@@ -1,12 +1,12 @@
 //! What tasks do with a durable queue. They wait for nothing by blocking: neither for items or room, nor for a
-//! sync, which another thread does. (A task makes a file itself if it fills them faster than the queue's thread
-//! prepares them, and reads the disk if an item is in no memory.)
+//! sync, a new file or an item on the disk, for which another thread cares (`ready`).
 
 use super::PersistentCircularBuffer;
 use super::at_once::AtOnce;
 use super::codec::{Codec, PushOptions};
 use super::core::Extra;
 use super::lease::{Lease, millis};
+use super::ready::Need;
 use super::taken::{Looking, Taken};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::wait::{Waiter, complete, try_or_register, unless_empty, unless_full};
@@ -32,15 +32,15 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// As [`send`](Self::send).
     pub async fn send_with(&self, item: T, options: &PushOptions) -> Result<bool, Rejected<T>> {
         let extra = Extra { id: &options.id, headers: &options.headers, delay: millis(options.delay) };
-        let attempt = || {
+        let put = async {
             let bytes = self.encode(&item)?;
-            self.core.put_now(&[&bytes], extra)
+            let mut need = Need::to_add(1, bytes.len() + options.id.len() + options.headers.len());
+            let attempt = || unless_full(self.core.put_now(&[&bytes], extra));
+            let attempt = || try_or_register(attempt, || self.core.not_full.waiter());
+            let (added, number) = complete(|| self.core.when_ready(&mut need, attempt)).await?;
+            self.core.settle_as_task(number).await.map(|()| added)
         };
-        let put = complete(|| try_or_register(|| unless_full(attempt()), || self.core.not_full.waiter())).await;
-        let put = match put {
-            Ok((added, number)) => self.core.settle_as_task(number).await.map(|()| added),
-            Err(reason) => Err(reason),
-        };
+        let put = put.await;
         give_back(put.inspect_err(|_| self.core.tally.note_refused(1)), Some(item))
     }
 
@@ -49,14 +49,20 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// # Errors
     /// As [`push_batch`](Self::push_batch) without `Full` and `Timeout`; the [`Rejected`] holds the items.
     pub async fn send_batch(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
-        let attempt = || self.put_all_now(&items);
-        let can_fit = items.len() <= self.core.max_items();
-        let attempt = || if can_fit { unless_full(attempt()) } else { Some(attempt()) };
-        let put = complete(|| try_or_register(attempt, || self.core.not_full.bulk_waiter())).await;
-        let put = match put {
-            Ok(number) => self.core.settle_as_task(number).await,
-            Err(reason) => Err(reason),
+        let put = async {
+            let bytes = self.encode_all(&items)?;
+            let slices: Vec<&[u8]> = bytes.iter().map(AsRef::as_ref).collect();
+            let mut need = Need::to_add(slices.len(), slices.iter().map(|item| item.len()).sum());
+            let can_fit = items.len() <= self.core.max_items();
+            let attempt = || {
+                let put = self.core.put_now(&slices, Extra::default());
+                if can_fit { unless_full(put) } else { Some(put) }
+            };
+            let attempt = || try_or_register(attempt, || self.core.not_full.bulk_waiter());
+            let (_, number) = complete(|| self.core.when_ready(&mut need, attempt)).await?;
+            self.core.settle_as_task(number).await
         };
+        let put = put.await;
         give_back(put.inspect_err(|_| self.core.tally.note_refused(items.len())), Some(items))
     }
 
@@ -81,7 +87,9 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// As [`recv`](Self::recv).
     pub async fn lease_batch_async(&self, max_items: usize, ttl: Option<Duration>) -> BufferResult<Vec<Lease<T>>> {
         let attempt = || unless_empty(self.core.lease_now(max_items, ttl));
-        let (leased, number) = complete(|| try_or_register(attempt, || self.core.not_empty.waiter())).await?;
+        let attempt = || try_or_register(attempt, || self.core.not_empty.waiter());
+        let mut need = Need::to_take(max_items);
+        let (leased, number) = complete(|| self.core.when_ready(&mut need, attempt)).await?;
         let leases = self.leases(&leased)?;
         self.core.settle_as_task(number).await?;
         Ok(leases)
@@ -102,10 +110,7 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// As [`ack_batch`](Self::ack_batch).
     pub async fn ack_batch_async(&self, leases: Vec<Lease<T>>) -> Result<Vec<T>, Rejected<Vec<Lease<T>>>> {
         let keys: Vec<_> = leases.iter().map(Lease::key).collect();
-        let acked = match if keys.is_empty() { Ok(0) } else { self.core.ack_now(&keys) } {
-            Ok(number) => self.core.settle_as_task(number).await,
-            Err(reason) => Err(reason),
-        };
+        let acked = if keys.is_empty() { Ok(()) } else { self.core.ack_as_task(&keys).await };
         match acked {
             Ok(()) => Ok(leases.into_iter().map(Lease::ended).collect()),
             Err(reason) => Err(Rejected::new(reason, leases)),
@@ -177,7 +182,9 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
             let begun = begin();
             unless_empty(self.core.pop_outstanding(most)).map(|taken| taken.map(|taken| (taken, begun)))
         };
-        let (popped, begun) = complete(|| try_or_register(attempt, || self.core.not_empty.waiter())).await?;
+        let attempt = || try_or_register(&attempt, || self.core.not_empty.waiter());
+        let mut need = Need::to_take(most);
+        let (popped, begun) = complete(|| self.core.when_ready(&mut need, attempt)).await?;
         let number = popped.number;
         let taken = Taken::new(&self.core, popped);
         self.core.settle_as_task(number).await?;

@@ -1,5 +1,5 @@
 //! The queue's own thread. It does what no caller should wait for: it prepares files, gives up those that
-//! nobody needs, syncs from time to time, and wakes consumers when the time of an item has come.
+//! nobody needs, syncs from time to time, reads ahead for tasks, and wakes consumers when the time of an item has come.
 //!
 //! It sleeps and is woken with std's lock, which is a word of its own. Other locks share a table of sleepers; if
 //! this thread were at work in that table while another one forks, the table would stay locked in the child.
@@ -9,6 +9,7 @@
 
 use super::config::SyncMode;
 use super::core::Core;
+use super::ready::Need;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ struct Orders {
     tidy: bool,
     /// Make everything durable.
     commit: bool,
+    /// What tasks wait for.
+    prepare: Option<Need>,
     /// Look at the items whose time has come.
     due: Option<Instant>,
 }
@@ -70,6 +73,11 @@ impl Worker {
     /// Asks for a commit.
     pub fn commit(&self) {
         self.order(|orders| orders.commit = true);
+    }
+
+    /// Asks for what a task needs.
+    pub fn prepare(&self, need: Need) {
+        self.order(|orders| orders.prepare = Some(orders.prepare.map_or(need, |other| other.and(need))));
     }
 
     /// Asks for a look when the time has come.
@@ -116,7 +124,8 @@ impl Worker {
                     if orders.stop {
                         return;
                     }
-                    if orders.tidy || orders.commit || is_due(orders.due) || is_due(sync_at) {
+                    if orders.tidy || orders.commit || orders.prepare.is_some() || is_due(orders.due) || is_due(sync_at)
+                    {
                         break;
                     }
                     orders = match [orders.due, sync_at].into_iter().flatten().min() {
@@ -139,6 +148,9 @@ impl Worker {
             if todo.tidy {
                 // What failed for lack of room is tried again at the next order.
                 let _ = core.tidy();
+            }
+            if let Some(need) = todo.prepare {
+                core.prepare(need);
             }
             let due = core.see_what_is_due(todo.due);
             self.wake_at(due);

@@ -40,7 +40,7 @@ mod waiter;
 mod waking;
 
 use crate::sync::{AtomicUsize, Ordering, PlainMutex};
-#[cfg(feature = "lock_free")]
+#[cfg(any(feature = "lock_free", feature = "persistent"))]
 pub(crate) use attempt::Attempt;
 pub(crate) use attempt::{block, complete, in_time, try_or_register, unless_empty, unless_full};
 use crossbeam_utils::CachePadded;

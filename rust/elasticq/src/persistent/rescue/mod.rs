@@ -141,7 +141,7 @@ pub fn verify(path: impl AsRef<Path>, progress: Option<&Progress>) -> BufferResu
 }
 
 pub fn verify_in(storage: &dyn Storage, progress: Option<&Progress>) -> BufferResult<Verification> {
-    let survey = Survey::of(storage, progress.unwrap_or(&Progress::default()))?;
+    let survey = survey(storage, progress.unwrap_or(&Progress::default()))?;
     let (contents, losses) = assess(&survey);
     let records = survey.records();
     let (verdict, refusal, behind) = judge(storage, &survey, &losses);
@@ -298,13 +298,25 @@ fn expect_queue(storage: &dyn Storage) -> BufferResult<()> {
     Err(BufferError::InvalidOperation(format!("{}: there is no queue here", path.display())))
 }
 
+/// A survey. It reads some records twice. If one is another the second time, its file was given up and used again
+/// meanwhile, and all is looked at again.
+fn survey(storage: &dyn Storage, progress: &Progress) -> BufferResult<Survey> {
+    for turn in 0..LOOKS {
+        match Survey::of(storage, progress) {
+            Err(BufferError::Corrupted(_)) => wait(turn),
+            settled => return settled,
+        }
+    }
+    Survey::of(storage, progress)
+}
+
 /// A survey of a queue that may be in use, and the places where something is wrong. What looks like damage there may
 /// be a record that is just being written, or a file that was given up meanwhile; real damage is still there at the
 /// next look.
 fn look(storage: &dyn Storage, path: &Path) -> BufferResult<(Survey, Owner, Vec<Damage>)> {
     let mut before = Vec::new();
     for turn in 0..=LOOKS {
-        let survey = Survey::of(storage, &Progress::default())?;
+        let survey = survey(storage, &Progress::default())?;
         let (owner, mut found) = (owner(path), places(&survey));
         if owner == Owner::Nobody || survey.is_whole() {
             return Ok((survey, owner, found));

@@ -77,14 +77,18 @@ struct Following {
 
 impl Survey {
     /// # Errors
-    /// `Io`; `InvalidOperation` if this is no queue, or one of a later version.
+    /// `Io`; `InvalidOperation` if this is no queue, or one of a later version; `Corrupted` if what it reads for the
+    /// second time is different then.
     pub fn of(storage: &dyn Storage, progress: &Progress) -> BufferResult<Self> {
         let mut parts = Vec::new();
         let names = recover::list(storage)?;
         let root = root::read(storage, &names)?;
+        let mut given_up = 0;
         for name in names {
             if let Some((number, salt)) = named(&name) {
-                parts.extend(Part::open(storage, name, number, salt)?);
+                let part = Part::open(storage, name, number, salt)?;
+                given_up += usize::from(part.is_none());
+                parts.extend(part);
             }
         }
         let mut needless = Vec::new();
@@ -94,7 +98,11 @@ impl Survey {
         }
         let Some(first) = parts.first() else {
             let path = storage.path("");
-            return Err(BufferError::InvalidOperation(format!("{}: there is no queue here", path.display())));
+            let path = path.display();
+            return Err(match given_up {
+                0 => BufferError::InvalidOperation(format!("{path}: there is no queue here")),
+                _ => BufferError::Corrupted(format!("{path}: all files were removed while they were opened")),
+            });
         };
         progress.expect(parts.iter().map(|part| part.bytes).sum());
         let start = Place { segment: first.number, offset: HEADER as u64 };

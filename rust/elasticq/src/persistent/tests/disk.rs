@@ -41,7 +41,18 @@ struct State {
     refuses_removal: bool,
     refuses_write: bool,
     holds_syncs: bool,
+    holds_reads: bool,
+    meanwhile: Option<Meanwhile>,
     waits: bool,
+}
+
+/// What somebody else does after so many reads.
+struct Meanwhile(usize, Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "after {} reads", self.0)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -91,6 +102,22 @@ impl Disk {
     pub fn hold_syncs(&self, hold: bool) {
         self.state().holds_syncs = hold;
         self.0.released.notify_all();
+    }
+
+    /// Lets reads wait, or go on.
+    pub fn hold_reads(&self, hold: bool) {
+        self.state().holds_reads = hold;
+        self.0.released.notify_all();
+    }
+
+    /// Does this after so many more reads.
+    pub fn meanwhile(&self, reads: usize, change: impl FnOnce() + Send + 'static) {
+        self.state().meanwhile = Some(Meanwhile(reads, Box::new(change)));
+    }
+
+    /// Whether that was done.
+    pub fn has_happened(&self) -> bool {
+        self.state().meanwhile.is_none()
     }
 
     /// The next file that is to be removed, or put aside, stays.
@@ -323,7 +350,18 @@ impl File for Opened {
     }
 
     fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
-        let state = self.disk.state();
+        let mut state = self.disk.state();
+        if state.meanwhile.as_mut().is_some_and(|meanwhile| meanwhile.0 == 0) {
+            let meanwhile = state.meanwhile.take();
+            drop(state);
+            meanwhile.into_iter().for_each(|Meanwhile(_, change)| change());
+            state = self.disk.state();
+        } else if let Some(meanwhile) = &mut state.meanwhile {
+            meanwhile.0 -= 1;
+        }
+        while state.holds_reads {
+            state = self.disk.0.released.wait(state).unwrap();
+        }
         let content = &state.files[self.file].now;
         let found = content.get(at as usize..at as usize + bytes.len());
         bytes.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);

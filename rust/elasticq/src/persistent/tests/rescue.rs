@@ -532,3 +532,34 @@ fn records_inside_an_item_are_no_records() {
         assert_eq!(drained(&reopened(&disk)), shown, "byte {at}");
     }
 }
+
+/// The writer gives files up and uses them again, at any moment of a look.
+#[test]
+fn a_look_at_a_queue_that_changes_meanwhile_is_no_error() {
+    for mode in MODES {
+        for reads in 0.. {
+            let disk = Disk::default();
+            let core = open(&disk, small(mode)).unwrap();
+            let turn_over = |core: &Core, items: u32| {
+                for number in 0..items {
+                    push(core, &item(number, 4_000)).unwrap();
+                }
+                for _ in 0..items {
+                    pop(core).unwrap();
+                }
+                core.tidy().unwrap();
+            };
+            for number in 0..40 {
+                push(&core, &item(number, 4_000)).unwrap();
+            }
+            turn_over(&core, 30);
+            disk.meanwhile(reads, move || turn_over(&core, 60));
+            if let Err(error) = verify_in(&disk, None) {
+                panic!("{mode:?}, after {reads} reads: {error}");
+            }
+            if !disk.has_happened() {
+                break;
+            }
+        }
+    }
+}

@@ -9,7 +9,11 @@ use std::task::{Context, Waker};
 type Queue = PersistentCircularBuffer<Vec<u8>, Raw>;
 
 fn queue(disk: &Disk) -> Queue {
-    Queue::in_storage(Box::new(disk.clone()), small(SyncMode::EveryWrite), Raw).unwrap()
+    queue_with(disk, SyncMode::EveryWrite)
+}
+
+fn queue_with(disk: &Disk, mode: SyncMode) -> Queue {
+    Queue::in_storage(Box::new(disk.clone()), small(mode), Raw).unwrap()
 }
 
 /// One step of a task, in this thread, which would wait for ever if the step waited for the disk.
@@ -93,4 +97,87 @@ fn a_task_that_is_cancelled_after_the_queue_was_finished_has_taken_nothing() {
     }
     let again = Queue::in_storage(Box::new(disk.after_kill()), small(SyncMode::EveryWrite), Raw).unwrap();
     assert_eq!(again.pop(), Ok(vec![1]));
+}
+
+#[test]
+fn a_task_that_needs_a_new_file_does_not_block_while_one_is_made() {
+    let disk = Disk::default();
+    let queue = queue_with(&disk, SyncMode::NoSync);
+    disk.hold_syncs(true); // so that no file becomes ready any more
+    let mut sent = 0_u8;
+    let mut send = Box::pin(queue.send(vec![sent; 10_000]));
+    while !step(send.as_mut()) {
+        sent += 1;
+        send = Box::pin(queue.send(vec![sent; 10_000]));
+    }
+    assert_eq!(queue.len(), usize::from(sent));
+    // Nor does one that takes an item meanwhile; it may have it at once.
+    let mut recv = Box::pin(queue.recv());
+    let took = !step(recv.as_mut());
+    disk.hold_syncs(false);
+    pollster::block_on(send).unwrap();
+    if !took {
+        assert_eq!(pollster::block_on(recv), Ok(vec![0; 10_000]));
+    }
+    let rest: Vec<u8> = queue.pop_batch(1_000).unwrap().iter().map(|item| item[0]).collect();
+    assert_eq!(rest, (1..=sent).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_task_that_takes_what_is_not_in_memory_does_not_block_while_it_is_read() {
+    for mode in [SyncMode::NoSync, SyncMode::EveryWrite] {
+        for lease in [false, true] {
+            let disk = Disk::default();
+            let queue = queue_with(&disk, mode);
+            for number in 0..40 {
+                queue.push(vec![number; 10_000]).unwrap();
+            }
+            disk.hold_reads(true);
+            let mut recv = pin!(async {
+                if lease { queue.lease_async(None).await.unwrap().ack().unwrap() } else { queue.recv().await.unwrap() }
+            });
+            assert!(step(recv.as_mut()), "{mode:?}");
+            queue.push(vec![40]).unwrap(); // nobody holds up producers meanwhile
+            assert_eq!(queue.len(), 41);
+            disk.hold_reads(false);
+            assert_eq!(pollster::block_on(recv), [0; 10_000]);
+            assert_eq!(queue.pop_batch(100).unwrap().len(), 40);
+        }
+    }
+}
+
+#[test]
+fn a_task_that_takes_what_came_back_does_not_block_while_it_is_read() {
+    let disk = Disk::default();
+    let queue = queue_with(&disk, SyncMode::NoSync);
+    queue.push(vec![7]).unwrap();
+    let lease = queue.lease(None).unwrap();
+    for number in 0..40 {
+        queue.push(vec![number; 10_000]).unwrap();
+    }
+    queue.pop_batch(40).unwrap();
+    drop(lease);
+    disk.hold_reads(true);
+    let mut recv = pin!(queue.recv());
+    assert!(step(recv.as_mut()));
+    disk.hold_reads(false);
+    assert_eq!(pollster::block_on(recv), Ok(vec![7]));
+}
+
+#[test]
+fn a_task_that_waits_for_a_file_ends_when_the_queue_does() {
+    let disk = Disk::default();
+    let queue = queue_with(&disk, SyncMode::NoSync);
+    for number in 0..40 {
+        queue.push(vec![number; 10_000]).unwrap();
+    }
+    disk.hold_reads(true);
+    let mut recv = pin!(queue.recv());
+    assert!(step(recv.as_mut()));
+    std::thread::scope(|scope| {
+        let finish = scope.spawn(|| queue.finish());
+        disk.hold_reads(false);
+        let _ = pollster::block_on(recv); // it came first, or the end did
+        finish.join().unwrap().unwrap();
+    });
 }
