@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from demos import Finished, need_the_extra, processes_of, start
@@ -31,6 +32,24 @@ def extra() -> None:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     return Finished(tmp_path_factory.mktemp("demo"), *LOAD)
+
+
+class EndsByItself:
+    """A client whose thread has ended between the look for it and the wait, as in paho-mqtt 2.1."""
+
+    thread: object = None
+
+    def disconnect(self) -> None:
+        self.thread = None
+
+    def loop_stop(self) -> None:
+        self.thread.join()  # type: ignore[attr-defined]
+
+
+def test_a_client_whose_thread_ends_by_itself_can_leave() -> None:
+    from elasticq.demo import network
+
+    network.leave(cast(Any, EndsByItself()))
 
 
 def test_a_good_run_ends_with_status_0_and_says_so(finished: Finished) -> None:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from elasticq.demo import message
+from elasticq.demo import message, network
 from elasticq.demo.child import READY, ChildProcess
 from elasticq.demo.guard import end_with_parent
 from elasticq.demo.message import MessageId
@@ -111,8 +111,7 @@ class Publisher:
         return self._report(sent)
 
     def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        network.leave(self._client)
 
     def _enter_window(self) -> None:
         if not self._window.acquire(timeout=_PATIENCE_SECONDS):

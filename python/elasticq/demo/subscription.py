@@ -9,7 +9,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from elasticq.demo import DemoError, message
+from elasticq.demo import DemoError, message, network
 
 _CONNECT_SECONDS = 30.0
 
@@ -53,8 +53,7 @@ class Subscription:
 
     def close(self) -> None:
         """Disconnects. When this returns, no message is on its way to `receive`."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        network.leave(self._client)
 
     def _on_connect(self, client: mqtt.Client, *_: Any) -> None:
         client.subscribe(message.TOPIC_FILTER, qos=self._qos)
