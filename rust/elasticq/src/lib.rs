@@ -11,6 +11,9 @@
 //!
 //! - `PersistentCircularBuffer` (feature `persistent`): a queue in files, which outlives the process.
 //!
+//! Above these, each for every queue:
+//! - `streams` (feature `streams`): a `Stream`, a `Sink` and a channel.
+//!
 //! The queues without locks serve threads and tasks: `offer_within` and `dequeue_within` block; `send` and
 //! `recv` are futures that need no particular runtime, and cancelling one loses nothing.
 //!
@@ -71,6 +74,11 @@ mod locked;
 pub mod persistent;
 #[cfg(feature = "priority")]
 pub mod priority;
+
+#[cfg(all(feature = "streams", not(loom)))]
+pub mod streams;
+#[cfg(all(feature = "async", not(loom)))]
+mod tasks;
 
 pub use buffer::{Buffer, Glance, Parts};
 pub use config::Config;

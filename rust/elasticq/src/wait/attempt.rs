@@ -123,7 +123,7 @@ pub(crate) async fn complete<'a, R>(mut attempt: impl FnMut() -> Attempt<'a, R>)
 
 /// A thread that changes the queue and finds this waiter woken already wakes nobody. It made its change
 /// before that. After this fence, the attempts that follow see the change.
-fn see_what_woke() {
+pub(crate) fn see_what_woke() {
     fence(Ordering::SeqCst);
 }
 

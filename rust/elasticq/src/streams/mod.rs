@@ -1,0 +1,83 @@
+//! Streams, sinks and channels over every queue of this crate (feature `streams`).
+//!
+//! ```text
+//! channel   BufferChannel: both ends in one, for tasks and for threads
+//! stream    BufferStream: the taking end         sink   BufferSink: the putting end
+//! door      closes the queue when the last sink of a channel goes, or half of a pair
+//! ```
+//!
+//! They take any queue that has [`Parts`], so they are written once, and stand between the queue and a task without
+//! adding anything: no task is spawned, nothing is polled from time to time, and n items wake at most n receivers.
+//! All wait with the queue's own signals, so threads, tasks of any runtime, and other users of the same queue can be
+//! mixed.
+//!
+//! **The queue decides who may use it.** On a queue for one consumer (`LockFreeMPSCQueue`, `LockFreeSPSCQueue`), a
+//! second receiver at the same moment gets `InvalidOperation`, and so does a second sender on a queue for one
+//! producer. Clones of a channel count, and so do streams and sinks.
+//!
+//! **Closing.** `close` closes the queue itself, for all its users: from then on each send is refused with its item,
+//! and what is inside can still be taken. Then each receiver gets `Closed`, and streams end.
+//!
+//! # Examples
+//! ```
+//! use elasticq::streams::BufferStreamExt;
+//! use elasticq::{Config, DynamicCircularBuffer};
+//! use futures::StreamExt;
+//! use std::sync::Arc;
+//!
+//! let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
+//! let (stream, sink) = buffer.stream_sink_pair();
+//! futures::executor::block_on(async {
+//!     sink.send(1).await?;
+//!     sink.send_batch(vec![2, 3]).await?;
+//!     drop(sink);
+//!     assert_eq!(stream.collect::<Vec<_>>().await, [1, 2, 3]);
+//!     Ok::<(), elasticq::BufferError>(())
+//! })?;
+//! # Ok::<(), elasticq::BufferError>(())
+//! ```
+
+mod channel;
+mod door;
+mod sink;
+mod stream;
+
+use crate::buffer::Parts;
+pub use channel::BufferChannel;
+use door::Door;
+pub use sink::BufferSink;
+use std::sync::Arc;
+pub use stream::BufferStream;
+
+/// Makes streams and sinks of a shared queue. It is there for each `Arc` of a queue of this crate.
+pub trait BufferStreamExt<T>: Sized {
+    /// The queue.
+    type Buffer: Parts<T> + ?Sized + 'static;
+
+    /// A stream that takes the queue's items, oldest first. It ends when the queue is closed and empty.
+    fn into_stream(self) -> BufferStream<T, Self::Buffer>;
+
+    /// A sink that puts items into the queue. When it is dropped, nothing is closed.
+    fn into_sink(self) -> BufferSink<T, Self::Buffer>;
+
+    /// Both. When either of them is gone, clones of the sink included, the queue is closed: the stream then ends
+    /// behind the last item, and a sink is refused what nobody of the pair would take.
+    fn stream_sink_pair(&self) -> (BufferStream<T, Self::Buffer>, BufferSink<T, Self::Buffer>);
+}
+
+impl<T, B: Parts<T> + ?Sized + 'static> BufferStreamExt<T> for Arc<B> {
+    type Buffer = B;
+
+    fn into_stream(self) -> BufferStream<T, B> {
+        BufferStream::new(self, None)
+    }
+
+    fn into_sink(self) -> BufferSink<T, B> {
+        BufferSink::new(self, None)
+    }
+
+    fn stream_sink_pair(&self) -> (BufferStream<T, B>, BufferSink<T, B>) {
+        let door = || Some(Arc::new(Door::new(self)));
+        (BufferStream::new(Arc::clone(self), door()), BufferSink::new(Arc::clone(self), door()))
+    }
+}

@@ -1,0 +1,153 @@
+//! The methods `*_async` and `*_async_timeout` of each queue. They do for tasks what the methods without these endings
+//! do for threads, and do not swap what is underneath: all other methods work beside them.
+
+use super::{many_within, put_many_within, put_within, take_within};
+use crate::buffer::{Buffer, Parts};
+use crate::error::BufferResult;
+use crate::locked::DynamicCircularBuffer;
+use parking_lot::lock_api::RawMutex;
+use std::time::Duration;
+
+/// `$queue` is the type in examples, `$args` the arguments of its constructor there.
+macro_rules! methods {
+    ($queue:literal, $args:literal) => {
+        /// Adds `item` at the end. It waits for no room, whatever `push_timeout` is set to.
+        ///
+        /// Does not block, and needs no particular runtime. [`push_async_timeout`](Self::push_async_timeout) waits;
+        /// a channel's `send` waits without a timeout and gives a refused item back.
+        ///
+        /// # Errors
+        /// As [`push`](Buffer::push) without `Timeout`.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::{Config, ", $queue, "};")]
+        ///
+        /// # pollster::block_on(async {
+        #[doc = concat!("let queue = ", $queue, "::new(", $args, ")?;")]
+        /// queue.push_async(7).await?;
+        /// assert_eq!(queue.pop_async().await?, 7);
+        /// # Ok::<(), elasticq::BufferError>(())
+        /// # }).unwrap();
+        /// ```
+        pub async fn push_async(&self, item: T) -> BufferResult<()> {
+            Buffer::offer(self, item)?;
+            Ok(())
+        }
+
+        /// Takes the next item. It waits for none, whatever `pop_timeout` is set to.
+        ///
+        /// # Errors
+        /// As [`try_pop`](Buffer::try_pop).
+        pub async fn pop_async(&self) -> BufferResult<T> {
+            Buffer::try_pop(self)
+        }
+
+        /// Adds all of `items` or none. It waits for no room.
+        ///
+        /// # Errors
+        /// As [`push_batch`](Buffer::push_batch) without `Timeout`.
+        pub async fn push_batch_async(&self, items: Vec<T>) -> BufferResult<()> {
+            let count = items.len();
+            self.offer_batch_again(items).inspect_err(|_| self.note_refused(count))?;
+            Ok(())
+        }
+
+        /// Takes up to `max_items` items. It waits for none; an empty vector when there is none.
+        ///
+        /// # Errors
+        /// As [`pop_batch`](Buffer::pop_batch).
+        pub async fn pop_batch_async(&self, max_items: usize) -> BufferResult<Vec<T>> {
+            Parts::try_pop_batch(self, max_items)
+        }
+
+        /// Adds `item` at the end, waiting as a task up to `timeout` until there is room.
+        ///
+        /// A future that is dropped before it is done has put nothing in, and drops the item. With a timeout of
+        /// zero it tries once.
+        ///
+        /// # Errors
+        /// `Timeout(timeout)`, `ResizeError` or `Closed`. `InvalidOperation` outside of a tokio runtime, or in one
+        /// without timers; then nothing was tried.
+        pub async fn push_async_timeout(&self, item: T, timeout: Duration) -> BufferResult<()> {
+            put_within(self, &mut Some(item), timeout).await.inspect_err(|_| self.note_refused(1))
+        }
+
+        /// Takes the next item, waiting as a task up to `timeout` until there is one.
+        ///
+        /// A future that is dropped before it is done has taken nothing. With a timeout of zero it tries once.
+        ///
+        /// # Errors
+        /// `Timeout(timeout)`, or `Closed` once the queue is closed and empty. `InvalidOperation` outside of a tokio
+        /// runtime, or in one without timers; then nothing was tried.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::{BufferError, Config, ", $queue, "};")]
+        /// use std::time::Duration;
+        ///
+        /// # #[tokio::main(flavor = "current_thread")]
+        /// # async fn main() -> Result<(), BufferError> {
+        #[doc = concat!("let queue = ", $queue, "::<u8>::new(", $args, ")?;")]
+        /// let brief = Duration::from_millis(1);
+        /// assert_eq!(queue.pop_async_timeout(brief).await, Err(BufferError::Timeout(brief)));
+        /// # Ok(())
+        /// # }
+        /// ```
+        pub async fn pop_async_timeout(&self, timeout: Duration) -> BufferResult<T> {
+            take_within(self, timeout).await
+        }
+
+        /// Adds all of `items` or none, waiting as a task up to `timeout` until there is room for all. A batch that
+        /// can never fit is refused at once.
+        ///
+        /// # Errors
+        /// As [`push_async_timeout`](Self::push_async_timeout), and `MaxCapacityReached`.
+        pub async fn push_batch_async_timeout(&self, items: Vec<T>, timeout: Duration) -> BufferResult<()> {
+            let count = items.len();
+            let put = put_many_within(self, &mut Some(items), timeout).await;
+            put.inspect_err(|_| self.note_refused(count))
+        }
+
+        /// Takes up to `max_items` items, waiting as a task up to `timeout` for the first; an empty vector when
+        /// none came.
+        ///
+        /// # Errors
+        /// As [`pop_async_timeout`](Self::pop_async_timeout) without `Timeout`.
+        pub async fn pop_batch_async_timeout(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
+            many_within(self, max_items, timeout).await
+        }
+    };
+}
+
+impl<T: Send, L: RawMutex + Send + Sync> DynamicCircularBuffer<T, L> {
+    methods!("DynamicCircularBuffer", "Config::default()");
+}
+
+#[cfg(feature = "lock_free")]
+mod lock_free {
+    use super::*;
+    use crate::lock_free::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
+
+    impl<T: Send> LockFreeMPSCQueue<T> {
+        methods!("LockFreeMPSCQueue", "Config::default()");
+    }
+
+    impl<T: Send> LockFreeMPMCQueue<T> {
+        methods!("LockFreeMPMCQueue", "Config::default()");
+    }
+
+    impl<T: Send> LockFreeSPSCQueue<T> {
+        methods!("LockFreeSPSCQueue", "Config::default()");
+    }
+}
+
+#[cfg(feature = "priority")]
+mod priority {
+    use super::*;
+    use crate::priority::PriorityCircularBuffer;
+
+    impl<T: Send, L: RawMutex + Send + Sync> PriorityCircularBuffer<T, L> {
+        methods!("priority::PriorityCircularBuffer", "elasticq::priority::PriorityConfig::default()");
+    }
+}

@@ -1,0 +1,189 @@
+//! What tasks do with any buffer, written once over [`Parts`]: waiting for an item or for room, with or without a
+//! timeout.
+//!
+//! **Nothing is lost.** An attempt that takes an item ends the future in the same poll, and so does one that puts an
+//! item in. A future that is dropped before has done nothing. The item of a future that sends is kept outside of the
+//! attempts.
+//!
+//! **Timers** are tokio's, and nothing else here is. Waiting without a timeout works in every runtime.
+//!
+//! **Others get a turn.** A task that always finds an item would keep all others of its thread waiting. In a runtime
+//! of tokio each call counts in the task's budget, as those of tokio's own channels do.
+
+mod methods;
+
+use crate::buffer::Parts;
+use crate::error::{BufferError, BufferResult, Rejected};
+use crate::wait::{block, complete, try_or_register, unless_empty, unless_full};
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Poll, ready};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::task::coop::poll_proceed;
+use tokio::time::sleep;
+
+/// Takes the next item, waiting until there is one.
+pub(crate) async fn take<T, B: Parts<T> + ?Sized>(buffer: &B) -> BufferResult<T> {
+    cooperate(complete(|| try_or_register(|| unless_empty(buffer.try_pop()), || buffer.wait_for_item()))).await
+}
+
+/// Takes up to `max` items, waiting for the first. Without asking for any, it does not wait.
+pub(crate) async fn take_many<T, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -> BufferResult<Vec<T>> {
+    let mut attempt = || many_once(buffer, max);
+    cooperate(complete(|| try_or_register(&mut attempt, || buffer.wait_for_item()))).await
+}
+
+/// One attempt to take up to `max` items; `None` if waiting may help.
+pub(crate) fn many_once<T, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -> Option<BufferResult<Vec<T>>> {
+    match buffer.try_pop_batch(max) {
+        Ok(items) if items.is_empty() && max > 0 => None,
+        settled => Some(settled),
+    }
+}
+
+/// [`take`] with a timeout.
+pub(crate) async fn take_within<T, B: Parts<T> + ?Sized>(buffer: &B, timeout: Duration) -> BufferResult<T> {
+    within(timeout, take(buffer)).await?.unwrap_or(Err(BufferError::Timeout(timeout)))
+}
+
+/// [`put`] with a timeout.
+pub(crate) async fn put_within<T, B: Parts<T> + ?Sized>(
+    buffer: &B,
+    place: &mut Option<T>,
+    timeout: Duration,
+) -> BufferResult<()> {
+    within(timeout, put(buffer, place)).await?.unwrap_or(Err(BufferError::Timeout(timeout)))
+}
+
+/// [`take_many`] with a timeout; none are an empty vector.
+pub(crate) async fn many_within<T, B: Parts<T> + ?Sized>(
+    buffer: &B,
+    max: usize,
+    timeout: Duration,
+) -> BufferResult<Vec<T>> {
+    within(timeout, take_many(buffer, max)).await?.unwrap_or(Ok(Vec::new()))
+}
+
+/// [`put_many`] with a timeout.
+pub(crate) async fn put_many_within<T, B: Parts<T> + ?Sized>(
+    buffer: &B,
+    place: &mut Option<Vec<T>>,
+    timeout: Duration,
+) -> BufferResult<()> {
+    within(timeout, put_many(buffer, place)).await?.unwrap_or(Err(BufferError::Timeout(timeout)))
+}
+
+/// [`put`] for a thread, which blocks up to `timeout`.
+pub(crate) fn put_as_thread<T, B: Parts<T> + ?Sized>(
+    buffer: &B,
+    place: &mut Option<T>,
+    timeout: Duration,
+) -> BufferResult<()> {
+    let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
+    let mut attempt = || put_once(buffer, place);
+    let has_waited = &mut leaving.has_waited;
+    let mut register = || {
+        *has_waited = true;
+        buffer.wait_for_room()
+    };
+    block(timeout, || try_or_register(&mut attempt, &mut register))
+}
+
+/// One attempt to put an item in; `None` if waiting may help.
+fn put_once<T, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<T>) -> Option<BufferResult<()>> {
+    let Some(item) = place.take() else { return Some(Ok(())) };
+    unless_full(buffer.offer_again(item).map_err(|rejected| keep(rejected, place)))
+}
+
+/// Puts an item in, waiting until there is room. An item that is refused is not counted.
+pub(crate) async fn put<T, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<T>) -> BufferResult<()> {
+    let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
+    let mut attempt = || put_once(buffer, place);
+    let has_waited = &mut leaving.has_waited;
+    let mut register = || {
+        *has_waited = true;
+        buffer.wait_for_room()
+    };
+    cooperate(complete(|| try_or_register(&mut attempt, &mut register))).await
+}
+
+/// Puts all of `items` in or none, waiting until there is room for all. A batch that can never fit is refused at
+/// once.
+pub(crate) async fn put_many<T, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<Vec<T>>) -> BufferResult<()> {
+    let can_fit = place.as_ref().is_none_or(|items| items.len() <= buffer.max_capacity());
+    let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
+    let mut attempt = || {
+        let Some(items) = place.take() else { return Some(Ok(())) };
+        let put = buffer.offer_batch_again(items).map_err(|rejected| keep(rejected, place));
+        if can_fit { unless_full(put) } else { Some(put) }
+    };
+    let has_waited = &mut leaving.has_waited;
+    let mut register = || {
+        *has_waited = true;
+        buffer.wait_for_bulk_room()
+    };
+    cooperate(complete(|| try_or_register(&mut attempt, &mut register))).await
+}
+
+/// Puts a refused item back where it was. Returns the reason.
+fn keep<T>(rejected: Rejected<T>, place: &mut Option<T>) -> BufferError {
+    let (reason, item) = rejected.into_parts();
+    *place = Some(item);
+    reason
+}
+
+/// A call that may have waited for room. When it leaves, whoever waits behind it is told what room there is.
+struct Leaving<'a, T, B: Parts<T> + ?Sized> {
+    buffer: &'a B,
+    has_waited: bool,
+    items: PhantomData<fn(T)>,
+}
+
+impl<T, B: Parts<T> + ?Sized> Drop for Leaving<'_, T, B> {
+    fn drop(&mut self) {
+        if self.has_waited {
+            self.buffer.pass_on();
+        }
+    }
+}
+
+/// Lets other tasks of the thread have a turn, where the runtime is tokio's.
+async fn cooperate<R>(call: impl Future<Output = R>) -> R {
+    let mut call = pin!(call);
+    poll_fn(|context| {
+        let turn = ready!(poll_proceed(context));
+        let done = ready!(call.as_mut().poll(context));
+        turn.made_progress();
+        Poll::Ready(done)
+    })
+    .await
+}
+
+/// What the call gives within `timeout`; `None`: it was not done, and has done nothing. A timeout of zero lets it try
+/// once, and one that is too long for the clock waits for ever.
+///
+/// # Errors
+/// `InvalidOperation`: there is no runtime of tokio here, or one without timers, or it is shutting down.
+pub(crate) async fn within<R>(timeout: Duration, call: impl Future<Output = R>) -> BufferResult<Option<R>> {
+    Handle::try_current().map_err(|_| no_timers("there is no tokio runtime here"))?;
+    // tokio says by a panic that a runtime has no timers.
+    let sleep = catch_unwind(|| sleep(timeout)).map_err(|_| no_timers("its timers are not enabled"))?;
+    let (mut sleep, mut call) = (pin!(sleep), pin!(call));
+    poll_fn(|context| {
+        if let Poll::Ready(done) = call.as_mut().poll(context) {
+            return Poll::Ready(Ok(Some(done)));
+        }
+        match catch_unwind(AssertUnwindSafe(|| sleep.as_mut().poll(context))) {
+            Ok(over) => over.map(|()| Ok(None)),
+            Err(_) => Poll::Ready(Err(no_timers("it is shutting down"))),
+        }
+    })
+    .await
+}
+
+fn no_timers(why: &str) -> BufferError {
+    BufferError::InvalidOperation(format!("a call with a timeout needs a tokio runtime with timers: {why}"))
+}

@@ -1,0 +1,107 @@
+//! `push_async` and its kin, of every queue: those without a timeout never wait, those with one do.
+#![cfg(all(feature = "async", feature = "lock_free", feature = "priority", not(loom)))]
+
+use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+use elasticq::{
+    Buffer, BufferError, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue,
+};
+use std::time::Duration;
+
+const BRIEF: Duration = Duration::from_millis(2);
+const LONG: Duration = Duration::from_secs(30);
+
+fn two() -> Config {
+    Config::default().with_initial_capacity(2).with_min_capacity(2).with_max_capacity(2)
+}
+
+/// Even where the calls for threads would wait for ever.
+fn patient() -> Config {
+    two().with_push_timeout(Duration::MAX).with_pop_timeout(Duration::MAX)
+}
+
+macro_rules! tests {
+    ($name:ident, $new:expr) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn without_a_timeout_they_answer_at_once_in_any_runtime() {
+                let queue = $new(patient()).unwrap();
+                pollster::block_on(async {
+                    assert_eq!(queue.pop_async().await, Err(BufferError::Empty));
+                    assert_eq!(queue.pop_batch_async(3).await, Ok(vec![]));
+                    queue.push_async(1).await.unwrap();
+                    assert_eq!(queue.push_batch_async(vec![2, 3]).await, Err(BufferError::Full));
+                    queue.push_batch_async(vec![2]).await.unwrap();
+                    assert_eq!(queue.push_async(3).await, Err(BufferError::MaxCapacityReached(2)));
+                    assert_eq!(Buffer::stats(&queue).messages_refused, 3);
+                    assert_eq!(queue.pop_async().await, Ok(1));
+                    assert_eq!(queue.pop_batch_async(3).await, Ok(vec![2]));
+                    queue.close();
+                    assert_eq!(queue.push_async(4).await, Err(BufferError::Closed));
+                    assert_eq!(queue.pop_async().await, Err(BufferError::Closed));
+                });
+            }
+
+            #[tokio::test]
+            async fn with_a_timeout_they_wait_so_long() {
+                let queue = $new(two()).unwrap();
+                assert_eq!(queue.pop_async_timeout(BRIEF).await, Err(BufferError::Timeout(BRIEF)));
+                assert_eq!(queue.pop_batch_async_timeout(3, BRIEF).await, Ok(vec![]));
+                queue.push_async_timeout(1, BRIEF).await.unwrap();
+                let batch = queue.push_batch_async_timeout(vec![2, 3], BRIEF).await;
+                assert_eq!(batch, Err(BufferError::Timeout(BRIEF)));
+                queue.push_batch_async_timeout(vec![2], BRIEF).await.unwrap();
+                assert_eq!(queue.push_async_timeout(3, BRIEF).await, Err(BufferError::Timeout(BRIEF)));
+                let never = queue.push_batch_async_timeout(vec![0; 3], LONG).await;
+                assert_eq!(never, Err(BufferError::MaxCapacityReached(2)));
+                assert_eq!(Buffer::stats(&queue).messages_refused, 6);
+                assert_eq!(queue.pop_async_timeout(LONG).await, Ok(1));
+                assert_eq!(queue.pop_batch_async_timeout(3, LONG).await, Ok(vec![2]));
+                assert_eq!(queue.pop_batch_async_timeout(0, LONG).await, Ok(vec![]));
+            }
+
+            #[tokio::test]
+            async fn an_item_and_room_end_the_wait() {
+                let queue = $new(two()).unwrap();
+                let (item, ()) = tokio::join!(queue.pop_async_timeout(LONG), async {
+                    tokio::task::yield_now().await;
+                    queue.push_async(7).await.unwrap();
+                });
+                assert_eq!(item, Ok(7));
+                queue.push_batch_async(vec![1, 2]).await.unwrap();
+                let (put, first) = tokio::join!(queue.push_async_timeout(3, LONG), async {
+                    tokio::task::yield_now().await;
+                    queue.pop_async().await
+                });
+                assert_eq!((put, first), (Ok(()), Ok(1)));
+                let (closed, ()) = tokio::join!(queue.push_batch_async_timeout(vec![4], LONG), async {
+                    tokio::task::yield_now().await;
+                    queue.close();
+                });
+                assert_eq!(closed, Err(BufferError::Closed));
+            }
+
+            #[test]
+            fn a_timeout_needs_a_runtime_with_timers() {
+                let queue = $new(two()).unwrap();
+                let is_refusal = |error| matches!(error, BufferError::InvalidOperation(_));
+                assert!(is_refusal(pollster::block_on(queue.push_async_timeout(1, LONG)).unwrap_err()));
+                assert!(is_refusal(pollster::block_on(queue.pop_async_timeout(LONG)).unwrap_err()));
+                assert!(is_refusal(pollster::block_on(queue.push_batch_async_timeout(vec![1], LONG)).unwrap_err()));
+                assert!(is_refusal(pollster::block_on(queue.pop_batch_async_timeout(1, LONG)).unwrap_err()));
+                assert!(queue.is_empty());
+            }
+        }
+    };
+}
+
+tests!(with_a_lock, DynamicCircularBuffer::new);
+tests!(with_levels, with_levels_of);
+tests!(mpsc, LockFreeMPSCQueue::new);
+tests!(mpmc, LockFreeMPMCQueue::new);
+tests!(spsc, LockFreeSPSCQueue::new);
+
+fn with_levels_of(config: Config) -> Result<PriorityCircularBuffer<u32>, BufferError> {
+    PriorityCircularBuffer::new(PriorityConfig::default().with_base_config(config))
+}
