@@ -12,6 +12,7 @@
 //! - `PersistentCircularBuffer` (feature `persistent`): a queue in files, which outlives the process.
 //!
 //! Above these, each for every queue:
+//! - [`Select`]: waits for several queues at once.
 //! - `streams` (feature `streams`): a `Stream`, a `Sink` and a channel.
 //!
 //! The queues without locks serve threads and tasks: `offer_within` and `dequeue_within` block; `send` and
@@ -75,10 +76,12 @@ pub mod persistent;
 #[cfg(feature = "priority")]
 pub mod priority;
 
-#[cfg(all(feature = "streams", not(loom)))]
-pub mod streams;
 #[cfg(all(feature = "async", not(loom)))]
 mod tasks;
+
+mod select;
+#[cfg(all(feature = "streams", not(loom)))]
+pub mod streams;
 
 pub use buffer::{Buffer, Glance, Parts};
 pub use config::Config;
@@ -89,6 +92,7 @@ pub use locked::{DynamicCircularBuffer, ThreadSafeDynamicCircularBuffer};
 #[cfg(all(feature = "persistent", unix, not(loom)))]
 pub use persistent::PersistentCircularBuffer;
 pub use ring::PatientLock;
+pub use select::Select;
 pub use stats::QueueStats;
 pub use wait::{Signal, Waiter, Waiting, after_fork_in_child, forks};
 

@@ -14,7 +14,9 @@ mod methods;
 
 use crate::buffer::Parts;
 use crate::error::{BufferError, BufferResult, Rejected};
-use crate::wait::{block, complete, try_or_register, unless_empty, unless_full};
+#[cfg(feature = "streams")]
+use crate::wait::block;
+use crate::wait::{complete, try_or_register, unless_empty, unless_full};
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -77,6 +79,7 @@ pub(crate) async fn put_many_within<T, B: Parts<T> + ?Sized>(
 }
 
 /// [`put`] for a thread, which blocks up to `timeout`.
+#[cfg(feature = "streams")]
 pub(crate) fn put_as_thread<T, B: Parts<T> + ?Sized>(
     buffer: &B,
     place: &mut Option<T>,
@@ -151,7 +154,7 @@ impl<T, B: Parts<T> + ?Sized> Drop for Leaving<'_, T, B> {
 }
 
 /// Lets other tasks of the thread have a turn, where the runtime is tokio's.
-async fn cooperate<R>(call: impl Future<Output = R>) -> R {
+pub(crate) async fn cooperate<R>(call: impl Future<Output = R>) -> R {
     let mut call = pin!(call);
     poll_fn(|context| {
         let turn = ready!(poll_proceed(context));

@@ -42,7 +42,6 @@ mod waking;
 use crate::sync::{AtomicUsize, Ordering, PlainMutex};
 #[cfg(any(feature = "lock_free", feature = "persistent", feature = "streams"))]
 pub(crate) use attempt::Attempt;
-#[cfg(feature = "streams")]
 pub(crate) use attempt::see_what_woke;
 pub(crate) use attempt::{block, complete, in_time, try_or_register, unless_empty, unless_full};
 use crossbeam_utils::CachePadded;
