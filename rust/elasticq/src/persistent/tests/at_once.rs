@@ -8,6 +8,7 @@ use crate::persistent::at_once::AtOnce;
 use crate::persistent::core::Core;
 use crate::persistent::taken::Taken;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Takes an item at once, and makes its number of it, if `reads`; otherwise keeps it or not. `None`: it would
@@ -83,6 +84,21 @@ fn an_item_that_was_read_and_whose_pop_can_not_be_noted_stays() {
     assert!(matches!(taken, Some(Err(BufferError::Io(_)))), "{taken:?}");
     assert_eq!(reads, 1);
     assert_eq!(numbers(&open(&disk.after_kill(), small(SyncMode::NoSync)).unwrap()), [1, 2]);
+}
+
+#[test]
+fn an_item_of_which_nothing_could_be_made_stays() {
+    let core = open(&Disk::default(), small(SyncMode::NoSync)).unwrap();
+    for number in 0..3 {
+        push(&core, &item(number, 100)).unwrap();
+    }
+    // A codec of somebody else's, against its promise.
+    let copied = catch_unwind(AssertUnwindSafe(|| core.pop_copied(|_| panic!("on purpose"))));
+    assert!(copied.is_err());
+    let made = catch_unwind(AssertUnwindSafe(|| core.pop_at_once(|_| -> Option<()> { panic!("on purpose") })));
+    assert!(made.is_err());
+    assert_eq!(core.pop_copied(super::number), Some(Ok(0)));
+    assert_eq!((numbers(&core), core.len()), (vec![1, 2], 2));
 }
 
 #[test]
