@@ -178,11 +178,12 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     }
 
     /// The same as a task that waits for the first. `begin` is called before each attempt, and the result has
-    /// what it gave.
+    /// what it gave. After one that came to nothing those who wait for a change look again: `begin` was one.
     pub async fn take_back_async<G>(&self, most: usize, begin: impl Fn() -> G) -> BufferResult<(Taken, G)> {
         let attempt = || {
             let begun = begin();
-            unless_empty(self.core.pop_outstanding(most)).map(|taken| taken.map(|taken| (taken, begun)))
+            let taken = self.core.pop_outstanding(most).map(|taken| (taken, begun));
+            unless_empty(taken.inspect_err(|_| self.core.wake()))
         };
         let attempt = || try_or_register(&attempt, || self.core.not_empty.waiter());
         let mut ready = self.core.when_ready(Need::to_take(most));

@@ -9,6 +9,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake, Waker};
+use std::time::Instant;
 
 type Queue = PersistentCircularBuffer<Vec<u8>, Raw>;
 
@@ -125,4 +126,15 @@ fn a_task_whose_items_find_no_room_begins_no_file() {
     assert!(pollster::block_on(queue.send(vec![0; 100_000])).is_err());
     assert!(segments(&disk).len() <= 6, "{:?}", segments(&disk));
     drop(lease);
+}
+
+#[test]
+fn who_waits_for_a_change_looks_again_when_an_attempt_to_take_has_come_to_nothing() {
+    let queue = queue(&Disk::default(), small(SyncMode::NoSync));
+    let mut change = queue.wait_for_change();
+    let mut take = pin!(queue.take_back_async(1, || ()));
+    while !queue.core.not_empty.has_sleepers() {
+        assert!(step(take.as_mut(), &Arc::default()));
+    }
+    assert!(change.wait_until(Some(Instant::now())));
 }
