@@ -93,7 +93,7 @@ impl<'a> WhenReady<'a> {
             self.rounds += 1;
             let waiter = core.prepared.waiter();
             core.worker.prepare(self.need);
-            // Who ends the thread tells all that have registered before. Where there is none nobody else would do it.
+            // Where there is no thread nobody else would do it.
             if core.worker.is_running() {
                 return Attempt::Sleep(waiter);
             }

@@ -138,3 +138,19 @@ fn who_waits_for_a_change_looks_again_when_an_attempt_to_take_has_come_to_nothin
     }
     assert!(change.wait_until(Some(Instant::now())));
 }
+
+#[test]
+fn a_task_does_not_wait_for_a_thread_that_has_panicked() {
+    let disk = Disk::default();
+    let queue = queue(&disk, small(SyncMode::NoSync));
+    for number in 0..40 {
+        queue.push(vec![number; 10_000]).unwrap();
+    }
+    disk.panic_at_syncs();
+    queue.core.worker.commit();
+    while queue.core.commit.check().is_ok() {
+        std::thread::yield_now();
+    }
+    assert!(pollster::block_on(queue.recv()).is_err());
+    assert!(pollster::block_on(queue.send(vec![0; 100_000])).is_err());
+}
