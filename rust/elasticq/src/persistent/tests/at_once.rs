@@ -152,3 +152,17 @@ fn they_wake_who_waits_for_room_also_while_somebody_has_the_lock() {
     drop(tail);
     assert!(waiter.wait_until(Some(Instant::now())));
 }
+
+#[test]
+fn they_read_no_file() {
+    let disk = Disk::default();
+    let core = open(&disk, small(SyncMode::NoSync).with_segment_bytes(256 << 10)).unwrap();
+    for number in 0..100 {
+        push(&core, &item(number, 4_000)).unwrap();
+    }
+    assert_eq!(pop(&core).map(|bytes| super::number(&bytes)), Ok(0));
+    disk.meanwhile(0, || {});
+    while core.pop_copied(super::number).is_some() {}
+    assert!(!disk.has_happened());
+    assert!((10..20).contains(&numbers(&core)[0]), "those in the window were taken");
+}
