@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -638,6 +639,29 @@ def test_join_hears_of_items_that_die_by_themselves(path: Path, threads: Threads
                 leases.clear()
             threads.join()
         assert queue.stats().dead == 2
+
+
+def test_join_ends_also_if_it_looks_while_others_find_nothing_to_take(path: Path, threads: Threads) -> None:
+    with PersistentCircularBuffer[int](path, "no_sync") as queue:
+        view = queue.sync_q
+
+        def work() -> None:
+            with suppress(ShutDown):
+                while True:
+                    view.get()
+                    view.task_done()
+
+        def hand_over() -> None:
+            for number in range(5000):
+                view.put(number)
+                view.join()
+                assert queue.stats().messages_dequeued == number + 1
+            queue.close()
+
+        threads.start(hand_over)
+        threads.start(work)
+        threads.start(work)
+        threads.join()
 
 
 def test_join_does_not_end_between_a_follow_up_and_the_report_of_what_it_follows(path: Path) -> None:

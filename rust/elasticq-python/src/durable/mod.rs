@@ -129,7 +129,8 @@ impl Durable {
     pub fn get_many(&self, py: Python<'_>, max: usize, patience: Patience) -> PyResult<BufferResult<Vec<Item>>> {
         let take = || {
             let taking = self.undone.taking();
-            detached(py, || self.files.take_back(max)).map(|taken| (taken, taking))
+            let taken = detached(py, || self.files.take_back(max)).map(|taken| (taken, taking));
+            taken.inspect_err(|_| self.note_less()) // the attempt counted, too
         };
         match patiently(py, patience, is_empty, || self.files.wait_for_item(), take)? {
             Ok((taken, _taking)) => {

@@ -13,7 +13,7 @@ pub struct Undone {
 }
 
 /// An attempt to take items. It begins before they leave the queue, and ends when they are counted, so they
-/// count all the time.
+/// count all the time. One that came to nothing has counted, too, so those who wait until all is done must look again.
 pub struct Attempt<A: Deref<Target = AtomicUsize> = Arc<AtomicUsize>>(A);
 
 impl Undone {

@@ -8,6 +8,7 @@ use super::format::{Head, Kind};
 use super::records::{self, Cursor, Drafts, Meta, Place};
 use super::taking::{Popped, Taking};
 use crate::error::BufferResult;
+use std::mem::replace;
 
 impl Core {
     /// Adds an item, whose bytes are in two pieces. `None`: it may take longer.
@@ -41,14 +42,12 @@ impl Core {
     /// since there is none.
     pub fn pop_at_once<R>(&self, read: impl FnOnce(&[u8]) -> Option<R>) -> Option<BufferResult<AtOnce<R, Popped>>> {
         self.pop_with(|taking| {
-            let (before, head, place) = self.next_in_memory(taking)?;
-            let made = records::item(taking.reader.payload(&head, place)).and_then(|(_, data)| read(data));
-            let Some(made) = made else {
-                taking.reader.cursor = before; // still in the window
+            let (head, place, end) = self.next_in_memory(taking)?;
+            let (_, data) = records::item(taking.reader.payload(&head, place))?;
+            let Some(made) = read(data) else {
                 return Some(self.pop_outstanding_in(taking, 1).map(AtOnce::Outstanding));
             };
-            let end = taking.reader.cursor;
-            Some(self.take_in_line(taking, 1, end).map(|_| AtOnce::Made(made)))
+            Some(self.pass(taking, end).map(|()| AtOnce::Made(made)))
         })
     }
 
@@ -57,11 +56,18 @@ impl Core {
     #[inline(always)]
     pub fn pop_copied<T>(&self, copy: impl FnOnce(&[u8]) -> T) -> Option<BufferResult<T>> {
         self.pop_with(|taking| {
-            let (_, head, place) = self.next_in_memory(taking)?;
+            let (head, place, end) = self.next_in_memory(taking)?;
             let (_, data) = records::item(taking.reader.payload(&head, place))?;
-            let (made, end) = (copy(data), taking.reader.cursor);
-            Some(self.take_in_line(taking, 1, end).map(|_| made))
+            let made = copy(data);
+            Some(self.pass(taking, end).map(|()| made))
         })
+    }
+
+    /// Takes the item that ends here.
+    #[inline(always)]
+    fn pass(&self, taking: &mut Taking, end: Cursor) -> BufferResult<()> {
+        taking.reader.cursor = end;
+        self.take_in_line(taking, 1, end).map(drop)
     }
 
     #[inline(always)]
@@ -74,10 +80,10 @@ impl Core {
         Some(popped)
     }
 
-    /// Passes the next item, if that is one in line and in memory. Returns where it stands, and where the reader was
-    /// before.
+    /// Looks at the next item, if that is one in line and in memory. Returns where it stands and ends. The reader stays
+    /// before it, and has it in its window: what is made of it then may panic.
     #[inline(always)]
-    fn next_in_memory(&self, taking: &mut Taking) -> Option<(Cursor, Head, Place)> {
+    fn next_in_memory(&self, taking: &mut Taking) -> Option<(Head, Place, Cursor)> {
         let is_usual = taking.leases.next_due().is_none() && taking.state.ready() == 0 && taking.next.is_none();
         if !is_usual || taking.state.in_line(self.log.visible()) == 0 {
             return None;
@@ -90,7 +96,8 @@ impl Core {
             // What can't be read is found again by the call that may take longer.
             let (head, place) = reader.next().ok()??;
             if records::is_in_line(head.kind, reader.payload(&head, place)) {
-                return Some((before, head, place));
+                let end = replace(&mut reader.cursor, before);
+                return Some((head, place, end));
             }
         }
         None

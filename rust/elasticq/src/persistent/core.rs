@@ -434,7 +434,6 @@ impl Core {
         self.check_process()?;
         self.close();
         self.worker.stop();
-        self.tell_prepared(); // nobody prepares anything any more
         let (last, recorded) = {
             let mut taking = self.taking.lock();
             let mut failed = None;

@@ -2,11 +2,9 @@
 
 use super::core::Core;
 use super::files::now;
-use super::ready::Need;
 use super::records;
 use super::taking::Item;
 use crate::error::{BufferResult, Rejected};
-use crate::wait::{Attempt, complete};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -123,17 +121,17 @@ impl<T> Lease<T> {
         Ok(())
     }
 
-    /// [`nack`](Self::nack) as a task: it waits for the disk without blocking.
+    /// [`nack`](Self::nack) as a task: it waits for the disk without blocking. A future that is dropped before it is
+    /// done has ended the lease all the same, or has given the item back.
     ///
     /// # Errors
     /// As [`ack`](Self::ack).
     pub async fn nack_async(mut self, delay: Duration) -> BufferResult<()> {
         let Some(core) = self.core.clone() else { return Ok(()) };
-        let mut need = Need::to_record(1, 0);
-        let nack = || Attempt::Settled(core.nack_now(self.number, self.token, millis(delay)));
-        let number = complete(|| core.when_ready(&mut need, nack)).await?;
+        let (number, token) = self.key();
+        core.end_leases(1, || core.nack_now(number, token, millis(delay))).await?;
         self.core = None;
-        core.settle_as_task(number).await
+        Ok(())
     }
 
     /// Ends the lease since the item can't be worked on: it is dead, see

@@ -10,12 +10,10 @@
 use super::core::Core;
 use super::files::now;
 use super::log::random;
-use super::ready::Need;
 use super::records::{Change, How, Status};
 use super::state::Takes;
 use super::taking::Taking;
 use crate::error::{BufferError, BufferResult};
-use crate::wait::{Attempt, complete};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -172,9 +170,7 @@ impl Core {
 
     /// [`ack`](Self::ack) as a task.
     pub async fn ack_as_task(&self, leases: &[(u64, u64)]) -> BufferResult<()> {
-        let mut need = Need::to_record(leases.len(), 0);
-        let number = complete(|| self.when_ready(&mut need, || Attempt::Settled(self.ack_now(leases)))).await?;
-        self.settle_as_task(number).await
+        self.end_leases(leases.len(), || self.ack_now(leases)).await
     }
 
     /// Ends a lease since the work was not done: the item can be taken again, after so many milliseconds.

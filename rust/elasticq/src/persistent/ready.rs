@@ -12,50 +12,59 @@ use super::core::Core;
 use super::segment::Segment;
 use super::spares::Who;
 use super::taking::Taking;
-use crate::wait::{Attempt, wake_each};
+use crate::error::BufferResult;
+use crate::wait::{Attempt, complete, wake_each};
 use std::sync::Arc;
 
 /// What a call needs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Need {
-    /// Room at the end of the log, in bytes.
-    bytes: u64,
+    /// Room for new items: how many of them, and their bytes in the log.
+    items: usize,
+    adds: u64,
+    /// Room for records of a consumer, in bytes.
+    records: u64,
     /// Whether it reads items.
     reads: bool,
-    /// Whether it needs nothing but to add items, for which there may be no place.
-    adds: bool,
-    /// How often it was prepared for the next attempt.
-    rounds: usize,
 }
 
 impl Need {
     /// To add items of so many bytes in all.
-    pub const fn to_add(items: usize, bytes: usize) -> Self {
-        Self { adds: true, ..Self::to_record(items, bytes) }
+    pub fn to_add(items: usize, bytes: usize) -> Self {
+        const EACH: u64 = 96; // a record, and what it says beside the item
+        Self { items, adds: (bytes as u64).saturating_add(EACH.saturating_mul(items as u64)), ..Self::default() }
     }
 
-    /// To record changes of so many items, with so many bytes more.
-    pub const fn to_record(items: usize, bytes: usize) -> Self {
-        const EACH: u64 = 96; // a record, and what it says beside the item
-        let bytes = (bytes as u64).saturating_add(EACH.saturating_mul(items as u64));
-        Self { bytes, reads: false, adds: false, rounds: 0 }
+    /// To record changes of so many items.
+    pub fn to_record(items: usize) -> Self {
+        const EACH: u64 = 32; // what a record says of one
+        Self { records: EACH.saturating_mul(items as u64).saturating_add(96), ..Self::default() }
     }
 
     /// To take up to so many items.
     pub fn to_take(most: usize) -> Self {
         const LIKELY: usize = 1_000; // who asks for more wants all
-        Self { reads: true, ..Self::to_record(most.min(LIKELY), 0) }
+        Self { reads: true, ..Self::to_record(most.min(LIKELY)) }
     }
 
     /// What both need.
     pub fn and(self, other: Self) -> Self {
         Self {
-            bytes: self.bytes.max(other.bytes),
+            items: self.items.max(other.items),
+            adds: self.adds.max(other.adds),
+            records: self.records.max(other.records),
             reads: self.reads || other.reads,
-            adds: self.adds && other.adds,
-            rounds: 0,
         }
     }
+}
+
+/// A task's call, which is made when it takes only a moment.
+#[derive(Debug)]
+pub struct WhenReady<'a> {
+    core: &'a Core,
+    need: Need,
+    /// How often it was prepared for the next attempt.
+    rounds: usize,
 }
 
 /// What was read ahead.
@@ -74,28 +83,82 @@ const AHEAD: u64 = 1 << 20;
 /// So often a task asks before it makes its call all the same.
 const ROUNDS: usize = 3;
 
-impl Core {
+impl<'a> WhenReady<'a> {
     /// Makes the attempt if it takes only a moment. Otherwise the queue's thread prepares it, and the waiter is woken
     /// then.
-    pub fn when_ready<'a, R>(&'a self, need: &mut Need, attempt: impl FnOnce() -> Attempt<'a, R>) -> Attempt<'a, R> {
-        // A call that is refused says so at once, and where there is no thread nobody else would do it.
-        let is_ready = need.rounds == ROUNDS || self.check_process().is_err() || self.is_ready(*need);
-        if is_ready || !self.worker.is_running() {
-            need.rounds = 0;
-            return attempt();
+    pub fn attempt<R>(&mut self, attempt: impl FnOnce() -> Attempt<'a, R>) -> Attempt<'a, R> {
+        let core = self.core;
+        let is_ready = self.rounds == ROUNDS || core.check_process().is_err() || core.is_ready(&self.need);
+        if !is_ready {
+            self.rounds += 1;
+            let waiter = core.prepared.waiter();
+            core.worker.prepare(self.need);
+            // Where there is no thread nobody else would do it.
+            if core.worker.is_running() {
+                return Attempt::Sleep(waiter);
+            }
         }
-        need.rounds += 1;
-        let waiter = self.prepared.waiter();
-        self.worker.prepare(*need);
-        Attempt::Sleep(waiter)
+        self.rounds = 0;
+        attempt()
+    }
+}
+
+impl Drop for WhenReady<'_> {
+    /// A task that is cancelled may have been woken for an item, or for room, that it leaves to others.
+    fn drop(&mut self) {
+        if self.rounds > 0 {
+            self.core.wake();
+        }
+    }
+}
+
+/// A call that is made once: at the latest when this is dropped.
+struct Once<F: FnMut() -> BufferResult<u64>> {
+    call: F,
+    made: bool,
+}
+
+impl<F: FnMut() -> BufferResult<u64>> Once<F> {
+    fn make(&mut self) -> BufferResult<u64> {
+        self.made = true;
+        (self.call)()
+    }
+}
+
+impl<F: FnMut() -> BufferResult<u64>> Drop for Once<F> {
+    fn drop(&mut self) {
+        if !self.made {
+            let _ = self.make(); // nobody is left to be told
+        }
+    }
+}
+
+impl Core {
+    /// A call with this need, for a task.
+    pub const fn when_ready(&self, need: Need) -> WhenReady<'_> {
+        WhenReady { core: self, need, rounds: 0 }
     }
 
-    fn is_ready(&self, need: Need) -> bool {
+    /// Ends so many leases as a task: `end` records it. A task that is cancelled before has ended them all the same.
+    pub async fn end_leases(&self, leases: usize, end: impl FnMut() -> BufferResult<u64>) -> BufferResult<()> {
+        let number = {
+            let mut end = Once { call: end, made: false };
+            let mut ready = self.when_ready(Need::to_record(leases));
+            complete(|| ready.attempt(|| Attempt::Settled(end.make()))).await?
+        };
+        self.settle_as_task(number).await
+    }
+
+    fn is_ready(&self, need: &Need) -> bool {
         let Some(taking) = self.try_taking() else { return false };
-        if need.reads && !self.is_at_hand(&taking) {
-            return false;
-        }
-        self.log.try_tail().is_some_and(|tail| tail.has_room(need.bytes))
+        let Some(tail) = self.log.try_tail() else { return false };
+        let is_refused = if need.reads {
+            self.len() == 0
+        } else {
+            need.items > self.max_items().saturating_sub(self.inside(&tail)) || need.items > 0 && self.is_closed()
+        };
+        // A call that is refused says so at once.
+        is_refused || tail.has_room(need.adds.max(need.records)) && (!need.reads || self.is_at_hand(&taking))
     }
 
     /// Whether the next item is in memory, be it in line or aside.
@@ -137,10 +200,10 @@ impl Core {
         {
             let mut taking = self.taking();
             let mut tail = self.log.tail();
-            let is_wanted = !need.adds || self.inside(&tail) < self.max_items();
-            if is_wanted && self.check_open().is_ok() && !tail.has_room(need.bytes) {
-                let who = if need.adds { Who::Producer } else { Who::Consumer };
-                let _ = self.begin(&mut tail, &mut taking, need.bytes, who);
+            for (bytes, who) in [(need.adds, Who::Producer), (need.records, Who::Consumer)] {
+                if bytes > 0 && self.check_open().is_ok() && !tail.has_room(bytes) {
+                    let _ = self.begin(&mut tail, &mut taking, bytes, who);
+                }
             }
         }
         self.tell_prepared();

@@ -34,10 +34,11 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         let extra = Extra { id: &options.id, headers: &options.headers, delay: millis(options.delay) };
         let put = async {
             let bytes = self.encode(&item)?;
-            let mut need = Need::to_add(1, bytes.len() + options.id.len() + options.headers.len());
+            let bytes_in_all = bytes.len() + options.id.len() + options.headers.len();
+            let mut ready = self.core.when_ready(Need::to_add(1, bytes_in_all));
             let attempt = || unless_full(self.core.put_now(&[&bytes], extra));
             let attempt = || try_or_register(attempt, || self.core.not_full.waiter());
-            let (added, number) = complete(|| self.core.when_ready(&mut need, attempt)).await?;
+            let (added, number) = complete(|| ready.attempt(attempt)).await?;
             self.core.settle_as_task(number).await.map(|()| added)
         };
         let put = put.await;
@@ -52,14 +53,15 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         let put = async {
             let bytes = self.encode_all(&items)?;
             let slices: Vec<&[u8]> = bytes.iter().map(AsRef::as_ref).collect();
-            let mut need = Need::to_add(slices.len(), slices.iter().map(|item| item.len()).sum());
+            let bytes_in_all = slices.iter().map(|item| item.len()).sum();
+            let mut ready = self.core.when_ready(Need::to_add(slices.len(), bytes_in_all));
             let can_fit = items.len() <= self.core.max_items();
             let attempt = || {
                 let put = self.core.put_now(&slices, Extra::default());
                 if can_fit { unless_full(put) } else { Some(put) }
             };
             let attempt = || try_or_register(attempt, || self.core.not_full.bulk_waiter());
-            let (_, number) = complete(|| self.core.when_ready(&mut need, attempt)).await?;
+            let (_, number) = complete(|| ready.attempt(attempt)).await?;
             self.core.settle_as_task(number).await
         };
         let put = put.await;
@@ -88,8 +90,8 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     pub async fn lease_batch_async(&self, max_items: usize, ttl: Option<Duration>) -> BufferResult<Vec<Lease<T>>> {
         let attempt = || unless_empty(self.core.lease_now(max_items, ttl));
         let attempt = || try_or_register(attempt, || self.core.not_empty.waiter());
-        let mut need = Need::to_take(max_items);
-        let (leased, number) = complete(|| self.core.when_ready(&mut need, attempt)).await?;
+        let mut ready = self.core.when_ready(Need::to_take(max_items));
+        let (leased, number) = complete(|| ready.attempt(attempt)).await?;
         let leases = self.leases(&leased)?;
         self.core.settle_as_task(number).await?;
         Ok(leases)
@@ -176,15 +178,16 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     }
 
     /// The same as a task that waits for the first. `begin` is called before each attempt, and the result has
-    /// what it gave.
+    /// what it gave. After one that came to nothing those who wait for a change look again: `begin` was one.
     pub async fn take_back_async<G>(&self, most: usize, begin: impl Fn() -> G) -> BufferResult<(Taken, G)> {
         let attempt = || {
             let begun = begin();
-            unless_empty(self.core.pop_outstanding(most)).map(|taken| taken.map(|taken| (taken, begun)))
+            let taken = self.core.pop_outstanding(most).map(|taken| (taken, begun));
+            unless_empty(taken.inspect_err(|_| self.core.wake()))
         };
         let attempt = || try_or_register(&attempt, || self.core.not_empty.waiter());
-        let mut need = Need::to_take(most);
-        let (popped, begun) = complete(|| self.core.when_ready(&mut need, attempt)).await?;
+        let mut ready = self.core.when_ready(Need::to_take(most));
+        let (popped, begun) = complete(|| ready.attempt(attempt)).await?;
         let number = popped.number;
         let taken = Taken::new(&self.core, popped);
         self.core.settle_as_task(number).await?;

@@ -95,8 +95,10 @@ impl Worker {
         self.ordered.notify_one();
     }
 
+    /// Whether there is a thread that does what it was asked for. Who asks before he looks, and waits then, is told
+    /// also if the thread ends.
     pub fn is_running(&self) -> bool {
-        self.thread().is_some()
+        self.thread().is_some() && !self.orders().stop
     }
 
     /// Ends the thread, and waits for that.
@@ -114,6 +116,7 @@ impl Worker {
     }
 
     fn run(&self, core: &Weak<Core>, period: Option<Duration>) {
+        let _end = End { worker: self, core };
         let mut sync_at = period.and_then(|period| Instant::now().checked_add(period));
         loop {
             let todo = {
@@ -154,6 +157,21 @@ impl Worker {
             }
             let due = core.see_what_is_due(todo.due);
             self.wake_at(due);
+        }
+    }
+}
+
+/// The end of the thread, also if it panics: nobody waits for it any more.
+struct End<'a> {
+    worker: &'a Worker,
+    core: &'a Weak<Core>,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.worker.orders().stop = true;
+        if let Some(core) = self.core.upgrade() {
+            core.tell_prepared();
         }
     }
 }

@@ -8,6 +8,7 @@ mod hostile;
 mod hurt;
 mod model;
 mod power;
+mod ready;
 mod rescue;
 mod rescue_steps;
 mod root;

@@ -13,7 +13,11 @@ fn queue(disk: &Disk) -> Queue {
 }
 
 fn queue_with(disk: &Disk, mode: SyncMode) -> Queue {
-    Queue::in_storage(Box::new(disk.clone()), small(mode), Raw).unwrap()
+    let queue = Queue::in_storage(Box::new(disk.clone()), small(mode), Raw).unwrap();
+    while queue.core.log.bytes() < 128 << 10 {
+        std::thread::yield_now(); // until its thread has looked for the next item, and made the reserve
+    }
+    queue
 }
 
 /// One step of a task, in this thread, which would wait for ever if the step waited for the disk.
