@@ -34,8 +34,8 @@ MUTANTS = [
     Mutant(
         "durable-at-once-passes-what-it-could-not-read",
         f"{FOLDER}/at_once.rs",
-        "                taking.reader.cursor = before; // still in the window\n",
-        "                let _ = before;\n",
+        "let end = replace(&mut reader.cursor, before);",
+        "let end = replace(&mut { before }, reader.cursor);\n                let end = [end, reader.cursor][1];",
         "lib::persistent::tests::at_once::they_take_the_items_in_order_and_lose_none",
     ),
     Mutant(

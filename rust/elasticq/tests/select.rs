@@ -183,6 +183,9 @@ fn one_item_wakes_one_of_those_who_wait_for_it<Q: Queue>() {
 
 fn one_that_takes_another_item_passes_its_wake_up_on<Q: Queue>() {
     let (first, second) = two::<Q>();
+    // Somebody who stands before it in the line of the first queue is woken in its place there.
+    let mut ahead = first.wait_for_item();
+    assert!(poll(&mut ahead, &counting().1).is_pending());
     let mut select = over(&first, &second).ordered();
     let (calls, waker) = counting();
     let mut recv = Box::pin(select.recv());
