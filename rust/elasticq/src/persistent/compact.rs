@@ -34,6 +34,7 @@ impl Core {
     pub fn tidy(&self) -> BufferResult<()> {
         // First of all, since a file that goes may be used again.
         let gone = self.give_up();
+        self.log.let_go_of_sealed();
         let prepared = self.log.prepare();
         let superfluous = {
             let tail = self.log.tail();

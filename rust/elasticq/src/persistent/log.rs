@@ -308,6 +308,13 @@ impl Log {
         }
     }
 
+    /// Lets go of the pages of all segments but the last, so that a long queue takes no more memory than a short one.
+    pub fn let_go_of_sealed(&self) {
+        let last = self.tail().segment.number();
+        let sealed: Vec<_> = self.segments.lock().range(..last).rev().map(|(_, segment)| Arc::clone(segment)).collect();
+        let _ = sealed.iter().take_while(|segment| segment.let_go()).count();
+    }
+
     /// Whether `max_bytes` leaves no room for a segment of the usual size.
     pub fn is_cramped(&self) -> bool {
         let size = self.tail().segment.header.size;

@@ -25,6 +25,8 @@ pub struct Segment {
     synced: AtomicU64,
     /// Whether its name has, too.
     named: AtomicBool,
+    /// Whether its pages were let go since it was sealed.
+    let_go: AtomicBool,
 }
 
 /// The name of the file of a segment. The salt is in it: so an old header, in a file whose new header never
@@ -56,6 +58,7 @@ impl Segment {
             sealed: AtomicU64::new(u64::MAX),
             synced: AtomicU64::new(0),
             named: AtomicBool::new(false),
+            let_go: AtomicBool::new(false),
         }
     }
 
@@ -108,6 +111,15 @@ impl Segment {
         let mut word = [0; 8];
         self.read(&mut word, CELL as u64)?;
         Ok(u64::from_le_bytes(word))
+    }
+
+    /// Keeps none of its pages in memory: nobody writes to it any more. False: that was done before.
+    pub fn let_go(&self) -> bool {
+        let is_new = !self.let_go.swap(true, Ordering::Relaxed);
+        if is_new {
+            self.file.let_go();
+        }
+        is_new
     }
 
     /// Makes everything before `end` durable, and the name.

@@ -22,6 +22,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(Debug)]
 pub struct Disk {
@@ -65,7 +66,7 @@ impl Disk {
 
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<Box<dyn File>> {
         let file = open_at(&self.directory, name, flags | OFlags::RDWR)?;
-        Ok(Box::new(Opened { file, map: OnceLock::new() }))
+        Ok(Box::new(Opened { file, map: OnceLock::new(), is_let_go: AtomicBool::new(false) }))
     }
 }
 
@@ -195,7 +196,7 @@ impl Storage for ReadOnly {
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
         // A pipe of this name must not keep the caller waiting.
         let file = open_at(&self.directory, name, OFlags::RDONLY | OFlags::NONBLOCK)?;
-        Ok(Box::new(Opened { file, map: OnceLock::new() }))
+        Ok(Box::new(Opened { file, map: OnceLock::new(), is_let_go: AtomicBool::new(false) }))
     }
 
     fn rename(&self, _: &str, _: &str) -> io::Result<()> {
@@ -252,6 +253,8 @@ impl Map {
 struct Opened {
     file: fs::File,
     map: OnceLock<Map>,
+    /// Whether reads go past the map, since its pages are to stay away.
+    is_let_go: AtomicBool,
 }
 
 impl File for Opened {
@@ -260,7 +263,8 @@ impl File for Opened {
     }
 
     fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
-        match self.map.get().filter(|map| map.covers(at, bytes.len())) {
+        let map = self.map.get().filter(|_| !self.is_let_go.load(Ordering::Relaxed)); // either way is right
+        match map.filter(|map| map.covers(at, bytes.len())) {
             Some(map) => map.read_at(bytes, at),
             None => self.file.read_exact_at(bytes, at),
         }
@@ -287,6 +291,13 @@ impl File for Opened {
         self.file.sync_data()
     }
 
+    fn let_go(&self) {
+        self.is_let_go.store(true, Ordering::Relaxed);
+        if let Some(map) = self.map.get() {
+            map.let_go();
+        }
+    }
+
     #[cfg(target_os = "linux")]
     fn allot(&self, size: u64) -> io::Result<()> {
         use rustix::fs::{FallocateFlags, fallocate};
@@ -298,6 +309,7 @@ impl File for Opened {
     }
 
     fn map(&self) -> io::Result<()> {
+        self.is_let_go.store(false, Ordering::Relaxed);
         if self.map.get().is_none()
             && let Some(map) = Map::of(&self.file)?
         {

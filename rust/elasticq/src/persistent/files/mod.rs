@@ -94,6 +94,9 @@ pub trait File: fmt::Debug + Send + Sync {
     fn map(&self) -> io::Result<()> {
         Ok(())
     }
+
+    /// Keeps no page of it in this process's memory, and reads without one, until it is [mapped](Self::map) again.
+    fn let_go(&self) {}
 }
 
 /// The time of day in milliseconds since 1970. On Linux by the clock that is read fastest, which is some
