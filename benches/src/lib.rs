@@ -7,10 +7,11 @@
 //!   message.
 //! - [`curves`]: throughput over the number of producers, as CSV; [`chart`]: the same as a picture.
 //! - [`mqtt`]: the shape of an MQTT ingest, four publishers to one processor.
+//! - `tasks`: channels between tasks (features `streams` and `lock_free`).
 //! - `durable`: what the queues in files need beside all this (feature `persistent`).
 //!
 //! The suites that `cargo bench` runs are in the folder `suites`: `peers`, `lock_free`, `priority`,
-//! `scalability`, `memory`, `operations` and `durable`.
+//! `scalability`, `memory`, `operations`, `streams` and `durable`.
 
 pub mod chart;
 pub mod contest;
@@ -27,3 +28,5 @@ pub mod shapes;
 pub mod stats;
 pub mod subject;
 pub mod subjects;
+#[cfg(all(feature = "streams", feature = "lock_free"))]
+pub mod tasks;

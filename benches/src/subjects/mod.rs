@@ -11,3 +11,5 @@ pub mod predecessor;
 #[cfg(feature = "priority")]
 pub mod priority;
 pub mod queues;
+#[cfg(all(feature = "streams", feature = "lock_free"))]
+pub mod tasks;
