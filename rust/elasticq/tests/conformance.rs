@@ -6,30 +6,11 @@
 mod queues;
 
 use elasticq::{Buffer, BufferError, Config, Parts};
-use queues::{PATIENCE, Queue, of_all_five, until};
+use queues::{PATIENCE, Queue, of_all_five, of_all_six, until};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-
-/// Makes a test for each of the six buffers from each of these functions.
-macro_rules! of_all_six {
-    ($($promise:ident)*) => {
-        of_all_five! { $($promise)* }
-
-        #[cfg(all(feature = "persistent", unix))]
-        mod durable {
-            use super::queues::within_time;
-            use elasticq::persistent::PersistentCircularBuffer;
-            $(
-                #[test]
-                fn $promise() {
-                    within_time(super::$promise::<PersistentCircularBuffer<u32>>);
-                }
-            )*
-        }
-    };
-}
 
 of_all_six! {
     items_come_out_in_their_order
@@ -59,18 +40,6 @@ of_all_five! {
     it_grows_to_its_maximum_and_comes_back
     looking_shows_the_items_in_order_until_it_is_broken_off
     behind_a_pointer_it_is_the_same
-}
-
-#[cfg(all(feature = "persistent", unix))]
-impl Queue for elasticq::persistent::PersistentCircularBuffer<u32> {
-    fn with(config: Config) -> Arc<Self> {
-        // The folder is removed at the end of this function. The files are open, so they stay as long as the queue,
-        // and a few numbers need no others.
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("queue");
-        let config = elasticq::persistent::PersistentConfig::default().with_file_path(path).with_base_config(config);
-        Arc::new(Self::new(config).unwrap())
-    }
 }
 
 fn parts<Q: Queue>(max: usize) -> Arc<dyn Parts<u32>> {

@@ -8,14 +8,14 @@ mod queues;
 use elasticq::streams::{BufferChannel, BufferStreamExt};
 use elasticq::{BufferError, Config, DynamicCircularBuffer, LockFreeMPMCQueue};
 use futures::{FutureExt, SinkExt, StreamExt};
-use queues::{PATIENCE, Queue, of_all_five};
+use queues::{PATIENCE, Queue, of_all_six};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 
-of_all_five! {
+of_all_six! {
     calls_that_block_work_inside_a_runtime
     a_call_with_a_timeout_gives_up_in_time
     a_timeout_of_zero_tries_once_and_a_huge_one_does_not_overflow

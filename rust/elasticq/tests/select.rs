@@ -6,12 +6,12 @@ mod queues;
 
 use elasticq::{BufferError, Config, DynamicCircularBuffer, Parts, Select};
 use pollster::block_on;
-use queues::{PATIENCE, Queue, counting, of_all_five, poll, until};
+use queues::{PATIENCE, Queue, counting, of_all_six, poll, until};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-of_all_five! {
+of_all_six! {
     it_says_which_queue_has_given_the_item
     queues_take_turns
     an_ordered_one_begins_at_the_first_queue

@@ -9,13 +9,13 @@ use elasticq::{BufferError, Parts};
 use futures::executor::block_on;
 use futures::stream::FusedStream;
 use futures::{Sink, SinkExt, Stream, StreamExt, stream};
-use queues::{Queue, counting, of_all_five, poll, until};
+use queues::{Queue, counting, of_all_six, poll, until};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::thread;
 
-of_all_five! {
+of_all_six! {
     a_channel_delivers_in_order_and_ends_when_it_is_closed
     a_refused_item_comes_back_from_each_way_to_send
     threads_and_tasks_use_the_same_channel

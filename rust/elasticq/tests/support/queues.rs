@@ -70,6 +70,18 @@ impl Queue for PriorityCircularBuffer<u32> {
     }
 }
 
+#[cfg(all(feature = "persistent", unix))]
+impl Queue for elasticq::persistent::PersistentCircularBuffer<u32> {
+    fn with(config: Config) -> Arc<Self> {
+        // The folder is removed at the end of this function. The files are open, so they stay as long as the queue,
+        // and a few numbers need no others.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue");
+        let config = elasticq::persistent::PersistentConfig::default().with_file_path(path).with_base_config(config);
+        Arc::new(Self::new(config).unwrap())
+    }
+}
+
 /// Waits until a condition holds.
 pub fn until(condition: impl Fn() -> bool) {
     let started = Instant::now();
@@ -151,4 +163,24 @@ macro_rules! of_all_five {
     )*};
 }
 
-pub(crate) use of_all_five;
+/// Makes a test for each of the six buffers from each of these functions.
+macro_rules! of_all_six {
+    ($($promise:ident)*) => {
+        $crate::queues::of_all_five! { $($promise)* }
+
+        #[cfg(all(feature = "persistent", unix))]
+        mod durable {
+            use crate::queues::within_time;
+            use elasticq::persistent::PersistentCircularBuffer;
+            $(
+                #[test]
+                fn $promise() {
+                    within_time(super::$promise::<PersistentCircularBuffer<u32>>);
+                }
+            )*
+        }
+    };
+}
+
+#[allow(unused_imports)] // each test binary uses its own part
+pub(crate) use {of_all_five, of_all_six};
