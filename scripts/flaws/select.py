@@ -10,8 +10,8 @@ MUTANTS = [
     Mutant(
         "select-keeps-a-wake-up-for-another-item",
         SELECT,
-        "        sources[woken].pass_on();\n",
-        "        let _ = woken;\n",
+        "            self.sources[woken].pass_on();\n",
+        "            let _ = woken;\n",
         "select::one_that_takes_another_item_passes_its_wake_up_on::mpsc",
     ),
     Mutant(
@@ -24,15 +24,15 @@ MUTANTS = [
     Mutant(
         "select-takes-no-turns",
         SELECT,
-        "        order.first = (index + 1) % sources.len();\n",
-        "        order.first = index;\n",
+        "            self.first = (index + 1) % queues;\n",
+        "            self.first = index % queues;\n",
         "select::queues_take_turns::with_a_lock",
     ),
     Mutant(
         "select-ends-with-the-first-closed-queue",
         SELECT,
         "            Err(BufferError::Closed) => {}\n",
-        "            Err(BufferError::Closed) => return Err(BufferError::Closed),\n",
+        "            Err(BufferError::Closed) => self.failed = Some(BufferError::Closed),\n",
         "select::closed_queues_are_skipped_until_all_are::mpmc",
     ),
 ]

@@ -35,7 +35,7 @@ MUTANTS = [
         "streams-the-timer-comes-first",
         TASKS,
         "        if let Poll::Ready(done) = call.as_mut().poll(context) {\n            return Poll::Ready(Ok(Some(done)));\n        }\n",
-        "        if timeout.is_zero() {\n            return Poll::Ready(Ok(None));\n        }\n"
+        "        if timer.deadline() <= tokio::time::Instant::now() {\n            return Poll::Ready(Ok(None));\n        }\n"
         "        if let Poll::Ready(done) = call.as_mut().poll(context) {\n            return Poll::Ready(Ok(Some(done)));\n        }\n",
         "runtimes::a_timeout_of_zero_tries_once_and_a_huge_one_does_not_overflow::mpsc",
     ),
@@ -63,8 +63,8 @@ MUTANTS = [
     Mutant(
         "streams-a-sink-is-always-ready",
         f"{STREAMS}/sink.rs",
-        "Ok(sink.send_unsent()? && has_room(&sink.buffer))",
-        "Ok(sink.send_unsent()? && (has_room(&sink.buffer) || true))",
+        "Ok((on_disk || sink.send_unsent()?) && has_room(&sink.buffer))",
+        "Ok((on_disk || sink.send_unsent()?) && (has_room(&sink.buffer) || true))",
         "streams::a_sink_is_ready_when_there_is_room::with_levels",
     ),
     Mutant(

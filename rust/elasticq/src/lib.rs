@@ -83,7 +83,7 @@ mod select;
 #[cfg(all(feature = "streams", not(loom)))]
 pub mod streams;
 
-pub use buffer::{Buffer, Glance, Parts};
+pub use buffer::{Buffer, Call, Glance, Parts};
 pub use config::Config;
 pub use error::{BufferError, BufferResult, IoError, Rejected};
 #[cfg(feature = "lock_free")]

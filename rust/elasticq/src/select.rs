@@ -8,7 +8,7 @@
 //! wake-up that has come there meanwhile. So a queue that nobody selects over pays nothing, and one item in one
 //! queue wakes one selector.
 
-use crate::buffer::Parts;
+use crate::buffer::{Call, Parts};
 use crate::error::{BufferError, BufferResult};
 use crate::wait::{Waiter, see_what_woke};
 use std::fmt;
@@ -65,6 +65,10 @@ struct Order {
 /// A queue of any items, and what is made of them.
 trait Source<R>: Send + Sync {
     fn try_pop(&self) -> BufferResult<R>;
+    /// The same for a task, if it may wait for a disk.
+    fn pop_as_task<'a>(&'a self) -> Option<Call<'a, BufferResult<R>>>
+    where
+        R: 'a;
     fn waiter(&self) -> Waiter<'_>;
     fn pass_on(&self);
 }
@@ -75,9 +79,17 @@ struct Mapped<'a, T, B: ?Sized, F> {
     items: PhantomData<fn(T)>,
 }
 
-impl<T, R, B: Parts<T> + ?Sized, F: Fn(T) -> R + Send + Sync> Source<R> for Mapped<'_, T, B, F> {
+impl<T: Send, R, B: Parts<T> + ?Sized, F: Fn(T) -> R + Send + Sync> Source<R> for Mapped<'_, T, B, F> {
     fn try_pop(&self) -> BufferResult<R> {
         self.buffer.try_pop().map(&self.map)
+    }
+
+    fn pop_as_task<'a>(&'a self) -> Option<Call<'a, BufferResult<R>>>
+    where
+        R: 'a,
+    {
+        let pop = async { self.buffer.take_as_task(1).await?.pop().ok_or(BufferError::Empty).map(&self.map) };
+        self.buffer.waits_for_disk().then(|| Box::pin(pop) as _)
     }
 
     fn waiter(&self) -> Waiter<'_> {
@@ -96,7 +108,10 @@ impl<'a, R: 'a> Select<'a, R> {
     }
 
     /// Adds a queue.
-    pub fn with<B: Parts<R> + ?Sized>(self, buffer: &'a B) -> Self {
+    pub fn with<B: Parts<R> + ?Sized>(self, buffer: &'a B) -> Self
+    where
+        R: Send,
+    {
         self.with_map(buffer, |item: R| item)
     }
 
@@ -121,7 +136,7 @@ impl<'a, R: 'a> Select<'a, R> {
     /// # keys.push('a')?;
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
-    pub fn with_map<T: 'a, B: Parts<T> + ?Sized>(
+    pub fn with_map<T: Send + 'a, B: Parts<T> + ?Sized>(
         mut self,
         buffer: &'a B,
         map: impl Fn(T) -> R + Send + Sync + 'a,
@@ -218,10 +233,15 @@ impl<'a, R: 'a> Select<'a, R> {
     async fn recv_as_task(&mut self) -> BufferResult<(usize, R)> {
         let mut woken = None;
         loop {
-            let mut waiters = match search_or_register(&self.sources, &mut self.order, woken) {
-                Ok(settled) => return settled,
-                Err(waiters) => waiters,
-            };
+            match search_as_task(&self.sources, &mut self.order, woken).await {
+                Err(BufferError::Empty) => {}
+                settled => return settled,
+            }
+            let mut waiters: Vec<_> = self.sources.iter().map(|source| source.waiter()).collect();
+            match search_as_task(&self.sources, &mut self.order, None).await {
+                Err(BufferError::Empty) => {}
+                settled => return settled, // a wake-up that has come meanwhile goes on to another
+            }
             let first_woken = poll_fn(|context| {
                 let is_woken = |waiter: &mut Waiter<'_>| Pin::new(waiter).poll(context).is_ready();
                 waiters.iter_mut().position(is_woken).map_or(Poll::Pending, Poll::Ready)
@@ -266,33 +286,94 @@ fn search_or_register<'s, R>(
 
 /// Looks at all queues. `woken` is the one for which this selector was woken.
 fn search<R>(sources: Sources<'_, '_, R>, order: &mut Order, woken: Option<usize>) -> BufferResult<(usize, R)> {
-    let found = look(sources, order.first);
-    let taken = found.as_ref().ok().map(|&(index, _)| index);
-    if let Some(index) = taken.filter(|_| !order.is_fixed) {
-        order.first = (index + 1) % sources.len();
-    }
-    // What it was woken for is still there, unless somebody else was faster.
-    if let Some(woken) = woken.filter(|&woken| taken != Some(woken)) {
-        sources[woken].pass_on();
-    }
-    found
-}
-
-/// The first item that is found, from this queue on.
-fn look<R>(sources: Sources<'_, '_, R>, begin: usize) -> BufferResult<(usize, R)> {
-    if sources.is_empty() {
-        return Err(BufferError::InvalidOperation("a selector without queues has nothing to wait for".into()));
-    }
-    let (mut is_open, mut failed) = (false, None);
-    for index in (begin..sources.len()).chain(0..begin) {
-        match sources[index].try_pop() {
-            Ok(item) => return Ok((index, item)),
-            Err(BufferError::Empty) => is_open = true,
-            Err(BufferError::Closed) => {}
-            Err(reason) => failed = failed.or(Some(reason)),
+    let mut search = Search::new(sources, woken);
+    for index in order.of(sources)? {
+        if let Some(item) = search.note(index, sources[index].try_pop()) {
+            order.note(index, sources.len());
+            return Ok((index, item));
         }
     }
-    Err(failed.unwrap_or(if is_open { BufferError::Empty } else { BufferError::Closed }))
+    Err(search.reason())
+}
+
+/// The same for a task: it does not block for a disk.
+async fn search_as_task<R>(
+    sources: Sources<'_, '_, R>,
+    order: &mut Order,
+    woken: Option<usize>,
+) -> BufferResult<(usize, R)> {
+    let mut search = Search::new(sources, woken);
+    for index in order.of(sources)? {
+        let popped = match sources[index].pop_as_task() {
+            Some(call) => call.await,
+            None => sources[index].try_pop(),
+        };
+        if let Some(item) = search.note(index, popped) {
+            order.note(index, sources.len());
+            return Ok((index, item));
+        }
+    }
+    Err(search.reason())
+}
+
+impl Order {
+    /// The indices of the queues in the order of the next search.
+    fn of<R>(self, sources: Sources<'_, '_, R>) -> BufferResult<impl Iterator<Item = usize> + use<R>> {
+        if sources.is_empty() {
+            return Err(BufferError::InvalidOperation("a selector without queues has nothing to wait for".into()));
+        }
+        Ok((self.first..sources.len()).chain(0..self.first))
+    }
+
+    /// Notes which queue has given an item.
+    const fn note(&mut self, index: usize, queues: usize) {
+        if !self.is_fixed {
+            self.first = (index + 1) % queues;
+        }
+    }
+}
+
+/// What a search has come upon. When it ends, also since its task is cancelled, it passes on the wake-up that led to
+/// it, unless it took the item that this was about.
+struct Search<'s, 'a, R> {
+    sources: Sources<'s, 'a, R>,
+    woken: Option<usize>,
+    is_open: bool,
+    failed: Option<BufferError>,
+}
+
+impl<'s, 'a, R> Search<'s, 'a, R> {
+    const fn new(sources: Sources<'s, 'a, R>, woken: Option<usize>) -> Self {
+        Self { sources, woken, is_open: false, failed: None }
+    }
+
+    /// Notes what a queue has given; returns the item.
+    fn note(&mut self, index: usize, popped: BufferResult<R>) -> Option<R> {
+        match popped {
+            Ok(item) => {
+                self.woken = self.woken.filter(|&woken| woken != index);
+                return Some(item);
+            }
+            Err(BufferError::Empty) => self.is_open = true,
+            Err(BufferError::Closed) => {}
+            Err(reason) => self.failed = self.failed.take().or(Some(reason)),
+        }
+        None
+    }
+
+    /// Why there is no item.
+    fn reason(&mut self) -> BufferError {
+        let none = if self.is_open { BufferError::Empty } else { BufferError::Closed };
+        self.failed.take().unwrap_or(none)
+    }
+}
+
+impl<R> Drop for Search<'_, '_, R> {
+    fn drop(&mut self) {
+        if let Some(woken) = self.woken {
+            self.sources[woken].pass_on();
+        }
+    }
 }
 
 impl<'a, R: 'a> Default for Select<'a, R> {

@@ -4,7 +4,7 @@ mod parts;
 
 use crate::error::{BufferResult, Rejected};
 use crate::stats::QueueStats;
-pub use parts::{Glance, Parts};
+pub use parts::{Call, Glance, Parts};
 use std::fmt;
 use std::sync::Arc;
 

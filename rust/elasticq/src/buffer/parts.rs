@@ -3,8 +3,13 @@
 use super::Buffer;
 use crate::error::{BufferResult, Rejected};
 use crate::wait::{Waiter, Waiting};
+use std::future::ready;
 use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::sync::Arc;
+
+/// A call that a task makes and awaits; see [`Parts::waits_for_disk`].
+pub type Call<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
 
 /// The parts for a layer that waits, counts or looks at items in a way of its own: a stream, a metric, a
 /// binding to another language.
@@ -62,6 +67,37 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
     /// # Errors
     /// As [`pop_batch`](Buffer::pop_batch).
     fn try_pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>>;
+
+    /// Whether calls may wait for a disk. A task then makes those that it awaits, so that its thread does not wait:
+    /// [`offer_as_task`](Self::offer_as_task) and [`take_as_task`](Self::take_as_task). They need no particular
+    /// runtime.
+    fn waits_for_disk(&self) -> bool {
+        false
+    }
+
+    /// [`offer_batch_again`](Self::offer_batch_again) for a task. It waits for no room. A future that is dropped
+    /// before it is done may have put the items in.
+    ///
+    /// # Errors
+    /// As [`offer_batch_again`](Self::offer_batch_again).
+    fn offer_as_task<'a>(&'a self, items: Vec<T>) -> Call<'a, Result<(), Rejected<Vec<T>>>>
+    where
+        T: Send + 'a,
+    {
+        Box::pin(ready(self.offer_batch_again(items)))
+    }
+
+    /// [`try_pop_batch`](Self::try_pop_batch) for a task. It waits for no item. A future that is dropped before it is
+    /// done has taken nothing.
+    ///
+    /// # Errors
+    /// As [`try_pop_batch`](Self::try_pop_batch).
+    fn take_as_task<'a>(&'a self, max_items: usize) -> Call<'a, BufferResult<Vec<T>>>
+    where
+        T: Send + 'a,
+    {
+        Box::pin(ready(self.try_pop_batch(max_items)))
+    }
 
     /// Takes everything that is there now, for a caller that drops it: in [`stats`](Buffer::stats) these
     /// items are dropped, not dequeued. The caller drops them where it may run foreign code.

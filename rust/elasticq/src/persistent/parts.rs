@@ -2,7 +2,7 @@
 
 use super::PersistentCircularBuffer;
 use super::codec::Codec;
-use crate::buffer::{Buffer, Glance, Parts, forward};
+use crate::buffer::{Buffer, Call, Glance, Parts, forward};
 use crate::error::{BufferResult, Rejected, give_back};
 use crate::stats::QueueStats;
 use crate::wait::{Waiter, Waiting};
@@ -40,6 +40,24 @@ impl<T, C: Codec<T>> Parts<T> for PersistentCircularBuffer<T, C> {
 
     fn try_pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
         self.try_pop_batch(max_items)
+    }
+
+    fn waits_for_disk(&self) -> bool {
+        true
+    }
+
+    fn offer_as_task<'a>(&'a self, items: Vec<T>) -> Call<'a, Result<(), Rejected<Vec<T>>>>
+    where
+        T: Send + 'a,
+    {
+        Box::pin(self.offer_batch_async(items))
+    }
+
+    fn take_as_task<'a>(&'a self, max_items: usize) -> Call<'a, BufferResult<Vec<T>>>
+    where
+        T: Send + 'a,
+    {
+        Box::pin(self.take_batch_async(max_items))
     }
 
     /// Items that the codec can't read are dropped, too, and are not in the vector.

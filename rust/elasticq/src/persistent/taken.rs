@@ -45,9 +45,9 @@ impl Taken {
         self.items.iter().map(Item::data)
     }
 
-    /// The first item.
-    pub(super) fn first(&self) -> Option<&Item> {
-        self.items.first()
+    /// The items.
+    pub(super) fn all(&self) -> &[Item] {
+        &self.items
     }
 
     /// Says that the first so many items have come to their taker; the others go back.

@@ -9,7 +9,8 @@ use super::lease::{Lease, millis};
 use super::ready::Need;
 use super::taken::{Looking, Taken};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
-use crate::wait::{Waiter, complete, try_or_register, unless_empty, unless_full};
+use crate::wait::{Attempt, Waiter, complete, try_or_register, unless_empty, unless_full};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,9 +78,48 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// As [`pop`](Self::pop) without `Empty` and `Timeout`.
     pub async fn recv(&self) -> BufferResult<T> {
         let (taken, ()) = self.take_back_async(1, || ()).await?;
-        let decoded = taken.first().map_or(Err(BufferError::Empty), |item| self.decode(item))?;
+        let decoded = taken.all().first().map_or(Err(BufferError::Empty), |item| self.decode(item))?;
         taken.keep(1)?;
         Ok(decoded)
+    }
+
+    /// Adds all of `items` or none, as a task that waits for no room. The bytes are made first, so the future holds no
+    /// reference to an item.
+    pub(super) async fn offer_batch_async(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        let bytes = self.encode_all(&items).map(|all| all.into_iter().map(Cow::into_owned).collect::<Vec<_>>());
+        let put = async {
+            let bytes = bytes?;
+            let slices: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+            let need = Need::to_add(slices.len(), slices.iter().map(|item| item.len()).sum());
+            let mut ready = self.core.when_ready(need);
+            let attempt = || Attempt::Settled(self.core.put_now(&slices, Extra::default()));
+            let (_, number) = complete(|| ready.attempt(attempt)).await?;
+            self.core.settle_as_task(number).await
+        };
+        give_back(put.await, Some(items))
+    }
+
+    /// Takes up to `most` items, as a task that waits for none.
+    pub(super) async fn take_batch_async(&self, most: usize) -> BufferResult<Vec<T>> {
+        let mut ready = self.core.when_ready(Need::to_take(most));
+        let attempt = || Attempt::Settled(self.core.pop_outstanding(most));
+        let popped = match complete(|| ready.attempt(attempt)).await {
+            Err(BufferError::Empty) => return Ok(Vec::new()),
+            popped => popped?,
+        };
+        let number = popped.number;
+        let taken = Taken::new(&self.core, popped);
+        self.core.settle_as_task(number).await?;
+        let mut items = Vec::new();
+        for item in taken.all() {
+            match self.decode(item) {
+                Ok(decoded) => items.push(decoded),
+                Err(error) if items.is_empty() => return Err(error),
+                Err(_) => break, // it goes back, and what comes after it
+            }
+        }
+        taken.keep(items.len())?;
+        Ok(items)
     }
 
     /// Takes up to `max_items` items on lease, waiting as a task for the first. A future that is dropped before

@@ -58,7 +58,7 @@ pub struct BufferChannel<T, B: ?Sized = DynamicCircularBuffer<T>> {
     items: PhantomData<fn(T) -> T>,
 }
 
-impl<T, B: Parts<T> + ?Sized> BufferChannel<T, B> {
+impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     /// A channel over this queue, which others may use as well.
     #[must_use]
     pub fn new(buffer: Arc<B>) -> Self {

@@ -18,8 +18,9 @@
 //! **Closing.** `close` closes the queue itself, for all its users: from then on each send is refused with its item,
 //! and what is inside can still be taken. Then each receiver gets `Closed`, and streams end.
 //!
-//! **A queue in files** that waits for the disk at each call (`EveryWrite`) does so here, too, in the thread that
-//! polls. Its own `send` and `recv` wait for it without blocking.
+//! **A queue in files** does not block the thread of a task here, either: its calls are awaited. What a call gives
+//! is as durable as the queue's `SyncMode` says. A send that is dropped while it waits for the disk may have put its
+//! item in.
 //!
 //! # Examples
 //! ```

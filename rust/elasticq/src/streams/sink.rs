@@ -3,9 +3,12 @@
 //! **Backpressure.** `poll_ready` waits until the queue seems to have room. Another producer may then be faster than
 //! `start_send`. The item stays here in that case, and the next poll puts it in before all else. So a sink holds one
 //! item at most, and only if others send to the same queue.
+//!
+//! **A queue that waits for a disk** gets its item in a call of its own, which the next poll begins. Until that is
+//! done, the sink is not ready.
 
 use super::door::Door;
-use crate::buffer::Parts;
+use crate::buffer::{Call, Parts};
 use crate::error::{BufferError, Rejected, give_back};
 use crate::locked::DynamicCircularBuffer;
 use crate::tasks;
@@ -14,7 +17,7 @@ use futures_sink::Sink;
 use std::fmt;
 use std::mem;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::task::coop::poll_proceed;
 
@@ -30,7 +33,7 @@ use tokio::task::coop::poll_proceed;
 /// use elasticq::streams::BufferStreamExt;
 /// use elasticq::{Config, DynamicCircularBuffer};
 /// use futures::{SinkExt, StreamExt, stream};
-/// use std::sync::Arc;
+/// use std::sync::{Arc, Mutex, PoisonError};
 ///
 /// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
 /// let numbers = stream::iter(0..4).map(Ok);
@@ -45,17 +48,21 @@ pub struct BufferSink<T, B: Parts<T> + ?Sized = DynamicCircularBuffer<T>> {
     owes: bool,
     /// An item for which there was no room.
     unsent: Option<T>,
+    /// A call that puts an item into a queue that waits for a disk. Only `&mut self` uses it: the lock makes a sink `Sync`.
+    call: Mutex<Option<Sending<T>>>,
     buffer: Arc<B>,
     door: Option<Arc<Door<B>>>,
     closed: bool,
 }
+
+type Sending<T> = Call<'static, Result<(), Rejected<T>>>;
 
 // An item is never pinned here.
 impl<T, B: Parts<T> + ?Sized> Unpin for BufferSink<T, B> {}
 
 impl<T, B: Parts<T> + ?Sized> BufferSink<T, B> {
     pub(super) const fn new(buffer: Arc<B>, door: Option<Arc<Door<B>>>) -> Self {
-        Self { waiter: None, owes: false, unsent: None, buffer, door, closed: false }
+        Self { waiter: None, owes: false, unsent: None, call: Mutex::new(None), buffer, door, closed: false }
     }
 
     /// The queue.
@@ -68,7 +75,9 @@ impl<T, B: Parts<T> + ?Sized> BufferSink<T, B> {
     pub fn into_unsent(mut self) -> Option<T> {
         self.unsent.take()
     }
+}
 
+impl<T: Send, B: Parts<T> + ?Sized> BufferSink<T, B> {
     /// Puts `item` at the end of the queue, waiting as a task until there is room.
     ///
     /// A future that is dropped before it is done has put nothing in, and drops the item.
@@ -90,13 +99,13 @@ impl<T, B: Parts<T> + ?Sized> BufferSink<T, B> {
     }
 }
 
-pub(super) async fn send<T, B: Parts<T> + ?Sized>(buffer: &B, closed: bool, item: T) -> Result<(), Rejected<T>> {
+pub(super) async fn send<T: Send, B: Parts<T> + ?Sized>(buffer: &B, closed: bool, item: T) -> Result<(), Rejected<T>> {
     let mut place = Some(item);
     let put = if closed { Err(BufferError::Closed) } else { tasks::put(buffer, &mut place).await };
     give_back(put.inspect_err(|_| buffer.note_refused(1)), place)
 }
 
-pub(super) async fn send_batch<T, B: Parts<T> + ?Sized>(
+pub(super) async fn send_batch<T: Send, B: Parts<T> + ?Sized>(
     buffer: &B,
     closed: bool,
     items: Vec<T>,
@@ -132,6 +141,23 @@ impl<T, B: Parts<T> + ?Sized> BufferSink<T, B> {
         }
     }
 
+    /// Puts the unsent item into a queue that waits for a disk, and waits for that.
+    fn poll_call(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Rejected<T>>>
+    where
+        T: Send + 'static,
+        B: 'static,
+    {
+        let call = self.call.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(item) = self.unsent.take() {
+            let buffer = Arc::clone(&self.buffer);
+            *call = Some(Box::pin(async move { send(&*buffer, false, item).await }));
+        }
+        let Some(sending) = call else { return Poll::Ready(Ok(())) };
+        let sent = ready!(sending.as_mut().poll(context));
+        *call = None;
+        Poll::Ready(sent)
+    }
+
     /// Waits until `is_done` is.
     fn poll_until(
         &mut self,
@@ -164,32 +190,40 @@ impl<T, B: Parts<T> + ?Sized> BufferSink<T, B> {
     }
 }
 
-impl<T, B: Parts<T> + ?Sized + 'static> Sink<T> for BufferSink<T, B> {
+impl<T: Send + 'static, B: Parts<T> + ?Sized + 'static> Sink<T> for BufferSink<T, B> {
     type Error = Rejected<T>;
 
     /// Waits until there is room. A closed queue is ready: it is `start_send` that has the item to give back.
     fn poll_ready(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Rejected<T>>> {
+        let on_disk = self.buffer.waits_for_disk();
+        if on_disk {
+            ready!(self.poll_call(context))?;
+        }
         self.poll_until(context, |sink| {
             let has_room = |buffer: &B| buffer.is_closed() || buffer.len() < buffer.max_capacity();
-            Ok(sink.send_unsent()? && has_room(&sink.buffer))
+            Ok((on_disk || sink.send_unsent()?) && has_room(&sink.buffer))
         })
     }
 
     /// Puts the item in. One that comes without `poll_ready` is refused if there is no room and another one is
     /// waiting here already.
     fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), Rejected<T>> {
-        let refusal = if self.closed {
+        let on_disk = self.buffer.waits_for_disk();
+        let is_calling = self.call.get_mut().is_ok_and(|call| call.is_some());
+        let is_taken = is_calling || self.unsent.is_some() && (on_disk || !self.send_unsent()?);
+        let refusal = if self.closed || on_disk && self.buffer.is_closed() {
             Some(BufferError::Closed)
-        } else if self.unsent.is_some() && !self.send_unsent()? {
-            Some(BufferError::Full)
         } else {
-            None
+            is_taken.then_some(BufferError::Full)
         };
         if let Some(reason) = refusal {
             self.buffer.note_refused(1);
             return Err(Rejected::new(reason, item));
         }
         self.unsent = Some(item);
+        if on_disk {
+            return Ok(()); // the next poll puts it in
+        }
         let sent = self.send_unsent();
         if !matches!(sent, Ok(false)) {
             self.leave();
@@ -199,6 +233,9 @@ impl<T, B: Parts<T> + ?Sized + 'static> Sink<T> for BufferSink<T, B> {
 
     /// Waits until the item is in the queue for which there was no room, if there is one.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Rejected<T>>> {
+        if self.buffer.waits_for_disk() {
+            return self.poll_call(context);
+        }
         if self.unsent.is_none() {
             return Poll::Ready(Ok(()));
         }

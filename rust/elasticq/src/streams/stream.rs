@@ -1,15 +1,15 @@
 //! `BufferStream`: the taking end of a queue, as a `Stream`.
 
 use super::door::Door;
-use crate::buffer::Parts;
-use crate::error::BufferError;
+use crate::buffer::{Call, Parts};
+use crate::error::{BufferError, BufferResult};
 use crate::locked::DynamicCircularBuffer;
+use crate::tasks;
 use crate::wait::{Attempt, Waiter, see_what_woke, try_or_register, unless_empty};
 use futures_core::{FusedStream, Stream};
 use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::task::coop::poll_proceed;
 
@@ -26,7 +26,7 @@ use tokio::task::coop::poll_proceed;
 /// use elasticq::streams::BufferStreamExt;
 /// use elasticq::{Config, DynamicCircularBuffer};
 /// use futures::StreamExt;
-/// use std::sync::Arc;
+/// use std::sync::{Arc, Mutex, PoisonError};
 ///
 /// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
 /// buffer.push_batch(vec![1, 2, 3])?;
@@ -39,15 +39,17 @@ use tokio::task::coop::poll_proceed;
 pub struct BufferStream<T, B: ?Sized = DynamicCircularBuffer<T>> {
     /// Before the buffer, so that it leaves the line first.
     waiter: Option<Waiter<'static>>,
+    /// A call that takes an item of a queue that waits for a disk. If it is dropped, it has taken nothing. Only
+    /// `&mut self` uses it: the lock makes a stream `Sync`.
+    call: Mutex<Option<Call<'static, BufferResult<T>>>>,
     buffer: Arc<B>,
     door: Option<Arc<Door<B>>>,
     ended: Option<BufferError>,
-    items: PhantomData<fn() -> T>,
 }
 
 impl<T, B: ?Sized> BufferStream<T, B> {
     pub(super) const fn new(buffer: Arc<B>, door: Option<Arc<Door<B>>>) -> Self {
-        Self { waiter: None, buffer, door, ended: None, items: PhantomData }
+        Self { waiter: None, call: Mutex::new(None), buffer, door, ended: None }
     }
 
     /// The queue.
@@ -63,12 +65,42 @@ impl<T, B: ?Sized> BufferStream<T, B> {
     }
 }
 
-impl<T, B: Parts<T> + ?Sized + 'static> Stream for BufferStream<T, B> {
+impl<T, B: ?Sized> BufferStream<T, B> {
+    fn end(&mut self, reason: BufferError) -> Poll<Option<T>> {
+        self.ended = Some(reason);
+        self.door = None; // nobody of a pair takes anything any more
+        Poll::Ready(None)
+    }
+
+    fn poll_call(&mut self, context: &mut Context<'_>) -> Poll<Option<T>>
+    where
+        T: Send + 'static,
+        B: Parts<T> + 'static,
+    {
+        let buffer = &self.buffer;
+        let call = self.call.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let taking = call.get_or_insert_with(|| {
+            let buffer = Arc::clone(buffer);
+            Box::pin(async move { tasks::take(&*buffer).await })
+        });
+        let taken = ready!(taking.as_mut().poll(context));
+        *call = None;
+        match taken {
+            Ok(item) => Poll::Ready(Some(item)),
+            Err(reason) => self.end(reason),
+        }
+    }
+}
+
+impl<T: Send + 'static, B: Parts<T> + ?Sized + 'static> Stream for BufferStream<T, B> {
     type Item = T;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
         if self.ended.is_some() {
             return Poll::Ready(None);
+        }
+        if self.buffer.waits_for_disk() {
+            return self.poll_call(context);
         }
         let turn = ready!(poll_proceed(context));
         loop {
@@ -89,11 +121,7 @@ impl<T, B: Parts<T> + ?Sized + 'static> Stream for BufferStream<T, B> {
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Attempt::Settled(Err(reason)) => {
-                    self.ended = Some(reason);
-                    self.door = None; // nobody of a pair takes anything any more
-                    return Poll::Ready(None);
-                }
+                Attempt::Settled(Err(reason)) => return self.end(reason),
                 Attempt::Sleep(waiter) => self.waiter = Some(waiter),
             }
         }
@@ -104,7 +132,7 @@ impl<T, B: Parts<T> + ?Sized + 'static> Stream for BufferStream<T, B> {
     }
 }
 
-impl<T, B: Parts<T> + ?Sized + 'static> FusedStream for BufferStream<T, B> {
+impl<T: Send + 'static, B: Parts<T> + ?Sized + 'static> FusedStream for BufferStream<T, B> {
     fn is_terminated(&self) -> bool {
         self.ended.is_some()
     }

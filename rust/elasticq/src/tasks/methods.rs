@@ -8,9 +8,9 @@ use crate::locked::DynamicCircularBuffer;
 use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
 
-/// `$queue` is the type in examples, `$args` the arguments of its constructor there.
+/// `$queue` is the type, `$path` where it is, and `$config` what it is made with, all as in the examples.
 macro_rules! methods {
-    ($queue:literal, $args:literal) => {
+    ($queue:literal, $path:literal, $config:literal) => {
         /// Adds `item` at the end. It waits for no room, whatever `push_timeout` is set to.
         ///
         /// Does not block, and needs no particular runtime. [`push_async_timeout`](Self::push_async_timeout) waits;
@@ -21,10 +21,10 @@ macro_rules! methods {
         ///
         /// # Examples
         /// ```
-        #[doc = concat!("use elasticq::{Config, ", $queue, "};")]
+        #[doc = concat!("use elasticq::", $path, "{", $config, ", ", $queue, "};")]
         ///
         /// # pollster::block_on(async {
-        #[doc = concat!("let queue = ", $queue, "::new(", $args, ")?;")]
+        #[doc = concat!("let queue = ", $queue, "::new(", $config, "::default())?;")]
         /// queue.push_async(7).await?;
         /// assert_eq!(queue.pop_async().await?, 7);
         /// # Ok::<(), elasticq::BufferError>(())
@@ -83,12 +83,12 @@ macro_rules! methods {
         ///
         /// # Examples
         /// ```
-        #[doc = concat!("use elasticq::{BufferError, Config, ", $queue, "};")]
+        #[doc = concat!("use elasticq::BufferError;\nuse elasticq::", $path, "{", $config, ", ", $queue, "};")]
         /// use std::time::Duration;
         ///
         /// # #[tokio::main(flavor = "current_thread")]
         /// # async fn main() -> Result<(), BufferError> {
-        #[doc = concat!("let queue = ", $queue, "::<u8>::new(", $args, ")?;")]
+        #[doc = concat!("let queue = ", $queue, "::<u8>::new(", $config, "::default())?;")]
         /// let brief = Duration::from_millis(1);
         /// assert_eq!(queue.pop_async_timeout(brief).await, Err(BufferError::Timeout(brief)));
         /// # Ok(())
@@ -121,7 +121,7 @@ macro_rules! methods {
 }
 
 impl<T: Send, L: RawMutex + Send + Sync> DynamicCircularBuffer<T, L> {
-    methods!("DynamicCircularBuffer", "Config::default()");
+    methods!("DynamicCircularBuffer", "", "Config");
 }
 
 #[cfg(feature = "lock_free")]
@@ -130,15 +130,15 @@ mod lock_free {
     use crate::lock_free::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
 
     impl<T: Send> LockFreeMPSCQueue<T> {
-        methods!("LockFreeMPSCQueue", "Config::default()");
+        methods!("LockFreeMPSCQueue", "", "Config");
     }
 
     impl<T: Send> LockFreeMPMCQueue<T> {
-        methods!("LockFreeMPMCQueue", "Config::default()");
+        methods!("LockFreeMPMCQueue", "", "Config");
     }
 
     impl<T: Send> LockFreeSPSCQueue<T> {
-        methods!("LockFreeSPSCQueue", "Config::default()");
+        methods!("LockFreeSPSCQueue", "", "Config");
     }
 }
 
@@ -148,6 +148,6 @@ mod priority {
     use crate::priority::PriorityCircularBuffer;
 
     impl<T: Send, L: RawMutex + Send + Sync> PriorityCircularBuffer<T, L> {
-        methods!("priority::PriorityCircularBuffer", "elasticq::priority::PriorityConfig::default()");
+        methods!("PriorityCircularBuffer", "priority::", "PriorityConfig");
     }
 }

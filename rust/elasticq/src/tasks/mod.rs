@@ -16,26 +16,44 @@ use crate::buffer::Parts;
 use crate::error::{BufferError, BufferResult, Rejected};
 #[cfg(feature = "streams")]
 use crate::wait::block;
-use crate::wait::{complete, try_or_register, unless_empty, unless_full};
+use crate::wait::{complete, see_what_woke, try_or_register, unless_empty, unless_full};
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::coop::poll_proceed;
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 
 /// Takes the next item, waiting until there is one.
-pub(crate) async fn take<T, B: Parts<T> + ?Sized>(buffer: &B) -> BufferResult<T> {
+pub(crate) async fn take<T: Send, B: Parts<T> + ?Sized>(buffer: &B) -> BufferResult<T> {
+    if buffer.waits_for_disk() {
+        return take_from_disk(buffer, 1).await?.pop().ok_or(BufferError::Empty);
+    }
     cooperate(complete(|| try_or_register(|| unless_empty(buffer.try_pop()), || buffer.wait_for_item()))).await
 }
 
 /// Takes up to `max` items, waiting for the first. Without asking for any, it does not wait.
-pub(crate) async fn take_many<T, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -> BufferResult<Vec<T>> {
+pub(crate) async fn take_many<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -> BufferResult<Vec<T>> {
+    if buffer.waits_for_disk() {
+        return take_from_disk(buffer, max).await;
+    }
     let mut attempt = || many_once(buffer, max);
     cooperate(complete(|| try_or_register(&mut attempt, || buffer.wait_for_item()))).await
+}
+
+/// [`take_many`] where an attempt may take long.
+async fn take_from_disk<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -> BufferResult<Vec<T>> {
+    loop {
+        let waiter = buffer.wait_for_item();
+        match buffer.take_as_task(max).await {
+            Ok(items) if items.is_empty() && max > 0 => waiter.await,
+            settled => return settled,
+        }
+        see_what_woke();
+    }
 }
 
 /// One attempt to take up to `max` items; `None` if waiting may help.
@@ -47,21 +65,24 @@ pub(crate) fn many_once<T, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -> Opti
 }
 
 /// [`take`] with a timeout.
-pub(crate) async fn take_within<T, B: Parts<T> + ?Sized>(buffer: &B, timeout: Duration) -> BufferResult<T> {
+pub(crate) async fn take_within<T: Send, B: Parts<T> + ?Sized>(buffer: &B, timeout: Duration) -> BufferResult<T> {
     within(timeout, take(buffer)).await?.unwrap_or(Err(BufferError::Timeout(timeout)))
 }
 
 /// [`put`] with a timeout.
-pub(crate) async fn put_within<T, B: Parts<T> + ?Sized>(
+pub(crate) async fn put_within<T: Send, B: Parts<T> + ?Sized>(
     buffer: &B,
     place: &mut Option<T>,
     timeout: Duration,
 ) -> BufferResult<()> {
+    if buffer.waits_for_disk() {
+        return put_on_disk(buffer, &mut Lent::of(place).items, Some(timeout)).await;
+    }
     within(timeout, put(buffer, place)).await?.unwrap_or(Err(BufferError::Timeout(timeout)))
 }
 
 /// [`take_many`] with a timeout; none are an empty vector.
-pub(crate) async fn many_within<T, B: Parts<T> + ?Sized>(
+pub(crate) async fn many_within<T: Send, B: Parts<T> + ?Sized>(
     buffer: &B,
     max: usize,
     timeout: Duration,
@@ -70,11 +91,14 @@ pub(crate) async fn many_within<T, B: Parts<T> + ?Sized>(
 }
 
 /// [`put_many`] with a timeout.
-pub(crate) async fn put_many_within<T, B: Parts<T> + ?Sized>(
+pub(crate) async fn put_many_within<T: Send, B: Parts<T> + ?Sized>(
     buffer: &B,
     place: &mut Option<Vec<T>>,
     timeout: Duration,
 ) -> BufferResult<()> {
+    if buffer.waits_for_disk() {
+        return put_on_disk(buffer, place, Some(timeout)).await;
+    }
     within(timeout, put_many(buffer, place)).await?.unwrap_or(Err(BufferError::Timeout(timeout)))
 }
 
@@ -102,7 +126,10 @@ fn put_once<T, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<T>) -> Optio
 }
 
 /// Puts an item in, waiting until there is room. An item that is refused is not counted.
-pub(crate) async fn put<T, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<T>) -> BufferResult<()> {
+pub(crate) async fn put<T: Send, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<T>) -> BufferResult<()> {
+    if buffer.waits_for_disk() {
+        return put_on_disk(buffer, &mut Lent::of(place).items, None).await;
+    }
     let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
     let mut attempt = || put_once(buffer, place);
     let has_waited = &mut leaving.has_waited;
@@ -115,7 +142,13 @@ pub(crate) async fn put<T, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<
 
 /// Puts all of `items` in or none, waiting until there is room for all. A batch that can never fit is refused at
 /// once.
-pub(crate) async fn put_many<T, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<Vec<T>>) -> BufferResult<()> {
+pub(crate) async fn put_many<T: Send, B: Parts<T> + ?Sized>(
+    buffer: &B,
+    place: &mut Option<Vec<T>>,
+) -> BufferResult<()> {
+    if buffer.waits_for_disk() {
+        return put_on_disk(buffer, place, None).await;
+    }
     let can_fit = place.as_ref().is_none_or(|items| items.len() <= buffer.max_capacity());
     let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
     let mut attempt = || {
@@ -129,6 +162,54 @@ pub(crate) async fn put_many<T, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Op
         buffer.wait_for_bulk_room()
     };
     cooperate(complete(|| try_or_register(&mut attempt, &mut register))).await
+}
+
+/// [`put_many`] where an attempt may take long. The items are in the attempt meanwhile, so an attempt that was begun is
+/// finished: `timeout` is only for the wait for room.
+async fn put_on_disk<T: Send, B: Parts<T> + ?Sized>(
+    buffer: &B,
+    place: &mut Option<Vec<T>>,
+    timeout: Option<Duration>,
+) -> BufferResult<()> {
+    let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
+    let mut over = pin!(timeout.map(timer).transpose()?);
+    while let Some(items) = place.take() {
+        let can_fit = items.len() <= buffer.max_capacity();
+        let mut waiter = if items.len() == 1 { buffer.wait_for_room() } else { buffer.wait_for_bulk_room() };
+        leaving.has_waited = true;
+        let Err(rejected) = buffer.offer_as_task(items).await else { break };
+        let reason = keep(rejected, place);
+        if !can_fit || !reason.is_capacity_error() {
+            return Err(reason);
+        }
+        match (over.as_mut().as_pin_mut(), timeout) {
+            (Some(over), Some(timeout)) => {
+                until(over, waiter).await?.ok_or(BufferError::Timeout(timeout))?;
+            }
+            _ => (&mut waiter).await,
+        }
+        see_what_woke();
+    }
+    Ok(())
+}
+
+/// An item in a list of its own, until this is dropped.
+struct Lent<'a, T> {
+    place: &'a mut Option<T>,
+    items: Option<Vec<T>>,
+}
+
+impl<'a, T> Lent<'a, T> {
+    fn of(place: &'a mut Option<T>) -> Self {
+        let items = place.take().map(|item| vec![item]);
+        Self { place, items }
+    }
+}
+
+impl<T> Drop for Lent<'_, T> {
+    fn drop(&mut self) {
+        *self.place = self.items.take().and_then(|mut items| items.pop());
+    }
 }
 
 /// Puts a refused item back where it was. Returns the reason.
@@ -171,15 +252,24 @@ pub(crate) async fn cooperate<R>(call: impl Future<Output = R>) -> R {
 /// # Errors
 /// `InvalidOperation`: there is no runtime of tokio here, or one without timers, or it is shutting down.
 pub(crate) async fn within<R>(timeout: Duration, call: impl Future<Output = R>) -> BufferResult<Option<R>> {
+    until(pin!(timer(timeout)?), call).await
+}
+
+/// A timer that is over after `timeout`.
+fn timer(timeout: Duration) -> BufferResult<Sleep> {
     Handle::try_current().map_err(|_| no_timers("there is no tokio runtime here"))?;
     // tokio says by a panic that a runtime has no timers.
-    let sleep = catch_unwind(|| sleep(timeout)).map_err(|_| no_timers("its timers are not enabled"))?;
-    let (mut sleep, mut call) = (pin!(sleep), pin!(call));
+    catch_unwind(|| sleep(timeout)).map_err(|_| no_timers("its timers are not enabled"))
+}
+
+/// What the call gives before the timer is over.
+async fn until<R>(mut timer: Pin<&mut Sleep>, call: impl Future<Output = R>) -> BufferResult<Option<R>> {
+    let mut call = pin!(call);
     poll_fn(|context| {
         if let Poll::Ready(done) = call.as_mut().poll(context) {
             return Poll::Ready(Ok(Some(done)));
         }
-        match catch_unwind(AssertUnwindSafe(|| sleep.as_mut().poll(context))) {
+        match catch_unwind(AssertUnwindSafe(|| timer.as_mut().poll(context))) {
             Ok(over) => over.map(|()| Ok(None)),
             Err(_) => Poll::Ready(Err(no_timers("it is shutting down"))),
         }
