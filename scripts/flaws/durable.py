@@ -46,6 +46,13 @@ MUTANTS = [
         "lib::persistent::tests::at_once::they_take_the_items_in_order_and_lose_none",
     ),
     Mutant(
+        "durable-the-root-goes-back",
+        f"{FOLDER}/log.rs",
+        "        if number > *root {\n",
+        "        if number > 0 {\n",
+        f"{ROOT}::the_root_never_goes_back",
+    ),
+    Mutant(
         "durable-syncs-after-its-end",
         f"{FOLDER}/commit.rs",
         "            let _ = self.poison.set(BufferError::Closed);\n",

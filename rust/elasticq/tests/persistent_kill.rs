@@ -132,7 +132,8 @@ fn what_has_returned_before_a_kill_is_so_and_what_is_gone_stays_gone() {
 
             // What may be seen of the one call that was cut off.
             let mut begun: Option<String> = None;
-            for line in ledger {
+            let mut ledger = ledger.into_iter();
+            while let Some(line) = ledger.next() {
                 let words: Vec<&str> = line.split(' ').collect();
                 match words[..] {
                     ["push", first, count] => {
@@ -149,7 +150,8 @@ fn what_has_returned_before_a_kill_is_so_and_what_is_gone_stays_gone() {
                     }
                     ["nothing"] => begun = None,
                     _ if line.starts_with('?') => begun = Some(line),
-                    _ => panic!("{what}: the child says {line:?}"),
+                    // It has panicked, and says why.
+                    _ => panic!("{what}: the child says {line:?}\n{}", ledger.collect::<Vec<_>>().join("\n")),
                 }
             }
 

@@ -50,6 +50,8 @@ pub struct Log {
     oldest: AtomicU64,
     next: AtomicU64,
     left_out: AtomicU64,
+    /// With which segment the log begins, as the root says that was written last.
+    root: Mutex<u64>,
     /// How many calls have staged something.
     calls: AtomicU64,
 }
@@ -148,6 +150,7 @@ impl Log {
             oldest: AtomicU64::new(oldest),
             next: AtomicU64::new(end.number),
             left_out: AtomicU64::new(left_out),
+            root: Mutex::new(oldest),
             calls: AtomicU64::new(0),
         }
     }
@@ -335,10 +338,18 @@ impl Log {
     /// Lets the log begin with this segment, on the disk too. `failed` is told if that fails: then nobody
     /// knows what is on the disk.
     ///
+    /// The root never goes back. Of two threads that give up files, the one that has found less to give up may come
+    /// last, and the other one may have removed the segment by then.
+    ///
     /// # Errors
     /// `Io`.
     pub fn begin_with(&self, number: u64, failed: &dyn Fn(BufferError)) -> BufferResult<()> {
-        root::set(&*self.storage, number).inspect_err(|error| failed(error.clone()))
+        let mut root = self.root.lock();
+        if number > *root {
+            root::set(&*self.storage, number).inspect_err(|error| failed(error.clone()))?;
+            *root = number;
+        }
+        Ok(())
     }
 
     /// Removes the segments before this one, with which the log begins. `failed` is told of a sync that

@@ -62,6 +62,20 @@ fn a_root_that_is_only_in_memory_is_on_the_disk_before_the_next_opener_relies_on
     }
 }
 
+/// Two threads give files up, and the one that has found less to give up comes last.
+#[test]
+fn the_root_never_goes_back() {
+    for mode in MODES {
+        let disk = Disk::default();
+        let core = drained(&disk, mode);
+        let less = core.log.segment_after(core.log.segments_from(0, u64::MAX)[0].number()).unwrap().number();
+        core.tidy().unwrap();
+        core.commit.pass_over(&core.log, less, &|| core.log.begin_with(less, &|error| panic!("{error}"))).unwrap();
+        let again = open(&disk.after_kill(), small(mode)).unwrap_or_else(|error| panic!("{mode:?}: {error}"));
+        assert_eq!(numbers(&again), [28, 29], "{mode:?}");
+    }
+}
+
 #[test]
 fn a_file_that_the_root_names_and_that_is_gone_is_reported_and_nothing_begins_anew() {
     let disk = Disk::default();
