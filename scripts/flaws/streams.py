@@ -13,7 +13,7 @@ MUTANTS = [
         TASKS,
         "        let turn = ready!(poll_proceed(context));\n        let done = ready!(call.as_mut().poll(context));\n        turn.made_progress();\n",
         "        let done = ready!(call.as_mut().poll(context));\n",
-        "runtimes::a_task_that_never_waits_gives_the_others_a_turn",
+        "runtimes::a_task_that_never_waits_gives_the_others_a_turn::with_a_lock",
         also=((TASKS, "use tokio::task::coop::poll_proceed;\n", ""),),
     ),
     Mutant(
@@ -21,7 +21,7 @@ MUTANTS = [
         f"{STREAMS}/stream.rs",
         "                    turn.made_progress();\n",
         "                    let _ = &turn;\n",
-        "runtimes::a_task_that_never_waits_gives_the_others_a_turn",
+        "runtimes::a_task_that_never_waits_gives_the_others_a_turn::with_a_lock",
         also=((f"{STREAMS}/sink.rs", "        turn.made_progress();\n", "        let _ = turn;\n"),),
     ),
     Mutant(

@@ -168,7 +168,7 @@ impl<'a, R: 'a> Select<'a, R> {
     /// # Errors
     /// As [`try_pop`](Self::try_pop) without `Empty`.
     pub fn pop(&mut self) -> BufferResult<(usize, R)> {
-        self.pop_until(None).unwrap_or(Err(BufferError::Empty))
+        self.pop_within(Duration::MAX)
     }
 
     /// Takes the next item, and blocks up to `timeout` until there is one. A timeout too long for the clock waits for
@@ -188,12 +188,20 @@ impl<'a, R: 'a> Select<'a, R> {
     /// assert_eq!(select.pop_within(brief), Err(BufferError::Timeout(brief)));
     /// ```
     pub fn pop_within(&mut self, timeout: Duration) -> BufferResult<(usize, R)> {
-        // The clock is read only if there is something to wait for.
-        match search(&self.sources, &mut self.order, None) {
-            Err(BufferError::Empty) => {}
-            settled => return settled,
+        let (mut woken, mut deadline) = (None, None);
+        loop {
+            let mut waiters = match search_or_register(&self.sources, &mut self.order, woken) {
+                Ok(settled) => return settled,
+                Err(waiters) => waiters,
+            };
+            // The clock is read only if there is something to wait for.
+            let deadline = *deadline.get_or_insert_with(|| Instant::now().checked_add(timeout));
+            woken = Waiter::wait_for_any(&mut waiters, deadline);
+            if woken.is_none() {
+                return Err(BufferError::Timeout(timeout));
+            }
+            see_what_woke();
         }
-        self.pop_until(Instant::now().checked_add(timeout)).unwrap_or(Err(BufferError::Timeout(timeout)))
     }
 
     /// Takes the next item, waiting as a task until there is one. A future that is dropped before it is done has
@@ -247,18 +255,6 @@ impl<'a, R: 'a> Select<'a, R> {
                 waiters.iter_mut().position(is_woken).map_or(Poll::Pending, Poll::Ready)
             });
             woken = Some(first_woken.await);
-            see_what_woke();
-        }
-    }
-
-    /// `None`: the time was over.
-    fn pop_until(&mut self, deadline: Option<Instant>) -> Option<BufferResult<(usize, R)>> {
-        let mut woken = None;
-        loop {
-            match search_or_register(&self.sources, &mut self.order, woken) {
-                Ok(settled) => return Some(settled),
-                Err(mut waiters) => woken = Some(Waiter::wait_for_any(&mut waiters, deadline)?),
-            }
             see_what_woke();
         }
     }

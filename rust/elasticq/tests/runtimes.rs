@@ -6,7 +6,7 @@
 mod queues;
 
 use elasticq::streams::{BufferChannel, BufferStreamExt};
-use elasticq::{BufferError, Config, DynamicCircularBuffer, LockFreeMPMCQueue};
+use elasticq::{BufferError, LockFreeMPMCQueue};
 use futures::{FutureExt, SinkExt, StreamExt};
 use queues::{PATIENCE, Queue, of_all_six};
 use std::sync::Arc;
@@ -23,6 +23,7 @@ of_all_six! {
     receivers_that_are_dropped_at_random_lose_nothing
     senders_that_are_dropped_at_random_lose_nothing
     each_runtime_runs_a_pipeline
+    a_task_that_never_waits_gives_the_others_a_turn
 }
 
 const BRIEF: Duration = Duration::from_millis(2);
@@ -223,10 +224,8 @@ fn each_runtime_runs_a_pipeline<Q: Queue>() {
     futures::executor::block_on(pipeline::<Q>());
 }
 
-#[test]
-fn a_task_that_never_waits_gives_the_others_a_turn() {
-    let queue = Arc::new(DynamicCircularBuffer::new(Config::default()).unwrap());
-    let channel = BufferChannel::new(queue);
+fn a_task_that_never_waits_gives_the_others_a_turn<Q: Queue>() {
+    let channel = BufferChannel::new(Q::of(64));
     let (mut stream, mut sink) = (channel.stream(), channel.clone().sink());
     let other_ran = Arc::new(AtomicBool::new(false));
     one_thread().block_on(async {

@@ -4,9 +4,9 @@
 #[path = "support/queues.rs"]
 mod queues;
 
-use elasticq::{BufferError, Config, DynamicCircularBuffer, Parts, Select};
+use elasticq::{BufferError, Config, DynamicCircularBuffer, Parts, Select, Waiter};
 use pollster::block_on;
-use queues::{PATIENCE, Queue, counting, of_all_six, poll, until};
+use queues::{Calls, PATIENCE, Queue, counting, of_all_six, poll, until};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -35,6 +35,13 @@ fn two<Q: Queue>() -> (Arc<Q>, Arc<Q>) {
 
 fn over<'a, Q: Queue>(first: &'a Arc<Q>, second: &'a Arc<Q>) -> Select<'a, u32> {
     Select::new().with(&**first).with(&**second)
+}
+
+/// Somebody who waits for this queue alone.
+fn waiting<Q: Queue>(queue: &Q) -> (Arc<Calls>, Waiter<'_>) {
+    let ((calls, waker), mut waiter) = (counting(), queue.wait_for_item());
+    assert!(poll(&mut waiter, &waker).is_pending());
+    (calls, waiter)
 }
 
 fn it_says_which_queue_has_given_the_item<Q: Queue>() {
@@ -184,16 +191,13 @@ fn one_item_wakes_one_of_those_who_wait_for_it<Q: Queue>() {
 fn one_that_takes_another_item_passes_its_wake_up_on<Q: Queue>() {
     let (first, second) = two::<Q>();
     // Somebody who stands before it in the line of the first queue is woken in its place there.
-    let mut ahead = first.wait_for_item();
-    assert!(poll(&mut ahead, &counting().1).is_pending());
+    let _ahead = waiting(&*first);
     let mut select = over(&first, &second).ordered();
     let (calls, waker) = counting();
     let mut recv = Box::pin(select.recv());
     assert!(poll(&mut recv, &waker).is_pending());
     // Another one waits for the second queue alone.
-    let (other_calls, other_waker) = counting();
-    let mut other = second.wait_for_item();
-    assert!(poll(&mut other, &other_waker).is_pending());
+    let (other_calls, _other) = waiting(&*second);
     second.put(&[7]);
     assert_eq!((calls.count(), other_calls.count()), (1, 0));
     first.put(&[8]);
@@ -208,9 +212,7 @@ fn one_that_is_dropped_passes_its_wake_up_on<Q: Queue>() {
     let (_, waker) = counting();
     let mut recv = Box::pin(select.recv());
     assert!(poll(&mut recv, &waker).is_pending());
-    let (other_calls, other_waker) = counting();
-    let mut other = second.wait_for_item();
-    assert!(poll(&mut other, &other_waker).is_pending());
+    let (other_calls, _other) = waiting(&*second);
     second.put(&[7]);
     drop(recv);
     assert_eq!(other_calls.count(), 1);

@@ -7,7 +7,8 @@ use std::fmt;
 
 /// Turns items of a durable queue into bytes and back.
 ///
-/// The queue calls it without holding any lock, but for what [`copies`](Self::copies) gives. An item that can't be turned back stays in the queue.
+/// The queue calls it without holding any lock, but for what [`copies`](Self::copies) gives. An item that can't
+/// be turned back stays in the queue.
 ///
 /// # Examples
 /// ```

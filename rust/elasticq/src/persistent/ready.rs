@@ -9,7 +9,8 @@
 //! after some rounds the task makes its call all the same.
 
 use super::core::Core;
-use super::segment::Segment;
+use super::records::Cursor;
+use super::segment::{Reader, Segment};
 use super::spares::Who;
 use super::taking::Taking;
 use crate::error::BufferResult;
@@ -71,13 +72,13 @@ pub struct WhenReady<'a> {
 #[derive(Debug, Default)]
 pub struct Ahead {
     segment: u64,
-    /// Up to here in this segment.
-    end: u64,
+    /// Up to here in this segment, where a record ends.
+    pub end: u64,
     /// This item, which does not stand in line.
     aside: u64,
 }
 
-/// So many bytes are read ahead.
+/// So many bytes are read ahead, at least, in whole records.
 const AHEAD: u64 = 1 << 20;
 
 /// So often a task asks before it makes its call all the same.
@@ -170,25 +171,25 @@ impl Core {
             .first_ready()
             .is_none_or(|number| number == ahead.aside || taking.state.aside()[&number].place.segment == last);
         let in_line = taking.next.is_some() || taking.state.in_line(self.log.visible()) == 0 || {
-            let (segment, offset) = self.position(taking);
+            let (segment, cursor) = self.position(taking);
             segment.number() == last
                 || taking.reader.has_next()
-                || (segment.number() == ahead.segment && offset < ahead.end)
+                || (segment.number() == ahead.segment && cursor.place.offset < ahead.end)
         };
         aside && in_line
     }
 
     /// Where the reader goes on: in its segment, or at the beginning of a later one.
-    fn position(&self, taking: &Taking) -> (Arc<Segment>, u64) {
+    fn position(&self, taking: &Taking) -> (Arc<Segment>, Cursor) {
         let reader = &taking.reader;
-        let (mut segment, mut offset) = (Arc::clone(&reader.segment), reader.cursor.place.offset);
-        while segment.ends_at(offset)
+        let (mut segment, mut cursor) = (Arc::clone(&reader.segment), reader.cursor);
+        while segment.ends_at(cursor.place.offset)
             && let Some(next) = self.log.segment_after(segment.number())
         {
-            offset = next.start().place.offset;
+            cursor = next.start();
             segment = next;
         }
-        (segment, offset)
+        (segment, cursor)
     }
 
     /// Does what calls with this need would wait for, and tells the tasks that wait. What fails here fails again in
@@ -216,16 +217,20 @@ impl Core {
 
     /// Reads what comes next, without a lock.
     fn read_ahead(&self) {
-        let ((segment, offset), aside) = {
+        let ((segment, cursor), aside) = {
             let taking = self.taking();
             let aside = taking.state.first_ready();
             (self.position(&taking), aside.map(|number| (number, taking.state.aside()[&number].place)))
         };
-        let end = segment.read_ahead(offset, AHEAD);
+        let number = segment.number();
+        let mut reader = Reader::new(segment, cursor);
+        // What can't be read is found again by the call.
+        while reader.cursor.place.offset - cursor.place.offset < AHEAD && matches!(reader.next(), Ok(Some(_))) {}
+        let end = reader.cursor.place.offset;
         if let Some((number, place)) = aside {
             let _ = self.read(place, number);
         }
         let aside = aside.map_or(0, |(number, _)| number);
-        self.taking().ahead = Ahead { segment: segment.number(), end, aside };
+        self.taking().ahead = Ahead { segment: number, end, aside };
     }
 }

@@ -158,21 +158,6 @@ impl Segment {
         })
     }
 
-    /// Reads from `offset` on, so that the system has it in memory. Returns up to where.
-    pub fn read_ahead(&self, offset: u64, count: u64) -> u64 {
-        let end = self.end().min(offset.saturating_add(count));
-        let mut piece = vec![0; WINDOW as usize];
-        let mut at = offset;
-        while at < end {
-            let size = (end - at).min(WINDOW);
-            if self.read(&mut piece[..size as usize], at).is_err() {
-                break; // who needs it finds out
-            }
-            at += size;
-        }
-        at
-    }
-
     /// The record of an item at a place that is known: its payload.
     pub fn record_at(&self, offset: u64) -> BufferResult<(Head, Vec<u8>)> {
         let mut head = [0; HEAD];

@@ -78,9 +78,21 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// As [`pop`](Self::pop) without `Empty` and `Timeout`.
     pub async fn recv(&self) -> BufferResult<T> {
         let (taken, ()) = self.take_back_async(1, || ()).await?;
-        let decoded = taken.all().first().map_or(Err(BufferError::Empty), |item| self.decode(item))?;
-        taken.keep(1)?;
-        Ok(decoded)
+        self.decode_taken(taken)?.pop().ok_or(BufferError::Empty)
+    }
+
+    /// What the items are that were taken. Those from the first on that can't be understood go back.
+    fn decode_taken(&self, taken: Taken) -> BufferResult<Vec<T>> {
+        let mut items = Vec::new();
+        for item in taken.all() {
+            match self.decode(item) {
+                Ok(decoded) => items.push(decoded),
+                Err(error) if items.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        taken.keep(items.len())?;
+        Ok(items)
     }
 
     /// Adds all of `items` or none, as a task that waits for no room. The bytes are made first, so the future holds no
@@ -110,16 +122,7 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         let number = popped.number;
         let taken = Taken::new(&self.core, popped);
         self.core.settle_as_task(number).await?;
-        let mut items = Vec::new();
-        for item in taken.all() {
-            match self.decode(item) {
-                Ok(decoded) => items.push(decoded),
-                Err(error) if items.is_empty() => return Err(error),
-                Err(_) => break, // it goes back, and what comes after it
-            }
-        }
-        taken.keep(items.len())?;
-        Ok(items)
+        self.decode_taken(taken)
     }
 
     /// Takes up to `max_items` items on lease, waiting as a task for the first. A future that is dropped before

@@ -47,10 +47,13 @@ mod sink;
 mod stream;
 
 use crate::buffer::Parts;
+use crate::wait::{Waiter, see_what_woke};
 pub use channel::BufferChannel;
 use door::Door;
 pub use sink::BufferSink;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 pub use stream::BufferStream;
 
 /// Makes streams and sinks of a shared queue. It is there for each `Arc` of a queue of this crate.
@@ -84,4 +87,14 @@ impl<T, B: Parts<T> + ?Sized + 'static> BufferStreamExt<T> for Arc<B> {
         let door = || Some(Arc::new(Door::new(self)));
         (BufferStream::new(Arc::clone(self), door()), BufferSink::new(Arc::clone(self), door()))
     }
+}
+
+/// Waits until a waiter is woken, if there is one. It is gone then.
+fn poll_waiter(place: &mut Option<Waiter<'static>>, context: &mut Context<'_>) -> Poll<()> {
+    if let Some(waiter) = place {
+        ready!(Pin::new(waiter).poll(context));
+        *place = None;
+        see_what_woke();
+    }
+    Poll::Ready(())
 }

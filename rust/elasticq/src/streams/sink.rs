@@ -8,11 +8,12 @@
 //! done, the sink is not ready.
 
 use super::door::Door;
+use super::poll_waiter;
 use crate::buffer::{Call, Parts};
 use crate::error::{BufferError, Rejected, give_back};
 use crate::locked::DynamicCircularBuffer;
 use crate::tasks;
-use crate::wait::{Waiter, see_what_woke};
+use crate::wait::Waiter;
 use futures_sink::Sink;
 use std::fmt;
 use std::mem;
@@ -27,13 +28,14 @@ use tokio::task::coop::poll_proceed;
 ///
 /// With the methods of `Sink`: flush before the sink is dropped. An item that waits in it for room is then offered
 /// once more; if the queue is still full, it is lost, unless [`into_unsent`](Self::into_unsent) takes it out.
+/// (A queue in files gets it with the next poll. After that only the queue may give it back, in an error.)
 ///
 /// # Examples
 /// ```
 /// use elasticq::streams::BufferStreamExt;
 /// use elasticq::{Config, DynamicCircularBuffer};
 /// use futures::{SinkExt, StreamExt, stream};
-/// use std::sync::{Arc, Mutex, PoisonError};
+/// use std::sync::Arc;
 ///
 /// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
 /// let numbers = stream::iter(0..4).map(Ok);
@@ -48,7 +50,8 @@ pub struct BufferSink<T, B: Parts<T> + ?Sized = DynamicCircularBuffer<T>> {
     owes: bool,
     /// An item for which there was no room.
     unsent: Option<T>,
-    /// A call that puts an item into a queue that waits for a disk. Only `&mut self` uses it: the lock makes a sink `Sync`.
+    /// A call that puts an item into a queue that waits for a disk. Only `&mut self` uses it: the lock makes a
+    /// sink `Sync`.
     call: Mutex<Option<Sending<T>>>,
     buffer: Arc<B>,
     door: Option<Arc<Door<B>>>,
@@ -80,7 +83,8 @@ impl<T, B: Parts<T> + ?Sized> BufferSink<T, B> {
 impl<T: Send, B: Parts<T> + ?Sized> BufferSink<T, B> {
     /// Puts `item` at the end of the queue, waiting as a task until there is room.
     ///
-    /// A future that is dropped before it is done has put nothing in, and drops the item.
+    /// A future that is dropped before it is done has put nothing in, and drops the item; a queue in files may have
+    /// the item then.
     ///
     /// # Errors
     /// `Closed` or `ResizeError`; the [`Rejected`] holds the item. `InvalidOperation` on a queue for one producer, if
@@ -169,11 +173,7 @@ impl<T, B: Parts<T> + ?Sized> BufferSink<T, B> {
     {
         let turn = ready!(poll_proceed(context));
         loop {
-            if let Some(waiter) = &mut self.waiter {
-                ready!(Pin::new(waiter).poll(context));
-                self.waiter = None;
-                see_what_woke();
-            }
+            ready!(poll_waiter(&mut self.waiter, context));
             if is_done(self)? {
                 break;
             }

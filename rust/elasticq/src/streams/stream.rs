@@ -1,11 +1,12 @@
 //! `BufferStream`: the taking end of a queue, as a `Stream`.
 
 use super::door::Door;
+use super::poll_waiter;
 use crate::buffer::{Call, Parts};
 use crate::error::{BufferError, BufferResult};
 use crate::locked::DynamicCircularBuffer;
 use crate::tasks;
-use crate::wait::{Attempt, Waiter, see_what_woke, try_or_register, unless_empty};
+use crate::wait::{Attempt, Waiter, try_or_register, unless_empty};
 use futures_core::{FusedStream, Stream};
 use std::fmt;
 use std::pin::Pin;
@@ -26,7 +27,7 @@ use tokio::task::coop::poll_proceed;
 /// use elasticq::streams::BufferStreamExt;
 /// use elasticq::{Config, DynamicCircularBuffer};
 /// use futures::StreamExt;
-/// use std::sync::{Arc, Mutex, PoisonError};
+/// use std::sync::Arc;
 ///
 /// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
 /// buffer.push_batch(vec![1, 2, 3])?;
@@ -63,9 +64,7 @@ impl<T, B: ?Sized> BufferStream<T, B> {
     pub fn error(&self) -> Option<&BufferError> {
         self.ended.as_ref().filter(|&reason| *reason != BufferError::Closed)
     }
-}
 
-impl<T, B: ?Sized> BufferStream<T, B> {
     fn end(&mut self, reason: BufferError) -> Poll<Option<T>> {
         self.ended = Some(reason);
         self.door = None; // nobody of a pair takes anything any more
@@ -104,11 +103,7 @@ impl<T: Send + 'static, B: Parts<T> + ?Sized + 'static> Stream for BufferStream<
         }
         let turn = ready!(poll_proceed(context));
         loop {
-            if let Some(waiter) = &mut self.waiter {
-                ready!(Pin::new(waiter).poll(context));
-                self.waiter = None;
-                see_what_woke();
-            }
+            ready!(poll_waiter(&mut self.waiter, context));
             let buffer = &self.buffer;
             let attempt = || unless_empty(buffer.try_pop());
             match try_or_register(attempt, || Arc::clone(buffer).owned_wait_for_item()) {

@@ -1,9 +1,12 @@
 //! What tasks do with any buffer, written once over [`Parts`]: waiting for an item or for room, with or without a
 //! timeout.
 //!
-//! **Nothing is lost.** An attempt that takes an item ends the future in the same poll, and so does one that puts an
-//! item in. A future that is dropped before has done nothing. The item of a future that sends is kept outside of the
-//! attempts.
+//! **Nothing is lost.** An attempt that takes an item ends the future in the same poll, and so does one that
+//! puts an item in. A future that is dropped before has done nothing. The item of a future that sends is kept
+//! outside of the attempts.
+//!
+//! **A queue that waits for a disk** is asked with calls that are awaited. One that takes has taken nothing if
+//! it is dropped. One that puts has the items meanwhile, and may have put them in.
 //!
 //! **Timers** are tokio's, and nothing else here is. Waiting without a timeout works in every runtime.
 //!
@@ -30,7 +33,7 @@ use tokio::time::{Sleep, sleep};
 /// Takes the next item, waiting until there is one.
 pub(crate) async fn take<T: Send, B: Parts<T> + ?Sized>(buffer: &B) -> BufferResult<T> {
     if buffer.waits_for_disk() {
-        return take_from_disk(buffer, 1).await?.pop().ok_or(BufferError::Empty);
+        return cooperate(take_from_disk(buffer, 1)).await?.pop().ok_or(BufferError::Empty);
     }
     cooperate(complete(|| try_or_register(|| unless_empty(buffer.try_pop()), || buffer.wait_for_item()))).await
 }
@@ -38,7 +41,7 @@ pub(crate) async fn take<T: Send, B: Parts<T> + ?Sized>(buffer: &B) -> BufferRes
 /// Takes up to `max` items, waiting for the first. Without asking for any, it does not wait.
 pub(crate) async fn take_many<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -> BufferResult<Vec<T>> {
     if buffer.waits_for_disk() {
-        return take_from_disk(buffer, max).await;
+        return cooperate(take_from_disk(buffer, max)).await;
     }
     let mut attempt = || many_once(buffer, max);
     cooperate(complete(|| try_or_register(&mut attempt, || buffer.wait_for_item()))).await
@@ -46,13 +49,19 @@ pub(crate) async fn take_many<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: us
 
 /// [`take_many`] where an attempt may take long.
 async fn take_from_disk<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -> BufferResult<Vec<T>> {
+    let mut waiter = None;
     loop {
-        let waiter = buffer.wait_for_item();
         match buffer.take_as_task(max).await {
-            Ok(items) if items.is_empty() && max > 0 => waiter.await,
+            Ok(items) if items.is_empty() && max > 0 => {}
             settled => return settled,
         }
-        see_what_woke();
+        match waiter.take() {
+            None => waiter = Some(buffer.wait_for_item()),
+            Some(waiter) => {
+                waiter.await;
+                see_what_woke();
+            }
+        }
     }
 }
 
@@ -76,7 +85,7 @@ pub(crate) async fn put_within<T: Send, B: Parts<T> + ?Sized>(
     timeout: Duration,
 ) -> BufferResult<()> {
     if buffer.waits_for_disk() {
-        return put_on_disk(buffer, &mut Lent::of(place).items, Some(timeout)).await;
+        return cooperate(put_on_disk(buffer, &mut Lent::of(place).items, Some(timeout))).await;
     }
     within(timeout, put(buffer, place)).await?.unwrap_or(Err(BufferError::Timeout(timeout)))
 }
@@ -97,7 +106,7 @@ pub(crate) async fn put_many_within<T: Send, B: Parts<T> + ?Sized>(
     timeout: Duration,
 ) -> BufferResult<()> {
     if buffer.waits_for_disk() {
-        return put_on_disk(buffer, place, Some(timeout)).await;
+        return cooperate(put_on_disk(buffer, place, Some(timeout))).await;
     }
     within(timeout, put_many(buffer, place)).await?.unwrap_or(Err(BufferError::Timeout(timeout)))
 }
@@ -128,7 +137,7 @@ fn put_once<T, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<T>) -> Optio
 /// Puts an item in, waiting until there is room. An item that is refused is not counted.
 pub(crate) async fn put<T: Send, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<T>) -> BufferResult<()> {
     if buffer.waits_for_disk() {
-        return put_on_disk(buffer, &mut Lent::of(place).items, None).await;
+        return cooperate(put_on_disk(buffer, &mut Lent::of(place).items, None)).await;
     }
     let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
     let mut attempt = || put_once(buffer, place);
@@ -147,7 +156,7 @@ pub(crate) async fn put_many<T: Send, B: Parts<T> + ?Sized>(
     place: &mut Option<Vec<T>>,
 ) -> BufferResult<()> {
     if buffer.waits_for_disk() {
-        return put_on_disk(buffer, place, None).await;
+        return cooperate(put_on_disk(buffer, place, None)).await;
     }
     let can_fit = place.as_ref().is_none_or(|items| items.len() <= buffer.max_capacity());
     let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
@@ -173,20 +182,22 @@ async fn put_on_disk<T: Send, B: Parts<T> + ?Sized>(
 ) -> BufferResult<()> {
     let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
     let mut over = pin!(timeout.map(timer).transpose()?);
+    let mut waiter = None;
     while let Some(items) = place.take() {
-        let can_fit = items.len() <= buffer.max_capacity();
-        let mut waiter = if items.len() == 1 { buffer.wait_for_room() } else { buffer.wait_for_bulk_room() };
-        leaving.has_waited = true;
+        let count = items.len();
         let Err(rejected) = buffer.offer_as_task(items).await else { break };
         let reason = keep(rejected, place);
-        if !can_fit || !reason.is_capacity_error() {
+        if count > buffer.max_capacity() || !reason.is_capacity_error() {
             return Err(reason);
         }
+        let Some(registered) = waiter.take() else {
+            leaving.has_waited = true;
+            waiter = Some(if count == 1 { buffer.wait_for_room() } else { buffer.wait_for_bulk_room() });
+            continue;
+        };
         match (over.as_mut().as_pin_mut(), timeout) {
-            (Some(over), Some(timeout)) => {
-                until(over, waiter).await?.ok_or(BufferError::Timeout(timeout))?;
-            }
-            _ => (&mut waiter).await,
+            (Some(over), Some(timeout)) => until(over, registered).await?.ok_or(BufferError::Timeout(timeout))?,
+            _ => registered.await,
         }
         see_what_woke();
     }

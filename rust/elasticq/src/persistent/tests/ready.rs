@@ -2,7 +2,7 @@
 //! nothing, and no limit is passed.
 
 use super::disk::Disk;
-use super::{open, push, segments, small};
+use super::{item, open, push, segments, small};
 use crate::persistent::ready::Need;
 use crate::persistent::{PersistentCircularBuffer, PersistentConfig, Raw, SyncMode};
 use std::pin::{Pin, pin};
@@ -155,4 +155,16 @@ fn a_task_does_not_wait_for_a_thread_that_has_panicked() {
         yield_now();
     }
     assert!(pollster::block_on(queue.send(vec![0; 100_000])).is_err());
+}
+
+#[test]
+fn an_item_is_read_ahead_whole_however_long_it_is() {
+    const LONG: usize = 3 << 20;
+    let core = open(&Disk::default(), small(SyncMode::NoSync).with_segment_bytes(8 << 20)).unwrap();
+    push(&core, &item(1, LONG)).unwrap();
+    push(&core, &item(2, LONG)).unwrap();
+    push(&core, &item(3, LONG)).unwrap(); // in another file
+    core.prepare(Need::to_take(1));
+    let end = core.taking().ahead.end;
+    assert!(end as usize > LONG, "up to {end} only");
 }
