@@ -9,8 +9,9 @@
 //! after some rounds the task makes its call all the same.
 
 use super::core::Core;
-use super::records::Cursor;
-use super::segment::{Reader, Segment};
+use super::format::Kind;
+use super::records::Place;
+use super::segment::Reader;
 use super::spares::Who;
 use super::taking::Taking;
 use crate::error::BufferResult;
@@ -71,14 +72,13 @@ pub struct WhenReady<'a> {
 /// What was read ahead.
 #[derive(Debug, Default)]
 pub struct Ahead {
-    segment: u64,
-    /// Up to here in this segment, where a record ends.
-    pub end: u64,
+    /// Up to here, right behind an item.
+    pub until: Place,
     /// This item, which does not stand in line.
     aside: u64,
 }
 
-/// So many bytes are read ahead, at least, in whole records.
+/// So many bytes are read ahead, at least, in whole records, and at least one item.
 const AHEAD: u64 = 1 << 20;
 
 /// So often a task asks before it makes its call all the same.
@@ -171,25 +171,10 @@ impl Core {
             .first_ready()
             .is_none_or(|number| number == ahead.aside || taking.state.aside()[&number].place.segment == last);
         let in_line = taking.next.is_some() || taking.state.in_line(self.log.visible()) == 0 || {
-            let (segment, cursor) = self.position(taking);
-            segment.number() == last
-                || taking.reader.has_next()
-                || (segment.number() == ahead.segment && cursor.place.offset < ahead.end)
+            let reader = &taking.reader;
+            reader.segment.number() == last || reader.has_next() || reader.cursor.place < ahead.until
         };
         aside && in_line
-    }
-
-    /// Where the reader goes on: in its segment, or at the beginning of a later one.
-    fn position(&self, taking: &Taking) -> (Arc<Segment>, Cursor) {
-        let reader = &taking.reader;
-        let (mut segment, mut cursor) = (Arc::clone(&reader.segment), reader.cursor);
-        while segment.ends_at(cursor.place.offset)
-            && let Some(next) = self.log.segment_after(segment.number())
-        {
-            cursor = next.start();
-            segment = next;
-        }
-        (segment, cursor)
     }
 
     /// Does what calls with this need would wait for, and tells the tasks that wait. What fails here fails again in
@@ -215,22 +200,34 @@ impl Core {
         wake_each([self.prepared.told_all()]);
     }
 
-    /// Reads what comes next, without a lock.
+    /// Reads what comes next, without a lock. What can't be read is found again by the call.
     fn read_ahead(&self) {
-        let ((segment, cursor), aside) = {
+        let (mut reader, aside) = {
             let taking = self.taking();
             let aside = taking.state.first_ready();
-            (self.position(&taking), aside.map(|number| (number, taking.state.aside()[&number].place)))
+            let reader = Reader::new(Arc::clone(&taking.reader.segment), taking.reader.cursor);
+            (reader, aside.map(|number| (number, taking.state.aside()[&number].place)))
         };
-        let number = segment.number();
-        let mut reader = Reader::new(segment, cursor);
-        // What can't be read is found again by the call.
-        while reader.cursor.place.offset - cursor.place.offset < AHEAD && matches!(reader.next(), Ok(Some(_))) {}
-        let end = reader.cursor.place.offset;
-        if let Some((number, place)) = aside {
-            let _ = self.read(place, number);
+        let mut ahead = Ahead::default();
+        let mut bytes = 0;
+        while bytes < AHEAD || ahead.until == Place::default() {
+            let begin = reader.cursor.place.offset;
+            match reader.next() {
+                Ok(Some((head, _))) => {
+                    bytes += reader.cursor.place.offset - begin;
+                    if head.kind == Kind::Item {
+                        ahead.until = reader.cursor.place;
+                    }
+                }
+                Ok(None) if self.enter_next(&mut reader) => {}
+                _ => break,
+            }
         }
-        let aside = aside.map_or(0, |(number, _)| number);
-        self.taking().ahead = Ahead { segment: number, end, aside };
+        if let Some((number, place)) = aside
+            && self.read(place, number).is_ok()
+        {
+            ahead.aside = number;
+        }
+        self.taking().ahead = ahead;
     }
 }

@@ -362,7 +362,7 @@ impl Core {
     }
 
     /// Goes on with the next segment if this one ends here.
-    fn enter_next(&self, reader: &mut Reader) -> bool {
+    pub fn enter_next(&self, reader: &mut Reader) -> bool {
         if !reader.segment.ends_at(reader.cursor.place.offset) {
             return false;
         }
