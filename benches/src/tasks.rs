@@ -1,5 +1,5 @@
-//! Channels between tasks: what one offers to take part, and the loops that are measured. The receiver is a task of
-//! its own, as the senders are, in a runtime of tokio with two threads.
+//! Channels between tasks: what one offers to take part, and the loops that are measured. The receiver is a
+//! task of its own, as the senders are, in a runtime of tokio with two threads.
 
 use crate::contest::{Contest, Sample};
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! The contests of channels between tasks with their peers, all in one interleaved run. They need the features
-//! `streams` and `lock_free`.
+//! The contests of channels between tasks with their peers, all in one interleaved run. They need the
+//! features `streams` and `lock_free`.
 
 use elasticq_benches::contest::Contest;
 use elasticq_benches::options::Options;

@@ -1,12 +1,12 @@
 //! [`Select`]: waiting for several queues at once.
 //!
-//! **Exactly one item** leaves exactly one queue. A selector stands in the line of each queue. When it is woken, it
-//! looks at the queues in its order, and takes the first item that it finds.
+//! **Exactly one item** leaves exactly one queue. A selector stands in the line of each queue. When it is
+//! woken, it looks at the queues in its order, and takes the first item that it finds.
 //!
-//! **No wake-up is lost.** A selector is woken for an item of one queue and may take that of another. Then it tells
-//! the first queue, which wakes the next in line. The places in the other lines are dropped, and each passes on a
-//! wake-up that has come there meanwhile. So a queue that nobody selects over pays nothing, and one item in one
-//! queue wakes one selector.
+//! **No wake-up is lost.** A selector is woken for an item of one queue and may take that of another. Then it
+//! tells the first queue, which wakes the next in line. The places in the other lines are dropped, and each
+//! passes on a wake-up that has come there meanwhile. So a queue that nobody selects over pays nothing, and
+//! one item in one queue wakes one selector.
 
 use crate::buffer::{Call, Parts};
 use crate::error::{BufferError, BufferResult};
@@ -21,18 +21,18 @@ use std::time::{Duration, Instant};
 /// Takes the next item of whichever queue has one, as a thread or as a task.
 ///
 /// The queues may be of different kinds. With [`with`](Self::with) they have the same items; with
-/// [`with_map`](Self::with_map) each has its own, and a function makes one type of them. The result says which queue
-/// it was, by its index: the first that was added is 0.
+/// [`with_map`](Self::with_map) each has its own, and a function makes one type of them. The result says
+/// which queue it was, by its index: the first that was added is 0.
 ///
-/// **Order.** When several queues have items, they take turns: the search begins behind the queue that gave the last
-/// one. With [`ordered`](Self::ordered) it begins at the first queue each time, so a control queue can go before a
-/// work queue.
+/// **Order.** When several queues have items, they take turns: the search begins behind the queue that gave
+/// the last one. With [`ordered`](Self::ordered) it begins at the first queue each time, so a control queue
+/// can go before a work queue.
 ///
-/// **Closed queues** are skipped once they are empty. When all are, the result is `Closed`. A queue may be there
-/// twice; that changes nothing but its turns.
+/// **Closed queues** are skipped once they are empty. When all are, the result is `Closed`. A queue may be
+/// there twice; that changes nothing but its turns.
 ///
-/// A call that gives no item has taken none: one that has timed out, a future that is dropped. A selector costs the
-/// queues nothing while it does not wait. To wait takes time linear in the number of queues.
+/// A call that gives no item has taken none: one that has timed out, a future that is dropped. A selector
+/// costs the queues nothing while it does not wait. To wait takes time linear in the number of queues.
 ///
 /// # Examples
 /// ```
@@ -115,8 +115,8 @@ impl<'a, R: 'a> Select<'a, R> {
         self.with_map(buffer, |item: R| item)
     }
 
-    /// Adds a queue of other items, of which `map` makes what the selector gives. It is called after the item has
-    /// left the queue, without any lock.
+    /// Adds a queue of other items, of which `map` makes what the selector gives. It is called after the item
+    /// has left the queue, without any lock.
     ///
     /// # Examples
     /// ```
@@ -171,8 +171,8 @@ impl<'a, R: 'a> Select<'a, R> {
         self.pop_within(Duration::MAX)
     }
 
-    /// Takes the next item, and blocks up to `timeout` until there is one. A timeout too long for the clock waits for
-    /// ever.
+    /// Takes the next item, and blocks up to `timeout` until there is one. A timeout too long for the clock
+    /// waits for ever.
     ///
     /// # Errors
     /// `Timeout(timeout)`; as [`try_pop`](Self::try_pop) without `Empty`.
@@ -204,8 +204,8 @@ impl<'a, R: 'a> Select<'a, R> {
         }
     }
 
-    /// Takes the next item, waiting as a task until there is one. A future that is dropped before it is done has
-    /// taken nothing. Needs no particular runtime.
+    /// Takes the next item, waiting as a task until there is one. A future that is dropped before it is done
+    /// has taken nothing. Needs no particular runtime.
     ///
     /// # Errors
     /// As [`try_pop`](Self::try_pop) without `Empty`.
@@ -231,8 +231,8 @@ impl<'a, R: 'a> Select<'a, R> {
     /// [`recv`](Self::recv) that waits no longer than `timeout`.
     ///
     /// # Errors
-    /// As [`recv`](Self::recv); `Timeout(timeout)`; `InvalidOperation` outside of a tokio runtime with timers, and
-    /// then nothing was tried.
+    /// As [`recv`](Self::recv); `Timeout(timeout)`; `InvalidOperation` outside of a tokio runtime with
+    /// timers, and then nothing was tried.
     #[cfg(all(feature = "async", not(loom)))]
     pub async fn recv_timeout(&mut self, timeout: Duration) -> BufferResult<(usize, R)> {
         crate::tasks::within(timeout, self.recv()).await?.unwrap_or(Err(BufferError::Timeout(timeout)))
@@ -262,8 +262,8 @@ impl<'a, R: 'a> Select<'a, R> {
 
 type Sources<'s, 'a, R> = &'s [Box<dyn Source<R> + 'a>];
 
-/// Looks at all queues, stands in all lines, and looks once more. Gives the places in the lines if that has come to
-/// nothing.
+/// Looks at all queues, stands in all lines, and looks once more. Gives the places in the lines if that has
+/// come to nothing.
 fn search_or_register<'s, R>(
     sources: Sources<'s, '_, R>,
     order: &mut Order,
@@ -329,8 +329,8 @@ impl Order {
     }
 }
 
-/// What a search has come upon. When it ends, also since its task is cancelled, it passes on the wake-up that led to
-/// it, unless it took the item that this was about.
+/// What a search has come upon. When it ends, also since its task is cancelled, it passes on the wake-up that
+/// led to it, unless it took the item that this was about.
 struct Search<'s, 'a, R> {
     sources: Sources<'s, 'a, R>,
     woken: Option<usize>,

@@ -34,8 +34,8 @@ of_all_six! {
     who_waits_is_counted
 }
 
-// The capacity of the durable queue is its maximum, and it shows its items only where it may read the disk, so not
-// in `try_visit`.
+// The capacity of the durable queue is its maximum, and it shows its items only where it may read the disk,
+// so not in `try_visit`.
 of_all_five! {
     it_grows_to_its_maximum_and_comes_back
     looking_shows_the_items_in_order_until_it_is_broken_off
@@ -149,7 +149,8 @@ fn a_glance_says_what_is_there<Q: Queue>() {
     assert!(buffer.glance().unwrap().closed);
 }
 
-/// Accepted, given to somebody, given to nobody, still inside: each accepted item is in one of the last three.
+/// Accepted, given to somebody, given to nobody, still inside: each accepted item is in one of the last
+/// three.
 fn what_nobody_gets_is_dropped_and_not_dequeued<Q: Queue>() {
     let buffer = parts::<Q>(8);
     let counts = |buffer: &dyn Parts<u32>| {

@@ -1,7 +1,7 @@
 //! A process that uses a durable queue is killed with SIGKILL at a random moment, again and again.
 //!
-//! The child tells what it is about to do and what has returned, through a pipe: that is the ledger outside of
-//! the queue. What must hold: everything that a call has returned for is so, nothing that was popped or
+//! The child tells what it is about to do and what has returned, through a pipe: that is the ledger outside
+//! of the queue. What must hold: everything that a call has returned for is so, nothing that was popped or
 //! acknowledged returns, the order is kept. Only the one call that was cut off may show or not.
 #![cfg(all(feature = "persistent", unix, not(loom)))]
 

@@ -1,5 +1,5 @@
-//! The memory of a process does not follow the length of a queue in files. Alone in its program, since other tests
-//! would change the figures.
+//! The memory of a process does not follow the length of a queue in files. Alone in its program, since other
+//! tests would change the figures.
 #![cfg(all(feature = "persistent", target_os = "linux", not(loom)))]
 
 use elasticq::Config;
@@ -12,7 +12,8 @@ type Queue = PersistentCircularBuffer<Vec<u8>, Raw>;
 const ITEMS: u32 = 150_000;
 const SIZE: usize = 1_000;
 
-/// A file has 16 MiB at the most. In memory are the last one, one that was filled a moment ago, and one that is read.
+/// A file has 16 MiB at the most. In memory are the last one, one that was filled a moment ago, and one that
+/// is read.
 const MOST: u64 = 64 << 20;
 
 /// How many bytes of this process are in memory.

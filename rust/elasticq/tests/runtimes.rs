@@ -1,5 +1,5 @@
-//! Tasks in real runtimes: tokio with one thread and with many, smol, and the executor of futures. Timers, runtimes
-//! without them, and futures that are dropped at random.
+//! Tasks in real runtimes: tokio with one thread and with many, smol, and the executor of futures. Timers,
+//! runtimes without them, and futures that are dropped at random.
 #![cfg(all(feature = "streams", feature = "lock_free", feature = "priority", not(loom)))]
 
 #[path = "support/queues.rs"]

@@ -68,15 +68,15 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
     /// As [`pop_batch`](Buffer::pop_batch).
     fn try_pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>>;
 
-    /// Whether calls may wait for a disk. A task then makes those that it awaits, so that its thread does not wait:
-    /// [`offer_as_task`](Self::offer_as_task) and [`take_as_task`](Self::take_as_task). They need no particular
-    /// runtime.
+    /// Whether calls may wait for a disk. A task then makes those that it awaits, so that its thread does not
+    /// wait: [`offer_as_task`](Self::offer_as_task) and [`take_as_task`](Self::take_as_task). They need no
+    /// particular runtime.
     fn waits_for_disk(&self) -> bool {
         false
     }
 
-    /// [`offer_batch_again`](Self::offer_batch_again) for a task. It waits for no room. A future that is dropped
-    /// before it is done may have put the items in.
+    /// [`offer_batch_again`](Self::offer_batch_again) for a task. It waits for no room. A future that is
+    /// dropped before it is done may have put the items in.
     ///
     /// # Errors
     /// As [`offer_batch_again`](Self::offer_batch_again).
@@ -87,8 +87,8 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
         Box::pin(ready(self.offer_batch_again(items)))
     }
 
-    /// [`try_pop_batch`](Self::try_pop_batch) for a task. It waits for no item. A future that is dropped before it is
-    /// done has taken nothing.
+    /// [`try_pop_batch`](Self::try_pop_batch) for a task. It waits for no item. A future that is dropped
+    /// before it is done has taken nothing.
     ///
     /// # Errors
     /// As [`try_pop_batch`](Self::try_pop_batch).

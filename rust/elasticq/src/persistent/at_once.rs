@@ -1,6 +1,6 @@
-//! Calls that take only a moment: they wait neither for a lock nor for the disk. So a caller may make them while it
-//! holds something that others wait for. If a call can't be made like this, nothing has happened, and the caller
-//! makes the usual one.
+//! Calls that take only a moment: they wait neither for a lock nor for the disk. So a caller may make them
+//! while it holds something that others wait for. If a call can't be made like this, nothing has happened,
+//! and the caller makes the usual one.
 
 use super::core::Core;
 use super::files;
@@ -37,9 +37,9 @@ impl Core {
         Some(Ok(()))
     }
 
-    /// Takes the next item. `read` makes something of its bytes under the consumers' lock, so it must call nothing
-    /// that could come back to this queue; if it can't, the item is outstanding. `None`: it may take longer, also
-    /// since there is none.
+    /// Takes the next item. `read` makes something of its bytes under the consumers' lock, so it must call
+    /// nothing that could come back to this queue; if it can't, the item is outstanding. `None`: it may take
+    /// longer, also since there is none.
     pub fn pop_at_once<R>(&self, read: impl FnOnce(&[u8]) -> Option<R>) -> Option<BufferResult<AtOnce<R, Popped>>> {
         self.pop_with(|taking| {
             let (head, place, end) = self.next_in_memory(taking)?;
@@ -51,8 +51,8 @@ impl Core {
         })
     }
 
-    /// Takes the next item, of which `copy` makes another under the consumers' lock. `None`: it may take longer, also
-    /// since there is none.
+    /// Takes the next item, of which `copy` makes another under the consumers' lock. `None`: it may take
+    /// longer, also since there is none.
     #[inline(always)]
     pub fn pop_copied<T>(&self, copy: impl FnOnce(&[u8]) -> T) -> Option<BufferResult<T>> {
         self.pop_with(|taking| {
@@ -80,8 +80,8 @@ impl Core {
         Some(popped)
     }
 
-    /// Looks at the next item, if that is one in line and in memory. Returns where it stands and ends. The reader stays
-    /// before it, and has it in its window: what is made of it then may panic.
+    /// Looks at the next item, if that is one in line and in memory. Returns where it stands and ends. The
+    /// reader stays before it, and has it in its window: what is made of it then may panic.
     #[inline(always)]
     fn next_in_memory(&self, taking: &mut Taking) -> Option<(Head, Place, Cursor)> {
         let is_usual = taking.leases.next_due().is_none() && taking.state.ready() == 0 && taking.next.is_none();

@@ -7,8 +7,8 @@ use std::fmt;
 
 /// Turns items of a durable queue into bytes and back.
 ///
-/// The queue calls it without holding any lock, but for what [`copies`](Self::copies) gives. An item that can't
-/// be turned back stays in the queue.
+/// The queue calls it without holding any lock, but for what [`copies`](Self::copies) gives. An item that
+/// can't be turned back stays in the queue.
 ///
 /// # Examples
 /// ```
@@ -47,9 +47,9 @@ pub trait Codec<T>: Send + Sync {
     /// Why they are none. The item stays in the queue.
     fn decode(&self, bytes: &[u8]) -> Result<T, String>;
 
-    /// What makes an item of its bytes, if that is no more than to copy them: the queue may call it while it holds
-    /// a lock, so it must not fail and must not come back to the queue. Saves a pop one of two copies. By default
-    /// there is none, and the bytes are [decoded](Self::decode).
+    /// What makes an item of its bytes, if that is no more than to copy them: the queue may call it while it
+    /// holds a lock, so it must not fail and must not come back to the queue. Saves a pop one of two copies.
+    /// By default there is none, and the bytes are [decoded](Self::decode).
     fn copies(&self) -> Option<fn(&[u8]) -> T> {
         None
     }

@@ -131,9 +131,9 @@ impl Commit {
         self.check().err().map(Err)
     }
 
-    /// Waits for as many calls as shared the last sync, if more than one did: those that it has woken are on their
-    /// way, and whoever comes too late waits for a whole sync more. But no longer than for half a sync, and not for
-    /// longer than it takes to wake many threads.
+    /// Waits for as many calls as shared the last sync, if more than one did: those that it has woken are on
+    /// their way, and whoever comes too late waits for a whole sync more. But no longer than for half a sync,
+    /// and not for longer than it takes to wake many threads.
     fn let_others_join(&self, log: &Log) {
         let usual = self.shared();
         if usual < 2 {
@@ -169,8 +169,8 @@ impl Commit {
     /// durable; but the records of items that are leased or were moved are read from their places.)
     fn write(&self, log: &Log) -> BufferResult<Batch> {
         let _writing = self.writing.lock();
-        // A write that failed has lost what it took, and whoever comes next must not report that as durable. So it
-        // is known before this lock is free.
+        // A write that failed has lost what it took, and whoever comes next must not report that as durable.
+        // So it is known before this lock is free.
         self.check()?;
         let batch = log.take_staged();
         for (segment, at, bytes) in &batch.pieces {
@@ -180,8 +180,8 @@ impl Commit {
         Ok(batch)
     }
 
-    /// Ends the writing: `Closed` is everybody's answer from now on, but for what is durable. `last` runs when
-    /// nobody syncs or writes.
+    /// Ends the writing: `Closed` is everybody's answer from now on, but for what is durable. `last` runs
+    /// when nobody syncs or writes.
     pub fn end(&self, last: impl FnOnce()) {
         {
             let _leading = self.leading.lock();

@@ -99,8 +99,8 @@ impl Core {
         Ok(())
     }
 
-    /// Does some work. If there is no room on the disk for its record, this gives up the files that nobody needs
-    /// any more, and tries again: the queue's thread may not have got that far.
+    /// Does some work. If there is no room on the disk for its record, this gives up the files that nobody
+    /// needs any more, and tries again: the queue's thread may not have got that far.
     pub fn in_room<R>(&self, mut work: impl FnMut() -> BufferResult<R>) -> BufferResult<R> {
         match work() {
             Err(error) if lacks_room(&error) => {

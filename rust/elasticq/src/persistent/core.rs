@@ -1,15 +1,16 @@
 //! The queue of bytes under the public face: what a put and a take do, step by step.
 //!
-//! **Two locks.** Producers hold the one of the log's tail. Consumers hold [`Taking`], and under it the tail's
-//! for the one record that says what they took. So a consumer that reads from a slow disk keeps no producer
-//! waiting. Whoever begins a new segment needs the whole state, and takes both, this one first. The leader of a
-//! sync takes the tail's lock, and never that of the consumers.
+//! **Two locks.** Producers hold the one of the log's tail. Consumers hold [`Taking`], and under it the
+//! tail's for the one record that says what they took. So a consumer that reads from a slow disk keeps no
+//! producer waiting. Whoever begins a new segment needs the whole state, and takes both, this one first. The
+//! leader of a sync takes the tail's lock, and never that of the consumers.
 //!
-//! **Foreign code** turns items into bytes and back. It runs before or after all this, without any lock. If it
-//! can't read an item that was taken, the item is [put back](Core::put_back).
+//! **Foreign code** turns items into bytes and back. It runs before or after all this, without any lock. If
+//! it can't read an item that was taken, the item is [put back](Core::put_back).
 //!
 //! **Inlined.** To hand results from one function to the next takes about as long as what is done to a short
-//! record. So the functions that a put or a take of one item goes through are inlined, whatever the compiler thinks.
+//! record. So the functions that a put or a take of one item goes through are inlined, whatever the compiler
+//! thinks.
 //!
 //! This file: the queue as a whole, and putting. `taking`: the other side.
 
@@ -211,7 +212,8 @@ impl Core {
 
     /// Tells the waiters how many items and places there are now.
     pub fn wake(&self) {
-        // Between the change, which other locks guard than those under which waiters look, and the look for them.
+        // Between the change, which other locks guard than those under which waiters look, and the look for
+        // them.
         fence(Ordering::SeqCst);
         if self.not_empty.has_sleepers() || self.not_full.has_sleepers() || self.changed.has_sleepers() {
             // Too many who look in vain are better than to wait for who makes a file.
@@ -255,8 +257,8 @@ impl Core {
 
     // Putting.
 
-    /// Adds items that belong together, or none, and waits until that is durable, in the mode that does. False:
-    /// the first has a name that is known already, and nothing was added.
+    /// Adds items that belong together, or none, and waits until that is durable, in the mode that does.
+    /// False: the first has a name that is known already, and nothing was added.
     ///
     /// # Errors
     /// A capacity error, `Closed`, `Io`, or what a sync has failed with.
@@ -309,8 +311,8 @@ impl Core {
         Ok((true, number))
     }
 
-    /// Adds records of items for which there is room. Returns the number of the last record, and whether it is time
-    /// to prepare the next segment. `taking` is there if the items are delayed.
+    /// Adds records of items for which there is room. Returns the number of the last record, and whether it
+    /// is time to prepare the next segment. `taking` is there if the items are delayed.
     pub fn add(
         &self,
         tail: &mut Tail,
@@ -332,8 +334,8 @@ impl Core {
         Ok((number + drafts.count() as u64 - 1, tail.is_late()))
     }
 
-    /// If an item of this name is known, the number of the last record: the caller may rely on the item that came
-    /// first, so that must be durable, too.
+    /// If an item of this name is known, the number of the last record: the caller may rely on the item that
+    /// came first, so that must be durable, too.
     fn last_record_if_known(&self, id: &[u8]) -> Option<u64> {
         if id.is_empty() {
             return None;
@@ -422,11 +424,13 @@ impl Core {
         if self.has_ended() { Err(BufferError::Closed) } else { self.commit.check() }
     }
 
-    /// Ends the use of the files, whoever else still has the queue or a lease. Another opener may have them then.
+    /// Ends the use of the files, whoever else still has the queue or a lease. Another opener may have them
+    /// then.
     ///
-    /// First nothing is recorded any more: whoever records something looks whether the queue ends, under locks
-    /// that this takes. What was taken and has not come to its taker goes back before that. Then all that was
-    /// recorded is made durable, so that whoever waits for that is told the truth. Then the files are given up.
+    /// First nothing is recorded any more: whoever records something looks whether the queue ends, under
+    /// locks that this takes. What was taken and has not come to its taker goes back before that. Then all
+    /// that was recorded is made durable, so that whoever waits for that is told the truth. Then the files
+    /// are given up.
     ///
     /// # Errors
     /// As [`sync`](Self::sync); the queue has ended all the same.

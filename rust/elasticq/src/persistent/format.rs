@@ -10,10 +10,11 @@
 //! All numbers are little-endian, and all checksums are CRC32C. That of the header leaves itself out, and the
 //! cell, which changes (`cell`).
 //!
-//! **The chain.** A record's `link` is the checksum of the segment's salt, its own first 20 bytes and the link of
-//! the record before it. So a record is valid only behind the very record that it was written behind. An old
-//! record that stands where a new one of equal size was lost is not: a salt alone would let it come back. The
-//! first record of a segment is linked to the segment's header, and the header to the end of the segment before.
+//! **The chain.** A record's `link` is the checksum of the segment's salt, its own first 20 bytes and the
+//! link of the record before it. So a record is valid only behind the very record that it was written behind.
+//! An old record that stands where a new one of equal size was lost is not: a salt alone would let it come
+//! back. The first record of a segment is linked to the segment's header, and the header to the end of the
+//! segment before.
 //!
 //! **Batches.** All records of a batch but the last carry `MORE`, and all stand in one segment. A batch whose
 //! last record is missing was never put in.
@@ -179,7 +180,8 @@ pub const fn size_of_record(payload: u32) -> u64 {
     HEAD as u64 + ((payload as u64 + 7) & !7)
 }
 
-/// How many bytes the record at the beginning of `bytes` says that it takes; too few bytes to tell say the least.
+/// How many bytes the record at the beginning of `bytes` says that it takes; too few bytes to tell say the
+/// least.
 #[must_use]
 pub fn claimed_size(bytes: &[u8]) -> u64 {
     size_of_record(bytes.first_chunk().map_or(0, |&length| u32::from_le_bytes(length)))
@@ -272,8 +274,8 @@ impl Head {
     }
 }
 
-/// Adds a record with this payload, in pieces, to `bytes`; [`place`] completes it. The checksum of the payload is
-/// computed here, outside of any lock. `None`: the payload is too long.
+/// Adds a record with this payload, in pieces, to `bytes`; [`place`] completes it. The checksum of the
+/// payload is computed here, outside of any lock. `None`: the payload is too long.
 #[inline(always)]
 pub fn add<const N: usize>(bytes: &mut Vec<u8>, kind: Kind, payload: [&[u8]; N]) -> Option<()> {
     let length = payload.iter().try_fold(0, |length: usize, piece| length.checked_add(piece.len()))?;
@@ -297,8 +299,8 @@ pub fn add<const N: usize>(bytes: &mut Vec<u8>, kind: Kind, payload: [&[u8]; N])
     Some(())
 }
 
-/// Gives the record at the beginning of `bytes` its place: a number, behind the record with the link `before`.
-/// `more`: the next record belongs to the same batch. Returns the record's link.
+/// Gives the record at the beginning of `bytes` its place: a number, behind the record with the link
+/// `before`. `more`: the next record belongs to the same batch. Returns the record's link.
 #[inline(always)]
 pub fn place(bytes: &mut [u8], number: u64, more: bool, salt: u64, before: u32) -> u32 {
     let head = bytes.first_chunk_mut().expect("a record has a head");
@@ -309,8 +311,8 @@ pub fn place(bytes: &mut [u8], number: u64, more: bool, salt: u64, before: u32) 
     link
 }
 
-/// What stands at the beginning of `bytes`, behind the record with the link `before`. If the record is longer than
-/// `bytes`, it goes beyond its segment.
+/// What stands at the beginning of `bytes`, behind the record with the link `before`. If the record is longer
+/// than `bytes`, it goes beyond its segment.
 #[must_use]
 #[inline(always)]
 pub fn decode(bytes: &[u8], salt: u64, before: u32) -> Found<'_> {
@@ -491,7 +493,8 @@ mod tests {
         }
     }
 
-    /// A page in the middle is lost, a new record of equal size is written there, and behind it stand the old ones.
+    /// A page in the middle is lost, a new record of equal size is written there, and behind it stand the old
+    /// ones.
     #[test]
     fn what_stands_behind_a_record_that_was_written_again_does_not_come_back() {
         let old = [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()];

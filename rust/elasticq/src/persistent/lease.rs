@@ -12,10 +12,10 @@ use std::time::Duration;
 
 /// An item that is in the queue until it is [acknowledged](Self::ack).
 ///
-/// Nobody else gets the item meanwhile. It can be taken again, at its old place, when it is
-/// [given back](Self::nack), when the lease's time is over, when the process ends, and when the `Lease` is
-/// dropped. So an item is delivered at least once. A lease may be used and dropped in any thread. It keeps the
-/// files of the queue open, and locked, as the queue itself does.
+/// Nobody else gets the item meanwhile. It can be taken again, at its old place, when it is [given
+/// back](Self::nack), when the lease's time is over, when the process ends, and when the `Lease` is dropped.
+/// So an item is delivered at least once. A lease may be used and dropped in any thread. It keeps the files
+/// of the queue open, and locked, as the queue itself does.
 ///
 /// # Examples
 /// ```
@@ -86,8 +86,8 @@ impl<T> Lease<T> {
     /// that is durable when the call returns.
     ///
     /// # Errors
-    /// `InvalidOperation` if its time was over, `Io`, or what a sync has failed with; the [`Rejected`] holds the
-    /// lease, which goes on.
+    /// `InvalidOperation` if its time was over, `Io`, or what a sync has failed with; the [`Rejected`] holds
+    /// the lease, which goes on.
     pub fn ack(self) -> Result<T, Rejected<Self>> {
         let acked = self.core.as_ref().map_or(Ok(()), |core| core.ack(&[self.key()]));
         match acked {
@@ -121,8 +121,8 @@ impl<T> Lease<T> {
         Ok(())
     }
 
-    /// [`nack`](Self::nack) as a task: it waits for the disk without blocking. A future that is dropped before it is
-    /// done has ended the lease all the same, or has given the item back.
+    /// [`nack`](Self::nack) as a task: it waits for the disk without blocking. A future that is dropped
+    /// before it is done has ended the lease all the same, or has given the item back.
     ///
     /// # Errors
     /// As [`ack`](Self::ack).

@@ -46,7 +46,8 @@ pub struct Log {
     staged: bool,
     /// How many items in line consumers may see; never more than were lined up.
     visible: AtomicU64,
-    /// How many records the files hold: from this number to that one, but for numbers that a repair has left out.
+    /// How many records the files hold: from this number to that one, but for numbers that a repair has left
+    /// out.
     oldest: AtomicU64,
     next: AtomicU64,
     left_out: AtomicU64,
@@ -73,8 +74,8 @@ pub struct Tail {
     /// What is known to be durable, and what a record has said of it.
     synced: Place,
     marked: Place,
-    /// Whether the queue was closed in good order here. Something of the time before may stand behind the end.
-    /// So the next record is one that never was: then nothing that stands there can follow it.
+    /// Whether the queue was closed in good order here. Something of the time before may stand behind the
+    /// end. So the next record is one that never was: then nothing that stands there can follow it.
     reopened: bool,
     /// Whether somebody was asked to prepare the next segment.
     late: bool,
@@ -285,8 +286,8 @@ impl Log {
         Ok(())
     }
 
-    /// Makes a spare file the segment of this header, with its first record. It gets the segment's name last: so
-    /// there is no file of such a name without them, whatever fails.
+    /// Makes a spare file the segment of this header, with its first record. It gets the segment's name last:
+    /// so there is no file of such a name without them, whatever fails.
     fn adopt(&self, spare: Spare, header: Header, first: &mut Drafts) -> BufferResult<(Arc<Segment>, Cursor)> {
         let name = name_of(&header);
         let place = Place { segment: header.first, offset: HEADER as u64 };
@@ -311,7 +312,8 @@ impl Log {
         }
     }
 
-    /// Lets go of the pages of all segments but the last, so that a long queue takes no more memory than a short one.
+    /// Lets go of the pages of all segments but the last, so that a long queue takes no more memory than a
+    /// short one.
     pub fn let_go_of_sealed(&self) {
         let last = self.tail().segment.number();
         let sealed: Vec<_> = self.segments.lock().range(..last).rev().map(|(_, segment)| Arc::clone(segment)).collect();
@@ -338,8 +340,8 @@ impl Log {
     /// Lets the log begin with this segment, on the disk too. `failed` is told if that fails: then nobody
     /// knows what is on the disk.
     ///
-    /// The root never goes back. Of two threads that give up files, the one that has found less to give up may come
-    /// last, and the other one may have removed the segment by then.
+    /// The root never goes back. Of two threads that give up files, the one that has found less to give up
+    /// may come last, and the other one may have removed the segment by then.
     ///
     /// # Errors
     /// `Io`.

@@ -83,15 +83,15 @@ pub use {
 /// lead to; what was popped does not come back. A record that was damaged on disk is an error (`Corrupted`),
 /// never another item.
 ///
-/// **Popping and leasing.** [`pop`](Self::pop) takes an item for good: if the process ends before it has dealt
-/// with the item, nobody does. [`lease`](Self::lease) leaves the item in the queue until it is acknowledged,
-/// so each item is delivered at least once.
+/// **Popping and leasing.** [`pop`](Self::pop) takes an item for good: if the process ends before it has
+/// dealt with the item, nobody does. [`lease`](Self::lease) leaves the item in the queue until it is
+/// acknowledged, so each item is delivered at least once.
 ///
-/// **One opener.** A queue is open in one place at a time. All methods take `&self` and may be called from any
-/// thread. After a fork, only the parent can use it.
+/// **One opener.** A queue is open in one place at a time. All methods take `&self` and may be called from
+/// any thread. After a fork, only the parent can use it.
 ///
-/// **Cost.** A push or pop takes constant time. The items are not kept in memory. A call may wait for the disk
-/// with `EveryWrite`, and in every mode where it comes to a file that is not in memory.
+/// **Cost.** A push or pop takes constant time. The items are not kept in memory. A call may wait for the
+/// disk with `EveryWrite`, and in every mode where it comes to a file that is not in memory.
 ///
 /// **Closing.** [`close`](crate::Buffer::close) refuses pushes. Dropping the queue makes everything durable,
 /// notes that it was closed in good order, and unlocks it.
@@ -117,8 +117,8 @@ pub struct PersistentCircularBuffer<T, C = Postcard> {
 }
 
 impl<T: Serialize + DeserializeOwned> PersistentCircularBuffer<T> {
-    /// Opens the queue at `config.file_path`, with all that is in it, or makes a new one. Items become bytes by
-    /// [`Postcard`].
+    /// Opens the queue at `config.file_path`, with all that is in it, or makes a new one. Items become bytes
+    /// by [`Postcard`].
     ///
     /// Takes time linear in the number of records since the queue was compacted last.
     ///
@@ -135,8 +135,8 @@ impl<T: Serialize + DeserializeOwned> PersistentCircularBuffer<T> {
 }
 
 impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
-    /// [`new`](PersistentCircularBuffer::new) with another codec. It must be the one with which the items were
-    /// written.
+    /// [`new`](PersistentCircularBuffer::new) with another codec. It must be the one with which the items
+    /// were written.
     ///
     /// # Errors
     /// As [`new`](PersistentCircularBuffer::new).
@@ -197,8 +197,8 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         give_back(put.inspect_err(|_| self.core.tally.note_refused(1)), Some(item))
     }
 
-    /// Adds all of `items` or, on an error, none of them; blocks up to `push_timeout` for room for all if that
-    /// is set. After a crash, too, all are there or none.
+    /// Adds all of `items` or, on an error, none of them; blocks up to `push_timeout` for room for all if
+    /// that is set. After a crash, too, all are there or none.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -272,8 +272,8 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         }
     }
 
-    /// Takes up to `max_items` items for good, blocking up to `timeout` for the first of them; an empty vector
-    /// when none came.
+    /// Takes up to `max_items` items for good, blocking up to `timeout` for the first of them; an empty
+    /// vector when none came.
     ///
     /// # Errors
     /// As [`pop`](Self::pop).
@@ -333,8 +333,8 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         }
     }
 
-    /// Ends leases since the work was done, all at once; returns the items. With `EveryWrite` one sync does for
-    /// all.
+    /// Ends leases since the work was done, all at once; returns the items. With `EveryWrite` one sync does
+    /// for all.
     ///
     /// # Errors
     /// The leases, all of them still there, and why, as [`Lease::ack`].
@@ -361,8 +361,8 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
             .collect()
     }
 
-    /// Lets dead items be delivered again, as if they never had been: those with these numbers, or all. Returns
-    /// how many.
+    /// Lets dead items be delivered again, as if they never had been: those with these numbers, or all.
+    /// Returns how many.
     ///
     /// # Errors
     /// `Io`, or what a sync has failed with.
@@ -482,16 +482,17 @@ impl<T, C> PersistentCircularBuffer<T, C> {
         self.core.clear()
     }
 
-    /// Counters and sizes. Linear in the number of items that don't stand in line; takes the locks. All zero in
-    /// a forked child, and after [`finish`](Self::finish).
+    /// Counters and sizes. Linear in the number of items that don't stand in line; takes the locks. All zero
+    /// in a forked child, and after [`finish`](Self::finish).
     #[must_use]
     pub fn stats(&self) -> PersistentStats {
         self.core.stats()
     }
 
-    /// Ends the use of the queue, whoever else has it or a lease of it: makes everything durable, notes that the
-    /// queue was closed in good order, and unlocks it, so that it can be opened again. From now on every call
-    /// fails with `Closed`; calls that wait do so at once. Leases that are left go back when it is opened again.
+    /// Ends the use of the queue, whoever else has it or a lease of it: makes everything durable, notes that
+    /// the queue was closed in good order, and unlocks it, so that it can be opened again. From now on every
+    /// call fails with `Closed`; calls that wait do so at once. Leases that are left go back when it is
+    /// opened again.
     ///
     /// Dropping the queue does the same, unless there are leases, but tells nobody of an error.
     ///
@@ -516,8 +517,8 @@ impl<T, C> PersistentCircularBuffer<T, C> {
         self.core.end()
     }
 
-    /// Refuses all pushes from now on and wakes all waiters. What is inside can still be taken. The files stay
-    /// open until the queue is dropped, or [finished](Self::finish).
+    /// Refuses all pushes from now on and wakes all waiters. What is inside can still be taken. The files
+    /// stay open until the queue is dropped, or [finished](Self::finish).
     pub fn close(&self) {
         self.core.close();
     }

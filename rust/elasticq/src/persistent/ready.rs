@@ -1,12 +1,12 @@
-//! What a task does before a call: it looks whether the call takes only a moment. Otherwise the queue's thread
-//! prepares it, and the task waits for that without blocking.
+//! What a task does before a call: it looks whether the call takes only a moment. Otherwise the queue's
+//! thread prepares it, and the task waits for that without blocking.
 //!
-//! Three things can take long: to begin a file where none is ready, to read what is in no memory, and to get a lock
-//! while another thread does one of these. The queue's thread begins the file, reads ahead (so that the bytes are in
-//! the memory of the system), and gets both locks, so they were free once.
+//! Three things can take long: to begin a file where none is ready, to read what is in no memory, and to get
+//! a lock while another thread does one of these. The queue's thread begins the file, reads ahead (so that
+//! the bytes are in the memory of the system), and gets both locks, so they were free once.
 //!
-//! **What is not promised.** Another call may take away what was prepared, and the system may give up memory. So
-//! after some rounds the task makes its call all the same.
+//! **What is not promised.** Another call may take away what was prepared, and the system may give up memory.
+//! So after some rounds the task makes its call all the same.
 
 use super::core::Core;
 use super::format::Kind;
@@ -85,8 +85,8 @@ const AHEAD: u64 = 1 << 20;
 const ROUNDS: usize = 3;
 
 impl<'a> WhenReady<'a> {
-    /// Makes the attempt if it takes only a moment. Otherwise the queue's thread prepares it, and the waiter is woken
-    /// then.
+    /// Makes the attempt if it takes only a moment. Otherwise the queue's thread prepares it, and the waiter
+    /// is woken then.
     pub fn attempt<R>(&mut self, attempt: impl FnOnce() -> Attempt<'a, R>) -> Attempt<'a, R> {
         let core = self.core;
         let is_ready = self.rounds == ROUNDS || core.check_process().is_err() || core.is_ready(&self.need);
@@ -140,7 +140,8 @@ impl Core {
         WhenReady { core: self, need, rounds: 0 }
     }
 
-    /// Ends so many leases as a task: `end` records it. A task that is cancelled before has ended them all the same.
+    /// Ends so many leases as a task: `end` records it. A task that is cancelled before has ended them all
+    /// the same.
     pub async fn end_leases(&self, leases: usize, end: impl FnMut() -> BufferResult<u64>) -> BufferResult<()> {
         let number = {
             let mut end = Once { call: end, made: false };
@@ -177,8 +178,8 @@ impl Core {
         aside && in_line
     }
 
-    /// Does what calls with this need would wait for, and tells the tasks that wait. What fails here fails again in
-    /// the call, which knows whom to tell.
+    /// Does what calls with this need would wait for, and tells the tasks that wait. What fails here fails
+    /// again in the call, which knows whom to tell.
     pub fn prepare(&self, need: Need) {
         if need.reads {
             self.read_ahead();

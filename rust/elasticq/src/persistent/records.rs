@@ -1,15 +1,16 @@
 //! What the payloads of records say: [`Meta`] in front of an item's own bytes, and [`Change`] for all else.
 //!
-//! Nearly all records say that an item was put in, or that items were popped. These have fields of fixed sizes, which
-//! cost next to nothing to write and to read:
+//! Nearly all records say that an item was put in, or that items were popped. These have fields of fixed
+//! sizes, which cost next to nothing to write and to read:
 //!
 //! ```text
 //! item      at 7 | form 1 | only in form 1: delay 8, number 8, length of id 4, of headers 4, id, headers | own bytes
 //! popped    items 8 | segment 8 | offset 8 | number 8 | link 4
 //! ```
 //!
-//! The other changes are written with postcard, a compact format in which numbers take as many bytes as they need.
-//! A later version may add changes at the end; this one then refuses the queue, since it can't know what they mean.
+//! The other changes are written with postcard, a compact format in which numbers take as many bytes as they
+//! need. A later version may add changes at the end; this one then refuses the queue, since it can't know
+//! what they mean.
 
 use super::format::{self, Kind, u32_at, u64_at};
 use serde::{Deserialize, Serialize};
@@ -63,8 +64,9 @@ pub enum Change {
     Revived { numbers: Vec<u64> },
     /// So many items in line were dropped, and these others.
     Cleared { items: u64, cursor: Cursor, numbers: Vec<u64> },
-    /// Everything before this place had reached the disk when this was written. The salt is that of the segment
-    /// in which this stands: so it is known for what it is even where the records before it are broken.
+    /// Everything before this place had reached the disk when this was written. The salt is that of the
+    /// segment in which this stands: so it is known for what it is even where the records before it are
+    /// broken.
     Synced { place: Place, salt: u64 },
     /// The same, and the queue was closed in good order.
     Closed { place: Place, salt: u64 },
@@ -72,8 +74,8 @@ pub enum Change {
     Snapshot(Box<Snapshot>),
     /// The queue was opened again, and what follows was written after that. The number is random.
     Opened { salt: u64 },
-    /// A record was lost here, and a repair has put this in its place. The bytes only take its room, and make the
-    /// link come out to which the next record is linked.
+    /// A record was lost here, and a repair has put this in its place. The bytes only take its room, and make
+    /// the link come out to which the next record is linked.
     Lost { filler: Vec<u8> },
     /// So many items were popped in line, and the cursor has come this far. A record of a kind of its own.
     #[serde(skip)]
@@ -158,7 +160,8 @@ pub struct Drafts {
 }
 
 thread_local! {
-    /// Memory for the next records of this thread: to ask for some would take longer than to write a short record.
+    /// Memory for the next records of this thread: to ask for some would take longer than to write a short
+    /// record.
     static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 

@@ -12,8 +12,8 @@
 //!
 //! Nobody knows what stands behind a torn end: a record there may follow what is written next, and come back
 //! to life. So the segment ends there for good, and the next record begins a new segment. Only if everything
-//! behind the end is zero, or the queue was closed in good order, does writing go on in the same segment; after
-//! a closing it begins with a record that never was ([`Change::Opened`]).
+//! behind the end is zero, or the queue was closed in good order, does writing go on in the same segment;
+//! after a closing it begins with a record that never was ([`Change::Opened`]).
 
 use super::cell;
 use super::files::{File, Storage, crc32c};
@@ -56,8 +56,8 @@ pub struct Report {
 /// Opens what is there, or makes a new queue.
 ///
 /// # Errors
-/// `Corrupted`, with file and offset; `Io`; `InvalidOperation` for files of a later version, and after a repair
-/// that was cut off. Nothing was changed then.
+/// `Corrupted`, with file and offset; `Io`; `InvalidOperation` for files of a later version, and after a
+/// repair that was cut off. Nothing was changed then.
 pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<Recovered> {
     let names = list(storage)?;
     let Some(whole) = follow(storage, window, &names)? else {
@@ -243,8 +243,8 @@ pub fn note_unsynced(storage: &dyn Storage) {
     let _ = storage.create(UNSYNCED).and_then(|_| storage.sync());
 }
 
-/// Writes what is not known to be durable once more, and syncs it. A sync has failed, so the system may believe
-/// that what it holds in memory is on disk, and write it never.
+/// Writes what is not known to be durable once more, and syncs it. A sync has failed, so the system may
+/// believe that what it holds in memory is on disk, and write it never.
 fn write_again(
     storage: &dyn Storage,
     segments: &BTreeMap<u64, Arc<Segment>>,
@@ -532,8 +532,8 @@ fn refuse_if_damaged(
     Err(tail.corrupted(replay.end.place.offset, &text))
 }
 
-/// The furthest place that a mark in this file names, of the marks that begin behind `from`. A mark is known by
-/// the segment's salt in it, so it is found wherever the chain is broken.
+/// The furthest place that a mark in this file names, of the marks that begin behind `from`. A mark is known
+/// by the segment's salt in it, so it is found wherever the chain is broken.
 pub fn marks_behind(file: &dyn File, path: &Path, from: u64, salt: u64) -> BufferResult<Place> {
     let failed = |refused| BufferError::io("to read", path, &refused);
     let mut found = Place::default();

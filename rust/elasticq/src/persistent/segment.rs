@@ -295,7 +295,8 @@ impl Reader {
         Ok(&self.seen(offset)[..size])
     }
 
-    /// What the window has of the segment from here on. The reader never goes back, so the window begins before.
+    /// What the window has of the segment from here on. The reader never goes back, so the window begins
+    /// before.
     #[inline]
     fn seen(&self, offset: u64) -> &[u8] {
         let at = offset.saturating_sub(self.from) as usize;

@@ -20,14 +20,15 @@ pub struct PutBack<C: Deref<Target = Core>, I: AsRef<[Item]>> {
 impl<C: Deref<Target = Core>, I: AsRef<[Item]>> Drop for PutBack<C, I> {
     fn drop(&mut self) {
         for item in self.items.as_ref().iter().skip(self.kept) {
-            // If the disk refuses it, it refuses everything from now on, and opening the queue again shows it.
+            // If the disk refuses it, it refuses everything from now on, and opening the queue again shows
+            // it.
             let _ = self.core.put_back(item);
         }
     }
 }
 
-/// Items that were taken, as bytes. Those that are not [kept](Self::keep) go back to their places when this is
-/// dropped, or when the queue ends.
+/// Items that were taken, as bytes. Those that are not [kept](Self::keep) go back to their places when this
+/// is dropped, or when the queue ends.
 #[must_use = "items that are not kept go back"]
 pub struct Taken {
     core: Arc<Core>,

@@ -1,5 +1,5 @@
-//! What tasks do with a durable queue. They wait for nothing by blocking: neither for items or room, nor for a
-//! sync, a new file or an item on the disk, for which another thread cares (`ready`).
+//! What tasks do with a durable queue. They wait for nothing by blocking: neither for items or room, nor for
+//! a sync, a new file or an item on the disk, for which another thread cares (`ready`).
 
 use super::PersistentCircularBuffer;
 use super::at_once::AtOnce;
@@ -17,8 +17,8 @@ use std::time::Duration;
 impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// Adds `item` at the end, waiting as a task until there is room.
     ///
-    /// A future that is dropped while it waits for room has put nothing in; one that is dropped while it waits
-    /// for a sync has put the item in.
+    /// A future that is dropped while it waits for room has put nothing in; one that is dropped while it
+    /// waits for a sync has put the item in.
     ///
     /// # Errors
     /// As [`offer`](Self::offer) without capacity errors.
@@ -95,8 +95,8 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         Ok(items)
     }
 
-    /// Adds all of `items` or none, as a task that waits for no room. The bytes are made first, so the future holds no
-    /// reference to an item.
+    /// Adds all of `items` or none, as a task that waits for no room. The bytes are made first, so the future
+    /// holds no reference to an item.
     pub(super) async fn offer_batch_async(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         let bytes = self.encode_all(&items).map(|all| all.into_iter().map(Cow::into_owned).collect::<Vec<_>>());
         let put = async {
@@ -125,8 +125,8 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         self.decode_taken(taken)
     }
 
-    /// Takes up to `max_items` items on lease, waiting as a task for the first. A future that is dropped before
-    /// it is done gives the items back.
+    /// Takes up to `max_items` items on lease, waiting as a task for the first. A future that is dropped
+    /// before it is done gives the items back.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -148,8 +148,8 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         self.lease_batch_async(1, ttl).await?.pop().ok_or(BufferError::Empty)
     }
 
-    /// [`ack_batch`](Self::ack_batch) as a task. A future that is dropped before it is done has ended the leases
-    /// all the same, or has given the items back.
+    /// [`ack_batch`](Self::ack_batch) as a task. A future that is dropped before it is done has ended the
+    /// leases all the same, or has given the items back.
     ///
     /// # Errors
     /// As [`ack_batch`](Self::ack_batch).
@@ -200,8 +200,9 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         self.core.put_at_once(pieces)
     }
 
-    /// Takes an item if that takes only a moment. `read` makes something of its bytes. It runs under a lock, so it
-    /// must call nothing that could come back to this queue. If it makes nothing, the item can still be put back.
+    /// Takes an item if that takes only a moment. `read` makes something of its bytes. It runs under a lock,
+    /// so it must call nothing that could come back to this queue. If it makes nothing, the item can still be
+    /// put back.
     pub fn take_at_once<R>(&self, read: impl FnOnce(&[u8]) -> Option<R>) -> Option<BufferResult<AtOnce<R, Taken>>> {
         let taken = self.core.pop_at_once(read)?;
         Some(taken.map(|taken| match taken {

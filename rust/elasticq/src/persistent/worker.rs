@@ -1,8 +1,10 @@
 //! The queue's own thread. It does what no caller should wait for: it prepares files, gives up those that
-//! nobody needs, syncs from time to time, reads ahead for tasks, and wakes consumers when the time of an item has come.
+//! nobody needs, syncs from time to time, reads ahead for tasks, and wakes consumers when the time of an item
+//! has come.
 //!
-//! It sleeps and is woken with std's lock, which is a word of its own. Other locks share a table of sleepers; if
-//! this thread were at work in that table while another one forks, the table would stay locked in the child.
+//! It sleeps and is woken with std's lock, which is a word of its own. Other locks share a table of sleepers;
+//! if this thread were at work in that table while another one forks, the table would stay locked in the
+//! child.
 //!
 //! The thread keeps the queue alive only while it does something. It ends when the queue is closed for good,
 //! and whoever does that waits for its end.
@@ -95,8 +97,8 @@ impl Worker {
         self.ordered.notify_one();
     }
 
-    /// Whether there is a thread that does what it was asked for. Who asks before he looks, and waits then, is told
-    /// also if the thread ends.
+    /// Whether there is a thread that does what it was asked for. Who asks before he looks, and waits then,
+    /// is told also if the thread ends.
     pub fn is_running(&self) -> bool {
         self.thread().is_some() && !self.orders().stop
     }

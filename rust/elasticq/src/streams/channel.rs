@@ -18,12 +18,12 @@ use std::time::Duration;
 /// An item goes to one receiver. Dropping a channel closes nothing; the channel is closed by
 /// [`close`](Self::close), or when the last of its [`sink`](Self::sink)s goes.
 ///
-/// The futures need no particular runtime, but for those with a timeout: their timers are tokio's. A future that is
-/// dropped before it is done has sent and received nothing. In a runtime of tokio, a task that never has to wait
-/// gives the others a turn from time to time.
+/// The futures need no particular runtime, but for those with a timeout: their timers are tokio's. A future
+/// that is dropped before it is done has sent and received nothing. In a runtime of tokio, a task that never
+/// has to wait gives the others a turn from time to time.
 ///
-/// On a queue for one consumer (or producer), a second one at the same moment gets `InvalidOperation`; it may be a
-/// clone, a stream or a sink.
+/// On a queue for one consumer (or producer), a second one at the same moment gets `InvalidOperation`; it may
+/// be a clone, a stream or a sink.
 ///
 /// # Examples
 /// ```
@@ -77,7 +77,8 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     /// [`send`](Self::send) that waits no longer than `timeout`.
     ///
     /// # Errors
-    /// As [`send`](Self::send); `Timeout(timeout)`; `InvalidOperation` outside of a tokio runtime with timers.
+    /// As [`send`](Self::send); `Timeout(timeout)`; `InvalidOperation` outside of a tokio runtime with
+    /// timers.
     pub async fn send_timeout(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
         let put = tasks::put_within(&*self.buffer, &mut place, timeout).await;
@@ -87,8 +88,8 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     /// Sends all of `items`, next to each other, or none, waiting as a task until there is room for all.
     ///
     /// # Errors
-    /// As [`send`](Self::send), and `MaxCapacityReached` at once for a batch that can never fit; the [`Rejected`]
-    /// holds the items.
+    /// As [`send`](Self::send), and `MaxCapacityReached` at once for a batch that can never fit; the
+    /// [`Rejected`] holds the items.
     pub async fn send_batch(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         sink::send_batch(&*self.buffer, false, items).await
     }
@@ -104,8 +105,8 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     /// Receives the next item, waiting as a task until there is one.
     ///
     /// # Errors
-    /// `Closed` once the channel is closed and empty. `InvalidOperation` on a queue for one consumer, if another one
-    /// is receiving at this moment. What a durable queue may fail with.
+    /// `Closed` once the channel is closed and empty. `InvalidOperation` on a queue for one consumer, if
+    /// another one is receiving at this moment. What a durable queue may fail with.
     pub async fn recv(&self) -> BufferResult<T> {
         tasks::take(&*self.buffer).await
     }
@@ -113,12 +114,14 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     /// [`recv`](Self::recv) that waits no longer than `timeout`. A timeout of zero takes what is there.
     ///
     /// # Errors
-    /// As [`recv`](Self::recv); `Timeout(timeout)`; `InvalidOperation` outside of a tokio runtime with timers.
+    /// As [`recv`](Self::recv); `Timeout(timeout)`; `InvalidOperation` outside of a tokio runtime with
+    /// timers.
     pub async fn recv_timeout(&self, timeout: Duration) -> BufferResult<T> {
         tasks::take_within(&*self.buffer, timeout).await
     }
 
-    /// Receives up to `max` items, waiting as a task for the first. With `max` of zero, it gives none at once.
+    /// Receives up to `max` items, waiting as a task for the first. With `max` of zero, it gives none at
+    /// once.
     ///
     /// # Errors
     /// As [`recv`](Self::recv); `ResizeError` if there is no memory for the items.
@@ -161,8 +164,8 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
         block(timeout, || try_or_register(attempt, || self.buffer.wait_for_item()))
     }
 
-    /// [`recv_many`](Self::recv_many) for a thread: it blocks until there is an item, up to `timeout`. Without one it
-    /// gives an empty vector.
+    /// [`recv_many`](Self::recv_many) for a thread: it blocks until there is an item, up to `timeout`.
+    /// Without one it gives an empty vector.
     ///
     /// # Errors
     /// As [`recv_many`](Self::recv_many).

@@ -6,21 +6,21 @@
 //! door      closes the queue when the last sink of a channel goes, or half of a pair
 //! ```
 //!
-//! They take any queue that has [`Parts`], so they are written once, and stand between the queue and a task without
-//! adding anything: no task is spawned, nothing is polled from time to time, and n items wake at most n receivers.
-//! All wait with the queue's own signals, so threads, tasks of any runtime, and other users of the same queue can be
-//! mixed.
+//! They take any queue that has [`Parts`], so they are written once, and stand between the queue and a task
+//! without adding anything: no task is spawned, nothing is polled from time to time, and n items wake at most
+//! n receivers. All wait with the queue's own signals, so threads, tasks of any runtime, and other users of
+//! the same queue can be mixed.
 //!
-//! **The queue decides who may use it.** On a queue for one consumer (`LockFreeMPSCQueue`, `LockFreeSPSCQueue`), a
-//! second receiver at the same moment gets `InvalidOperation`, and so does a second sender on a queue for one
-//! producer. Clones of a channel count, and so do streams and sinks.
+//! **The queue decides who may use it.** On a queue for one consumer (`LockFreeMPSCQueue`,
+//! `LockFreeSPSCQueue`), a second receiver at the same moment gets `InvalidOperation`, and so does a second
+//! sender on a queue for one producer. Clones of a channel count, and so do streams and sinks.
 //!
-//! **Closing.** `close` closes the queue itself, for all its users: from then on each send is refused with its item,
-//! and what is inside can still be taken. Then each receiver gets `Closed`, and streams end.
+//! **Closing.** `close` closes the queue itself, for all its users: from then on each send is refused with
+//! its item, and what is inside can still be taken. Then each receiver gets `Closed`, and streams end.
 //!
-//! **A queue in files** does not block the thread of a task here, either: its calls are awaited. What a call gives
-//! is as durable as the queue's `SyncMode` says. A send that is dropped while it waits for the disk may have put its
-//! item in.
+//! **A queue in files** does not block the thread of a task here, either: its calls are awaited. What a call
+//! gives is as durable as the queue's `SyncMode` says. A send that is dropped while it waits for the disk may
+//! have put its item in.
 //!
 //! # Examples
 //! ```
@@ -67,8 +67,8 @@ pub trait BufferStreamExt<T>: Sized {
     /// A sink that puts items into the queue. When it is dropped, nothing is closed.
     fn into_sink(self) -> BufferSink<T, Self::Buffer>;
 
-    /// Both. When either of them is gone, clones of the sink included, the queue is closed: the stream then ends
-    /// behind the last item, and a sink is refused what nobody of the pair would take.
+    /// Both. When either of them is gone, clones of the sink included, the queue is closed: the stream then
+    /// ends behind the last item, and a sink is refused what nobody of the pair would take.
     fn stream_sink_pair(&self) -> (BufferStream<T, Self::Buffer>, BufferSink<T, Self::Buffer>);
 }
 

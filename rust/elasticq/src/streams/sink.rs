@@ -1,11 +1,11 @@
 //! `BufferSink`: the putting end of a queue, as a `Sink`.
 //!
-//! **Backpressure.** `poll_ready` waits until the queue seems to have room. Another producer may then be faster than
-//! `start_send`. The item stays here in that case, and the next poll puts it in before all else. So a sink holds one
-//! item at most, and only if others send to the same queue.
+//! **Backpressure.** `poll_ready` waits until the queue seems to have room. Another producer may then be
+//! faster than `start_send`. The item stays here in that case, and the next poll puts it in before all else.
+//! So a sink holds one item at most, and only if others send to the same queue.
 //!
-//! **A queue that waits for a disk** gets its item in a call of its own, which the next poll begins. Until that is
-//! done, the sink is not ready.
+//! **A queue that waits for a disk** gets its item in a call of its own, which the next poll begins. Until
+//! that is done, the sink is not ready.
 
 use super::door::Door;
 use super::poll_waiter;
@@ -24,11 +24,13 @@ use tokio::task::coop::poll_proceed;
 
 /// Puts items into a queue, as a [`Sink`] with backpressure, and with [`send`](Self::send).
 ///
-/// A refused item comes back in the error. Clones put into the same queue. A sink needs no particular runtime.
+/// A refused item comes back in the error. Clones put into the same queue. A sink needs no particular
+/// runtime.
 ///
-/// With the methods of `Sink`: flush before the sink is dropped. An item that waits in it for room is then offered
-/// once more; if the queue is still full, it is lost, unless [`into_unsent`](Self::into_unsent) takes it out.
-/// (A queue in files gets it with the next poll. After that only the queue may give it back, in an error.)
+/// With the methods of `Sink`: flush before the sink is dropped. An item that waits in it for room is then
+/// offered once more; if the queue is still full, it is lost, unless [`into_unsent`](Self::into_unsent) takes
+/// it out. (A queue in files gets it with the next poll. After that only the queue may give it back, in an
+/// error.)
 ///
 /// # Examples
 /// ```
@@ -50,8 +52,8 @@ pub struct BufferSink<T, B: Parts<T> + ?Sized = DynamicCircularBuffer<T>> {
     owes: bool,
     /// An item for which there was no room.
     unsent: Option<T>,
-    /// A call that puts an item into a queue that waits for a disk. Only `&mut self` uses it: the lock makes a
-    /// sink `Sync`.
+    /// A call that puts an item into a queue that waits for a disk. Only `&mut self` uses it: the lock makes
+    /// a sink `Sync`.
     call: Mutex<Option<Sending<T>>>,
     buffer: Arc<B>,
     door: Option<Arc<Door<B>>>,
@@ -74,7 +76,8 @@ impl<T, B: Parts<T> + ?Sized> BufferSink<T, B> {
         &self.buffer
     }
 
-    /// Ends the sink. Gives the item that was handed to `start_send` and did not get into the queue, if there is one.
+    /// Ends the sink. Gives the item that was handed to `start_send` and did not get into the queue, if there
+    /// is one.
     pub fn into_unsent(mut self) -> Option<T> {
         self.unsent.take()
     }
@@ -83,12 +86,12 @@ impl<T, B: Parts<T> + ?Sized> BufferSink<T, B> {
 impl<T: Send, B: Parts<T> + ?Sized> BufferSink<T, B> {
     /// Puts `item` at the end of the queue, waiting as a task until there is room.
     ///
-    /// A future that is dropped before it is done has put nothing in, and drops the item; a queue in files may have
-    /// the item then.
+    /// A future that is dropped before it is done has put nothing in, and drops the item; a queue in files
+    /// may have the item then.
     ///
     /// # Errors
-    /// `Closed` or `ResizeError`; the [`Rejected`] holds the item. `InvalidOperation` on a queue for one producer, if
-    /// another one is putting something in at this moment.
+    /// `Closed` or `ResizeError`; the [`Rejected`] holds the item. `InvalidOperation` on a queue for one
+    /// producer, if another one is putting something in at this moment.
     pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
         send(&*self.buffer, self.closed, item).await
     }
@@ -96,8 +99,8 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferSink<T, B> {
     /// Puts all of `items` in, next to each other, or none, waiting as a task until there is room for all.
     ///
     /// # Errors
-    /// As [`send`](Self::send), and `MaxCapacityReached` at once for a batch that can never fit; the [`Rejected`]
-    /// holds the items.
+    /// As [`send`](Self::send), and `MaxCapacityReached` at once for a batch that can never fit; the
+    /// [`Rejected`] holds the items.
     pub async fn send_batch(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         send_batch(&*self.buffer, self.closed, items).await
     }
@@ -205,8 +208,8 @@ impl<T: Send + 'static, B: Parts<T> + ?Sized + 'static> Sink<T> for BufferSink<T
         })
     }
 
-    /// Puts the item in. One that comes without `poll_ready` is refused if there is no room and another one is
-    /// waiting here already.
+    /// Puts the item in. One that comes without `poll_ready` is refused if there is no room and another one
+    /// is waiting here already.
     fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), Rejected<T>> {
         let on_disk = self.buffer.waits_for_disk();
         let is_calling = self.call.get_mut().is_ok_and(|call| call.is_some());
@@ -242,7 +245,8 @@ impl<T: Send + 'static, B: Parts<T> + ?Sized + 'static> Sink<T> for BufferSink<T
         self.poll_until(context, Self::send_unsent)
     }
 
-    /// Flushes, and ends this sink. The queue is closed if this was the last sink of its channel, or of its pair.
+    /// Flushes, and ends this sink. The queue is closed if this was the last sink of its channel, or of its
+    /// pair.
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Rejected<T>>> {
         let flushed = ready!(self.as_mut().poll_flush(context));
         self.closed = true;

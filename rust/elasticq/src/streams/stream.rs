@@ -16,11 +16,11 @@ use tokio::task::coop::poll_proceed;
 
 /// The items of a queue as a [`Stream`], oldest first.
 ///
-/// It ends when the queue is closed and empty; [`error`](Self::error) tells if it ended for another reason. A stream
-/// that is dropped has taken nothing that it has not given. It needs no particular runtime.
+/// It ends when the queue is closed and empty; [`error`](Self::error) tells if it ended for another reason. A
+/// stream that is dropped has taken nothing that it has not given. It needs no particular runtime.
 ///
-/// Several streams of one queue share its items. On a queue for one consumer, a stream that meets another consumer
-/// at its work gives way to it and tries again.
+/// Several streams of one queue share its items. On a queue for one consumer, a stream that meets another
+/// consumer at its work gives way to it and tries again.
 ///
 /// # Examples
 /// ```
@@ -40,8 +40,8 @@ use tokio::task::coop::poll_proceed;
 pub struct BufferStream<T, B: ?Sized = DynamicCircularBuffer<T>> {
     /// Before the buffer, so that it leaves the line first.
     waiter: Option<Waiter<'static>>,
-    /// A call that takes an item of a queue that waits for a disk. If it is dropped, it has taken nothing. Only
-    /// `&mut self` uses it: the lock makes a stream `Sync`.
+    /// A call that takes an item of a queue that waits for a disk. If it is dropped, it has taken nothing.
+    /// Only `&mut self` uses it: the lock makes a stream `Sync`.
     call: Mutex<Option<Call<'static, BufferResult<T>>>>,
     buffer: Arc<B>,
     door: Option<Arc<Door<B>>>,
@@ -59,7 +59,8 @@ impl<T, B: ?Sized> BufferStream<T, B> {
         &self.buffer
     }
 
-    /// Why the stream has ended, if not since the queue is closed and empty: say, a damaged item of a durable queue.
+    /// Why the stream has ended, if not since the queue is closed and empty: say, a damaged item of a durable
+    /// queue.
     #[must_use]
     pub fn error(&self) -> Option<&BufferError> {
         self.ended.as_ref().filter(|&reason| *reason != BufferError::Closed)

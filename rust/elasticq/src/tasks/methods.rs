@@ -1,5 +1,5 @@
-//! The methods `*_async` and `*_async_timeout` of each queue. They do for tasks what the methods without these endings
-//! do for threads, and do not swap what is underneath: all other methods work beside them.
+//! The methods `*_async` and `*_async_timeout` of each queue. They do for tasks what the methods without
+//! these endings do for threads, and do not swap what is underneath: all other methods work beside them.
 
 use super::{many_within, put_many_within, put_within, take_within};
 use crate::buffer::{Buffer, Parts};
@@ -13,8 +13,8 @@ macro_rules! methods {
     ($queue:literal, $path:literal, $config:literal) => {
         /// Adds `item` at the end. It waits for no room, whatever `push_timeout` is set to.
         ///
-        /// Does not block, and needs no particular runtime. [`push_async_timeout`](Self::push_async_timeout) waits;
-        /// a channel's `send` waits without a timeout and gives a refused item back.
+        /// Does not block, and needs no particular runtime. [`push_async_timeout`](Self::push_async_timeout)
+        /// waits; a channel's `send` waits without a timeout and gives a refused item back.
         ///
         /// # Errors
         /// As [`push`](Buffer::push) without `Timeout`.
@@ -63,23 +63,24 @@ macro_rules! methods {
 
         /// Adds `item` at the end, waiting as a task up to `timeout` until there is room.
         ///
-        /// A future that is dropped before it is done has put nothing in, and drops the item. With a timeout of
-        /// zero it tries once.
+        /// A future that is dropped before it is done has put nothing in, and drops the item. With a timeout
+        /// of zero it tries once.
         ///
         /// # Errors
-        /// `Timeout(timeout)`, `ResizeError` or `Closed`. `InvalidOperation` outside of a tokio runtime, or in one
-        /// without timers; then nothing was tried.
+        /// `Timeout(timeout)`, `ResizeError` or `Closed`. `InvalidOperation` outside of a tokio runtime, or
+        /// in one without timers; then nothing was tried.
         pub async fn push_async_timeout(&self, item: T, timeout: Duration) -> BufferResult<()> {
             put_within(self, &mut Some(item), timeout).await.inspect_err(|_| self.note_refused(1))
         }
 
         /// Takes the next item, waiting as a task up to `timeout` until there is one.
         ///
-        /// A future that is dropped before it is done has taken nothing. With a timeout of zero it tries once.
+        /// A future that is dropped before it is done has taken nothing. With a timeout of zero it tries
+        /// once.
         ///
         /// # Errors
-        /// `Timeout(timeout)`, or `Closed` once the queue is closed and empty. `InvalidOperation` outside of a tokio
-        /// runtime, or in one without timers; then nothing was tried.
+        /// `Timeout(timeout)`, or `Closed` once the queue is closed and empty. `InvalidOperation` outside of
+        /// a tokio runtime, or in one without timers; then nothing was tried.
         ///
         /// # Examples
         /// ```
@@ -98,8 +99,8 @@ macro_rules! methods {
             take_within(self, timeout).await
         }
 
-        /// Adds all of `items` or none, waiting as a task up to `timeout` until there is room for all. A batch that
-        /// can never fit is refused at once.
+        /// Adds all of `items` or none, waiting as a task up to `timeout` until there is room for all. A
+        /// batch that can never fit is refused at once.
         ///
         /// # Errors
         /// As [`push_async_timeout`](Self::push_async_timeout), and `MaxCapacityReached`.
@@ -109,8 +110,8 @@ macro_rules! methods {
             put.inspect_err(|_| self.note_refused(count))
         }
 
-        /// Takes up to `max_items` items, waiting as a task up to `timeout` for the first; an empty vector when
-        /// none came.
+        /// Takes up to `max_items` items, waiting as a task up to `timeout` for the first; an empty vector
+        /// when none came.
         ///
         /// # Errors
         /// As [`pop_async_timeout`](Self::pop_async_timeout) without `Timeout`.

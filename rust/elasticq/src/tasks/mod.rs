@@ -1,17 +1,17 @@
-//! What tasks do with any buffer, written once over [`Parts`]: waiting for an item or for room, with or without a
-//! timeout.
+//! What tasks do with any buffer, written once over [`Parts`]: waiting for an item or for room, with or
+//! without a timeout.
 //!
 //! **Nothing is lost.** An attempt that takes an item ends the future in the same poll, and so does one that
 //! puts an item in. A future that is dropped before has done nothing. The item of a future that sends is kept
 //! outside of the attempts.
 //!
-//! **A queue that waits for a disk** is asked with calls that are awaited. One that takes has taken nothing if
-//! it is dropped. One that puts has the items meanwhile, and may have put them in.
+//! **A queue that waits for a disk** is asked with calls that are awaited. One that takes has taken nothing
+//! if it is dropped. One that puts has the items meanwhile, and may have put them in.
 //!
 //! **Timers** are tokio's, and nothing else here is. Waiting without a timeout works in every runtime.
 //!
-//! **Others get a turn.** A task that always finds an item would keep all others of its thread waiting. In a runtime
-//! of tokio each call counts in the task's budget, as those of tokio's own channels do.
+//! **Others get a turn.** A task that always finds an item would keep all others of its thread waiting. In a
+//! runtime of tokio each call counts in the task's budget, as those of tokio's own channels do.
 
 mod methods;
 
@@ -149,8 +149,8 @@ pub(crate) async fn put<T: Send, B: Parts<T> + ?Sized>(buffer: &B, place: &mut O
     cooperate(complete(|| try_or_register(&mut attempt, &mut register))).await
 }
 
-/// Puts all of `items` in or none, waiting until there is room for all. A batch that can never fit is refused at
-/// once.
+/// Puts all of `items` in or none, waiting until there is room for all. A batch that can never fit is refused
+/// at once.
 pub(crate) async fn put_many<T: Send, B: Parts<T> + ?Sized>(
     buffer: &B,
     place: &mut Option<Vec<T>>,
@@ -173,8 +173,8 @@ pub(crate) async fn put_many<T: Send, B: Parts<T> + ?Sized>(
     cooperate(complete(|| try_or_register(&mut attempt, &mut register))).await
 }
 
-/// [`put_many`] where an attempt may take long. The items are in the attempt meanwhile, so an attempt that was begun is
-/// finished: `timeout` is only for the wait for room.
+/// [`put_many`] where an attempt may take long. The items are in the attempt meanwhile, so an attempt that
+/// was begun is finished: `timeout` is only for the wait for room.
 async fn put_on_disk<T: Send, B: Parts<T> + ?Sized>(
     buffer: &B,
     place: &mut Option<Vec<T>>,
@@ -257,8 +257,8 @@ pub(crate) async fn cooperate<R>(call: impl Future<Output = R>) -> R {
     .await
 }
 
-/// What the call gives within `timeout`; `None`: it was not done, and has done nothing. A timeout of zero lets it try
-/// once, and one that is too long for the clock waits for ever.
+/// What the call gives within `timeout`; `None`: it was not done, and has done nothing. A timeout of zero
+/// lets it try once, and one that is too long for the clock waits for ever.
 ///
 /// # Errors
 /// `InvalidOperation`: there is no runtime of tokio here, or one without timers, or it is shutting down.

@@ -73,8 +73,8 @@ impl Queue for PriorityCircularBuffer<u32> {
 #[cfg(all(feature = "persistent", unix))]
 impl Queue for elasticq::persistent::PersistentCircularBuffer<u32> {
     fn with(config: Config) -> Arc<Self> {
-        // The folder is removed at the end of this function. The files are open, so they stay as long as the queue,
-        // and a few numbers need no others.
+        // The folder is removed at the end of this function. The files are open, so they stay as long as the
+        // queue, and a few numbers need no others.
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queue");
         let config = elasticq::persistent::PersistentConfig::default().with_file_path(path).with_base_config(config);

@@ -46,8 +46,8 @@ struct Watch {
 
 static WATCHES: AtomicPtr<Watch> = AtomicPtr::new(ptr::null_mut());
 
-/// File systems on which a file is not mapped: Btrfs, ZFS, Bcachefs, NFS, SMB (three numbers), FUSE, 9P, Ceph,
-/// Lustre.
+/// File systems on which a file is not mapped: Btrfs, ZFS, Bcachefs, NFS, SMB (three numbers), FUSE, 9P,
+/// Ceph, Lustre.
 const UNMAPPED: [u64; 11] = [
     0x9123_683e,
     0x2fc1_2fc1,

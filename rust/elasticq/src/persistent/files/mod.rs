@@ -83,8 +83,8 @@ pub trait File: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// The same in less time, where the system can do it without writing zeroes. To write there first, and to sync
-    /// that, takes longer then.
+    /// The same in less time, where the system can do it without writing zeroes. To write there first, and to
+    /// sync that, takes longer then.
     fn allot(&self, size: u64) -> io::Result<()> {
         self.reserve(size)
     }
@@ -95,7 +95,8 @@ pub trait File: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Keeps no page of it in this process's memory, and reads without one, until it is [mapped](Self::map) again.
+    /// Keeps no page of it in this process's memory, and reads without one, until it is [mapped](Self::map)
+    /// again.
     fn let_go(&self) {}
 }
 

@@ -1,5 +1,5 @@
-//! Tools for the files of a queue, also of a broken one: look at them, check them, repair them, take the items
-//! out.
+//! Tools for the files of a queue, also of a broken one: look at them, check them, repair them, take the
+//! items out.
 //!
 //! ```text
 //! report    what the tools answer                      part      one file, and what was found in it
@@ -39,11 +39,12 @@ use survey::Survey;
 /// How often a queue that is in use is looked at again when it seems damaged.
 const LOOKS: u32 = 6;
 
-/// Looks at a queue, also at one that another process has open. Reads only, and takes no lock: whoever uses the
-/// queue does not notice.
+/// Looks at a queue, also at one that another process has open. Reads only, and takes no lock: whoever uses
+/// the queue does not notice.
 ///
-/// Linear in the size of the files. Blocks for the disk, and for some tenths of a second if a queue that is in
-/// use seems to be damaged: then it looks again, since it may have met the writer in the middle of something.
+/// Linear in the size of the files. Blocks for the disk, and for some tenths of a second if a queue that is
+/// in use seems to be damaged: then it looks again, since it may have met the writer in the middle of
+/// something.
 ///
 /// # Errors
 /// - `InvalidOperation`: there is no queue at `path`, or a later version of this crate has written it.
@@ -170,13 +171,13 @@ pub fn verify_in(storage: &dyn Storage, progress: Option<&Progress>) -> BufferRe
 /// Repairs a queue, so that it opens again with everything that can be read.
 ///
 /// **Nothing is deleted.** Files in which something is broken are moved as they are into a directory in the
-/// queue's, and repaired copies take their places. Whole files stay where they are, so the disk needs room for
-/// the broken ones only; if there is too little, nothing is changed. A healthy queue stays as it is, and so does
-/// one with a torn end behind which nothing can be read: opening it cuts that off.
+/// queue's, and repaired copies take their places. Whole files stay where they are, so the disk needs room
+/// for the broken ones only; if there is too little, nothing is changed. A healthy queue stays as it is, and
+/// so does one with a torn end behind which nothing can be read: opening it cuts that off.
 ///
-/// **What is kept.** All items that can be read keep their numbers and their places in line. What was popped or
-/// acknowledged does not come back, if the record that says so can be read; [`Losses`] tells. A number that was
-/// given once is never given again.
+/// **What is kept.** All items that can be read keep their numbers and their places in line. What was popped
+/// or acknowledged does not come back, if the record that says so can be read; [`Losses`] tells. A number
+/// that was given once is never given again.
 ///
 /// **Whenever it is killed,** the queue is as it was, or opening it says that a repair was cut off; the next
 /// repair finishes that one.
@@ -229,8 +230,8 @@ pub fn repair(path: impl AsRef<Path>, progress: Option<&Progress>) -> BufferResu
 /// Linear in the size of the files; blocks for the disk.
 ///
 /// # Errors
-/// As [`PersistentCircularBuffer::new`](super::PersistentCircularBuffer::new), and `InvalidOperation` if there is no
-/// queue at `path`.
+/// As [`PersistentCircularBuffer::new`](super::PersistentCircularBuffer::new), and `InvalidOperation` if
+/// there is no queue at `path`.
 ///
 /// # Examples
 /// ```
@@ -256,8 +257,9 @@ pub fn compact(path: impl AsRef<Path>) -> BufferResult<Compaction> {
     Ok(Compaction { bytes_before, bytes_after, files_before, files_after })
 }
 
-/// All items that are inside, by number: those that can be taken, that are leased, delayed or dead. Reads only and
-/// takes no lock. From a damaged queue come all that can be read; [`Export::damage`] tells what can't.
+/// All items that are inside, by number: those that can be taken, that are leased, delayed or dead. Reads
+/// only and takes no lock. From a damaged queue come all that can be read; [`Export::damage`] tells what
+/// can't.
 ///
 /// The files are read once before the first item comes, in time linear in their size; then each item takes
 /// constant time. Blocks for the disk. Memory is flat, but for items that don't stand in line (some 100 bytes
@@ -298,8 +300,8 @@ fn expect_queue(storage: &dyn Storage) -> BufferResult<()> {
     Err(BufferError::InvalidOperation(format!("{}: there is no queue here", path.display())))
 }
 
-/// A survey. It reads some records twice. If one is another the second time, its file was given up and used again
-/// meanwhile, and all is looked at again.
+/// A survey. It reads some records twice. If one is another the second time, its file was given up and used
+/// again meanwhile, and all is looked at again.
 fn survey(storage: &dyn Storage, progress: &Progress) -> BufferResult<Survey> {
     for turn in 0..LOOKS {
         match Survey::of(storage, progress) {
@@ -310,9 +312,9 @@ fn survey(storage: &dyn Storage, progress: &Progress) -> BufferResult<Survey> {
     Survey::of(storage, progress)
 }
 
-/// A survey of a queue that may be in use, and the places where something is wrong. What looks like damage there may
-/// be a record that is just being written, or a file that was given up meanwhile; real damage is still there at the
-/// next look.
+/// A survey of a queue that may be in use, and the places where something is wrong. What looks like damage
+/// there may be a record that is just being written, or a file that was given up meanwhile; real damage is
+/// still there at the next look.
 fn look(storage: &dyn Storage, path: &Path) -> BufferResult<(Survey, Owner, Vec<Damage>)> {
     let mut before = Vec::new();
     for turn in 0..=LOOKS {

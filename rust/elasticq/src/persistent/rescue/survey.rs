@@ -77,8 +77,8 @@ struct Following {
 
 impl Survey {
     /// # Errors
-    /// `Io`; `InvalidOperation` if this is no queue, or one of a later version; `Corrupted` if what it reads for the
-    /// second time is different then.
+    /// `Io`; `InvalidOperation` if this is no queue, or one of a later version; `Corrupted` if what it reads
+    /// for the second time is different then.
     pub fn of(storage: &dyn Storage, progress: &Progress) -> BufferResult<Self> {
         let mut parts = Vec::new();
         let names = recover::list(storage)?;
@@ -162,8 +162,8 @@ impl Survey {
         Walk::new(self.runs(), self.state.takes.cursor.number)
     }
 
-    /// The payload of the item aside of this number; `None` if it can't be read. Its place and its checksum say that
-    /// it is right, also where the chain of records is broken.
+    /// The payload of the item aside of this number; `None` if it can't be read. Its place and its checksum
+    /// say that it is right, also where the chain of records is broken.
     pub fn aside(&self, number: u64, place: Place) -> Option<Vec<u8>> {
         let mut segments = self.parts.iter().filter(|part| part.number == place.segment);
         segments.find_map(|part| {
@@ -183,7 +183,8 @@ impl Survey {
         runs.any(|run| (run.from.place.offset..run.end.place.offset).contains(&place.offset))
     }
 
-    /// How many items were lost of which nothing can be read, if so many are in line; `None` if that is not known.
+    /// How many items were lost of which nothing can be read, if so many are in line; `None` if that is not
+    /// known.
     pub fn lost_in_line(&self, in_line: u64) -> Option<u64> {
         let cursor = self.state.takes.cursor.number;
         let since = self.lost.as_ref()?.iter().filter(|&&number| number >= cursor).count() as u64;
@@ -351,8 +352,8 @@ impl Survey {
             let link = head.first_chunk().map_or([0; 2], |head| [u32_at(head, 20), link(salt, at.link, head)]);
             (at.number.wrapping_add(1), link)
         };
-        // Behind a place where the queue was opened again in the same file, records of the time before may stand
-        // that were given up. What was durable was not.
+        // Behind a place where the queue was opened again in the same file, records of the time before may
+        // stand that were given up. What was durable was not.
         let until = match next {
             Some(_) => u64::MAX,
             None if !is_reopened => u64::MAX,
@@ -501,7 +502,8 @@ impl Survey {
         self.unsure.get_or_insert(self.state.takes.cursor.number);
     }
 
-    /// Decides what becomes of the items in doubt: they stand aside from now on, and the line begins behind them.
+    /// Decides what becomes of the items in doubt: they stand aside from now on, and the line begins behind
+    /// them.
     fn settle_doubts(&mut self) {
         let takes = &mut self.state.takes;
         if let Some(from) = self.unsure

@@ -350,8 +350,8 @@ fn a_delayed_item_waits_for_its_time_also_over_a_restart() {
     assert_eq!(core.stats().queue.messages_dropped, 1);
 }
 
-/// The leader of the next sync waits for so many. If it counted calls that are settled already, it would wait for
-/// nobody, and of many threads each would have a sync of its own.
+/// The leader of the next sync waits for so many. If it counted calls that are settled already, it would wait
+/// for nobody, and of many threads each would have a sync of its own.
 #[test]
 fn the_calls_that_share_a_sync_are_counted_and_no_others() {
     let core = open(&Disk::default(), small(SyncMode::EveryWrite)).unwrap();

@@ -263,8 +263,8 @@ fn length(number: u32) -> usize {
     4 + Random::new(number.into()).below(5000)
 }
 
-/// A queue with which some work was done, and the items inside. Its items are numbers, and lengths that follow from
-/// them.
+/// A queue with which some work was done, and the items inside. Its items are numbers, and lengths that
+/// follow from them.
 fn worked_with(random: &mut Random) -> (Disk, Vec<u32>) {
     let disk = Disk::default();
     let core = reopened(&disk);
@@ -306,8 +306,8 @@ fn worked_with(random: &mut Random) -> (Disk, Vec<u32>) {
     (disk, inside)
 }
 
-/// What is inside is known. A random byte is changed somewhere. All other items are there, each once, and what was
-/// taken comes back only if the record may be lost that said so.
+/// What is inside is known. A random byte is changed somewhere. All other items are there, each once, and
+/// what was taken comes back only if the record may be lost that said so.
 #[test]
 fn what_was_taken_stays_taken_if_the_record_that_says_so_can_be_read() {
     let mut twice = 0;

@@ -1,4 +1,5 @@
-//! Repairs that are cut off: after any step, by the end of the process, by the power, or since the disk is full.
+//! Repairs that are cut off: after any step, by the end of the process, by the power, or since the disk is
+//! full.
 
 use super::disk::Disk;
 use super::rescue::{disasters, drained, exported, image, long_queue, reopened, repaired, verified};
@@ -10,8 +11,8 @@ use crate::persistent::format::HEADER;
 use crate::persistent::rescue::Verdict;
 use crate::persistent::rescue::repair::repair;
 
-/// Cut off at any step, by the end of the process or by the power: the queue says what to do, or is whole; once it
-/// was repaired again, everything is there.
+/// Cut off at any step, by the end of the process or by the power: the queue says what to do, or is whole;
+/// once it was repaired again, everything is there.
 #[test]
 fn a_repair_that_is_cut_off_at_any_step_loses_nothing() {
     let whole = long_queue(SyncMode::NoSync);
