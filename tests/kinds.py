@@ -41,6 +41,7 @@ class Calls:
 DROP_IN = Calls("put", "get", "put_many", "get_many", take_timeouts=True, batches="in pieces")
 BUFFER = Calls("push", "pop", "push_batch", "pop_batch", take_timeouts=False, batches="as one")
 LOCK_FREE = Calls("put", "get", "enqueue_batch", "dequeue_batch", take_timeouts=True, batches="never")
+CHANNEL = Calls("send", "recv", "send_many", "recv_many", take_timeouts=True, batches="in pieces")
 BY_SYNC_Q = Calls(
     "sync_q.put", "sync_q.get", "sync_q.put_many", "sync_q.get_many", take_timeouts=True, batches="in pieces"
 )
@@ -138,6 +139,7 @@ KINDS = [
     Kind("DynamicCircularBuffer", elasticq.DynamicCircularBuffer, _capacity_and_timeouts, BUFFER),
     Kind("PriorityCircularBuffer", elasticq.PriorityCircularBuffer, _capacity_and_timeouts, BUFFER),
     Kind("Limited levels", elasticq.PriorityCircularBuffer, _level_capacities, BY_SYNC_Q),
+    Kind("BufferChannel", elasticq.BufferChannel, _capacity, CHANNEL),
     Kind("LockFreeMPSCQueue", elasticq.LockFreeMPSCQueue, _capacity, LOCK_FREE),
     Kind("LockFreeMPMCQueue", elasticq.LockFreeMPMCQueue, _capacity, LOCK_FREE),
     Kind("LockFreeSPSCQueue", elasticq.LockFreeSPSCQueue, _capacity, LOCK_FREE),

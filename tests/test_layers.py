@@ -61,6 +61,7 @@ BINDING = House(
         "quick",
         "durable",
         "classes",
+        "select",
         "lifecycle",
         "lib",
     ],

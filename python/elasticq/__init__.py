@@ -4,8 +4,9 @@
 `PriorityQueue` and `SimpleQueue` take the place of its classes, and serve threads and event loops at once.
 `DynamicCircularBuffer`, `PriorityCircularBuffer` and the queues without locks (`LockFreeMPSCQueue`,
 `LockFreeMPMCQueue`, `LockFreeSPSCQueue`) have the names of the Rust crate. `PersistentCircularBuffer` keeps
-its items in files, so they outlive the process. One rule for reading: **`iter()`
-looks, `async for` and `.consume()` take.**
+its items in files, so they outlive the process. `BufferChannel` joins threads and tasks; `select` and
+`aselect` wait for several queues at once. One rule for reading: **`iter()` looks, `async for` and
+`.consume()` take.**
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from ._persistent_views import PersistentAsyncQueue, PersistentSyncQueue
 from ._priority import PriorityAsyncQueue, PriorityCircularBuffer, PrioritySyncQueue
 from ._public import publish as _publish
 from ._queue import (
+    BufferChannel,
     DynamicCircularBuffer,
     LifoQueue,
     LockFreeMPMCQueue,
@@ -50,11 +52,13 @@ from ._queue import (
     SimpleQueue,
     ThreadSafeDynamicCircularBuffer,
 )
+from ._select import aselect, select
 from ._views import AsyncQueue
 
 __all__ = [
     "AlreadyOpen",
     "AsyncQueue",
+    "BufferChannel",
     "BufferError",
     "Config",
     "Corrupted",
@@ -91,6 +95,8 @@ __all__ = [
     "ThreadSafeDynamicCircularBuffer",
     "Timeout",
     "__version__",
+    "aselect",
+    "select",
 ]
 
 _publish(globals())

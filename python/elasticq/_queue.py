@@ -267,6 +267,42 @@ ThreadSafeDynamicCircularBuffer = DynamicCircularBuffer
 """The same class: threads share a Python object as it is."""
 
 
+class BufferChannel(_core.BufferChannel[T]):
+    """A channel between threads and tasks: sending waits for room, receiving for an item.
+
+    Any number of threads and event loops may send and receive; each item goes to one receiver. `async for`
+    and `consume()` receive until the channel is closed and empty. In a `with` block it is closed at the end:
+    what is inside can still be received. `aput` and `aget` of the other queues work, too. A channel is always
+    true, also an empty one.
+
+    Args:
+        config: The settings. Keyword arguments with Config's names take precedence over it; `max_capacity` is
+            the most items that are under way. Its timeouts are not used: the methods have an argument.
+
+    Raises:
+        InvalidConfiguration: A setting breaks its rule. It is also a ValueError.
+
+    Example:
+        A thread that works for an event loop:
+
+        >>> import asyncio, threading
+        >>> def double(numbers, doubled):
+        ...     with doubled:
+        ...         for number in numbers.consume():
+        ...             doubled.send(2 * number)
+        >>> async def main():
+        ...     numbers, doubled = BufferChannel(), BufferChannel()
+        ...     threading.Thread(target=double, args=(numbers, doubled)).start()
+        ...     await numbers.asend_many([1, 2, 3])
+        ...     numbers.close()
+        ...     return [number async for number in doubled]
+        >>> asyncio.run(main())
+        [2, 4, 6]
+    """
+
+    __slots__ = ()
+
+
 class LockFreeMPSCQueue(_core.LockFreeMPSCQueue[T]):
     """A first-in, first-out queue without locks, for many producers and one consumer.
 

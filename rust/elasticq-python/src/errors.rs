@@ -92,26 +92,29 @@ pub enum Words {
     LockFree,
     /// A queue in files, with a `maxsize`.
     Durable,
+    /// A channel with a `max_capacity`, which is closed.
+    Channel,
     /// A buffer: the crate's own words.
     Buffer,
 }
 
 impl Words {
     fn text(self, error: &BufferError) -> String {
-        let (limit, closed) = match self {
-            Self::Queue => ("maxsize", "was shut down"),
-            Self::Durable => ("maxsize", "was closed"),
-            Self::LockFree => ("max_capacity", "is closed"),
+        let (what, limit, closed) = match self {
+            Self::Queue => ("queue", "maxsize", "was shut down"),
+            Self::Durable => ("queue", "maxsize", "was closed"),
+            Self::LockFree => ("queue", "max_capacity", "is closed"),
+            Self::Channel => ("channel", "max_capacity", "is closed"),
             Self::Buffer => return error.to_string(),
         };
         match error {
             BufferError::Full if matches!(self, Self::Durable) => {
                 "the queue has too little room, by maxsize or by max_bytes".into()
             }
-            BufferError::Full => "the queue has too little room for the batch".into(),
-            BufferError::Empty => "the queue is empty".into(),
-            BufferError::Closed => format!("the queue {closed}"),
-            BufferError::MaxCapacityReached(items) => format!("the queue is full: {limit} = {items}"),
+            BufferError::Full => format!("the {what} has too little room for the batch"),
+            BufferError::Empty => format!("the {what} is empty"),
+            BufferError::Closed => format!("the {what} {closed}"),
+            BufferError::MaxCapacityReached(items) => format!("the {what} is full: {limit} = {items}"),
             _ => error.to_string(),
         }
     }

@@ -36,6 +36,8 @@ mod durable;
 
 mod classes;
 
+mod select;
+
 mod lifecycle;
 
 /// The compiled half of `elasticq`.
@@ -48,6 +50,8 @@ mod _core {
     const __version__: &str = env!("CARGO_PKG_VERSION");
     #[pymodule_export]
     use crate::classes::buffer::DynamicCircularBuffer;
+    #[pymodule_export]
+    use crate::classes::channel::BufferChannel;
     #[pymodule_export]
     use crate::classes::computed::computed;
     #[pymodule_export]
@@ -82,6 +86,10 @@ mod _core {
     use crate::quick::method::coroutine_method;
     #[pymodule_export]
     use crate::quick::operation::Operation;
+    #[pymodule_export]
+    use crate::select::selection::Selection;
+    #[pymodule_export]
+    use crate::select::threads::select;
     #[pymodule_export]
     use crate::standard::contents::Contents;
     #[pymodule_export]

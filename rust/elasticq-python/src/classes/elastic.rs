@@ -315,9 +315,10 @@ impl Elastic {
         Err(store.error(py, &reason))
     }
 
-    /// Wakes up to `count` tasks that wait for an item.
-    fn _wake_getters(&self, py: Python<'_>, count: usize) {
-        self.store().wake_tasks(py, Waiting::Item, count);
+    /// Wakes up to `count` tasks that wait for an item, and as many threads that select.
+    fn _wake_getters(slf: &Bound<'_, Self>, count: usize) {
+        slf.get().store().wake_tasks(slf.py(), Waiting::Item, count);
+        object::tell_selectors(slf, count);
     }
 
     /// Wakes up to `count` tasks that wait for room.

@@ -2,6 +2,7 @@
 //! PyO3's attributes, a class has a function `install`.
 
 pub mod buffer;
+pub mod channel;
 pub mod computed;
 pub mod config;
 pub mod consumer;
@@ -27,6 +28,7 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
     queue::install(py)?;
     simple::install(py)?;
     buffer::install(py)?;
+    channel::install(py)?;
     lock_free::install(py)?;
     priority::install(py)
 }

@@ -39,7 +39,7 @@ struct Settings {
 }
 
 impl Persistent {
-    fn durable(&self, py: Python<'_>) -> PyResult<&Arc<Durable>> {
+    pub fn durable(&self, py: Python<'_>) -> PyResult<&Arc<Durable>> {
         stop_at_the_end(); // the codec may run Python code
         self.durable.get().ok_or_else(|| {
             let text = "the queue was not opened: its __init__ was not called, or has failed";

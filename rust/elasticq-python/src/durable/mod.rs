@@ -259,7 +259,7 @@ impl Durable {
     }
 
     /// Whether a task should give way before it makes so many calls.
-    fn gives_way(&self, takes: bool, calls: u32) -> bool {
+    pub fn gives_way(&self, takes: bool, calls: u32) -> bool {
         self.turns.is_due(takes, calls)
     }
 

@@ -43,13 +43,18 @@ pub fn put_many(durable: &Arc<Durable>, items: &Bound<'_, PyAny>) -> PyResult<Pe
 
 /// Takes one item.
 pub fn get(durable: &Arc<Durable>) -> Pending {
+    Pending::new(durable.gives_way(true, 1), getting(durable))
+}
+
+/// What `get` does. An outcome that is dropped, and not made the call's result, gives the item back.
+pub fn getting(durable: &Arc<Durable>) -> impl Future<Output = Outcome> + Send + 'static {
     let durable = Arc::clone(durable);
-    Pending::new(durable.gives_way(true, 1), async move {
+    async move {
         let taken = durable.files.take_back_async(1, || durable.undone.taking()).await;
         outcome(durable, taken, |durable, py, (taken, _taking)| {
             Ok(durable.values(py, taken)?.pop().unwrap_or_else(|| py.None()))
         })
-    })
+    }
 }
 
 /// Takes up to `max` items, as a list.

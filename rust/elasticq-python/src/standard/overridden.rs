@@ -13,7 +13,7 @@ use crate::raw::Item;
 use crate::raw::detach::stop_at_the_end;
 use crate::store::entrance::{Refused, collect};
 use crate::store::object::{self, Elastic};
-use elasticq::BufferError;
+use elasticq::{BufferError, BufferResult};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -63,6 +63,17 @@ pub fn get<'py>(slf: &Bound<'py, Elastic>, patience: Patience) -> PyResult<Bound
     stop_at_the_end();
     let keywords = keywords(slf.py(), patience)?;
     slf.call_method(intern!(slf.py(), "get"), (), keywords.as_ref())
+}
+
+/// Calls `get` for one of several queues: if there is no item, that is the buffer's error.
+#[cold]
+pub fn poll(slf: &Bound<'_, Elastic>) -> PyResult<BufferResult<Item>> {
+    match get(slf, Patience::None) {
+        Ok(item) => Ok(Ok(item.unbind())),
+        Err(raised) if is_standard(&raised, slf.py(), "Empty")? => Ok(Err(BufferError::Empty)),
+        Err(raised) if is_shut_down(&raised, slf.py())? => Ok(Err(BufferError::Closed)),
+        Err(raised) => Err(raised),
+    }
 }
 
 /// The arguments of `put` and `get`, as the standard library gives them.

@@ -319,6 +319,11 @@ impl Items {
         }
     }
 
+    /// Tells the threads that wait what there is now: for a thread that was woken and took from another queue.
+    pub fn tell_anew(&self) {
+        each!(self, queue => queue.pass_on());
+    }
+
     /// What the buffer looks like now; `None` if another thread holds its lock.
     pub fn glance(&self) -> Option<Glance> {
         each!(self, queue => queue.glance())

@@ -7,6 +7,7 @@
 //! until the items are in it, so a thread that comes early waits there.
 
 use crate::raw::Item;
+use elasticq::Signal;
 use pyo3::prelude::*;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -17,6 +18,9 @@ pub struct Moved {
     standard: OnceLock<Item>,
     /// `WAITING`, `MOVING` or `MOVED`; written under the lock of `standard`.
     stage: AtomicU8,
+    /// Where threads wait that select over this queue and others. (All others wait at the conditions of
+    /// `standard`, and there only for one queue.)
+    selectors: OnceLock<Box<Signal>>,
 }
 
 const WAITING: u8 = 0;
@@ -32,6 +36,17 @@ impl Moved {
     /// Fills the slot; hands `standard` back if another thread has filled it.
     pub fn set(&self, standard: Item) -> Result<(), Item> {
         self.standard.set(standard)
+    }
+
+    /// The line for threads that select.
+    pub fn selectors(&self) -> &Signal {
+        self.selectors.get_or_init(Box::default)
+    }
+
+    /// Whether threads that select sleep there.
+    #[inline]
+    pub fn has_selectors(&self) -> bool {
+        self.selectors.get().is_some_and(|selectors| selectors.has_sleepers())
     }
 
     /// For the garbage collector. The object breaks cycles by itself.

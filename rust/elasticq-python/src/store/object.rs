@@ -128,3 +128,12 @@ pub fn finish(slf: &Bound<'_, Elastic>, items: usize) -> PyResult<()> {
         _ => Ok(()),
     }
 }
+
+/// Wakes threads that select over a queue that has moved, for each item that it has, and for `at_least` so many.
+pub fn tell_selectors(slf: &Bound<'_, Elastic>, at_least: usize) {
+    let moved = &slf.get().store().moved;
+    if moved.has_selectors() {
+        // If its length can't be told, all look.
+        moved.selectors().wake(len(slf).unwrap_or(usize::MAX).max(at_least));
+    }
+}

@@ -59,7 +59,7 @@ impl Store {
             Words::Queue => {
                 usize::try_from(self.limits.maxsize()).ok().filter(|&limit| limit > 0).map(|limit| ("maxsize", limit))
             }
-            Words::LockFree | Words::Durable | Words::Buffer => {
+            Words::LockFree | Words::Durable | Words::Channel | Words::Buffer => {
                 glance.map(|glance| ("max_capacity", glance.max_capacity))
             }
         };

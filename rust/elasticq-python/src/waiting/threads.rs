@@ -24,6 +24,7 @@ use elasticq::Waiter;
 use pyo3::prelude::*;
 use std::future::Future;
 use std::pin::Pin;
+use std::slice;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -35,20 +36,26 @@ const LOOK: Duration = if cfg!(windows) { Duration::from_millis(50) } else { Dur
 ///
 /// An error is what a signal handler raised, such as `KeyboardInterrupt`.
 pub fn sleep(py: Python<'_>, waiter: &mut Waiter<'_>, deadline: Option<Instant>) -> PyResult<bool> {
+    Ok(sleep_for_any(py, slice::from_mut(waiter), deadline)?.is_some())
+}
+
+/// Sleeps until one of `waiters` is woken; returns its index. `None`: `deadline` has passed. Otherwise the same.
+pub fn sleep_for_any(py: Python<'_>, waiters: &mut [Waiter<'_>], deadline: Option<Instant>) -> PyResult<Option<usize>> {
     if !is_main_thread() {
-        return Ok(detached(py, || waiter.wait_until(deadline)));
+        return Ok(detached(py, || Waiter::wait_for_any(waiters, deadline)));
     }
     let alarm = Arc::new(Alarm::new()?);
     let waker = Waker::from(Arc::clone(&alarm));
     let mut context = Context::from_waker(&waker);
     loop {
         py.check_signals()?;
-        if Pin::new(&mut *waiter).poll(&mut context).is_ready() {
-            return Ok(true);
+        let woken = waiters.iter_mut().position(|waiter| Pin::new(waiter).poll(&mut context).is_ready());
+        if woken.is_some() {
+            return Ok(woken);
         }
         let left = deadline.map_or(LOOK, |deadline| LOOK.min(deadline.saturating_duration_since(Instant::now())));
         if left.is_zero() {
-            return Ok(false);
+            return Ok(None);
         }
         detached(py, || alarm.sleep(left));
     }
