@@ -224,9 +224,9 @@ def test_a_timeout_beyond_any_clock_is_none(timeout: Any) -> None:
     [
         (lambda: aselect([]), ValueError, "at least one queue"),
         (lambda: aselect(Queue()), TypeError, "not a queue"),
-        (lambda: aselect([Queue(), asyncio.Queue()]), TypeError, r"queues\[1\] must be a queue of elasticq"),  # type: ignore[type-var]
+        (lambda: aselect([Queue(), asyncio.Queue()]), TypeError, r"queues\[1\] must be a queue of elasticq"),  # type: ignore[arg-type]
         (lambda: aselect([Queue()], -1), ValueError, "'timeout' must be a non-negative number"),
-        (lambda: aselect([Queue()], "soon"), TypeError, "'timeout' must be a number of seconds"),  # type: ignore[arg-type]
+        (lambda: aselect([Queue()], "soon"), TypeError, "'timeout' must be a number of seconds"),  # type: ignore[call-overload]
     ],
 )
 def test_bad_input_is_named(

@@ -17,7 +17,7 @@ from elasticq import BufferChannel, Config, Empty, Full, MaxCapacityReached, Shu
 
 
 def small(limit: int) -> BufferChannel[Any]:
-    return BufferChannel(initial_capacity=limit, min_capacity=limit, max_capacity=limit)
+    return BufferChannel(max_capacity=limit)
 
 
 def test_sending_waits_for_room_and_receiving_for_an_item() -> None:

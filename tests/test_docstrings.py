@@ -12,9 +12,11 @@ import elasticq
 
 
 def documented() -> Iterator[tuple[str, object]]:
-    """All public classes and their public attributes, without those that come from Python itself."""
+    """All that is public, and the public attributes of classes, without those that come from Python itself."""
     for name in elasticq.__all__:
         value = getattr(elasticq, name)
+        if inspect.isfunction(value):
+            yield name, value
         if not inspect.isclass(value):
             continue
         yield name, value

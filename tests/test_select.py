@@ -328,13 +328,13 @@ foreign: list[Any] = [Queue(), standard.Queue(), asyncio.Queue()]
         (lambda: select(iter(())), ValueError, "at least one"),
         (lambda: select(Queue()), TypeError, "not a queue"),
         (lambda: select(IN_FILES.make()), TypeError, "not a queue"),
-        (lambda: select(None), TypeError, "'queues' must be an iterable of queues, not NoneType"),  # type: ignore[arg-type]
+        (lambda: select(None), TypeError, "'queues' must be an iterable of queues, not NoneType"),  # type: ignore[call-overload]
         (lambda: select(foreign), TypeError, r"queues\[1\] must be a queue of elasticq, not Queue"),
         (lambda: select(foreign[2:]), TypeError, r"queues\[0\] must be"),
         (lambda: select([Queue()], -1), ValueError, "'timeout' must be a non-negative number, not -1"),
         (lambda: select([Queue()], float("nan")), ValueError, "timeout"),
-        (lambda: select([Queue()], "soon"), TypeError, "'timeout' must be a number of seconds, not str"),  # type: ignore[arg-type]
-        (lambda: select([Queue.__new__(Queue), object()]), TypeError, r"queues\[1\]"),  # type: ignore[type-var]
+        (lambda: select([Queue()], "soon"), TypeError, "'timeout' must be a number of seconds, not str"),  # type: ignore[call-overload]
+        (lambda: select([Queue.__new__(Queue), object()]), TypeError, r"queues\[1\]"),  # type: ignore[arg-type]
         (
             lambda: select([elasticq.PersistentCircularBuffer.__new__(elasticq.PersistentCircularBuffer)]),
             elasticq.InvalidOperation,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from kinds import CLASSES, IN_FILES, VIEWS
 
 import elasticq
 from elasticq import (
     AsyncQueue,
+    BufferChannel,
     Config,
     DynamicCircularBuffer,
     Lease,
@@ -27,10 +28,38 @@ from elasticq import (
     PrioritySyncQueue,
     Queue,
     SimpleQueue,
+    aselect,
+    select,
 )
 
 if TYPE_CHECKING:
     from typing_extensions import assert_type
+
+
+async def check_select(
+    queue: Queue[int], other: LockFreeMPMCQueue[int], files: PersistentCircularBuffer[int], texts: Queue[str]
+) -> None:
+    assert_type(select([queue, other]), tuple[Any, int])
+    assert_type(select((files.sync_q, queue.async_q, files), 1.5), tuple[Any, int])
+    assert_type(select([queue, texts], ordered=True), tuple[Any, Any])
+    assert_type(await aselect([queue, other]), tuple[Any, int])
+    assert_type(await aselect([texts, queue], timeout=None), tuple[Any, Any])
+
+
+async def check_channel(channel: BufferChannel[int]) -> None:
+    channel.send(1)
+    channel.send_many([1], timeout=0.5)
+    assert_type(channel.recv(), int)
+    assert_type(channel.try_recv(), int)
+    assert_type(channel.recv_many(3), list[int])
+    await channel.asend(1)
+    await channel.asend_many((1,))
+    assert_type(await channel.arecv(), int)
+    assert_type(await channel.arecv_many(), list[int])
+    async for item in channel:
+        assert_type(item, int)
+    with channel as same:
+        assert_type(same, BufferChannel[int])
 
 
 def check_queue(queue: Queue[int]) -> None:

@@ -19,6 +19,15 @@ def get_sum(get: Callable[[], int], count: int) -> int:
     return total
 
 
+def get_sum_of_pairs(get: Callable[[], tuple[object, int]], count: int) -> int:
+    """Takes this many numbers, each with the queue that it comes from, in a thread."""
+    total = 0
+    for _ in range(count):
+        _, number = get()
+        total += number
+    return total
+
+
 async def aput_range(put: Callable[[int], Awaitable[object]], first: int, count: int) -> None:
     """Puts consecutive numbers, in a task."""
     for number in range(first, first + count):

@@ -276,8 +276,9 @@ class BufferChannel(_core.BufferChannel[T]):
     true, also an empty one.
 
     Args:
-        config: The settings. Keyword arguments with Config's names take precedence over it; `max_capacity` is
-            the most items that are under way. Its timeouts are not used: the methods have an argument.
+        config: The settings. Keyword arguments with Config's names take precedence over it. `max_capacity` is
+            the most items that are under way, 65,536 if it is not named. Without a `config`, the smaller
+            capacities that are not named follow it. Timeouts are not used: the methods have an argument.
 
     Raises:
         InvalidConfiguration: A setting breaks its rule. It is also a ValueError.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from . import _core
 
@@ -14,12 +14,24 @@ if TYPE_CHECKING:
     from ._sync_view import SyncView
     from ._views import AsyncQueue
 
-Q = TypeVar("Q", bound="_core.Elastic[Any] | _core.Persistent[Any] | AsyncQueue[Any] | SyncView[Any]")
+T = TypeVar("T")
+
+Selected: TypeAlias = "_core.Elastic[T] | _core.Persistent[T] | AsyncQueue[T] | SyncView[T]"
+"""A queue, or a view of one."""
 
 
+# Only queues of the same items tell what the item is. For others there is the second signature.
+@overload
 def select(
-    queues: Iterable[Q], timeout: float | timedelta | None = None, *, ordered: bool = False
-) -> tuple[Q, Any]:
+    queues: Iterable[Selected[T]], timeout: float | timedelta | None = None, *, ordered: bool = False
+) -> tuple[Any, T]: ...
+@overload
+def select(
+    queues: Iterable[Selected[Any]], timeout: float | timedelta | None = None, *, ordered: bool = False
+) -> tuple[Any, Any]: ...
+def select(
+    queues: Iterable[Any], timeout: float | timedelta | None = None, *, ordered: bool = False
+) -> tuple[Any, Any]:
     """Take the next item of whichever queue has one, and block until one has.
 
     Exactly one item is taken, from one queue. A call that raises has taken none, also if a signal handler
@@ -65,9 +77,17 @@ def select(
     return _core._select(queues, timeout, ordered)
 
 
+@overload
 async def aselect(
-    queues: Iterable[Q], timeout: float | timedelta | None = None, *, ordered: bool = False
-) -> tuple[Q, Any]:
+    queues: Iterable[Selected[T]], timeout: float | timedelta | None = None, *, ordered: bool = False
+) -> tuple[Any, T]: ...
+@overload
+async def aselect(
+    queues: Iterable[Selected[Any]], timeout: float | timedelta | None = None, *, ordered: bool = False
+) -> tuple[Any, Any]: ...
+async def aselect(
+    queues: Iterable[Any], timeout: float | timedelta | None = None, *, ordered: bool = False
+) -> tuple[Any, Any]:
     """Take the next item of whichever queue has one, and wait for it in a coroutine: `select` for tasks.
 
     A task that is cancelled has taken nothing. If it was woken for an item, the next one in that queue's line

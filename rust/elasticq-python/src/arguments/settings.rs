@@ -87,6 +87,22 @@ impl<'a, 'py> Settings<'a, 'py> {
         }
         Ok(config)
     }
+
+    /// The same, and what fits them: the smaller capacities that were not named follow the others.
+    pub fn fitting(self, config: Config) -> PyResult<Config> {
+        let mut config = self.over(config)?;
+        let initial = self.get("initial_capacity")?;
+        if self.get("min_capacity")?.is_none() {
+            if initial.is_some() {
+                config.min_capacity = config.min_capacity.min(config.initial_capacity);
+            }
+            config.min_capacity = config.min_capacity.min(config.max_capacity).max(1);
+        }
+        if initial.is_none() {
+            config.initial_capacity = config.min_capacity;
+        }
+        Ok(config)
+    }
 }
 
 /// A timeout in seconds; if it is longer than any clock, it never ends.

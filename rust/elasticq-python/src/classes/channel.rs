@@ -4,7 +4,7 @@ use super::computed;
 use super::config::Config;
 use crate::arguments::numbers::{self, Truth};
 use crate::arguments::patience::Patience;
-use crate::arguments::settings::{Settings, WITHOUT_TIMEOUTS, before_init};
+use crate::arguments::settings::{Settings, WITHOUT_TIMEOUTS, before_init, smallest};
 use crate::errors::{self, Words};
 use crate::quick::awaitable::awaitable;
 use crate::quick::calls;
@@ -58,7 +58,10 @@ impl BufferChannel {
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
         let settings = Settings::new("BufferChannel.__init__", WITHOUT_TIMEOUTS, settings)?;
-        let config = settings.over(Config::or_default(config))?;
+        let config = match config {
+            None => settings.fitting(smallest().with_max_capacity(elasticq::Config::default().max_capacity))?,
+            config => settings.over(Config::or_default(config))?,
+        };
         slf.as_super().get().begin(slf.py(), DynamicCircularBuffer::with_lock(config).map(Items::from))
     }
 
@@ -96,7 +99,7 @@ impl BufferChannel {
     ///     ResizeError: There is no memory to grow.
     ///
     /// Example:
-    ///     >>> channel = BufferChannel(initial_capacity=1, min_capacity=1, max_capacity=1)
+    ///     >>> channel = BufferChannel(max_capacity=1)
     ///     >>> channel.try_send("a")
     ///     >>> channel.try_send("b")
     ///     Traceback (most recent call last):

@@ -3,7 +3,7 @@
 use super::computed;
 use crate::arguments::numbers::{self, Truth};
 use crate::arguments::patience::Patience;
-use crate::arguments::settings::{SMALLEST, Settings, WITHOUT_LIMIT, smallest};
+use crate::arguments::settings::{Settings, WITHOUT_LIMIT, smallest};
 use crate::errors::{self, Words};
 use crate::quick::calls;
 use crate::quick::method;
@@ -18,7 +18,7 @@ use crate::store::moved::moved;
 use crate::store::no_room;
 use crate::store::object::{self, Elastic};
 use crate::store::{Store, Waiting};
-use elasticq::{BufferError, Config, DynamicCircularBuffer};
+use elasticq::{BufferError, DynamicCircularBuffer};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -81,7 +81,7 @@ impl Queue {
         let store = store(slf);
         let settings = Settings::new("Queue.__init__", WITHOUT_LIMIT, settings)?;
         let limit = maxsize.map_or(Ok(None), numbers::maxsize)?;
-        let config = config(settings, limit.unwrap_or(usize::MAX))?;
+        let config = settings.fitting(smallest().with_max_capacity(limit.unwrap_or(usize::MAX)))?;
         config.validate().map_err(|error| errors::to_python(py, &error))?;
         let overflow = Overflow::new(overflow)?;
         let weighted = Weighted::of_settings(py, max_weight, weigh, &config)?;
@@ -515,22 +515,6 @@ impl Queue {
     const fn __bool__(&self) -> bool {
         true
     }
-}
-
-/// The settings of a queue: those that were chosen, and what fits them.
-fn config(settings: Settings<'_, '_>, max: usize) -> PyResult<Config> {
-    let mut config = settings.over(smallest().with_max_capacity(max))?;
-    let initial = settings.get("initial_capacity")?;
-    if settings.get("min_capacity")?.is_none() {
-        if initial.is_some() {
-            config.min_capacity = SMALLEST.min(config.initial_capacity);
-        }
-        config.min_capacity = config.min_capacity.clamp(1, max);
-    }
-    if initial.is_none() {
-        config.initial_capacity = config.min_capacity;
-    }
-    Ok(config)
 }
 
 #[inline(always)]
