@@ -12,7 +12,7 @@ import elasticq
 
 
 def documented() -> Iterator[tuple[str, object]]:
-    """All that is public, and the public attributes of classes, without those that come from Python itself."""
+    """All that is public, and public attributes of classes, without those that come from Python itself."""
     for name in elasticq.__all__:
         value = getattr(elasticq, name)
         if inspect.isfunction(value):
