@@ -14,8 +14,8 @@ MUTANTS = [
     ),
     Mutant(
         "mpmc-batch-that-waited-takes-one-too-many",
-        "rust/elasticq/src/lock_free/mpmc/mod.rs",
-        "let most = max_items.min(self.core.elasticity.max());",
+        "rust/elasticq/src/lock_free/mpmc/consumers.rs",
+        "let most = max_items.min(self.elasticity.max());",
         "let most = max_items;",
         "loom_mpmc::a_batch_that_waited_holds_no_more_than_the_queue_can",
     ),

@@ -226,6 +226,7 @@ MUTANTS = [
             Ok(turn) => self.core.send(turn, ProducerTurn::maker, &mut place).await,
             Err(reason) => Err(reason),
         };
+        let put = put.inspect_err(|_| self.core.tally.note_refused(1));
         give_back(put.map(|put| self.core.tell_consumer(put)), place)
 """,
         """        let mut turn = match self.core.producer_turn() {

@@ -5,24 +5,25 @@ from __future__ import annotations
 from . import Mutant
 
 TASKS = "rust/elasticq/src/tasks/mod.rs"
+WAITING = "rust/elasticq/src/wait/attempt.rs"
+LOCK_FREE = "rust/elasticq/src/lock_free"
 STREAMS = "rust/elasticq/src/streams"
 
 MUTANTS = [
     Mutant(
         "streams-a-task-never-gives-way",
-        TASKS,
-        "        let turn = ready!(poll_proceed(context));\n        let done = ready!(call.as_mut().poll(context));\n        turn.made_progress();\n",
-        "        let done = ready!(call.as_mut().poll(context));\n",
+        WAITING,
+        "                    made_progress();\n",
+        "                    drop(made_progress);\n",
         "runtimes::a_task_that_never_waits_gives_the_others_a_turn::with_a_lock",
-        also=((TASKS, "use tokio::task::coop::poll_proceed;\n", ""),),
     ),
     Mutant(
         "streams-a-stream-never-gives-way",
         f"{STREAMS}/stream.rs",
-        "                    turn.made_progress();\n",
-        "                    let _ = &turn;\n",
+        "                    made_progress();\n",
+        "                    drop(made_progress);\n",
         "runtimes::a_task_that_never_waits_gives_the_others_a_turn::with_a_lock",
-        also=((f"{STREAMS}/sink.rs", "        turn.made_progress();\n", "        let _ = turn;\n"),),
+        also=((f"{STREAMS}/sink.rs", "        made_progress();\n", "        drop(made_progress);\n"),),
     ),
     Mutant(
         "streams-a-refused-item-is-forgotten",
@@ -49,8 +50,8 @@ MUTANTS = [
     Mutant(
         "streams-nobody-closes-behind-a-stream",
         f"{STREAMS}/mod.rs",
-        "(BufferStream::new(Arc::clone(self), door()),",
-        "(BufferStream::new(Arc::clone(self), None),",
+        "(BufferStream::new(half()),",
+        "(BufferStream::new(Shared::new(Arc::clone(self), None)),",
         "streams::a_pair_ends_with_either_half::spsc",
     ),
     Mutant(
@@ -63,15 +64,71 @@ MUTANTS = [
     Mutant(
         "streams-a-sink-is-always-ready",
         f"{STREAMS}/sink.rs",
-        "Ok((on_disk || sink.send_unsent()?) && has_room(&sink.buffer))",
-        "Ok((on_disk || sink.send_unsent()?) && (has_room(&sink.buffer) || true))",
+        "Ok(is_clear && sink.end.as_mut().is_none_or(E::is_ready))",
+        "Ok(is_clear)",
         "streams::a_sink_is_ready_when_there_is_room::with_levels",
     ),
     Mutant(
         "streams-a-closed-sink-holds-the-door",
         f"{STREAMS}/sink.rs",
-        "        self.door = None;\n",
+        "        self.end = None;\n",
         "",
         "streams::a_closed_sink_refuses_and_the_others_go_on::with_a_lock",
+    ),
+    Mutant(
+        "streams-a-sink-drops-the-unsent-item-with-the-one-behind-it",
+        f"{STREAMS}/sink.rs",
+        "                    self.unsent = Some(unsent);\n",
+        "                    drop(unsent);\n",
+        "streams::a_sink_gives_back_the_unsent_item_and_the_one_behind_it::mpsc",
+    ),
+    Mutant(
+        "streams-a-sink-that-was-ready-keeps-the-room",
+        f"{STREAMS}/sink.rs",
+        "Some(end) if mem::take(&mut self.owes) => end.pass_on(),",
+        "Some(_) if mem::take(&mut self.owes) => {}",
+        "split_streams::a_sink_that_goes_passes_its_wake_up_on",
+    ),
+    Mutant(
+        "streams-a-handle-always-seems-ready",
+        f"{LOCK_FREE}/chain/timed.rs",
+        "        pushed - popped < self.elasticity.max() as u64 || self.is_closed()\n",
+        "        let _ = pushed - popped;\n        true\n",
+        "split_streams::a_sink_is_ready_when_there_is_room::mpmc",
+    ),
+    Mutant(
+        "streams-a-handle-waits-for-room-when-it-is-closed",
+        f"{LOCK_FREE}/chain/timed.rs",
+        "        pushed - popped < self.elasticity.max() as u64 || self.is_closed()\n",
+        "        pushed - popped < self.elasticity.max() as u64\n",
+        "split_streams::a_sink_hears_that_the_queue_was_closed::mpsc",
+    ),
+    Mutant(
+        "streams-a-stream-of-a-handle-tells-nobody-of-room",
+        f"{LOCK_FREE}/ends.rs",
+        "        let attempt = core.pop_or_register(taker, || Waiter::owned(Arc::clone(core), |core| &core.items));\n        core.tell_producer();\n",
+        "        let attempt = core.pop_or_register(taker, || Waiter::owned(Arc::clone(core), |core| &core.items));\n",
+        "split_streams::a_sink_is_ready_when_there_is_room::spsc",
+    ),
+    Mutant(
+        "streams-a-sink-of-a-handle-does-not-say-that-it-waits",
+        f"{LOCK_FREE}/ends.rs",
+        "                self.core.producer_registered();\n",
+        "",
+        "split_streams::a_sink_is_ready_when_there_is_room::spsc",
+    ),
+    Mutant(
+        "streams-who-receives-many-forgets-what-came-with-the-first",
+        f"{LOCK_FREE}/batch.rs",
+        "            let _ = take_more(taker, items, max_items - 1);\n",
+        "",
+        "split_calls::many_go_in_and_come_out_at_once::mpmc",
+    ),
+    Mutant(
+        "streams-a-batch-that-never-fits-waits",
+        f"{LOCK_FREE}/chain/timed.rs",
+        "        if items.len() > self.elasticity.max() {\n            return self.put_all(items);\n        }\n",
+        "",
+        "split_calls::many_go_in_and_come_out_at_once::mpsc",
     ),
 ]

@@ -91,8 +91,8 @@ MUTANTS = [
     Mutant(
         "task-waits-without-the-turn",
         "rust/elasticq/src/lock_free/mpsc/mod.rs",
-        "        let _turn = self.core.turn()?;\n",
-        "        let _ = self.core.turn()?;\n",
+        "            let _turn = self.core.turn()?;\n            // SAFETY: the turn makes",
+        "            let _ = self.core.turn()?;\n            // SAFETY: the turn makes",
         "loom_tasks::a_second_consumer_is_refused_while_a_task_waits",
     ),
 ]

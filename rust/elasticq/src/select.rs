@@ -10,7 +10,7 @@
 
 use crate::buffer::{Call, Parts};
 use crate::error::{BufferError, BufferResult};
-use crate::wait::{Waiter, see_what_woke};
+use crate::wait::{Waiter, cooperate, see_what_woke};
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -222,10 +222,7 @@ impl<'a, R: 'a> Select<'a, R> {
     /// });
     /// ```
     pub async fn recv(&mut self) -> BufferResult<(usize, R)> {
-        #[cfg(all(feature = "async", not(loom)))]
-        return crate::tasks::cooperate(self.recv_as_task()).await;
-        #[cfg(not(all(feature = "async", not(loom))))]
-        self.recv_as_task().await
+        cooperate(self.recv_as_task()).await
     }
 
     /// [`recv`](Self::recv) that waits no longer than `timeout`.

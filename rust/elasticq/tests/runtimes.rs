@@ -4,11 +4,14 @@
 
 #[path = "support/queues.rs"]
 mod queues;
+#[path = "support/random.rs"]
+mod random;
 
 use elasticq::streams::{BufferChannel, BufferStreamExt};
 use elasticq::{BufferError, LockFreeMPMCQueue};
 use futures::{FutureExt, SinkExt, StreamExt};
 use queues::{PATIENCE, Queue, of_all_six};
+use random::{Random, after_turns};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -34,17 +37,6 @@ fn one_thread() -> Runtime {
 
 fn two_threads() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()
-}
-
-/// Random numbers from a seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        (mixed ^ (mixed >> 31)) % limit
-    }
 }
 
 fn calls_that_block_work_inside_a_runtime<Q: Queue>() {
@@ -141,15 +133,11 @@ fn receivers_that_are_dropped_at_random_lose_nothing<Q: Queue>() {
                 channel.close();
             }
         });
-        let (mut random, mut received) = (Random(1), Vec::new());
+        let (mut random, mut received) = (Random::new(), Vec::new());
         let mut stream = channel.stream();
         for round in 0.. {
             let turns = random.below(3);
-            let give_up = async {
-                for _ in 0..turns {
-                    yield_now().await;
-                }
-            };
+            let give_up = after_turns(turns);
             // By turns as a future of the channel, as one with a timeout, and from a stream that goes on.
             let item = match round % 3 {
                 0 => tokio::select! { item = channel.recv() => item.map(Some), () = give_up => Ok(None) },
@@ -187,14 +175,10 @@ fn senders_that_are_dropped_at_random_lose_nothing<Q: Queue>() {
                 received
             }
         });
-        let (mut random, mut sent) = (Random(2), Vec::new());
+        let (mut random, mut sent) = (Random::new(), Vec::new());
         for number in 0..TRIES {
             let turns = random.below(3);
-            let give_up = async {
-                for _ in 0..turns {
-                    yield_now().await;
-                }
-            };
+            let give_up = after_turns(turns);
             tokio::select! {
                 done = channel.send(number) => {
                     done.unwrap();

@@ -4,7 +4,7 @@
 #[path = "support/queues.rs"]
 mod queues;
 
-use elasticq::streams::{BufferChannel, BufferSink, BufferStreamExt};
+use elasticq::streams::{BufferChannel, BufferSink, BufferStreamExt, Shared};
 use elasticq::{BufferError, Parts};
 use futures::executor::block_on;
 use futures::stream::FusedStream;
@@ -38,6 +38,7 @@ of_all_six! {
 
 // The durable queue puts an item in only when it is polled, and its own thread wakes tasks, too.
 of_all_five! {
+    a_sink_gives_back_the_unsent_item_and_the_one_behind_it
     a_sink_that_is_not_asked_whether_it_is_ready_loses_nothing
     as_many_receivers_are_woken_as_there_are_items
 }
@@ -51,15 +52,15 @@ fn context() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
 
-fn is_ready<Q: Queue>(sink: &mut BufferSink<u32, Q>) -> bool {
+fn is_ready<Q: Queue>(sink: &mut BufferSink<u32, Shared<Q>>) -> bool {
     Pin::new(sink).poll_ready(&mut context()).map(Result::unwrap).is_ready()
 }
 
-fn is_flushed<Q: Queue>(sink: &mut BufferSink<u32, Q>) -> bool {
+fn is_flushed<Q: Queue>(sink: &mut BufferSink<u32, Shared<Q>>) -> bool {
     Pin::new(sink).poll_flush(&mut context()).map(Result::unwrap).is_ready()
 }
 
-fn start<Q: Queue>(sink: &mut BufferSink<u32, Q>, item: u32) -> Result<(), (BufferError, u32)> {
+fn start<Q: Queue>(sink: &mut BufferSink<u32, Shared<Q>>, item: u32) -> Result<(), (BufferError, u32)> {
     Pin::new(sink).start_send(item).map_err(elasticq::Rejected::into_parts)
 }
 
@@ -296,6 +297,18 @@ fn a_sink_hears_that_the_queue_was_closed<Q: Queue>() {
     assert_eq!(flushed, std::task::Poll::Ready(Err((BufferError::Closed, 1))));
     assert!(is_ready(&mut sink), "so that the next item is refused, and comes back");
     assert_eq!(start(&mut sink, 2), Err((BufferError::Closed, 2)));
+}
+
+fn a_sink_gives_back_the_unsent_item_and_the_one_behind_it<Q: Queue>() {
+    let queue = Q::of(1);
+    queue.put(&[0]);
+    let mut sink = Arc::clone(&queue).into_sink();
+    start(&mut sink, 1).unwrap();
+    queue.close();
+    assert_eq!(start(&mut sink, 2), Err((BufferError::Closed, 2)));
+    let flushed = Pin::new(&mut sink).poll_flush(&mut context()).map_err(elasticq::Rejected::into_parts);
+    assert_eq!(flushed, std::task::Poll::Ready(Err((BufferError::Closed, 1))));
+    assert_eq!(queue.stats().messages_refused, 2);
 }
 
 fn a_stream_forwards_to_a_sink<Q: Queue>() {

@@ -1,9 +1,13 @@
 //! What every buffer of this crate can do, as two traits: `Buffer` for users, `Parts` for the layers above.
 
+#[cfg(all(feature = "streams", not(loom)))]
+mod ends;
 mod parts;
 
 use crate::error::{BufferResult, Rejected};
 use crate::stats::QueueStats;
+#[cfg(all(feature = "streams", not(loom)))]
+pub use ends::{PuttingEnd, TakingEnd, sealed::Sealed};
 pub use parts::{Call, Glance, Parts};
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! What the consumers of all queues share for taking batches.
 
 use crate::error::{BufferError, BufferResult};
+use crate::wait::{Attempt, in_time};
 
 /// Makes place for `count` more items in a vector that is to be handed out.
 pub(super) fn reserve<T>(items: &mut Vec<T>, count: usize) -> BufferResult<()> {
@@ -9,25 +10,38 @@ pub(super) fn reserve<T>(items: &mut Vec<T>, count: usize) -> BufferResult<()> {
     })
 }
 
-/// Takes up to `max_items`, which is no more than there can be at once. First it takes what `take_more`
-/// finds. Where that is nothing, it takes one item that `wait_for_one` waits for, and what has come with that
-/// item. Both functions work on `taker`, the caller's right to take.
-pub(super) fn take_within<C, T>(
+/// An attempt to take up to `max_items` into `items`, which is empty. First it takes what `take_more` finds.
+/// Where that is nothing, it takes the one item that `attempt` gives, and what has come with that item. Both
+/// functions work on `taker`, the caller's right to take. Only an attempt that settles has taken anything.
+pub(super) fn attempt_to_take_many<'a, C, T>(
     taker: &mut C,
+    items: &mut Vec<T>,
     max_items: usize,
     take_more: impl Fn(&mut C, &mut Vec<T>, usize) -> BufferResult<()>,
-    wait_for_one: impl FnOnce(&mut C) -> BufferResult<Option<T>>,
-) -> BufferResult<Vec<T>> {
-    let mut items = Vec::new();
-    take_more(taker, &mut items, max_items)?;
-    if items.is_empty() && max_items > 0 {
-        // Before the wait, since a vector that can't grow would lose the item.
-        reserve(&mut items, 1)?;
-        items.extend(wait_for_one(taker)?);
-        if !items.is_empty() {
-            // An error here is for the next call to tell: this one has something to give.
-            let _ = take_more(taker, &mut items, max_items - 1);
-        }
+    attempt: impl FnOnce(&mut C) -> Attempt<'a, BufferResult<T>>,
+) -> Attempt<'a, BufferResult<()>> {
+    let looked = take_more(taker, items, max_items);
+    if looked.is_err() || !items.is_empty() || max_items == 0 {
+        return Attempt::Settled(looked);
     }
-    Ok(items)
+    // Before an item is taken, since a vector that can't grow would lose it.
+    if let Err(no_memory) = reserve(items, 1) {
+        return Attempt::Settled(Err(no_memory));
+    }
+    match attempt(taker) {
+        Attempt::Settled(Ok(item)) => {
+            items.push(item);
+            // An error here is for the next call to tell: this one has something to give.
+            let _ = take_more(taker, items, max_items - 1);
+            Attempt::Settled(Ok(()))
+        }
+        Attempt::Settled(Err(reason)) => Attempt::Settled(Err(reason)),
+        Attempt::Soon => Attempt::Soon,
+        Attempt::Sleep(waiter) => Attempt::Sleep(waiter),
+    }
+}
+
+/// What was taken: none of them if the time was over first.
+pub(super) fn those_in_time<T>(taken: BufferResult<()>, items: Vec<T>) -> BufferResult<Vec<T>> {
+    in_time(taken).map(|_| items)
 }

@@ -133,7 +133,37 @@ macro_rules! producing {
         /// ```
         pub async fn send(&self, item: T) -> Result<(), $crate::Rejected<T>> {
             let mut place = Some(item);
-            $crate::error::give_back(self.core.send(&mut place).await, place)
+            let put = self.send_from(&mut place).await;
+            $crate::error::give_back(put.inspect_err(|_| self.core.tally.note_refused(1)), place)
+        }
+
+        /// [`send`](Self::send) of what is in `place`. On an error it is still there, and is not counted.
+        pub(crate) async fn send_from(&self, place: &mut Option<T>) -> $crate::BufferResult<()> {
+            self.core.send(place).await
+        }
+
+        /// Puts all of `items`, next to each other and with one claim, or none of them, waiting as a task
+        /// until there is room for all. A batch larger than `max_capacity` is refused at once.
+        ///
+        /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing
+        /// in, and drops the items.
+        ///
+        /// # Errors
+        /// As [`send`](Self::send), and `MaxCapacityReached(max_capacity)` for a batch that never fits; the
+        /// [`Rejected`](crate::Rejected) holds the items.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::{Config, ", $queue, "};")]
+        ///
+        #[doc = concat!("let queue = ", $queue, "::new(Config::default())?;")]
+        /// pollster::block_on(queue.send_batch(vec![1, 2, 3]))?;
+        /// assert_eq!(queue.dequeue_batch(9), Ok(vec![1, 2, 3]));
+        /// # Ok::<(), elasticq::BufferError>(())
+        /// ```
+        pub async fn send_batch(&self, mut items: Vec<T>) -> Result<(), $crate::Rejected<Vec<T>>> {
+            let put = self.core.send_all(&mut items).await;
+            $crate::error::give_back(put.inspect_err(|_| self.core.tally.note_refused(items.len())), Some(items))
         }
     };
 }
@@ -176,6 +206,12 @@ macro_rules! watching {
         #[must_use]
         pub fn is_closed(&self) -> bool {
             self.core.is_closed()
+        }
+
+        #[cfg(all(feature = "async", not(loom)))]
+        #[allow(dead_code)] // the ends that take refuse nothing
+        pub(crate) fn count_refused(&self, items: usize) {
+            self.core.tally.note_refused(items);
         }
     };
 }
@@ -222,6 +258,16 @@ macro_rules! buffer {
     };
 }
 
+/// Tells the waiters how many items and places there are, for a caller that leaves them to others.
+macro_rules! pass_on {
+    ($this:ident) => {
+        let or_all = |count| if $this.is_closed() { usize::MAX } else { count };
+        let places = || $this.core.elasticity.max().saturating_sub($this.len());
+        let items = $this.core.items.told(|| or_all($this.len()));
+        $crate::wait::wake_each([items, $this.core.room.told(|| or_all(places()))])
+    };
+}
+
 /// `Debug` for handles: their counters.
 macro_rules! debug {
     ($($handle:ident)*) => {
@@ -233,4 +279,4 @@ macro_rules! debug {
     };
 }
 
-pub(super) use {buffer, debug, producing, watching};
+pub(super) use {buffer, debug, pass_on, producing, watching};

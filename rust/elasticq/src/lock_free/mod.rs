@@ -6,6 +6,8 @@
 mod batch;
 mod chain;
 mod ending;
+#[cfg(all(feature = "streams", not(loom)))]
+mod ends;
 mod handles;
 mod looking;
 mod mpmc;

@@ -5,10 +5,11 @@
 //! passes one half of a barrier between publishing and looking for sleepers; the thread passes the other half
 //! between registering and trying again.
 
+use super::handles::pass_on;
 use super::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
 use crate::buffer::{Glance, Parts};
 use crate::error::{BufferError, BufferResult, Rejected};
-use crate::wait::{Waiter, Waiting, wake_each};
+use crate::wait::{Waiter, Waiting};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -177,9 +178,7 @@ macro_rules! parts {
             }
 
             fn pass_on(&self) {
-                let or_all = |count| if self.is_closed() { usize::MAX } else { count };
-                let places = || self.core.elasticity.max().saturating_sub(self.len());
-                wake_each([self.core.items.told(|| or_all(self.len())), self.core.room.told(|| or_all(places()))]);
+                pass_on!(self);
             }
         }
     };

@@ -1,7 +1,8 @@
 //! `BufferChannel`: both ends of a queue in one, for tasks and for threads.
 
 use super::door::Door;
-use super::sink::{self, BufferSink};
+use super::ends::{self, Shared};
+use super::sink::BufferSink;
 use super::stream::BufferStream;
 use crate::buffer::Parts;
 use crate::error::{BufferResult, Rejected, give_back};
@@ -71,7 +72,7 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     /// `Closed` (also if the channel is closed meanwhile) or `ResizeError`; the [`Rejected`] holds the item.
     /// `InvalidOperation` on a queue for one producer, if another one is sending at this moment.
     pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
-        sink::send(&*self.buffer, false, item).await
+        ends::send(&*self.buffer, item).await
     }
 
     /// [`send`](Self::send) that waits no longer than `timeout`.
@@ -91,7 +92,7 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     /// As [`send`](Self::send), and `MaxCapacityReached` at once for a batch that can never fit; the
     /// [`Rejected`] holds the items.
     pub async fn send_batch(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
-        sink::send_batch(&*self.buffer, false, items).await
+        ends::send_batch(&*self.buffer, items).await
     }
 
     /// Sends `item` without waiting.
@@ -199,18 +200,18 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     }
 
     /// A sink that sends into this channel. When the last sink of the channel goes, the channel is closed.
-    pub fn sink(&self) -> BufferSink<T, B> {
+    pub fn sink(&self) -> BufferSink<T, Shared<B>> {
         let mut shared = self.door.lock().unwrap_or_else(PoisonError::into_inner);
         let door = shared.upgrade().unwrap_or_else(|| Arc::new(Door::new(&self.buffer)));
         *shared = Arc::downgrade(&door);
-        BufferSink::new(Arc::clone(&self.buffer), Some(door))
+        BufferSink::new(Shared::new(Arc::clone(&self.buffer), Some(door)))
     }
 }
 
 impl<T, B: ?Sized> BufferChannel<T, B> {
     /// A stream of the items that it receives. It ends when the channel is closed and empty.
-    pub fn stream(&self) -> BufferStream<T, B> {
-        BufferStream::new(Arc::clone(&self.buffer), None)
+    pub fn stream(&self) -> BufferStream<T, Shared<B>> {
+        BufferStream::new(Shared::new(Arc::clone(&self.buffer), None))
     }
 
     /// The queue.

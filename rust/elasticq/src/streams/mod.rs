@@ -3,6 +3,7 @@
 //! ```text
 //! channel   BufferChannel: both ends in one, for tasks and for threads
 //! stream    BufferStream: the taking end         sink   BufferSink: the putting end
+//! ends      what these hold: a queue that is shared, or a handle of one that was split
 //! door      closes the queue when the last sink of a channel goes, or half of a pair
 //! ```
 //!
@@ -14,6 +15,12 @@
 //! **The queue decides who may use it.** On a queue for one consumer (`LockFreeMPSCQueue`,
 //! `LockFreeSPSCQueue`), a second receiver at the same moment gets `InvalidOperation`, and so does a second
 //! sender on a queue for one producer. Clones of a channel count, and so do streams and sinks.
+//!
+//! **The handles of a queue that was split** are a channel already, with `send`, `send_batch`, `send_timeout`,
+//! `recv`, `recv_many` and `recv_timeout`. [`into_sink`](crate::lock_free::Producer::into_sink) makes a sink of
+//! one, and [`into_stream`](crate::lock_free::Consumer::into_stream) a stream. There is no check at each call
+//! of who uses the queue, since the handles are the right to do so. The stream ends when all producers are
+//! gone and everything was taken, and the sinks are refused when all consumers are gone.
 //!
 //! **Closing.** `close` closes the queue itself, for all its users: from then on each send is refused with
 //! its item, and what is inside can still be taken. Then each receiver gets `Closed`, and streams end.
@@ -43,13 +50,16 @@
 
 mod channel;
 mod door;
+mod ends;
 mod sink;
 mod stream;
 
 use crate::buffer::Parts;
+pub use crate::buffer::{PuttingEnd, TakingEnd};
 use crate::wait::{Waiter, see_what_woke};
 pub use channel::BufferChannel;
 use door::Door;
+pub use ends::Shared;
 pub use sink::BufferSink;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -62,30 +72,31 @@ pub trait BufferStreamExt<T>: Sized {
     type Buffer: Parts<T> + ?Sized + 'static;
 
     /// A stream that takes the queue's items, oldest first. It ends when the queue is closed and empty.
-    fn into_stream(self) -> BufferStream<T, Self::Buffer>;
+    fn into_stream(self) -> BufferStream<T, Shared<Self::Buffer>>;
 
     /// A sink that puts items into the queue. When it is dropped, nothing is closed.
-    fn into_sink(self) -> BufferSink<T, Self::Buffer>;
+    fn into_sink(self) -> BufferSink<T, Shared<Self::Buffer>>;
 
     /// Both. When either of them is gone, clones of the sink included, the queue is closed: the stream then
     /// ends behind the last item, and a sink is refused what nobody of the pair would take.
-    fn stream_sink_pair(&self) -> (BufferStream<T, Self::Buffer>, BufferSink<T, Self::Buffer>);
+    #[allow(clippy::type_complexity)] // two types that the user has to know anyway
+    fn stream_sink_pair(&self) -> (BufferStream<T, Shared<Self::Buffer>>, BufferSink<T, Shared<Self::Buffer>>);
 }
 
 impl<T, B: Parts<T> + ?Sized + 'static> BufferStreamExt<T> for Arc<B> {
     type Buffer = B;
 
-    fn into_stream(self) -> BufferStream<T, B> {
-        BufferStream::new(self, None)
+    fn into_stream(self) -> BufferStream<T, Shared<B>> {
+        BufferStream::new(Shared::new(self, None))
     }
 
-    fn into_sink(self) -> BufferSink<T, B> {
-        BufferSink::new(self, None)
+    fn into_sink(self) -> BufferSink<T, Shared<B>> {
+        BufferSink::new(Shared::new(self, None))
     }
 
-    fn stream_sink_pair(&self) -> (BufferStream<T, B>, BufferSink<T, B>) {
-        let door = || Some(Arc::new(Door::new(self)));
-        (BufferStream::new(Arc::clone(self), door()), BufferSink::new(Arc::clone(self), door()))
+    fn stream_sink_pair(&self) -> (BufferStream<T, Shared<B>>, BufferSink<T, Shared<B>>) {
+        let half = || Shared::new(Arc::clone(self), Some(Arc::new(Door::new(self))));
+        (BufferStream::new(half()), BufferSink::new(half()))
     }
 }
 

@@ -1,20 +1,22 @@
 //! `BufferStream`: the taking end of a queue, as a `Stream`.
 
-use super::door::Door;
+use super::ends::Shared;
 use super::poll_waiter;
-use crate::buffer::{Call, Parts};
+use crate::buffer::{Call, TakingEnd};
 use crate::error::{BufferError, BufferResult};
 use crate::locked::DynamicCircularBuffer;
-use crate::tasks;
-use crate::wait::{Attempt, Waiter, try_or_register, unless_empty};
+use crate::wait::{Attempt, Waiter, poll_turn};
 use futures_core::{FusedStream, Stream};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use tokio::task::coop::poll_proceed;
 
 /// The items of a queue as a [`Stream`], oldest first.
+///
+/// `E` is what it takes from: a [`Shared`] queue
+/// ([`into_stream`](super::BufferStreamExt::into_stream) of an `Arc`), or the consumer handle of a queue that
+/// was split ([`into_stream`](crate::lock_free::Consumer::into_stream) of the handle).
 ///
 /// It ends when the queue is closed and empty; [`error`](Self::error) tells if it ended for another reason. A
 /// stream that is dropped has taken nothing that it has not given. It needs no particular runtime.
@@ -37,26 +39,30 @@ use tokio::task::coop::poll_proceed;
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
 #[must_use = "a stream does nothing until it is polled"]
-pub struct BufferStream<T, B: ?Sized = DynamicCircularBuffer<T>> {
-    /// Before the buffer, so that it leaves the line first.
+pub struct BufferStream<T, E = Shared<DynamicCircularBuffer<T>>> {
+    /// Before the end, so that it leaves the line first.
     waiter: Option<Waiter<'static>>,
     /// A call that takes an item of a queue that waits for a disk. If it is dropped, it has taken nothing.
     /// Only `&mut self` uses it: the lock makes a stream `Sync`.
     call: Mutex<Option<Call<'static, BufferResult<T>>>>,
-    buffer: Arc<B>,
-    door: Option<Arc<Door<B>>>,
+    end: E,
     ended: Option<BufferError>,
 }
 
-impl<T, B: ?Sized> BufferStream<T, B> {
-    pub(super) const fn new(buffer: Arc<B>, door: Option<Arc<Door<B>>>) -> Self {
-        Self { waiter: None, call: Mutex::new(None), buffer, door, ended: None }
+impl<T, E> BufferStream<T, E> {
+    pub(super) const fn new(end: E) -> Self {
+        Self { waiter: None, call: Mutex::new(None), end, ended: None }
     }
 
-    /// The queue.
+    /// What it takes from: the shared queue, or the consumer handle.
     #[must_use]
-    pub const fn buffer(&self) -> &Arc<B> {
-        &self.buffer
+    pub const fn end(&self) -> &E {
+        &self.end
+    }
+
+    /// Ends the stream, and gives back what it took from: a consumer handle can then be used as such.
+    pub fn into_end(self) -> E {
+        self.end
     }
 
     /// Why the stream has ended, if not since the queue is closed and empty: say, a damaged item of a durable
@@ -66,59 +72,48 @@ impl<T, B: ?Sized> BufferStream<T, B> {
         self.ended.as_ref().filter(|&reason| *reason != BufferError::Closed)
     }
 
-    fn end(&mut self, reason: BufferError) -> Poll<Option<T>> {
-        self.ended = Some(reason);
-        self.door = None; // nobody of a pair takes anything any more
-        Poll::Ready(None)
-    }
-
-    fn poll_call(&mut self, context: &mut Context<'_>) -> Poll<Option<T>>
+    fn finish(&mut self, reason: BufferError) -> Poll<Option<T>>
     where
-        T: Send + 'static,
-        B: Parts<T> + 'static,
+        E: TakingEnd<T>,
     {
-        let buffer = &self.buffer;
-        let call = self.call.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let taking = call.get_or_insert_with(|| {
-            let buffer = Arc::clone(buffer);
-            Box::pin(async move { tasks::take(&*buffer).await })
-        });
-        let taken = ready!(taking.as_mut().poll(context));
-        *call = None;
-        match taken {
-            Ok(item) => Poll::Ready(Some(item)),
-            Err(reason) => self.end(reason),
-        }
+        self.ended = Some(reason);
+        self.end.ended();
+        Poll::Ready(None)
     }
 }
 
-impl<T: Send + 'static, B: Parts<T> + ?Sized + 'static> Stream for BufferStream<T, B> {
+impl<T: Send + 'static, E: TakingEnd<T> + 'static> Stream for BufferStream<T, E> {
     type Item = T;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
-        if self.ended.is_some() {
+        let this = &mut *self;
+        if this.ended.is_some() {
             return Poll::Ready(None);
         }
-        if self.buffer.waits_for_disk() {
-            return self.poll_call(context);
+        let call = this.call.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if call.is_none() {
+            *call = this.end.call();
         }
-        let turn = ready!(poll_proceed(context));
+        if let Some(taking) = call {
+            let taken = ready!(taking.as_mut().poll(context));
+            *call = None;
+            return taken.map_or_else(|reason| this.finish(reason), |item| Poll::Ready(Some(item)));
+        }
+        let made_progress = ready!(poll_turn(context));
         loop {
-            ready!(poll_waiter(&mut self.waiter, context));
-            let buffer = &self.buffer;
-            let attempt = || unless_empty(buffer.try_pop());
-            match try_or_register(attempt, || Arc::clone(buffer).owned_wait_for_item()) {
+            ready!(poll_waiter(&mut this.waiter, context));
+            match this.end.take_or_register() {
                 Attempt::Settled(Ok(item)) => {
-                    turn.made_progress();
+                    made_progress();
                     return Poll::Ready(Some(item));
                 }
-                // Another consumer is at work here, for a moment.
+                // An item is on its way, or another consumer is at work here, for a moment.
                 Attempt::Settled(Err(BufferError::InvalidOperation(_))) | Attempt::Soon => {
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Attempt::Settled(Err(reason)) => return self.end(reason),
-                Attempt::Sleep(waiter) => self.waiter = Some(waiter),
+                Attempt::Settled(Err(reason)) => return this.finish(reason),
+                Attempt::Sleep(waiter) => this.waiter = Some(waiter),
             }
         }
     }
@@ -128,13 +123,13 @@ impl<T: Send + 'static, B: Parts<T> + ?Sized + 'static> Stream for BufferStream<
     }
 }
 
-impl<T: Send + 'static, B: Parts<T> + ?Sized + 'static> FusedStream for BufferStream<T, B> {
+impl<T: Send + 'static, E: TakingEnd<T> + 'static> FusedStream for BufferStream<T, E> {
     fn is_terminated(&self) -> bool {
         self.ended.is_some()
     }
 }
 
-impl<T, B: ?Sized> fmt::Debug for BufferStream<T, B> {
+impl<T, E> fmt::Debug for BufferStream<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BufferStream").field("ended", &self.ended).finish_non_exhaustive()
     }

@@ -1,5 +1,6 @@
 //! The methods `*_async` and `*_async_timeout` of each queue. They do for tasks what the methods without
 //! these endings do for threads, and do not swap what is underneath: all other methods work beside them.
+//! Then what the handles of a queue that was split have of timeouts.
 
 use super::{many_within, put_many_within, put_within, take_within};
 use crate::buffer::{Buffer, Parts};
@@ -128,7 +129,10 @@ impl<T: Send, L: RawMutex + Send + Sync> DynamicCircularBuffer<T, L> {
 #[cfg(feature = "lock_free")]
 mod lock_free {
     use super::*;
+    use crate::error::{BufferError, Rejected, give_back};
+    use crate::lock_free::{Consumer, MpmcConsumer, MpmcProducer, Producer, SpscConsumer, SpscProducer};
     use crate::lock_free::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
+    use crate::tasks::within;
 
     impl<T: Send> LockFreeMPSCQueue<T> {
         methods!("LockFreeMPSCQueue", "", "Config");
@@ -140,6 +144,68 @@ mod lock_free {
 
     impl<T: Send> LockFreeSPSCQueue<T> {
         methods!("LockFreeSPSCQueue", "", "Config");
+    }
+
+    /// `$this` is how the handle sends.
+    macro_rules! handles {
+        ($($queue:literal, $producer:ident, $this:ident: $receiver:ty, $consumer:ident;)*) => {$(
+            impl<T> $producer<T> {
+                /// [`send`](Self::send) that waits no longer than `timeout`. With a timeout of zero it tries
+                /// once.
+                ///
+                /// # Errors
+                /// As [`send`](Self::send); `Timeout(timeout)`; `InvalidOperation` outside of a tokio runtime,
+                /// or in one without timers, and then nothing was tried. The [`Rejected`] holds the item.
+                ///
+                /// # Examples
+                /// ```
+                #[doc = concat!("use elasticq::{BufferError, Config, ", $queue, "};")]
+                /// use std::time::Duration;
+                ///
+                /// # #[tokio::main(flavor = "current_thread")]
+                /// # async fn main() -> Result<(), BufferError> {
+                /// let one = Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
+                #[doc = concat!("let (mut producer, mut consumer) = ", $queue, "::new(one)?.split();")]
+                /// # let _ = &mut producer;
+                /// let brief = Duration::from_millis(1);
+                /// producer.send_timeout(1, brief).await?;
+                /// let (reason, item) = producer.send_timeout(2, brief).await.unwrap_err().into_parts();
+                /// assert_eq!((reason, item), (BufferError::Timeout(brief), 2));
+                /// assert_eq!(consumer.recv_timeout(brief).await, Ok(1));
+                /// assert_eq!(consumer.recv_timeout(brief).await, Err(BufferError::Timeout(brief)));
+                /// # Ok(())
+                /// # }
+                /// ```
+                pub async fn send_timeout(
+                    $this: $receiver,
+                    item: T,
+                    timeout: Duration,
+                ) -> Result<(), Rejected<T>> {
+                    let mut place = Some(item);
+                    let put = within(timeout, $this.send_from(&mut place)).await;
+                    let put = put.and_then(|put| put.unwrap_or(Err(BufferError::Timeout(timeout))));
+                    give_back(put.inspect_err(|_| $this.count_refused(1)), place)
+                }
+            }
+
+            impl<T> $consumer<T> {
+                /// [`recv`](Self::recv) that waits no longer than `timeout`. With a timeout of zero it tries
+                /// once.
+                ///
+                /// # Errors
+                /// As [`recv`](Self::recv); `Timeout(timeout)`; `InvalidOperation` outside of a tokio runtime,
+                /// or in one without timers, and then nothing was tried.
+                pub async fn recv_timeout(&mut self, timeout: Duration) -> BufferResult<T> {
+                    within(timeout, self.recv()).await?.unwrap_or(Err(BufferError::Timeout(timeout)))
+                }
+            }
+        )*};
+    }
+
+    handles! {
+        "LockFreeMPSCQueue", Producer, self: &Self, Consumer;
+        "LockFreeMPMCQueue", MpmcProducer, self: &Self, MpmcConsumer;
+        "LockFreeSPSCQueue", SpscProducer, self: &mut Self, SpscConsumer;
     }
 }
 

@@ -9,9 +9,6 @@
 //! if it is dropped. One that puts has the items meanwhile, and may have put them in.
 //!
 //! **Timers** are tokio's, and nothing else here is. Waiting without a timeout works in every runtime.
-//!
-//! **Others get a turn.** A task that always finds an item would keep all others of its thread waiting. In a
-//! runtime of tokio each call counts in the task's budget, as those of tokio's own channels do.
 
 mod methods;
 
@@ -24,27 +21,26 @@ use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::task::{Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::task::coop::poll_proceed;
 use tokio::time::{Sleep, sleep};
 
 /// Takes the next item, waiting until there is one.
 pub(crate) async fn take<T: Send, B: Parts<T> + ?Sized>(buffer: &B) -> BufferResult<T> {
     if buffer.waits_for_disk() {
-        return cooperate(take_from_disk(buffer, 1)).await?.pop().ok_or(BufferError::Empty);
+        return take_from_disk(buffer, 1).await?.pop().ok_or(BufferError::Empty);
     }
-    cooperate(complete(|| try_or_register(|| unless_empty(buffer.try_pop()), || buffer.wait_for_item()))).await
+    complete(|| try_or_register(|| unless_empty(buffer.try_pop()), || buffer.wait_for_item())).await
 }
 
 /// Takes up to `max` items, waiting for the first. Without asking for any, it does not wait.
 pub(crate) async fn take_many<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -> BufferResult<Vec<T>> {
     if buffer.waits_for_disk() {
-        return cooperate(take_from_disk(buffer, max)).await;
+        return take_from_disk(buffer, max).await;
     }
     let mut attempt = || many_once(buffer, max);
-    cooperate(complete(|| try_or_register(&mut attempt, || buffer.wait_for_item()))).await
+    complete(|| try_or_register(&mut attempt, || buffer.wait_for_item())).await
 }
 
 /// [`take_many`] where an attempt may take long.
@@ -85,7 +81,7 @@ pub(crate) async fn put_within<T: Send, B: Parts<T> + ?Sized>(
     timeout: Duration,
 ) -> BufferResult<()> {
     if buffer.waits_for_disk() {
-        return cooperate(put_on_disk(buffer, &mut Lent::of(place).items, Some(timeout))).await;
+        return put_on_disk(buffer, &mut Lent::of(place).items, Some(timeout)).await;
     }
     within(timeout, put(buffer, place)).await?.unwrap_or(Err(BufferError::Timeout(timeout)))
 }
@@ -106,7 +102,7 @@ pub(crate) async fn put_many_within<T: Send, B: Parts<T> + ?Sized>(
     timeout: Duration,
 ) -> BufferResult<()> {
     if buffer.waits_for_disk() {
-        return cooperate(put_on_disk(buffer, place, Some(timeout))).await;
+        return put_on_disk(buffer, place, Some(timeout)).await;
     }
     within(timeout, put_many(buffer, place)).await?.unwrap_or(Err(BufferError::Timeout(timeout)))
 }
@@ -137,7 +133,7 @@ fn put_once<T, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<T>) -> Optio
 /// Puts an item in, waiting until there is room. An item that is refused is not counted.
 pub(crate) async fn put<T: Send, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<T>) -> BufferResult<()> {
     if buffer.waits_for_disk() {
-        return cooperate(put_on_disk(buffer, &mut Lent::of(place).items, None)).await;
+        return put_on_disk(buffer, &mut Lent::of(place).items, None).await;
     }
     let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
     let mut attempt = || put_once(buffer, place);
@@ -146,7 +142,7 @@ pub(crate) async fn put<T: Send, B: Parts<T> + ?Sized>(buffer: &B, place: &mut O
         *has_waited = true;
         buffer.wait_for_room()
     };
-    cooperate(complete(|| try_or_register(&mut attempt, &mut register))).await
+    complete(|| try_or_register(&mut attempt, &mut register)).await
 }
 
 /// Puts all of `items` in or none, waiting until there is room for all. A batch that can never fit is refused
@@ -156,7 +152,7 @@ pub(crate) async fn put_many<T: Send, B: Parts<T> + ?Sized>(
     place: &mut Option<Vec<T>>,
 ) -> BufferResult<()> {
     if buffer.waits_for_disk() {
-        return cooperate(put_on_disk(buffer, place, None)).await;
+        return put_on_disk(buffer, place, None).await;
     }
     let can_fit = place.as_ref().is_none_or(|items| items.len() <= buffer.max_capacity());
     let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
@@ -170,7 +166,7 @@ pub(crate) async fn put_many<T: Send, B: Parts<T> + ?Sized>(
         *has_waited = true;
         buffer.wait_for_bulk_room()
     };
-    cooperate(complete(|| try_or_register(&mut attempt, &mut register))).await
+    complete(|| try_or_register(&mut attempt, &mut register)).await
 }
 
 /// [`put_many`] where an attempt may take long. The items are in the attempt meanwhile, so an attempt that
@@ -243,18 +239,6 @@ impl<T, B: Parts<T> + ?Sized> Drop for Leaving<'_, T, B> {
             self.buffer.pass_on();
         }
     }
-}
-
-/// Lets other tasks of the thread have a turn, where the runtime is tokio's.
-pub(crate) async fn cooperate<R>(call: impl Future<Output = R>) -> R {
-    let mut call = pin!(call);
-    poll_fn(|context| {
-        let turn = ready!(poll_proceed(context));
-        let done = ready!(call.as_mut().poll(context));
-        turn.made_progress();
-        Poll::Ready(done)
-    })
-    .await
 }
 
 /// What the call gives within `timeout`; `None`: it was not done, and has done nothing. A timeout of zero

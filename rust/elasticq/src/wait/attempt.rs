@@ -21,11 +21,13 @@ use crate::error::{BufferError, BufferResult};
 use crate::sync::{Backoff, Ordering, fence};
 use std::future::poll_fn;
 use std::mem::replace;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-/// What an attempt comes to.
-pub(crate) enum Attempt<'a, R> {
+/// What an attempt comes to. (Public, since it stands in a trait of streams; nobody outside can name it.)
+#[derive(Debug)]
+pub enum Attempt<'a, R> {
     /// The attempt has succeeded, or never will.
     Settled(R),
     /// Another thread is about to make the attempt possible, but may have looked for sleepers already. Try
@@ -107,35 +109,62 @@ pub(crate) fn block<'a, R>(
 
 /// Repeats the attempt until it is settled, and lets other tasks run in between.
 pub(crate) async fn complete<'a, R>(mut attempt: impl FnMut() -> Attempt<'a, R>) -> R {
-    let backoff = Backoff::new();
-    loop {
-        match attempt() {
-            Attempt::Settled(result) => return result,
-            Attempt::Soon => {
-                backoff.snooze(); // if no other task is ready, this one is polled again at once
-                yield_now().await;
+    let (backoff, mut waiter, mut is_again) = (Backoff::new(), None::<Waiter<'a>>, false);
+    // Written out, since each future in another one would be a place for one more copy of the result.
+    poll_fn(move |context| {
+        let made_progress = ready!(poll_turn(context));
+        loop {
+            if let Some(waiter) = &mut waiter {
+                ready!(Pin::new(waiter).poll(context));
             }
-            Attempt::Sleep(waiter) => waiter.await,
+            waiter = None;
+            if replace(&mut is_again, true) {
+                see_what_woke();
+            }
+            match attempt() {
+                Attempt::Settled(result) => {
+                    made_progress();
+                    return Poll::Ready(result);
+                }
+                Attempt::Soon => {
+                    backoff.snooze(); // if no other task is ready, this one is polled again at once
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Attempt::Sleep(registered) => waiter = Some(registered),
+            }
         }
-        see_what_woke();
+    })
+    .await
+}
+
+/// The turn of a call in a task, where the runtime is tokio's: a task that always finds what it wants would
+/// keep all others of its thread waiting. The call counts in the task's budget, as those of tokio's own
+/// channels do, if it says that it made progress.
+pub(crate) fn poll_turn(context: &mut Context<'_>) -> Poll<impl FnOnce() + use<>> {
+    #[cfg(all(feature = "async", not(loom)))]
+    return tokio::task::coop::poll_proceed(context).map(|turn| move || turn.made_progress());
+    #[cfg(not(all(feature = "async", not(loom))))]
+    {
+        let _ = context;
+        Poll::Ready(|| ())
     }
+}
+
+/// The call, in such turns.
+pub(crate) async fn cooperate<R>(call: impl Future<Output = R>) -> R {
+    let mut call = pin!(call);
+    poll_fn(|context| {
+        let made_progress = ready!(poll_turn(context));
+        let done = ready!(call.as_mut().poll(context));
+        made_progress();
+        Poll::Ready(done)
+    })
+    .await
 }
 
 /// A thread that changes the queue and finds this waiter woken already wakes nobody. It made its change
 /// before that. After this fence, the attempts that follow see the change.
 pub(crate) fn see_what_woke() {
     fence(Ordering::SeqCst);
-}
-
-/// Lets the other tasks run once.
-async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|context| {
-        if replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

@@ -42,8 +42,11 @@ mod waking;
 use crate::sync::{AtomicUsize, Ordering, PlainMutex};
 #[cfg(any(feature = "lock_free", feature = "persistent", feature = "streams"))]
 pub(crate) use attempt::Attempt;
-pub(crate) use attempt::see_what_woke;
-pub(crate) use attempt::{block, complete, in_time, try_or_register, unless_empty, unless_full};
+#[cfg(all(feature = "streams", not(loom)))]
+pub(crate) use attempt::poll_turn;
+pub(crate) use attempt::{
+    block, complete, cooperate, in_time, see_what_woke, try_or_register, unless_empty, unless_full,
+};
 use crossbeam_utils::CachePadded;
 use list::List;
 use std::fmt;

@@ -1,8 +1,13 @@
 //! Putting with patience: a producer that finds no room waits for it, as a thread or as a task.
 
 use super::{Chain, Takers};
+#[cfg(all(feature = "streams", not(loom)))]
+use super::{FLAGS, position};
 use crate::error::{BufferResult, Rejected, give_back};
+#[cfg(all(feature = "streams", not(loom)))]
+use crate::sync::Ordering;
 use crate::wait::{Attempt, Signal, Waiter, block, complete, try_or_register, unless_full};
+use std::mem::take;
 use std::time::Duration;
 
 impl<T, C: Takers<T>> Chain<T, C> {
@@ -23,14 +28,17 @@ impl<T, C: Takers<T>> Chain<T, C> {
         if items.len() > self.elasticity.max() {
             return self.push_all(None, items);
         }
-        let put = self.put_within(timeout, Signal::bulk_waiter, || {
-            self.push_all(None, std::mem::take(&mut items)).map_err(|rejected| {
-                let (reason, refused) = rejected.into_parts();
-                items = refused;
-                reason
-            })
-        });
+        let put = self.put_within(timeout, Signal::bulk_waiter, || self.put_all(&mut items));
         give_back(put, Some(items))
+    }
+
+    /// Puts all of `items` in, or leaves them where they are.
+    fn put_all(&self, items: &mut Vec<T>) -> BufferResult<()> {
+        self.push_all(None, take(items)).map_err(|rejected| {
+            let (reason, refused) = rejected.into_parts();
+            *items = refused;
+            reason
+        })
     }
 
     fn put_within(
@@ -42,10 +50,30 @@ impl<T, C: Takers<T>> Chain<T, C> {
         block(timeout, || self.attempt_to_put(&register, &mut put))
     }
 
-    /// Puts the item that is in `place`, waiting for room as a task; on an error it is still there.
+    /// Puts the item that is in `place`, waiting for room as a task; on an error it is still there. A refusal
+    /// is not counted.
     pub(in crate::lock_free) async fn send(&self, place: &mut Option<T>) -> BufferResult<()> {
-        let put = complete(|| self.attempt_to_put(Signal::waiter, || self.put(place)));
-        put.await.inspect_err(|_| self.tally.note_refused(1))
+        complete(|| self.attempt_to_put(Signal::waiter, || self.put(place))).await
+    }
+
+    /// The same with all of `items`, or none.
+    pub(in crate::lock_free) async fn send_all(&self, items: &mut Vec<T>) -> BufferResult<()> {
+        if items.len() > self.elasticity.max() {
+            return self.put_all(items);
+        }
+        complete(|| self.attempt_to_put(Signal::bulk_waiter, || self.put_all(items))).await
+    }
+
+    /// Whether there seems to be room for an item, or the queue is closed.
+    #[cfg(all(feature = "streams", not(loom)))]
+    pub(in crate::lock_free) fn seems_ready(&self) -> bool {
+        let tail = self.tail.load(Ordering::SeqCst);
+        // A segment that is out of date makes the answer out of date, and no worse.
+        if tail & FLAGS == 0 && position(tail) < self.current().limit.load(Ordering::Relaxed) {
+            return true;
+        }
+        let (pushed, popped, _) = self.counts();
+        pushed - popped < self.elasticity.max() as u64 || self.is_closed()
     }
 
     /// Calls `put` or, where there is no room for it, gives a waiter of the kind that `register` makes.

@@ -33,11 +33,12 @@
 use super::records::{Record, Records};
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
-use crate::lock_free::batch::reserve;
+use crate::lock_free::batch::{attempt_to_take_many, reserve};
 use crate::lock_free::chain::{CLOSED, Chain, MAX_RETIRED, OPEN, SEALED, Segment, Takers, position, renewal_interval};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, order_seqcst, stay_away};
-use crate::wait::Attempt;
+use crate::wait::{Attempt, Waiter};
 use crossbeam_utils::CachePadded;
+use std::ops::Deref;
 use std::ptr;
 
 /// How many items the consumers take between two looks at whether a smaller queue would do, unless they find
@@ -401,15 +402,37 @@ impl<T> Core<T> {
         Ok(())
     }
 
+    /// Takes up to `max_items`, or registers for the first. Each look has a record of its own from `record`.
+    pub(in crate::lock_free) fn attempt_to_take_many<'a, R: Deref<Target = Record<T>>>(
+        &'a self,
+        record: impl Fn() -> R,
+        items: &mut Vec<T>,
+        max_items: usize,
+    ) -> Attempt<'a, BufferResult<()>> {
+        let take_more = |core: &mut &Self, items: &mut Vec<T>, max| core.take_more(&record(), items, max);
+        let most = max_items.min(self.elasticity.max());
+        attempt_to_take_many(&mut &*self, items, most, take_more, |_| self.attempt_to_take(&record()))
+    }
+
     /// Takes the next item, or registers for it.
     pub(in crate::lock_free) fn attempt_to_take(&self, record: &Record<T>) -> Attempt<'_, BufferResult<T>> {
+        self.take_or_register(record, || self.items.waiter())
+    }
+
+    /// The same with a waiter that `register` makes.
+    #[inline(always)]
+    pub(in crate::lock_free) fn take_or_register<'a>(
+        &self,
+        record: &Record<T>,
+        register: impl FnOnce() -> Waiter<'a>,
+    ) -> Attempt<'a, BufferResult<T>> {
         if let Some(settled) = self.try_take(record).transpose() {
             return Attempt::Settled(settled);
         }
         if self.is_on_its_way() {
             return Attempt::Soon; // its producer may have looked for sleepers already
         }
-        let waiter = self.items.waiter();
+        let waiter = register();
         order_seqcst();
         if self.is_on_its_way() {
             return Attempt::Soon;

@@ -6,14 +6,17 @@ mod records;
 
 pub(super) use self::consumers::Core;
 use self::records::Record;
-use super::batch::take_within;
+use super::batch::those_in_time;
 use super::chain::Guess;
 use super::handles::{buffer, debug, producing, watching};
 use super::turns::taken;
 use crate::config::Config;
 use crate::error::BufferResult;
+#[cfg(all(feature = "streams", not(loom)))]
+use crate::error::Rejected;
 use crate::sync::{Arc, Ordering};
-use crate::wait::{block, complete, in_time};
+use crate::wait::{Attempt, block, complete, in_time};
+use std::ops::Deref;
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -73,7 +76,7 @@ pub struct LockFreeMPMCQueue<T> {
 #[repr(align(128))] // neighbours in a vector of handles don't share cache lines
 pub struct MpmcProducer<T> {
     guess: Guess,
-    core: Arc<Core<T>>,
+    pub(super) core: Arc<Core<T>>,
 }
 
 /// The end of a [`LockFreeMPMCQueue`] that takes items; clone it for more. When the last clone is dropped,
@@ -83,7 +86,7 @@ pub struct MpmcProducer<T> {
 /// waits, or is dropped.
 pub struct MpmcConsumer<T> {
     record: NonNull<Record<T>>,
-    core: Arc<Core<T>>,
+    pub(super) core: Arc<Core<T>>,
 }
 
 // SAFETY: the record is the handle's alone, and lives as long as the core; items may go to the handle's
@@ -233,14 +236,37 @@ impl<T> LockFreeMPMCQueue<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn dequeue_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
-        let taken = take_within(
-            &mut &*self.core,
-            max_items.min(self.core.elasticity.max()),
-            |core, items, max| core.take_more(RecordTurn::new(core).0, items, max),
-            |_| self.dequeue_within(timeout),
-        );
+        let mut items = Vec::new();
+        let taken = block(timeout, || self.attempt_to_take_many(&mut items, max_items));
         self.core.tell_producers();
-        taken
+        those_in_time(taken, items)
+    }
+
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call, waiting for the first as a task.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing.
+    ///
+    /// # Errors
+    /// As [`dequeue_batch`](Self::dequeue_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeMPMCQueue};
+    ///
+    /// let queue = LockFreeMPMCQueue::new(Config::default())?;
+    /// queue.offer_batch(vec![1, 2, 3])?;
+    /// assert_eq!(pollster::block_on(queue.recv_many(2)), Ok(vec![1, 2]));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub async fn recv_many(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        let mut items = Vec::new();
+        let taken = complete(|| self.attempt_to_take_many(&mut items, max_items)).await;
+        self.core.tell_producers();
+        taken.map(|()| items)
+    }
+
+    fn attempt_to_take_many(&self, items: &mut Vec<T>, max_items: usize) -> Attempt<'_, BufferResult<()>> {
+        self.core.attempt_to_take_many(|| RecordTurn::new(&self.core), items, max_items)
     }
 }
 
@@ -257,6 +283,20 @@ impl<T> MpmcProducer<T> {
     watching!();
 }
 
+#[cfg(all(feature = "streams", not(loom)))]
+impl<T> MpmcProducer<T> {
+    /// [`offer`](Self::offer) that counts no refusal.
+    #[inline(always)]
+    pub(super) fn put_quietly(&self, item: T) -> Result<(), Rejected<T>> {
+        self.core.push(self.guess(), item)
+    }
+
+    /// Whether there seems to be room, or the queue is closed.
+    pub(super) fn seems_ready(&self) -> bool {
+        self.core.seems_ready()
+    }
+}
+
 impl<T> MpmcConsumer<T> {
     fn new(core: Arc<Core<T>>) -> Self {
         core.takers.handles.fetch_add(1, Ordering::SeqCst);
@@ -264,7 +304,7 @@ impl<T> MpmcConsumer<T> {
     }
 
     #[inline(always)]
-    fn record(&self) -> &Record<T> {
+    pub(super) fn record(&self) -> &Record<T> {
         // SAFETY: records live as long as the core, which this handle holds.
         unsafe { self.record.as_ref() }
     }
@@ -351,15 +391,38 @@ impl<T> MpmcConsumer<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub fn dequeue_batch_within(&mut self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
-        let most = max_items.min(self.core.elasticity.max());
-        let taken = take_within(
-            self,
-            most,
-            |consumer, items, max| consumer.core.take_more(consumer.record(), items, max),
-            |consumer| consumer.dequeue_within(timeout),
-        );
+        let mut items = Vec::new();
+        let taken = block(timeout, || self.core.attempt_to_take_many(|| self.record(), &mut items, max_items));
         self.core.tell_producers();
-        taken
+        those_in_time(taken, items)
+    }
+
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call, waiting for the first as a task.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing.
+    ///
+    /// # Errors
+    /// As [`dequeue_batch`](Self::dequeue_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, LockFreeMPMCQueue};
+    ///
+    /// let (producer, mut consumer) = LockFreeMPMCQueue::new(Config::default())?.split();
+    /// let sender = std::thread::spawn(move || pollster::block_on(producer.send_batch(vec![1, 2, 3])));
+    /// pollster::block_on(async {
+    ///     assert_eq!(consumer.recv_many(2).await, Ok(vec![1, 2]));
+    ///     assert_eq!(consumer.recv_many(2).await, Ok(vec![3]));
+    ///     assert_eq!(consumer.recv_many(2).await, Err(BufferError::Closed)); // the producer is gone
+    /// });
+    /// sender.join().unwrap()?;
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub async fn recv_many(&mut self, max_items: usize) -> BufferResult<Vec<T>> {
+        let mut items = Vec::new();
+        let taken = complete(|| self.core.attempt_to_take_many(|| self.record(), &mut items, max_items)).await;
+        self.core.tell_producers();
+        taken.map(|()| items)
     }
 }
 
@@ -401,6 +464,15 @@ impl<'a, T> RecordTurn<'a, T> {
     #[inline(always)]
     fn new(core: &'a Core<T>) -> Self {
         Self(core.record())
+    }
+}
+
+impl<T> Deref for RecordTurn<'_, T> {
+    type Target = Record<T>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Record<T> {
+        self.0
     }
 }
 

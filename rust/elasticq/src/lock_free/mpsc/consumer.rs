@@ -14,11 +14,11 @@ use super::left::Left;
 use super::pace::Pace;
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
-use crate::lock_free::batch::{reserve, take_within};
+use crate::lock_free::batch::{attempt_to_take_many, reserve, those_in_time};
 use crate::lock_free::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Segment, Takers, position, renewal_interval};
 use crate::lock_free::turns::ConsumerTurns;
 use crate::sync::{AtomicU64, Cell, Ordering, order_seqcst};
-use crate::wait::{Attempt, block, complete, in_time};
+use crate::wait::{Attempt, Waiter, block, complete, in_time};
 use crossbeam_utils::CachePadded;
 use std::ptr;
 use std::time::Duration;
@@ -300,13 +300,39 @@ impl<T> Core<T> {
     /// Takes up to `max_items`, waiting up to `timeout` for the first.
     pub(super) fn take_batch_within(
         &self,
-        mut taker: &mut Taker<T>,
+        taker: &mut Taker<T>,
         max_items: usize,
         timeout: Duration,
     ) -> BufferResult<Vec<T>> {
+        let mut items = Vec::new();
+        let taken = block(timeout, || self.attempt_to_take_many(taker, &mut items, max_items));
+        those_in_time(taken, items)
+    }
+
+    /// Takes up to `max_items`, waiting for the first as a task.
+    ///
+    /// # Safety
+    /// The caller is the consumer until the future is done or dropped.
+    pub(super) async unsafe fn receive_many(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        let mut items = Vec::new();
+        complete(|| {
+            // SAFETY: this function's own condition.
+            self.attempt_to_take_many(unsafe { self.taker() }, &mut items, max_items)
+        })
+        .await?;
+        Ok(items)
+    }
+
+    /// Takes up to `max_items`, or registers for the first.
+    fn attempt_to_take_many(
+        &self,
+        mut taker: &mut Taker<T>,
+        items: &mut Vec<T>,
+        max_items: usize,
+    ) -> Attempt<'_, BufferResult<()>> {
         let take_more = |taker: &mut &mut Taker<T>, items: &mut Vec<T>, max| self.take_more(taker, items, max);
         let most = max_items.min(self.elasticity.max());
-        take_within(&mut taker, most, take_more, |taker| self.take_one_within(taker, timeout))
+        attempt_to_take_many(&mut taker, items, most, take_more, |taker| self.attempt_to_take(taker))
     }
 
     /// Takes up to `max_items` more of what is there now, and not what comes meanwhile: producers could keep
@@ -374,10 +400,20 @@ impl<T> Core<T> {
 
     /// Takes the next item, or registers for it.
     fn attempt_to_take(&self, taker: &mut Taker<T>) -> Attempt<'_, BufferResult<T>> {
+        self.take_or_register(taker, || self.items.waiter())
+    }
+
+    /// The same with a waiter that `register` makes.
+    #[inline(always)]
+    pub(in crate::lock_free) fn take_or_register<'a>(
+        &self,
+        taker: &mut Taker<T>,
+        register: impl FnOnce() -> Waiter<'a>,
+    ) -> Attempt<'a, BufferResult<T>> {
         if let Some(settled) = self.try_take(taker).transpose() {
             return Attempt::Settled(settled);
         }
-        let waiter = self.items.waiter();
+        let waiter = register();
         order_seqcst();
         let tail = self.tail.load(Ordering::SeqCst);
         if position(tail) > taker.head || tail & CLOSED != 0 {

@@ -11,6 +11,8 @@ use super::handles::{buffer, debug, producing, watching};
 use super::turns::taken;
 use crate::config::Config;
 use crate::error::BufferResult;
+#[cfg(all(feature = "streams", not(loom)))]
+use crate::error::Rejected;
 use crate::sync::{Arc, Ordering};
 use std::time::Duration;
 
@@ -62,13 +64,13 @@ pub struct LockFreeMPSCQueue<T> {
 #[repr(align(128))] // neighbours in a vector of handles don't share cache lines
 pub struct Producer<T> {
     guess: Guess,
-    core: Arc<Core<T>>,
+    pub(super) core: Arc<Core<T>>,
 }
 
 /// The end of a [`LockFreeMPSCQueue`] that takes items. When it is dropped, the queue is closed and what is
 /// inside is dropped: see [`split`](LockFreeMPSCQueue::split).
 pub struct Consumer<T> {
-    core: Arc<Core<T>>,
+    pub(super) core: Arc<Core<T>>,
 }
 
 impl<T> LockFreeMPSCQueue<T> {
@@ -205,6 +207,31 @@ impl<T> LockFreeMPSCQueue<T> {
         self.core.tell_producers();
         taken
     }
+
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call, waiting for the first as a task.
+    /// The caller is the consumer meanwhile, as in [`recv`](Self::recv).
+    ///
+    /// # Errors
+    /// As [`dequeue_batch`](Self::dequeue_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeMPSCQueue};
+    ///
+    /// let queue = LockFreeMPSCQueue::new(Config::default())?;
+    /// queue.offer_batch(vec![1, 2, 3])?;
+    /// assert_eq!(pollster::block_on(queue.recv_many(2)), Ok(vec![1, 2]));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub async fn recv_many(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        let taken = {
+            let _turn = self.core.turn()?;
+            // SAFETY: as in `recv`.
+            unsafe { self.core.receive_many(max_items) }.await
+        };
+        self.core.tell_producers();
+        taken
+    }
 }
 
 impl<T> Producer<T> {
@@ -220,10 +247,24 @@ impl<T> Producer<T> {
     watching!();
 }
 
+#[cfg(all(feature = "streams", not(loom)))]
+impl<T> Producer<T> {
+    /// [`offer`](Self::offer) that counts no refusal.
+    #[inline(always)]
+    pub(super) fn put_quietly(&self, item: T) -> Result<(), Rejected<T>> {
+        self.core.push(self.guess(), item)
+    }
+
+    /// Whether there seems to be room, or the queue is closed.
+    pub(super) fn seems_ready(&self) -> bool {
+        self.core.seems_ready()
+    }
+}
+
 impl<T> Consumer<T> {
     watching!();
 
-    fn taker(&mut self) -> (&Core<T>, &mut Taker<T>) {
+    pub(super) fn taker(&mut self) -> (&Arc<Core<T>>, &mut Taker<T>) {
         // SAFETY: there is one `Consumer` for a queue that was split, and it is borrowed exclusively. The
         // shared handle, with its other way to the taker, is gone.
         (&self.core, unsafe { self.core.taker() })
@@ -313,6 +354,34 @@ impl<T> Consumer<T> {
     pub async fn recv(&mut self) -> BufferResult<T> {
         // SAFETY: as in `taker`; the future awaited here ends before the borrow.
         let taken = unsafe { self.core.receive() }.await;
+        self.core.tell_producers();
+        taken
+    }
+
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call, waiting for the first as a task.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing.
+    ///
+    /// # Errors
+    /// As [`dequeue_batch`](Self::dequeue_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, LockFreeMPSCQueue};
+    ///
+    /// let (producer, mut consumer) = LockFreeMPSCQueue::new(Config::default())?.split();
+    /// let sender = std::thread::spawn(move || pollster::block_on(producer.send_batch(vec![1, 2, 3])));
+    /// pollster::block_on(async {
+    ///     assert_eq!(consumer.recv_many(2).await, Ok(vec![1, 2]));
+    ///     assert_eq!(consumer.recv_many(2).await, Ok(vec![3]));
+    ///     assert_eq!(consumer.recv_many(2).await, Err(BufferError::Closed)); // the producer is gone
+    /// });
+    /// sender.join().unwrap()?;
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub async fn recv_many(&mut self, max_items: usize) -> BufferResult<Vec<T>> {
+        // SAFETY: as in `recv`.
+        let taken = unsafe { self.core.receive_many(max_items) }.await;
         self.core.tell_producers();
         taken
     }

@@ -1,12 +1,12 @@
 //! Taking, following the producer through the chain, and finding the end.
 
-use super::core::{CLOSED, CONSUMER, CONSUMER_SLEEPS, Core, NOBODY, OPEN, PRODUCER_SLEEPS, SPARSE, to_usize};
+use super::core::{CLOSED, CONSUMER, Core, NOBODY, OPEN, PRODUCER_SLEEPS, SPARSE, to_usize};
 use super::segment::{Cursor, Segment};
 use crate::error::{BufferError, BufferResult};
-use crate::lock_free::batch::{reserve, take_within};
+use crate::lock_free::batch::{attempt_to_take_many, reserve, those_in_time};
 use crate::sync::Ordering;
 use crate::sync::barrier::{often, rarely};
-use crate::wait::{Attempt, block, complete, in_time, try_or_register};
+use crate::wait::{Attempt, Waiter, block, complete, in_time, try_or_register};
 use std::time::Duration;
 
 /// What only the consumer knows.
@@ -96,13 +96,39 @@ impl<T> Core<T> {
     /// Takes up to `max_items`, waiting up to `timeout` for the first.
     pub(super) fn pop_many_within(
         &self,
-        mut taker: &mut Taker<T>,
+        taker: &mut Taker<T>,
         max_items: usize,
         timeout: Duration,
     ) -> BufferResult<Vec<T>> {
+        let mut items = Vec::new();
+        let taken = block(timeout, || self.attempt_to_pop_many(taker, &mut items, max_items));
+        those_in_time(taken, items)
+    }
+
+    /// Takes up to `max_items`, waiting for the first as a task.
+    ///
+    /// # Safety
+    /// The caller is the consumer until the future is done or dropped.
+    pub(super) async unsafe fn receive_many(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        let mut items = Vec::new();
+        complete(|| {
+            // SAFETY: this function's own condition.
+            self.attempt_to_pop_many(unsafe { self.taker() }, &mut items, max_items)
+        })
+        .await?;
+        Ok(items)
+    }
+
+    /// Takes up to `max_items`, or registers for the first.
+    fn attempt_to_pop_many(
+        &self,
+        mut taker: &mut Taker<T>,
+        items: &mut Vec<T>,
+        max_items: usize,
+    ) -> Attempt<'_, BufferResult<()>> {
         let pop_more = |taker: &mut &mut Taker<T>, items: &mut Vec<T>, max| self.pop_more(taker, items, max);
         let most = max_items.min(self.elasticity.max());
-        take_within(&mut taker, most, pop_more, |taker| self.pop_within(taker, timeout))
+        attempt_to_take_many(&mut taker, items, most, pop_more, |taker| self.attempt_to_pop(taker))
     }
 
     /// Takes up to `max_items` more of what is there now, and not what comes meanwhile: a fast producer could
@@ -148,7 +174,7 @@ impl<T> Core<T> {
     /// Wakes the producer if it sleeps. To be called after something was taken, and after the caller's turn
     /// has ended, if it had one: a woken thread may use the queue.
     #[inline(always)]
-    pub(super) fn tell_producer(&self) {
+    pub(in crate::lock_free) fn tell_producer(&self) {
         // Between making room and looking at the notes. The other half: `rarely` in `registered`.
         often();
         if self.notes.load(Ordering::Relaxed) & PRODUCER_SLEEPS != 0 {
@@ -263,6 +289,21 @@ impl<T> Core<T> {
 
     /// Takes the next item, or registers for it.
     fn attempt_to_pop(&self, taker: &mut Taker<T>) -> Attempt<'_, BufferResult<T>> {
-        try_or_register(|| self.pop(taker).transpose(), || self.register(&self.items, CONSUMER_SLEEPS))
+        self.pop_or_register(taker, || self.items.waiter())
+    }
+
+    /// The same with a waiter that `register` makes.
+    #[inline(always)]
+    pub(in crate::lock_free) fn pop_or_register<'a>(
+        &self,
+        taker: &mut Taker<T>,
+        register: impl FnOnce() -> Waiter<'a>,
+    ) -> Attempt<'a, BufferResult<T>> {
+        let register = || {
+            let waiter = register();
+            self.consumer_registered();
+            waiter
+        };
+        try_or_register(|| self.pop(taker).transpose(), register)
     }
 }

@@ -10,7 +10,7 @@ use crate::lock_free::turns::ConsumerTurns;
 use crate::stats::{QueueStats, Tally};
 use crate::sync::barrier::rarely;
 use crate::sync::{AtomicU64, AtomicUsize, Backoff, Cell, Ordering};
-use crate::wait::{Signal, Waiter, Waking, wake_each};
+use crate::wait::{Signal, Waking, wake_each};
 use crossbeam_utils::CachePadded;
 use std::mem::replace;
 use std::time::Duration;
@@ -163,16 +163,8 @@ impl<T> Core<T> {
 
     // ---- waiting
 
-    /// Registers a side that is about to sleep, and notes that. The side has to look once more before it
-    /// waits. If it then does not wait, it leaves the note there: the note costs the other side one look,
-    /// which erases it.
-    pub(super) fn register<'a>(&'a self, signal: &'a Signal, note: usize) -> Waiter<'a> {
-        let waiter = signal.waiter();
-        self.registered(note);
-        waiter
-    }
-
-    /// Notes that a side has registered.
+    /// Notes that a side has registered. The side has to look once more before it waits. If it then does not
+    /// wait, it leaves the note there: the note costs the other side one look, which erases it.
     fn registered(&self, note: usize) {
         self.notes.fetch_or(note, Ordering::SeqCst);
         // Between noting it and looking. The other half: `often` in `publish` and in `tell_producer`.

@@ -1,5 +1,7 @@
 //! The two ends of a queue that was split, each for one thread.
 
+#[cfg(all(feature = "streams", not(loom)))]
+use super::consumer::Taker;
 use super::core::Core;
 use crate::error::{BufferResult, Rejected, give_back};
 use crate::lock_free::handles::{debug, watching};
@@ -14,13 +16,13 @@ use std::time::Duration;
 /// after a burst keeps the last segment of the burst, at most `max_capacity` slots. Its next push goes into a
 /// small segment, and the consumer frees the large one when it next takes.
 pub struct SpscProducer<T> {
-    pub(super) core: Arc<Core<T>>,
+    pub(in crate::lock_free) core: Arc<Core<T>>,
 }
 
 /// The end of a [`LockFreeSPSCQueue`](crate::LockFreeSPSCQueue) that takes items. When it is dropped, the
 /// queue is closed and what is inside is dropped: see [`split`](crate::LockFreeSPSCQueue::split).
 pub struct SpscConsumer<T> {
-    pub(super) core: Arc<Core<T>>,
+    pub(in crate::lock_free) core: Arc<Core<T>>,
 }
 
 impl<T> SpscProducer<T> {
@@ -145,14 +147,74 @@ impl<T> SpscProducer<T> {
     /// ```
     pub async fn send(&mut self, item: T) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
+        let put = self.send_from(&mut place).await;
+        give_back(put.inspect_err(|_| self.core.tally.note_refused(1)), place)
+    }
+
+    /// [`send`](Self::send) of what is in `place`. On an error it is still there, and is not counted.
+    pub(crate) async fn send_from(&mut self, place: &mut Option<T>) -> BufferResult<()> {
         // SAFETY: as in `offer`; the future awaited here ends before the borrow.
-        let put = self.core.send(&*self.core, |core| unsafe { core.maker() }, &mut place).await;
-        give_back(put.map(|put| self.core.tell_consumer(put)), place)
+        let put = self.core.send(&*self.core, |core| unsafe { core.maker() }, place).await;
+        put.map(|put| self.core.tell_consumer(put))
+    }
+
+    /// Puts all of `items` or none of them, waiting as a task until there is room for all. A batch larger
+    /// than `max_capacity` is refused at once.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has put nothing in,
+    /// and drops the items.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and `MaxCapacityReached(max_capacity)` for a batch that never fits; the
+    /// [`Rejected`] holds the items.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeSPSCQueue};
+    ///
+    /// let (mut producer, mut consumer) = LockFreeSPSCQueue::new(Config::default())?.split();
+    /// pollster::block_on(async {
+    ///     producer.send_batch(vec![1, 2, 3]).await?;
+    ///     assert_eq!(consumer.recv_many(9).await, Ok(vec![1, 2, 3]));
+    ///     Ok::<(), elasticq::BufferError>(())
+    /// })?;
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub async fn send_batch(&mut self, mut items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        // SAFETY: as in `send_from`.
+        let put = self.core.send_all(&*self.core, |core| unsafe { core.maker() }, &mut items).await;
+        let put = put.inspect_err(|_| self.core.tally.note_refused(items.len()));
+        give_back(put.map(|put| self.core.tell_consumer(put)), Some(items))
+    }
+}
+
+#[cfg(all(feature = "streams", not(loom)))]
+impl<T> SpscProducer<T> {
+    /// [`offer`](Self::offer) that counts no refusal.
+    #[inline(always)]
+    pub(in crate::lock_free) fn put_quietly(&mut self, item: T) -> Result<(), Rejected<T>> {
+        // SAFETY: as in `offer`.
+        let maker = unsafe { self.core.maker() };
+        ended!(self, self.core.push(maker, item))
+    }
+
+    /// Whether there seems to be room, or the queue is closed.
+    #[inline(always)]
+    pub(in crate::lock_free) fn seems_ready(&mut self) -> bool {
+        // SAFETY: as in `offer`.
+        let maker = unsafe { self.core.maker() };
+        self.core.seems_ready(maker)
     }
 }
 
 impl<T> SpscConsumer<T> {
     watching!();
+
+    #[cfg(all(feature = "streams", not(loom)))]
+    pub(in crate::lock_free) fn taker(&mut self) -> (&Arc<Core<T>>, &mut Taker<T>) {
+        // SAFETY: as in `try_dequeue`.
+        (&self.core, unsafe { self.core.taker() })
+    }
 
     /// Takes the oldest item; `None` when there is none. Wait-free.
     ///
@@ -252,6 +314,34 @@ impl<T> SpscConsumer<T> {
     pub async fn recv(&mut self) -> BufferResult<T> {
         // SAFETY: as in `try_dequeue`; the future awaited here ends before the borrow.
         let taken = unsafe { self.core.receive() }.await;
+        self.core.tell_producer();
+        taken
+    }
+
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call, waiting for the first as a task.
+    ///
+    /// Does not block, and needs no runtime. A future that is dropped before it is done has taken nothing.
+    ///
+    /// # Errors
+    /// As [`dequeue_batch`](Self::dequeue_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, LockFreeSPSCQueue};
+    ///
+    /// let (mut producer, mut consumer) = LockFreeSPSCQueue::new(Config::default())?.split();
+    /// let sender = std::thread::spawn(move || producer.offer_batch(vec![1, 2, 3]));
+    /// pollster::block_on(async {
+    ///     assert_eq!(consumer.recv_many(2).await, Ok(vec![1, 2]));
+    ///     assert_eq!(consumer.recv_many(2).await, Ok(vec![3]));
+    ///     assert_eq!(consumer.recv_many(2).await, Err(BufferError::Closed)); // the producer is gone
+    /// });
+    /// sender.join().unwrap()?;
+    /// # Ok::<(), BufferError>(())
+    /// ```
+    pub async fn recv_many(&mut self, max_items: usize) -> BufferResult<Vec<T>> {
+        // SAFETY: as in `recv`.
+        let taken = unsafe { self.core.receive_many(max_items) }.await;
         self.core.tell_producer();
         taken
     }

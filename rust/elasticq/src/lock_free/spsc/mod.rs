@@ -228,7 +228,23 @@ impl<T> LockFreeSPSCQueue<T> {
             Ok(turn) => self.core.send(turn, ProducerTurn::maker, &mut place).await,
             Err(reason) => Err(reason),
         };
+        let put = put.inspect_err(|_| self.core.tally.note_refused(1));
         give_back(put.map(|put| self.core.tell_consumer(put)), place)
+    }
+
+    /// Puts all of `items` or none of them, waiting as a task until there is room for all. The caller is the
+    /// producer meanwhile, as in [`send`](Self::send). A batch larger than `max_capacity` is refused at once.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and `MaxCapacityReached(max_capacity)` for a batch that never fits; the
+    /// [`Rejected`] holds the items.
+    pub async fn send_batch(&self, mut items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+        let put = match self.core.producer_turn() {
+            Ok(turn) => self.core.send_all(turn, ProducerTurn::maker, &mut items).await,
+            Err(reason) => Err(reason),
+        };
+        let put = put.inspect_err(|_| self.core.tally.note_refused(items.len()));
+        give_back(put.map(|put| self.core.tell_consumer(put)), Some(items))
     }
 
     /// Takes the oldest item; `None` when there is none.
@@ -309,6 +325,31 @@ impl<T> LockFreeSPSCQueue<T> {
             let _turn = self.core.consumer_turn()?;
             // SAFETY: the turn makes the caller the consumer, and outlives the future awaited here.
             unsafe { self.core.receive() }.await
+        };
+        self.core.tell_producer();
+        taken
+    }
+
+    /// Takes up to `max_items`, and no more than `max_capacity` in one call, waiting for the first as a task.
+    /// The caller is the consumer meanwhile, as in [`recv`](Self::recv).
+    ///
+    /// # Errors
+    /// As [`dequeue_batch`](Self::dequeue_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeSPSCQueue};
+    ///
+    /// let queue = LockFreeSPSCQueue::new(Config::default())?;
+    /// queue.offer_batch(vec![1, 2, 3])?;
+    /// assert_eq!(pollster::block_on(queue.recv_many(2)), Ok(vec![1, 2]));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    pub async fn recv_many(&self, max_items: usize) -> BufferResult<Vec<T>> {
+        let taken = {
+            let _turn = self.core.consumer_turn()?;
+            // SAFETY: as in `recv`.
+            unsafe { self.core.receive_many(max_items) }.await
         };
         self.core.tell_producer();
         taken

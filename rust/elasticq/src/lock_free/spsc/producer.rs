@@ -1,12 +1,13 @@
 //! Putting in, growing and shrinking.
 
-use super::core::{CLOSED, CONSUMER_SLEEPS, Core, PRODUCER_SLEEPS, SPARSE, to_usize};
+use super::core::{CLOSED, CONSUMER_SLEEPS, Core, SPARSE, to_usize};
 use super::segment::{Cursor, Segment};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::positions::end_of_batch;
 use crate::sync::Ordering;
 use crate::sync::barrier::often;
 use crate::wait::{Attempt, block, complete, try_or_register, unless_full};
+use std::mem::take;
 use std::time::Duration;
 
 /// What is still to be done after something was put in. It is done when the turn has ended, since a woken
@@ -186,10 +187,25 @@ impl<T> Core<T> {
         Ok(())
     }
 
+    /// Whether there seems to be room for an item, or the queue is closed.
+    #[cfg(all(feature = "streams", not(loom)))]
+    #[inline(always)]
+    pub(super) fn seems_ready(&self, maker: &Cursor<T>) -> bool {
+        // SeqCst: the second half of "register, then look".
+        maker.position < maker.limit
+            || to_usize(maker.position - self.head.load(Ordering::SeqCst)) < self.elasticity.max()
+            || self.is_closed()
+    }
+
     /// Calls `put` or, where there is no room, registers for some. There is only one producer, so a batch
     /// need not register as a waiter that may need more room than others.
     fn attempt_to_put(&self, mut put: impl FnMut() -> BufferResult<Put>) -> Attempt<'_, BufferResult<Put>> {
-        try_or_register(|| unless_full(put()), || self.register(&self.room, PRODUCER_SLEEPS))
+        let register = || {
+            let waiter = self.room.waiter();
+            self.producer_registered();
+            waiter
+        };
+        try_or_register(|| unless_full(put()), register)
     }
 
     fn put_within(&self, timeout: Duration, mut put: impl FnMut() -> BufferResult<Put>) -> BufferResult<Put> {
@@ -227,25 +243,41 @@ impl<T> Core<T> {
         if items.len() > self.elasticity.max() {
             return self.offer_batch(maker, items);
         }
-        let put = self.put_within(timeout, || {
-            self.push_all(maker, std::mem::take(&mut items)).map_err(|rejected| {
-                let (reason, refused) = rejected.into_parts();
-                items = refused;
-                reason
-            })
-        });
+        let put = self.put_within(timeout, || self.put_all(maker, &mut items));
         give_back(put.inspect_err(|_| self.tally.note_refused(items.len())), Some(items))
     }
 
+    /// Puts all of `items` in, or leaves them where they are.
+    fn put_all(&self, maker: &mut Cursor<T>, items: &mut Vec<T>) -> BufferResult<Put> {
+        self.push_all(maker, take(items)).map_err(|rejected| {
+            let (reason, refused) = rejected.into_parts();
+            *items = refused;
+            reason
+        })
+    }
+
     /// Puts the item that is in `place`, waiting for room as a task; on an error it is still there. `right`
-    /// is the right to be the producer meanwhile, from which `maker` gets the cursor.
+    /// is the right to be the producer meanwhile, from which `maker` gets the cursor. A refusal is not
+    /// counted.
     pub(super) async fn send<R>(
         &self,
         mut right: R,
         maker: impl Fn(&mut R) -> &mut Cursor<T>,
         place: &mut Option<T>,
     ) -> BufferResult<Put> {
-        let put = complete(|| self.attempt_to_put(|| self.put(maker(&mut right), place)));
-        put.await.inspect_err(|_| self.tally.note_refused(1))
+        complete(|| self.attempt_to_put(|| self.put(maker(&mut right), place))).await
+    }
+
+    /// The same with all of `items`, or none.
+    pub(super) async fn send_all<R>(
+        &self,
+        mut right: R,
+        maker: impl Fn(&mut R) -> &mut Cursor<T>,
+        items: &mut Vec<T>,
+    ) -> BufferResult<Put> {
+        if items.len() > self.elasticity.max() {
+            return self.put_all(maker(&mut right), items);
+        }
+        complete(|| self.attempt_to_put(|| self.put_all(maker(&mut right), items))).await
     }
 }
