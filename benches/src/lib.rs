@@ -7,7 +7,8 @@
 //!   message.
 //! - [`curves`]: throughput over the number of producers, as CSV; [`chart`]: the same as a picture.
 //! - [`mqtt`]: the shape of an MQTT ingest, four publishers to one processor.
-//! - `tasks`: channels between tasks (features `streams` and `lock_free`).
+//! - `tasks`: channels between tasks; `several`: waiting for several queues at once (features `streams` and
+//!   `lock_free`).
 //! - `durable`: what the queues in files need beside all this (feature `persistent`).
 //!
 //! The suites that `cargo bench` runs are in the folder `suites`: `peers`, `lock_free`, `priority`,
@@ -24,6 +25,8 @@ pub mod mqtt;
 pub mod options;
 pub mod report;
 pub mod settled;
+#[cfg(all(feature = "streams", feature = "lock_free"))]
+pub mod several;
 pub mod shapes;
 pub mod stats;
 pub mod subject;

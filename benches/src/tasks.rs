@@ -2,6 +2,7 @@
 //! task of its own, as the senders are, in a runtime of tokio with two threads.
 
 use crate::contest::{Contest, Sample};
+use std::thread;
 use std::time::Instant;
 use tokio::runtime::{Builder, Runtime};
 
@@ -28,6 +29,12 @@ pub trait Sends: Send + 'static {
 pub trait Receives: Send + 'static {
     /// Receives an item, and waits for one.
     fn recv(&mut self) -> impl Future<Output = u64> + Send;
+}
+
+/// An end with which a thread sends, too.
+pub trait SendsAsThread: Sends {
+    /// Sends an item, and blocks until there is room.
+    fn send_as_thread(&mut self, item: u64);
 }
 
 /// An end that receives several items at once.
@@ -95,6 +102,62 @@ fn pass<C: Channel, R: Future<Output = u64> + Send + 'static>(
 }
 
 impl<'a> Contest<'a> {
+    /// Adds a channel from a thread to a task.
+    pub fn from_thread<C: Channel<Sender: SendsAsThread>>(self, runtime: &'a Runtime, capacity: usize) -> Self {
+        self.contender(C::NAME, move |items| {
+            let (mut ends, mut receiver) = C::open(capacity, 1);
+            thread::scope(|scope| {
+                let begun = Instant::now();
+                let sender = scope.spawn(move || {
+                    for end in &mut ends {
+                        (0..items).for_each(|number| end.send_as_thread(number));
+                    }
+                    ends // it closes the channel only when all is done
+                });
+                let received = runtime.spawn(async move {
+                    let mut order = Order::of(1);
+                    for _ in 0..items {
+                        order.see(receiver.recv().await);
+                    }
+                    order.wrong
+                });
+                let wrong = runtime.block_on(received).expect("the receiver does not panic");
+                let elapsed = begun.elapsed();
+                drop(sender.join());
+                Sample { elapsed, items, wrong }
+            })
+        })
+    }
+
+    /// Adds a channel between two threads that are no runtime: each polls its end, and parks.
+    pub fn without_runtime<C: Channel>(self, capacity: usize) -> Self {
+        self.contender(C::NAME, move |items| {
+            let (mut ends, mut receiver) = C::open(capacity, 1);
+            thread::scope(|scope| {
+                let begun = Instant::now();
+                let sender = scope.spawn(move || {
+                    pollster::block_on(async {
+                        for end in &mut ends {
+                            for number in 0..items {
+                                end.send(number).await;
+                            }
+                        }
+                    });
+                    ends
+                });
+                let mut order = Order::of(1);
+                pollster::block_on(async {
+                    for _ in 0..items {
+                        order.see(receiver.recv().await);
+                    }
+                });
+                let elapsed = begun.elapsed();
+                drop(sender.join());
+                Sample { elapsed, items, wrong: order.wrong }
+            })
+        })
+    }
+
     /// Adds a channel from so many tasks to one.
     pub fn tasks<C: Channel>(self, runtime: &'a Runtime, capacity: usize, senders: usize) -> Self {
         self.contender(C::NAME, move |items| {

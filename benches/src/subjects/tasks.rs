@@ -1,10 +1,11 @@
 //! Channels between tasks: ours over three kinds of queues and over split ones, and their peers.
 
-use crate::tasks::{Channel, Receives, ReceivesMany, Sends};
+use crate::tasks::{Channel, Receives, ReceivesMany, Sends, SendsAsThread};
 use crossfire::{AsyncRx, MAsyncTx, mpsc};
 use elasticq::streams::BufferChannel;
 use elasticq::{Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, Parts, lock_free};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The names of those whose targets differ.
 pub const LOCKED: &str = "BufferChannel, locked";
@@ -44,6 +45,12 @@ impl<B: Parts<u64> + 'static> Sends for End<B> {
     #[inline(always)]
     async fn send(&mut self, item: u64) {
         self.0.send(item).await.expect("it is open");
+    }
+}
+
+impl<B: Parts<u64> + 'static> SendsAsThread for End<B> {
+    fn send_as_thread(&mut self, item: u64) {
+        self.0.blocking_send(item).expect("it is open");
     }
 }
 
@@ -170,5 +177,67 @@ impl ReceivesMany for tokio::sync::mpsc::Receiver<u64> {
         let mut items = Vec::new();
         tokio::sync::mpsc::Receiver::recv_many(self, &mut items, max).await;
         items
+    }
+}
+
+impl SendsAsThread for lock_free::Producer<u64> {
+    fn send_as_thread(&mut self, item: u64) {
+        self.offer_within(item, Duration::MAX).expect("it is open");
+    }
+}
+
+impl SendsAsThread for tokio::sync::mpsc::Sender<u64> {
+    fn send_as_thread(&mut self, item: u64) {
+        self.blocking_send(item).expect("it is open");
+    }
+}
+
+impl SendsAsThread for flume::Sender<u64> {
+    fn send_as_thread(&mut self, item: u64) {
+        flume::Sender::send(self, item).expect("it is open");
+    }
+}
+
+impl SendsAsThread for kanal::AsyncSender<u64> {
+    fn send_as_thread(&mut self, item: u64) {
+        self.as_sync().send(item).expect("it is open");
+    }
+}
+
+/// The channel of elasticq 0.3.0. Within tokio it panics, since its lock does. It does not wait for room, so it
+/// gets enough, and neither does it close.
+#[cfg(feature = "old_streams")]
+#[derive(Debug)]
+pub struct Old;
+
+/// An end of it.
+#[cfg(feature = "old_streams")]
+#[allow(missing_debug_implementations)] // it has none itself
+pub struct OldEnd(old::streams::BufferChannel<u64>);
+
+#[cfg(feature = "old_streams")]
+ends!(
+    OldEnd,
+    |end, item| while end.0.send(item).await.is_err() {
+        std::thread::yield_now();
+    },
+    OldEnd,
+    |from| from.0.recv().await.expect("it does not close")
+);
+
+#[cfg(feature = "old_streams")]
+impl Channel for Old {
+    const NAME: &'static str = "elasticq 0.3.0, BufferChannel";
+    type Sender = OldEnd;
+    type Receiver = OldEnd;
+
+    fn open(capacity: usize, senders: usize) -> (Vec<OldEnd>, OldEnd) {
+        let config = old::Config::default()
+            .with_initial_capacity(capacity)
+            .with_min_capacity(capacity)
+            .with_max_capacity(capacity);
+        let buffer = old::DynamicCircularBuffer::new(config).expect("the bounds are right");
+        let channel = old::streams::BufferChannel::new(Arc::new(buffer));
+        ((0..senders).map(|_| OldEnd(channel.clone())).collect(), OldEnd(channel))
     }
 }
