@@ -53,6 +53,13 @@ MUTANTS = [
         f"{ROOT}::the_root_never_goes_back",
     ),
     Mutant(
+        "durable-no-root-is-made-anew",
+        f"{FOLDER}/recover.rs",
+        "        None => root::make(storage, &names)?,\n",
+        "        None => {}\n",
+        f"{ROOT}::a_queue_that_was_repaired_without_its_root_gives_up_files_all_the_same",
+    ),
+    Mutant(
         "durable-syncs-after-its-end",
         f"{FOLDER}/commit.rs",
         "            let _ = self.poison.set(BufferError::Closed);\n",
@@ -111,8 +118,8 @@ MUTANTS = [
     Mutant(
         "durable-does-not-sync-the-root-that-it-has-read",
         f"{FOLDER}/recover.rs",
-        "        root::set(storage, number)?;\n",
-        "        let _ = number;\n",
+        "        Some(number) => root::set(storage, number)?,\n",
+        "        Some(_) => {}\n",
         f"{ROOT}::a_root_that_is_only_in_memory_is_on_the_disk_before_the_next_opener_relies_on_it",
     ),
 ]

@@ -20,7 +20,7 @@ use super::files::{File, Storage, crc32c};
 use super::format::{self, End, HEAD, HEADER, Head, Header, Kind, NoHeader};
 use super::log::{Resume, alone};
 use super::records::{self, Change, Cursor, Place, Snapshot, Status};
-use super::root::{self, ROOT};
+use super::root;
 use super::segment::{Next, Reader, Segment, digits, name_of, named};
 use super::spares::{Kept, Spare, first_size, make_file};
 use super::state::State;
@@ -66,9 +66,11 @@ pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<
     let report = whole.report();
     let Whole { replay, tail, rest, root, before, after, items, word } = whole;
     let Replay { mut state, segments, closed, synced, end, base, .. } = replay;
-    if let Some(number) = root {
+    match root {
         // A kill may have left it in memory only. The segments before it mean nothing once it is on the disk.
-        root::set(storage, number)?;
+        Some(number) => root::set(storage, number)?,
+        // There may be no file: a power cut when it was made, or a repair.
+        None => root::make(storage, &names)?,
     }
     remove(storage, &before)?;
     remove(storage, &after)?;
@@ -206,9 +208,7 @@ fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -
     bytes.extend_from_slice(alone(&Change::Snapshot(Box::new(snapshot)))?.place(&mut end, salt));
     segment.write(&bytes, 0)?;
     segment.publish(end.place.offset);
-    if !names.iter().any(|name| name == ROOT) {
-        root::make(storage)?;
-    }
+    root::make(storage, names)?;
     // It gets its name when all this is durable. So a first file without a first record is damaged.
     let synced = segment.file.sync().and_then(|()| storage.rename(&old, &name));
     synced.map_err(|refused| BufferError::io("to make", &segment.path, &refused))?;

@@ -56,12 +56,15 @@ pub fn read(storage: &dyn Storage, names: &[String]) -> BufferResult<Option<u64>
     Ok(decode(&bytes))
 }
 
-/// Makes the file for the root, which says nothing yet.
+/// Makes the file for a root that says nothing, if it is not there whole. `names` are those of all files. The
+/// next sync of the directory makes its name durable.
 ///
 /// # Errors
 /// `Io`.
-pub fn make(storage: &dyn Storage) -> BufferResult<()> {
-    let made = storage.create(ROOT).and_then(|file| {
+pub fn make(storage: &dyn Storage, names: &[String]) -> BufferResult<()> {
+    let is_there = names.iter().any(|name| name == ROOT);
+    let found = if is_there { storage.open(ROOT) } else { storage.create(ROOT) };
+    let made = found.and_then(|file| {
         file.reserve(BLOCK)?;
         file.sync()
     });

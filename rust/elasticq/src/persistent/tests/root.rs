@@ -1,10 +1,12 @@
 //! Giving up files: several at once, of which a power cut leaves any part.
 
 use super::disk::Disk;
+use super::rescue::repaired;
 use super::{MODES, Random, item, numbers, open, push, segments, small};
 use crate::persistent::SyncMode;
 use crate::persistent::core::Core;
 use crate::persistent::files::Storage;
+use crate::persistent::root::ROOT;
 use std::sync::Arc;
 
 /// A queue with five files, of which one is needed. All is durable.
@@ -73,6 +75,40 @@ fn the_root_never_goes_back() {
         core.commit.pass_over(&core.log, less, &|| core.log.begin_with(less, &|error| panic!("{error}"))).unwrap();
         let again = open(&disk.after_kill(), small(mode)).unwrap_or_else(|error| panic!("{mode:?}: {error}"));
         assert_eq!(numbers(&again), [28, 29], "{mode:?}");
+    }
+}
+
+/// A power cut while the queue is made may leave the first segment and no root.
+#[test]
+fn a_queue_whose_root_got_lost_when_it_was_made_gives_up_files_all_the_same() {
+    for mode in MODES {
+        for (cut, seed) in (0..12).flat_map(|cut| (0..6).map(move |seed| (cut, seed))) {
+            let disk = Disk::default();
+            disk.cut_in(cut);
+            let _ = open(&disk, small(mode));
+            let mut random = Random::new(seed);
+            let disk = disk.after_power_cut(&mut |limit| random.below(limit));
+            let core = drained(&disk, mode);
+            core.tidy().unwrap_or_else(|error| panic!("{mode:?}, cut after {cut}, seed {seed}: {error}"));
+            assert_eq!(numbers(&core), [28, 29], "{mode:?}, cut after {cut}, seed {seed}");
+            assert!(segments(&disk).len() < 5);
+        }
+    }
+}
+
+/// A repair moves the root away if it can't keep the file that it names.
+#[test]
+fn a_queue_that_was_repaired_without_its_root_gives_up_files_all_the_same() {
+    for mode in MODES {
+        let disk = Disk::default();
+        let core = drained(&disk, mode);
+        core.tidy().unwrap();
+        core.finish().unwrap();
+        disk.tamper(&segments(&disk)[0], |bytes| bytes.fill(0));
+        assert!(repaired(&disk).moved.iter().any(|name| name == ROOT));
+        let core = drained(&disk, mode);
+        core.tidy().unwrap_or_else(|error| panic!("{mode:?}: {error}"));
+        assert_eq!(numbers(&core), [28, 29], "{mode:?}");
     }
 }
 
