@@ -50,6 +50,7 @@ verify: ## check what `make test` has no time for: each feature alone, more inte
 	cd tla+ && ../scripts/tlc LockFreeMPMCQueue.tla -config LockFreeMPMCQueueLivenessLarge.cfg
 	cd tla+ && ../scripts/tlc DurableLog.tla -config DurableLogCellsLarge.cfg
 	cd tla+ && ../scripts/tlc DurableLog.tla -config DurableLogSkipsLarge.cfg
+	cd tla+ && ../scripts/tlc DurableRoot.tla -config DurableRootLarge.cfg
 	LOOM_MAX_PREEMPTIONS=3 scripts/mutants
 	ELASTICQ_SOAK_MESSAGES=$${ELASTICQ_SOAK_MESSAGES:-100000000} cargo test --package elasticq --release \
 		--features lock_free --test soak -- --nocapture --test-threads 1

@@ -67,7 +67,7 @@ def tlc(
 
     With a mistake in the model, only the property meant for it is checked, so that no other fails first.
     """
-    model = re.match("LockFreeMP[SM]CQueue|DurableLog", config)
+    model = re.match("LockFreeMP[SM]CQueue|DurableLog|DurableRoot", config)
     assert model
     text = (MODELS / f"{config}.cfg").read_text()
     if mistake:
@@ -124,6 +124,7 @@ CONFIGURATIONS = [
     "DurableLogClosing",
     "DurableLogCells",
     "DurableLogSkips",
+    "DurableRoot",
 ]
 
 
@@ -210,6 +211,14 @@ MISTAKES: list[tuple[str, str, str, dict[str, object]]] = [
     ("DurableLogEveryWrite", "a failed sync is tried again", "NothingLost", ONE_CRASH),
     ("DurableLogEveryWrite", "what was read counts as synced", "NothingLost", {"Crashes": 2}),
     ("DurableLogEveryWrite", "what was read is not written again", "NothingLost", {"Crashes": 2}),
+    ("DurableRoot", "the root goes back", "AlwaysOpens", ONE_CRASH),
+    ("DurableRoot", "the root is compared before the lock", "AlwaysOpens", ONE_CRASH),
+    ("DurableRoot", "the root counts before it is synced", "NothingLost", ONE_CRASH),
+    ("DurableRoot", "the root is not synced", "NothingLost", ONE_CRASH),
+    ("DurableRoot", "removed before the root is written", "AlwaysOpens", ONE_CRASH),
+    ("DurableRoot", "what is needed is not synced", "AlwaysOpens", ONE_CRASH),
+    ("DurableRoot", "reported before the log begins there", "NothingLost", ONE_CRASH),
+    ("DurableRoot", "recovery does not sync the root", "AlwaysOpens", {}),
 ]
 
 

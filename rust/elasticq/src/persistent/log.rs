@@ -11,7 +11,7 @@
 //! file, and readers may see them. **Staged** (where each call waits for a sync): the bytes are kept, and the
 //! thread that leads the next sync writes them and lets readers see them when they are durable (`commit`).
 //!
-//! Rules that recovery relies on; `tla+/DurableLog.tla` checks them:
+//! Rules that recovery relies on; `tla+/DurableLog.tla` and `tla+/DurableRoot.tla` check them:
 //! - A segment's records are linked to its header, and its header to the end of the segment before.
 //! - A record says that something was synced only after it was.
 //! - A segment begins with the whole state. So when nothing in the segments before is needed, and everything from
