@@ -60,6 +60,13 @@ MUTANTS = [
         f"{ROOT}::a_queue_that_was_repaired_without_its_root_gives_up_files_all_the_same",
     ),
     Mutant(
+        "durable-a-root-that-is-not-opened-is-final",
+        f"{FOLDER}/log.rs",
+        "root::open(&*self.storage)?;",
+        "root::open(&*self.storage).inspect_err(|error| failed(error.clone()))?;",
+        f"{ROOT}::a_root_that_could_not_be_opened_is_written_the_next_time",
+    ),
+    Mutant(
         "durable-syncs-after-its-end",
         f"{FOLDER}/commit.rs",
         "            let _ = self.poison.set(BufferError::Closed);\n",
@@ -118,7 +125,7 @@ MUTANTS = [
     Mutant(
         "durable-does-not-sync-the-root-that-it-has-read",
         f"{FOLDER}/recover.rs",
-        "        Some(number) => root::set(storage, number)?,\n",
+        "        Some(number) => root::set(storage, &*root::open(storage)?, number)?,\n",
         "        Some(_) => {}\n",
         f"{ROOT}::a_root_that_is_only_in_memory_is_on_the_disk_before_the_next_opener_relies_on_it",
     ),

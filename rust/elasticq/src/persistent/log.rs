@@ -337,8 +337,8 @@ impl Log {
         self.spares.prepare(&*self.storage, &|| self.bytes(), size, is_late)
     }
 
-    /// Lets the log begin with this segment, on the disk too. `failed` is told if that fails: then nobody
-    /// knows what is on the disk.
+    /// Lets the log begin with this segment, on the disk too. `failed` is told if the root can't be written:
+    /// then nobody knows what is on the disk.
     ///
     /// The root never goes back. Of two threads that give up files, the one that has found less to give up
     /// may come last, and the other one may have removed the segment by then.
@@ -348,7 +348,8 @@ impl Log {
     pub fn begin_with(&self, number: u64, failed: &dyn Fn(BufferError)) -> BufferResult<()> {
         let mut root = self.root.lock();
         if number > *root {
-            root::set(&*self.storage, number).inspect_err(|error| failed(error.clone()))?;
+            let file = root::open(&*self.storage)?;
+            root::set(&*self.storage, &*file, number).inspect_err(|error| failed(error.clone()))?;
             *root = number;
         }
         Ok(())

@@ -68,7 +68,7 @@ pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<
     let Replay { mut state, segments, closed, synced, end, base, .. } = replay;
     match root {
         // A kill may have left it in memory only. The segments before it mean nothing once it is on the disk.
-        Some(number) => root::set(storage, number)?,
+        Some(number) => root::set(storage, &*root::open(storage)?, number)?,
         // There may be no file: a power cut when it was made, or a repair.
         None => root::make(storage, &names)?,
     }

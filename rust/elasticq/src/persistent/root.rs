@@ -12,7 +12,7 @@
 //! Invariant: the segment that it names, and all that follows it, was on the disk when the root was written.
 //! So the segment never goes before the root names another one.
 
-use super::files::{Storage, crc32c};
+use super::files::{File, Storage, crc32c};
 use super::format::{u32_at, u64_at};
 use crate::error::{BufferError, BufferResult};
 
@@ -71,17 +71,21 @@ pub fn make(storage: &dyn Storage, names: &[String]) -> BufferResult<()> {
     made.map_err(|refused| BufferError::io("to make", storage.path(ROOT), &refused))
 }
 
+/// Opens the file. If that fails, nothing has happened.
+///
+/// # Errors
+/// `Io`.
+pub fn open(storage: &dyn Storage) -> BufferResult<Box<dyn File>> {
+    storage.open(ROOT).map_err(|refused| BufferError::io("to open", storage.path(ROOT), &refused))
+}
+
 /// Lets the log begin with the segment of this number, on the disk too.
 ///
 /// # Errors
 /// `Io`.
-pub fn set(storage: &dyn Storage, number: u64) -> BufferResult<()> {
-    let set = || {
-        let file = storage.open(ROOT)?;
-        file.write_at(&encode(number), 0)?;
-        file.sync()
-    };
-    set().map_err(|refused| BufferError::io("to write", storage.path(ROOT), &refused))
+pub fn set(storage: &dyn Storage, file: &dyn File, number: u64) -> BufferResult<()> {
+    let set = file.write_at(&encode(number), 0).and_then(|()| file.sync());
+    set.map_err(|refused| BufferError::io("to write", storage.path(ROOT), &refused))
 }
 
 #[cfg(test)]

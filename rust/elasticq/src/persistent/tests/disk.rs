@@ -40,6 +40,7 @@ struct State {
     panics: bool,
     refuses_removal: bool,
     refuses_write: bool,
+    refuses_opening: bool,
     holds_syncs: bool,
     holds_reads: bool,
     meanwhile: Option<Meanwhile>,
@@ -128,6 +129,11 @@ impl Disk {
     /// The next write fails.
     pub fn refuse_write(&self) {
         self.state().refuses_write = true;
+    }
+
+    /// The next file that is to be opened is not, as if the process had too many of them.
+    pub fn refuse_opening(&self) {
+        self.state().refuses_opening = true;
     }
 
     /// From now on a sync panics.
@@ -294,6 +300,9 @@ impl Storage for Disk {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
+        if std::mem::take(&mut self.state().refuses_opening) {
+            return Err(io::Error::other("too many open files"));
+        }
         Ok(Box::new(Opened { disk: self.clone(), file: self.file(name)? }))
     }
 

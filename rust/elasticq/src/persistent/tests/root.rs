@@ -78,6 +78,22 @@ fn the_root_never_goes_back() {
     }
 }
 
+/// Nothing has happened to the root then, so this is not final, as a failed sync is.
+#[test]
+fn a_root_that_could_not_be_opened_is_written_the_next_time() {
+    for mode in MODES {
+        let disk = Disk::default();
+        let core = drained(&disk, mode);
+        disk.refuse_opening();
+        let error = core.tidy().unwrap_err();
+        assert!(error.to_string().contains("root"), "{error}");
+        push(&core, &item(30, 10)).unwrap();
+        core.tidy().unwrap();
+        assert_eq!(numbers(&core), [28, 29, 30], "{mode:?}");
+        assert!(segments(&disk).len() < 5);
+    }
+}
+
 /// A power cut while the queue is made may leave the first segment and no root.
 #[test]
 fn a_queue_whose_root_got_lost_when_it_was_made_gives_up_files_all_the_same() {
