@@ -1,6 +1,8 @@
 //! `push_async` and its kin, of every queue: those without a timeout never wait, those with one do.
 #![cfg(all(feature = "async", feature = "lock_free", feature = "priority", not(loom)))]
 
+#[cfg(all(feature = "persistent", unix))]
+use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
 use elasticq::{
     Buffer, BufferError, Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue,
@@ -101,6 +103,16 @@ tests!(with_levels, with_levels_of);
 tests!(mpsc, LockFreeMPSCQueue::new);
 tests!(mpmc, LockFreeMPMCQueue::new);
 tests!(spsc, LockFreeSPSCQueue::new);
+#[cfg(all(feature = "persistent", unix))]
+tests!(durable, durable_of);
+
+#[cfg(all(feature = "persistent", unix))]
+fn durable_of(config: Config) -> Result<PersistentCircularBuffer<u32>, BufferError> {
+    // The folder is removed at the end of this function; the files are open, so they stay as long as the queue.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("queue");
+    PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(path).with_base_config(config))
+}
 
 fn with_levels_of(config: Config) -> Result<PriorityCircularBuffer<u32>, BufferError> {
     PriorityCircularBuffer::new(PriorityConfig::default().with_base_config(config))

@@ -50,14 +50,14 @@ impl<T, C: Codec<T>> Parts<T> for PersistentCircularBuffer<T, C> {
     where
         T: Send + 'a,
     {
-        Box::pin(self.offer_batch_async(items))
+        Box::pin(self.offer_batch_as_task(items))
     }
 
     fn take_as_task<'a>(&'a self, max_items: usize) -> Call<'a, BufferResult<Vec<T>>>
     where
         T: Send + 'a,
     {
-        Box::pin(self.take_batch_async(max_items))
+        Box::pin(self.take_batch_as_task(max_items))
     }
 
     /// Items that the codec can't read are dropped, too, and are not in the vector.

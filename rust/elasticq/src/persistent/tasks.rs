@@ -97,7 +97,7 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
 
     /// Adds all of `items` or none, as a task that waits for no room. The bytes are made first, so the future
     /// holds no reference to an item.
-    pub(super) async fn offer_batch_async(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
+    pub(super) async fn offer_batch_as_task(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         let bytes = self.encode_all(&items).map(|all| all.into_iter().map(Cow::into_owned).collect::<Vec<_>>());
         let put = async {
             let bytes = bytes?;
@@ -112,7 +112,7 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     }
 
     /// Takes up to `most` items, as a task that waits for none.
-    pub(super) async fn take_batch_async(&self, most: usize) -> BufferResult<Vec<T>> {
+    pub(super) async fn take_batch_as_task(&self, most: usize) -> BufferResult<Vec<T>> {
         let mut ready = self.core.when_ready(Need::to_take(most));
         let attempt = || Attempt::Settled(self.core.pop_outstanding(most));
         let popped = match complete(|| ready.attempt(attempt)).await {

@@ -2,70 +2,77 @@
 //! these endings do for threads, and do not swap what is underneath: all other methods work beside them.
 //! Then what the handles of a queue that was split have of timeouts.
 
-use super::{many_within, put_many_within, put_within, take_within};
-use crate::buffer::{Buffer, Parts};
+use super::{many_within, put_many_now, put_many_within, put_now, put_within, take_many_now, take_now, take_within};
+use crate::buffer::Parts;
 use crate::error::BufferResult;
 use crate::locked::DynamicCircularBuffer;
 use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
 
-/// `$queue` is the type, `$path` where it is, and `$config` what it is made with, all as in the examples.
+/// `$queue` is the type, `$path` where it is, and `$config` what it is made with, all as in the examples, where
+/// `$folder` makes a folder and `$file` sets a file in it. `$durable` says what a queue in files does besides.
 macro_rules! methods {
     ($queue:literal, $path:literal, $config:literal) => {
+        methods!($queue, $path, $config, "#", "", "");
+    };
+    ($queue:literal, $path:literal, $config:literal, $folder:literal, $file:literal, $durable:literal) => {
         /// Adds `item` at the end. It waits for no room, whatever `push_timeout` is set to.
         ///
         /// Does not block, and needs no particular runtime. [`push_async_timeout`](Self::push_async_timeout)
         /// waits; a channel's `send` waits without a timeout and gives a refused item back.
         ///
+        #[doc = $durable]
+        ///
         /// # Errors
-        /// As [`push`](Buffer::push) without `Timeout`.
+        /// As [`push`](crate::Buffer::push) without `Timeout`.
         ///
         /// # Examples
         /// ```
         #[doc = concat!("use elasticq::", $path, "{", $config, ", ", $queue, "};")]
         ///
+        #[doc = $folder]
         /// # pollster::block_on(async {
-        #[doc = concat!("let queue = ", $queue, "::new(", $config, "::default())?;")]
+        #[doc = concat!("let queue = ", $queue, "::new(", $config, "::default()", $file, ")?;")]
         /// queue.push_async(7).await?;
         /// assert_eq!(queue.pop_async().await?, 7);
         /// # Ok::<(), elasticq::BufferError>(())
         /// # }).unwrap();
         /// ```
         pub async fn push_async(&self, item: T) -> BufferResult<()> {
-            Buffer::offer(self, item)?;
-            Ok(())
+            put_now(self, &mut Some(item)).await.inspect_err(|_| self.note_refused(1))
         }
 
         /// Takes the next item. It waits for none, whatever `pop_timeout` is set to.
         ///
         /// # Errors
-        /// As [`try_pop`](Buffer::try_pop).
+        /// As [`try_pop`](crate::Buffer::try_pop).
         pub async fn pop_async(&self) -> BufferResult<T> {
-            Buffer::try_pop(self)
+            take_now(self).await
         }
 
         /// Adds all of `items` or none. It waits for no room.
         ///
         /// # Errors
-        /// As [`push_batch`](Buffer::push_batch) without `Timeout`.
+        /// As [`push_batch`](crate::Buffer::push_batch) without `Timeout`.
         pub async fn push_batch_async(&self, items: Vec<T>) -> BufferResult<()> {
             let count = items.len();
-            self.offer_batch_again(items).inspect_err(|_| self.note_refused(count))?;
-            Ok(())
+            put_many_now(self, &mut Some(items)).await.inspect_err(|_| self.note_refused(count))
         }
 
         /// Takes up to `max_items` items. It waits for none; an empty vector when there is none.
         ///
         /// # Errors
-        /// As [`pop_batch`](Buffer::pop_batch).
+        /// As [`pop_batch`](crate::Buffer::pop_batch).
         pub async fn pop_batch_async(&self, max_items: usize) -> BufferResult<Vec<T>> {
-            Parts::try_pop_batch(self, max_items)
+            take_many_now(self, max_items).await
         }
 
         /// Adds `item` at the end, waiting as a task up to `timeout` until there is room.
         ///
         /// A future that is dropped before it is done has put nothing in, and drops the item. With a timeout
         /// of zero it tries once.
+        ///
+        #[doc = $durable]
         ///
         /// # Errors
         /// `Timeout(timeout)`, `ResizeError` or `Closed`. `InvalidOperation` outside of a tokio runtime, or
@@ -90,7 +97,8 @@ macro_rules! methods {
         ///
         /// # #[tokio::main(flavor = "current_thread")]
         /// # async fn main() -> Result<(), BufferError> {
-        #[doc = concat!("let queue = ", $queue, "::<u8>::new(", $config, "::default())?;")]
+        #[doc = $folder]
+        #[doc = concat!("let queue = ", $queue, "::<u8>::new(", $config, "::default()", $file, ")?;")]
         /// let brief = Duration::from_millis(1);
         /// assert_eq!(queue.pop_async_timeout(brief).await, Err(BufferError::Timeout(brief)));
         /// # Ok(())
@@ -206,6 +214,24 @@ mod lock_free {
         "LockFreeMPSCQueue", Producer, self: &Self, Consumer;
         "LockFreeMPMCQueue", MpmcProducer, self: &Self, MpmcConsumer;
         "LockFreeSPSCQueue", SpscProducer, self: &mut Self, SpscConsumer;
+    }
+}
+
+#[cfg(all(feature = "persistent", unix))]
+mod persistent {
+    use super::*;
+    use crate::persistent::{Codec, PersistentCircularBuffer};
+
+    impl<T: Send, C: Codec<T>> PersistentCircularBuffer<T, C> {
+        methods!(
+            "PersistentCircularBuffer",
+            "persistent::",
+            "PersistentConfig",
+            "# let folder = tempfile::tempdir().unwrap();",
+            ".with_file_path(folder.path().join(\"queue\"))",
+            "The task's thread does not wait for the disk. When the call returns, the item is as durable as the \
+             queue's `SyncMode` says. A future that is dropped before it is done may have put the item in."
+        );
     }
 }
 

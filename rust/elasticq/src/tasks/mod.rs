@@ -69,6 +69,38 @@ pub(crate) fn many_once<T, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -> Opti
     }
 }
 
+/// Takes the next item. It waits for none.
+pub(crate) async fn take_now<T: Send, B: Parts<T> + ?Sized>(buffer: &B) -> BufferResult<T> {
+    if buffer.waits_for_disk() {
+        return buffer.take_as_task(1).await?.pop().ok_or(BufferError::Empty);
+    }
+    buffer.try_pop()
+}
+
+/// Takes up to `max` items. It waits for none.
+pub(crate) async fn take_many_now<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -> BufferResult<Vec<T>> {
+    if buffer.waits_for_disk() { buffer.take_as_task(max).await } else { buffer.try_pop_batch(max) }
+}
+
+/// Puts an item in. It waits for no room.
+pub(crate) async fn put_now<T: Send, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<T>) -> BufferResult<()> {
+    if buffer.waits_for_disk() {
+        return put_many_now(buffer, &mut Lent::of(place).items).await;
+    }
+    let Some(item) = place.take() else { return Ok(()) };
+    buffer.offer_again(item).map_err(|rejected| keep(rejected, place))
+}
+
+/// Puts all of the items in or none. It waits for no room.
+pub(crate) async fn put_many_now<T: Send, B: Parts<T> + ?Sized>(
+    buffer: &B,
+    place: &mut Option<Vec<T>>,
+) -> BufferResult<()> {
+    let Some(items) = place.take() else { return Ok(()) };
+    let put = if buffer.waits_for_disk() { buffer.offer_as_task(items).await } else { buffer.offer_batch_again(items) };
+    put.map_err(|rejected| keep(rejected, place))
+}
+
 /// [`take`] with a timeout.
 pub(crate) async fn take_within<T: Send, B: Parts<T> + ?Sized>(buffer: &B, timeout: Duration) -> BufferResult<T> {
     within(timeout, take(buffer)).await?.unwrap_or(Err(BufferError::Timeout(timeout)))

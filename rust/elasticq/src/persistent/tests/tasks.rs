@@ -59,6 +59,35 @@ fn tasks_that_take_and_acknowledge_do_not_block_either() {
     assert_eq!(queue.stats().queue.current_size, 0);
 }
 
+#[cfg(feature = "async")]
+#[test]
+fn the_calls_of_every_queue_do_not_block_either() {
+    use std::time::Duration;
+    let long = Duration::from_secs(60);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _entered = runtime.enter(); // for the timers
+    let disk = Disk::default();
+    let queue = queue(&disk);
+    disk.hold_syncs(true);
+    let mut one = pin!(queue.push_async(vec![1]));
+    let mut many = pin!(queue.push_batch_async(vec![vec![2], vec![3]]));
+    let mut one_more = pin!(queue.push_async_timeout(vec![4], long));
+    let mut many_more = pin!(queue.push_batch_async_timeout(vec![vec![5], vec![6]], long));
+    assert!(step(one.as_mut()) && step(many.as_mut()) && step(one_more.as_mut()) && step(many_more.as_mut()));
+    disk.hold_syncs(false);
+    runtime.block_on(async { futures::try_join!(one, many, one_more, many_more) }).unwrap();
+    disk.hold_syncs(true);
+    let mut one = pin!(queue.pop_async());
+    let mut many = pin!(queue.pop_batch_async(2));
+    let mut one_more = pin!(queue.pop_async_timeout(long));
+    let mut many_more = pin!(queue.pop_batch_async_timeout(9, long));
+    assert!(step(one.as_mut()) && step(many.as_mut()) && step(one_more.as_mut()) && step(many_more.as_mut()));
+    disk.hold_syncs(false);
+    let (one, many, one_more, many_more) = runtime.block_on(async { futures::join!(one, many, one_more, many_more) });
+    assert_eq!((one, many), (Ok(vec![1]), Ok(vec![vec![2], vec![3]])));
+    assert_eq!((one_more, many_more), (Ok(vec![4]), Ok(vec![vec![5], vec![6]])));
+}
+
 #[test]
 fn a_task_that_is_cancelled_while_it_waits_for_the_disk_gives_the_item_back() {
     for lease in [false, true] {
