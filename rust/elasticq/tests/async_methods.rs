@@ -84,6 +84,32 @@ macro_rules! tests {
                 assert_eq!(closed, Err(BufferError::Closed));
             }
 
+            #[tokio::test]
+            async fn what_is_refused_comes_back_and_is_counted_once() {
+                let queue = $new(two()).unwrap();
+                queue.offer_async(1).await.unwrap();
+                let full = queue.offer_batch_async(vec![2, 3]).await.unwrap_err();
+                assert_eq!(full.into_parts(), (BufferError::Full, vec![2, 3]));
+                queue.offer_async_timeout(2, LONG).await.unwrap();
+                let full = queue.offer_async(3).await.unwrap_err();
+                assert_eq!(full.into_parts(), (BufferError::MaxCapacityReached(2), 3));
+                let late = queue.offer_async_timeout(3, BRIEF).await.unwrap_err();
+                assert_eq!(late.into_parts(), (BufferError::Timeout(BRIEF), 3));
+                let late = queue.offer_batch_async_timeout(vec![3, 4], BRIEF).await.unwrap_err();
+                assert_eq!(late.into_parts(), (BufferError::Timeout(BRIEF), vec![3, 4]));
+                let never = queue.offer_batch_async_timeout(vec![0; 3], LONG).await.unwrap_err();
+                assert_eq!(never.into_parts(), (BufferError::MaxCapacityReached(2), vec![0; 3]));
+                assert_eq!(queue.pop_batch_async(9).await, Ok(vec![1, 2]));
+                queue.offer_batch_async(vec![5]).await.unwrap();
+                queue.offer_batch_async_timeout(vec![6], LONG).await.unwrap();
+                assert_eq!(queue.pop_batch_async(9).await, Ok(vec![5, 6]));
+                queue.close();
+                assert_eq!(queue.offer_async(7).await.unwrap_err().into_parts(), (BufferError::Closed, 7));
+                let closed = queue.offer_batch_async_timeout(vec![7], LONG).await.unwrap_err();
+                assert_eq!(closed.into_parts(), (BufferError::Closed, vec![7]));
+                assert_eq!(Buffer::stats(&queue).messages_refused, 2 + 1 + 1 + 2 + 3 + 1 + 1);
+            }
+
             #[test]
             fn a_timeout_needs_a_runtime_with_timers() {
                 let queue = $new(two()).unwrap();
@@ -92,6 +118,8 @@ macro_rules! tests {
                 assert!(is_refusal(pollster::block_on(queue.pop_async_timeout(LONG)).unwrap_err()));
                 assert!(is_refusal(pollster::block_on(queue.push_batch_async_timeout(vec![1], LONG)).unwrap_err()));
                 assert!(is_refusal(pollster::block_on(queue.pop_batch_async_timeout(1, LONG)).unwrap_err()));
+                let (reason, item) = pollster::block_on(queue.offer_async_timeout(1, LONG)).unwrap_err().into_parts();
+                assert!(is_refusal(reason) && item == 1);
                 assert!(queue.is_empty());
             }
         }

@@ -4,24 +4,33 @@
 
 use super::{many_within, put_many_now, put_many_within, put_now, put_within, take_many_now, take_now, take_within};
 use crate::buffer::Parts;
-use crate::error::BufferResult;
+use crate::error::{BufferResult, Rejected, give_back};
 use crate::locked::DynamicCircularBuffer;
 use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
 
 /// `$queue` is the type, `$path` where it is, and `$config` what it is made with, all as in the examples, where
-/// `$folder` makes a folder and `$file` sets a file in it. `$durable` says what a queue in files does besides.
+/// `$folder` makes a folder and `$file` sets a file in it. `$dropped` says what becomes of an item that is put in
+/// by a future that is dropped.
 macro_rules! methods {
     ($queue:literal, $path:literal, $config:literal) => {
-        methods!($queue, $path, $config, "#", "", "");
+        methods!(
+            $queue,
+            $path,
+            $config,
+            "#",
+            "",
+            "A future that is dropped before it is done has put nothing in, and drops what it was given."
+        );
     };
-    ($queue:literal, $path:literal, $config:literal, $folder:literal, $file:literal, $durable:literal) => {
+    ($queue:literal, $path:literal, $config:literal, $folder:literal, $file:literal, $dropped:literal) => {
         /// Adds `item` at the end. It waits for no room, whatever `push_timeout` is set to.
         ///
         /// Does not block, and needs no particular runtime. [`push_async_timeout`](Self::push_async_timeout)
-        /// waits; a channel's `send` waits without a timeout and gives a refused item back.
+        /// waits, [`offer_async`](Self::offer_async) gives a refused item back, and a channel's `send` does
+        /// both.
         ///
-        #[doc = $durable]
+        #[doc = $dropped]
         ///
         /// # Errors
         /// As [`push`](crate::Buffer::push) without `Timeout`.
@@ -39,7 +48,31 @@ macro_rules! methods {
         /// # }).unwrap();
         /// ```
         pub async fn push_async(&self, item: T) -> BufferResult<()> {
-            put_now(self, &mut Some(item)).await.inspect_err(|_| self.note_refused(1))
+            Ok(self.offer_async(item).await?)
+        }
+
+        /// [`push_async`](Self::push_async) that hands the item back when it is refused.
+        ///
+        /// # Errors
+        /// As [`push_async`](Self::push_async); the [`Rejected`] holds the item.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::BufferError;\nuse elasticq::", $path, "{", $config, ", ", $queue, "};")]
+        ///
+        #[doc = $folder]
+        /// # pollster::block_on(async {
+        #[doc = concat!("let queue = ", $queue, "::new(", $config, "::default()", $file, ")?;")]
+        /// queue.close();
+        /// let rejected = queue.offer_async("kept".to_string()).await.unwrap_err();
+        /// assert_eq!(rejected.into_parts(), (BufferError::Closed, "kept".to_string()));
+        /// # Ok::<(), BufferError>(())
+        /// # }).unwrap();
+        /// ```
+        pub async fn offer_async(&self, item: T) -> Result<(), Rejected<T>> {
+            let mut place = Some(item);
+            let put = put_now(self, &mut place).await;
+            give_back(put.inspect_err(|_| self.note_refused(1)), place)
         }
 
         /// Takes the next item. It waits for none, whatever `pop_timeout` is set to.
@@ -55,8 +88,18 @@ macro_rules! methods {
         /// # Errors
         /// As [`push_batch`](crate::Buffer::push_batch) without `Timeout`.
         pub async fn push_batch_async(&self, items: Vec<T>) -> BufferResult<()> {
+            Ok(self.offer_batch_async(items).await?)
+        }
+
+        /// [`push_batch_async`](Self::push_batch_async) that hands the items back when they are refused.
+        ///
+        /// # Errors
+        /// As [`push_batch_async`](Self::push_batch_async); the [`Rejected`] holds the items.
+        pub async fn offer_batch_async(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
             let count = items.len();
-            put_many_now(self, &mut Some(items)).await.inspect_err(|_| self.note_refused(count))
+            let mut place = Some(items);
+            let put = put_many_now(self, &mut place).await;
+            give_back(put.inspect_err(|_| self.note_refused(count)), place)
         }
 
         /// Takes up to `max_items` items. It waits for none; an empty vector when there is none.
@@ -69,16 +112,43 @@ macro_rules! methods {
 
         /// Adds `item` at the end, waiting as a task up to `timeout` until there is room.
         ///
-        /// A future that is dropped before it is done has put nothing in, and drops the item. With a timeout
-        /// of zero it tries once.
+        /// With a timeout of zero it tries once.
         ///
-        #[doc = $durable]
+        #[doc = $dropped]
         ///
         /// # Errors
         /// `Timeout(timeout)`, `ResizeError` or `Closed`. `InvalidOperation` outside of a tokio runtime, or
         /// in one without timers; then nothing was tried.
         pub async fn push_async_timeout(&self, item: T, timeout: Duration) -> BufferResult<()> {
-            put_within(self, &mut Some(item), timeout).await.inspect_err(|_| self.note_refused(1))
+            Ok(self.offer_async_timeout(item, timeout).await?)
+        }
+
+        /// [`push_async_timeout`](Self::push_async_timeout) that hands the item back when it is refused.
+        ///
+        /// # Errors
+        /// As [`push_async_timeout`](Self::push_async_timeout); the [`Rejected`] holds the item.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::BufferError;\nuse elasticq::", $path, "{", $config, ", ", $queue, "};")]
+        /// use std::time::Duration;
+        ///
+        /// # #[tokio::main(flavor = "current_thread")]
+        /// # async fn main() -> Result<(), BufferError> {
+        #[doc = $folder]
+        #[doc = concat!("let queue = ", $queue, "::new(", $config, "::default()", $file, ")?;")]
+        /// let second = Duration::from_secs(1);
+        /// queue.offer_async_timeout(1, second).await?;
+        /// queue.close();
+        /// let rejected = queue.offer_async_timeout(2, second).await.unwrap_err();
+        /// assert_eq!(rejected.into_parts(), (BufferError::Closed, 2));
+        /// # Ok(())
+        /// # }
+        /// ```
+        pub async fn offer_async_timeout(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
+            let mut place = Some(item);
+            let put = put_within(self, &mut place, timeout).await;
+            give_back(put.inspect_err(|_| self.note_refused(1)), place)
         }
 
         /// Takes the next item, waiting as a task up to `timeout` until there is one.
@@ -114,9 +184,23 @@ macro_rules! methods {
         /// # Errors
         /// As [`push_async_timeout`](Self::push_async_timeout), and `MaxCapacityReached`.
         pub async fn push_batch_async_timeout(&self, items: Vec<T>, timeout: Duration) -> BufferResult<()> {
+            Ok(self.offer_batch_async_timeout(items, timeout).await?)
+        }
+
+        /// [`push_batch_async_timeout`](Self::push_batch_async_timeout) that hands the items back when they
+        /// are refused.
+        ///
+        /// # Errors
+        /// As [`push_batch_async_timeout`](Self::push_batch_async_timeout); the [`Rejected`] holds the items.
+        pub async fn offer_batch_async_timeout(
+            &self,
+            items: Vec<T>,
+            timeout: Duration,
+        ) -> Result<(), Rejected<Vec<T>>> {
             let count = items.len();
-            let put = put_many_within(self, &mut Some(items), timeout).await;
-            put.inspect_err(|_| self.note_refused(count))
+            let mut place = Some(items);
+            let put = put_many_within(self, &mut place, timeout).await;
+            give_back(put.inspect_err(|_| self.note_refused(count)), place)
         }
 
         /// Takes up to `max_items` items, waiting as a task up to `timeout` for the first; an empty vector
@@ -137,7 +221,7 @@ impl<T: Send, L: RawMutex + Send + Sync> DynamicCircularBuffer<T, L> {
 #[cfg(feature = "lock_free")]
 mod lock_free {
     use super::*;
-    use crate::error::{BufferError, Rejected, give_back};
+    use crate::error::BufferError;
     use crate::lock_free::{Consumer, MpmcConsumer, MpmcProducer, Producer, SpscConsumer, SpscProducer};
     use crate::lock_free::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
     use crate::tasks::within;
@@ -230,7 +314,7 @@ mod persistent {
             "# let folder = tempfile::tempdir().unwrap();",
             ".with_file_path(folder.path().join(\"queue\"))",
             "The task's thread does not wait for the disk. When the call returns, the item is as durable as the \
-             queue's `SyncMode` says. A future that is dropped before it is done may have put the item in."
+             queue's `SyncMode` says. A future that is dropped before it is done drops the item, or has put it in."
         );
     }
 }
