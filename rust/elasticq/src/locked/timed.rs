@@ -4,8 +4,8 @@
 //! `wait::attempt`).
 
 use super::DynamicCircularBuffer;
-use crate::error::{BufferResult, Rejected, give_back};
-use crate::wait::{block, complete, in_time, try_or_register, unless_empty, unless_full};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
+use crate::wait::{at_once, block, complete, in_time, try_briefly_or_register, unless_empty, unless_full};
 use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn pop_within(&self, timeout: Duration) -> BufferResult<T> {
-        block(timeout, || try_or_register(|| unless_empty(self.try_pop()), || self.item_waiter()))
+        block(timeout, || try_briefly_or_register(|| unless_empty(self.try_pop()), || self.item_waiter()))
     }
 
     /// Takes up to `max_items` items, blocking up to `timeout` for the first of them; an empty vector when
@@ -50,7 +50,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
             Ok(items) if items.is_empty() && max_items > 0 => None,
             settled => Some(settled),
         };
-        let taken = block(timeout, || try_or_register(take, || self.item_waiter()));
+        let taken = block(timeout, || try_briefly_or_register(take, || self.item_waiter()));
         Ok(in_time(taken)?.unwrap_or_default())
     }
 
@@ -101,7 +101,9 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
         let put = if items.len() > self.max_capacity() {
             self.put_all(&mut items)
         } else {
-            block(timeout, || try_or_register(|| unless_full(self.put_all(&mut items)), || self.bulk_room_waiter()))
+            block(timeout, || {
+                try_briefly_or_register(|| unless_full(self.put_all(&mut items)), || self.bulk_room_waiter())
+            })
         };
         give_back(put.inspect_err(|_| self.tally.note_refused(items.len())), Some(items))
     }
@@ -132,7 +134,11 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// ```
     pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
-        let put = complete(|| try_or_register(|| unless_full(self.put(&mut place)), || self.room_waiter())).await;
+        if at_once(|| self.put(&mut place)).await.is_ok() {
+            return Ok(());
+        }
+        let put =
+            complete(|| try_briefly_or_register(|| unless_full(self.put(&mut place)), || self.room_waiter())).await;
         give_back(put.inspect_err(|_| self.tally.note_refused(1)), place)
     }
 
@@ -156,12 +162,16 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub async fn recv(&self) -> BufferResult<T> {
-        complete(|| try_or_register(|| unless_empty(self.try_pop()), || self.item_waiter())).await
+        match at_once(|| self.try_pop()).await {
+            Err(BufferError::Empty) => {}
+            settled => return settled,
+        }
+        complete(|| try_briefly_or_register(|| unless_empty(self.try_pop()), || self.item_waiter())).await
     }
 
     /// Adds the item in `place`, blocking up to `timeout` until there is room; on an error the item is still
     /// there.
     pub(super) fn put_within(&self, place: &mut Option<T>, timeout: Duration) -> BufferResult<()> {
-        block(timeout, || try_or_register(|| unless_full(self.put(place)), || self.room_waiter()))
+        block(timeout, || try_briefly_or_register(|| unless_full(self.put(place)), || self.room_waiter()))
     }
 }

@@ -6,7 +6,7 @@
 use super::PriorityCircularBuffer;
 use super::wake::Leaving;
 use crate::error::{BufferResult, Rejected, give_back};
-use crate::wait::{Waiter, block, complete, in_time, try_or_register, unless_empty, unless_full};
+use crate::wait::{Waiter, block, complete, in_time, try_briefly_or_register, unless_empty, unless_full};
 use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub fn pop_within(&self, timeout: Duration) -> BufferResult<T> {
-        block(timeout, || try_or_register(|| unless_empty(self.try_pop()), || self.item_waiter()))
+        block(timeout, || try_briefly_or_register(|| unless_empty(self.try_pop()), || self.item_waiter()))
     }
 
     /// Takes up to `max_items` items, blocking up to `timeout` for the first of them; an empty vector when
@@ -52,7 +52,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
             Ok(items) if items.is_empty() && max_items > 0 => None,
             settled => Some(settled),
         };
-        let taken = block(timeout, || try_or_register(take, || self.item_waiter()));
+        let taken = block(timeout, || try_briefly_or_register(take, || self.item_waiter()));
         Ok(in_time(taken)?.unwrap_or_default())
     }
 
@@ -166,7 +166,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
             Some(settled) => settled,
             None => {
                 let _leaving = Leaving(self); // dropped after the waiter
-                complete(|| try_or_register(&mut put, || self.wait_for_room_at_priority(priority))).await
+                complete(|| try_briefly_or_register(&mut put, || self.wait_for_room_at_priority(priority))).await
             }
         };
         give_back(put.inspect_err(|_| self.note_refused_at_priority(1, priority)), place)
@@ -192,7 +192,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub async fn recv(&self) -> BufferResult<T> {
-        complete(|| try_or_register(|| unless_empty(self.try_pop()), || self.item_waiter())).await
+        complete(|| try_briefly_or_register(|| unless_empty(self.try_pop()), || self.item_waiter())).await
     }
 
     /// Calls `put` until it has put something in, blocking up to `timeout` until there is room.
@@ -207,6 +207,6 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
             return settled;
         }
         let _leaving = Leaving(self); // dropped after the waiter
-        block(timeout, || try_or_register(&mut put, &register))
+        block(timeout, || try_briefly_or_register(&mut put, &register))
     }
 }

@@ -8,7 +8,7 @@ use crate::buffer::Parts;
 use crate::error::{BufferResult, Rejected, give_back};
 use crate::locked::DynamicCircularBuffer;
 use crate::tasks;
-use crate::wait::{block, in_time, try_or_register, unless_empty};
+use crate::wait::{block, in_time, try_briefly_or_register, unless_empty};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -162,7 +162,7 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     /// As [`recv`](Self::recv); `Timeout(timeout)`.
     pub fn blocking_recv_timeout(&self, timeout: Duration) -> BufferResult<T> {
         let attempt = || unless_empty(self.buffer.try_pop());
-        block(timeout, || try_or_register(attempt, || self.buffer.wait_for_item()))
+        block(timeout, || try_briefly_or_register(attempt, || self.buffer.wait_for_item()))
     }
 
     /// [`recv_many`](Self::recv_many) for a thread: it blocks until there is an item, up to `timeout`.
@@ -172,7 +172,7 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     /// As [`recv_many`](Self::recv_many).
     pub fn blocking_recv_many(&self, max: usize, timeout: Duration) -> BufferResult<Vec<T>> {
         let mut attempt = || tasks::many_once(&*self.buffer, max);
-        let taken = block(timeout, || try_or_register(&mut attempt, || self.buffer.wait_for_item()));
+        let taken = block(timeout, || try_briefly_or_register(&mut attempt, || self.buffer.wait_for_item()));
         Ok(in_time(taken)?.unwrap_or_default())
     }
 

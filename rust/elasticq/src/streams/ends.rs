@@ -1,11 +1,11 @@
 //! The ends that streams and sinks have: a queue that is shared, and the handles of a queue that was split.
 
+use super::BufferSink;
 use super::door::Door;
-use super::{BufferSink, BufferStream};
 use crate::buffer::{Call, Parts, PuttingEnd, Sealed, TakingEnd};
 use crate::error::{BufferResult, Rejected, give_back};
 use crate::tasks;
-use crate::wait::{Attempt, Waiter, try_or_register, unless_empty};
+use crate::wait::{Attempt, Waiter, try_briefly_or_register, unless_empty};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl<T, B: Parts<T> + ?Sized> TakingEnd<T> for Shared<B> {
         Self: 'static,
     {
         let buffer = &self.buffer;
-        try_or_register(|| unless_empty(buffer.try_pop()), || Arc::clone(buffer).owned_wait_for_item())
+        try_briefly_or_register(|| unless_empty(buffer.try_pop()), || Arc::clone(buffer).owned_wait_for_item())
     }
 
     fn call(&self) -> Option<Call<'static, BufferResult<T>>>
@@ -133,7 +133,19 @@ impl<T, B: Parts<T> + ?Sized> PuttingEnd<T> for Shared<B> {
 }
 
 /// Puts `item` in, waiting as a task until there is room.
+#[inline]
 pub(super) async fn send<T: Send, B: Parts<T> + ?Sized>(buffer: &B, item: T) -> Result<(), Rejected<T>> {
+    if buffer.waits_for_disk() {
+        return send_patiently(buffer, item).await;
+    }
+    // Mostly there is room, and then the rest would take longer than the put.
+    match tasks::at_once(|| buffer.offer_again(item)).await {
+        Ok(()) => Ok(()),
+        Err(rejected) => send_patiently(buffer, rejected.into_inner()).await,
+    }
+}
+
+async fn send_patiently<T: Send, B: Parts<T> + ?Sized>(buffer: &B, item: T) -> Result<(), Rejected<T>> {
     let mut place = Some(item);
     let put = tasks::put(buffer, &mut place).await;
     give_back(put.inspect_err(|_| buffer.note_refused(1)), place)
@@ -181,6 +193,7 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferSink<T, Shared<B>> {
 
 #[cfg(feature = "lock_free")]
 mod handles {
+    use super::super::BufferStream;
     use super::*;
     use crate::lock_free::{Consumer, MpmcConsumer, MpmcProducer, Producer, SpscConsumer, SpscProducer};
 

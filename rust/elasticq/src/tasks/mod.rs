@@ -14,9 +14,10 @@ mod methods;
 
 use crate::buffer::Parts;
 use crate::error::{BufferError, BufferResult, Rejected};
+pub(crate) use crate::wait::at_once;
 #[cfg(feature = "streams")]
 use crate::wait::block;
-use crate::wait::{complete, see_what_woke, try_or_register, unless_empty, unless_full};
+use crate::wait::{complete, see_what_woke, try_briefly_or_register, unless_empty, unless_full};
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,11 +28,20 @@ use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep};
 
 /// Takes the next item, waiting until there is one.
+#[inline]
 pub(crate) async fn take<T: Send, B: Parts<T> + ?Sized>(buffer: &B) -> BufferResult<T> {
     if buffer.waits_for_disk() {
         return take_from_disk(buffer, 1).await?.pop().ok_or(BufferError::Empty);
     }
-    complete(|| try_or_register(|| unless_empty(buffer.try_pop()), || buffer.wait_for_item())).await
+    // Mostly there is one, and then the rest would take longer than the take.
+    match at_once(|| buffer.try_pop()).await {
+        Err(BufferError::Empty) => take_patiently(buffer).await,
+        settled => settled,
+    }
+}
+
+async fn take_patiently<T: Send, B: Parts<T> + ?Sized>(buffer: &B) -> BufferResult<T> {
+    complete(|| try_briefly_or_register(|| unless_empty(buffer.try_pop()), || buffer.wait_for_item())).await
 }
 
 /// Takes up to `max` items, waiting for the first. Without asking for any, it does not wait.
@@ -40,7 +50,7 @@ pub(crate) async fn take_many<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: us
         return take_from_disk(buffer, max).await;
     }
     let mut attempt = || many_once(buffer, max);
-    complete(|| try_or_register(&mut attempt, || buffer.wait_for_item())).await
+    complete(|| try_briefly_or_register(&mut attempt, || buffer.wait_for_item())).await
 }
 
 /// [`take_many`] where an attempt may take long.
@@ -153,7 +163,7 @@ pub(crate) fn put_as_thread<T, B: Parts<T> + ?Sized>(
         *has_waited = true;
         buffer.wait_for_room()
     };
-    block(timeout, || try_or_register(&mut attempt, &mut register))
+    block(timeout, || try_briefly_or_register(&mut attempt, &mut register))
 }
 
 /// One attempt to put an item in; `None` if waiting may help.
@@ -174,7 +184,7 @@ pub(crate) async fn put<T: Send, B: Parts<T> + ?Sized>(buffer: &B, place: &mut O
         *has_waited = true;
         buffer.wait_for_room()
     };
-    complete(|| try_or_register(&mut attempt, &mut register)).await
+    complete(|| try_briefly_or_register(&mut attempt, &mut register)).await
 }
 
 /// Puts all of `items` in or none, waiting until there is room for all. A batch that can never fit is refused
@@ -198,7 +208,7 @@ pub(crate) async fn put_many<T: Send, B: Parts<T> + ?Sized>(
         *has_waited = true;
         buffer.wait_for_bulk_room()
     };
-    complete(|| try_or_register(&mut attempt, &mut register)).await
+    complete(|| try_briefly_or_register(&mut attempt, &mut register)).await
 }
 
 /// [`put_many`] where an attempt may take long. The items are in the attempt meanwhile, so an attempt that

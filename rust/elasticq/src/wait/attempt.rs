@@ -39,18 +39,70 @@ pub enum Attempt<'a, R> {
 }
 
 /// Tries, registers, and tries again. `try_it` returns `None` if waiting may help.
+#[cfg(feature = "persistent")]
 pub(crate) fn try_or_register<'a, R>(
     mut try_it: impl FnMut() -> Option<R>,
     register: impl FnOnce() -> Waiter<'a>,
 ) -> Attempt<'a, R> {
-    if let Some(settled) = try_it() {
-        return Attempt::Settled(settled);
+    match try_it() {
+        Some(settled) => Attempt::Settled(settled),
+        None => register_and_try(try_it, register),
     }
+}
+
+/// The same, but it tries on for a moment before it registers. For attempts that change nothing when they fail,
+/// and wait for no disk.
+pub(crate) fn try_briefly_or_register<'a, R>(
+    mut try_it: impl FnMut() -> Option<R>,
+    register: impl FnOnce() -> Waiter<'a>,
+) -> Attempt<'a, R> {
+    match try_it().or_else(|| try_on(&mut try_it)) {
+        Some(settled) => Attempt::Settled(settled),
+        None => register_and_try(try_it, register),
+    }
+}
+
+fn register_and_try<'a, R>(
+    mut try_it: impl FnMut() -> Option<R>,
+    register: impl FnOnce() -> Waiter<'a>,
+) -> Attempt<'a, R> {
     let waiter = register();
     match try_it() {
         Some(settled) => Attempt::Settled(settled),
         None => Attempt::Sleep(waiter),
     }
+}
+
+/// Tries on for one or two microseconds. Where another thread is at the other end at this moment, that does
+/// without a wake-up, which takes both sides longer. If it comes to nothing, say since the other end is a task of
+/// this very thread, the next calls of this thread don't do it: one at first, and with each failure twice as many.
+#[cfg(not(loom))]
+fn try_on<R>(try_it: &mut impl FnMut() -> Option<R>) -> Option<R> {
+    use std::cell::Cell;
+    use std::hint::spin_loop;
+    std::thread_local! {
+        /// How many calls go without, and how many will after the next failure.
+        static LEFT_OUT: Cell<(u16, u16)> = const { Cell::new((0, 1)) };
+    }
+    let (left_out, next) = LEFT_OUT.get();
+    if left_out > 0 {
+        LEFT_OUT.set((left_out - 1, next));
+        return None;
+    }
+    for round in 2..7 {
+        (0..1 << round).for_each(|_| spin_loop());
+        if let Some(settled) = try_it() {
+            LEFT_OUT.set((0, (next / 2).max(1)));
+            return Some(settled);
+        }
+    }
+    LEFT_OUT.set((next, (next * 2).min(256)));
+    None
+}
+
+#[cfg(loom)]
+fn try_on<R>(_: &mut impl FnMut() -> Option<R>) -> Option<R> {
+    None
 }
 
 /// The result of an attempt to put something in, for `try_or_register`: `None` if room may come.
@@ -139,16 +191,50 @@ pub(crate) async fn complete<'a, R>(mut attempt: impl FnMut() -> Attempt<'a, R>)
 }
 
 /// The turn of a call in a task, where the runtime is tokio's: a task that always finds what it wants would
-/// keep all others of its thread waiting. The call counts in the task's budget, as those of tokio's own
-/// channels do, if it says that it made progress.
+/// keep all others of its thread waiting. So calls count in the task's budget, if they say that they made
+/// progress.
+///
+/// A call takes some nanoseconds, and the budget is made for what takes longer. So only every sixteenth call of a
+/// thread counts: a task gives way after about 2,000 of them, which is some tens of microseconds. If it gave way
+/// more often, another thread would steal it, and both ends of a channel would work on the same cache lines.
 pub(crate) fn poll_turn(context: &mut Context<'_>) -> Poll<impl FnOnce() + use<>> {
     #[cfg(all(feature = "async", not(loom)))]
-    return tokio::task::coop::poll_proceed(context).map(|turn| move || turn.made_progress());
+    {
+        use std::cell::Cell;
+        const COUNTED: u32 = 16;
+        std::thread_local! {
+            static CALLS: Cell<u32> = const { Cell::new(0) };
+        }
+        let calls = CALLS.get().wrapping_add(1);
+        CALLS.set(calls);
+        let turn = if calls % COUNTED == 0 { Some(ready!(tokio::task::coop::poll_proceed(context))) } else { None };
+        Poll::Ready(move || {
+            if let Some(turn) = turn {
+                turn.made_progress();
+            }
+        })
+    }
     #[cfg(not(all(feature = "async", not(loom))))]
     {
         let _ = context;
         Poll::Ready(|| ())
     }
+}
+
+/// An attempt that comes first, in such a turn.
+#[inline(always)]
+pub(crate) async fn at_once<R, E>(attempt: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
+    let mut attempt = Some(attempt);
+    poll_fn(move |context| {
+        let made_progress = ready!(poll_turn(context));
+        let attempt = attempt.take().expect("it is polled until it is ready");
+        let outcome = attempt();
+        if outcome.is_ok() {
+            made_progress();
+        }
+        Poll::Ready(outcome)
+    })
+    .await
 }
 
 /// The call, in such turns.

@@ -6,7 +6,7 @@ use super::{FLAGS, position};
 use crate::error::{BufferResult, Rejected, give_back};
 #[cfg(all(feature = "streams", not(loom)))]
 use crate::sync::Ordering;
-use crate::wait::{Attempt, Signal, Waiter, block, complete, try_or_register, unless_full};
+use crate::wait::{Attempt, Signal, Waiter, block, complete, try_briefly_or_register, unless_full};
 use std::mem::take;
 use std::time::Duration;
 
@@ -87,6 +87,6 @@ impl<T, C: Takers<T>> Chain<T, C> {
             self.producer_registered();
             waiter
         };
-        try_or_register(|| unless_full(put()), register)
+        try_briefly_or_register(|| unless_full(put()), register)
     }
 }

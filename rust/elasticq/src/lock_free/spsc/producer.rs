@@ -6,7 +6,7 @@ use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::positions::end_of_batch;
 use crate::sync::Ordering;
 use crate::sync::barrier::often;
-use crate::wait::{Attempt, block, complete, try_or_register, unless_full};
+use crate::wait::{Attempt, block, complete, try_briefly_or_register, unless_full};
 use std::mem::take;
 use std::time::Duration;
 
@@ -205,7 +205,7 @@ impl<T> Core<T> {
             self.producer_registered();
             waiter
         };
-        try_or_register(|| unless_full(put()), register)
+        try_briefly_or_register(|| unless_full(put()), register)
     }
 
     fn put_within(&self, timeout: Duration, mut put: impl FnMut() -> BufferResult<Put>) -> BufferResult<Put> {
