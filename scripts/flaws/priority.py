@@ -123,8 +123,8 @@ MUTANTS = [
     Mutant(
         "levels-task-that-goes-on-before-it-sleeps-passes-nothing-on",
         TIMED,
-        "                let _leaving = Leaving(self); // dropped after the waiter\n                complete(|| try_or_register(&mut put, || self.wait_for_room_at_priority(priority))).await\n",
-        "                let leaving = Leaving(self);\n                let settled = complete(|| try_or_register(&mut put, || self.wait_for_room_at_priority(priority))).await;\n                std::mem::forget(leaving);\n                settled\n",
+        "        let put = complete(|| try_or_register(&mut put, &mut register)).await;\n",
+        "        let put = complete(|| try_or_register(&mut put, &mut register)).await;\n        std::mem::forget(leaving);\n",
         "loom_priority::one_place_after_the_other_reaches_two_tasks_that_wait_at_two_levels",
     ),
 ]

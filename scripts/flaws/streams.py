@@ -90,6 +90,20 @@ MUTANTS = [
         "split_streams::a_sink_that_goes_passes_its_wake_up_on",
     ),
     Mutant(
+        "streams-a-sender-that-goes-keeps-its-room",
+        TASKS,
+        "        if self.has_waited {\n",
+        "        if self.has_waited && self.buffer.is_closed() {\n",
+        "streams::a_sender_that_goes_leaves_its_room_to_one_at_another_level",
+    ),
+    Mutant(
+        "streams-a-receiver-that-goes-leaves-its-wake-up-with-the-disk",
+        TASKS,
+        "                leaving.has_waited = true;\n                waiter = Some(buffer.wait_for_item());\n",
+        "                leaving.has_waited = false;\n                waiter = Some(buffer.wait_for_item());\n",
+        "runtimes::durable::a_receiver_that_is_dropped_when_its_turn_is_over_passes_its_wake_up_on",
+    ),
+    Mutant(
         "streams-a-handle-always-seems-ready",
         f"{LOCK_FREE}/chain/timed.rs",
         "        pushed - popped < self.elasticity.max() as u64 || self.is_closed()\n",

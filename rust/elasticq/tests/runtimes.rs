@@ -8,14 +8,18 @@ mod queues;
 mod random;
 
 use elasticq::streams::{BufferChannel, BufferStreamExt};
-use elasticq::{BufferError, LockFreeMPMCQueue};
+use elasticq::{BufferError, LockFreeMPMCQueue, Select};
 use futures::{FutureExt, SinkExt, StreamExt};
-use queues::{PATIENCE, Queue, of_all_six};
+use queues::{PATIENCE, Queue, counting, of_all_six, poll};
 use random::{Random, after_turns};
+use std::any::type_name;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::coop::{consume_budget, has_budget_remaining};
 use tokio::task::yield_now;
 
 of_all_six! {
@@ -25,6 +29,8 @@ of_all_six! {
     a_call_with_a_timeout_needs_timers
     receivers_that_are_dropped_at_random_lose_nothing
     senders_that_are_dropped_at_random_lose_nothing
+    selectors_that_are_dropped_at_random_lose_no_item_and_no_wake_up
+    a_receiver_that_is_dropped_when_its_turn_is_over_passes_its_wake_up_on
     each_runtime_runs_a_pipeline
     a_task_that_never_waits_gives_the_others_a_turn
 }
@@ -189,6 +195,94 @@ fn senders_that_are_dropped_at_random_lose_nothing<Q: Queue>() {
         }
         channel.close();
         assert_eq!(receiver.await.unwrap(), sent);
+    });
+}
+
+/// 10,000 selectors, of which `select!` drops about half, each beside one item. Where a queue may have more
+/// consumers, one waits at each queue for what the selectors leave: it would sleep on if a wake-up was lost.
+fn selectors_that_are_dropped_at_random_lose_no_item_and_no_wake_up<Q: Queue>() {
+    const ROUNDS: u32 = 10_000;
+    let is_shared = !["MPSC", "SPSC"].iter().any(|kind| type_name::<Q>().contains(kind));
+    let queues = [Q::of(4), Q::of(4)];
+    let mut random = Random::new();
+    two_threads().block_on(async {
+        let (left, mut what_was_left) = unbounded_channel();
+        if is_shared {
+            for queue in &queues {
+                let (channel, left) = (BufferChannel::new(Arc::clone(queue)), left.clone());
+                tokio::spawn(async move {
+                    while let Ok(item) = channel.recv().await {
+                        left.send(item).unwrap();
+                    }
+                });
+            }
+        }
+        let mut select = Select::new().with(&*queues[0]).with(&*queues[1]);
+        let mut dropped = 0;
+        for number in 0..ROUNDS {
+            let sender = tokio::spawn({
+                let (queue, turns) = (Arc::clone(&queues[random.below(2) as usize]), random.below(3));
+                async move {
+                    after_turns(turns).await;
+                    BufferChannel::new(queue).send(number).await.unwrap();
+                }
+            });
+            let turns = random.below(4);
+            let taken = tokio::select! {
+                taken = select.recv() => Some(taken.unwrap().1),
+                () = after_turns(turns) => None,
+            };
+            sender.await.unwrap();
+            let taken = match taken {
+                Some(taken) => taken,
+                None if is_shared => {
+                    dropped += 1;
+                    let left = tokio::time::timeout(PATIENCE / 2, what_was_left.recv()).await;
+                    left.unwrap_or_else(|_| panic!("round {number}: an item was left beside who waits for it")).unwrap()
+                }
+                None => {
+                    dropped += 1;
+                    select.recv().await.unwrap().1
+                }
+            };
+            assert_eq!(taken, number);
+        }
+        assert!((ROUNDS / 10..ROUNDS).contains(&dropped), "{dropped} were dropped");
+        queues.iter().for_each(|queue| queue.close());
+        assert_eq!(select.recv().await, Err(BufferError::Closed));
+    });
+}
+
+/// A task that has used up its turn is woken for an item, and dropped before the next one.
+fn a_receiver_that_is_dropped_when_its_turn_is_over_passes_its_wake_up_on<Q: Queue>() {
+    let channel = BufferChannel::new(Q::of(4));
+    one_thread().block_on(async {
+        for way in 0..3 {
+            let (_, waker) = counting();
+            let mut stream = channel.stream();
+            let mut select = Select::new().with(&**channel.buffer());
+            let mut first: Pin<Box<dyn Future<Output = bool> + '_>> = match way {
+                0 => Box::pin(async { channel.recv().await.is_ok() }),
+                1 => Box::pin(async { select.recv().await.is_ok() }),
+                _ => Box::pin(async move { stream.next().await.is_some() }),
+            };
+            while channel.buffer().asleep().0 == 0 {
+                assert!(poll(&mut first, &waker).is_pending()); // a durable queue prepares itself first
+                yield_now().await;
+            }
+            let (second_calls, second_waker) = counting();
+            let mut second = channel.buffer().wait_for_item();
+            assert!(poll(&mut second, &second_waker).is_pending());
+            channel.send(7).await.unwrap();
+            while has_budget_remaining() {
+                consume_budget().await;
+            }
+            assert!(poll(&mut first, &waker).is_pending(), "{way}: its turn is over");
+            drop(first);
+            assert_eq!(second_calls.count(), 1, "{way}");
+            drop(second);
+            assert_eq!(channel.recv().await, Ok(7));
+        }
     });
 }
 

@@ -4,16 +4,19 @@
 #[path = "support/queues.rs"]
 mod queues;
 
+use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
 use elasticq::streams::{BufferChannel, BufferSink, BufferStreamExt, Shared};
-use elasticq::{BufferError, Parts};
+use elasticq::{BufferError, Config, Parts};
 use futures::executor::block_on;
 use futures::stream::FusedStream;
 use futures::{Sink, SinkExt, Stream, StreamExt, stream};
 use queues::{Queue, counting, of_all_five, of_all_six, poll, until};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::thread;
+use std::time::Duration;
 
 of_all_six! {
     a_channel_delivers_in_order_and_ends_when_it_is_closed
@@ -133,7 +136,7 @@ fn many_are_received_at_once<Q: Queue>() {
         assert_eq!(channel.recv_many(3).await, Ok(vec![0, 1, 2]));
         assert_eq!(channel.recv_many(usize::MAX).await, Ok(vec![3, 4]));
     });
-    assert_eq!(channel.blocking_recv_many(3, std::time::Duration::ZERO), Ok(vec![]));
+    assert_eq!(channel.blocking_recv_many(3, Duration::ZERO), Ok(vec![]));
     thread::scope(|scope| {
         let many = scope.spawn(|| block_on(channel.recv_many(9)));
         until(|| channel.buffer().asleep() == (1, 0));
@@ -375,4 +378,41 @@ fn what_was_refused_is_counted_once<Q: Queue>() {
     channel.close();
     assert!(block_on(waits).is_err());
     assert_eq!(channel.buffer().stats().messages_refused, 2);
+}
+
+/// One place woke the task at the higher level, which goes. At the lower level another one waits, in a line of
+/// its own.
+#[test]
+fn a_sender_that_goes_leaves_its_room_to_one_at_another_level() {
+    type Levels = PriorityCircularBuffer<u32>;
+    /// Each of these puts an item at the level in the middle.
+    type Sender = fn(Arc<Levels>) -> Pin<Box<dyn Future<Output = bool>>>;
+    const LONG: Duration = Duration::from_secs(30);
+    let senders: [Sender; 3] = [
+        |buffer| Box::pin(async { BufferChannel::new(buffer).send(1).await.is_ok() }),
+        |buffer| Box::pin(async move { buffer.offer_async_timeout(1, LONG).await.is_ok() }),
+        |buffer| {
+            let mut sink = buffer.into_sink();
+            Box::pin(poll_fn(move |context| Pin::new(&mut sink).poll_ready(context).map(|ready| ready.is_ok())))
+        },
+    ];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _entered = runtime.enter(); // for the timers
+    for (number, sender) in senders.into_iter().enumerate() {
+        let one = Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(1);
+        let config = PriorityConfig::default().with_base_config(one).with_max_capacity_at_priority(0, 1);
+        let buffer = Arc::new(Levels::new(config).unwrap());
+        buffer.push(0).unwrap();
+        let ((first_calls, first_waker), (second_calls, second_waker)) = (counting(), counting());
+        let mut first = sender(Arc::clone(&buffer));
+        assert!(poll(&mut first, &first_waker).is_pending());
+        let mut second = Box::pin(buffer.send_with_priority(2, 0));
+        assert!(poll(&mut second, &second_waker).is_pending());
+        assert_eq!(buffer.pop(), Ok(0));
+        assert_eq!((first_calls.count(), second_calls.count()), (1, 0), "{number}");
+        drop(first);
+        assert_eq!(second_calls.count(), 1, "{number}");
+        block_on(second).unwrap();
+        assert_eq!(buffer.drain(), [2]);
+    }
 }

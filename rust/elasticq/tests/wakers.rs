@@ -5,10 +5,11 @@
 #[path = "support/queues.rs"]
 mod queues;
 
-use elasticq::{Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts, Waiter};
+use elasticq::{Config, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts, Select, Waiter};
 use queues::{Queue, counting, of_all_five, poll};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -27,6 +28,9 @@ of_all_five! {
     a_panic_in_the_drop_of_a_waker_leaves_the_waiter_in_line
     a_waker_that_panics_while_the_thread_unwinds_aborts_nothing
     two_queues_whose_wakers_put_into_each_other
+    a_selector_whose_waker_puts_into_its_queues
+    a_selector_whose_waker_panics
+    a_selector_that_goes_with_its_waker_passes_the_wake_up_on
 }
 
 /// A waker that runs one function when it is woken, and another when it is dropped.
@@ -328,4 +332,74 @@ fn other_put<Q: Queue>(queue: &Q) {
     while catch_unwind(AssertUnwindSafe(|| queue.put(&[1]))).is_err() {
         thread::yield_now();
     }
+}
+
+/// A task that selects over two queues, and shares them.
+fn selecting<Q: Queue>(first: &Arc<Q>, second: &Arc<Q>) -> Pin<Box<dyn Future<Output = (usize, u32)> + Send>> {
+    let (first, second) = (Arc::clone(first), Arc::clone(second));
+    Box::pin(async move { Select::new().with(&*first).with(&*second).recv().await.unwrap() })
+}
+
+fn a_selector_whose_waker_puts_into_its_queues<Q: Queue>() {
+    let (first, second) = (Q::of(8), Q::of(8));
+    let waker = when_woken({
+        let (first, second, has_put) = (Arc::clone(&first), Arc::clone(&second), AtomicBool::new(false));
+        move || {
+            // What it puts wakes the same selector, which waits at both.
+            if !has_put.swap(true, Ordering::SeqCst) {
+                first.put(&[2]);
+                second.put(&[3]);
+            }
+        }
+    });
+    let mut recv = selecting(&first, &second);
+    assert!(poll(&mut recv, &waker).is_pending());
+    first.put(&[1]);
+    let (calls, waker) = counting();
+    assert_eq!(poll(&mut recv, &waker), Poll::Ready((0, 1)));
+    drop(recv);
+    let mut rest: Vec<u32> = (0..2)
+        .filter_map(|_| match poll(&mut selecting(&second, &first), &waker) {
+            Poll::Ready((_, item)) => Some(item),
+            Poll::Pending => None,
+        })
+        .collect();
+    rest.sort_unstable();
+    assert_eq!((rest, calls.count()), (vec![2, 3], 0));
+    assert_eq!((first.asleep(), second.asleep()), ((0, 0), (0, 0)));
+}
+
+fn a_selector_whose_waker_panics<Q: Queue>() {
+    let (first, second) = (Q::of(8), Q::of(8));
+    let mut recv = selecting(&first, &second);
+    assert!(poll(&mut recv, &when_woken(|| panic!("foreign"))).is_pending());
+    let (calls, waker) = counting();
+    let mut other = second.wait_for_item();
+    assert!(poll(&mut other, &waker).is_pending());
+    let put = catch_unwind(AssertUnwindSafe(|| second.put(&[1, 2])));
+    assert_eq!(text(put.unwrap_err()), "foreign");
+    assert_eq!((second.len(), calls.count()), (2, 1), "both are in, and the other one is woken");
+    assert_eq!(poll(&mut recv, &waker), Poll::Ready((1, 1)));
+    assert_eq!(second.take(1), [2]);
+    assert_eq!((first.asleep(), second.asleep()), ((0, 0), (0, 0)));
+}
+
+fn a_selector_that_goes_with_its_waker_passes_the_wake_up_on<Q: Queue>() {
+    let (first, second) = (Q::of(8), Q::of(8));
+    let task = Arc::new(Mutex::new(None));
+    let waker = when_woken({
+        let task = Arc::clone(&task);
+        move || drop(task.lock().unwrap().take())
+    });
+    let mut recv = selecting(&first, &second);
+    assert!(poll(&mut recv, &waker).is_pending());
+    *task.lock().unwrap() = Some(recv);
+    let (calls, waker) = counting();
+    let mut other = second.wait_for_item();
+    assert!(poll(&mut other, &waker).is_pending());
+    second.put(&[1]);
+    assert!(task.lock().unwrap().is_none(), "it is gone");
+    assert_eq!(calls.count(), 1, "and nobody else would come for the item");
+    assert_eq!((first.len(), second.take(1)), (0, vec![1]));
+    assert_eq!((first.asleep(), second.asleep()), ((0, 0), (0, 0)));
 }

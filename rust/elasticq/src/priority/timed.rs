@@ -161,14 +161,13 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// ```
     pub async fn send_with_priority(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
+        let mut leaving = None; // dropped after the waiter
         let mut put = || unless_full(self.put(&mut place, priority));
-        let put = match put() {
-            Some(settled) => settled,
-            None => {
-                let _leaving = Leaving(self); // dropped after the waiter
-                complete(|| try_briefly_or_register(&mut put, || self.wait_for_room_at_priority(priority))).await
-            }
+        let mut register = || {
+            leaving.get_or_insert(Leaving(self));
+            self.wait_for_room_at_priority(priority)
         };
+        let put = complete(|| try_briefly_or_register(&mut put, &mut register)).await;
         give_back(put.inspect_err(|_| self.note_refused_at_priority(1, priority)), place)
     }
 

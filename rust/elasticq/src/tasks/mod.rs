@@ -53,8 +53,10 @@ pub(crate) async fn take_many<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: us
     complete(|| try_briefly_or_register(&mut attempt, || buffer.wait_for_item())).await
 }
 
-/// [`take_many`] where an attempt may take long.
+/// [`take_many`] where an attempt may take long. A task that is cancelled in an attempt leaves to others what
+/// it was woken for.
 async fn take_from_disk<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -> BufferResult<Vec<T>> {
+    let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
     let mut waiter = None;
     loop {
         match buffer.take_as_task(max).await {
@@ -62,7 +64,10 @@ async fn take_from_disk<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -
             settled => return settled,
         }
         match waiter.take() {
-            None => waiter = Some(buffer.wait_for_item()),
+            None => {
+                leaving.has_waited = true;
+                waiter = Some(buffer.wait_for_item());
+            }
             Some(waiter) => {
                 waiter.await;
                 see_what_woke();
@@ -268,7 +273,9 @@ fn keep<T>(rejected: Rejected<T>, place: &mut Option<T>) -> BufferError {
     reason
 }
 
-/// A call that may have waited for room. When it leaves, whoever waits behind it is told what room there is.
+/// A call that may have waited. When it leaves, whoever waits behind it is told what there is: a buffer with
+/// levels may have woken it instead of one at another level, and a call to a disk may have been woken already,
+/// and be cancelled in its attempt.
 struct Leaving<'a, T, B: Parts<T> + ?Sized> {
     buffer: &'a B,
     has_waited: bool,
