@@ -129,4 +129,11 @@ MUTANTS = [
         "        Some(_) => {}\n",
         f"{ROOT}::a_root_that_is_only_in_memory_is_on_the_disk_before_the_next_opener_relies_on_it",
     ),
+    Mutant(
+        "durable-writes-the-first-bytes-last",
+        f"{FOLDER}/files/mapped.rs",
+        "for piece in bytes[..bytes.len().min(FIRST)]",
+        "for piece in bytes[..0]",
+        "lib::persistent::files::mapped::tests::the_first_bytes_of_a_write_are_there_before_any_other",
+    ),
 ]

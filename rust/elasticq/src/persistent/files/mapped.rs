@@ -20,7 +20,7 @@ use std::fs::File;
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, compiler_fence};
 use std::sync::{Once, OnceLock};
 
 #[derive(Debug)]
@@ -45,6 +45,13 @@ struct Watch {
 }
 
 static WATCHES: AtomicPtr<Watch> = AtomicPtr::new(ptr::null_mut());
+
+/// So many bytes of a write come first: enough for the head of a batch's first record, behind the two records
+/// that may stand before it in the same write (a mark, and that of an opening).
+const FIRST: usize = 128;
+
+/// They come in steps that are no longer than the shortest record.
+const STEP: usize = 32;
 
 /// File systems on which a file is not mapped: Btrfs, ZFS, Bcachefs, NFS, SMB (three numbers), FUSE, 9P,
 /// Ceph, Lustre.
@@ -95,10 +102,19 @@ impl Map {
         self.check()
     }
 
+    /// Writes the first bytes in order, and then all others. `memcpy` may write the first ones last; a process
+    /// that is killed in it would leave records of a batch behind a first one of which nothing can be read.
     pub fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         assert!(self.covers(at, bytes.len()));
-        // SAFETY: as in `read_at`, and no thread reads these bytes at the same moment.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(at), bytes.len()) };
+        let (mut rest, mut place) = (bytes, self.at(at));
+        for piece in bytes[..bytes.len().min(FIRST)].chunks_exact(STEP) {
+            // SAFETY: as in `read_at`, and no thread reads these bytes at the same moment.
+            unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), place, STEP) };
+            compiler_fence(Ordering::SeqCst);
+            (rest, place) = (&rest[STEP..], place.wrapping_add(STEP));
+        }
+        // SAFETY: as above.
+        unsafe { ptr::copy_nonoverlapping(rest.as_ptr(), place, rest.len()) };
         self.check()
     }
 
@@ -277,5 +293,51 @@ fn pass_on(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
             let handler: extern "C" fn(c_int) = unsafe { std::mem::transmute(handler) };
             handler(number);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::env;
+    use std::fs;
+    use std::hint::black_box;
+    use std::os::unix::fs::FileExt;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    /// A whole number of pages on every system.
+    const HALF: usize = 64 << 10;
+
+    /// Started by the test below, and ended by a signal in the middle of a write; does nothing otherwise.
+    #[test]
+    fn child() {
+        let Ok(path) = env::var("ELASTICQ_CHILD") else { return };
+        let file = fs::File::options().read(true).write(true).open(path).unwrap();
+        let map = Map::of(&file).unwrap().unwrap();
+        file.set_len(HALF as u64).unwrap();
+        // SAFETY: the default needs no handler.
+        unsafe { libc::signal(libc::SIGBUS, libc::SIG_DFL) };
+        let bytes = black_box(vec![7; 1000]);
+        map.write_at(&bytes, (HALF - FIRST - 8) as u64).unwrap();
+    }
+
+    #[test]
+    fn the_first_bytes_of_a_write_are_there_before_any_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let file = fs::File::create_new(&path).unwrap();
+        file.set_len(2 * HALF as u64).unwrap();
+        let file = fs::File::options().read(true).write(true).open(&path).unwrap();
+        if Map::of(&file).unwrap().is_none() {
+            return; // on this file system nothing is mapped
+        }
+        let child = ["--exact", "persistent::files::mapped::tests::child", "--test-threads=1"];
+        let ended =
+            Command::new(env::current_exe().unwrap()).args(child).env("ELASTICQ_CHILD", &path).output().unwrap();
+        assert_eq!(ended.status.signal(), Some(libc::SIGBUS), "{ended:?}");
+        let mut bytes = [1; FIRST];
+        file.read_exact_at(&mut bytes, (HALF - FIRST - 8) as u64).unwrap();
+        assert_eq!(bytes, [7; FIRST]);
     }
 }
