@@ -8,6 +8,7 @@ FOLDER = "rust/elasticq/src/persistent"
 HURT = "lib::persistent::tests::hurt"
 CELL = "lib::persistent::tests::cell"
 ROOT = "lib::persistent::tests::root"
+TORN = "lib::persistent::tests::rescue_torn"
 
 MUTANTS = [
     Mutant(
@@ -128,6 +129,48 @@ MUTANTS = [
         "        Some(number) => root::set(storage, &*root::open(storage)?, number)?,\n",
         "        Some(_) => {}\n",
         f"{ROOT}::a_root_that_is_only_in_memory_is_on_the_disk_before_the_next_opener_relies_on_it",
+    ),
+    Mutant(
+        "durable-tools-keep-the-beginning-of-a-batch-that-was-cut-off",
+        f"{FOLDER}/rescue/survey.rs",
+        "                self.lose(&mut batch, &mut gap);\n",
+        "                self.close(part, &mut batch);\n",
+        f"{TORN}::what_stands_behind_a_batch_that_a_power_cut_has_torn_is_kept",
+    ),
+    Mutant(
+        "durable-tools-keep-the-rest-of-a-batch-that-was-cut-off",
+        f"{FOLDER}/rescue/survey.rs",
+        "                batch.is_lost = goes_on;\n",
+        "                batch.is_lost = false;\n",
+        f"{TORN}::of_a_batch_that_a_kill_has_cut_off_the_tools_show_what_opening_shows",
+    ),
+    Mutant(
+        "durable-tools-end-a-batch-where-a-head-is-lost",
+        f"{FOLDER}/rescue/survey.rs",
+        "head.map_or(batch.is_lost || batch.start.is_some(), |head| head.more)",
+        "head.is_some_and(|head| head.more)",
+        f"{TORN}::of_a_batch_that_a_kill_has_cut_off_the_tools_show_what_opening_shows",
+    ),
+    Mutant(
+        "durable-tools-take-a-durable-batch-for-one-that-was-cut-off",
+        f"{FOLDER}/rescue/survey.rs",
+        "Some(true) && start.place >= self.synced)",
+        "Some(true))",
+        "lib::persistent::tests::rescue::a_batch_of_which_a_part_is_lost_is_saved_in_part_if_it_was_durable",
+    ),
+    Mutant(
+        "durable-tools-take-a-file-that-has-only-begun-for-more",
+        f"{FOLDER}/rescue/survey.rs",
+        "only_begun = only_begun && part.has_only_begun()?;",
+        "only_begun = part.segment.is_none();",
+        f"{TORN}::a_batch_that_is_cut_off_before_a_file_that_only_has_begun_is_none",
+    ),
+    Mutant(
+        "durable-tools-keep-what-an-opener-has-given-up",
+        f"{FOLDER}/rescue/batch.rs",
+        " || batch.start.is_some_and(|start| next.follows(&start))",
+        "",
+        f"{TORN}::of_a_batch_that_a_kill_has_cut_off_the_tools_show_what_opening_shows",
     ),
     Mutant(
         "durable-writes-the-first-bytes-last",

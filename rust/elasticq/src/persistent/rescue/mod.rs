@@ -4,11 +4,13 @@
 //! ```text
 //! report    what the tools answer                      part      one file, and what was found in it
 //! behind    where reading can go on behind something broken
+//! batch     whether a batch that is read ends as it should
 //! walk      going along the items that were found      survey    all that can be read, and what follows from it
 //! export    the items, one by one                      mend      bytes that stand where records were lost
 //! repair    putting them there, step by step           this file: the public functions
 //! ```
 
+mod batch;
 mod behind;
 mod export;
 mod mend;
@@ -177,7 +179,7 @@ pub fn verify_in(storage: &dyn Storage, progress: Option<&Progress>) -> BufferRe
 ///
 /// **What is kept.** All items that can be read keep their numbers and their places in line. What was popped
 /// or acknowledged does not come back, if the record that says so can be read; [`Losses`] tells. A number
-/// that was given once is never given again.
+/// that was given once is never given again. Of a batch that was cut off nothing is kept.
 ///
 /// **Whenever it is killed,** the queue is as it was, or opening it says that a repair was cut off; the next
 /// repair finishes that one.

@@ -1,10 +1,10 @@
 //! One file of a survey: opening it, whatever is in it, and what was found there.
 
 use super::super::files::{File, Storage};
-use super::super::format::{CELL, End, HEADER, Header, Kind, NoHeader, VERSION, u32_at, u64_at};
+use super::super::format::{CELL, End, HEADER, Header, NoHeader, VERSION, u32_at, u64_at};
 use super::super::records::Cursor;
 use super::super::recover;
-use super::super::segment::{Segment, name_of};
+use super::super::segment::{Next, Reader, Segment, name_of};
 use crate::error::{BufferError, BufferResult};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -63,18 +63,34 @@ pub struct Gap {
     pub until: Option<u64>,
     pub bytes: u64,
     pub why: String,
-    /// Whether it is one item, and nothing else.
-    pub is_item: bool,
     /// Whether what is there is whole, and this version does not understand it.
     pub is_foreign: bool,
 }
 
 impl Gap {
     /// A gap of one record, whose head is right.
-    pub const fn one(at: Cursor, next: Cursor, kind: Kind, why: String, is_foreign: bool) -> Self {
+    pub const fn one(at: Cursor, next: Cursor, why: String, is_foreign: bool) -> Self {
         let bytes = next.place.offset - at.place.offset;
-        let is_item = matches!(kind, Kind::Item);
-        Self { at, next: Some(next), until: Some(next.number), bytes, why, is_item, is_foreign }
+        Self { at, next: Some(next), until: Some(next.number), bytes, why, is_foreign }
+    }
+
+    /// Everything from here on is lost.
+    pub const fn to_the_end(at: Cursor, why: String) -> Self {
+        Self { at, next: None, until: None, bytes: 0, why, is_foreign: false }
+    }
+
+    /// Lets it begin here, which is before.
+    pub const fn begin(&mut self, at: Cursor) {
+        self.bytes += self.at.place.offset - at.place.offset;
+        self.at = at;
+    }
+
+    /// Lets it end here, which is behind the record that follows.
+    pub const fn end(&mut self, next: Cursor) {
+        if let Some(before) = self.next {
+            self.bytes += next.place.offset - before.place.offset;
+        }
+        (self.next, self.until) = (Some(next), Some(next.number));
     }
 
     /// How many records are lost in it, if that is known.
@@ -155,6 +171,17 @@ impl Part {
             part.segment = Some(Arc::new(Segment::found(header, path, Box::new(file), end)));
         }
         Ok(Some(part))
+    }
+
+    /// Whether there is nothing behind the state with which it begins.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn has_only_begun(&self) -> BufferResult<bool> {
+        let Some(segment) = self.segment.as_ref().filter(|_| self.before.is_some()) else { return Ok(false) };
+        let mut reader = Reader::new(Arc::clone(segment), segment.start());
+        let mut has_next = || reader.step().map(|next| matches!(next, Next::Record { .. }));
+        Ok(has_next()? && !has_next()?)
     }
 
     /// How many bytes the disk could not read.

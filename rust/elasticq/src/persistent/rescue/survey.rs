@@ -9,22 +9,28 @@
 //!   the cursor before the gap are in doubt: they were popped or leased in the gap. They stay in the queue, so
 //!   they may come twice.
 //!
+//! **Batches.** A batch of which a record is lost was cut off, unless it was durable. Then it was never put in,
+//! and its other records are lost, too. The records before the lost one say whether they belong to it, and its
+//! own head, if that can be read, says whether the next ones do. They do up to one that ends a batch.
+//!
 //! Nothing is kept in memory for an item in line.
 
 use super::super::cell;
 use super::super::files::Storage;
-use super::super::format::{End, HEAD, HEADER, Kind, Why, link, size_of_record, u32_at};
+use super::super::format::{End, HEAD, HEADER, Head, Kind, Why, link, size_of_record, u32_at};
 use super::super::records::{self, Aside, Change, Cursor, Place, Status};
 use super::super::recover::{self, Rest};
 use super::super::root;
 use super::super::segment::{Next, Reader, named};
 use super::super::state::State;
+use super::batch::{Batch, Following, Record, is_complete};
 use super::behind::{self, Bounds, LEAST};
 use super::part::{Gap, Part, Run};
 use super::report::Progress;
 use super::walk::{self, Walk};
 use crate::error::{BufferError, BufferResult};
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -66,13 +72,6 @@ struct Doubt {
     from: u64,
     to: u64,
     gone: u64,
-}
-
-/// What is known of the segment behind the one that is read.
-#[derive(Clone, Copy, Debug)]
-struct Following {
-    number: u64,
-    before: Option<End>,
 }
 
 impl Survey {
@@ -206,56 +205,60 @@ impl Survey {
     /// Reads one file.
     fn read(&mut self, parts: &mut [Part], index: usize, next: Option<Following>) -> BufferResult<()> {
         let (done, rest) = parts.split_at_mut(index);
-        let part = &mut rest[0];
+        let Some((part, following)) = rest.split_first_mut() else { return Ok(()) };
         let Some(segment) = part.segment.clone().filter(|_| part.number >= self.end.number) else { return Ok(()) };
         let start = segment.start();
         let mut reader = Reader::new(segment, Cursor { link: part.links[0], ..start });
         let mut from = reader.cursor;
         let mut batch = Batch::default();
-        let (mut is_reopened, mut has_marks) = (false, false);
+        let (mut is_reopened, mut has_joined, mut is_last) = (false, false, None);
         let mut torn = None;
         let end = loop {
             let at = reader.cursor;
             let step = reader.step()?;
-            let gap = match step {
+            match step {
                 Next::End => break at,
                 Next::Record { head, place } => {
                     let payload = reader.payload(&head, place);
-                    if records::is_understood(head.kind, payload) {
-                        if part.records == 0 {
+                    let is_understood = records::is_understood(head.kind, payload);
+                    if is_understood && batch.is_lost {
+                        self.note(at.number, head.kind == Kind::Item);
+                        part.gaps.last_mut().into_iter().for_each(|gap| gap.end(reader.cursor));
+                        (from, batch.is_lost) = (reader.cursor, head.more);
+                        continue;
+                    }
+                    if is_understood {
+                        if !mem::replace(&mut has_joined, true) {
                             self.join(done, part, start.number);
                             self.last = Some(index);
                         }
-                        part.records += 1;
-                        part.items += u64::from(head.kind == Kind::Item);
                         let record = (place, head.number, head.kind, payload.to_vec());
-                        is_reopened |= self.add(&mut batch, at, head.more, record, reader.cursor.link);
+                        is_reopened |= self.add(part, &mut batch, at, head.more, record, reader.cursor.link);
                         continue;
                     }
-                    let why = "a record that this version of elasticq does not understand".into();
-                    Gap::one(at, reader.cursor, head.kind, why, true)
                 }
-                Next::Nothing | Next::Broken(_) if is_complete(&reader, next)? => break at,
+                Next::Nothing | Next::Broken(_) if is_complete(&reader, &batch, next)? => break at,
+                Next::Nothing | Next::Broken(_) => {}
+            }
+            let may_be_torn = self.may_be_torn(&mut is_last, batch.start.unwrap_or(at), part, following)?;
+            // What is lost; and the head, if it is one record whose head is right.
+            let (mut gap, head) = match step {
+                Next::Record { head, .. } => {
+                    let why = "a record that this version of elasticq does not understand".into();
+                    (Gap::one(at, reader.cursor, why, true), Some(head))
+                }
                 Next::Broken(why @ (Why::Payload | Why::Kind(_))) => {
                     let head = *reader.look(at.place.offset, HEAD)?.first_chunk::<HEAD>().unwrap_or(&[0; HEAD]);
                     let size = size_of_record(u32_at(&head, 0));
                     let place = Place { offset: at.place.offset + size, ..at.place };
                     let next = Cursor { place, number: at.number.wrapping_add(1), link: u32_at(&head, 20) };
-                    let kind = if head[4] == Kind::Item as u8 { Kind::Item } else { Kind::Change };
-                    Gap::one(at, next, kind, why.to_string(), matches!(why, Why::Kind(_)))
+                    (Gap::one(at, next, why.to_string(), matches!(why, Why::Kind(_))), Head::decode(&head))
                 }
                 step => {
                     let why = match step {
                         Next::Broken(why) => why.to_string(),
                         _ => "there are only zeroes where a record should be".into(),
                     };
-                    if next.is_none() && !has_marks {
-                        let segment = &reader.segment;
-                        let salt = segment.header.salt;
-                        let mark = recover::marks_behind(&*segment.file, &segment.path, at.place.offset, salt)?;
-                        self.synced = self.synced.max(mark);
-                        has_marks = true;
-                    }
                     let bounds = self.bounds(&mut reader, part, next, is_reopened)?;
                     let found = behind::find(&mut reader, &bounds)?;
                     if let Some(found) = found.filter(|found| found.place == at.place) {
@@ -273,44 +276,81 @@ impl Survey {
                         None => Rest::look(&reader.segment, at.place.offset)?.bytes,
                     };
                     let until = found.map(|found| found.number);
-                    Gap { at, next: found, until, bytes, why, is_item: false, is_foreign: false }
+                    (Gap { at, next: found, until, bytes, why, is_foreign: false }, None)
                 }
             };
             let Some(next) = gap.next else {
                 torn = Some(gap);
                 break at;
             };
-            if at.number > from.number {
-                part.runs.push(Run { segment: Arc::clone(&reader.segment), from, end: at });
+            let goes_on = head.map_or(batch.is_lost || batch.start.is_some(), |head| head.more);
+            if may_be_torn && !gap.is_foreign {
+                self.lose(&mut batch, &mut gap);
+                batch.is_lost = goes_on;
+            } else {
+                self.close(part, &mut batch);
+                batch.is_lost &= goes_on;
             }
-            self.close(&mut batch);
-            self.note(&gap);
+            self.note(at.number, head.is_some_and(|head| head.kind == Kind::Item));
+            if gap.at.number > from.number {
+                part.runs.push(Run { segment: Arc::clone(&reader.segment), from, end: gap.at });
+            }
             part.gaps.push(gap);
             reader.go_to(next);
             from = next;
         };
-        let end = match batch.start.filter(|start| next.is_none() && start.place >= self.synced) {
-            // A batch whose end was never written was never put in.
-            Some(start) => start,
-            None => {
-                part.is_open = batch.start.is_some();
-                self.close(&mut batch);
+        let end = match batch.start {
+            // An earlier opener has given it up, and went on there.
+            Some(start) if next.is_some_and(|next| next.follows(&start)) => start,
+            Some(start) if self.may_be_torn(&mut is_last, start, part, following)? => {
+                let no_end = || Gap::to_the_end(end, "a batch whose end is missing".into());
+                self.lose(&mut batch, torn.get_or_insert_with(no_end));
+                start
+            }
+            Some(_) => {
+                part.is_open = true;
+                self.close(part, &mut batch);
                 end
             }
+            None => end,
         };
         if end.number > from.number {
             part.runs.push(Run { segment: Arc::clone(&reader.segment), from, end });
         }
         if let Some(gap) = torn {
-            let gap = Gap { at: end, ..gap };
-            self.note(&gap);
+            self.note(gap.at.number, false);
             part.gaps.push(gap);
         }
         part.end = end;
-        if part.records > 0 {
+        if has_joined {
             self.end = end;
         }
         Ok(())
+    }
+
+    /// Whether a batch that begins here may have been cut off: nothing was written behind this part but the
+    /// beginnings of files, and no mark says that it was durable. `is_last`: the answer to the first half, and
+    /// that marks were looked for.
+    fn may_be_torn(
+        &mut self,
+        is_last: &mut Option<bool>,
+        start: Cursor,
+        part: &Part,
+        following: &[Part],
+    ) -> BufferResult<bool> {
+        if is_last.is_none() {
+            let mut only_begun = true;
+            for part in following {
+                only_begun = only_begun && part.has_only_begun()?;
+            }
+            if let Some(segment) = part.segment.as_ref().filter(|_| only_begun) {
+                let (path, from) = (&segment.path, start.place.offset);
+                let mark = recover::marks_behind(&*segment.file, path, from, segment.header.salt)?;
+                self.synced = self.synced.max(mark);
+            }
+            *is_last = Some(only_begun);
+        }
+        Ok(*is_last == Some(true) && start.place >= self.synced)
     }
 
     /// Goes on from the end of the last file to the beginning of this one.
@@ -328,10 +368,8 @@ impl Survey {
             return;
         }
         let why = "the records from here to the next file are missing".into();
-        let gap =
-            Gap { at: self.end, next: None, until: Some(number), bytes: 0, why, is_item: false, is_foreign: false };
-        self.note(&gap);
-        last.gaps.push(gap);
+        self.note(self.end.number, false);
+        last.gaps.push(Gap { until: Some(number), ..Gap::to_the_end(self.end, why) });
     }
 
     fn bounds(
@@ -366,28 +404,39 @@ impl Survey {
 
     /// Follows a record with this link, or keeps it until its batch is whole. Returns whether it says that
     /// the queue was opened again.
-    fn add(&mut self, batch: &mut Batch, at: Cursor, more: bool, record: Record, link: u32) -> bool {
+    fn add(&mut self, part: &mut Part, batch: &mut Batch, at: Cursor, more: bool, record: Record, link: u32) -> bool {
         if more {
             batch.start.get_or_insert(at);
             batch.records.push(record);
             return false;
         }
-        self.close(batch);
-        let change = self.follow(&record);
+        self.close(part, batch);
+        let change = self.follow(part, &record);
         if record.2 == Kind::Moved || change.as_ref().is_some_and(Change::tells) {
             self.base = (link, self.unsure);
         }
         matches!(change, Some(Change::Opened { .. }))
     }
 
-    fn close(&mut self, batch: &mut Batch) {
+    /// Follows what was read of a batch, though it may not be whole.
+    fn close(&mut self, part: &mut Part, batch: &mut Batch) {
         batch.start = None;
         for record in batch.records.drain(..) {
-            self.follow(&record);
+            self.follow(part, &record);
         }
     }
 
-    fn follow(&mut self, (place, number, kind, payload): &Record) -> Option<Change> {
+    /// Lets the gap begin with a batch that was never put in.
+    fn lose(&mut self, batch: &mut Batch, gap: &mut Gap) {
+        batch.start.take().into_iter().for_each(|start| gap.begin(start));
+        for (_, number, kind, _) in batch.records.drain(..) {
+            self.note(number, kind == Kind::Item);
+        }
+    }
+
+    fn follow(&mut self, part: &mut Part, (place, number, kind, payload): &Record) -> Option<Change> {
+        part.records += 1;
+        part.items += u64::from(*kind == Kind::Item);
         self.closed = false;
         if matches!(kind, Kind::Item | Kind::Moved) {
             let (meta, _) = records::item(payload)?;
@@ -491,10 +540,11 @@ impl Survey {
         }
     }
 
-    fn note(&mut self, gap: &Gap) {
+    /// Notes that records are lost from this number on, or only this one, an item.
+    fn note(&mut self, number: u64, is_item: bool) {
         (self.apart, self.closed) = (true, false);
-        if gap.is_item {
-            self.lost.iter_mut().for_each(|lost| lost.push(gap.at.number));
+        if is_item {
+            self.lost.iter_mut().for_each(|lost| lost.push(number));
             return;
         }
         self.lost = None;
@@ -512,7 +562,7 @@ impl Survey {
             self.doubts.push(Doubt { from, to: self.named + 1, gone: 0 });
             takes.cursor.number = self.named + 1;
         }
-        for Doubt { from, to, gone } in std::mem::take(&mut self.doubts) {
+        for Doubt { from, to, gone } in mem::take(&mut self.doubts) {
             let mut walk = Walk::new(self.runs(), from);
             let mut found = Vec::new();
             loop {
@@ -535,25 +585,4 @@ impl Survey {
             }
         }
     }
-}
-
-/// Whether the records of this file end here as they should.
-fn is_complete(reader: &Reader, next: Option<Following>) -> BufferResult<bool> {
-    let at = reader.cursor;
-    match next {
-        Some(Following { before: Some(before), .. }) => {
-            Ok(before == (End { last: at.number.wrapping_sub(1), link: at.link }))
-        }
-        Some(Following { before: None, number }) => Ok(number == at.number),
-        None => Ok(Rest::look(&reader.segment, at.place.offset)?.is_zero()),
-    }
-}
-
-type Record = (Place, u64, Kind, Vec<u8>);
-
-/// Records of a batch that is not whole yet.
-#[derive(Debug, Default)]
-struct Batch {
-    start: Option<Cursor>,
-    records: Vec<Record>,
 }

@@ -11,6 +11,7 @@ mod power;
 mod ready;
 mod rescue;
 mod rescue_steps;
+mod rescue_torn;
 mod root;
 mod tasks;
 

@@ -1,0 +1,184 @@
+//! Batches that were cut off: a batch is there whole or not at all, also for the tools.
+
+use super::disk::Disk;
+use super::rescue::{drained, exported, image, numbers, records, reopened, repaired, verified};
+use super::{Random, effort, item, push, segments};
+use crate::persistent::core::{Core, Extra};
+use crate::persistent::rescue::{Verdict, inspect};
+
+/// Puts items of these numbers in, all at once.
+fn put_batch(core: &Core, numbers: std::ops::Range<u32>, length: usize) {
+    let items: Vec<Vec<u8>> = numbers.map(|number| item(number, length)).collect();
+    core.put(&items.iter().map(Vec::as_slice).collect::<Vec<_>>(), Extra::default()).unwrap();
+}
+
+/// The name of the last file, and where its records end.
+fn end(disk: &Disk, core: &Core) -> (String, usize) {
+    (segments(disk).pop().unwrap(), core.log.tail().end().place.offset as usize)
+}
+
+/// So many bytes of a write come first, in order (`files/mapped`). No order of the others is relied on.
+const FIRST: usize = 128;
+
+/// Which bytes of a write may be there when it was cut off: from 0 to here, and these.
+fn cuts(length: usize, random: &mut Random) -> Vec<Vec<std::ops::Range<usize>>> {
+    let step = if length < 1000 { 8 } else { 8 * (37 / effort()).max(1) };
+    let mut cuts = Vec::new();
+    for end in (0..FIRST).step_by(8).chain((FIRST..length).step_by(step)).chain([length - 8, length]) {
+        cuts.push(vec![0..end]);
+        if end >= FIRST {
+            // As memcpy does it: the last vectors before or after all others.
+            cuts.push(vec![0..end, length.saturating_sub(256).max(end)..length]);
+            // As another one might.
+            let blocks = (FIRST..length).step_by(64).filter(|_| random.below(3) > 0);
+            cuts.push([0..FIRST].into_iter().chain(blocks.map(|at| at..length.min(at + 64))).collect());
+        }
+    }
+    cuts
+}
+
+#[test]
+fn of_a_batch_that_a_kill_has_cut_off_the_tools_show_what_opening_shows() {
+    let (mut states, mut whole) = (0, 0);
+    for (length, begin) in
+        [100, 3000].into_iter().flat_map(|length| ["", "synced", "closed"].map(|begin| (length, begin)))
+    {
+        let disk = Disk::default();
+        let mut core = reopened(&disk);
+        (0..3).for_each(|number| push(&core, &item(number, length)).unwrap());
+        // Then a mark, or a record of the opening, stands before the batch, in the same write.
+        match begin {
+            "synced" => core.sync().unwrap(),
+            "closed" => {
+                core.finish().unwrap();
+                core = reopened(&disk);
+            }
+            _ => {}
+        }
+        let (name, from) = end(&disk, &core);
+        let before = disk.content(&name);
+        put_batch(&core, 10..13, length);
+        let (_, to) = end(&disk, &core);
+        let after = disk.content(&name);
+        drop(core);
+        for cut in cuts(to - from, &mut Random::new(length as u64)) {
+            let what = format!("{length} {begin}, cut {cut:?}");
+            let disk = disk.after_kill();
+            disk.tamper(&name, |bytes| {
+                bytes.copy_from_slice(&before);
+                for there in cut {
+                    let there = from + there.start..from + there.end;
+                    bytes[there.clone()].copy_from_slice(&after[there]);
+                }
+            });
+            let opened = disk.after_kill();
+            let core = reopened(&opened);
+            let inside = drained(&core);
+            let is_whole = inside.len() == 6;
+            assert!(is_whole || numbers(&inside) == [0, 1, 2], "{what}: {:?}", numbers(&inside));
+            assert_eq!(numbers(&exported(&disk)), numbers(&inside), "{what}: export");
+            let found = verified(&disk);
+            assert_eq!((found.contents.ready, found.behind), (inside.len() as u64, 0), "{what}: {found:?}");
+            assert!(found.verdict != Verdict::Damaged && (found.verdict == Verdict::Healthy || !is_whole), "{what}");
+            if states % 16 == 0 {
+                let folder = tempfile::tempdir().unwrap();
+                image(&disk).iter().for_each(|(name, bytes)| std::fs::write(folder.path().join(name), bytes).unwrap());
+                let seen = inspect(folder.path()).unwrap();
+                assert_eq!((seen.contents, seen.records), (found.contents, found.records), "{what}: {seen:?}");
+            }
+            let done = repaired(&disk);
+            assert!(!done.changed && done.contents == found.contents, "{what}: {done:?}");
+            assert_eq!(drained(&reopened(&disk)), inside, "{what}: repair");
+            // Whoever has opened it goes on in a new file. What was given up before it stays so.
+            push(&core, &item(20, length)).unwrap();
+            drop(core);
+            let shown = exported(&opened);
+            assert_eq!(numbers(&shown), [&numbers(&inside)[..], &[20]].concat(), "{what}: opened again");
+            // After a closing it goes on in the same file, and something may stand behind the end.
+            assert!(verified(&opened).verdict == Verdict::Healthy || begin == "closed", "{what}: opened again");
+            assert_eq!(drained(&reopened(&opened)), shown, "{what}: opened again");
+            (states, whole) = (states + 1, whole + usize::from(is_whole));
+        }
+    }
+    assert!(states > 600 && whole >= 6, "{states} {whole}");
+}
+
+/// A queue of which nothing is known to be durable: single items, a batch of three, and more single ones.
+fn with_batch_in_the_middle() -> (Disk, String, Vec<usize>) {
+    let disk = Disk::default();
+    let core = reopened(&disk);
+    (0..2).for_each(|number| push(&core, &item(number, 100)).unwrap());
+    let (name, from) = end(&disk, &core);
+    put_batch(&core, 10..13, 100);
+    let (_, to) = end(&disk, &core);
+    (20..22).for_each(|number| push(&core, &item(number, 100)).unwrap());
+    let size = (to - from) / 3;
+    (disk, name, (0..3).map(|index| from + index * size).collect())
+}
+
+/// What the tools show, and what a repair makes of it.
+fn saved(disk: &Disk, what: &str) -> Vec<u32> {
+    let shown = exported(disk);
+    assert_eq!(verified(disk).contents.ready, shown.len() as u64, "{what}");
+    assert!(repaired(disk).changed, "{what}");
+    assert_eq!(verified(disk).verdict, Verdict::Healthy, "{what}");
+    assert_eq!(exported(disk), shown, "{what}");
+    assert_eq!(drained(&reopened(disk)), shown, "{what}");
+    numbers(&shown)
+}
+
+/// Any page may be missing then, and what stands behind it is saved.
+#[test]
+fn what_stands_behind_a_batch_that_a_power_cut_has_torn_is_kept() {
+    let (disk, name, records) = with_batch_in_the_middle();
+    for lost in 0..3 {
+        let disk = disk.after_kill();
+        disk.tamper(&name, |bytes| bytes[records[lost] + 60] ^= 1);
+        assert_eq!(verified(&disk).losses.count, Some(3));
+        assert_eq!(saved(&disk, &format!("{lost} is lost")), [0, 1, 20, 21]);
+    }
+}
+
+#[test]
+fn where_the_head_of_a_lost_record_can_not_be_read_the_batch_ends_where_one_ends() {
+    let (disk, name, records) = with_batch_in_the_middle();
+    // Without the first one nothing tells that there was a batch; without the last one, where it ends.
+    for (lost, expected) in [(0, vec![0, 1, 11, 12, 20, 21]), (1, vec![0, 1, 20, 21]), (2, vec![0, 1, 21])] {
+        let disk = disk.after_kill();
+        disk.tamper(&name, |bytes| bytes[records[lost] + 8] ^= 1);
+        assert_eq!(saved(&disk, &format!("{lost} is lost")), expected);
+    }
+}
+
+/// Where calls wait for a sync, a file may have begun before the records before it were written.
+#[test]
+fn a_batch_that_is_cut_off_before_a_file_that_only_has_begun_is_none() {
+    let disk = Disk::default();
+    let core = reopened(&disk);
+    push(&core, &item(0, 100)).unwrap();
+    put_batch(&core, 10..13, 9000);
+    let (name, to) = end(&disk, &core);
+    push(&core, &item(20, 50_000)).unwrap();
+    drop(core);
+    let next = segments(&disk).pop().unwrap();
+    assert!(next != name);
+    let second = records(&disk, &next)[1] as usize;
+    for is_used in [false, true] {
+        for cut in [to - 17_000, to - 9500, to - 10] {
+            let disk = disk.after_kill();
+            disk.tamper(&name, |bytes| bytes[cut..].fill(0));
+            if !is_used {
+                disk.tamper(&next, |bytes| bytes[second..].fill(0));
+                assert_eq!(numbers(&drained(&reopened(&disk.after_kill()))), [0]);
+            }
+            let shown = numbers(&exported(&disk));
+            if is_used {
+                assert!(shown.starts_with(&[0, 10]) && shown.ends_with(&[20]), "{cut}: {shown:?}");
+            } else {
+                assert_eq!(shown, [0], "{cut}");
+            }
+            repaired(&disk);
+            assert_eq!(numbers(&drained(&reopened(&disk))), shown, "{cut} {is_used}");
+        }
+    }
+}
