@@ -407,6 +407,39 @@ def test_a_signal_ends_the_call_which_has_taken_nothing() -> None:
         signal.signal(signal.SIGUSR1, before)
 
 
+def test_what_a_handler_raises_while_a_queue_tells_its_length_is_raised() -> None:
+    class InterruptedCallError(Exception):
+        pass
+
+    class Interrupted(Queue[int]):
+        strikes = False
+
+        def _qsize(self) -> int:
+            size = super()._qsize()
+            # To know how many to wake, the queue asks for its length.
+            if size and self.strikes:
+                self.strikes = False
+                signal.raise_signal(signal.SIGINT)
+            return size
+
+    def interrupt(*_: object) -> None:
+        raise InterruptedCallError
+
+    mine, other = Interrupted(), Queue[int]()
+    threads = Threads()
+    found: list[Any] = []
+    wait_until_asleep(threads.start(lambda: found.append(select([other, mine]))))
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        mine.strikes = True
+        with pytest.raises(InterruptedCallError):
+            mine.put(1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    threads.join()
+    assert found == [(mine, 1)]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_forked_child_selects_over_queues_in_which_threads_of_its_parent_wait() -> None:

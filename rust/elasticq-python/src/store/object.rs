@@ -8,6 +8,7 @@ use crate::arguments::settings::before_init;
 use crate::errors::{self, Words};
 use crate::raw::detach::stop_at_the_end;
 use crate::raw::replaceable::Replaceable;
+use crate::waiting::threads::undisturbed;
 use elasticq::{BufferError, BufferResult, DynamicCircularBuffer};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -134,6 +135,10 @@ pub fn tell_selectors(slf: &Bound<'_, Elastic>, at_least: usize) {
     let moved = &slf.get().store().moved;
     if moved.has_selectors() {
         // If its length can't be told, all look.
-        moved.selectors().wake(len(slf).unwrap_or(usize::MAX).max(at_least));
+        let there = undisturbed(slf.py(), || len(slf)).unwrap_or_else(|error| {
+            error.write_unraisable(slf.py(), Some(slf));
+            usize::MAX
+        });
+        moved.selectors().wake(there.max(at_least));
     }
 }
