@@ -7,6 +7,7 @@ import os
 import queue as standard
 import random
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -358,6 +359,26 @@ def test_an_iterable_that_raises_takes_nothing() -> None:
     with pytest.raises(LookupError):
         select(queues())
     assert len(mine) == 1
+
+
+def test_what_only_has_a_queue_of_ours_is_none() -> None:
+    class Holder:
+        _buffer = Queue[int]()
+
+    Holder._buffer.put(1)
+    with pytest.raises(TypeError, match=r"queues\[0\] must be a queue of elasticq, not Holder"):
+        select([Holder()])  # type: ignore[type-var]
+    assert len(Holder._buffer) == 1
+
+
+def test_the_length_of_what_names_the_queues_does_not_matter() -> None:
+    class Named(list[Queue[int]]):
+        def __len__(self) -> int:
+            return sys.maxsize
+
+    mine = Queue[int]()
+    mine.put(1)
+    assert select(Named([mine])) == (mine, 1)
 
 
 def test_a_queue_may_be_there_twice() -> None:

@@ -214,6 +214,36 @@ def test_a_signal_and_an_item_at_any_moment_of_a_call(kind: Kind, threads: Threa
         assert ends.get() == number
 
 
+@pytest.mark.skipif(
+    FREE_THREADED,
+    reason="without a GIL both may come between the last look for signals and the taking",
+)
+@pytest.mark.usefixtures("raising")
+def test_a_signal_and_an_item_while_a_call_looks_at_another_queue(threads: Threads) -> None:
+    """Another thread may run while the first queue, which is in files, is found empty."""
+    files, queue = IN_FILES.make(), Queue[int]()
+    begin, done = threading.Semaphore(0), threading.Semaphore(0)
+
+    def strike() -> None:
+        for number in range(300):
+            begin.acquire()
+            signal.raise_signal(signal.SIGUSR1)
+            queue.put(number)
+            done.release()
+
+    def take() -> None:
+        begin.release()
+        elasticq.select([files, queue], ordered=True)
+
+    threads.start(strike)
+    for number in range(300):
+        with pytest.raises(StruckError):
+            take()
+        done.acquire()
+        assert len(queue) == 1
+        assert queue.get() == number
+
+
 def test_control_c_and_an_item_at_once() -> None:
     output = python(
         """

@@ -16,6 +16,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -70,7 +71,7 @@ impl Sources {
             let what = queues.get_type().name()?;
             return Err(PyTypeError::new_err(format!("'queues' must be an iterable of queues, not {what}")));
         };
-        let mut sources = Vec::with_capacity(queues.len().unwrap_or(0));
+        let mut sources = Vec::new();
         for (index, named) in named.enumerate() {
             sources.push(Source::new(py, index, named?)?);
         }
@@ -115,11 +116,14 @@ impl Sources {
         })
     }
 
-    /// What a queue fails with is raised if no other queue has an item; what ends the program is raised at once.
+    /// What a queue fails with is raised if no other queue has an item; what ends the program is raised at
+    /// once, and so is what a signal handler raises. (An attempt in vain may have run Python code, or have
+    /// detached.)
     pub fn search_by(&self, py: Python<'_>, mut take: impl FnMut(usize) -> Taken) -> PyResult<Search> {
         let mut search = Search::Ended;
         let mut failed = None;
         for index in self.order() {
+            py.check_signals()?;
             match take(index) {
                 Ok(Ok(item)) => return Ok(Search::Found(index, item)),
                 Ok(Err(BufferError::Closed)) => {}
@@ -174,23 +178,26 @@ fn busy() -> BufferError {
 
 impl Source {
     fn new(py: Python<'_>, index: usize, named: Bound<'_, PyAny>) -> PyResult<Self> {
-        let queue = match kind_of(&named)? {
-            Some(queue) => queue,
-            None => {
-                let viewed = named.getattr_opt(intern!(py, "_buffer"))?;
-                viewed.map_or(Ok(None), |queue| kind_of(&queue))?.ok_or_else(|| {
-                    let what = named.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
-                    PyTypeError::new_err(format!("queues[{index}] must be a queue of elasticq, not {what}"))
-                })?
-            }
-        };
+        let mut queue = kind_of(&named)?;
+        if queue.is_none() && is_view(&named)? {
+            let viewed = named.getattr_opt(intern!(py, "_buffer"))?;
+            queue = viewed.map_or(Ok(None), |viewed| kind_of(&viewed))?;
+        }
+        let queue = queue.ok_or_else(|| {
+            let what = named.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
+            PyTypeError::new_err(format!("queues[{index}] must be a queue of elasticq, not {what}"))
+        })?;
         Ok(Self { named: named.unbind(), queue })
     }
 
     /// One attempt to take an item.
     fn take(&self, py: Python<'_>) -> Taken {
         match &self.queue {
-            Kind::Memory(queue) => take(queue.bind(py)),
+            Kind::Memory(queue) => {
+                let queue = queue.bind(py);
+                let has_override = queue.cast::<Queue>().is_ok_and(|queue| queue.get().overridden.get);
+                if has_override { overridden::poll(queue) } else { take(queue) }
+            }
             Kind::Files(durable, _) => match durable.get(py, Patience::None)? {
                 Err(error) if !matches!(error, BufferError::Empty | BufferError::Closed) => {
                     Err(Durable::error(py, &error))
@@ -233,12 +240,18 @@ fn kind_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
     Ok(Some(Kind::Files(Arc::clone(durable), queue.clone().unbind())))
 }
 
-/// Takes an item from a queue in memory, wherever it is by now.
+fn is_view(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static ASYNC: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static SYNC: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let py = object.py();
+    let is_async = object.is_instance(ASYNC.import(py, "elasticq._views", "AsyncQueue")?)?;
+    Ok(is_async || object.is_instance(SYNC.import(py, "elasticq._sync_view", "SyncView")?)?)
+}
+
+/// Takes an item from a queue in memory, wherever it is by now. As what is awaited does: without a `get` that
+/// a subclass overrides.
 pub fn take(queue: &Bound<'_, Elastic>) -> Taken {
     let py = queue.py();
-    if queue.cast::<Queue>().is_ok_and(|queue| queue.get().overridden.get) {
-        return overridden::poll(queue);
-    }
     let store = queue.get().store();
     match store.take(py) {
         Err(BufferError::Closed) => {}

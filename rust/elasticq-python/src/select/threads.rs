@@ -30,8 +30,8 @@ pub fn select(
     }
 }
 
-/// The rest of `select`, after a search that has found nothing. As in `Store::retry` the order is: try, register,
-/// try again, sleep; and no look at the signals follows an attempt that has succeeded.
+/// The rest of `select`, after a search that has found nothing. As in `Store::retry` the order is: try,
+/// register, try again, sleep; and no look at the signals follows an attempt that has succeeded.
 #[cold]
 fn wait(py: Python<'_>, sources: &Sources, patience: Patience, mut last: Search) -> PyResult<(usize, Item)> {
     let Patience::Until(deadline) = patience else { return Err(none_in_time(py)) };
@@ -47,7 +47,6 @@ fn wait(py: Python<'_>, sources: &Sources, patience: Patience, mut last: Search)
             Search::Ended => return Err(all_ended(py)),
             Search::Busy => {
                 detached(py, thread::yield_now);
-                py.check_signals()?;
                 if is_over() {
                     return Err(none_in_time(py));
                 }
@@ -56,7 +55,6 @@ fn wait(py: Python<'_>, sources: &Sources, patience: Patience, mut last: Search)
             Search::Empty => {
                 woken.index = None;
                 let mut line = sources.register(py);
-                py.check_signals()?;
                 last = sources.search_registered(py, &line)?;
                 if matches!(last, Search::Empty) {
                     woken.index = threads::sleep_for_any(py, &mut line.waiters, deadline)?;
