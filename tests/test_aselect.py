@@ -12,16 +12,26 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kinds import ALL, IN_FILES, KINDS, Kind
-from support import PATIENCE, Threads, check_for_leaks, moved, settle
+from support import PATIENCE, Threads, check_for_leaks, moved, settle, wait_until_asleep
 
 import elasticq
 from elasticq import Empty, Queue, ShutDown, SimpleQueue, aselect, select
 
 each = pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.name)
+
+
+def _fail() -> None:
+    raise LookupError("it cannot be read")
+
+
+class Unreadable:
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return _fail, ()
 
 
 def run(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -88,6 +98,66 @@ def test_busy_queues_take_turns_and_in_order_the_first_is_preferred() -> None:
     run(main)
 
 
+def test_a_queue_whose_takes_are_synced_gets_its_turns_beside_a_busy_one(tmp_path: Path) -> None:
+    """Its item has left it before the sync, and is not given back because another queue is faster."""
+    files = elasticq.PersistentCircularBuffer[int](path=tmp_path / "queue", sync_mode="every_write")
+    mine = Queue[int]()
+    files.push_batch(range(20))
+    mine.put_many(range(200))
+
+    async def main() -> None:
+        counts = Counter([id((await aselect([mine, files]))[0]) for _ in range(60)])
+        assert counts[id(files)] == 20
+        assert counts[id(mine)] == 40
+
+    run(main)
+    files.close()
+
+
+def test_who_waits_for_a_sync_leaves_the_items_of_other_queues_to_others(tmp_path: Path) -> None:
+    files = elasticq.PersistentCircularBuffer[int](path=tmp_path / "queue", sync_mode="every_write")
+
+    async def main() -> None:
+        for number in range(50):
+            mine = Queue[int]()
+            selecting = asyncio.create_task(aselect([mine, files]))
+            await settle()
+            getting = asyncio.create_task(mine.aget())
+            await settle()
+            files.push(number)
+            mine.put(-1)  # wakes the first one, which may be waiting for the disk by now, or take this item
+            first = (await selecting)[1]
+            if first == -1:
+                mine.put(-1)
+            assert await asyncio.wait_for(getting, PATIENCE) == -1
+            if first == -1:
+                assert files.pop() == number
+
+    run(main)
+    files.close()
+
+
+def test_an_item_that_cannot_be_read_is_told_after_its_sync(tmp_path: Path) -> None:
+    with elasticq.PersistentCircularBuffer[Any](path=tmp_path / "queue", codec="pickle") as writing:
+        writing.push(Unreadable())
+    files = elasticq.PersistentCircularBuffer[Any](
+        path=tmp_path / "queue", codec="pickle", sync_mode="every_write"
+    )
+
+    async def main() -> None:
+        mine = Queue[int]()
+        mine.put(1)
+        with pytest.raises(LookupError, match="cannot be read"):
+            await aselect([files])
+        assert await aselect([files, mine], ordered=True) == (mine, 1)
+        with pytest.raises(LookupError, match="cannot be read"):
+            await aselect([mine, files])
+        assert len(files) == 1
+
+    run(main)
+    files.close()
+
+
 @each
 def test_a_task_that_is_cancelled_has_taken_nothing(kind: Kind) -> None:
     async def main() -> None:
@@ -134,6 +204,37 @@ def test_a_task_that_was_woken_for_another_queue_wakes_the_next_there() -> None:
         b.put(2)  # which takes this one
         assert await selecting == (b, 2)
         assert await asyncio.wait_for(getting, PATIENCE) == 1
+
+    run(main)
+
+
+def test_a_call_that_fails_stands_in_no_line() -> None:
+    files, mine = IN_FILES.make(), Queue[int]()
+    selecting = aselect([files, mine])
+    with pytest.raises(RuntimeError, match="no running event loop") as raised:
+        selecting.send(None)
+    threads = Threads()
+    got: list[int] = []
+    wait_until_asleep(threads.start(lambda: got.append(files.sync_q.get(timeout=PATIENCE))))
+    files.push(1)
+    threads.join()
+    assert got == [1]
+    assert raised.value.__traceback__ is not None  # which holds what the call had
+
+
+def test_a_get_that_a_subclass_overrides_is_not_called_in_a_task() -> None:
+    class Blocking(Queue[int]):
+        def get(self, block: bool = True, timeout: float | None = None) -> int:
+            raise AssertionError("it might block")
+
+    async def main() -> None:
+        mine, other = Blocking(), Queue[int]()
+        mine.put(1)
+        assert await aselect([other, mine]) == (mine, 1)
+        selecting = asyncio.create_task(aselect([other, mine]))
+        await settle()
+        mine.put(2)
+        assert await selecting == (mine, 2)
 
     run(main)
 

@@ -769,3 +769,25 @@ def test_a_handler_that_raises_during_a_waking_does_not_stop_it(
     loop.strikes = False
     loop.close()
     assert results == [True if kind is IN_FILES else None, "third"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="handlers also run between an await and its result")
+@pytest.mark.usefixtures("raising")
+def test_a_handler_that_raises_costs_no_item_of_a_task_that_selects(threads: Threads) -> None:
+    queue = Queue[str](maxsize=1)
+    queue.put("first")
+    loop = Disturbed("call_soon_threadsafe", "after")
+    putting = threads.start(lambda: loop.run_until_complete(queue.aput("second")))
+    wait_until_asleep(putting)
+    taken: list[str] = []
+
+    async def take() -> None:
+        found = await elasticq.aselect([queue, Queue[str]()])
+        taken.append(found[1])
+
+    loop.strikes = True
+    with pytest.raises(StruckError):
+        take().send(None)  # wakes the one that puts; no loop runs here
+    threads.join()
+    loop.close()
+    assert taken == ["first"]

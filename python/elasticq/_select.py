@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 from . import _core
 
 if TYPE_CHECKING:
-    from asyncio import Future
     from collections.abc import Iterable
     from datetime import timedelta
 
@@ -120,34 +119,5 @@ async def aselect(
         >>> asyncio.run(main())
         (True, 'resize a.png')
     """
-    from asyncio import get_running_loop, sleep
-
-    selection = _core._Selection(queues, timeout, ordered)
-    if selection.is_turn_due():
-        await sleep(0)
-    if (found := selection.take()) is not None:
-        return found
-    event_loop = get_running_loop()
-    deadline = None if selection.timeout is None else event_loop.time() + selection.timeout
-    while deadline is None or event_loop.time() < deadline:
-        future = event_loop.create_future()
-        timer = None if deadline is None else event_loop.call_at(deadline, _end, future)
-        try:
-            if (found := selection.wait(event_loop, future)) is not None:
-                return found
-            await future
-        except BaseException:
-            selection.leave()
-            raise
-        finally:
-            if timer is not None:
-                timer.cancel()
-        if (found := selection.take()) is not None:
-            return found
-    selection.leave()
-    raise selection.none_in_time()
-
-
-def _end(future: Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+    found: tuple[Q, Any] = await _core._Selection(queues, timeout, ordered)
+    return found

@@ -133,6 +133,15 @@ pub fn to_python(py: Python<'_>, error: &BufferError) -> PyErr {
     with_text(py, error, error.to_string())
 }
 
+/// What the arguments of a coroutine's `throw` stand for.
+pub fn thrown(kind: Bound<'_, PyAny>, value: Option<Bound<'_, PyAny>>) -> PyResult<PyErr> {
+    Ok(PyErr::from_value(match value {
+        Some(value) if value.is_instance(&kind).unwrap_or(false) => value,
+        Some(value) => kind.call1((value,))?,
+        None => kind,
+    }))
+}
+
 /// The same exception, made now if it was not made yet. PyO3 mostly makes an exception when something looks at
 /// it, detaches the thread for that, and panics if the interpreter is ending by then.
 pub fn made(py: Python<'_>, raised: PyErr) -> PyErr {

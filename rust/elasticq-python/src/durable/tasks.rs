@@ -1,5 +1,5 @@
-//! What tasks await: each call is a `Pending`, whose future is the crate's. A step of it waits for no disk; the
-//! queue's own thread syncs, and wakes the task.
+//! What tasks await: each call is a `Pending`, whose future is the crate's. A step of it waits for no disk;
+//! the queue's own thread syncs, and wakes the task.
 
 use super::{Durable, Files, Lease};
 use crate::raw::Item;
@@ -43,14 +43,18 @@ pub fn put_many(durable: &Arc<Durable>, items: &Bound<'_, PyAny>) -> PyResult<Pe
 
 /// Takes one item.
 pub fn get(durable: &Arc<Durable>) -> Pending {
-    Pending::new(durable.gives_way(true, 1), getting(durable))
+    Pending::new(durable.gives_way(true, 1), getting(durable, || ()))
 }
 
-/// What `get` does. An outcome that is dropped, and not made the call's result, gives the item back.
-pub fn getting(durable: &Arc<Durable>) -> impl Future<Output = Outcome> + Send + 'static {
+/// What `get` does. An outcome that is dropped, and not made the call's result, gives the item back. What
+/// `begin` gives is kept during each attempt, and then as long as there is an item.
+pub fn getting<G: Send + 'static>(
+    durable: &Arc<Durable>,
+    begin: impl Fn() -> G + Send + Sync + 'static,
+) -> impl Future<Output = Outcome> + Send + 'static {
     let durable = Arc::clone(durable);
     async move {
-        let taken = durable.files.take_back_async(1, || durable.undone.taking()).await;
+        let taken = durable.files.take_back_async(1, || (durable.undone.taking(), begin())).await;
         outcome(durable, taken, |durable, py, (taken, _taking)| {
             Ok(durable.values(py, taken)?.pop().unwrap_or_else(|| py.None()))
         })
@@ -78,8 +82,8 @@ pub fn lease(durable: &Arc<Durable>, max: usize, ttl: Option<Duration>, give: Gi
     })
 }
 
-/// What ends leases: `work` gives them back if it fails. It does not give way: a task that is cancelled has ended
-/// its leases.
+/// What ends leases: `work` gives them back if it fails. It does not give way: a task that is cancelled has
+/// ended its leases.
 pub fn end(work: impl Future<Output = BufferResult<()>> + Send + 'static) -> Pending {
     Pending::new(false, async move {
         let ended = work.await;

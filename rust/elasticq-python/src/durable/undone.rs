@@ -58,7 +58,8 @@ impl Undone {
 }
 
 impl<A: Deref<Target = AtomicUsize>> Attempt<A> {
-    fn begin(taking: A) -> Self {
+    /// Counts one attempt more.
+    pub fn begin(taking: A) -> Self {
         taking.fetch_add(1, Ordering::SeqCst);
         Self(taking)
     }

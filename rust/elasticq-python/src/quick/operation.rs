@@ -431,12 +431,7 @@ impl Operation {
     ) -> PyResult<Item> {
         drop(traceback);
         self.end(py);
-        let raised = PyErr::from_value(match value {
-            Some(value) if value.is_instance(&kind).unwrap_or(false) => value,
-            Some(value) => kind.call1((value,))?,
-            None => kind,
-        });
-        let raised = self.with_remaining(py, raised);
+        let raised = self.with_remaining(py, errors::thrown(kind, value)?);
         self.let_go();
         Err(raised)
     }

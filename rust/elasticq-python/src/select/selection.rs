@@ -1,43 +1,79 @@
-//! `Selection`: what `aselect` does, in steps that `elasticq._select` awaits in between.
+//! `Selection`: what `aselect` awaits.
 //!
-//! A task stands in the lines of all queues with one future. Whatever sets that future, the task then looks at
-//! all queues. Queues in memory set it directly, as they do for `aget`. A queue in files gets a future of Rust's
-//! that takes its next item (it waits for no disk in this thread), and that rings a bell. What this future has
-//! taken goes back to its place unless it becomes the result.
+//! A task stands in the lines of all queues with one future. Whatever sets that future, the task then looks
+//! at all queues. Queues in memory set it directly, as they do for `aget`. A queue in files gets a future of
+//! Rust's that takes its next item (it waits for no disk in this thread), and that rings a bell.
+//!
+//! **An item of a queue in files may be coming**: it has left its queue, and that is not synced yet. Then it
+//! is the result, and the task looks at no other queue. Otherwise a busy queue in memory would always be
+//! faster, and the item would go back each time. It also goes back if the call raises.
+//!
+//! **No Python code runs between the taking of an item and the end of the call**, but code of event loops,
+//! for those who are woken (`waiting::threads`). So what a signal handler raises costs no item. A coroutine
+//! that ends with what it awaits runs no handler, either.
 
-use super::sources::{Kind, Search, Source, Sources, Taken, all_ended, none_in_time, take};
+use super::sources::{Kind, Search, Sources, Taken, all_ended, none_in_time, take};
 use crate::arguments::numbers::{Truth, seconds};
-use crate::durable::{Durable, tasks};
+use crate::durable::undone::Attempt;
+use crate::durable::{Durable, interrupts, tasks};
 use crate::errors;
 use crate::raw::Item;
 use crate::raw::detach::{detached, drop_detached, stop_at_the_end};
-use crate::store::Waiting;
+use crate::store::{Store, Waiting};
 use crate::waiting::bells::{self, Asleep, Bell, locked};
+use crate::waiting::futures::{new_future, resolver};
 use crate::waiting::pending::Work;
 use elasticq::BufferError;
 use pyo3::PyTraverseError;
+use pyo3::exceptions::PyStopIteration;
 use pyo3::gc::PyVisit;
+use pyo3::intern;
 use pyo3::prelude::*;
+use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// The queue and its item.
-type Pair = (Item, Item);
-
-/// One call of `aselect`.
+/// One call of `aselect`. Does nothing before it is awaited; is awaited once.
 #[pyclass(generic, module = "elasticq._core", name = "_Selection")]
 pub struct Selection {
     sources: Sources,
+    has_begun: bool,
     timeout: Option<Duration>,
-    /// The place in the line of each queue in memory, once there is one.
-    places: Vec<Option<u64>>,
+    /// The time of the event loop at which the task waits no longer, and what sets the future then.
+    deadline: Option<f64>,
+    timer: Option<Item>,
+    /// One for each queue.
+    places: Vec<Place>,
     works: Arc<Works>,
     bell: Option<Arc<Bell>>,
+    /// The queue in files whose item is coming.
+    coming: Option<usize>,
+}
+
+/// The place in the line of a queue in memory.
+#[derive(Clone, Default)]
+struct Place {
+    number: Option<u64>,
+    is_in_line: bool,
+    /// Whether the task was woken for this queue, and has not seen since that it is empty.
+    is_woken: bool,
 }
 
 /// What takes the next item of each queue in files, once it has begun.
-struct Works(Mutex<Vec<Option<Work>>>);
+struct Works {
+    begun: Mutex<Vec<Option<Work>>>,
+    /// How many of them have an item.
+    taking: Arc<AtomicUsize>,
+}
+
+/// What a step comes to.
+enum Step {
+    Suspend(Item),
+    /// The queue and its item.
+    Return(Item, Item),
+}
 
 #[pymethods]
 impl Selection {
@@ -47,14 +83,85 @@ impl Selection {
         let sources = Sources::new(queues, ordered)?;
         let timeout = timeout.map_or(Ok(None), |timeout| seconds("timeout", timeout))?;
         let count = sources.iter().count();
-        let works = Arc::new(Works(Mutex::new((0..count).map(|_| None).collect())));
-        Ok(Self { sources, timeout, places: vec![None; count], works, bell: None })
+        let begun = Mutex::new((0..count).map(|_| None).collect());
+        Ok(Self {
+            sources,
+            has_begun: false,
+            timeout,
+            deadline: None,
+            timer: None,
+            places: vec![Place::default(); count],
+            works: Arc::new(Works { begun, taking: Arc::default() }),
+            bell: None,
+            coming: None,
+        })
     }
 
-    /// The seconds that the task waits at the most; None: for ever.
-    #[getter]
-    fn timeout(&self) -> Option<f64> {
-        self.timeout.map(|timeout| timeout.as_secs_f64())
+    const fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&mut self, py: Python<'_>) -> PyResult<Item> {
+        stop_at_the_end();
+        match self.step(py) {
+            Ok(Step::Suspend(future)) => Ok(future),
+            Ok(Step::Return(queue, item)) => Err(PyStopIteration::new_err(((queue, item),))),
+            Err(raised) => {
+                self.leave(py, None);
+                Err(raised)
+            }
+        }
+    }
+
+    /// End with an exception, as a coroutine does. Nothing has been taken.
+    #[pyo3(signature = (kind, value=None, traceback=None, /))]
+    fn throw(
+        &mut self,
+        py: Python<'_>,
+        kind: Bound<'_, PyAny>,
+        value: Option<Bound<'_, PyAny>>,
+        traceback: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Item> {
+        drop(traceback);
+        self.close(py)?;
+        Err(errors::thrown(kind, value)?)
+    }
+
+    /// End, as a coroutine does. Nothing has been taken.
+    fn close(&mut self, py: Python<'_>) -> PyResult<()> {
+        stop_at_the_end();
+        self.leave(py, None);
+        self.stop_timer(py)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.timer)?;
+        self.sources.traverse(&visit)
+    }
+}
+
+impl Selection {
+    /// Goes on until there is an item, or until the task has to await a future. The order is: look at all
+    /// queues, join their lines, look again, sleep.
+    fn step(&mut self, py: Python<'_>) -> PyResult<Step> {
+        if !mem::replace(&mut self.has_begun, true) && self.is_turn_due() {
+            return Ok(Step::Suspend(py.None()));
+        }
+        self.stop_timer(py)?;
+        self.leave_lines();
+        if let Some(found) = self.look(py)? {
+            return Ok(found);
+        }
+        let (event_loop, future) = new_future(py)?;
+        if self.is_over(&event_loop)? {
+            return Err(none_in_time(py));
+        }
+        self.enter(&event_loop, &future)?;
+        if let Some(found) = self.look(py)? {
+            return Ok(found);
+        }
+        self.set_timer(&event_loop, &future)?;
+        Ok(Step::Suspend(future.unbind()))
     }
 
     /// Whether the task should give way before it does anything.
@@ -65,72 +172,71 @@ impl Selection {
         }
     }
 
-    /// Takes the next item if there is one. The task stands in no line then.
-    fn take(&mut self, py: Python<'_>) -> PyResult<Option<Pair>> {
-        stop_at_the_end();
-        let searched = self.search(py);
-        if let Ok(Search::Empty | Search::Busy) = searched {
-            // It may have been woken since it has looked. But it looks again before it sleeps.
-            self.leave_lines(|source, place| source.leave(place));
-            return Ok(None);
-        }
-        self.end(py, searched)
-    }
-
-    /// Joins all lines, and looks once more. None: the task has to await the future.
-    fn wait(
-        &mut self,
-        py: Python<'_>,
-        event_loop: &Bound<'_, PyAny>,
-        future: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<Pair>> {
-        stop_at_the_end();
-        if let Err(raised) = self.enter(event_loop, future) {
-            return self.end(py, Err(raised));
-        }
-        match self.search(py) {
-            Ok(Search::Empty) => Ok(None),
-            Ok(Search::Busy) => {
-                // What is there may be for the first in line, which may be this task.
-                self.sources.iter().for_each(|source| source.look_again(py));
-                Ok(None)
+    /// Looks at all queues. `None`: there is no item, or one is coming.
+    fn look(&mut self, py: Python<'_>) -> PyResult<Option<Step>> {
+        match self.search(py)? {
+            Search::Found(index, item) => {
+                self.leave(py, Some(index));
+                return Ok(Some(Step::Return(self.sources.name(py, index), item)));
             }
-            settled => self.end(py, settled),
+            Search::Ended => return Err(all_ended(py)),
+            // It does not look at the other queues again before it has that item.
+            Search::Empty if self.coming.is_some() => self.pass_on(py, None),
+            Search::Empty => self.places.iter_mut().for_each(|place| place.is_woken = false),
+            Search::Busy => self.look_again(py),
         }
+        Ok(None)
     }
 
-    /// What is raised if no item came in time.
-    fn none_in_time(&self, py: Python<'_>) -> Item {
-        none_in_time(py).into_value(py).into_any()
-    }
-
-    /// Leaves all lines without an item. Who is next is told what this task was told.
-    fn leave(&mut self, py: Python<'_>) {
-        self.leave_lines(|source, place| source.abandon(py, place));
-        self.let_go(py);
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.sources.traverse(&visit)
-    }
-}
-
-impl Selection {
     fn search(&mut self, py: Python<'_>) -> PyResult<Search> {
-        self.sources.search_by(py, |index| match &self.sources.get(index).queue {
+        let mut failed = None;
+        if let Some(index) = self.coming.take() {
+            let taken = self.take(py, index);
+            if self.works.have_item() {
+                self.coming = Some(index);
+                return Ok(Search::Empty);
+            }
+            match taken {
+                Ok(Ok(item)) => return Ok(Search::Found(index, item)),
+                Err(raised) if interrupts(py, &raised) => return Err(raised),
+                // It could not be synced, or not be understood. So it went back.
+                taken => failed = Some((index, taken)),
+            }
+        }
+        let mut coming = None;
+        let searched = self.sources.search_by(py, |index| {
+            if coming.is_some() {
+                return Ok(Err(BufferError::Empty));
+            }
+            if let Some((_, taken)) = failed.take_if(|(failed, _)| *failed == index) {
+                return taken;
+            }
+            let taken = self.take(py, index);
+            coming = self.works.have_item().then_some(index);
+            taken
+        });
+        self.coming = coming;
+        if coming.is_some() { Ok(Search::Empty) } else { searched }
+    }
+
+    fn take(&self, py: Python<'_>, index: usize) -> Taken {
+        match &self.sources.get(index).queue {
             Kind::Memory(queue) => take(queue.bind(py)),
             Kind::Files(durable, _) => self.poll(py, index, durable),
-        })
+        }
     }
 
     /// Goes on with taking the next item of a queue in files.
     fn poll(&self, py: Python<'_>, index: usize, durable: &Arc<Durable>) -> Taken {
-        let begun = locked(&self.works.0)[index].take();
-        let mut work = begun.unwrap_or_else(|| Box::pin(tasks::getting(durable)));
+        let begun = locked(&self.works.begun)[index].take();
+        let mut work = begun.unwrap_or_else(|| {
+            let taking = Arc::clone(&self.works.taking);
+            Box::pin(tasks::getting(durable, move || Attempt::begin(Arc::clone(&taking))))
+        });
         let waker = self.bell.as_ref().map_or_else(|| Waker::noop().clone(), |bell| Waker::from(Arc::clone(bell)));
         match detached(py, || work.as_mut().poll(&mut Context::from_waker(&waker))) {
             Poll::Pending => {
-                locked(&self.works.0)[index] = Some(work);
+                locked(&self.works.begun)[index] = Some(work);
                 Ok(Err(BufferError::Empty))
             }
             Poll::Ready(outcome) => {
@@ -143,13 +249,24 @@ impl Selection {
         }
     }
 
+    /// Wakes the first in line where another thread may be at work. What is there may be for that one, which
+    /// may be this task.
+    fn look_again(&mut self, py: Python<'_>) {
+        for (store, place) in in_memory(&self.sources, &mut self.places) {
+            if place.is_in_line && store.buffer.is_other() {
+                store.pass_on(py);
+            }
+        }
+    }
+
     fn enter(&mut self, event_loop: &Bound<'_, PyAny>, future: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut has_files = false;
         for (source, place) in self.sources.iter().zip(&mut self.places) {
             match &source.queue {
                 Kind::Memory(queue) => {
                     let store = queue.get().store();
-                    *place = Some(store.enter(Waiting::Item, event_loop, future.clone().unbind(), *place)?);
+                    let number = store.enter(Waiting::Item, event_loop, future.clone().unbind(), place.number)?;
+                    (place.number, place.is_in_line) = (Some(number), true);
                 }
                 Kind::Files(..) => has_files = true,
             }
@@ -164,27 +281,36 @@ impl Selection {
         Ok(())
     }
 
-    /// Ends with what a search has come to.
-    fn end(&mut self, py: Python<'_>, searched: PyResult<Search>) -> PyResult<Option<Pair>> {
-        let taken_from = if let Ok(Search::Found(index, _)) = &searched { Some(*index) } else { None };
-        if let Some(index) = taken_from
-            && let Some(place) = self.places[index].take()
-        {
-            self.sources.get(index).leave(place);
-        }
-        self.leave(py);
-        match searched? {
-            Search::Found(index, item) => Ok(Some((self.sources.name(py, index), item))),
-            _ => Err(all_ended(py)),
+    /// Leaves all lines, and notes where the task was woken.
+    fn leave_lines(&mut self) {
+        for (store, place) in in_memory(&self.sources, &mut self.places) {
+            if let Some(number) = place.number
+                && mem::take(&mut place.is_in_line)
+            {
+                place.is_woken |= !store.leave(Waiting::Item, number);
+            }
         }
     }
 
-    fn leave_lines(&self, leave: impl Fn(&Source, u64)) {
-        for (source, place) in self.sources.iter().zip(&self.places) {
-            if let Some(place) = *place {
-                leave(source, place);
+    /// Leaves all lines, and tells who is next in each what this task was told, but for the queue from which
+    /// it has taken an item.
+    fn pass_on(&mut self, py: Python<'_>, taken_from: Option<usize>) {
+        self.leave_lines();
+        if let Some(index) = taken_from {
+            self.places[index].is_woken = false;
+        }
+        for (store, place) in in_memory(&self.sources, &mut self.places) {
+            if mem::take(&mut place.is_woken) {
+                store.pass_hint_on(py, Waiting::Item);
             }
         }
+    }
+
+    /// Ends, with the item of this queue if there is one. What else was taken goes back.
+    fn leave(&mut self, py: Python<'_>, taken_from: Option<usize>) {
+        self.pass_on(py, taken_from);
+        self.forget_bell();
+        self.works.give_up(py);
     }
 
     fn forget_bell(&mut self) {
@@ -193,16 +319,41 @@ impl Selection {
         }
     }
 
-    /// Lets go of what takes items of queues in files. What it has taken goes back.
-    fn let_go(&mut self, py: Python<'_>) {
-        self.forget_bell();
-        self.works.give_up(py);
+    /// Whether the task has waited as long as it may.
+    fn is_over(&mut self, event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Some(timeout) = self.timeout else { return Ok(false) };
+        let now: f64 = event_loop.call_method0(intern!(event_loop.py(), "time"))?.extract()?;
+        Ok(now >= *self.deadline.get_or_insert(now + timeout.as_secs_f64()))
+    }
+
+    fn set_timer(&mut self, event_loop: &Bound<'_, PyAny>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Some(deadline) = self.deadline {
+            let (py, call_at) = (event_loop.py(), intern!(event_loop.py(), "call_at"));
+            self.timer = Some(event_loop.call_method1(call_at, (deadline, resolver(py)?, future))?.unbind());
+        }
+        Ok(())
+    }
+
+    fn stop_timer(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.timer.take().map_or(Ok(()), |timer| timer.call_method0(py, intern!(py, "cancel")).map(drop))
     }
 }
 
+/// The queues in memory, each with the place in its line.
+fn in_memory<'a>(sources: &'a Sources, places: &'a mut [Place]) -> impl Iterator<Item = (&'a Store, &'a mut Place)> {
+    sources.iter().zip(places).filter_map(|(source, place)| match &source.queue {
+        Kind::Memory(queue) => Some((queue.get().store(), place)),
+        Kind::Files(..) => None,
+    })
+}
+
 impl Works {
+    fn have_item(&self) -> bool {
+        self.taking.load(Ordering::Relaxed) > 0
+    }
+
     fn take(&self) -> Vec<Work> {
-        locked(&self.0).iter_mut().filter_map(Option::take).collect()
+        locked(&self.begun).iter_mut().filter_map(Option::take).collect()
     }
 }
 
@@ -221,29 +372,6 @@ impl Drop for Selection {
         let works = self.works.take();
         if !works.is_empty() {
             drop_detached(works);
-        }
-    }
-}
-
-impl Source {
-    fn leave(&self, place: u64) {
-        if let Kind::Memory(queue) = &self.queue {
-            queue.get().store().leave(Waiting::Item, place);
-        }
-    }
-
-    fn abandon(&self, py: Python<'_>, place: u64) {
-        if let Kind::Memory(queue) = &self.queue {
-            queue.get().store().abandon(py, Waiting::Item, place);
-        }
-    }
-
-    /// Wakes the first in line if another thread may be at work in the queue.
-    fn look_again(&self, py: Python<'_>) {
-        if let Kind::Memory(queue) = &self.queue
-            && queue.get().store().buffer.is_other()
-        {
-            queue.get().store().pass_on(py);
         }
     }
 }

@@ -462,17 +462,23 @@ impl Store {
         self.tasks(which).leave(place)
     }
 
-    /// Ends the waiting of a task that gives up. If it was woken and there still is an item (or room), the
-    /// next task is woken in its place, since the hint may have been for that.
+    /// Ends the waiting of a task that gives up. If it was woken, the next task is woken in its place.
     pub fn abandon(&self, py: Python<'_>, which: Waiting, place: u64) {
-        let woken = !self.leave(which, place);
+        if !self.leave(which, place) {
+            self.pass_hint_on(py, which);
+        }
+    }
+
+    /// For a task that was woken and gives up, and has left its line. If there still is an item (or room), the
+    /// next task is woken, since the hint may have been for that.
+    pub fn pass_hint_on(&self, py: Python<'_>, which: Waiting) {
         let reason_to_wake = match which {
             Waiting::Item => !self.buffer.is_empty(),
             Waiting::Room => self.buffer.len() < self.buffer.max_capacity(),
             Waiting::TasksDone => false, // all of them are woken
         };
         // If the queue has moved, the buffer knows nothing of it. A hint too many does no harm.
-        if woken && (reason_to_wake || self.moved.get(py).is_some()) {
+        if reason_to_wake || self.moved.get(py).is_some() {
             self.tasks(which).wake(py, self.buffer.leveled().map_or(1, |leveled| leveled.concerned(1)));
         }
     }

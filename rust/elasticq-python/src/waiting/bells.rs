@@ -8,14 +8,13 @@
 //! No wake-up is missed: both sides work under one lock. A waker marks its bell as rung and looks whether the
 //! task is in the table; a task that goes to sleep looks whether the bell was rung and enters the table.
 
-use super::futures::resolve;
+use super::futures::resolver;
 use super::loops::{self, Waiters};
 use crate::raw::Item;
 use crate::raw::detach::stop_at_the_end;
 use crate::raw::per_process::PerProcess;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use std::collections::HashMap;
 use std::ptr;
@@ -221,17 +220,4 @@ impl Waiters for Mutex<Table> {
 fn is_closed(event_loop: &Bound<'_, PyAny>) -> bool {
     let py = event_loop.py();
     event_loop.call_method0(intern!(py, "is_closed")).and_then(|closed| closed.is_truthy()).unwrap_or(false)
-}
-
-fn resolver(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    static RESOLVE: PyOnceLock<Item> = PyOnceLock::new();
-    let make = || Ok(wrap_pyfunction!(resolve_future, py)?.into_any().unbind());
-    RESOLVE.get_or_try_init(py, make).map(|resolve| resolve.bind(py))
-}
-
-/// Resolves a future, from within its event loop.
-#[pyfunction]
-fn resolve_future(future: &Bound<'_, PyAny>) -> PyResult<()> {
-    stop_at_the_end();
-    resolve(future).map(drop)
 }

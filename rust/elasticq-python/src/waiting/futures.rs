@@ -1,5 +1,7 @@
 //! Futures of asyncio, by which a task says what it waits for.
 
+use crate::raw::Item;
+use crate::raw::detach::stop_at_the_end;
 use pyo3::IntoPyObjectExt;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -23,4 +25,17 @@ pub fn resolve(future: &Bound<'_, PyAny>) -> PyResult<bool> {
         Err(_) if future.call_method0(intern!(py, "done"))?.is_truthy()? => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// What an event loop calls to resolve a future.
+pub fn resolver(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static RESOLVE: PyOnceLock<Item> = PyOnceLock::new();
+    let make = || Ok(wrap_pyfunction!(resolve_future, py)?.into_any().unbind());
+    RESOLVE.get_or_try_init(py, make).map(|resolve| resolve.bind(py))
+}
+
+#[pyfunction]
+fn resolve_future(future: &Bound<'_, PyAny>) -> PyResult<()> {
+    stop_at_the_end();
+    resolve(future).map(drop)
 }
