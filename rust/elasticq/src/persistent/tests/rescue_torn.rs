@@ -5,9 +5,10 @@ use super::rescue::{drained, exported, image, numbers, records, reopened, repair
 use super::{Random, effort, item, push, segments};
 use crate::persistent::core::{Core, Extra};
 use crate::persistent::rescue::{Verdict, inspect};
+use std::ops::Range;
 
 /// Puts items of these numbers in, all at once.
-fn put_batch(core: &Core, numbers: std::ops::Range<u32>, length: usize) {
+fn put_batch(core: &Core, numbers: Range<u32>, length: usize) {
     let items: Vec<Vec<u8>> = numbers.map(|number| item(number, length)).collect();
     core.put(&items.iter().map(Vec::as_slice).collect::<Vec<_>>(), Extra::default()).unwrap();
 }
@@ -20,18 +21,19 @@ fn end(disk: &Disk, core: &Core) -> (String, usize) {
 /// So many bytes of a write come first, in order (`files/mapped`). No order of the others is relied on.
 const FIRST: usize = 128;
 
-/// Which bytes of a write may be there when it was cut off: from 0 to here, and these.
-fn cuts(length: usize, random: &mut Random) -> Vec<Vec<std::ops::Range<usize>>> {
+/// What may be there of a write that was cut off: all bytes before this one, and the 64 bytes from each of these.
+type Cut = (usize, Vec<usize>);
+
+fn cuts(length: usize, random: &mut Random) -> Vec<Cut> {
     let step = if length < 1000 { 8 } else { 8 * (37 / effort()).max(1) };
     let mut cuts = Vec::new();
     for end in (0..FIRST).step_by(8).chain((FIRST..length).step_by(step)).chain([length - 8, length]) {
-        cuts.push(vec![0..end]);
+        cuts.push((end, Vec::new()));
         if end >= FIRST {
             // As memcpy does it: the last vectors before or after all others.
-            cuts.push(vec![0..end, length.saturating_sub(256).max(end)..length]);
+            cuts.push((end, (length.saturating_sub(256).max(end)..length).step_by(64).collect()));
             // As another one might.
-            let blocks = (FIRST..length).step_by(64).filter(|_| random.below(3) > 0);
-            cuts.push([0..FIRST].into_iter().chain(blocks.map(|at| at..length.min(at + 64))).collect());
+            cuts.push((FIRST, (FIRST..length).step_by(64).filter(|_| random.below(3) > 0).collect()));
         }
     }
     cuts
@@ -61,13 +63,14 @@ fn of_a_batch_that_a_kill_has_cut_off_the_tools_show_what_opening_shows() {
         let (_, to) = end(&disk, &core);
         let after = disk.content(&name);
         drop(core);
-        for cut in cuts(to - from, &mut Random::new(length as u64)) {
-            let what = format!("{length} {begin}, cut {cut:?}");
+        for (first, others) in cuts(to - from, &mut Random::new(length as u64)) {
+            let what = format!("{length} {begin}, cut {first} {others:?}");
             let disk = disk.after_kill();
             disk.tamper(&name, |bytes| {
                 bytes.copy_from_slice(&before);
-                for there in cut {
-                    let there = from + there.start..from + there.end;
+                bytes[from..from + first].copy_from_slice(&after[from..from + first]);
+                for at in others {
+                    let there = from + at..to.min(from + at + 64);
                     bytes[there.clone()].copy_from_slice(&after[there]);
                 }
             });
