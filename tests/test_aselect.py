@@ -17,7 +17,15 @@ from typing import Any
 
 import pytest
 from kinds import ALL, IN_FILES, KINDS, Kind
-from support import PATIENCE, Threads, check_for_leaks, moved, settle, wait_until_asleep
+from support import (
+    PATIENCE,
+    Threads,
+    background,
+    check_for_leaks,
+    moved,
+    settle,
+    wait_until_asleep,
+)
 
 import elasticq
 from elasticq import Empty, Queue, ShutDown, SimpleQueue, aselect, select
@@ -109,6 +117,29 @@ def test_a_queue_whose_takes_are_synced_gets_its_turns_beside_a_busy_one(tmp_pat
         counts = Counter([id((await aselect([mine, files]))[0]) for _ in range(60)])
         assert counts[id(files)] == 20
         assert counts[id(mine)] == 40
+
+    run(main)
+    files.close()
+
+
+def test_who_waits_for_a_sync_passes_on_each_wake_up(tmp_path: Path) -> None:
+    files = elasticq.PersistentCircularBuffer[int](path=tmp_path / "queue", sync_mode="every_write")
+
+    async def main() -> None:
+        for number in range(50):
+            mine = Queue[int]()
+            selecting = asyncio.create_task(aselect([mine, files]))
+            await settle()
+            getting = [asyncio.create_task(mine.aget()) for _ in range(3)]
+            await settle()
+            files.push(number)
+            while len(files):
+                await asyncio.sleep(0)
+            for item in range(3):
+                mine.put(item)  # wakes the first one, which mostly still waits for the disk
+                await settle()
+            assert await asyncio.gather(*getting) == [0, 1, 2]
+            assert (await selecting)[1] == number
 
     run(main)
     files.close()
@@ -220,6 +251,28 @@ def test_a_call_that_fails_stands_in_no_line() -> None:
     threads.join()
     assert got == [1]
     assert raised.value.__traceback__ is not None  # which holds what the call had
+
+
+def test_a_call_that_has_ended_stands_in_no_line_though_something_keeps_it() -> None:
+    async def main() -> None:
+        files, mine, other = IN_FILES.make(), Queue[int](), Queue[int]()
+        for ends in (lambda call: call.close(), lambda call: call.throw(GeneratorExit), lambda _: None):
+            call = elasticq._core._Selection([mine, files, other], None, True)
+            next(call)
+            getting = [asyncio.create_task(queue.aget()) for queue in (mine, files)]
+            await settle()
+            try:
+                ends(call)
+                other.put(0)
+                next(call)
+            except (GeneratorExit, StopIteration):
+                pass
+            mine.put(1)
+            files.push(2)
+            assert await asyncio.gather(*getting) == [1, 2]
+            other.drain()
+
+    run(main)
 
 
 def test_a_get_that_a_subclass_overrides_is_not_called_in_a_task() -> None:
@@ -484,6 +537,22 @@ def test_nothing_is_kept_also_of_a_loop_that_was_closed() -> None:
     mine.put(item)
     files.push(1)
     assert {select([mine, files])[1], select([mine, files])[1]} == {item, 1}
+
+
+def test_an_item_that_another_thread_looks_at_is_found() -> None:
+    """The one who looks has the consumers' end of the queue to itself for that moment."""
+    mine = elasticq.LockFreeMPSCQueue[int]()
+
+    async def main() -> None:
+        for number in range(2000):
+            selecting = asyncio.create_task(aselect([mine, Queue[int]()]))
+            for _ in range(number % 4):
+                await asyncio.sleep(0)
+            await asyncio.to_thread(mine.put, number)
+            assert (await selecting)[1] == number
+
+    with background(lambda: [list(mine) for _ in range(100)]):
+        run(main)
 
 
 def test_a_loops_thread_does_not_wait_for_a_queue_that_another_thread_uses() -> None:

@@ -251,6 +251,64 @@ def test_a_queue_may_move_while_a_thread_waits() -> None:
     assert found == [(mine, 1)]
 
 
+def test_a_queue_whose_move_failed_wakes_those_that_select(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would serve it is there then, and does not serve it."""
+
+    class Unlucky(Queue[int]):
+        pass
+
+    def fail(*_: object) -> None:
+        raise LookupError("no container")
+
+    mine, other = Unlucky(), Queue[int]()
+    monkeypatch.setattr(Unlucky, "_init", fail, raising=False)
+    with pytest.raises(LookupError, match="no container"):
+        moved(mine)
+    threads = Threads()
+    found: list[Any] = []
+    wait_until_asleep(threads.start(lambda: found.append(select([other, mine]))))
+    mine.put(1)
+    threads.join()
+    assert found == [(mine, 1)]
+
+
+def test_a_queue_may_move_at_any_moment_of_a_call() -> None:
+    threads = Threads()
+    begin, found = SimpleQueue[Any](), SimpleQueue[Any]()
+
+    def take() -> None:
+        while queues := begin.get():
+            found.put(select(queues))
+
+    threads.start(take)
+    for number in range(2000):
+        mine, other = Queue[int](), Queue[int]()
+        begin.put([other, mine])
+        for _ in range(number % 50):
+            pass
+        moved(mine)
+        mine.put(number)
+        assert found.get(timeout=PATIENCE) == (mine, number)
+    begin.put(None)
+    threads.join()
+
+
+@each
+def test_the_main_thread_is_woken_by_any_of_its_queues(kind: Kind) -> None:
+    """It sleeps in another way than other threads, so that a signal can end its sleep."""
+    queues = [SimpleQueue[int](), kind.make(), kind.make()]
+    for chosen in (2, 1):
+        threads = Threads()
+
+        def put() -> None:
+            wait_until_asleep(threading.main_thread())
+            kind.put(queues[chosen], 7)  # noqa: B023
+
+        threads.start(put)
+        assert select(queues, PATIENCE) == (queues[chosen], 7)
+        threads.join()
+
+
 def test_the_get_of_a_subclass_is_what_takes() -> None:
     class Doubling(Queue[int]):
         def get(self, block: bool = True, timeout: float | None = None) -> int:

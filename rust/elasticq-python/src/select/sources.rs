@@ -111,7 +111,7 @@ impl Sources {
         self.search_by(py, |index| {
             let taken = self.queues[index].take(py);
             let is_wrong =
-                matches!(&taken, Ok(Err(BufferError::Empty))) && !line.moved[index] && self.queues[index].has_moved(py);
+                matches!(&taken, Ok(Err(BufferError::Empty))) && !line.moved[index] && self.queues[index].has_moved();
             if is_wrong { Ok(Err(busy())) } else { taken }
         })
     }
@@ -138,8 +138,8 @@ impl Sources {
     }
 
     /// Joins all lines as a thread.
-    pub fn register(&self, py: Python<'_>) -> Line<'_> {
-        let moved: Vec<_> = self.iter().map(|source| source.has_moved(py)).collect();
+    pub fn register(&self) -> Line<'_> {
+        let moved: Vec<_> = self.iter().map(Source::has_moved).collect();
         let waiters = self.iter().zip(&moved).map(|(source, &moved)| source.wait_for_item(moved)).collect();
         Line { waiters, moved }
     }
@@ -207,8 +207,9 @@ impl Source {
         }
     }
 
-    fn has_moved(&self, py: Python<'_>) -> bool {
-        matches!(&self.queue, Kind::Memory(queue) if queue.get().store().moved.get(py).is_some())
+    /// Whether everything has moved. A queue that is just moving, or has failed to, wakes its old line.
+    fn has_moved(&self) -> bool {
+        matches!(&self.queue, Kind::Memory(queue) if queue.get().store().moved.is_complete())
     }
 
     /// Joins the line as a thread. What serves a queue that has moved wakes only a line of its own.

@@ -54,7 +54,7 @@ fn wait(py: Python<'_>, sources: &Sources, patience: Patience, mut last: Search)
             }
             Search::Empty => {
                 woken.index = None;
-                let mut line = sources.register(py);
+                let mut line = sources.register();
                 last = sources.search_registered(py, &line)?;
                 if matches!(last, Search::Empty) {
                     woken.index = threads::sleep_for_any(py, &mut line.waiters, deadline)?;

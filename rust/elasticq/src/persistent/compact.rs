@@ -32,10 +32,13 @@ impl Core {
     /// # Errors
     /// `Io`, or what a sync has failed with.
     pub fn tidy(&self) -> BufferResult<()> {
-        // First of all, since a file that goes may be used again.
-        let gone = self.give_up();
-        self.log.let_go_of_sealed();
-        let prepared = self.log.prepare();
+        let (gone, prepared) = {
+            let _turn = self.giving_up.lock();
+            // First of all, since a file that goes may be used again.
+            let gone = self.give_up_in_turn();
+            self.log.let_go_of_sealed();
+            (gone, self.log.prepare())
+        };
         let superfluous = {
             let tail = self.log.tail();
             self.log.records().saturating_sub(self.inside(&tail) as u64)
@@ -111,8 +114,14 @@ impl Core {
         }
     }
 
-    /// Gives up the segments before the oldest that is needed.
+    /// Gives up the segments before the oldest that is needed. If another thread is doing so, this waits for it:
+    /// the room is there only at its end.
     fn give_up(&self) -> BufferResult<()> {
+        let _turn = self.giving_up.lock();
+        self.give_up_in_turn()
+    }
+
+    fn give_up_in_turn(&self) -> BufferResult<()> {
         let oldest = {
             let mut taking = self.taking();
             self.skip(&mut taking)?;

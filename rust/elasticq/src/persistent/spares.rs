@@ -2,7 +2,8 @@
 //! time.
 //!
 //! The reserve is for consumers alone: with it they go on when the disk is full, and what they write makes
-//! room.
+//! room. So **a producer gets a file only while there is a reserve**; if there is none, it makes one first, or gives
+//! up a spare file for it. The queue's thread, which mostly does that, may be late.
 
 use super::files::{File, Storage};
 use super::format::HEADER;
@@ -12,6 +13,8 @@ use parking_lot::Mutex;
 #[derive(Debug)]
 pub struct Spares {
     kept: Mutex<Kept>,
+    /// Held by who makes the reserve, which has only one name. Locked before `kept`.
+    making_reserve: Mutex<()>,
     /// How large a segment may be, and all files together; 0: without a limit.
     largest: u64,
     max_bytes: u64,
@@ -85,7 +88,7 @@ impl Kept {
 
 impl Spares {
     pub fn new(kept: Kept, largest: u64, max_bytes: u64, unsynced: bool) -> Self {
-        Self { kept: Mutex::new(kept), largest, max_bytes, unsynced }
+        Self { kept: Mutex::new(kept), making_reserve: Mutex::default(), largest, max_bytes, unsynced }
     }
 
     /// How many bytes they take.
@@ -110,6 +113,9 @@ impl Spares {
     /// # Errors
     /// `Io`; `Full`: it would take more than the limit.
     pub fn take(&self, storage: &dyn Storage, used: u64, least: u64, usual: u64, who: Who) -> BufferResult<Spare> {
+        if who == Who::Producer {
+            self.make_sure_of_the_reserve(storage)?;
+        }
         {
             let mut kept = self.kept.lock();
             let found = kept.ready.iter().position(|spare| spare.size >= least);
@@ -162,16 +168,7 @@ impl Spares {
     /// # Errors
     /// `Io`.
     pub fn prepare(&self, storage: &dyn Storage, used: &dyn Fn() -> u64, size: u64, is_late: bool) -> BufferResult<()> {
-        if self.kept.lock().reserve.is_none() {
-            let made = make_file(storage, RESERVE.into(), first_size(self.largest), false);
-            let mut kept = self.kept.lock();
-            kept.reserve = match made {
-                Ok(reserve) => Some(reserve),
-                // The disk is full. Producers keep one file.
-                Err(_) if kept.ready.len() > 1 => kept.ready.pop(),
-                Err(error) => return Err(error),
-            };
-        }
+        self.make_sure_of_the_reserve(storage)?;
         loop {
             let is_lacking = {
                 let kept = self.kept.lock();
@@ -183,6 +180,21 @@ impl Spares {
             let spare = self.make(storage, size, false)?;
             self.put_back(spare);
         }
+    }
+
+    fn make_sure_of_the_reserve(&self, storage: &dyn Storage) -> BufferResult<()> {
+        if self.kept.lock().reserve.is_some() {
+            return Ok(());
+        }
+        let _turn = self.making_reserve.lock();
+        if self.kept.lock().reserve.is_some() {
+            return Ok(());
+        }
+        let made = make_file(storage, RESERVE.into(), first_size(self.largest), false);
+        let mut kept = self.kept.lock();
+        // If the disk is full, what is ready for producers is the room that there is.
+        kept.reserve = Some(made.or_else(|error| kept.ready.pop().ok_or(error))?);
+        Ok(())
     }
 
     fn make(&self, storage: &dyn Storage, size: u64, in_haste: bool) -> BufferResult<Spare> {

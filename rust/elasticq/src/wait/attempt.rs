@@ -207,7 +207,8 @@ pub(crate) fn poll_turn(context: &mut Context<'_>) -> Poll<impl FnOnce() + use<>
         }
         let calls = CALLS.get().wrapping_add(1);
         CALLS.set(calls);
-        let turn = if calls % COUNTED == 0 { Some(ready!(tokio::task::coop::poll_proceed(context))) } else { None };
+        let counts = calls % COUNTED == 0 || !tokio::task::coop::has_budget_remaining();
+        let turn = if counts { Some(ready!(tokio::task::coop::poll_proceed(context))) } else { None };
         Poll::Ready(move || {
             if let Some(turn) = turn {
                 turn.made_progress();
