@@ -133,7 +133,7 @@ def test_who_waits_for_a_sync_passes_on_each_wake_up(tmp_path: Path) -> None:
             getting = [asyncio.create_task(mine.aget()) for _ in range(3)]
             await settle()
             files.push(number)
-            while len(files):
+            while len(files):  # noqa: ASYNC110
                 await asyncio.sleep(0)
             for item in range(3):
                 mine.put(item)  # wakes the first one, which mostly still waits for the disk
@@ -257,7 +257,7 @@ def test_a_call_that_has_ended_stands_in_no_line_though_something_keeps_it() -> 
     async def main() -> None:
         files, mine, other = IN_FILES.make(), Queue[int](), Queue[int]()
         for ends in (lambda call: call.close(), lambda call: call.throw(GeneratorExit), lambda _: None):
-            call = elasticq._core._Selection([mine, files, other], None, True)
+            call: Any = elasticq._core._Selection([mine, files, other], None, True)
             next(call)
             getting = [asyncio.create_task(queue.aget()) for queue in (mine, files)]
             await settle()

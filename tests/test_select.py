@@ -425,7 +425,7 @@ def test_what_only_has_a_queue_of_ours_is_none() -> None:
 
     Holder._buffer.put(1)
     with pytest.raises(TypeError, match=r"queues\[0\] must be a queue of elasticq, not Holder"):
-        select([Holder()])  # type: ignore[type-var]
+        select([Holder()])  # type: ignore[arg-type]
     assert len(Holder._buffer) == 1
 
 

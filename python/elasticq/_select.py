@@ -119,5 +119,4 @@ async def aselect(
         >>> asyncio.run(main())
         (True, 'resize a.png')
     """
-    found: tuple[Q, Any] = await _core._Selection(queues, timeout, ordered)
-    return found
+    return await _core._Selection(queues, timeout, ordered)
