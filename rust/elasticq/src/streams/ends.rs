@@ -196,6 +196,7 @@ mod handles {
     use super::super::BufferStream;
     use super::*;
     use crate::lock_free::{Consumer, MpmcConsumer, MpmcProducer, Producer, SpscConsumer, SpscProducer};
+    use crate::streams::BufferStream;
 
     macro_rules! consumers {
         ($($queue:literal, $consumer:ident;)*) => {$(
