@@ -13,10 +13,10 @@ MUTANTS = [
         "loom_mpmc::a_batch_ends_with_what_was_there",
     ),
     Mutant(
-        "mpmc-batch-that-waited-takes-one-too-many",
+        "mpmc-batch-that-waited-has-no-end",
         "rust/elasticq/src/lock_free/mpmc/consumers.rs",
-        "let most = max_items.min(self.elasticity.max());",
-        "let most = max_items;",
+        "let end = position(self.tail.load(Ordering::Acquire));",
+        "let end = u64::MAX;",
         "loom_mpmc::a_batch_that_waited_holds_no_more_than_the_queue_can",
     ),
     Mutant(

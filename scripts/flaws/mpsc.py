@@ -49,8 +49,8 @@ MUTANTS = [
     Mutant(
         "mpsc-batch-that-waited-takes-one-too-many",
         MPSC,
-        "let most = max_items.min(self.elasticity.max());",
-        "let most = max_items;",
+        "        let wanted = max_items.min(there);\n",
+        "        let wanted = max_items.min(there + 1);\n",
         "loom_mpsc::a_batch_that_waited_holds_no_more_than_the_queue_can",
     ),
     Mutant(

@@ -20,10 +20,10 @@ MUTANTS = [
         "loom_spsc::a_batch_ends_with_what_was_there",
     ),
     Mutant(
-        "spsc-batch-that-waited-takes-one-too-many",
+        "spsc-batch-that-waited-has-no-end",
         "rust/elasticq/src/lock_free/spsc/consumer.rs",
-        "let most = max_items.min(self.elasticity.max());",
-        "let most = max_items;",
+        "                end = self.published(taker);\n",
+        "                end = OPEN - 1;\n",
         "loom_spsc::a_batch_that_waited_holds_no_more_than_the_queue_can",
     ),
     Mutant(

@@ -132,13 +132,6 @@ MUTANTS = [
         "split_streams::a_sink_is_ready_when_there_is_room::spsc",
     ),
     Mutant(
-        "streams-who-receives-many-forgets-what-came-with-the-first",
-        f"{LOCK_FREE}/batch.rs",
-        "            let _ = take_more(taker, items, max_items - 1);\n",
-        "",
-        "split_calls::many_go_in_and_come_out_at_once::mpmc",
-    ),
-    Mutant(
         "streams-a-batch-that-never-fits-waits",
         f"{LOCK_FREE}/chain/timed.rs",
         "        if items.len() > self.elasticity.max() {\n            return self.put_all(items);\n        }\n",

@@ -12,13 +12,11 @@ use elasticq::{BufferError, LockFreeMPMCQueue, Select};
 use futures::{FutureExt, SinkExt, StreamExt};
 use queues::{PATIENCE, Queue, counting, of_all_six, poll};
 use random::{Random, after_turns};
-use std::any::type_name;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::coop::{consume_budget, has_budget_remaining};
 use tokio::task::yield_now;
 
@@ -198,57 +196,47 @@ fn senders_that_are_dropped_at_random_lose_nothing<Q: Queue>() {
     });
 }
 
-/// 10,000 selectors, of which `select!` drops about half, each beside one item. Where a queue may have more
-/// consumers, one waits at each queue for what the selectors leave: it would sleep on if a wake-up was lost.
+/// 10,000 selectors, of which `select!` drops about half, each beside one item. Another receiver waits for the
+/// same item, before the selector in the line or behind it: it would sleep on if a wake-up was lost.
 fn selectors_that_are_dropped_at_random_lose_no_item_and_no_wake_up<Q: Queue>() {
     const ROUNDS: u32 = 10_000;
-    let is_shared = !["MPSC", "SPSC"].iter().any(|kind| type_name::<Q>().contains(kind));
-    let queues = [Q::of(4), Q::of(4)];
+    let channels = [Q::of(4), Q::of(4)].map(BufferChannel::new);
     let mut random = Random::new();
     two_threads().block_on(async {
-        let (left, mut what_was_left) = unbounded_channel();
-        if is_shared {
-            for queue in &queues {
-                let (channel, left) = (BufferChannel::new(Arc::clone(queue)), left.clone());
-                tokio::spawn(async move {
-                    while let Ok(item) = channel.recv().await {
-                        left.send(item).unwrap();
-                    }
-                });
-            }
-        }
-        let mut select = Select::new().with(&*queues[0]).with(&*queues[1]);
+        let mut select = Select::new().with(&**channels[0].buffer()).with(&**channels[1].buffer());
         let mut dropped = 0;
         for number in 0..ROUNDS {
+            let channel = &channels[random.below(2) as usize];
+            let (mut selecting, mut other) = (Box::pin(select.recv()), Box::pin(channel.recv()));
+            let (turns_to_send, turns_to_wait) = (random.below(3), random.below(4));
+            if random.below(2) == 0 {
+                assert!((&mut selecting).now_or_never().is_none());
+            }
+            assert!((&mut other).now_or_never().is_none());
             let sender = tokio::spawn({
-                let (queue, turns) = (Arc::clone(&queues[random.below(2) as usize]), random.below(3));
+                let channel = channel.clone();
                 async move {
-                    after_turns(turns).await;
-                    BufferChannel::new(queue).send(number).await.unwrap();
+                    after_turns(turns_to_send).await;
+                    channel.send(number).await.unwrap();
                 }
             });
-            let turns = random.below(4);
             let taken = tokio::select! {
-                taken = select.recv() => Some(taken.unwrap().1),
-                () = after_turns(turns) => None,
+                taken = selecting => Some(taken.unwrap().1),
+                () = after_turns(turns_to_wait) => None,
             };
-            sender.await.unwrap();
             let taken = match taken {
                 Some(taken) => taken,
-                None if is_shared => {
-                    dropped += 1;
-                    let left = tokio::time::timeout(PATIENCE / 2, what_was_left.recv()).await;
-                    left.unwrap_or_else(|_| panic!("round {number}: an item was left beside who waits for it")).unwrap()
-                }
                 None => {
                     dropped += 1;
-                    select.recv().await.unwrap().1
+                    let left = tokio::time::timeout(PATIENCE / 2, other).await;
+                    left.unwrap_or_else(|_| panic!("round {number}: it sleeps beside an item")).unwrap()
                 }
             };
             assert_eq!(taken, number);
+            sender.await.unwrap();
         }
         assert!((ROUNDS / 10..ROUNDS).contains(&dropped), "{dropped} were dropped");
-        queues.iter().for_each(|queue| queue.close());
+        channels.iter().for_each(BufferChannel::close);
         assert_eq!(select.recv().await, Err(BufferError::Closed));
     });
 }

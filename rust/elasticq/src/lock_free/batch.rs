@@ -10,17 +10,17 @@ pub(super) fn reserve<T>(items: &mut Vec<T>, count: usize) -> BufferResult<()> {
     })
 }
 
-/// An attempt to take up to `max_items` into `items`, which is empty. First it takes what `take_more` finds.
-/// Where that is nothing, it takes the one item that `attempt` gives, and what has come with that item. Both
-/// functions work on `taker`, the caller's right to take. Only an attempt that settles has taken anything.
+/// An attempt to take up to `max_items` into `items`, which is empty: what `take` finds or, where that is
+/// nothing, the one item that may have come by the time that `attempt` looks. Both functions work on `taker`, the
+/// caller's right to take. Only an attempt that settles has taken anything.
 pub(super) fn attempt_to_take_many<'a, C, T>(
     taker: &mut C,
     items: &mut Vec<T>,
     max_items: usize,
-    take_more: impl Fn(&mut C, &mut Vec<T>, usize) -> BufferResult<()>,
+    take: impl FnOnce(&mut C, &mut Vec<T>, usize) -> BufferResult<()>,
     attempt: impl FnOnce(&mut C) -> Attempt<'a, BufferResult<T>>,
 ) -> Attempt<'a, BufferResult<()>> {
-    let looked = take_more(taker, items, max_items);
+    let looked = take(taker, items, max_items);
     if looked.is_err() || !items.is_empty() || max_items == 0 {
         return Attempt::Settled(looked);
     }
@@ -31,8 +31,6 @@ pub(super) fn attempt_to_take_many<'a, C, T>(
     match attempt(taker) {
         Attempt::Settled(Ok(item)) => {
             items.push(item);
-            // An error here is for the next call to tell: this one has something to give.
-            let _ = take_more(taker, items, max_items - 1);
             Attempt::Settled(Ok(()))
         }
         Attempt::Settled(Err(reason)) => Attempt::Settled(Err(reason)),

@@ -410,8 +410,7 @@ impl<T> Core<T> {
         max_items: usize,
     ) -> Attempt<'a, BufferResult<()>> {
         let take_more = |core: &mut &Self, items: &mut Vec<T>, max| core.take_more(&record(), items, max);
-        let most = max_items.min(self.elasticity.max());
-        attempt_to_take_many(&mut &*self, items, most, take_more, |_| self.attempt_to_take(&record()))
+        attempt_to_take_many(&mut &*self, items, max_items, take_more, |_| self.attempt_to_take(&record()))
     }
 
     /// Takes the next item, or registers for it.

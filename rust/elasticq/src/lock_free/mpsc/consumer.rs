@@ -331,8 +331,7 @@ impl<T> Core<T> {
         max_items: usize,
     ) -> Attempt<'_, BufferResult<()>> {
         let take_more = |taker: &mut &mut Taker<T>, items: &mut Vec<T>, max| self.take_more(taker, items, max);
-        let most = max_items.min(self.elasticity.max());
-        attempt_to_take_many(&mut taker, items, most, take_more, |taker| self.attempt_to_take(taker))
+        attempt_to_take_many(&mut taker, items, max_items, take_more, |taker| self.attempt_to_take(taker))
     }
 
     /// Takes up to `max_items` more of what is there now, and not what comes meanwhile: producers could keep

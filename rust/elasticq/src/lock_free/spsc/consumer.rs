@@ -127,8 +127,7 @@ impl<T> Core<T> {
         max_items: usize,
     ) -> Attempt<'_, BufferResult<()>> {
         let pop_more = |taker: &mut &mut Taker<T>, items: &mut Vec<T>, max| self.pop_more(taker, items, max);
-        let most = max_items.min(self.elasticity.max());
-        attempt_to_take_many(&mut taker, items, most, pop_more, |taker| self.attempt_to_pop(taker))
+        attempt_to_take_many(&mut taker, items, max_items, pop_more, |taker| self.attempt_to_pop(taker))
     }
 
     /// Takes up to `max_items` more of what is there now, and not what comes meanwhile: a fast producer could
