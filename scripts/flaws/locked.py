@@ -71,8 +71,8 @@ MUTANTS = [
     Mutant(
         "sleep-without-a-second-look",
         "rust/elasticq/src/wait/attempt.rs",
-        "    match try_it() {\n        Some(settled)",
-        "    match None {\n        Some(settled)",
+        "    let waiter = register();\n    match try_it() {",
+        "    let waiter = register();\n    match None {",
         "loom::a_pushed_item_reaches_a_consumer_who_waits",
     ),
     Mutant(

@@ -216,8 +216,8 @@ MUTANTS = [
     Mutant(
         "mpsc-batch-sleeps-without-a-second-look",
         "rust/elasticq/src/wait/attempt.rs",
-        "    match try_it() {\n        Some(settled)",
-        "    match None {\n        Some(settled)",
+        "    let waiter = register();\n    match try_it() {",
+        "    let waiter = register();\n    match None {",
         "loom_mpsc::room_for_all_reaches_a_batch_that_waits",
     ),
     Mutant(

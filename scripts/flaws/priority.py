@@ -109,8 +109,8 @@ MUTANTS = [
     Mutant(
         "task-sleeps-without-a-second-look",
         "rust/elasticq/src/wait/attempt.rs",
-        "    match try_it() {\n        Some(settled)",
-        "    match None {\n        Some(settled)",
+        "    let waiter = register();\n    match try_it() {",
+        "    let waiter = register();\n    match None {",
         "loom_priority::tasks_are_woken_as_threads_are",
     ),
     Mutant(

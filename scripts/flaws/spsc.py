@@ -111,8 +111,8 @@ MUTANTS = [
     Mutant(
         "spsc-batch-sleeps-without-a-second-look",
         "rust/elasticq/src/wait/attempt.rs",
-        "    match try_it() {\n        Some(settled)",
-        "    match None {\n        Some(settled)",
+        "    let waiter = register();\n    match try_it() {",
+        "    let waiter = register();\n    match None {",
         "loom_spsc::room_for_all_reaches_a_batch_that_waits",
     ),
     Mutant(
@@ -139,8 +139,8 @@ MUTANTS = [
     Mutant(
         "spsc-sleeps-without-a-second-look",
         "rust/elasticq/src/wait/attempt.rs",
-        "    match try_it() {\n        Some(settled)",
-        "    match None {\n        Some(settled)",
+        "    let waiter = register();\n    match try_it() {",
+        "    let waiter = register();\n    match None {",
         "loom_spsc::an_item_reaches_a_consumer_who_waits",
     ),
     Mutant(

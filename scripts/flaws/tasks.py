@@ -63,8 +63,8 @@ MUTANTS = [
     Mutant(
         "sender-sleeps-without-a-second-look",
         "rust/elasticq/src/wait/attempt.rs",
-        "    match try_it() {\n        Some(settled)",
-        "    match None {\n        Some(settled)",
+        "    let waiter = register();\n    match try_it() {",
+        "    let waiter = register();\n    match None {",
         "loom_tasks::mpsc::room_reaches_a_task_that_waits",
     ),
     Mutant(
