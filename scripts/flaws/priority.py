@@ -116,15 +116,15 @@ MUTANTS = [
     Mutant(
         "levels-who-goes-on-before-he-sleeps-passes-nothing-on",
         TIMED,
-        "        let _leaving = Leaving(self); // dropped after the waiter\n        block(timeout, || try_or_register(&mut put, &register))\n",
-        "        let leaving = Leaving(self);\n        let settled = block(timeout, || try_or_register(&mut put, &register));\n        std::mem::forget(leaving);\n        settled\n",
+        "        let _leaving = Leaving(self); // dropped after the waiter\n        block(timeout, || try_briefly_or_register(&mut put, &register))\n",
+        "        let leaving = Leaving(self);\n        let settled = block(timeout, || try_briefly_or_register(&mut put, &register));\n        std::mem::forget(leaving);\n        settled\n",
         "loom_priority::one_place_after_the_other_reaches_two_who_wait_at_two_levels",
     ),
     Mutant(
         "levels-task-that-goes-on-before-it-sleeps-passes-nothing-on",
         TIMED,
-        "        let put = complete(|| try_or_register(&mut put, &mut register)).await;\n",
-        "        let put = complete(|| try_or_register(&mut put, &mut register)).await;\n        std::mem::forget(leaving);\n",
+        "        let put = complete(|| try_briefly_or_register(&mut put, &mut register)).await;\n",
+        "        let put = complete(|| try_briefly_or_register(&mut put, &mut register)).await;\n        std::mem::forget(leaving);\n",
         "loom_priority::one_place_after_the_other_reaches_two_tasks_that_wait_at_two_levels",
     ),
 ]

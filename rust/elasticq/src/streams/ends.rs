@@ -193,7 +193,6 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferSink<T, Shared<B>> {
 
 #[cfg(feature = "lock_free")]
 mod handles {
-    use super::super::BufferStream;
     use super::*;
     use crate::lock_free::{Consumer, MpmcConsumer, MpmcProducer, Producer, SpscConsumer, SpscProducer};
     use crate::streams::BufferStream;
