@@ -19,6 +19,13 @@ MUTANTS = [
         f"{HURT}::nothing_older_returns_behind_a_record_that_was_written_into_a_hole",
     ),
     Mutant(
+        "durable-a-producer-takes-the-room-of-the-reserve",
+        f"{FOLDER}/spares.rs",
+        "        if who == Who::Producer {\n            self.make_sure",
+        "        if false {\n            self.make_sure",
+        f"{HURT}::on_a_full_disk_consumers_go_on_also_if_the_queues_thread_has_made_no_reserve_yet",
+    ),
+    Mutant(
         "durable-no-record-of-a-reopening",
         f"{FOLDER}/log.rs",
         "        if tail.reopened {",

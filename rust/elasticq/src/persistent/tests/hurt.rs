@@ -208,6 +208,30 @@ fn on_a_full_disk_a_push_hands_the_item_back_and_consumers_make_room() {
 }
 
 #[test]
+fn on_a_full_disk_consumers_go_on_also_if_the_queues_thread_has_made_no_reserve_yet() {
+    for mode in MODES {
+        let disk = Disk::default();
+        let core = open(&disk, small(mode)).unwrap();
+        let mut pushed = 0;
+        while segments(&disk).len() < 3 {
+            push(&core, &item(pushed, 9000)).unwrap();
+            pushed += 1;
+        }
+        disk.fill(true);
+        while push(&core, &item(pushed, 9000)).is_ok() {
+            pushed += 1;
+        }
+        for expected in 0..pushed {
+            let (read, token) = core.lease(1, None).unwrap().remove(0);
+            assert_eq!(number(&super::data(&read.payload)), expected);
+            core.ack(&[(read.number, token)]).unwrap();
+        }
+        push(&core, &item(1000, 9000)).unwrap();
+        assert_eq!(numbers(&open(&disk.after_kill(), small(mode)).unwrap()), [1000], "{mode:?}");
+    }
+}
+
+#[test]
 fn an_item_of_any_size_is_stored_or_refused() {
     for mode in MODES {
         let disk = Disk::default();
