@@ -218,8 +218,11 @@ fn on_a_full_disk_consumers_go_on_also_if_the_queues_thread_has_made_no_reserve_
             pushed += 1;
         }
         disk.fill(true);
-        while push(&core, &item(pushed, 9000)).is_ok() {
-            pushed += 1;
+        // To the brim, so that the first lease needs a file.
+        for length in [9000, 8] {
+            while push(&core, &item(pushed, length)).is_ok() {
+                pushed += 1;
+            }
         }
         for expected in 0..pushed {
             let (read, token) = core.lease(1, None).unwrap().remove(0);
