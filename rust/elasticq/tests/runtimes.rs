@@ -10,7 +10,7 @@ mod random;
 use elasticq::streams::{BufferChannel, BufferStreamExt};
 use elasticq::{BufferError, LockFreeMPMCQueue, Select};
 use futures::{FutureExt, SinkExt, StreamExt};
-use queues::{PATIENCE, Queue, counting, of_all_six, poll};
+use queues::{PATIENCE, Queue, counting, of_all_six, poll, poll_into_line};
 use random::{Random, after_turns};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -254,10 +254,7 @@ fn a_receiver_that_is_dropped_when_its_turn_is_over_passes_its_wake_up_on<Q: Que
                 1 => Box::pin(async { select.recv().await.is_ok() }),
                 _ => Box::pin(async move { stream.next().await.is_some() }),
             };
-            while channel.buffer().asleep().0 == 0 {
-                assert!(poll(&mut first, &waker).is_pending()); // a durable queue prepares itself first
-                yield_now().await;
-            }
+            poll_into_line(&**channel.buffer(), &mut first, &waker);
             let (second_calls, second_waker) = counting();
             let mut second = channel.buffer().wait_for_item();
             assert!(poll(&mut second, &second_waker).is_pending());

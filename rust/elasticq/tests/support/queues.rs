@@ -78,12 +78,15 @@ impl Queue for elasticq::persistent::PersistentCircularBuffer<u32> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queue");
         let config = elasticq::persistent::PersistentConfig::default().with_file_path(path).with_base_config(config);
-        Arc::new(Self::new(config).unwrap())
+        let queue = Self::new(config).unwrap();
+        // Its thread makes the reserve first. A task that comes meanwhile waits for that, and not yet in line.
+        until(|| queue.stats().bytes_on_disk >= 128 << 10);
+        Arc::new(queue)
     }
 }
 
 /// Waits until a condition holds.
-pub fn until(condition: impl Fn() -> bool) {
+pub fn until(mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < PATIENCE);
@@ -93,6 +96,15 @@ pub fn until(condition: impl Fn() -> bool) {
 
 pub fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+/// Polls a future until it stands in a line. (One of a durable queue may wait for the queue's thread before.)
+pub fn poll_into_line<F: Future + Unpin>(queue: &impl Queue, future: &mut F, waker: &Waker) {
+    let before = queue.asleep();
+    until(|| {
+        assert!(poll(future, waker).is_pending());
+        queue.asleep() != before
+    });
 }
 
 /// How often a waker was called.
