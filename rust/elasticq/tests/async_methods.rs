@@ -136,7 +136,8 @@ tests!(durable, durable_of);
 
 #[cfg(all(feature = "persistent", unix))]
 fn durable_of(config: Config) -> Result<PersistentCircularBuffer<u32>, BufferError> {
-    // The folder is removed at the end of this function; the files are open, so they stay as long as the queue.
+    // The folder is removed at the end of this function; the files are open, so they stay as long as the
+    // queue.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("queue");
     PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(path).with_base_config(config))

@@ -196,8 +196,8 @@ fn senders_that_are_dropped_at_random_lose_nothing<Q: Queue>() {
     });
 }
 
-/// 10,000 selectors, of which `select!` drops about half, each beside one item. Another receiver waits for the
-/// same item, before the selector in the line or behind it: it would sleep on if a wake-up was lost.
+/// 10,000 selectors, of which `select!` drops about half, each beside one item. Another receiver waits for
+/// the same item, before the selector in the line or behind it: it would sleep on if a wake-up was lost.
 fn selectors_that_are_dropped_at_random_lose_no_item_and_no_wake_up<Q: Queue>() {
     const ROUNDS: u32 = 10_000;
     let channels = [Q::of(4), Q::of(4)].map(BufferChannel::new);

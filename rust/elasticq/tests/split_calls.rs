@@ -1,5 +1,5 @@
-//! The calls of the handles of a queue that was split which tasks await: batches, timeouts, and futures that are
-//! dropped at random.
+//! The calls of the handles of a queue that was split which tasks await: batches, timeouts, and futures that
+//! are dropped at random.
 #![cfg(all(feature = "streams", feature = "lock_free", not(loom)))]
 
 #[path = "support/handles.rs"]

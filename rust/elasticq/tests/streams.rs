@@ -381,8 +381,8 @@ fn what_was_refused_is_counted_once<Q: Queue>() {
     assert_eq!(channel.buffer().stats().messages_refused, 2);
 }
 
-/// One place woke the task at the higher level, which goes. At the lower level another one waits, in a line of
-/// its own.
+/// One place woke the task at the higher level, which goes. At the lower level another one waits, in a line
+/// of its own.
 #[test]
 fn a_sender_that_goes_leaves_its_room_to_one_at_another_level() {
     type Levels = PriorityCircularBuffer<u32>;

@@ -11,8 +11,8 @@ pub(super) fn reserve<T>(items: &mut Vec<T>, count: usize) -> BufferResult<()> {
 }
 
 /// An attempt to take up to `max_items` into `items`, which is empty: what `take` finds or, where that is
-/// nothing, the one item that may have come by the time that `attempt` looks. Both functions work on `taker`, the
-/// caller's right to take. Only an attempt that settles has taken anything.
+/// nothing, the one item that may have come by the time that `attempt` looks. Both functions work on `taker`,
+/// the caller's right to take. Only an attempt that settles has taken anything.
 pub(super) fn attempt_to_take_many<'a, C, T>(
     taker: &mut C,
     items: &mut Vec<T>,

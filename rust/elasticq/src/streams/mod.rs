@@ -16,11 +16,12 @@
 //! `LockFreeSPSCQueue`), a second receiver at the same moment gets `InvalidOperation`, and so does a second
 //! sender on a queue for one producer. Clones of a channel count, and so do streams and sinks.
 //!
-//! **The handles of a queue that was split** are a channel already, with `send`, `send_batch`, `send_timeout`,
-//! `recv`, `recv_many` and `recv_timeout`. [`into_sink`](crate::lock_free::Producer::into_sink) makes a sink of
-//! one, and [`into_stream`](crate::lock_free::Consumer::into_stream) a stream. There is no check at each call
-//! of who uses the queue, since the handles are the right to do so. The stream ends when all producers are
-//! gone and everything was taken, and the sinks are refused when all consumers are gone.
+//! **The handles of a queue that was split** are a channel already, with `send`, `send_batch`,
+//! `send_timeout`, `recv`, `recv_many` and `recv_timeout`.
+//! [`into_sink`](crate::lock_free::Producer::into_sink) makes a sink of one, and
+//! [`into_stream`](crate::lock_free::Consumer::into_stream) a stream. There is no check at each call of who
+//! uses the queue, since the handles are the right to do so. The stream ends when all producers are gone and
+//! everything was taken, and the sinks are refused when all consumers are gone.
 //!
 //! **Closing.** `close` closes the queue itself, for all its users: from then on each send is refused with
 //! its item, and what is inside can still be taken. Then each receiver gets `Closed`, and streams end.

@@ -9,9 +9,9 @@ use crate::locked::DynamicCircularBuffer;
 use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
 
-/// `$queue` is the type, `$path` where it is, and `$config` what it is made with, all as in the examples, where
-/// `$folder` makes a folder and `$file` sets a file in it. `$dropped` says what becomes of an item that is put in
-/// by a future that is dropped.
+/// `$queue` is the type, `$path` where it is, and `$config` what it is made with, all as in the examples,
+/// where `$folder` makes a folder and `$file` sets a file in it. `$dropped` says what becomes of an item that
+/// is put in by a future that is dropped.
 macro_rules! methods {
     ($queue:literal, $path:literal, $config:literal) => {
         methods!(
@@ -246,8 +246,9 @@ mod lock_free {
                 /// once.
                 ///
                 /// # Errors
-                /// As [`send`](Self::send); `Timeout(timeout)`; `InvalidOperation` outside of a tokio runtime,
-                /// or in one without timers, and then nothing was tried. The [`Rejected`] holds the item.
+                /// As [`send`](Self::send); `Timeout(timeout)`; `InvalidOperation` outside of a tokio
+                /// runtime, or in one without timers, and then nothing was tried. The [`Rejected`] holds the
+                /// item.
                 ///
                 /// # Examples
                 /// ```
@@ -285,8 +286,8 @@ mod lock_free {
                 /// once.
                 ///
                 /// # Errors
-                /// As [`recv`](Self::recv); `Timeout(timeout)`; `InvalidOperation` outside of a tokio runtime,
-                /// or in one without timers, and then nothing was tried.
+                /// As [`recv`](Self::recv); `Timeout(timeout)`; `InvalidOperation` outside of a tokio
+                /// runtime, or in one without timers, and then nothing was tried.
                 pub async fn recv_timeout(&mut self, timeout: Duration) -> BufferResult<T> {
                     within(timeout, self.recv()).await?.unwrap_or(Err(BufferError::Timeout(timeout)))
                 }

@@ -274,8 +274,8 @@ fn keep<T>(rejected: Rejected<T>, place: &mut Option<T>) -> BufferError {
 }
 
 /// A call that may have waited. When it leaves, whoever waits behind it is told what there is: a buffer with
-/// levels may have woken it instead of one at another level, and a call to a disk may have been woken already,
-/// and be cancelled in its attempt.
+/// levels may have woken it instead of one at another level, and a call to a disk may have been woken
+/// already, and be cancelled in its attempt.
 struct Leaving<'a, T, B: Parts<T> + ?Sized> {
     buffer: &'a B,
     has_waited: bool,

@@ -79,7 +79,8 @@ impl Queue for elasticq::persistent::PersistentCircularBuffer<u32> {
         let path = folder.path().join("queue");
         let config = elasticq::persistent::PersistentConfig::default().with_file_path(path).with_base_config(config);
         let queue = Self::new(config).unwrap();
-        // Its thread makes the reserve first. A task that comes meanwhile waits for that, and not yet in line.
+        // Its thread makes the reserve first. A task that comes meanwhile waits for that, and not yet in
+        // line.
         until(|| queue.stats().bytes_on_disk >= 128 << 10);
         Arc::new(queue)
     }
