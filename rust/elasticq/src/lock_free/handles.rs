@@ -132,10 +132,7 @@ macro_rules! producing {
         /// # Ok::<(), elasticq::BufferError>(())
         /// ```
         pub async fn send(&self, item: T) -> Result<(), $crate::Rejected<T>> {
-            let mut place = match $crate::wait::at_once(|| self.core.push(self.guess(), item)).await {
-                Ok(()) => return Ok(()),
-                Err(rejected) => Some(rejected.into_inner()),
-            };
+            let mut place = Some(item);
             let put = self.send_from(&mut place).await;
             $crate::error::give_back(put.inspect_err(|_| self.core.tally.note_refused(1)), place)
         }

@@ -6,7 +6,7 @@ use super::{FLAGS, position};
 use crate::error::{BufferResult, Rejected, give_back};
 #[cfg(all(feature = "streams", not(loom)))]
 use crate::sync::Ordering;
-use crate::wait::{Attempt, Signal, Waiter, block, complete, try_briefly_or_register, unless_full};
+use crate::wait::{Attempt, Signal, Waiter, at_once, block, complete, try_briefly_or_register, unless_full};
 use std::mem::take;
 use std::time::Duration;
 
@@ -53,6 +53,9 @@ impl<T, C: Takers<T>> Chain<T, C> {
     /// Puts the item that is in `place`, waiting for room as a task; on an error it is still there. A refusal
     /// is not counted.
     pub(in crate::lock_free) async fn send(&self, place: &mut Option<T>) -> BufferResult<()> {
+        if at_once(|| self.put(place)).await.is_ok() {
+            return Ok(());
+        }
         complete(|| self.attempt_to_put(Signal::waiter, || self.put(place))).await
     }
 

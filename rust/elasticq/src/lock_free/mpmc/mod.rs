@@ -15,7 +15,7 @@ use crate::error::BufferResult;
 #[cfg(all(feature = "streams", not(loom)))]
 use crate::error::Rejected;
 use crate::sync::{Arc, Ordering};
-use crate::wait::{Attempt, at_once, block, complete, in_time};
+use crate::wait::{Attempt, block, complete, in_time};
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -213,11 +213,7 @@ impl<T> LockFreeMPMCQueue<T> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub async fn recv(&self) -> BufferResult<T> {
-        let first = || self.core.try_take(RecordTurn::new(&self.core).0).transpose().ok_or(());
-        let taken = match at_once(first).await {
-            Ok(settled) => settled,
-            Err(()) => complete(|| self.core.attempt_to_take(RecordTurn::new(&self.core).0)).await,
-        };
+        let taken = complete(|| self.core.attempt_to_take(RecordTurn::new(&self.core).0)).await;
         self.core.tell_producers();
         taken
     }
@@ -372,10 +368,7 @@ impl<T> MpmcConsumer<T> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub async fn recv(&mut self) -> BufferResult<T> {
-        let taken = match at_once(|| self.core.try_take(self.record()).transpose().ok_or(())).await {
-            Ok(settled) => settled,
-            Err(()) => complete(|| self.core.attempt_to_take(self.record())).await,
-        };
+        let taken = complete(|| self.core.attempt_to_take(self.record())).await;
         self.core.tell_producers();
         taken
     }

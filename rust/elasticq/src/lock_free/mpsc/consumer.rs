@@ -18,7 +18,7 @@ use crate::lock_free::batch::{attempt_to_take_many, reserve, those_in_time};
 use crate::lock_free::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Segment, Takers, position, renewal_interval};
 use crate::lock_free::turns::ConsumerTurns;
 use crate::sync::{AtomicU64, Cell, Ordering, order_seqcst};
-use crate::wait::{Attempt, Waiter, at_once, block, complete, in_time};
+use crate::wait::{Attempt, Waiter, block, complete, in_time};
 use crossbeam_utils::CachePadded;
 use std::ptr;
 use std::time::Duration;
@@ -390,10 +390,6 @@ impl<T> Core<T> {
     /// # Safety
     /// The caller is the consumer until the future is done or dropped.
     pub(super) async unsafe fn receive(&self) -> BufferResult<T> {
-        // SAFETY: this function's own condition.
-        if let Ok(settled) = at_once(|| self.try_take(unsafe { self.taker() }).transpose().ok_or(())).await {
-            return settled;
-        }
         complete(|| {
             // SAFETY: this function's own condition.
             self.attempt_to_take(unsafe { self.taker() })

@@ -6,7 +6,7 @@ use crate::error::{BufferError, BufferResult};
 use crate::lock_free::batch::{attempt_to_take_many, reserve, those_in_time};
 use crate::sync::Ordering;
 use crate::sync::barrier::{often, rarely};
-use crate::wait::{Attempt, Waiter, at_once, block, complete, in_time, try_briefly_or_register};
+use crate::wait::{Attempt, Waiter, block, complete, in_time, try_briefly_or_register};
 use std::time::Duration;
 
 /// What only the consumer knows.
@@ -279,10 +279,6 @@ impl<T> Core<T> {
     /// # Safety
     /// The caller is the consumer until the future is done or dropped.
     pub(super) async unsafe fn receive(&self) -> BufferResult<T> {
-        // SAFETY: this function's own condition.
-        if let Ok(settled) = at_once(|| self.pop(unsafe { self.taker() }).transpose().ok_or(())).await {
-            return settled;
-        }
         complete(|| {
             // SAFETY: this function's own condition.
             self.attempt_to_pop(unsafe { self.taker() })

@@ -7,7 +7,6 @@ use crate::error::{BufferResult, Rejected, give_back};
 use crate::lock_free::handles::{debug, watching};
 use crate::lock_free::turns::taken;
 use crate::sync::Arc;
-use crate::wait::at_once;
 use std::time::Duration;
 
 /// The end of a [`LockFreeSPSCQueue`](crate::LockFreeSPSCQueue) that puts items in. When it is dropped, the
@@ -147,10 +146,7 @@ impl<T> SpscProducer<T> {
     /// # Ok::<(), BufferError>(())
     /// ```
     pub async fn send(&mut self, item: T) -> Result<(), Rejected<T>> {
-        let mut place = match at_once(|| self.put_quietly(item)).await {
-            Ok(()) => return Ok(()),
-            Err(rejected) => Some(rejected.into_inner()),
-        };
+        let mut place = Some(item);
         let put = self.send_from(&mut place).await;
         give_back(put.inspect_err(|_| self.core.tally.note_refused(1)), place)
     }
@@ -192,6 +188,7 @@ impl<T> SpscProducer<T> {
     }
 }
 
+#[cfg(all(feature = "streams", not(loom)))]
 impl<T> SpscProducer<T> {
     /// [`offer`](Self::offer) that counts no refusal.
     #[inline(always)]
@@ -200,10 +197,7 @@ impl<T> SpscProducer<T> {
         let maker = unsafe { self.core.maker() };
         ended!(self, self.core.push(maker, item))
     }
-}
 
-#[cfg(all(feature = "streams", not(loom)))]
-impl<T> SpscProducer<T> {
     /// Whether there seems to be room, or the queue is closed.
     #[inline(always)]
     pub(in crate::lock_free) fn seems_ready(&mut self) -> bool {

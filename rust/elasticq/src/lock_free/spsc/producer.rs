@@ -6,7 +6,7 @@ use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::positions::end_of_batch;
 use crate::sync::Ordering;
 use crate::sync::barrier::often;
-use crate::wait::{Attempt, block, complete, try_briefly_or_register, unless_full};
+use crate::wait::{Attempt, at_once, block, complete, try_briefly_or_register, unless_full};
 use std::mem::take;
 use std::time::Duration;
 
@@ -265,6 +265,9 @@ impl<T> Core<T> {
         maker: impl Fn(&mut R) -> &mut Cursor<T>,
         place: &mut Option<T>,
     ) -> BufferResult<Put> {
+        if let Ok(put) = at_once(|| self.put(maker(&mut right), place)).await {
+            return Ok(put);
+        }
         complete(|| self.attempt_to_put(|| self.put(maker(&mut right), place))).await
     }
 
