@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from . import _core
+from ._sync_view import SyncView
+from ._views import AsyncQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import timedelta
 
-    from ._sync_view import SyncView
-    from ._views import AsyncQueue
-
 T = TypeVar("T")
 
-Selected: TypeAlias = "_core.Elastic[T] | _core.Persistent[T] | AsyncQueue[T] | SyncView[T]"
+Selected: TypeAlias = _core.Elastic[T] | _core.Persistent[T] | AsyncQueue[T] | SyncView[T]
 """A queue, or a view of one."""
 
 
