@@ -4,7 +4,11 @@
 //! descriptor. So a queue whose owner has died would stay locked for as long as any child of it lives, also
 //! one that knows nothing of the queue. Here the child exchanges its copies for harmless ones, first thing
 //! after the fork. It never unlocks: that would end the parent's lock.
+//!
+//! A child that is about to run another program (`posix_spawn`) gets no such chance, and keeps its copy until the
+//! other program begins. So the owner unlocks before it closes: the next opener need not wait for that child.
 
+use rustix::fs::{FlockOperation, flock};
 use std::cell::UnsafeCell;
 use std::hint::spin_loop;
 use std::io;
@@ -12,10 +16,12 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// A descriptor that forked children lose.
+/// A descriptor of a locked file. Forked children lose it.
 #[derive(Debug)]
 pub struct Inherited {
     descriptor: OwnedFd,
+    /// The process that has locked the file.
+    owner: u32,
 }
 
 /// The descriptors of this kind.
@@ -80,7 +86,7 @@ impl Inherited {
             return Err(io::Error::from_raw_os_error(refused));
         }
         change(|list| list.push(descriptor.as_raw_fd()));
-        Ok(Self { descriptor })
+        Ok(Self { descriptor, owner: std::process::id() })
     }
 }
 
@@ -88,6 +94,9 @@ impl Drop for Inherited {
     fn drop(&mut self) {
         let number = self.descriptor.as_raw_fd();
         change(|list| list.retain(|&descriptor| descriptor != number));
+        if self.owner == std::process::id() {
+            let _ = flock(&self.descriptor, FlockOperation::Unlock); // closing it does the same, if there is no copy
+        }
     }
 }
 
@@ -118,4 +127,25 @@ extern "C" fn in_child() {
     unsafe { libc::close(harmless) };
     // SAFETY: as above. No other thread of this process waits for it, since there is none.
     unsafe { DESCRIPTORS.lock.unlock() };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    #[test]
+    fn a_lock_ends_with_its_owner_though_a_program_that_begins_has_a_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let lock =
+            || flock(File::options().append(true).open(&path).unwrap(), FlockOperation::NonBlockingLockExclusive);
+        let file = File::create_new(&path).unwrap();
+        flock(&file, FlockOperation::LockExclusive).unwrap();
+        let _copy = file.try_clone().unwrap(); // as the child of `posix_spawn` has it
+        let owned = Inherited::new(file.into()).unwrap();
+        assert!(lock().is_err());
+        drop(owned);
+        lock().unwrap();
+    }
 }
