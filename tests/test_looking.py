@@ -56,7 +56,7 @@ LOOKS: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("kind", [*KINDS, *VIEWS])
 def test_looking_at_everything_changes_nothing(kind: Kind, look: Callable[[Any], object]) -> None:
     queue = kind.make()
-    add = next(getattr(queue, name) for name in ("put_nowait", "push", "put") if hasattr(queue, name))
+    add = next(getattr(queue, name) for name in ("put_nowait", "push", "put", "send") if hasattr(queue, name))
     add(1)
     before = has_moved(queue)
     look(queue)

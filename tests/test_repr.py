@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import Any
 
 import pytest
-from kinds import BOUNDED, DROP_IN, KINDS, LOCK_FREE, PLAIN, VIEWS, Kind, by_name
+from kinds import BOUNDED, CHANNEL, DROP_IN, KINDS, LOCK_FREE, PLAIN, VIEWS, Kind, by_name
 from support import Threads, settle, wait_until, wait_until_asleep
 
 import elasticq
@@ -123,17 +124,21 @@ def test_a_view_shows_the_queue_behind_it(kind: Kind) -> None:
 TOO_MUCH = {
     "Queue": "the queue is full: maxsize = 1",
     "LockFree": "the queue is full: max_capacity = 1",
+    "Channel": "the channel is full: max_capacity = 1",
     "Buffer": "the buffer has reached its max_capacity of 1 items",
 }
 
 
 @pytest.mark.parametrize("kind", [*PLAIN, by_name("Moved")], ids=lambda kind: kind.name)
 def test_an_exception_speaks_of_the_queue_and_its_limit_as_the_caller_does(kind: Kind) -> None:
-    family = "Queue" if kind.calls is DROP_IN else "LockFree" if kind.calls is LOCK_FREE else "Buffer"
-    noun, ended = ("buffer", "is closed") if family == "Buffer" else ("queue", "is closed")
-    ended = "was shut down" if family == "Queue" else ended
+    families = [(DROP_IN, "Queue"), (LOCK_FREE, "LockFree"), (CHANNEL, "Channel")]
+    family = next((family for calls, family in families if kind.calls is calls), "Buffer")
+    noun = {"Buffer": "buffer", "Channel": "channel"}.get(family, "queue")
+    ended = "was shut down" if family == "Queue" else "is closed"
     queue = kind.make(1, None)
-    now = {"block": False} if kind.calls.take_timeouts else {}
+    now: dict[str, Any] = {"block": False} if kind.calls.take_timeouts else {}
+    if family == "Channel":
+        now = {"timeout": 0}
     with pytest.raises(elasticq.Empty, match=f"^the {noun} is empty$"):
         kind.get(queue, **now)
     if kind.bounded:
