@@ -39,7 +39,7 @@ pub enum Attempt<'a, R> {
 }
 
 /// Tries, registers, and tries again. `try_it` returns `None` if waiting may help.
-#[cfg(feature = "persistent")]
+#[cfg(all(feature = "persistent", not(loom)))]
 pub(crate) fn try_or_register<'a, R>(
     mut try_it: impl FnMut() -> Option<R>,
     register: impl FnOnce() -> Waiter<'a>,

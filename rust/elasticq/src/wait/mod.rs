@@ -44,7 +44,7 @@ use crate::sync::{AtomicUsize, Ordering, PlainMutex};
 pub(crate) use attempt::Attempt;
 #[cfg(all(feature = "streams", not(loom)))]
 pub(crate) use attempt::poll_turn;
-#[cfg(feature = "persistent")]
+#[cfg(all(feature = "persistent", not(loom)))]
 pub(crate) use attempt::try_or_register;
 pub(crate) use attempt::{
     at_once, block, complete, cooperate, in_time, see_what_woke, try_briefly_or_register, unless_empty, unless_full,
