@@ -123,8 +123,8 @@ MUTANTS = [
     Mutant(
         "levels-task-that-goes-on-before-it-sleeps-passes-nothing-on",
         TIMED,
-        "        let put = complete(|| try_briefly_or_register(&mut put, &mut register)).await;\n",
-        "        let put = complete(|| try_briefly_or_register(&mut put, &mut register)).await;\n        std::mem::forget(leaving);\n",
+        "        let put = complete_or_register(put, register).await;\n",
+        "        let put = complete_or_register(put, register).await;\n        std::mem::forget(leaving);\n",
         "loom_priority::one_place_after_the_other_reaches_two_tasks_that_wait_at_two_levels",
     ),
 ]

@@ -4,8 +4,8 @@
 //! `wait::attempt`).
 
 use super::DynamicCircularBuffer;
-use crate::error::{BufferError, BufferResult, Rejected, give_back};
-use crate::wait::{at_once, block, complete, in_time, try_briefly_or_register, unless_empty, unless_full};
+use crate::error::{BufferResult, Rejected, give_back};
+use crate::wait::{block, complete_or_register, in_time, try_briefly_or_register, unless_empty, unless_full};
 use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
 
@@ -134,11 +134,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// ```
     pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
-        if at_once(|| self.put(&mut place)).await.is_ok() {
-            return Ok(());
-        }
-        let put =
-            complete(|| try_briefly_or_register(|| unless_full(self.put(&mut place)), || self.room_waiter())).await;
+        let put = complete_or_register(|| unless_full(self.put(&mut place)), || self.room_waiter()).await;
         give_back(put.inspect_err(|_| self.tally.note_refused(1)), place)
     }
 
@@ -162,11 +158,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
     pub async fn recv(&self) -> BufferResult<T> {
-        match at_once(|| self.try_pop()).await {
-            Err(BufferError::Empty) => {}
-            settled => return settled,
-        }
-        complete(|| try_briefly_or_register(|| unless_empty(self.try_pop()), || self.item_waiter())).await
+        complete_or_register(|| unless_empty(self.try_pop()), || self.item_waiter()).await
     }
 
     /// Adds the item in `place`, blocking up to `timeout` until there is room; on an error the item is still

@@ -6,7 +6,9 @@
 use super::PriorityCircularBuffer;
 use super::wake::Leaving;
 use crate::error::{BufferResult, Rejected, give_back};
-use crate::wait::{Waiter, block, complete, in_time, try_briefly_or_register, unless_empty, unless_full};
+use crate::wait::{
+    Waiter, block, complete, complete_or_register, in_time, try_briefly_or_register, unless_empty, unless_full,
+};
 use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
 
@@ -162,12 +164,12 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     pub async fn send_with_priority(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
         let mut leaving = None; // dropped after the waiter
-        let mut put = || unless_full(self.put(&mut place, priority));
-        let mut register = || {
+        let put = || unless_full(self.put(&mut place, priority));
+        let register = || {
             leaving.get_or_insert(Leaving(self));
             self.wait_for_room_at_priority(priority)
         };
-        let put = complete(|| try_briefly_or_register(&mut put, &mut register)).await;
+        let put = complete_or_register(put, register).await;
         give_back(put.inspect_err(|_| self.note_refused_at_priority(1, priority)), place)
     }
 

@@ -5,7 +5,7 @@ use super::door::Door;
 use crate::buffer::{Call, Parts, PuttingEnd, Sealed, TakingEnd};
 use crate::error::{BufferResult, Rejected, give_back};
 use crate::tasks;
-use crate::wait::{Attempt, Waiter, try_briefly_or_register, unless_empty};
+use crate::wait::{Attempt, Waiter, at_once, try_briefly_or_register, unless_empty};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -133,13 +133,11 @@ impl<T, B: Parts<T> + ?Sized> PuttingEnd<T> for Shared<B> {
 }
 
 /// Puts `item` in, waiting as a task until there is room.
-#[inline]
 pub(super) async fn send<T: Send, B: Parts<T> + ?Sized>(buffer: &B, item: T) -> Result<(), Rejected<T>> {
     if buffer.waits_for_disk() {
         return send_patiently(buffer, item).await;
     }
-    // Mostly there is room, and then the rest would take longer than the put.
-    match tasks::at_once(|| buffer.offer_again(item)).await {
+    match at_once(|| buffer.offer_again(item)).await {
         Ok(()) => Ok(()),
         Err(rejected) => send_patiently(buffer, rejected.into_inner()).await,
     }

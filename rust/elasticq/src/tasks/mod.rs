@@ -14,10 +14,9 @@ mod methods;
 
 use crate::buffer::Parts;
 use crate::error::{BufferError, BufferResult, Rejected};
-pub(crate) use crate::wait::at_once;
+use crate::wait::{at_once, complete_or_register, see_what_woke, unless_empty, unless_full};
 #[cfg(feature = "streams")]
-use crate::wait::block;
-use crate::wait::{complete, see_what_woke, try_briefly_or_register, unless_empty, unless_full};
+use crate::wait::{block, try_briefly_or_register};
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,20 +27,17 @@ use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep};
 
 /// Takes the next item, waiting until there is one.
-#[inline]
 pub(crate) async fn take<T: Send, B: Parts<T> + ?Sized>(buffer: &B) -> BufferResult<T> {
     if buffer.waits_for_disk() {
         return take_from_disk(buffer, 1).await?.pop().ok_or(BufferError::Empty);
     }
-    // Mostly there is one, and then the rest would take longer than the take.
+    // Written out, since this is what a channel does for each item: a value that goes through the place of the
+    // other attempts takes half as long again.
     match at_once(|| buffer.try_pop()).await {
-        Err(BufferError::Empty) => take_patiently(buffer).await,
-        settled => settled,
+        Err(BufferError::Empty) => {}
+        settled => return settled,
     }
-}
-
-async fn take_patiently<T: Send, B: Parts<T> + ?Sized>(buffer: &B) -> BufferResult<T> {
-    complete(|| try_briefly_or_register(|| unless_empty(buffer.try_pop()), || buffer.wait_for_item())).await
+    complete_or_register(|| unless_empty(buffer.try_pop()), || buffer.wait_for_item()).await
 }
 
 /// Takes up to `max` items, waiting for the first. Without asking for any, it does not wait.
@@ -49,8 +45,7 @@ pub(crate) async fn take_many<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: us
     if buffer.waits_for_disk() {
         return take_from_disk(buffer, max).await;
     }
-    let mut attempt = || many_once(buffer, max);
-    complete(|| try_briefly_or_register(&mut attempt, || buffer.wait_for_item())).await
+    complete_or_register(|| many_once(buffer, max), || buffer.wait_for_item()).await
 }
 
 /// [`take_many`] where an attempt may take long. A task that is cancelled in an attempt leaves to others what
@@ -183,13 +178,13 @@ pub(crate) async fn put<T: Send, B: Parts<T> + ?Sized>(buffer: &B, place: &mut O
         return put_on_disk(buffer, &mut Lent::of(place).items, None).await;
     }
     let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
-    let mut attempt = || put_once(buffer, place);
+    let attempt = || put_once(buffer, place);
     let has_waited = &mut leaving.has_waited;
-    let mut register = || {
+    let register = || {
         *has_waited = true;
         buffer.wait_for_room()
     };
-    complete(|| try_briefly_or_register(&mut attempt, &mut register)).await
+    complete_or_register(attempt, register).await
 }
 
 /// Puts all of `items` in or none, waiting until there is room for all. A batch that can never fit is refused
@@ -203,17 +198,17 @@ pub(crate) async fn put_many<T: Send, B: Parts<T> + ?Sized>(
     }
     let can_fit = place.as_ref().is_none_or(|items| items.len() <= buffer.max_capacity());
     let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
-    let mut attempt = || {
+    let attempt = || {
         let Some(items) = place.take() else { return Some(Ok(())) };
         let put = buffer.offer_batch_again(items).map_err(|rejected| keep(rejected, place));
         if can_fit { unless_full(put) } else { Some(put) }
     };
     let has_waited = &mut leaving.has_waited;
-    let mut register = || {
+    let register = || {
         *has_waited = true;
         buffer.wait_for_bulk_room()
     };
-    complete(|| try_briefly_or_register(&mut attempt, &mut register)).await
+    complete_or_register(attempt, register).await
 }
 
 /// [`put_many`] where an attempt may take long. The items are in the attempt meanwhile, so an attempt that

@@ -42,12 +42,16 @@ mod waking;
 use crate::sync::{AtomicUsize, Ordering, PlainMutex};
 #[cfg(any(feature = "lock_free", feature = "persistent", feature = "streams"))]
 pub(crate) use attempt::Attempt;
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) use attempt::at_once;
+#[cfg(any(feature = "lock_free", feature = "priority", all(feature = "persistent", not(loom))))]
+pub(crate) use attempt::complete;
 #[cfg(all(feature = "streams", not(loom)))]
 pub(crate) use attempt::poll_turn;
 #[cfg(all(feature = "persistent", not(loom)))]
 pub(crate) use attempt::try_or_register;
 pub(crate) use attempt::{
-    at_once, block, complete, cooperate, in_time, see_what_woke, try_briefly_or_register, unless_empty, unless_full,
+    block, complete_or_register, cooperate, in_time, see_what_woke, try_briefly_or_register, unless_empty, unless_full,
 };
 use crossbeam_utils::CachePadded;
 use list::List;

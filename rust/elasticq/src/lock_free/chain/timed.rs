@@ -6,7 +6,7 @@ use super::{FLAGS, position};
 use crate::error::{BufferResult, Rejected, give_back};
 #[cfg(all(feature = "streams", not(loom)))]
 use crate::sync::Ordering;
-use crate::wait::{Attempt, Signal, Waiter, at_once, block, complete, try_briefly_or_register, unless_full};
+use crate::wait::{Signal, Waiter, block, complete_or_register, try_briefly_or_register, unless_full};
 use std::mem::take;
 use std::time::Duration;
 
@@ -47,16 +47,13 @@ impl<T, C: Takers<T>> Chain<T, C> {
         register: impl Fn(&Signal) -> Waiter<'_>,
         mut put: impl FnMut() -> BufferResult<()>,
     ) -> BufferResult<()> {
-        block(timeout, || self.attempt_to_put(&register, &mut put))
+        block(timeout, || try_briefly_or_register(|| unless_full(put()), || self.room_waiter(&register)))
     }
 
     /// Puts the item that is in `place`, waiting for room as a task; on an error it is still there. A refusal
     /// is not counted.
     pub(in crate::lock_free) async fn send(&self, place: &mut Option<T>) -> BufferResult<()> {
-        if at_once(|| self.put(place)).await.is_ok() {
-            return Ok(());
-        }
-        complete(|| self.attempt_to_put(Signal::waiter, || self.put(place))).await
+        complete_or_register(|| unless_full(self.put(place)), || self.room_waiter(Signal::waiter)).await
     }
 
     /// The same with all of `items`, or none.
@@ -64,7 +61,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
         if items.len() > self.elasticity.max() {
             return self.put_all(items);
         }
-        complete(|| self.attempt_to_put(Signal::bulk_waiter, || self.put_all(items))).await
+        complete_or_register(|| unless_full(self.put_all(items)), || self.room_waiter(Signal::bulk_waiter)).await
     }
 
     /// Whether there seems to be room for an item, or the queue is closed.
@@ -79,17 +76,10 @@ impl<T, C: Takers<T>> Chain<T, C> {
         pushed - popped < self.elasticity.max() as u64 || self.is_closed()
     }
 
-    /// Calls `put` or, where there is no room for it, gives a waiter of the kind that `register` makes.
-    fn attempt_to_put<'a>(
-        &'a self,
-        register: impl Fn(&'a Signal) -> Waiter<'a>,
-        mut put: impl FnMut() -> BufferResult<()>,
-    ) -> Attempt<'a, BufferResult<()>> {
-        let register = || {
-            let waiter = register(&self.room);
-            self.producer_registered();
-            waiter
-        };
-        try_briefly_or_register(|| unless_full(put()), register)
+    /// A waiter for room, of the kind that `register` makes.
+    fn room_waiter<'a>(&'a self, register: impl Fn(&'a Signal) -> Waiter<'a>) -> Waiter<'a> {
+        let waiter = register(&self.room);
+        self.producer_registered();
+        waiter
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::positions::end_of_batch;
 use crate::sync::Ordering;
 use crate::sync::barrier::often;
-use crate::wait::{Attempt, at_once, block, complete, try_briefly_or_register, unless_full};
+use crate::wait::{Waiter, block, complete_or_register, try_briefly_or_register, unless_full};
 use std::mem::take;
 use std::time::Duration;
 
@@ -197,19 +197,16 @@ impl<T> Core<T> {
             || self.is_closed()
     }
 
-    /// Calls `put` or, where there is no room, registers for some. There is only one producer, so a batch
-    /// need not register as a waiter that may need more room than others.
-    fn attempt_to_put(&self, mut put: impl FnMut() -> BufferResult<Put>) -> Attempt<'_, BufferResult<Put>> {
-        let register = || {
-            let waiter = self.room.waiter();
-            self.producer_registered();
-            waiter
-        };
-        try_briefly_or_register(|| unless_full(put()), register)
+    /// A waiter for room. There is only one producer, so for a batch it need not be one that may need more room
+    /// than others.
+    fn room_waiter(&self) -> Waiter<'_> {
+        let waiter = self.room.waiter();
+        self.producer_registered();
+        waiter
     }
 
     fn put_within(&self, timeout: Duration, mut put: impl FnMut() -> BufferResult<Put>) -> BufferResult<Put> {
-        block(timeout, || self.attempt_to_put(&mut put))
+        block(timeout, || try_briefly_or_register(|| unless_full(put()), || self.room_waiter()))
     }
 
     // Putting one item or all, waiting or not, with what is refused counted.
@@ -265,10 +262,7 @@ impl<T> Core<T> {
         maker: impl Fn(&mut R) -> &mut Cursor<T>,
         place: &mut Option<T>,
     ) -> BufferResult<Put> {
-        if let Ok(put) = at_once(|| self.put(maker(&mut right), place)).await {
-            return Ok(put);
-        }
-        complete(|| self.attempt_to_put(|| self.put(maker(&mut right), place))).await
+        complete_or_register(|| unless_full(self.put(maker(&mut right), place)), || self.room_waiter()).await
     }
 
     /// The same with all of `items`, or none.
@@ -281,6 +275,6 @@ impl<T> Core<T> {
         if items.len() > self.elasticity.max() {
             return self.put_all(maker(&mut right), items);
         }
-        complete(|| self.attempt_to_put(|| self.put_all(maker(&mut right), items))).await
+        complete_or_register(|| unless_full(self.put_all(maker(&mut right), items)), || self.room_waiter()).await
     }
 }
