@@ -27,6 +27,20 @@ MUTANTS = [
         "loom_spsc::a_batch_that_waited_holds_no_more_than_the_queue_can",
     ),
     Mutant(
+        "spsc-second-look-for-a-batch-takes-one",
+        "rust/elasticq/src/lock_free/spsc/consumer.rs",
+        """        let look = || unless_none(self.pop_more(taker, items, max_items), items, max_items);
+""",
+        """        let mut most = max_items;
+        let look = || {
+            let looked = self.pop_more(taker, items, most);
+            most = most.min(1);
+            unless_none(looked, items, max_items)
+        };
+""",
+        "loom_spsc::a_batch_that_comes_between_two_looks_is_taken_whole",
+    ),
+    Mutant(
         "spsc-releases-relaxed",
         "rust/elasticq/src/lock_free/spsc/consumer.rs",
         "self.head.store(taker.cursor.position, Ordering::Release);",

@@ -103,6 +103,19 @@ fn a_queue_that_grows_in_the_middle_of_a_lap_loses_nothing() {
 }
 
 #[test]
+fn a_batch_that_comes_between_two_looks_is_taken_whole() {
+    model(|| {
+        let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(2, 2)).unwrap().split();
+        let thread = thread::spawn(move || {
+            producer.offer_batch(vec![1, 2]).unwrap();
+            producer // not dropped, since that would wake the consumer, too
+        });
+        assert_eq!(consumer.dequeue_batch_within(9, FOREVER), Ok(vec![1, 2]));
+        drop(thread.join().unwrap());
+    });
+}
+
+#[test]
 fn a_batch_is_seen_whole_or_not_at_all() {
     model(|| {
         let (mut producer, mut consumer) = LockFreeSPSCQueue::new(between(2, 3)).unwrap().split();

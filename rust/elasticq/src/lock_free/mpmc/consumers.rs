@@ -33,12 +33,11 @@
 use super::records::{Record, Records};
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
-use crate::lock_free::batch::{attempt_to_take_many, reserve};
+use crate::lock_free::batch::{reserve, unless_none};
 use crate::lock_free::chain::{CLOSED, Chain, MAX_RETIRED, OPEN, SEALED, Segment, Takers, position, renewal_interval};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, order_seqcst, stay_away};
 use crate::wait::{Attempt, Waiter};
 use crossbeam_utils::CachePadded;
-use std::ops::Deref;
 use std::ptr;
 
 /// How many items the consumers take between two looks at whether a smaller queue would do, unless they find
@@ -402,15 +401,15 @@ impl<T> Core<T> {
         Ok(())
     }
 
-    /// Takes up to `max_items`, or registers for the first. Each look has a record of its own from `record`.
-    pub(in crate::lock_free) fn attempt_to_take_many<'a, R: Deref<Target = Record<T>>>(
-        &'a self,
-        record: impl Fn() -> R,
+    /// Takes up to `max_items`, or registers for the first.
+    pub(in crate::lock_free) fn attempt_to_take_many(
+        &self,
+        record: &Record<T>,
         items: &mut Vec<T>,
         max_items: usize,
-    ) -> Attempt<'a, BufferResult<()>> {
-        let take_more = |core: &mut &Self, items: &mut Vec<T>, max| core.take_more(&record(), items, max);
-        attempt_to_take_many(&mut &*self, items, max_items, take_more, |_| self.attempt_to_take(&record()))
+    ) -> Attempt<'_, BufferResult<()>> {
+        let look = || unless_none(self.take_more(record, items, max_items), items, max_items);
+        self.look_or_register(record, look, || self.items.waiter())
     }
 
     /// Takes the next item, or registers for it.
@@ -425,7 +424,18 @@ impl<T> Core<T> {
         record: &Record<T>,
         register: impl FnOnce() -> Waiter<'a>,
     ) -> Attempt<'a, BufferResult<T>> {
-        if let Some(settled) = self.try_take(record).transpose() {
+        self.look_or_register(record, || self.try_take(record).transpose(), register)
+    }
+
+    /// Calls `look`, which uses the record, or, where that finds nothing, registers.
+    #[inline(always)]
+    fn look_or_register<'a, R>(
+        &self,
+        record: &Record<T>,
+        look: impl FnOnce() -> Option<BufferResult<R>>,
+        register: impl FnOnce() -> Waiter<'a>,
+    ) -> Attempt<'a, BufferResult<R>> {
+        if let Some(settled) = look() {
             return Attempt::Settled(settled);
         }
         if self.is_on_its_way() {

@@ -266,7 +266,7 @@ impl<T> LockFreeMPMCQueue<T> {
     }
 
     fn attempt_to_take_many(&self, items: &mut Vec<T>, max_items: usize) -> Attempt<'_, BufferResult<()>> {
-        self.core.attempt_to_take_many(|| RecordTurn::new(&self.core), items, max_items)
+        self.core.attempt_to_take_many(RecordTurn::new(&self.core).0, items, max_items)
     }
 }
 
@@ -392,7 +392,7 @@ impl<T> MpmcConsumer<T> {
     /// ```
     pub fn dequeue_batch_within(&mut self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
         let mut items = Vec::new();
-        let taken = block(timeout, || self.core.attempt_to_take_many(|| self.record(), &mut items, max_items));
+        let taken = block(timeout, || self.core.attempt_to_take_many(self.record(), &mut items, max_items));
         self.core.tell_producers();
         those_in_time(taken, items)
     }
@@ -420,7 +420,7 @@ impl<T> MpmcConsumer<T> {
     /// ```
     pub async fn recv_many(&mut self, max_items: usize) -> BufferResult<Vec<T>> {
         let mut items = Vec::new();
-        let taken = complete(|| self.core.attempt_to_take_many(|| self.record(), &mut items, max_items)).await;
+        let taken = complete(|| self.core.attempt_to_take_many(self.record(), &mut items, max_items)).await;
         self.core.tell_producers();
         taken.map(|()| items)
     }

@@ -14,7 +14,7 @@ use super::left::Left;
 use super::pace::Pace;
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
-use crate::lock_free::batch::{attempt_to_take_many, reserve, those_in_time};
+use crate::lock_free::batch::{reserve, those_in_time, unless_none};
 use crate::lock_free::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Segment, Takers, position, renewal_interval};
 use crate::lock_free::turns::ConsumerTurns;
 use crate::sync::{AtomicU64, Cell, Ordering, order_seqcst};
@@ -326,12 +326,12 @@ impl<T> Core<T> {
     /// Takes up to `max_items`, or registers for the first.
     fn attempt_to_take_many(
         &self,
-        mut taker: &mut Taker<T>,
+        taker: &mut Taker<T>,
         items: &mut Vec<T>,
         max_items: usize,
     ) -> Attempt<'_, BufferResult<()>> {
-        let take_more = |taker: &mut &mut Taker<T>, items: &mut Vec<T>, max| self.take_more(taker, items, max);
-        attempt_to_take_many(&mut taker, items, max_items, take_more, |taker| self.attempt_to_take(taker))
+        let look = |taker: &mut Taker<T>| unless_none(self.take_more(taker, items, max_items), items, max_items);
+        self.look_or_register(taker, look, || self.items.waiter())
     }
 
     /// Takes up to `max_items` more of what is there now, and not what comes meanwhile: producers could keep
@@ -409,7 +409,18 @@ impl<T> Core<T> {
         taker: &mut Taker<T>,
         register: impl FnOnce() -> Waiter<'a>,
     ) -> Attempt<'a, BufferResult<T>> {
-        if let Some(settled) = self.try_take(taker).transpose() {
+        self.look_or_register(taker, |taker| self.try_take(taker).transpose(), register)
+    }
+
+    /// Calls `look` or, where that finds nothing, registers.
+    #[inline(always)]
+    fn look_or_register<'a, R>(
+        &self,
+        taker: &mut Taker<T>,
+        look: impl FnOnce(&mut Taker<T>) -> Option<BufferResult<R>>,
+        register: impl FnOnce() -> Waiter<'a>,
+    ) -> Attempt<'a, BufferResult<R>> {
+        if let Some(settled) = look(taker) {
             return Attempt::Settled(settled);
         }
         let waiter = register();

@@ -3,7 +3,7 @@
 use super::core::{CLOSED, CONSUMER, Core, NOBODY, OPEN, PRODUCER_SLEEPS, SPARSE, to_usize};
 use super::segment::{Cursor, Segment};
 use crate::error::{BufferError, BufferResult};
-use crate::lock_free::batch::{attempt_to_take_many, reserve, those_in_time};
+use crate::lock_free::batch::{reserve, those_in_time, unless_none};
 use crate::sync::Ordering;
 use crate::sync::barrier::{often, rarely};
 use crate::wait::{Attempt, Waiter, block, complete, in_time, try_briefly_or_register};
@@ -122,12 +122,12 @@ impl<T> Core<T> {
     /// Takes up to `max_items`, or registers for the first.
     fn attempt_to_pop_many(
         &self,
-        mut taker: &mut Taker<T>,
+        taker: &mut Taker<T>,
         items: &mut Vec<T>,
         max_items: usize,
     ) -> Attempt<'_, BufferResult<()>> {
-        let pop_more = |taker: &mut &mut Taker<T>, items: &mut Vec<T>, max| self.pop_more(taker, items, max);
-        attempt_to_take_many(&mut taker, items, max_items, pop_more, |taker| self.attempt_to_pop(taker))
+        let look = || unless_none(self.pop_more(taker, items, max_items), items, max_items);
+        self.look_or_register(look, || self.items.waiter())
     }
 
     /// Takes up to `max_items` more of what is there now, and not what comes meanwhile: a fast producer could
@@ -298,11 +298,21 @@ impl<T> Core<T> {
         taker: &mut Taker<T>,
         register: impl FnOnce() -> Waiter<'a>,
     ) -> Attempt<'a, BufferResult<T>> {
+        self.look_or_register(|| self.pop(taker).transpose(), register)
+    }
+
+    /// Calls `look` or, where that finds nothing, registers.
+    #[inline(always)]
+    fn look_or_register<'a, R>(
+        &self,
+        look: impl FnMut() -> Option<BufferResult<R>>,
+        register: impl FnOnce() -> Waiter<'a>,
+    ) -> Attempt<'a, BufferResult<R>> {
         let register = || {
             let waiter = register();
             self.consumer_registered();
             waiter
         };
-        try_briefly_or_register(|| self.pop(taker).transpose(), register)
+        try_briefly_or_register(look, register)
     }
 }
