@@ -1,9 +1,9 @@
 //! The durable queue beside what others have, with messages of 100 bytes, in files on a real disk: pushes and
-//! pops, syncs, what reaches the disk, latencies, and opening again. The bare floor of each case takes part in
-//! the same rounds.
+//! pops, syncs, what reaches the disk, latencies, and opening again. The bare floor of each case takes part
+//! in the same rounds.
 //!
-//! Every message is checked, byte by byte. All cases write to the folder that `--folder` or `TMPDIR` names. The
-//! queues are drained between the samples, and samples are short, since many disks become slow after some
+//! Every message is checked, byte by byte. All cases write to the folder that `--folder` or `TMPDIR` names.
+//! The queues are drained between the samples, and samples are short, since many disks become slow after some
 //! gigabytes. A line at the end says how much was written.
 //!
 //! yaque and okaywal know only one mode, so they take part in the cases of that one. elasticq 0.3.0 moves all

@@ -1,9 +1,9 @@
-//! Opens a queue whose files hold anything. It must not panic, hang or take much memory. A queue that can't be
-//! opened is left as it was; one that can is the same queue when it is opened again.
+//! Opens a queue whose files hold anything. It must not panic, hang or take much memory. A queue that can't
+//! be opened is left as it was; one that can is the same queue when it is opened again.
 //!
 //! An input is a byte of flags, and then files without their zeroes: two bytes for the length of each, the 52
-//! bytes of its header that mean something, and its records. With the first flag the checksums are made right, so
-//! that the fuzzer comes behind them.
+//! bytes of its header that mean something, and its records. With the first flag the checksums are made
+//! right, so that the fuzzer comes behind them.
 #![no_main]
 
 use elasticq::BufferError;

@@ -70,7 +70,8 @@ impl InOrder {
         self.due += 1;
     }
 
-    /// How many messages came out wrong, were missing, or were too many, if the last one is that before `end`.
+    /// How many messages came out wrong, were missing, or were too many, if the last one is that before
+    /// `end`.
     #[must_use]
     pub fn wrong(&self, end: u64) -> u64 {
         self.wrong + self.due.abs_diff(end)

@@ -1,8 +1,9 @@
 //! Pushes at a given rate, and how long each took.
 //!
-//! The thread looks at the clock until a push is due; it never sleeps, since it would wake up too late. A push
-//! that took long makes the next ones late. So two times are noted: that of the call, and that from the moment
-//! when the push was due. The second one also counts what the machine did to the thread between two calls.
+//! The thread looks at the clock until a push is due; it never sleeps, since it would wake up too late. A
+//! push that took long makes the next ones late. So two times are noted: that of the call, and that from the
+//! moment when the push was due. The second one also counts what the machine did to the thread between two
+//! calls.
 
 use super::{Payload, payload};
 use crate::stats::quantile;

@@ -35,8 +35,8 @@ pub trait Durable {
     /// The name in the tables.
     const NAME: &'static str;
 
-    /// Opens one in a folder. What is not its own to decide ends the run with a panic, as everything here that
-    /// the disk refuses.
+    /// Opens one in a folder. What is not its own to decide ends the run with a panic, as everything here
+    /// that the disk refuses.
     fn open(folder: &Path, mode: Mode) -> Self;
     /// Puts a message at the end, or returns `false` if it is refused.
     fn put(&mut self, payload: &[u8]) -> bool;
@@ -362,7 +362,8 @@ impl SharedLog for Raft {
     }
 }
 
-/// The floor: messages are written one behind the other into a file that was written before, and nothing else.
+/// The floor: messages are written one behind the other into a file that was written before, and nothing
+/// else.
 #[derive(Debug)]
 pub struct BareFile {
     file: File,

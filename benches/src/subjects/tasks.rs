@@ -204,8 +204,8 @@ impl SendsAsThread for kanal::AsyncSender<u64> {
     }
 }
 
-/// The channel of elasticq 0.3.0. Within tokio it panics, since its lock does. It does not wait for room, so it
-/// gets enough, and neither does it close.
+/// The channel of elasticq 0.3.0. Within tokio it panics, since its lock does. It does not wait for room, so
+/// it gets enough, and neither does it close.
 #[cfg(feature = "old_streams")]
 #[derive(Debug)]
 pub struct Old;

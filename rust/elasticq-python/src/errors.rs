@@ -142,8 +142,8 @@ pub fn thrown(kind: Bound<'_, PyAny>, value: Option<Bound<'_, PyAny>>) -> PyResu
     }))
 }
 
-/// The same exception, made now if it was not made yet. PyO3 mostly makes an exception when something looks at
-/// it, detaches the thread for that, and panics if the interpreter is ending by then.
+/// The same exception, made now if it was not made yet. PyO3 mostly makes an exception when something looks
+/// at it, detaches the thread for that, and panics if the interpreter is ending by then.
 pub fn made(py: Python<'_>, raised: PyErr) -> PyErr {
     raised.restore(py);
     PyErr::fetch(py)

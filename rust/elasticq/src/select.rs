@@ -156,8 +156,8 @@ impl<'a, R: 'a> Select<'a, R> {
     /// # Errors
     /// - `Empty`: there is no item, and a queue is open.
     /// - `Closed`: all queues are closed and empty.
-    /// - `InvalidOperation`: there are no queues; or one is for one consumer, another consumer is at work there, and
-    ///   no other queue has an item.
+    /// - `InvalidOperation`: there are no queues; or one is for one consumer, another consumer is at work
+    ///   there, and no other queue has an item.
     /// - What a queue may fail with beside that, if no other one has an item.
     pub fn try_pop(&mut self) -> BufferResult<(usize, R)> {
         search(&self.sources, &mut self.order, None)

@@ -1,5 +1,5 @@
-//! A process with an open durable queue forks. The queue stays the parent's: the child is told so, its end frees
-//! no lock, and the queue can be opened after the parent's death while the child lives.
+//! A process with an open durable queue forks. The queue stays the parent's: the child is told so, its end
+//! frees no lock, and the queue can be opened after the parent's death while the child lives.
 #![cfg(all(feature = "persistent", target_os = "linux", not(loom)))]
 
 use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
@@ -29,8 +29,8 @@ fn forking() {
     assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
     // SAFETY: they are open and nobody else's.
     let [mut reads, mut writes] = ends.map(|end| unsafe { std::fs::File::from_raw_fd(end) });
-    // SAFETY: the child uses nothing that another thread of this process may have locked: of its threads only the
-    // queue's and the main one exist, and they hold no lock that is used here.
+    // SAFETY: the child uses nothing that another thread of this process may have locked: of its threads only
+    // the queue's and the main one exist, and they hold no lock that is used here.
     match unsafe { libc::fork() } {
         0 => {
             tell(&format!("child {}", queue.push(2).unwrap_err()));

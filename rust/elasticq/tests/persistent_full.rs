@@ -1,5 +1,5 @@
-//! The durable queue where the disk is small: a file system that is full, and many more items than there is room
-//! for at a time.
+//! The durable queue where the disk is small: a file system that is full, and many more items than there is
+//! room for at a time.
 #![cfg(all(feature = "persistent", target_os = "linux", not(loom)))]
 
 use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, Raw, SyncMode};

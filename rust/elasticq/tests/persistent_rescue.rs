@@ -1,5 +1,5 @@
-//! The tools for the files of a queue, on real files: what they say while a queue is in use, and of what is no
-//! queue.
+//! The tools for the files of a queue, on real files: what they say while a queue is in use, and of what is
+//! no queue.
 #![cfg(all(feature = "persistent", unix))]
 
 use elasticq::persistent::{

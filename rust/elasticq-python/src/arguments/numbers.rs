@@ -32,8 +32,8 @@ impl<'py> FromPyObject<'_, 'py> for Truth {
     }
 }
 
-/// Called before an object is asked for its number. `int` and `float` run no Python code then; any other class
-/// may.
+/// Called before an object is asked for its number. `int` and `float` run no Python code then; any other
+/// class may.
 #[inline]
 fn before_asking(object: &Bound<'_, PyAny>) {
     if !object.is_exact_instance_of::<PyInt>() && !object.is_exact_instance_of::<PyFloat>() {

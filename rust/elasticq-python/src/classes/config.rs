@@ -24,13 +24,10 @@ use pyo3::types::PyDict;
 ///     InvalidConfiguration: A capacity is negative or too large to count; also a ValueError.
 ///     ValueError: A timeout is negative.
 ///
-/// Example:
-///     >>> config = Config(max_capacity=8192).with_initial_capacity(2048)
-///     >>> config.initial_capacity, config.max_capacity
-///     (2048, 8192)
-///     >>> config.with_growth_factor(1.0).validate()
-///     Traceback (most recent call last):
-///     elasticq.InvalidConfiguration: invalid configuration: growth_factor = 1: must be a finite number above 1.0
+/// Example: >>> config = Config(max_capacity=8192).with_initial_capacity(2048) >>> config.initial_capacity,
+///     config.max_capacity (2048, 8192) >>> config.with_growth_factor(1.0).validate() Traceback (most recent
+///     call last): elasticq.InvalidConfiguration: invalid configuration: growth_factor = 1: must be a finite
+///     number above 1.0
 #[pyclass(frozen, eq, skip_from_py_object, module = "elasticq._core")]
 #[derive(Clone, PartialEq)]
 pub struct Config {

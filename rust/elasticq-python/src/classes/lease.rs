@@ -150,8 +150,8 @@ impl Lease {
         self.at.elapsed().unwrap_or(Duration::ZERO).as_secs_f64()
     }
 
-    /// What the producer has added to the item: `headers` of `push`, or None. Headers that were not put in from
-    /// Python are bytes.
+    /// What the producer has added to the item: `headers` of `push`, or None. Headers that were not put in
+    /// from Python are bytes.
     #[getter]
     fn headers(&self, py: Python<'_>) -> PyResult<Item> {
         if self.headers.is_empty() {
@@ -163,7 +163,8 @@ impl Lease {
         }
     }
 
-    /// Whether the lease has not been ended by a call of its methods (bool). Its time may be over all the same.
+    /// Whether the lease has not been ended by a call of its methods (bool). Its time may be over all the
+    /// same.
     #[getter]
     fn active(&self) -> bool {
         self.held.lock().is_some()
@@ -171,7 +172,8 @@ impl Lease {
 
     /// End the lease since the work was done: the item leaves the queue for good.
     ///
-    /// With `every_write` that is durable when the call returns. Safe from any thread; in a coroutine use `aack`.
+    /// With `every_write` that is durable when the call returns. Safe from any thread; in a coroutine use
+    /// `aack`.
     ///
     /// Raises:
     ///     InvalidOperation: The lease has ended before, or its time is over.
@@ -181,8 +183,8 @@ impl Lease {
         self.end(py, durable::Lease::ack)
     }
 
-    /// End the lease since the work was not done. After `delay` the item can be taken again, at its old place.
-    /// If it was delivered `max_deliveries` times, it is dead.
+    /// End the lease since the work was not done. After `delay` the item can be taken again, at its old
+    /// place. If it was delivered `max_deliveries` times, it is dead.
     ///
     /// Args:
     ///     delay: Seconds, or a timedelta; None: at once.

@@ -122,19 +122,18 @@ impl Persistent {
         Ok(())
     }
 
-    /// Add an item at the end, and wait for room as long as `push_timeout` says; if it is not set, don't wait.
+    /// Add an item at the end, and wait for room as long as `push_timeout` says; if it is not set, don't
+    /// wait.
     ///
     /// Constant time. Safe from any thread. With `every_write` it waits for the disk, with the interpreter
     /// released; in a coroutine use `aput`.
     ///
-    /// Args:
-    ///     item: A value that the queue's codec can store.
-    ///     id: A name of the item's own, str or bytes. While it is one of the latest `id_window` names, a push
-    ///         with the same name adds nothing: so a push that is done again after a crash adds it once. Names
-    ///         should be short, since each new file of the queue begins with all that are known.
-    ///     delay: Seconds (or a timedelta) before which nobody can take the item.
-    ///     headers: Whatever belongs to the item and is not the item, a value that the plain codec can store. It
-    ///         comes back with a lease.
+    /// Args: item: A value that the queue's codec can store. id: A name of the item's own, str or bytes.
+    ///     While it is one of the latest `id_window` names, a push with the same name adds nothing: so a push
+    ///     that is done again after a crash adds it once. Names should be short, since each new file of the
+    ///     queue begins with all that are known. delay: Seconds (or a timedelta) before which nobody can take
+    ///     the item. headers: Whatever belongs to the item and is not the item, a value that the plain codec
+    ///     can store. It comes back with a lease.
     ///
     /// Returns:
     ///     True; False if an item of that name is known already.
@@ -204,8 +203,8 @@ impl Persistent {
         Self::raised(py, put.map_err(|error| waited(error, timeout)))
     }
 
-    /// Take up to `max_items` (not negative) for good, oldest first. Gives a list, which is empty if there are
-    /// none. Waits for the first as long as `pop_timeout` says.
+    /// Take up to `max_items` (not negative) for good, oldest first. Gives a list, which is empty if there
+    /// are none. Waits for the first as long as `pop_timeout` says.
     ///
     /// Raises:
     ///     As `pop`, but for Empty and Timeout.
@@ -221,8 +220,8 @@ impl Persistent {
 
     /// Take the oldest item on lease, and wait for one if need be.
     ///
-    /// The item stays in the queue until the lease is acknowledged. It can be taken again when the lease is given
-    /// back, when its time is over, and when the process ends.
+    /// The item stays in the queue until the lease is acknowledged. It can be taken again when the lease is
+    /// given back, when its time is over, and when the process ends.
     ///
     /// Args:
     ///     timeout: Seconds to wait at the most, not negative; None: for ever.
@@ -250,8 +249,8 @@ impl Persistent {
         }
     }
 
-    /// Take up to `max_items` items (at least 1) on lease, and wait for the first if need be. Gives a list of at
-    /// least one Lease.
+    /// Take up to `max_items` items (at least 1) on lease, and wait for the first if need be. Gives a list of
+    /// at least one Lease.
     ///
     /// Raises:
     ///     As `lease`.
@@ -272,8 +271,8 @@ impl Persistent {
         PyList::new(py, lease::objects(durable, py, leased)?)
     }
 
-    /// End leases since the work was done: all of them or, on an error, none. With `every_write`, one sync does
-    /// for all.
+    /// End leases since the work was done: all of them or, on an error, none. With `every_write`, one sync
+    /// does for all.
     ///
     /// Raises:
     ///     InvalidOperation: One of them has ended before, or is of another queue.
@@ -340,14 +339,15 @@ impl Persistent {
         self.durable(py)?.work(py, elasticq::PersistentCircularBuffer::compact)
     }
 
-    /// Drop all items that can be taken now or later, and give their number (int). Leased and dead items stay.
+    /// Drop all items that can be taken now or later, and give their number (int). Leased and dead items
+    /// stay.
     fn clear(&self, py: Python<'_>) -> PyResult<usize> {
         let durable = self.durable(py)?;
         durable.work(py, elasticq::PersistentCircularBuffer::clear)
     }
 
-    /// Give counters and sizes as a PersistentStats. Linear in the number of items that are leased, delayed or
-    /// dead. All zero after `close`.
+    /// Give counters and sizes as a PersistentStats. Linear in the number of items that are leased, delayed
+    /// or dead. All zero after `close`.
     fn stats(&self, py: Python<'_>) -> PyResult<PersistentStats> {
         let durable = self.durable(py)?;
         Ok(detached(py, || durable.files.stats()).into())
@@ -368,10 +368,10 @@ impl Persistent {
         }
     }
 
-    /// End the use of the files: make everything durable and unlock the queue, so that it can be opened again,
-    /// here or elsewhere. From now on every call raises ShutDown, and those that wait do so at once. Leases that
-    /// are left go back. Doing it twice is no error. `with` does it at its end, and so does the end of the
-    /// object.
+    /// End the use of the files: make everything durable and unlock the queue, so that it can be opened
+    /// again, here or elsewhere. From now on every call raises ShutDown, and those that wait do so at once.
+    /// Leases that are left go back. Doing it twice is no error. `with` does it at its end, and so does the
+    /// end of the object.
     ///
     /// Raises:
     ///     StorageError: Not everything could be made durable. The queue is closed all the same.
@@ -439,8 +439,8 @@ impl Persistent {
     }
 
     /// Look at the items that can be taken now, oldest first; none is taken. They are read one by one, so the
-    /// queue may be larger than memory. Nobody has to wait meanwhile; an item that is taken meanwhile may still
-    /// be shown.
+    /// queue may be larger than memory. Nobody has to wait meanwhile; an item that is taken meanwhile may
+    /// still be shown.
     fn __iter__(&self, py: Python<'_>) -> PyResult<Look> {
         Look::new(py, self.durable(py)?)
     }

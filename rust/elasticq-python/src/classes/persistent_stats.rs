@@ -5,8 +5,9 @@ use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 
-/// Counters and sizes of a durable queue, all of about the same moment. The counters go on across restarts, but
-/// for `messages_refused`, and always `messages_enqueued == messages_dequeued + messages_dropped + current_size`.
+/// Counters and sizes of a durable queue, all of about the same moment. The counters go on across restarts,
+/// but for `messages_refused`, and always `messages_enqueued == messages_dequeued + messages_dropped +
+/// current_size`.
 #[pyclass(frozen, eq, get_all, module = "elasticq._core")]
 #[derive(PartialEq, Eq)]
 pub struct PersistentStats {
@@ -38,8 +39,8 @@ pub struct PersistentStats {
     recovered_entries: u64,
     /// Whether the queue had been closed in good order then.
     recovered_clean: bool,
-    /// Bytes behind the last whole record then, zeroes not counted: what never reached the disk whole, and, in a
-    /// file that was used before, what was left of its older life.
+    /// Bytes behind the last whole record then, zeroes not counted: what never reached the disk whole, and,
+    /// in a file that was used before, what was left of its older life.
     torn_bytes: u64,
     /// Files that were given up for the same reason.
     torn_files: usize,
@@ -95,8 +96,8 @@ impl PersistentStats {
     }
 }
 
-/// An item that was delivered `max_deliveries` times, or was given up with `bury`. It stays in the queue until it
-/// is retried or purged.
+/// An item that was delivered `max_deliveries` times, or was given up with `bury`. It stays in the queue
+/// until it is retried or purged.
 #[pyclass(frozen, generic, get_all, module = "elasticq._core")]
 pub struct DeadLetter {
     /// The item's number in its queue.

@@ -106,7 +106,8 @@ impl Queue {
             return buffer.weigh_from_now_on(weighted).map_err(|_| not_with_weights(py, "__init__ more than once"));
         }
         if again || hooked || buffer.is_used() || config != smallest() {
-            // Dropped last: it may run Python code, which must not find the old count beside the new position.
+            // Dropped last: it may run Python code, which must not find the old count beside the new
+            // position.
             let _old = buffer.restart(&config).map_err(|error| errors::to_python(py, &error))?;
             store.forget_what_is_done();
             store.wake_joiners(py);
@@ -402,7 +403,8 @@ impl Queue {
     fn clear(slf: &Bound<'_, Self>) -> PyResult<usize> {
         let items = store(slf).discard(slf.py())?;
         object::finish(slf.as_super(), items.len())?;
-        // Asked after emptying the ring. So whenever the queue moves, its items are found at one of the places.
+        // Asked after emptying the ring. So whenever the queue moves, its items are found at one of the
+        // places.
         let there = moved!(slf, store(slf), "clear").map_or(Ok(0), |dropped| dropped?.extract::<usize>())?;
         Ok(items.len() + there)
     }

@@ -1,5 +1,5 @@
-//! What `python -m elasticq` needs for the files of durable queues: functions that answer with JSON, an iterator
-//! over the items, and a progress that another thread may look at. All file work is done detached.
+//! What `python -m elasticq` needs for the files of durable queues: functions that answer with JSON, an
+//! iterator over the items, and a progress that another thread may look at. All file work is done detached.
 
 use crate::errors;
 use crate::raw::detach::{detached, stop_at_the_end};
@@ -67,7 +67,8 @@ pub fn compact(py: Python<'_>, path: PathBuf) -> PyResult<String> {
 #[pyclass(frozen, name = "_Export", module = "elasticq._core")]
 pub struct Exported(Mutex<Export>);
 
-/// Number, state, what is said of the state (a reason, or a time), deliveries, time of the put, id, headers, bytes.
+/// Number, state, what is said of the state (a reason, or a time), deliveries, time of the put, id, headers,
+/// bytes.
 type Shown<'py> =
     (u64, &'static str, Option<String>, u32, u64, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 

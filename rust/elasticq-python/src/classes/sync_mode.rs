@@ -8,9 +8,9 @@ use std::time::Duration;
 /// When what was written is made to survive a power cut. What was written survives the end of the process, by
 /// SIGKILL too, in every mode.
 ///
-/// `NO_SYNC`: when the operating system sees fit, or at `sync()`. `periodic(seconds)`: once in such a time, from
-/// a thread of the queue. `EVERY_WRITE`: before each call returns that puts something in or takes something out;
-/// calls that run at the same moment share a sync.
+/// `NO_SYNC`: when the operating system sees fit, or at `sync()`. `periodic(seconds)`: once in such a time,
+/// from a thread of the queue. `EVERY_WRITE`: before each call returns that puts something in or takes
+/// something out; calls that run at the same moment share a sync.
 ///
 /// Example:
 ///     >>> SyncMode.periodic(0.5)

@@ -1,10 +1,10 @@
 //! Python values to CBOR.
 //!
-//! Everything here is of exactly a type that is known here, so no code of the value's own runs. Without a GIL,
-//! other threads can change a value meanwhile. A loop over a dict that changes may meet a key twice, and what
-//! was stored then could not be read. So a list, a dict or a set is copied first, which Python does in one step,
-//! and what is read is a copy that nobody else has. (Only such a copy is safe with PyO3's iterator of dicts, too:
-//! it panics if the size changes.)
+//! Everything here is of exactly a type that is known here, so no code of the value's own runs. Without a
+//! GIL, other threads can change a value meanwhile. A loop over a dict that changes may meet a key twice, and
+//! what was stored then could not be read. So a list, a dict or a set is copied first, which Python does in
+//! one step, and what is read is a copy that nobody else has. (Only such a copy is safe with PyO3's iterator
+//! of dicts, too: it panics if the size changes.)
 
 use super::format::{BIGNUM, CBOR, DEPTH, NEGATIVE_BIGNUM, Output, SET, object};
 use super::refusal::{Refusal, Step};

@@ -4,9 +4,9 @@
 //! check is exact: an object of a subclass (a namedtuple, an IntEnum) would come back as one of its base.
 //!
 //! # What is stored
-//! The first byte says what the rest is: 0, the contents of a `bytes` object; 1, one item of CBOR (RFC 8949), as
-//! in the table; 2, a pickle. What stands here stays as it is, since later versions read the files of earlier
-//! ones. New types may be added.
+//! The first byte says what the rest is: 0, the contents of a `bytes` object; 1, one item of CBOR (RFC 8949),
+//! as in the table; 2, a pickle. What stands here stays as it is, since later versions read the files of
+//! earlier ones. New types may be added.
 //!
 //! | Python | CBOR |
 //! |---|---|
@@ -29,14 +29,14 @@
 //! datetime is a `timezone`, a `ZoneInfo` or null, its fold a bool. Strings and containers have definite
 //! lengths.
 //!
-//! A `bytearray` is refused. Without a GIL, CPython 3.13 does not keep other threads from reallocating it while it
-//! is read.
+//! A `bytearray` is refused. Without a GIL, CPython 3.13 does not keep other threads from reallocating it
+//! while it is read.
 //!
 //! # What is promised
-//! - Neither direction runs code of the value's own. Reading calls the constructors above and nothing that the
-//!   bytes name. Pickle can run anything, so it loads nothing unless it was asked for by name.
-//! - Damaged bytes are an error that names the offset. A length is compared with the bytes that are there before
-//!   it is believed, and containers stand at most [`format::DEPTH`] deep inside each other.
+//! - Neither direction runs code of the value's own. Reading calls the constructors above and nothing that
+//!   the bytes name. Pickle can run anything, so it loads nothing unless it was asked for by name.
+//! - Damaged bytes are an error that names the offset. A length is compared with the bytes that are there
+//!   before it is believed, and containers stand at most [`format::DEPTH`] deep inside each other.
 //! - Other threads may change a value while it is encoded. Each list, dict and set is stored as it was at one
 //!   moment.
 
@@ -113,8 +113,8 @@ pub fn raw<'a>(value: &'a Bound<'_, PyAny>) -> Option<[&'a [u8]; 2]> {
     value.cast_exact::<PyBytes>().ok().map(|bytes| [&[format::RAW][..], bytes.as_bytes()])
 }
 
-/// The `bytes` object that was stored as these bytes, if it was one. Runs no code of Python's, nor its garbage
-/// collector, so it may be made under a lock.
+/// The `bytes` object that was stored as these bytes, if it was one. Runs no code of Python's, nor its
+/// garbage collector, so it may be made under a lock.
 pub fn raw_value<'py>(py: Python<'py>, stored: &[u8]) -> Option<Bound<'py, PyBytes>> {
     match stored.split_first() {
         Some((&format::RAW, bytes)) => strings::bytes(py, bytes).ok(),

@@ -1,7 +1,7 @@
 //! What the module datetime has, in both directions, and `ZoneInfo`.
 //!
-//! A fixed `timezone` is stored with its offset and its name. A `ZoneInfo` is stored as its key. So it is exact
-//! only if it is `ZoneInfo(key)`, and what was read from a file, or made by `no_cache`, is refused.
+//! A fixed `timezone` is stored with its offset and its name. A `ZoneInfo` is stored as its key. So it is
+//! exact only if it is `ZoneInfo(key)`, and what was read from a file, or made by `no_cache`, is refused.
 
 use super::format::{Output, object};
 use super::reading::{Fault, Input, damaged, made};

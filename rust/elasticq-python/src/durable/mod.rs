@@ -1,7 +1,7 @@
 //! A queue in files as Python sees it: its items are the codec's bytes there and Python's objects here.
 //!
-//! **File work happens detached**, and the codec runs attached. So an item is taken in two steps: its bytes are
-//! taken, and are turned into an object. If the second step fails, the item goes back to its place.
+//! **File work happens detached**, and the codec runs attached. So an item is taken in two steps: its bytes
+//! are taken, and are turned into an object. If the second step fails, the item goes back to its place.
 //!
 //! Nothing here holds a reference to an object, so the garbage collector has nothing to look at.
 
@@ -54,7 +54,8 @@ impl Durable {
         detached(py, || work(&self.files)).map_err(|error| Self::error(py, &error))
     }
 
-    /// Adds an item, and waits for room as long as `patience` says. False: an item of its name is known already.
+    /// Adds an item, and waits for room as long as `patience` says. False: an item of its name is known
+    /// already.
     pub fn put(
         &self,
         py: Python<'_>,
@@ -62,7 +63,8 @@ impl Durable {
         options: Option<PushOptions>,
         patience: Patience,
     ) -> PyResult<BufferResult<bool>> {
-        // Mostly there is nothing to wait for, and then to let go of the interpreter would take longer than the rest.
+        // Mostly there is nothing to wait for, and then to let go of the interpreter would take longer than
+        // the rest.
         let at_once = |pieces| {
             let put = if options.is_none() { self.files.offer_at_once(pieces) } else { None };
             put.map(|put| put.map(|()| true).inspect_err(|_| self.files.note_refused(1)))
@@ -163,8 +165,8 @@ impl Durable {
         }
     }
 
-    /// What the items are that were taken. Those from the first on that can't be understood go back; if there is
-    /// no other, it is an error. All go back if somebody interrupts.
+    /// What the items are that were taken. Those from the first on that can't be understood go back; if there
+    /// is no other, it is an error. All go back if somebody interrupts.
     pub fn values(&self, py: Python<'_>, taken: Taken) -> PyResult<Vec<Item>> {
         let mut values = Vec::new();
         let mut failed = None;
@@ -275,8 +277,8 @@ pub fn interrupts(py: Python<'_>, raised: &PyErr) -> bool {
     !raised.is_instance_of::<PyException>(py)
 }
 
-/// What a signal handler raises for a signal that came while this thread was detached. The call then gives back
-/// what it has taken: nobody would get its result.
+/// What a signal handler raises for a signal that came while this thread was detached. The call then gives
+/// back what it has taken: nobody would get its result.
 fn raised_meanwhile(py: Python<'_>) -> PyResult<()> {
     if is_main_thread() { py.check_signals() } else { Ok(()) }
 }
@@ -300,8 +302,8 @@ fn unreadable(py: Python<'_>, error: DecodeError, name: impl FnOnce(&dyn Display
     }
 }
 
-/// Tries until the attempt succeeds, fails for another reason than `waits` knows, or `patience` ends. Registers
-/// before each attempt that a sleep follows, so no wake-up is missed.
+/// Tries until the attempt succeeds, fails for another reason than `waits` knows, or `patience` ends.
+/// Registers before each attempt that a sleep follows, so no wake-up is missed.
 ///
 /// An error is what a signal handler raised before an attempt; see `waiting::threads`.
 fn patiently<'a, R>(

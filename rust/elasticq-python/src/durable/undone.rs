@@ -1,5 +1,5 @@
-//! `Undone`: what `task_done` and `join` count beside the items in the queue: those that are just being taken,
-//! and those that were taken and are not reported as done.
+//! `Undone`: what `task_done` and `join` count beside the items in the queue: those that are just being
+//! taken, and those that were taken and are not reported as done.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ pub struct Undone {
 }
 
 /// An attempt to take items. It begins before they leave the queue, and ends when they are counted, so they
-/// count all the time. One that came to nothing has counted, too, so those who wait until all is done must look again.
+/// count all the time. One that came to nothing has counted, too, so those who wait until all is done must
+/// look again.
 pub struct Attempt<A: Deref<Target = AtomicUsize> = Arc<AtomicUsize>>(A);
 
 impl Undone {

@@ -7,8 +7,8 @@
 //!
 //! This is a type made by hand, because an object of PyO3's own costs more to make and to drop than the item
 //! to take. PyO3 does not know that these functions run attached. So they hold references as `Bound`, whose
-//! drop does not ask whether the thread is attached. They do what may drop other references, or may run Python
-//! code, within `attached`.
+//! drop does not ask whether the thread is attached. They do what may drop other references, or may run
+//! Python code, within `attached`.
 
 use super::operation::{Aim, Operation, Outcome};
 use super::portrait::{ATTRIBUTES, Phase, Portrait};

@@ -12,8 +12,8 @@ pub use glibc::stop_at_the_end;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// `Python::detach` without its demands on types. `wait` must touch nothing of Python. The interpreter may end
-/// meanwhile; then this does not return.
+/// `Python::detach` without its demands on types. `wait` must touch nothing of Python. The interpreter may
+/// end meanwhile; then this does not return.
 pub fn detached<T>(_: Python<'_>, wait: impl FnOnce() -> T) -> T {
     stop_at_the_end();
     // SAFETY: attached.
@@ -22,7 +22,8 @@ pub fn detached<T>(_: Python<'_>, wait: impl FnOnce() -> T) -> T {
 }
 
 /// Drops what an object had, detached, since that may wait for the disk. Only for the `drop` of an object.
-/// (PyO3's own way to attach panics once the interpreter has begun to end; the last objects go only after that.)
+/// (PyO3's own way to attach panics once the interpreter has begun to end; the last objects go only after
+/// that.)
 pub fn drop_detached<T>(value: T) {
     // SAFETY: the interpreter drops its objects only while attached.
     let py = unsafe { Python::assume_attached() };

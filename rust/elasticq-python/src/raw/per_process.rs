@@ -1,5 +1,5 @@
-//! `PerProcess`: a value that a forked child has anew. The parent's may be locked there by a thread that is not
-//! there.
+//! `PerProcess`: a value that a forked child has anew. The parent's may be locked there by a thread that is
+//! not there.
 
 use elasticq::forks;
 use std::ptr;

@@ -278,8 +278,8 @@ impl<'a> Entrance<'a> {
         BufferError::MaxCapacityReached(self.max_capacity())
     }
 
-    /// Counts items that were refused for good, except those that go on to a queue that has moved. (Items that
-    /// a signal handler's exception keeps out are not refused.)
+    /// Counts items that were refused for good, except those that go on to a queue that has moved. (Items
+    /// that a signal handler's exception keeps out are not refused.)
     pub fn refused(self, py: Python<'_>, reason: &BufferError, count: usize) {
         if matches!(reason, BufferError::Closed) && self.store.moved.get(py).is_some() {
             return;

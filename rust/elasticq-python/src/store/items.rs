@@ -309,8 +309,8 @@ impl Items {
         each!(self, queue => queue.wait_for_bulk_room())
     }
 
-    /// For a caller that waits no longer: tells the others of what it may have been woken for. The buffer with
-    /// a lock does so by itself, since there one place is as good as another.
+    /// For a caller that waits no longer: tells the others of what it may have been woken for. The buffer
+    /// with a lock does so by itself, since there one place is as good as another.
     pub fn pass_on(&self) {
         match self {
             Locked { .. } => {}
@@ -319,7 +319,8 @@ impl Items {
         }
     }
 
-    /// Tells the threads that wait what there is now: for a thread that was woken and took from another queue.
+    /// Tells the threads that wait what there is now: for a thread that was woken and took from another
+    /// queue.
     pub fn tell_anew(&self) {
         each!(self, queue => queue.pass_on());
     }

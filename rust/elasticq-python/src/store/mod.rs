@@ -469,8 +469,8 @@ impl Store {
         }
     }
 
-    /// For a task that was woken and gives up, and has left its line. If there still is an item (or room), the
-    /// next task is woken, since the hint may have been for that.
+    /// For a task that was woken and gives up, and has left its line. If there still is an item (or room),
+    /// the next task is woken, since the hint may have been for that.
     pub fn pass_hint_on(&self, py: Python<'_>, which: Waiting) {
         let reason_to_wake = match which {
             Waiting::Item => !self.buffer.is_empty(),

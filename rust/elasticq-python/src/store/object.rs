@@ -130,7 +130,8 @@ pub fn finish(slf: &Bound<'_, Elastic>, items: usize) -> PyResult<()> {
     }
 }
 
-/// Wakes threads that select over a queue that has moved, for each item that it has, and for `at_least` so many.
+/// Wakes threads that select over a queue that has moved, for each item that it has, and for `at_least` so
+/// many.
 pub fn tell_selectors(slf: &Bound<'_, Elastic>, at_least: usize) {
     let moved = &slf.get().store().moved;
     if moved.has_selectors() {

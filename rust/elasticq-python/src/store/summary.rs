@@ -1,6 +1,6 @@
 //! What the `repr` of a queue says about it: how much is inside, its limits, and who waits. It never shows
-//! items, and waits for no lock of ours, since a debugger stops a thread wherever it is. (A subclass's `_qsize`
-//! is called, and may do what it likes.)
+//! items, and waits for no lock of ours, since a debugger stops a thread wherever it is. (A subclass's
+//! `_qsize` is called, and may do what it likes.)
 
 use super::Store;
 use super::object::Elastic;

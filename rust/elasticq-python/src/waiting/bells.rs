@@ -1,9 +1,9 @@
 //! Bells: how a thread that Python does not know wakes a task of an event loop.
 //!
-//! What wakes a future of Rust's is often such a thread, say the one that has synced a file. It must not touch
-//! objects, and must not wait for the interpreter: at the interpreter's end that wait would never end, and
-//! somebody may wait for the thread. So it only notes a number, and a thread of this module tells the event loop.
-//! Nobody waits for that thread.
+//! What wakes a future of Rust's is often such a thread, say the one that has synced a file. It must not
+//! touch objects, and must not wait for the interpreter: at the interpreter's end that wait would never end,
+//! and somebody may wait for the thread. So it only notes a number, and a thread of this module tells the
+//! event loop. Nobody waits for that thread.
 //!
 //! No wake-up is missed: both sides work under one lock. A waker marks its bell as rung and looks whether the
 //! task is in the table; a task that goes to sleep looks whether the bell was rung and enters the table.
@@ -96,9 +96,9 @@ impl Sleeper {
     }
 }
 
-/// Under these locks nothing panics, no object is touched and no other lock is taken. They are std's, each a word
-/// of its own: other locks share a table, which would stay locked in a forked child if a thread that Python does
-/// not stop were in it.
+/// Under these locks nothing panics, no object is touched and no other lock is taken. They are std's, each a
+/// word of its own: other locks share a table, which would stay locked in a forked child if a thread that
+/// Python does not stop were in it.
 pub fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }

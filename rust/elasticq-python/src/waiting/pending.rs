@@ -119,8 +119,8 @@ impl Drop for Pending {
     }
 }
 
-/// For a task that nothing resumes any more, what it does is dropped: so a wake-up that came to it goes on to the
-/// next waiter.
+/// For a task that nothing resumes any more, what it does is dropped: so a wake-up that came to it goes on to
+/// the next waiter.
 impl Asleep for Mutex<State> {
     fn give_up(&self, py: Python<'_>) {
         let work = locked(self).work.take();

@@ -39,7 +39,8 @@ pub fn sleep(py: Python<'_>, waiter: &mut Waiter<'_>, deadline: Option<Instant>)
     Ok(sleep_for_any(py, slice::from_mut(waiter), deadline)?.is_some())
 }
 
-/// Sleeps until one of `waiters` is woken; returns its index. `None`: `deadline` has passed. Otherwise the same.
+/// Sleeps until one of `waiters` is woken; returns its index. `None`: `deadline` has passed. Otherwise the
+/// same.
 pub fn sleep_for_any(py: Python<'_>, waiters: &mut [Waiter<'_>], deadline: Option<Instant>) -> PyResult<Option<usize>> {
     if !is_main_thread() {
         return Ok(detached(py, || Waiter::wait_for_any(waiters, deadline)));
@@ -62,8 +63,8 @@ pub fn sleep_for_any(py: Python<'_>, waiters: &mut [Waiter<'_>], deadline: Optio
 }
 
 /// Runs what follows a change of a queue and calls Python code of others. If that raises, it is run once
-/// more. If it succeeds then, the exception is taken for a signal handler's, and it is raised after this call.
-/// So `run` must be a thing that may be done twice, and may find itself done by half.
+/// more. If it succeeds then, the exception is taken for a signal handler's, and it is raised after this
+/// call. So `run` must be a thing that may be done twice, and may find itself done by half.
 pub fn undisturbed<T>(py: Python<'_>, run: impl Fn() -> PyResult<T>) -> PyResult<T> {
     let raised = match run() {
         Err(raised) if is_main_thread() => raised,

@@ -10,8 +10,8 @@ pub(super) fn reserve<T>(items: &mut Vec<T>, count: usize) -> BufferResult<()> {
     })
 }
 
-/// The result of a look for up to `max_items`, which `items` holds now: `None` if some may come. What one look
-/// takes was there when it began, so a batch never holds more than the queue can.
+/// The result of a look for up to `max_items`, which `items` holds now: `None` if some may come. What one
+/// look takes was there when it began, so a batch never holds more than the queue can.
 pub(super) fn unless_none<T>(looked: BufferResult<()>, items: &[T], max_items: usize) -> Option<BufferResult<()>> {
     (looked.is_err() || !items.is_empty() || max_items == 0).then_some(looked)
 }

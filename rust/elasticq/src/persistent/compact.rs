@@ -114,8 +114,8 @@ impl Core {
         }
     }
 
-    /// Gives up the segments before the oldest that is needed. If another thread is doing so, this waits for it:
-    /// the room is there only at its end.
+    /// Gives up the segments before the oldest that is needed. If another thread is doing so, this waits for
+    /// it: the room is there only at its end.
     fn give_up(&self) -> BufferResult<()> {
         let _turn = self.giving_up.lock();
         self.give_up_in_turn()

@@ -52,7 +52,8 @@ pub struct PersistentConfig {
     /// So many records that nobody needs any more may stay in the files before the queue compacts them.
     pub max_log_entries: usize,
     /// The most bytes that the files may take; 0: as many as the disk has. A push that needs more is refused.
-    /// Consumers may go beyond that by as much as the state of the queue takes, since what they write makes room.
+    /// Consumers may go beyond that by as much as the state of the queue takes, since what they write makes
+    /// room.
     pub max_bytes: u64,
     /// The most bytes of one file, at least 64 KiB. Files grow up to this; one that has to hold a larger item
     /// is larger.

@@ -55,9 +55,9 @@ pub struct Core {
     ended: AtomicBool,
     /// Items that were taken and have not come to their takers, by ticket. Locked under `taking`, or alone.
     pub outstanding: Mutex<Vec<(u64, Arc<Vec<Item>>)>>,
-    /// Held by the thread that gives up files, or makes spare ones for later. Who finds no room on the disk waits
-    /// for it, since that thread may be about to make room, or hold some in a file that it can't finish. Locked
-    /// before all others.
+    /// Held by the thread that gives up files, or makes spare ones for later. Who finds no room on the disk
+    /// waits for it, since that thread may be about to make room, or hold some in a file that it can't
+    /// finish. Locked before all others.
     pub giving_up: Mutex<()>,
     /// Copies of what `taking` says, for looks that wait for no lock.
     seen: Seen,

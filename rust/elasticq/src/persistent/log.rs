@@ -14,8 +14,8 @@
 //! Rules that recovery relies on; `tla+/DurableLog.tla` and `tla+/DurableRoot.tla` check them:
 //! - A segment's records are linked to its header, and its header to the end of the segment before.
 //! - A record says that something was synced only after it was.
-//! - A segment begins with the whole state. So when nothing in the segments before is needed, and everything from
-//!   here on is durable, the root says so (`root`), and they go.
+//! - A segment begins with the whole state. So when nothing in the segments before is needed, and everything
+//!   from here on is durable, the root says so (`root`), and they go.
 
 use super::config::SyncMode;
 use super::files::Storage;
@@ -281,8 +281,11 @@ impl Log {
         self.segments.lock().insert(tail.next, Arc::clone(&segment));
         (tail.at, tail.next, tail.link) = (end.place.offset, end.number, end.link);
         (tail.full, tail.late, tail.reopened) = (false, false, false);
-        tail.segment = segment;
+        let filled = mem::replace(&mut tail.segment, segment);
         self.next.store(end.number, Ordering::Relaxed);
+        // The queue's thread lets go of the filled one. If it came to nothing since the last time, a producer
+        // does its work: how much is in memory doesn't depend on when that thread runs.
+        self.let_go_before(filled.number());
         Ok(())
     }
 
@@ -316,8 +319,14 @@ impl Log {
     /// short one.
     pub fn let_go_of_sealed(&self) {
         let last = self.tail().segment.number();
-        let sealed: Vec<_> = self.segments.lock().range(..last).rev().map(|(_, segment)| Arc::clone(segment)).collect();
-        let _ = sealed.iter().take_while(|segment| segment.let_go()).count();
+        self.let_go_before(last);
+    }
+
+    fn let_go_before(&self, number: u64) {
+        let kept = |segment: &&Arc<Segment>| !segment.is_let_go();
+        let kept: Vec<_> =
+            self.segments.lock().range(..number).rev().map(|(_, segment)| segment).take_while(kept).cloned().collect();
+        kept.iter().for_each(|segment| segment.let_go());
     }
 
     /// Whether `max_bytes` leaves no room for a segment of the usual size.

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::vec;
 
 impl Core {
-    /// A look at all items that can be taken, as they stand now. Nobody has to wait meanwhile; an item that is
-    /// taken meanwhile may still be shown.
+    /// A look at all items that can be taken, as they stand now. Nobody has to wait meanwhile; an item that
+    /// is taken meanwhile may still be shown.
     ///
     /// # Errors
     /// As [`check_process`](Self::check_process); `Io`.

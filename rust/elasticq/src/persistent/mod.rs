@@ -125,8 +125,8 @@ impl<T: Serialize + DeserializeOwned> PersistentCircularBuffer<T> {
     /// # Errors
     /// - `InvalidConfiguration`: a setting breaks its rule.
     /// - `AlreadyOpen`: the queue is open, here or in another process.
-    /// - `Corrupted`: a record that was durable is damaged; the text names the file and the offset. Nothing was
-    ///   changed.
+    /// - `Corrupted`: a record that was durable is damaged; the text names the file and the offset. Nothing
+    ///   was changed.
     /// - `InvalidOperation`: a later version of this crate has written the queue.
     /// - `Io`: the operating system has refused something.
     pub fn new(config: PersistentConfig) -> BufferResult<Self> {
@@ -156,8 +156,8 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// - `MaxCapacityReached`, `Full`: there is no room for it, by number or by `max_bytes`.
     /// - `Timeout`: there was none in time. `Closed`: the queue was closed.
     /// - `Other`: the codec can't turn it into bytes.
-    /// - `Io`: the disk has refused it, say since it is full; nothing was added. After a sync has failed, every
-    ///   call fails with that error; open the queue again.
+    /// - `Io`: the disk has refused it, say since it is full; nothing was added. After a sync has failed,
+    ///   every call fails with that error; open the queue again.
     pub fn push(&self, item: T) -> BufferResult<()> {
         let mut place = Some(item);
         self.put_in_time(&mut place).inspect_err(|_| self.core.tally.note_refused(1))
@@ -218,8 +218,8 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// # Errors
     /// - `Empty`, `Timeout`, `Closed`: as in other buffers.
     /// - `Corrupted`: its record is damaged, or the codec can't read it. It stays in the queue.
-    /// - `Io`: the disk has refused something; the item stays in the queue. After a sync has failed, every call
-    ///   fails with that error; open the queue again.
+    /// - `Io`: the disk has refused something; the item stays in the queue. After a sync has failed, every
+    ///   call fails with that error; open the queue again.
     pub fn pop(&self) -> BufferResult<T> {
         match (self.try_pop(), self.core.config.base.pop_timeout) {
             (Err(BufferError::Empty), Some(timeout)) => self.pop_within(timeout),

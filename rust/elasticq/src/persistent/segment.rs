@@ -113,13 +113,15 @@ impl Segment {
         Ok(u64::from_le_bytes(word))
     }
 
-    /// Keeps none of its pages in memory: nobody writes to it any more. False: that was done before.
-    pub fn let_go(&self) -> bool {
-        let is_new = !self.let_go.swap(true, Ordering::Relaxed);
-        if is_new {
+    /// Keeps none of its pages in memory: nobody writes to it any more.
+    pub fn let_go(&self) {
+        if !self.let_go.swap(true, Ordering::Relaxed) {
             self.file.let_go();
         }
-        is_new
+    }
+
+    pub fn is_let_go(&self) -> bool {
+        self.let_go.load(Ordering::Relaxed)
     }
 
     /// Makes everything before `end` durable, and the name.

@@ -2,8 +2,8 @@
 //! time.
 //!
 //! The reserve is for consumers alone: with it they go on when the disk is full, and what they write makes
-//! room. So **a producer gets a file only while there is a reserve**; if there is none, it makes one first, or gives
-//! up a spare file for it. The queue's thread, which mostly does that, may be late.
+//! room. So **a producer gets a file only while there is a reserve**; if there is none, it makes one first,
+//! or gives up a spare file for it. The queue's thread, which mostly does that, may be late.
 
 use super::files::{File, Storage};
 use super::format::HEADER;

@@ -26,8 +26,8 @@ pub struct PersistentStats {
     pub recovered_entries: u64,
     /// Whether the queue had been closed in good order then.
     pub recovered_clean: bool,
-    /// Bytes behind the last whole record then, zeroes not counted: what never reached the disk whole, and, in
-    /// a file that was used before, what was left of its older life.
+    /// Bytes behind the last whole record then, zeroes not counted: what never reached the disk whole, and,
+    /// in a file that was used before, what was left of its older life.
     pub torn_bytes: u64,
     /// Files that were given up for the same reason.
     pub torn_files: usize,

@@ -388,8 +388,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         self.len() == 0
     }
 
-    /// Whether no level has room now: the buffer holds `max_capacity` items, or each level holds as many as it
-    /// may. Linear in the number of levels; takes the lock.
+    /// Whether no level has room now: the buffer holds `max_capacity` items, or each level holds as many as
+    /// it may. Linear in the number of levels; takes the lock.
     ///
     /// # Examples
     /// ```

@@ -257,7 +257,8 @@ mod lock_free {
                 ///
                 /// # #[tokio::main(flavor = "current_thread")]
                 /// # async fn main() -> Result<(), BufferError> {
-                /// let one = Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
+                /// let one =
+                /// Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
                 #[doc = concat!("let (mut producer, mut consumer) = ", $queue, "::new(one)?.split();")]
                 /// # let _ = &mut producer;
                 /// let brief = Duration::from_millis(1);

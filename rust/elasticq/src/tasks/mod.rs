@@ -31,8 +31,8 @@ pub(crate) async fn take<T: Send, B: Parts<T> + ?Sized>(buffer: &B) -> BufferRes
     if buffer.waits_for_disk() {
         return take_from_disk(buffer, 1).await?.pop().ok_or(BufferError::Empty);
     }
-    // Written out, since this is what a channel does for each item: a value that goes through the place of the
-    // other attempts takes half as long again.
+    // Written out, since this is what a channel does for each item: a value that goes through the place of
+    // the other attempts takes longer.
     match at_once(|| buffer.try_pop()).await {
         Err(BufferError::Empty) => {}
         settled => return settled,

@@ -50,8 +50,8 @@ pub(crate) fn try_or_register<'a, R>(
     }
 }
 
-/// The same, but it tries on for a moment before it registers. For attempts that change nothing when they fail,
-/// and wait for no disk.
+/// The same, but it tries on for a moment before it registers. For attempts that change nothing when they
+/// fail, and wait for no disk.
 pub(crate) fn try_briefly_or_register<'a, R>(
     mut try_it: impl FnMut() -> Option<R>,
     register: impl FnOnce() -> Waiter<'a>,
@@ -74,8 +74,9 @@ fn register_and_try<'a, R>(
 }
 
 /// Tries on for one or two microseconds. Where another thread is at the other end at this moment, that does
-/// without a wake-up, which takes both sides longer. If it comes to nothing, say since the other end is a task of
-/// this very thread, the next calls of this thread don't do it: one at first, and with each failure twice as many.
+/// without a wake-up, which takes both sides longer. If it comes to nothing, say since the other end is a
+/// task of this very thread, the next calls of this thread don't do it: one at first, and with each failure
+/// twice as many.
 #[cfg(not(loom))]
 fn try_on<R>(try_it: &mut impl FnMut() -> Option<R>) -> Option<R> {
     use std::cell::Cell;
@@ -232,8 +233,8 @@ pub(crate) async fn complete_or_register<'a, R>(
 /// progress.
 ///
 /// A call takes some nanoseconds, and the budget is made for what takes longer. So only every sixteenth call
-/// of a thread counts: a task gives way after about 2,000 of them, which is some tens of microseconds. If each
-/// call counts, an item from four tasks to one takes two to seven times as long.
+/// of a thread counts: a task gives way after about 2,000 of them, which is some tens of microseconds. If
+/// each call counts, an item from four tasks to one takes two to seven times as long.
 pub(crate) fn poll_turn(context: &mut Context<'_>) -> Poll<impl FnOnce() + use<>> {
     #[cfg(all(feature = "async", not(loom)))]
     {

@@ -195,8 +195,8 @@ impl<T> Core<T> {
         waking.finish();
     }
 
-    /// Wakes as many waiters as can go on. If others are left (a forgotten waiter may have been woken in place
-    /// of another), it notes them again and returns true.
+    /// Wakes as many waiters as can go on. If others are left (a forgotten waiter may have been woken in
+    /// place of another), it notes them again and returns true.
     fn tell(&self, waking: &mut Waking) -> bool {
         let items = || self.stats().current_size;
         let told = [self.items.told(items), self.room.told(|| self.elasticity.max() - items())];

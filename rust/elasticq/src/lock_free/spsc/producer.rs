@@ -197,8 +197,8 @@ impl<T> Core<T> {
             || self.is_closed()
     }
 
-    /// A waiter for room. There is only one producer, so for a batch it need not be one that may need more room
-    /// than others.
+    /// A waiter for room. There is only one producer, so for a batch it need not be one that may need more
+    /// room than others.
     fn room_waiter(&self) -> Waiter<'_> {
         let waiter = self.room.waiter();
         self.producer_registered();

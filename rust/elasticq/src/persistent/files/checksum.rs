@@ -1,8 +1,8 @@
 //! CRC32C, the checksum of everything in the files.
 //!
-//! Most records are short, and there the crate's way to the processor's instruction takes several times as long
-//! as the instruction itself. So they go there directly. The crate does the rest: it is the faster one with many
-//! bytes, and knows all processors.
+//! Most records are short, and there the crate's way to the processor's instruction takes several times as
+//! long as the instruction itself. So they go there directly. The crate does the rest: it is the faster one
+//! with many bytes, and knows all processors.
 
 /// From so many bytes on the crate computes three parts of them side by side.
 #[cfg(target_arch = "x86_64")]

@@ -5,8 +5,9 @@
 //! one that knows nothing of the queue. Here the child exchanges its copies for harmless ones, first thing
 //! after the fork. It never unlocks: that would end the parent's lock.
 //!
-//! A child that is about to run another program (`posix_spawn`) gets no such chance, and keeps its copy until the
-//! other program begins. So the owner unlocks before it closes: the next opener need not wait for that child.
+//! A child that is about to run another program (`posix_spawn`) gets no such chance, and keeps its copy until
+//! the other program begins. So the owner unlocks before it closes: the next opener need not wait for that
+//! child.
 
 use rustix::fs::{FlockOperation, flock};
 use std::cell::UnsafeCell;
@@ -30,8 +31,8 @@ pub struct Inherited {
 /// made up again there; so the child never finds it half changed.
 static DESCRIPTORS: RawList = RawList { lock: Spin(AtomicBool::new(false)), list: UnsafeCell::new(Vec::new()) };
 
-/// A lock that is held for a few steps. Unlike the usual ones it may be given back in the child: nobody sleeps
-/// at it, so there is nobody to wake.
+/// A lock that is held for a few steps. Unlike the usual ones it may be given back in the child: nobody
+/// sleeps at it, so there is nobody to wake.
 struct Spin(AtomicBool);
 
 impl Spin {
@@ -113,9 +114,9 @@ extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
     // SAFETY: `before_fork` has locked it in the thread of which this one is the copy.
     let list = unsafe { &*DESCRIPTORS.list.get() };
-    // POSIX allows these calls in the child of a process of many threads. The descriptors in the list are open:
-    // an `Inherited` takes its own out before it closes it.
-    // SAFETY: the path is a string that ends with a zero.
+    // POSIX allows these calls in the child of a process of many threads. The descriptors in the list are
+    // open: an `Inherited` takes its own out before it closes it. SAFETY: the path is a string that ends with
+    // a zero.
     let harmless = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
     for &descriptor in list {
         // SAFETY: numbers are all that it takes, and `Inherited` goes on with a descriptor that is open.

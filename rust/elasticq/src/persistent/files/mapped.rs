@@ -102,8 +102,9 @@ impl Map {
         self.check()
     }
 
-    /// Writes the first bytes in order, and then all others. `memcpy` may write the first ones last; a process
-    /// that is killed in it would leave records of a batch behind a first one of which nothing can be read.
+    /// Writes the first bytes in order, and then all others. `memcpy` may write the first ones last; a
+    /// process that is killed in it would leave records of a batch behind a first one of which nothing can be
+    /// read.
     pub fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         assert!(self.covers(at, bytes.len()));
         let (mut rest, mut place) = (bytes, self.at(at));

@@ -1,8 +1,8 @@
 //! Who has a queue open, found out without a touch of its lock: even a lock that is shared for a moment would
 //! refuse somebody who opens the queue in that moment.
 //!
-//! Linux lists all locks. Elsewhere, and in a container that hides them, there is only the number in the file,
-//! which stays there when its process has ended.
+//! Linux lists all locks. Elsewhere, and in a container that hides them, there is only the number in the
+//! file, which stays there when its process has ended.
 
 use super::disk::LOCK;
 use rustix::process::{Pid, test_kill_process};
@@ -44,8 +44,8 @@ pub fn owner(path: &Path) -> Owner {
     }
 }
 
-/// The process that holds a lock of `flock`'s on the file with this inode. Inodes of several file systems may have
-/// one number, so a lock of the process that the file names goes first.
+/// The process that holds a lock of `flock`'s on the file with this inode. Inodes of several file systems may
+/// have one number, so a lock of the process that the file names goes first.
 fn holder(locks: &str, inode: u64, last: Option<u32>) -> Option<u32> {
     // 1: FLOCK  ADVISORY  WRITE 4242 08:02:131090 0 EOF
     let held = locks.lines().filter_map(|line| {

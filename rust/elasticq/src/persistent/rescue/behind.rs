@@ -1,8 +1,9 @@
 //! Where reading can go on behind something that is no record.
 //!
 //! A record is believed only if it is known to be of this segment, and of this life of the file. An item may
-//! contain anything, a copy of records included, and behind the end of a file there may be what was left of an
-//! older life. So one of these must hold. The salt and the links make that certain, but for a chance of 2⁻³²:
+//! contain anything, a copy of records included, and behind the end of a file there may be what was left of
+//! an older life. So one of these must hold. The salt and the links make that certain, but for a chance of
+//! 2⁻³²:
 //!
 //! - it is linked to the broken one, whose link is known by its head;
 //! - the record behind it is linked to it;
@@ -21,7 +22,8 @@ pub const LEAST: u64 = HEAD as u64 + 8;
 /// What is known of the records that are looked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Whether this is the beginning of a segment without a header, so that nothing is known of the first link.
+    /// Whether this is the beginning of a segment without a header, so that nothing is known of the first
+    /// link.
     pub begins: bool,
     /// The record of this number is linked to one of these.
     pub follows: (u64, [u32; 2]),
@@ -34,7 +36,8 @@ pub struct Bounds {
     pub until: u64,
 }
 
-/// The first record from the reader's place on that is known to be one of this segment; `None` if there is none.
+/// The first record from the reader's place on that is known to be one of this segment; `None` if there is
+/// none.
 pub fn find(reader: &mut Reader, bounds: &Bounds) -> BufferResult<Option<Cursor>> {
     let (start, end) = (reader.cursor, reader.segment.end());
     let mut at = start.place.offset;
@@ -88,7 +91,8 @@ fn judge(reader: &mut Reader, bounds: &Bounds, start: &Cursor, at: u64) -> Buffe
     Ok(is_known.then_some(found))
 }
 
-/// Whether the payload is that of a record of this kind. Nothing else tells the kind, if the link is not known.
+/// Whether the payload is that of a record of this kind. Nothing else tells the kind, if the link is not
+/// known.
 fn is_plausible(kind: Kind, payload: &[u8]) -> bool {
     match kind {
         Kind::Item => records::item(payload).is_some_and(|(meta, _)| meta.number == 0),

@@ -1,15 +1,15 @@
-//! Bytes that stand where records were lost. The records behind them are linked to records that nobody has any
-//! more. But a checksum leaves as many bits free as it has: with four bytes of one's own it comes out as it
-//! must. So what is behind stays as it is, and where it is.
+//! Bytes that stand where records were lost. The records behind them are linked to records that nobody has
+//! any more. But a checksum leaves as many bits free as it has: with four bytes of one's own it comes out as
+//! it must. So what is behind stays as it is, and where it is.
 
 use super::super::files::crc32c;
 use super::super::format::{self, HEAD, Kind};
 use super::super::records::{Change, Cursor, Snapshot};
 use super::behind::LEAST;
 
-/// The bytes of a record at `at` that says nothing and takes exactly `size` bytes. With `link` it gets that link.
-/// The first record of all is a snapshot, of nothing; it has no bytes to spare, so with `link` it has to be linked
-/// to something else, see [`format::link_before`]. `None`: so little room is not enough.
+/// The bytes of a record at `at` that says nothing and takes exactly `size` bytes. With `link` it gets that
+/// link. The first record of all is a snapshot, of nothing; it has no bytes to spare, so with `link` it has
+/// to be linked to something else, see [`format::link_before`]. `None`: so little room is not enough.
 pub fn record(salt: u64, at: &mut Cursor, size: u64, is_first: bool, link: Option<u32>) -> Option<Vec<u8>> {
     let room = usize::try_from(size).ok()?.checked_sub(HEAD)?;
     let filled = |free: usize| {
@@ -45,8 +45,8 @@ pub fn record(salt: u64, at: &mut Cursor, size: u64, is_first: bool, link: Optio
     Some(record)
 }
 
-/// The bytes of as many records as are lost between two places of a segment, which they fill. `None`: so many don't
-/// fit there.
+/// The bytes of as many records as are lost between two places of a segment, which they fill. `None`: so many
+/// don't fit there.
 pub fn fill(salt: u64, mut at: Cursor, next: Cursor, is_first: bool) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut is_first = is_first;

@@ -1,12 +1,12 @@
 //! Putting a queue in order.
 //!
 //! 1. Files are written under names that mean nothing (`repaired-…`): a copy of each broken segment, in which
-//!    fillers stand for the lost records; a bridge where a whole file is missing; and a last segment, with the
-//!    state that follows from what could be read. All are synced. Until then the queue is as it was.
+//!    fillers stand for the lost records; a bridge where a whole file is missing; and a last segment, with
+//!    the state that follows from what could be read. All are synced. Until then the queue is as it was.
 //! 2. What would be there now is read as opening would read it. If that fails, the files are removed again.
-//! 3. A file says what is to be done (`repairing`); while it is there, nobody can open the queue. Broken files are
-//!    moved away, and the new ones get their names. Each step can be done again, so whoever finds that file can
-//!    finish the work. It is removed when all is durable.
+//! 3. A file says what is to be done (`repairing`); while it is there, nobody can open the queue. Broken
+//!    files are moved away, and the new ones get their names. Each step can be done again, so whoever finds
+//!    that file can finish the work. It is removed when all is durable.
 
 use super::super::files::{File, Storage, now};
 use super::super::format::{self, End, HEADER, Header, Kind};
@@ -162,8 +162,8 @@ fn write(storage: &dyn Storage, name: &str, fill: &dyn Fn(&dyn File) -> io::Resu
     written.map_err(|refused| BufferError::io("to write", storage.path(&name), &refused))
 }
 
-/// Writes a segment of one record, from the end of what is before it to what the next segment demands. Moves the
-/// end there.
+/// Writes a segment of one record, from the end of what is before it to what the next segment demands. Moves
+/// the end there.
 fn bridge(storage: &dyn Storage, end: &mut Cursor, wanted: End) -> BufferResult<String> {
     if wanted.last < end.number {
         return Err(unfit(storage));
@@ -182,8 +182,8 @@ fn bridge(storage: &dyn Storage, end: &mut Cursor, wanted: End) -> BufferResult<
     Ok(name)
 }
 
-/// Writes a copy of a segment with fillers for what was lost. Returns its end, which is `wanted` if only one record
-/// is missing there.
+/// Writes a copy of a segment with fillers for what was lost. Returns its end, which is `wanted` if only one
+/// record is missing there.
 fn copy(storage: &dyn Storage, part: &Part, before: Option<Cursor>, wanted: Option<End>) -> BufferResult<Cursor> {
     let (Some(segment), Some(first)) = (&part.segment, part.runs.first()) else {
         return Err(unfit(storage));
@@ -236,8 +236,8 @@ fn copy(storage: &dyn Storage, part: &Part, before: Option<Cursor>, wanted: Opti
     Ok(end)
 }
 
-/// Writes the last segment, which says what is inside now. Returns its name, and how many items stand in line and
-/// aside.
+/// Writes the last segment, which says what is inside now. Returns its name, and how many items stand in line
+/// and aside.
 fn write_tail(
     storage: &dyn Storage,
     survey: &Survey,

@@ -102,8 +102,8 @@ pub struct FileReport {
 pub struct Losses {
     /// Where records are lost.
     pub places: Vec<Damage>,
-    /// The numbers of items that should be inside and can't be read. Only those are listed that did not stand in
-    /// line: leased, delayed and dead ones.
+    /// The numbers of items that should be inside and can't be read. Only those are listed that did not stand
+    /// in line: leased, delayed and dead ones.
     pub items: Vec<u64>,
     /// How many items are lost in all; `None` if that is not known.
     pub count: Option<u64>,

@@ -6,12 +6,12 @@
 //!
 //! - A record that names an item is believed, whatever came before it.
 //! - A record that moves the cursor says how many items it passes itself. Those between them and the place of
-//!   the cursor before the gap are in doubt: they were popped or leased in the gap. They stay in the queue, so
-//!   they may come twice.
+//!   the cursor before the gap are in doubt: they were popped or leased in the gap. They stay in the queue,
+//!   so they may come twice.
 //!
-//! **Batches.** A batch of which a record is lost was cut off, unless it was durable. Then it was never put in,
-//! and its other records are lost, too. The records before the lost one say whether they belong to it, and its
-//! own head, if that can be read, says whether the next ones do. They do up to one that ends a batch.
+//! **Batches.** A batch of which a record is lost was cut off, unless it was durable. Then it was never put
+//! in, and its other records are lost, too. The records before the lost one say whether they belong to it,
+//! and its own head, if that can be read, says whether the next ones do. They do up to one that ends a batch.
 //!
 //! Nothing is kept in memory for an item in line.
 
@@ -329,8 +329,8 @@ impl Survey {
     }
 
     /// Whether a batch that begins here may have been cut off: nothing was written behind this part but the
-    /// beginnings of files, and no mark says that it was durable. `is_last`: the answer to the first half, and
-    /// that marks were looked for.
+    /// beginnings of files, and no mark says that it was durable. `is_last`: the answer to the first half,
+    /// and that marks were looked for.
     fn may_be_torn(
         &mut self,
         is_last: &mut Option<bool>,

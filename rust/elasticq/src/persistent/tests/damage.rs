@@ -1,5 +1,5 @@
-//! Files that were cut off or changed. The queue opens with the first items as they were, or says `Corrupted`.
-//! It never panics, never hangs, and never shows an item that was not put in.
+//! Files that were cut off or changed. The queue opens with the first items as they were, or says
+//! `Corrupted`. It never panics, never hangs, and never shows an item that was not put in.
 
 use super::disk::Disk;
 use super::{item, items, open, push, small};

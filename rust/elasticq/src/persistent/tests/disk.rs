@@ -69,6 +69,8 @@ struct Content {
     durable: Vec<u8>,
     /// What each page has held since the last sync.
     since: BTreeMap<usize, Vec<Vec<u8>>>,
+    /// Whether its pages are kept in the process's memory.
+    is_mapped: bool,
 }
 
 /// A random number below a limit.
@@ -179,6 +181,12 @@ impl Disk {
         self.state().names.keys().cloned().collect()
     }
 
+    /// The names of the files whose pages are kept in the process's memory.
+    pub fn mapped(&self) -> Vec<String> {
+        let state = self.state();
+        state.names.iter().filter(|(_, file)| state.files[**file].is_mapped).map(|(name, _)| name.clone()).collect()
+    }
+
     /// Changes a file as no program should.
     pub fn tamper(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.state();
@@ -233,7 +241,7 @@ impl State {
 
 impl Content {
     fn durable(bytes: Vec<u8>) -> Self {
-        Self { now: bytes.clone(), durable: bytes, since: BTreeMap::new() }
+        Self { now: bytes.clone(), durable: bytes, ..Self::default() }
     }
 
     fn write(&mut self, bytes: &[u8], at: usize) {
@@ -408,6 +416,15 @@ impl File for Opened {
         }
         state.files[self.file].sync();
         Ok(())
+    }
+
+    fn map(&self) -> io::Result<()> {
+        self.disk.state().files[self.file].is_mapped = true;
+        Ok(())
+    }
+
+    fn let_go(&self) {
+        self.disk.state().files[self.file].is_mapped = false;
     }
 
     fn reserve(&self, size: u64) -> io::Result<()> {

@@ -1,5 +1,6 @@
-//! Records whose checksums are right and that say nonsense, as a file from elsewhere may. Opening and using such
-//! a queue may fail or show what the records say. It never panics, never hangs, and takes no memory for it.
+//! Records whose checksums are right and that say nonsense, as a file from elsewhere may. Opening and using
+//! such a queue may fail or show what the records say. It never panics, never hangs, and takes no memory for
+//! it.
 
 use super::disk::Disk;
 use super::{Random, effort, open, small};

@@ -6,6 +6,7 @@ mod damage;
 mod disk;
 mod hostile;
 mod hurt;
+mod memory;
 mod model;
 mod power;
 mod ready;

@@ -21,7 +21,8 @@ fn end(disk: &Disk, core: &Core) -> (String, usize) {
 /// So many bytes of a write come first, in order (`files/mapped`). No order of the others is relied on.
 const FIRST: usize = 128;
 
-/// What may be there of a write that was cut off: all bytes before this one, and the 64 bytes from each of these.
+/// What may be there of a write that was cut off: all bytes before this one, and the 64 bytes from each of
+/// these.
 type Cut = (usize, Vec<usize>);
 
 fn cuts(length: usize, random: &mut Random) -> Vec<Cut> {
