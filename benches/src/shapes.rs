@@ -41,7 +41,7 @@ impl<'a> Patience<'a> {
             return true;
         }
         thread::yield_now();
-        if self.tries % 1_024 == 0 && self.started.elapsed() > PATIENCE {
+        if self.tries.is_multiple_of(1_024) && self.started.elapsed() > PATIENCE {
             self.given_up.store(true, Ordering::Relaxed);
         }
         !self.given_up.load(Ordering::Relaxed)
@@ -237,7 +237,7 @@ mod tests {
         fn try_push(&self, item: u64) -> bool {
             let mut queue = self.0.lock();
             queue.1 += 1;
-            if queue.1 % 10 > 0 {
+            if !queue.1.is_multiple_of(10) {
                 queue.0.push_back(item);
             }
             true

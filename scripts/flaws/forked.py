@@ -63,8 +63,8 @@ MUTANTS = [
     Mutant(
         "inherited-waiter-leaves-the-list-of-its-parent",
         WAITER,
-        "let Some(place) = self.place() else { return };",
-        "let Some(place) = self.place else { return };",
+        "if let Some(place) = self.place() {\n            self.leave(place);",
+        "if let Some(place) = self.place {\n            self.leave(place);",
         "forked::the_list_of_the_parent_is_left_alone",
     ),
     Mutant(

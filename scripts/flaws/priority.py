@@ -123,8 +123,13 @@ MUTANTS = [
     Mutant(
         "levels-task-that-goes-on-before-it-sleeps-passes-nothing-on",
         TIMED,
-        "        let put = complete_or_register(put, register).await;\n",
-        "        let put = complete_or_register(put, register).await;\n        std::mem::forget(leaving);\n",
+        """        let register = move || {
+            leaving.get_or_insert(Leaving(self));
+""",
+        """        let register = move || {
+            leaving.get_or_insert(Leaving(self));
+            std::mem::forget(leaving.take());
+""",
         "loom_priority::one_place_after_the_other_reaches_two_tasks_that_wait_at_two_levels",
     ),
 ]

@@ -17,8 +17,8 @@ MUTANTS = [
     Mutant(
         "select-sleeps-without-a-second-look",
         SELECT,
-        "    match search(sources, order, None) {\n        Err(BufferError::Empty) => Err(waiters),\n",
-        "    match Err(BufferError::Empty) {\n        Err(BufferError::Empty) => Err(waiters),\n",
+        "    unless_empty(search(sources, order, None)).ok_or(waiters)\n",
+        "    Err(waiters)\n",
         "loom_select::an_item_in_either_queue_reaches_a_thread_that_selects",
     ),
     Mutant(

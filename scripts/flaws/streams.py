@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import Mutant
 
 TASKS = "rust/elasticq/src/tasks/mod.rs"
-WAITING = "rust/elasticq/src/wait/attempt.rs"
+WAITING = "rust/elasticq/src/wait/completion.rs"
 LOCK_FREE = "rust/elasticq/src/lock_free"
 STREAMS = "rust/elasticq/src/streams"
 
@@ -99,7 +99,7 @@ MUTANTS = [
     Mutant(
         "streams-a-receiver-that-goes-leaves-its-wake-up-with-the-disk",
         TASKS,
-        "                leaving.has_waited = true;\n                waiter = Some(buffer.wait_for_item());\n",
+        "                leaving.waits();\n                waiter = Some(buffer.wait_for_item());\n",
         "                leaving.has_waited = false;\n                waiter = Some(buffer.wait_for_item());\n",
         "runtimes::durable::a_receiver_that_is_dropped_when_its_turn_is_over_passes_its_wake_up_on",
     ),

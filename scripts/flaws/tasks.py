@@ -7,7 +7,7 @@ from . import Mutant
 CHAIN = "rust/elasticq/src/lock_free/chain/mod.rs"
 LIST = "rust/elasticq/src/wait/list.rs"
 WAITER = "rust/elasticq/src/wait/waiter.rs"
-WAITING = "rust/elasticq/src/wait/attempt.rs"
+WAITING = "rust/elasticq/src/wait/completion.rs"
 
 MUTANTS = [
     Mutant(
@@ -38,6 +38,20 @@ MUTANTS = [
         "        context.waker().wake_by_ref();\n",
         "        let _ = context;\n",
         "loom_tasks::mpsc::an_item_reaches_a_task_that_waits",
+    ),
+    Mutant(
+        "task-waits-for-nothing-after-its-first-look",
+        WAITING,
+        "                None => {}\n",
+        "                None => return Poll::Pending,\n",
+        "loom_tasks::mpsc::an_item_reaches_a_task_that_waits",
+    ),
+    Mutant(
+        "task-that-sends-forgets-its-item",
+        WAITING,
+        "        give_back(Err(reason), self.place.take())\n",
+        "        drop(self.place.take());\n        give_back(Err(reason), None)\n",
+        "lock_free_tasks::mpsc::a_refused_item_comes_back_and_is_counted",
     ),
     Mutant(
         "waiter-forgets-its-task",

@@ -10,7 +10,7 @@
 
 use crate::buffer::{Call, Parts};
 use crate::error::{BufferError, BufferResult};
-use crate::wait::{Waiter, cooperate, see_what_woke};
+use crate::wait::{Waiter, cooperate, see_what_woke, try_on, unless_empty};
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -259,22 +259,22 @@ impl<'a, R: 'a> Select<'a, R> {
 
 type Sources<'s, 'a, R> = &'s [Box<dyn Source<R> + 'a>];
 
-/// Looks at all queues, stands in all lines, and looks once more. Gives the places in the lines if that has
-/// come to nothing.
+/// Looks at all queues, looks on for a moment, stands in all lines, and looks once more. Gives the places in
+/// the lines if that has come to nothing.
 fn search_or_register<'s, R>(
     sources: Sources<'s, '_, R>,
     order: &mut Order,
     woken: Option<usize>,
 ) -> Result<BufferResult<(usize, R)>, Vec<Waiter<'s>>> {
-    match search(sources, order, woken) {
-        Err(BufferError::Empty) => {}
-        settled => return Ok(settled),
+    if let Some(settled) = unless_empty(search(sources, order, woken)) {
+        return Ok(settled);
+    }
+    if let Some(settled) = try_on(&mut || unless_empty(search(sources, order, None))) {
+        return Ok(settled);
     }
     let waiters = sources.iter().map(|source| source.waiter()).collect();
-    match search(sources, order, None) {
-        Err(BufferError::Empty) => Err(waiters),
-        settled => Ok(settled), // a wake-up that has come meanwhile goes on to another
-    }
+    // A wake-up that has come meanwhile goes on to another.
+    unless_empty(search(sources, order, None)).ok_or(waiters)
 }
 
 /// Looks at all queues. `woken` is the one for which this selector was woken.

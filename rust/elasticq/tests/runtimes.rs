@@ -246,6 +246,7 @@ fn a_receiver_that_is_dropped_when_its_turn_is_over_passes_its_wake_up_on<Q: Que
     let channel = BufferChannel::new(Q::of(4));
     one_thread().block_on(async {
         for way in 0..3 {
+            tokio::task::yield_now().await; // a new turn
             let (_, waker) = counting();
             let mut stream = channel.stream();
             let mut select = Select::new().with(&**channel.buffer());

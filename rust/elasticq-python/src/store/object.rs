@@ -97,10 +97,10 @@ impl Elastic {
 #[inline]
 pub fn len(slf: &Bound<'_, Elastic>) -> PyResult<usize> {
     let len = slf.get().store().buffer.len();
-    if len == 0 {
-        if let Some(len) = moved!(slf, slf.get().store(), "qsize") {
-            return len?.extract();
-        }
+    if len == 0
+        && let Some(len) = moved!(slf, slf.get().store(), "qsize")
+    {
+        return len?.extract();
     }
     Ok(len)
 }

@@ -131,15 +131,16 @@ macro_rules! producing {
         /// });
         /// # Ok::<(), elasticq::BufferError>(())
         /// ```
-        pub async fn send(&self, item: T) -> Result<(), $crate::Rejected<T>> {
-            let mut place = Some(item);
-            let put = self.send_from(&mut place).await;
-            $crate::error::give_back(put.inspect_err(|_| self.core.tally.note_refused(1)), place)
+        #[inline(always)]
+        pub fn send(&self, item: T) -> impl Future<Output = Result<(), $crate::Rejected<T>>> {
+            self.core.send(self.guess(), item)
         }
 
         /// [`send`](Self::send) of what is in `place`. On an error it is still there, and is not counted.
+        #[cfg(all(feature = "async", not(loom)))]
+        #[allow(dead_code)] // a queue that is not split has its timeouts in `tasks`
         pub(crate) async fn send_from(&self, place: &mut Option<T>) -> $crate::BufferResult<()> {
-            self.core.send(place).await
+            self.core.send_from(place).await
         }
 
         /// Puts all of `items`, next to each other and with one claim, or none of them, waiting as a task
@@ -243,7 +244,11 @@ macro_rules! buffer {
                 }
             }
             fn try_pop(&self) -> $crate::BufferResult<T> {
-                self.try_dequeue()?.ok_or($crate::BufferError::Empty)
+                match self.try_dequeue() {
+                    Ok(Some(item)) => Ok(item),
+                    Ok(None) => Err($crate::BufferError::Empty),
+                    Err(reason) => Err(reason),
+                }
             }
             fn pop_batch(&self, max_items: usize) -> $crate::BufferResult<Vec<T>> {
                 match self.core.pop_timeout {

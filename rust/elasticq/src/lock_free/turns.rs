@@ -20,6 +20,19 @@ pub(super) fn taken<T>(taken: BufferResult<Option<T>>, end: impl FnOnce()) -> Bu
     }
 }
 
+/// What a look has found: `None` if an item may come. `tell` is called once an item was taken.
+#[inline(always)]
+pub(super) fn found<T>(taken: BufferResult<Option<T>>, tell: impl FnOnce()) -> Option<BufferResult<T>> {
+    match taken {
+        Ok(Some(item)) => {
+            tell();
+            Some(Ok(item))
+        }
+        Ok(None) => None,
+        Err(reason) => Some(Err(reason)),
+    }
+}
+
 const NOBODY: u8 = 0;
 const WORKING: u8 = 1;
 const LOOKING: u8 = 2;

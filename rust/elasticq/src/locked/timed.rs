@@ -5,7 +5,9 @@
 
 use super::DynamicCircularBuffer;
 use crate::error::{BufferResult, Rejected, give_back};
-use crate::wait::{block, complete_or_register, in_time, try_briefly_or_register, unless_empty, unless_full};
+use crate::wait::{
+    block, complete_or_register, complete_put, in_time, try_briefly_or_register, unless_empty, unless_full,
+};
 use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
 
@@ -132,10 +134,9 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// });
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
-    pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
-        let mut place = Some(item);
-        let put = complete_or_register(|| unless_full(self.put(&mut place)), || self.room_waiter()).await;
-        give_back(put.inspect_err(|_| self.tally.note_refused(1)), place)
+    pub fn send(&self, item: T) -> impl Future<Output = Result<(), Rejected<T>>> {
+        let put = |place: &mut Option<T>| self.put(place);
+        complete_put(item, put, || self.room_waiter(), |_| self.tally.note_refused(1))
     }
 
     /// Takes the oldest item, waiting as a task until there is one.
@@ -157,8 +158,8 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// });
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
-    pub async fn recv(&self) -> BufferResult<T> {
-        complete_or_register(|| unless_empty(self.try_pop()), || self.item_waiter()).await
+    pub fn recv(&self) -> impl Future<Output = BufferResult<T>> {
+        complete_or_register(|| unless_empty(self.try_pop()), || self.item_waiter())
     }
 
     /// Adds the item in `place`, blocking up to `timeout` until there is room; on an error the item is still

@@ -77,10 +77,10 @@ impl Turns {
         if lower == 0 {
             return (top, most.min(len(top)));
         }
-        if self.left == 0 {
-            if let Some(rank) = self.turn(waiting) {
-                return (rank, 1);
-            }
+        if self.left == 0
+            && let Some(rank) = self.turn(waiting)
+        {
+            return (rank, 1);
         }
         let count = (most.min(len(top)) as u64).min(self.left);
         self.left -= count;

@@ -7,7 +7,7 @@ use super::PriorityCircularBuffer;
 use super::wake::Leaving;
 use crate::error::{BufferResult, Rejected, give_back};
 use crate::wait::{
-    Waiter, block, complete, complete_or_register, in_time, try_briefly_or_register, unless_empty, unless_full,
+    Waiter, block, complete_or_register, complete_put, in_time, try_briefly_or_register, unless_empty, unless_full,
 };
 use parking_lot::lock_api::RawMutex;
 use std::time::Duration;
@@ -133,8 +133,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     ///
     /// # Errors
     /// As [`send_with_priority`](Self::send_with_priority).
-    pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
-        self.send_with_priority(item, self.middle).await
+    pub fn send(&self, item: T) -> impl Future<Output = Result<(), Rejected<T>>> {
+        self.send_with_priority(item, self.middle)
     }
 
     /// Adds `item` at the end of the level of `priority`, waiting as a task until there is room.
@@ -161,16 +161,14 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// });
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
-    pub async fn send_with_priority(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
-        let mut place = Some(item);
-        let mut leaving = None; // dropped after the waiter
-        let put = || unless_full(self.put(&mut place, priority));
-        let register = || {
+    pub fn send_with_priority(&self, item: T, priority: usize) -> impl Future<Output = Result<(), Rejected<T>>> {
+        let put = move |place: &mut Option<T>| self.put(place, priority);
+        let mut leaving = None;
+        let register = move || {
             leaving.get_or_insert(Leaving(self));
             self.wait_for_room_at_priority(priority)
         };
-        let put = complete_or_register(put, register).await;
-        give_back(put.inspect_err(|_| self.note_refused_at_priority(1, priority)), place)
+        complete_put(item, put, register, move |_| self.note_refused_at_priority(1, priority))
     }
 
     /// Takes the next item, waiting as a task until there is one.
@@ -192,8 +190,8 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     /// });
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
-    pub async fn recv(&self) -> BufferResult<T> {
-        complete(|| try_briefly_or_register(|| unless_empty(self.try_pop()), || self.item_waiter())).await
+    pub fn recv(&self) -> impl Future<Output = BufferResult<T>> {
+        complete_or_register(|| unless_empty(self.try_pop()), || self.item_waiter())
     }
 
     /// Calls `put` until it has put something in, blocking up to `timeout` until there is room.

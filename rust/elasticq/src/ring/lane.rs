@@ -67,11 +67,11 @@ impl<T> Lane<T> {
 
     /// Puts the item that is in `place`, if it fits without growing; otherwise it is still there.
     pub(crate) fn push_from(&mut self, place: &mut Option<T>) {
-        if self.span.len() < self.limit {
-            if let Some(item) = place.take() {
-                // SAFETY: `len < limit <= slots`.
-                unsafe { self.span.push(item) };
-            }
+        if self.span.len() < self.limit
+            && let Some(item) = place.take()
+        {
+            // SAFETY: `len < limit <= slots`.
+            unsafe { self.span.push(item) };
         }
     }
 

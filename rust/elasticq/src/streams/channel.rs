@@ -71,8 +71,8 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     /// # Errors
     /// `Closed` (also if the channel is closed meanwhile) or `ResizeError`; the [`Rejected`] holds the item.
     /// `InvalidOperation` on a queue for one producer, if another one is sending at this moment.
-    pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
-        ends::send(&*self.buffer, item).await
+    pub fn send(&self, item: T) -> impl Future<Output = Result<(), Rejected<T>>> {
+        tasks::send(&*self.buffer, item)
     }
 
     /// [`send`](Self::send) that waits no longer than `timeout`.
@@ -108,8 +108,8 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     /// # Errors
     /// `Closed` once the channel is closed and empty. `InvalidOperation` on a queue for one consumer, if
     /// another one is receiving at this moment. What a durable queue may fail with.
-    pub async fn recv(&self) -> BufferResult<T> {
-        tasks::take(&*self.buffer).await
+    pub fn recv(&self) -> impl Future<Output = BufferResult<T>> {
+        tasks::take(&*self.buffer)
     }
 
     /// [`recv`](Self::recv) that waits no longer than `timeout`. A timeout of zero takes what is there.

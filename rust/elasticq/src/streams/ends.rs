@@ -5,7 +5,7 @@ use super::door::Door;
 use crate::buffer::{Call, Parts, PuttingEnd, Sealed, TakingEnd};
 use crate::error::{BufferResult, Rejected, give_back};
 use crate::tasks;
-use crate::wait::{Attempt, Waiter, at_once, try_briefly_or_register, unless_empty};
+use crate::wait::{Attempt, Waiter, try_briefly_or_register, unless_empty};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -128,25 +128,8 @@ impl<T, B: Parts<T> + ?Sized> PuttingEnd<T> for Shared<B> {
         Self: 'static,
     {
         let buffer = Arc::clone(&self.buffer);
-        Box::pin(async move { send(&*buffer, item).await })
+        Box::pin(async move { tasks::send(&*buffer, item).await })
     }
-}
-
-/// Puts `item` in, waiting as a task until there is room.
-pub(super) async fn send<T: Send, B: Parts<T> + ?Sized>(buffer: &B, item: T) -> Result<(), Rejected<T>> {
-    if buffer.waits_for_disk() {
-        return send_patiently(buffer, item).await;
-    }
-    match at_once(|| buffer.offer_again(item)).await {
-        Ok(()) => Ok(()),
-        Err(rejected) => send_patiently(buffer, rejected.into_inner()).await,
-    }
-}
-
-async fn send_patiently<T: Send, B: Parts<T> + ?Sized>(buffer: &B, item: T) -> Result<(), Rejected<T>> {
-    let mut place = Some(item);
-    let put = tasks::put(buffer, &mut place).await;
-    give_back(put.inspect_err(|_| buffer.note_refused(1)), place)
 }
 
 /// Puts all of `items` in, or none.
@@ -171,7 +154,7 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferSink<T, Shared<B>> {
     /// producer, if another one is putting something in at this moment.
     pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
         match self.end() {
-            Some(end) => send(&*end.buffer, item).await,
+            Some(end) => tasks::send(&*end.buffer, item).await,
             None => Err(Self::closed(item)),
         }
     }

@@ -12,7 +12,7 @@ use super::poll_waiter;
 use crate::buffer::{Call, PuttingEnd};
 use crate::error::{BufferError, Rejected};
 use crate::locked::DynamicCircularBuffer;
-use crate::wait::{Waiter, poll_turn};
+use crate::wait::{Waiter, counts, poll_turn};
 use futures_sink::Sink;
 use std::fmt;
 use std::mem;
@@ -146,7 +146,7 @@ impl<T, E: PuttingEnd<T>> BufferSink<T, E> {
     where
         E: 'static,
     {
-        let made_progress = ready!(poll_turn(context));
+        let made_progress = ready!(poll_turn(context, counts()));
         loop {
             ready!(poll_waiter(&mut self.waiter, context));
             if is_done(self).map_err(|rejected| self.refuse(rejected))? {

@@ -5,7 +5,7 @@ use super::poll_waiter;
 use crate::buffer::{Call, TakingEnd};
 use crate::error::{BufferError, BufferResult};
 use crate::locked::DynamicCircularBuffer;
-use crate::wait::{Attempt, Waiter, poll_turn};
+use crate::wait::{Attempt, Waiter, counts, poll_turn};
 use futures_core::{FusedStream, Stream};
 use std::fmt;
 use std::pin::Pin;
@@ -99,7 +99,7 @@ impl<T: Send + 'static, E: TakingEnd<T> + 'static> Stream for BufferStream<T, E>
             *call = None;
             return taken.map_or_else(|reason| this.finish(reason), |item| Poll::Ready(Some(item)));
         }
-        let made_progress = ready!(poll_turn(context));
+        let made_progress = ready!(poll_turn(context, counts()));
         loop {
             ready!(poll_waiter(&mut this.waiter, context));
             match this.end.take_or_register() {

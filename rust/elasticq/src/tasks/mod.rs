@@ -13,31 +13,37 @@
 mod methods;
 
 use crate::buffer::Parts;
-use crate::error::{BufferError, BufferResult, Rejected};
-use crate::wait::{at_once, complete_or_register, see_what_woke, unless_empty, unless_full};
 #[cfg(feature = "streams")]
-use crate::wait::{block, try_briefly_or_register};
+use crate::error::give_back;
+use crate::error::{BufferError, BufferResult, Rejected};
+use crate::wait::{
+    Completion, complete_or_register, see_what_woke, try_briefly_or_register, unless_empty, unless_full,
+};
+#[cfg(feature = "streams")]
+use crate::wait::{Put, block};
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep};
 
 /// Takes the next item, waiting until there is one.
-pub(crate) async fn take<T: Send, B: Parts<T> + ?Sized>(buffer: &B) -> BufferResult<T> {
-    if buffer.waits_for_disk() {
-        return take_from_disk(buffer, 1).await?.pop().ok_or(BufferError::Empty);
-    }
-    // Written out, since this is what a channel does for each item: a value that goes through the place of
-    // the other attempts takes longer.
-    match at_once(|| buffer.try_pop()).await {
-        Err(BufferError::Empty) => {}
-        settled => return settled,
-    }
-    complete_or_register(|| unless_empty(buffer.try_pop()), || buffer.wait_for_item()).await
+pub(crate) fn take<T: Send, B: Parts<T> + ?Sized>(buffer: &B) -> impl Future<Output = BufferResult<T>> {
+    let (mut completion, mut call) = (Completion::new(), None);
+    poll_fn(move |context| {
+        if buffer.waits_for_disk() {
+            let call = call.get_or_insert_with(|| Box::pin(take_from_disk(buffer, 1)));
+            let taken = ready!(call.as_mut().poll(context));
+            return Poll::Ready(taken.and_then(|mut items| items.pop().ok_or(BufferError::Empty)));
+        }
+        let look = |(): &mut ()| unless_empty(buffer.try_pop());
+        completion.poll(context, &mut (), look, |()| {
+            try_briefly_or_register(|| unless_empty(buffer.try_pop()), || buffer.wait_for_item())
+        })
+    })
 }
 
 /// Takes up to `max` items, waiting for the first. Without asking for any, it does not wait.
@@ -51,7 +57,7 @@ pub(crate) async fn take_many<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: us
 /// [`take_many`] where an attempt may take long. A task that is cancelled in an attempt leaves to others what
 /// it was woken for.
 async fn take_from_disk<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -> BufferResult<Vec<T>> {
-    let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
+    let mut leaving = Leaving::new(buffer);
     let mut waiter = None;
     loop {
         match buffer.take_as_task(max).await {
@@ -60,7 +66,7 @@ async fn take_from_disk<T: Send, B: Parts<T> + ?Sized>(buffer: &B, max: usize) -
         }
         match waiter.take() {
             None => {
-                leaving.has_waited = true;
+                leaving.waits();
                 waiter = Some(buffer.wait_for_item());
             }
             Some(waiter) => {
@@ -156,20 +162,48 @@ pub(crate) fn put_as_thread<T, B: Parts<T> + ?Sized>(
     place: &mut Option<T>,
     timeout: Duration,
 ) -> BufferResult<()> {
-    let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
-    let mut attempt = || put_once(buffer, place);
-    let has_waited = &mut leaving.has_waited;
+    let mut leaving = Leaving::new(buffer);
+    let mut attempt = || unless_full(put_once(buffer, place));
     let mut register = || {
-        *has_waited = true;
+        leaving.waits();
         buffer.wait_for_room()
     };
     block(timeout, || try_briefly_or_register(&mut attempt, &mut register))
 }
 
-/// One attempt to put an item in; `None` if waiting may help.
-fn put_once<T, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<T>) -> Option<BufferResult<()>> {
-    let Some(item) = place.take() else { return Some(Ok(())) };
-    unless_full(buffer.offer_again(item).map_err(|rejected| keep(rejected, place)))
+/// Puts the item that is in `place` in, if there is one; on an error it is still there.
+#[inline(always)]
+fn put_once<T, B: Parts<T> + ?Sized>(buffer: &B, place: &mut Option<T>) -> BufferResult<()> {
+    let Some(item) = place.take() else { return Ok(()) };
+    buffer.offer_again(item).map_err(|rejected| keep(rejected, place))
+}
+
+/// Puts `item` in, waiting until there is room.
+#[cfg(feature = "streams")]
+pub(crate) fn send<T: Send, B: Parts<T> + ?Sized>(
+    buffer: &B,
+    item: T,
+) -> impl Future<Output = Result<(), Rejected<T>>> {
+    let mut leaving = Leaving::new(buffer);
+    let register = move || {
+        leaving.waits();
+        buffer.wait_for_room()
+    };
+    let put = move |place: &mut Option<T>| put_once(buffer, place);
+    let (mut call, mut on_disk) = (Put::new(item, put, register, |_| buffer.note_refused(1)), None);
+    poll_fn(move |context| {
+        if buffer.waits_for_disk() {
+            let on_disk = on_disk.get_or_insert_with(|| Box::pin(send_to_disk(buffer, call.place.take())));
+            return on_disk.as_mut().poll(context);
+        }
+        call.poll(context)
+    })
+}
+
+#[cfg(feature = "streams")]
+async fn send_to_disk<T: Send, B: Parts<T> + ?Sized>(buffer: &B, mut place: Option<T>) -> Result<(), Rejected<T>> {
+    let put = put(buffer, &mut place).await;
+    give_back(put.inspect_err(|_| buffer.note_refused(1)), place)
 }
 
 /// Puts an item in, waiting until there is room. An item that is refused is not counted.
@@ -177,11 +211,10 @@ pub(crate) async fn put<T: Send, B: Parts<T> + ?Sized>(buffer: &B, place: &mut O
     if buffer.waits_for_disk() {
         return put_on_disk(buffer, &mut Lent::of(place).items, None).await;
     }
-    let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
-    let attempt = || put_once(buffer, place);
-    let has_waited = &mut leaving.has_waited;
+    let mut leaving = Leaving::new(buffer);
+    let attempt = || unless_full(put_once(buffer, place));
     let register = || {
-        *has_waited = true;
+        leaving.waits();
         buffer.wait_for_room()
     };
     complete_or_register(attempt, register).await
@@ -197,15 +230,14 @@ pub(crate) async fn put_many<T: Send, B: Parts<T> + ?Sized>(
         return put_on_disk(buffer, place, None).await;
     }
     let can_fit = place.as_ref().is_none_or(|items| items.len() <= buffer.max_capacity());
-    let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
+    let mut leaving = Leaving::new(buffer);
     let attempt = || {
         let Some(items) = place.take() else { return Some(Ok(())) };
         let put = buffer.offer_batch_again(items).map_err(|rejected| keep(rejected, place));
         if can_fit { unless_full(put) } else { Some(put) }
     };
-    let has_waited = &mut leaving.has_waited;
     let register = || {
-        *has_waited = true;
+        leaving.waits();
         buffer.wait_for_bulk_room()
     };
     complete_or_register(attempt, register).await
@@ -218,7 +250,7 @@ async fn put_on_disk<T: Send, B: Parts<T> + ?Sized>(
     place: &mut Option<Vec<T>>,
     timeout: Option<Duration>,
 ) -> BufferResult<()> {
-    let mut leaving = Leaving { buffer, has_waited: false, items: PhantomData };
+    let mut leaving = Leaving::new(buffer);
     let mut over = pin!(timeout.map(timer).transpose()?);
     let mut waiter = None;
     while let Some(items) = place.take() {
@@ -229,7 +261,7 @@ async fn put_on_disk<T: Send, B: Parts<T> + ?Sized>(
             return Err(reason);
         }
         let Some(registered) = waiter.take() else {
-            leaving.has_waited = true;
+            leaving.waits();
             waiter = Some(if count == 1 { buffer.wait_for_room() } else { buffer.wait_for_bulk_room() });
             continue;
         };
@@ -275,6 +307,16 @@ struct Leaving<'a, T, B: Parts<T> + ?Sized> {
     buffer: &'a B,
     has_waited: bool,
     items: PhantomData<fn(T)>,
+}
+
+impl<'a, T, B: Parts<T> + ?Sized> Leaving<'a, T, B> {
+    const fn new(buffer: &'a B) -> Self {
+        Self { buffer, has_waited: false, items: PhantomData }
+    }
+
+    const fn waits(&mut self) {
+        self.has_waited = true;
+    }
 }
 
 impl<T, B: Parts<T> + ?Sized> Drop for Leaving<'_, T, B> {

@@ -35,6 +35,7 @@
 //! Only a waiter or a waker looks it up; see [`after_fork_in_child`].
 
 mod attempt;
+mod completion;
 mod list;
 mod waiter;
 mod waking;
@@ -42,17 +43,20 @@ mod waking;
 use crate::sync::{AtomicUsize, Ordering, PlainMutex};
 #[cfg(any(feature = "lock_free", feature = "persistent", feature = "streams"))]
 pub(crate) use attempt::Attempt;
-#[cfg(all(feature = "async", not(loom)))]
-pub(crate) use attempt::at_once;
-#[cfg(any(feature = "lock_free", feature = "priority", all(feature = "persistent", not(loom))))]
-pub(crate) use attempt::complete;
-#[cfg(all(feature = "streams", not(loom)))]
-pub(crate) use attempt::poll_turn;
 #[cfg(all(feature = "persistent", not(loom)))]
 pub(crate) use attempt::try_or_register;
-pub(crate) use attempt::{
-    block, complete_or_register, cooperate, in_time, see_what_woke, try_briefly_or_register, unless_empty, unless_full,
-};
+pub(crate) use attempt::{block, in_time, see_what_woke, try_briefly_or_register, try_on, unless_empty, unless_full};
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) use completion::Completion;
+#[cfg(all(feature = "streams", not(loom)))]
+pub(crate) use completion::Put;
+#[cfg(any(feature = "lock_free", all(feature = "persistent", not(loom))))]
+pub(crate) use completion::complete;
+#[cfg(feature = "lock_free")]
+pub(crate) use completion::complete_take;
+pub(crate) use completion::{complete_or_register, complete_put, cooperate};
+#[cfg(all(feature = "streams", not(loom)))]
+pub(crate) use completion::{counts, poll_turn};
 use crossbeam_utils::CachePadded;
 use list::List;
 use std::fmt;

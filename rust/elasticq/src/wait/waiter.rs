@@ -215,8 +215,17 @@ impl Future for Waiter<'_> {
 }
 
 impl Drop for Waiter<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let Some(place) = self.place() else { return };
+        if let Some(place) = self.place() {
+            self.leave(place);
+        }
+    }
+}
+
+impl Waiter<'_> {
+    #[cold]
+    fn leave(&mut self, place: usize) {
         let ((sleeper, in_its_place), round) = self.change(|list| (list.leave(place), list.round()));
         let mut waking = Waking::new();
         waking.discard(sleeper);

@@ -332,7 +332,23 @@ impl<T, C: Takers<T>> Chain<T, C> {
         give_back(self.put(&mut place), place)
     }
 
+    /// [`push`](Self::push) of the item that is in `place`; on an error it is still there.
+    #[inline(always)]
+    fn put_plainly(&self, guess: Option<&Guess>, place: &mut Option<T>) -> BufferResult<()> {
+        if place.is_none() {
+            return Ok(());
+        }
+        let Some((segment, position)) = self.claim_plain(guess, 1) else { return self.put(place) };
+        if let Some(item) = place.take() {
+            // SAFETY: claimed just now.
+            unsafe { segment.publish(position, item) };
+        }
+        self.wake_consumers();
+        Ok(())
+    }
+
     /// Puts the item that is in `place`, if there is one; on an error it is still there.
+    #[cold]
     fn put(&self, place: &mut Option<T>) -> BufferResult<()> {
         if place.is_none() {
             return Ok(());

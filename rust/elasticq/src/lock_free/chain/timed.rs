@@ -1,12 +1,12 @@
 //! Putting with patience: a producer that finds no room waits for it, as a thread or as a task.
 
-use super::{Chain, Takers};
+use super::{Chain, Guess, Takers};
 #[cfg(all(feature = "streams", not(loom)))]
 use super::{FLAGS, position};
 use crate::error::{BufferResult, Rejected, give_back};
 #[cfg(all(feature = "streams", not(loom)))]
 use crate::sync::Ordering;
-use crate::wait::{Signal, Waiter, block, complete_or_register, try_briefly_or_register, unless_full};
+use crate::wait::{Signal, Waiter, block, complete_or_register, complete_put, try_briefly_or_register, unless_full};
 use std::mem::take;
 use std::time::Duration;
 
@@ -50,13 +50,24 @@ impl<T, C: Takers<T>> Chain<T, C> {
         block(timeout, || try_briefly_or_register(|| unless_full(put()), || self.room_waiter(&register)))
     }
 
-    /// Puts the item that is in `place`, waiting for room as a task; on an error it is still there. A refusal
-    /// is not counted.
-    pub(in crate::lock_free) async fn send(&self, place: &mut Option<T>) -> BufferResult<()> {
-        complete_or_register(|| unless_full(self.put(place)), || self.room_waiter(Signal::waiter)).await
+    /// Puts `item`, waiting for room as a task.
+    #[inline(always)]
+    pub(in crate::lock_free) fn send(
+        &self,
+        guess: Option<&Guess>,
+        item: T,
+    ) -> impl Future<Output = Result<(), Rejected<T>>> {
+        let put = move |place: &mut Option<T>| self.put_plainly(guess, place);
+        complete_put(item, put, || self.room_waiter(Signal::waiter), |_| self.tally.note_refused(1))
     }
 
-    /// The same with all of `items`, or none.
+    /// The same with the item that is in `place`. On an error it is still there, and is not counted.
+    #[cfg(all(feature = "async", not(loom)))]
+    pub(in crate::lock_free) fn send_from(&self, place: &mut Option<T>) -> impl Future<Output = BufferResult<()>> {
+        complete_or_register(|| unless_full(self.put(place)), || self.room_waiter(Signal::waiter))
+    }
+
+    /// Puts all of `items`, or leaves them where they are. A refusal is not counted.
     pub(in crate::lock_free) async fn send_all(&self, items: &mut Vec<T>) -> BufferResult<()> {
         if items.len() > self.elasticity.max() {
             return self.put_all(items);

@@ -122,10 +122,10 @@ impl<T> Core<T> {
     #[inline(always)]
     pub(in crate::lock_free) fn pop(&self, record: &Record<T>) -> Option<T> {
         let Some(segment) = record.segment() else { return self.pop_with_care(record) };
-        if let Some(head) = record.guess.position() {
-            if let Ok(item) = self.take_at(record, segment, head) {
-                return Some(item);
-            }
+        if let Some(head) = record.guess.position()
+            && let Ok(item) = self.take_at(record, segment, head)
+        {
+            return Some(item);
         }
         self.look_and_pop(record, segment)
     }

@@ -9,13 +9,13 @@ use self::records::Record;
 use super::batch::those_in_time;
 use super::chain::Guess;
 use super::handles::{buffer, debug, producing, watching};
-use super::turns::taken;
+use super::turns::{found, taken};
 use crate::config::Config;
 use crate::error::BufferResult;
 #[cfg(all(feature = "streams", not(loom)))]
 use crate::error::Rejected;
 use crate::sync::{Arc, Ordering};
-use crate::wait::{Attempt, block, complete, in_time};
+use crate::wait::{Attempt, block, complete, complete_take, in_time};
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -212,10 +212,20 @@ impl<T> LockFreeMPMCQueue<T> {
     /// });
     /// # Ok::<(), elasticq::BufferError>(())
     /// ```
-    pub async fn recv(&self) -> BufferResult<T> {
-        let taken = complete(|| self.core.attempt_to_take(RecordTurn::new(&self.core).0)).await;
-        self.core.tell_producers();
-        taken
+    pub fn recv(&self) -> impl Future<Output = BufferResult<T>> {
+        let core = &self.core;
+        let look = || {
+            let turn = RecordTurn::new(core);
+            found(core.try_take(turn.0), || {
+                drop(turn);
+                core.tell_producers();
+            })
+        };
+        complete_take(look, || {
+            let attempt = core.attempt_to_take(RecordTurn::new(core).0);
+            core.tell_producers();
+            attempt
+        })
     }
 
     /// Takes up to `max_items`, and no more than `max_capacity` in one call. Blocks up to `timeout` for the
@@ -367,10 +377,14 @@ impl<T> MpmcConsumer<T> {
     /// sender.join().unwrap()?;
     /// # Ok::<(), BufferError>(())
     /// ```
-    pub async fn recv(&mut self) -> BufferResult<T> {
-        let taken = complete(|| self.core.attempt_to_take(self.record())).await;
-        self.core.tell_producers();
-        taken
+    pub fn recv(&mut self) -> impl Future<Output = BufferResult<T>> {
+        let this = &*self;
+        let look = || found(this.core.try_take(this.record()), || this.core.tell_producers());
+        complete_take(look, || {
+            let attempt = this.core.attempt_to_take(this.record());
+            this.core.tell_producers();
+            attempt
+        })
     }
 
     /// Takes up to `max_items`, and no more than `max_capacity` in one call. Blocks up to `timeout` for the

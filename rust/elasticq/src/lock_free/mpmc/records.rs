@@ -120,10 +120,10 @@ impl<T> Records<T> {
     #[inline(always)]
     pub(in crate::lock_free) fn obtain(&self) -> &Record<T> {
         let count = self.count.load(Ordering::Relaxed);
-        if count > 0 {
-            if let Some(record) = self.iter().nth(thread_number() % count).filter(|record| record.try_use()) {
-                return record;
-            }
+        if count > 0
+            && let Some(record) = self.iter().nth(thread_number() % count).filter(|record| record.try_use())
+        {
+            return record;
         }
         self.obtain_any()
     }

@@ -16,9 +16,9 @@ use crate::config::Config;
 use crate::error::{BufferError, BufferResult};
 use crate::lock_free::batch::{reserve, those_in_time, unless_none};
 use crate::lock_free::chain::{CLOSED, Chain, MAX_RETIRED, SEALED, Segment, Takers, position, renewal_interval};
-use crate::lock_free::turns::ConsumerTurns;
+use crate::lock_free::turns::{ConsumerTurns, found};
 use crate::sync::{AtomicU64, Cell, Ordering, order_seqcst};
-use crate::wait::{Attempt, Waiter, block, complete, in_time};
+use crate::wait::{Attempt, Waiter, block, complete, complete_take, in_time};
 use crossbeam_utils::CachePadded;
 use std::ptr;
 use std::time::Duration;
@@ -385,16 +385,19 @@ impl<T> Core<T> {
         in_time(block(timeout, || self.attempt_to_take(taker)))
     }
 
-    /// Takes the next item, waiting for it as a task.
+    /// Takes the next item, waiting for it as a task. It calls `tell` once it has taken one.
     ///
     /// # Safety
     /// The caller is the consumer until the future is done or dropped.
-    pub(super) async unsafe fn receive(&self) -> BufferResult<T> {
-        complete(|| {
-            // SAFETY: this function's own condition.
-            self.attempt_to_take(unsafe { self.taker() })
+    pub(super) unsafe fn receive(&self, tell: impl Fn() + Copy) -> impl Future<Output = BufferResult<T>> {
+        // SAFETY: this function's own condition. Only one of the two runs at a time.
+        let taker = || unsafe { self.taker() };
+        let look = move || found(self.try_take(taker()), tell);
+        complete_take(look, move || {
+            let attempt = self.attempt_to_take(taker());
+            tell();
+            attempt
         })
-        .await
     }
 
     /// Takes the next item, or registers for it.

@@ -49,11 +49,11 @@ impl<T> Left<T> {
                 Some(unsafe { here.published(head) }?)
             };
             // No ABA: the head only grows.
-            if self.head.compare_exchange(head, head + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
-                if let Some(slot) = slot {
-                    // SAFETY: published, and the CAS gives it to this thread alone.
-                    return Some(unsafe { slot.read() });
-                }
+            if self.head.compare_exchange(head, head + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+                && let Some(slot) = slot
+            {
+                // SAFETY: published, and the CAS gives it to this thread alone.
+                return Some(unsafe { slot.read() });
             }
         }
     }

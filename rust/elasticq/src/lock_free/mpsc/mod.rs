@@ -202,7 +202,7 @@ impl<T> LockFreeMPSCQueue<T> {
         let taken = {
             let _turn = self.core.turn()?;
             // SAFETY: the turn makes the caller the consumer, and outlives the future awaited here.
-            unsafe { self.core.receive() }.await
+            unsafe { self.core.receive(|| ()) }.await
         };
         self.core.tell_producers();
         taken
@@ -351,11 +351,9 @@ impl<T> Consumer<T> {
     /// sender.join().unwrap()?;
     /// # Ok::<(), BufferError>(())
     /// ```
-    pub async fn recv(&mut self) -> BufferResult<T> {
-        // SAFETY: as in `taker`; the future awaited here ends before the borrow.
-        let taken = unsafe { self.core.receive() }.await;
-        self.core.tell_producers();
-        taken
+    pub fn recv(&mut self) -> impl Future<Output = BufferResult<T>> {
+        // SAFETY: as in `taker`; the future borrows this handle.
+        unsafe { self.core.receive(|| self.core.tell_producers()) }
     }
 
     /// Takes up to `max_items`, and no more than `max_capacity` in one call, waiting for the first as a task.

@@ -4,9 +4,10 @@ use super::core::{CLOSED, CONSUMER, Core, NOBODY, OPEN, PRODUCER_SLEEPS, SPARSE,
 use super::segment::{Cursor, Segment};
 use crate::error::{BufferError, BufferResult};
 use crate::lock_free::batch::{reserve, those_in_time, unless_none};
+use crate::lock_free::turns::found;
 use crate::sync::Ordering;
 use crate::sync::barrier::{often, rarely};
-use crate::wait::{Attempt, Waiter, block, complete, in_time, try_briefly_or_register};
+use crate::wait::{Attempt, Waiter, block, complete, complete_take, in_time, try_briefly_or_register};
 use std::time::Duration;
 
 /// What only the consumer knows.
@@ -274,16 +275,19 @@ impl<T> Core<T> {
         in_time(block(timeout, || self.attempt_to_pop(taker)))
     }
 
-    /// Takes the next item, waiting for it as a task.
+    /// Takes the next item, waiting for it as a task. It calls `tell` once it has taken one.
     ///
     /// # Safety
     /// The caller is the consumer until the future is done or dropped.
-    pub(super) async unsafe fn receive(&self) -> BufferResult<T> {
-        complete(|| {
-            // SAFETY: this function's own condition.
-            self.attempt_to_pop(unsafe { self.taker() })
+    pub(super) unsafe fn receive(&self, tell: impl Fn() + Copy) -> impl Future<Output = BufferResult<T>> {
+        // SAFETY: this function's own condition. Only one of the two runs at a time.
+        let taker = || unsafe { self.taker() };
+        let look = move || found(self.pop(taker()), tell);
+        complete_take(look, move || {
+            let attempt = self.attempt_to_pop(taker());
+            tell();
+            attempt
         })
-        .await
     }
 
     /// Takes the next item, or registers for it.

@@ -7,6 +7,7 @@ use crate::error::{BufferResult, Rejected, give_back};
 use crate::lock_free::handles::{debug, watching};
 use crate::lock_free::turns::taken;
 use crate::sync::Arc;
+use crate::wait::complete_put;
 use std::time::Duration;
 
 /// The end of a [`LockFreeSPSCQueue`](crate::LockFreeSPSCQueue) that puts items in. When it is dropped, the
@@ -145,13 +146,19 @@ impl<T> SpscProducer<T> {
     /// sender.join().unwrap()?;
     /// # Ok::<(), BufferError>(())
     /// ```
-    pub async fn send(&mut self, item: T) -> Result<(), Rejected<T>> {
-        let mut place = Some(item);
-        let put = self.send_from(&mut place).await;
-        give_back(put.inspect_err(|_| self.core.tally.note_refused(1)), place)
+    pub fn send(&mut self, item: T) -> impl Future<Output = Result<(), Rejected<T>>> {
+        let core = &*self.core;
+        let put = |place: &mut Option<T>| {
+            // SAFETY: as in `offer`; the future borrows this handle.
+            let maker = unsafe { core.maker() };
+            core.tell_consumer(core.put(maker, place)?);
+            Ok(())
+        };
+        complete_put(item, put, || core.room_waiter(), |_| core.tally.note_refused(1))
     }
 
     /// [`send`](Self::send) of what is in `place`. On an error it is still there, and is not counted.
+    #[cfg(all(feature = "async", not(loom)))]
     pub(crate) async fn send_from(&mut self, place: &mut Option<T>) -> BufferResult<()> {
         // SAFETY: as in `offer`; the future awaited here ends before the borrow.
         let put = self.core.send(&*self.core, |core| unsafe { core.maker() }, place).await;
@@ -311,11 +318,9 @@ impl<T> SpscConsumer<T> {
     /// sender.join().unwrap()?;
     /// # Ok::<(), BufferError>(())
     /// ```
-    pub async fn recv(&mut self) -> BufferResult<T> {
-        // SAFETY: as in `try_dequeue`; the future awaited here ends before the borrow.
-        let taken = unsafe { self.core.receive() }.await;
-        self.core.tell_producer();
-        taken
+    pub fn recv(&mut self) -> impl Future<Output = BufferResult<T>> {
+        // SAFETY: as in `try_dequeue`; the future borrows this handle.
+        unsafe { self.core.receive(|| self.core.tell_producer()) }
     }
 
     /// Takes up to `max_items`, and no more than `max_capacity` in one call, waiting for the first as a task.

@@ -324,7 +324,7 @@ impl<T> LockFreeSPSCQueue<T> {
         let taken = {
             let _turn = self.core.consumer_turn()?;
             // SAFETY: the turn makes the caller the consumer, and outlives the future awaited here.
-            unsafe { self.core.receive() }.await
+            unsafe { self.core.receive(|| ()) }.await
         };
         self.core.tell_producer();
         taken

@@ -47,7 +47,8 @@ impl<T> Core<T> {
     }
 
     /// Puts the item that is in `place`, if there is one; on an error it is still there.
-    fn put(&self, maker: &mut Cursor<T>, place: &mut Option<T>) -> BufferResult<Put> {
+    #[inline(always)]
+    pub(super) fn put(&self, maker: &mut Cursor<T>, place: &mut Option<T>) -> BufferResult<Put> {
         self.make_room(maker, 1)?;
         let Some(item) = place.take() else { return Ok(Put::Quietly) };
         // SAFETY: there is room, and the caller is the producer.
@@ -81,10 +82,8 @@ impl<T> Core<T> {
             Err(reason) => return Err(Rejected::new(reason, items)),
         };
         let plain = self.notes.load(Ordering::Relaxed) == 0 && end <= maker.limit;
-        if !plain {
-            if let Err(reason) = self.make_room(maker, count) {
-                return Err(Rejected::new(reason, items));
-            }
+        if !plain && let Err(reason) = self.make_room(maker, count) {
+            return Err(Rejected::new(reason, items));
         }
         for item in items {
             if maker.position == maker.limit {
@@ -199,7 +198,7 @@ impl<T> Core<T> {
 
     /// A waiter for room. There is only one producer, so for a batch it need not be one that may need more
     /// room than others.
-    fn room_waiter(&self) -> Waiter<'_> {
+    pub(super) fn room_waiter(&self) -> Waiter<'_> {
         let waiter = self.room.waiter();
         self.producer_registered();
         waiter

@@ -121,7 +121,7 @@ impl Map {
 
     /// Writes a word in one step.
     pub fn store(&self, word: u64, at: u64) -> io::Result<()> {
-        assert!(self.covers(at, 8) && at % 8 == 0);
+        assert!(self.covers(at, 8) && at.is_multiple_of(8));
         // SAFETY: the place is in the map, and aligned, since a map begins at a page. All threads write there
         // like this, and none reads.
         let place = unsafe { AtomicU64::from_ptr(self.at(at).cast()) };

@@ -158,7 +158,7 @@ fn run(
     for _ in 0..calls {
         workload.call(&core)?;
     }
-    if seed % 3 == 0 {
+    if seed.is_multiple_of(3) {
         core.finish()?;
         workload.durable();
     }
