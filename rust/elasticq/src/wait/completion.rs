@@ -200,8 +200,8 @@ pub(crate) fn counts() -> bool {
     false
 }
 
-/// The turn of a call in its task, if it counts, or if the task has used up its budget. A call that has come to
-/// something says that it made progress.
+/// The turn of a call in its task, if it counts, or if the task has used up its budget. A call that has come
+/// to something says that it made progress.
 pub(crate) fn poll_turn(context: &mut Context<'_>, counts: bool) -> Poll<impl FnOnce() + use<>> {
     #[cfg(all(feature = "async", not(loom)))]
     {
