@@ -54,6 +54,20 @@ MUTANTS = [
         "lock_free_tasks::mpsc::a_refused_item_comes_back_and_is_counted",
     ),
     Mutant(
+        "task-that-is-done-keeps-what-it-registered-with",
+        WAITING,
+        "        if done.is_ready() {\n            self.register = None;\n        }\n",
+        "",
+        "kept_futures::a_sender_of_a_channel_that_is_done_tells_who_waits_behind_it",
+    ),
+    Mutant(
+        "task-whose-first-look-succeeds-counts-never",
+        WAITING,
+        "                    note_progress();\n",
+        "",
+        "runtimes::a_task_that_selects_among_channels_gives_the_others_a_turn",
+    ),
+    Mutant(
         "waiter-forgets-its-task",
         WAITER,
         "Sleeper::Task(context.waker().clone())",

@@ -69,6 +69,7 @@ trait Source<R>: Send + Sync {
     fn pop_as_task<'a>(&'a self) -> Option<Call<'a, BufferResult<R>>>
     where
         R: 'a;
+    fn waits_for_disk(&self) -> bool;
     fn waiter(&self) -> Waiter<'_>;
     fn pass_on(&self);
 }
@@ -90,6 +91,10 @@ impl<T: Send, R, B: Parts<T> + ?Sized, F: Fn(T) -> R + Send + Sync> Source<R> fo
     {
         let pop = async { self.buffer.take_as_task(1).await?.pop().ok_or(BufferError::Empty).map(&self.map) };
         self.buffer.waits_for_disk().then(|| Box::pin(pop) as _)
+    }
+
+    fn waits_for_disk(&self) -> bool {
+        self.buffer.waits_for_disk()
     }
 
     fn waiter(&self) -> Waiter<'_> {
@@ -259,8 +264,8 @@ impl<'a, R: 'a> Select<'a, R> {
 
 type Sources<'s, 'a, R> = &'s [Box<dyn Source<R> + 'a>];
 
-/// Looks at all queues, looks on for a moment, stands in all lines, and looks once more. Gives the places in
-/// the lines if that has come to nothing.
+/// Looks at all queues, looks on for a moment if they are all in memory, stands in all lines, and looks once
+/// more. Gives the places in the lines if that has come to nothing.
 fn search_or_register<'s, R>(
     sources: Sources<'s, '_, R>,
     order: &mut Order,
@@ -269,7 +274,9 @@ fn search_or_register<'s, R>(
     if let Some(settled) = unless_empty(search(sources, order, woken)) {
         return Ok(settled);
     }
-    if let Some(settled) = try_on(&mut || unless_empty(search(sources, order, None))) {
+    let look = || unless_empty(search(sources, order, None));
+    let is_quick = !sources.iter().any(|source| source.waits_for_disk());
+    if let Some(settled) = is_quick.then_some(look).and_then(|mut look| try_on(&mut look)) {
         return Ok(settled);
     }
     let waiters = sources.iter().map(|source| source.waiter()).collect();

@@ -8,7 +8,7 @@ mod queues;
 mod random;
 
 use elasticq::streams::{BufferChannel, BufferStreamExt};
-use elasticq::{BufferError, LockFreeMPMCQueue, Select};
+use elasticq::{BufferError, Config, DynamicCircularBuffer, LockFreeMPMCQueue, Select};
 use futures::{FutureExt, SinkExt, StreamExt};
 use queues::{PATIENCE, Queue, counting, of_all_six, poll, poll_into_line};
 use random::{Random, after_turns};
@@ -286,6 +286,37 @@ fn each_runtime_runs_a_pipeline<Q: Queue>() {
     two_threads().block_on(async { tokio::spawn(pipeline::<Q>()).await.unwrap() });
     smol::block_on(pipeline::<Q>());
     futures::executor::block_on(pipeline::<Q>());
+}
+
+/// A task that looks at two channels in each round: one of them never has anything.
+#[test]
+fn a_task_that_selects_among_channels_gives_the_others_a_turn() {
+    const MOST: usize = 50_000;
+    for extra in 0..4 {
+        let channel = || BufferChannel::new(Arc::new(DynamicCircularBuffer::<u32>::new(Config::default()).unwrap()));
+        let (work, stop) = (channel(), channel());
+        (0..MOST as u32 + 4).for_each(|number| work.try_send(number).unwrap());
+        let rounds = one_thread().block_on(async {
+            let selecting = tokio::spawn(async move {
+                for _ in 0..extra {
+                    work.recv().await.unwrap(); // so the rounds begin at another place
+                }
+                let other_ran = Arc::new(AtomicBool::new(false));
+                tokio::spawn({
+                    let other_ran = Arc::clone(&other_ran);
+                    async move { other_ran.store(true, Ordering::Relaxed) }
+                });
+                let mut rounds = 0;
+                while !other_ran.load(Ordering::Relaxed) && rounds < MOST {
+                    tokio::select! { biased; _ = stop.recv() => {}, _ = work.recv() => {} }
+                    rounds += 1;
+                }
+                rounds
+            });
+            selecting.await.unwrap()
+        });
+        assert!(rounds < 5_000, "nobody else runs for {rounds} rounds ({extra})");
+    }
 }
 
 fn a_task_that_never_waits_gives_the_others_a_turn<Q: Queue>() {

@@ -17,19 +17,25 @@ use super::Waiter;
 use super::attempt::{Attempt, see_what_woke, try_briefly_or_register, unless_full};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::sync::Backoff;
+#[cfg(all(feature = "async", not(loom)))]
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+
+/// What a call says that is polled once more, as an `async fn` does.
+const POLLED_AGAIN: &str = "a call was polled after it was done";
 
 /// A call of a task, from its first poll to its last.
 pub(crate) struct Completion<'a> {
     waiter: Option<Waiter<'a>>,
     backoff: Backoff,
+    is_done: bool,
 }
 
 impl<'a> Completion<'a> {
     pub(crate) fn new() -> Self {
-        Self { waiter: None, backoff: Backoff::new() }
+        Self { waiter: None, backoff: Backoff::new(), is_done: false }
     }
 
     /// Looks and, where that finds nothing, repeats the attempt until it is settled. Lets other tasks run in
@@ -44,9 +50,17 @@ impl<'a> Completion<'a> {
     ) -> Poll<BufferResult<R>> {
         let counts = counts();
         if !counts && self.waiter.is_none() {
+            assert!(!self.is_done, "{POLLED_AGAIN}");
             match look(state) {
-                Some(Ok(found)) => return Poll::Ready(Ok(found)),
-                Some(Err(reason)) => return Poll::Ready(Err(reason)),
+                Some(Ok(found)) => {
+                    self.is_done = true;
+                    note_progress();
+                    return Poll::Ready(Ok(found));
+                }
+                Some(Err(reason)) => {
+                    self.is_done = true;
+                    return Poll::Ready(Err(reason));
+                }
                 None => {}
             }
         }
@@ -63,6 +77,7 @@ impl<'a> Completion<'a> {
         mut attempt: impl FnMut(&mut S) -> Attempt<'a, R>,
         counts: bool,
     ) -> Poll<R> {
+        assert!(!self.is_done, "{POLLED_AGAIN}");
         let made_progress = ready!(poll_turn(context, counts));
         loop {
             if let Some(waiter) = &mut self.waiter {
@@ -72,6 +87,7 @@ impl<'a> Completion<'a> {
             }
             match attempt(state) {
                 Attempt::Settled(result) => {
+                    self.is_done = true;
                     made_progress();
                     return Poll::Ready(result);
                 }
@@ -132,11 +148,12 @@ pub(crate) fn complete_put<'a, T, R: Default>(
 }
 
 /// A call that puts something in, as [`complete_put`] has it. Its parts stand in the order in which a future
-/// that is dropped lets go of them: the item last, when nothing is left of the call.
+/// that is dropped lets go of them: the item last, when nothing is left of the call. One that is done lets go
+/// of `register`, with what it holds, even if the future is kept.
 pub(crate) struct Put<'a, T, P, W, F> {
     completion: Completion<'a>,
     put: P,
-    register: W,
+    register: Option<W>,
     refuse: F,
     /// The item, until it is put in.
     pub(crate) place: Option<T>,
@@ -149,19 +166,22 @@ where
     F: FnMut(&T),
 {
     pub(crate) fn new(item: T, put: P, register: W, refuse: F) -> Self {
-        Self { completion: Completion::new(), put, register, refuse, place: Some(item) }
+        Self { completion: Completion::new(), put, register: Some(register), refuse, place: Some(item) }
     }
 
     #[inline(always)]
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<R, Rejected<T>>> {
         let Self { completion, put, register, place, .. } = self;
-        let mut state = (|| unless_full(put(place)), register);
+        let mut state = (|| unless_full(put(place)), || register.as_mut().expect(POLLED_AGAIN)());
         let done = completion.poll(
             context,
             &mut state,
             |(put, _)| put(),
             |(put, register)| try_briefly_or_register(put, register),
         );
+        if done.is_ready() {
+            self.register = None;
+        }
         match done {
             Poll::Ready(Ok(put)) => Poll::Ready(Ok(put)),
             Poll::Ready(Err(reason)) => Poll::Ready(self.give_back(reason)),
@@ -177,27 +197,36 @@ where
     }
 }
 
-/// Whether this call counts in the budget of its task, where the runtime is tokio's. Otherwise a task that
-/// always finds what it wants would keep all others of its thread waiting.
+/// Every so many calls of a thread that came to something, one counts in the budget of its task, where the
+/// runtime is tokio's. Otherwise a task that always finds what it wants would keep all others of its thread
+/// waiting.
 ///
-/// A call takes some nanoseconds, and the budget is made for what takes longer. So only every sixteenth call
-/// of a thread counts: a task gives way after about 2,000 of them, which is some tens of microseconds. If
-/// each call counts, an item from four tasks to one takes two to seven times as long.
+/// A call takes some nanoseconds, and the budget is made for what takes longer. So a task gives way after
+/// about 2,000 of them, which is some tens of microseconds. If each call counts, an item from four tasks to
+/// one takes two to seven times as long.
+#[cfg(all(feature = "async", not(loom)))]
+const COUNTED: u32 = 16;
+
+#[cfg(all(feature = "async", not(loom)))]
+std::thread_local! {
+    /// How many calls have come to something since one counted.
+    static CALLS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether the next call that comes to something counts.
 #[inline(always)]
 pub(crate) fn counts() -> bool {
     #[cfg(all(feature = "async", not(loom)))]
-    {
-        use std::cell::Cell;
-        const COUNTED: u32 = 16;
-        std::thread_local! {
-            static CALLS: Cell<u32> = const { Cell::new(0) };
-        }
-        let calls = CALLS.get().wrapping_add(1);
-        CALLS.set(calls);
-        calls.is_multiple_of(COUNTED)
-    }
+    return CALLS.get() >= COUNTED - 1;
     #[cfg(not(all(feature = "async", not(loom))))]
     false
+}
+
+/// To be called when a call that does not count has come to something.
+#[inline(always)]
+fn note_progress() {
+    #[cfg(all(feature = "async", not(loom)))]
+    CALLS.set(CALLS.get() + 1);
 }
 
 /// The turn of a call in its task, if it counts, or if the task has used up its budget. A call that has come
@@ -207,16 +236,18 @@ pub(crate) fn poll_turn(context: &mut Context<'_>, counts: bool) -> Poll<impl Fn
     {
         let counts = counts || !tokio::task::coop::has_budget_remaining();
         let turn = if counts { Some(ready!(tokio::task::coop::poll_proceed(context))) } else { None };
-        Poll::Ready(move || {
-            if let Some(turn) = turn {
+        Poll::Ready(move || match turn {
+            Some(turn) => {
+                CALLS.set(0);
                 turn.made_progress();
             }
+            None => note_progress(),
         })
     }
     #[cfg(not(all(feature = "async", not(loom))))]
     {
         let _ = (context, counts);
-        Poll::Ready(|| ())
+        Poll::Ready(note_progress)
     }
 }
 

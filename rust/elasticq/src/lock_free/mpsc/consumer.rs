@@ -385,7 +385,8 @@ impl<T> Core<T> {
         in_time(block(timeout, || self.attempt_to_take(taker)))
     }
 
-    /// Takes the next item, waiting for it as a task. It calls `tell` once it has taken one.
+    /// Takes the next item, waiting for it as a task. It calls `tell` after each attempt that may
+    /// have taken one.
     ///
     /// # Safety
     /// The caller is the consumer until the future is done or dropped.

@@ -275,7 +275,8 @@ impl<T> Core<T> {
         in_time(block(timeout, || self.attempt_to_pop(taker)))
     }
 
-    /// Takes the next item, waiting for it as a task. It calls `tell` once it has taken one.
+    /// Takes the next item, waiting for it as a task. It calls `tell` after each attempt that may
+    /// have taken one.
     ///
     /// # Safety
     /// The caller is the consumer until the future is done or dropped.
