@@ -42,6 +42,7 @@ CRATE = House(
         "tasks",
         "select",
         "streams",
+        "metrics",
         "lib",
     ],
     {"ring", "lock_free", "persistent::files"},

@@ -14,6 +14,7 @@
 //! Above these, each for every queue:
 //! - [`Select`]: waits for several queues at once.
 //! - `streams` (feature `streams`): a `Stream`, a `Sink` and a channel.
+//! - `metrics` (feature `metrics`): counters, gauges and histograms, for any exporter.
 //!
 //! The queues without locks serve threads and tasks: `offer_within` and `dequeue_within` block; `send` and
 //! `recv` are futures that need no particular runtime, and cancelling one loses nothing.
@@ -79,11 +80,15 @@ pub mod priority;
 #[cfg(all(feature = "async", not(loom)))]
 mod tasks;
 
+#[cfg(all(feature = "metrics", not(loom)))]
+pub mod metrics;
 mod select;
 #[cfg(all(feature = "streams", not(loom)))]
 pub mod streams;
 
 pub use buffer::{Buffer, Call, Glance, Parts};
+#[doc(hidden)]
+pub use buffer::{Figure, Oldest, Report, What};
 pub use config::Config;
 pub use error::{BufferError, BufferResult, IoError, Rejected};
 #[cfg(feature = "lock_free")]

@@ -74,8 +74,8 @@ fn full() -> Arc<Levels> {
     Arc::new(buffer)
 }
 
-/// Polls a sender that registers, finds room at its second look, and is told of more room before it leaves the
-/// line. It has to pass that on, although its future is kept.
+/// Polls a sender that registers, finds room at its second look, and is told of more room before it leaves
+/// the line. It has to pass that on, although its future is kept.
 fn check_that_room_is_passed_on<R>(buffer: &Arc<Levels>, mut first: Pin<Box<dyn Future<Output = R> + '_>>) {
     let calls = Arc::new(Calls(AtomicUsize::new(0)));
     let waker = Waker::from(Arc::clone(&calls));

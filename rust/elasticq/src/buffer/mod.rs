@@ -3,12 +3,14 @@
 #[cfg(all(feature = "streams", not(loom)))]
 mod ends;
 mod parts;
+mod report;
 
 use crate::error::{BufferResult, Rejected};
 use crate::stats::QueueStats;
 #[cfg(all(feature = "streams", not(loom)))]
 pub use ends::{PuttingEnd, TakingEnd, sealed::Sealed};
 pub use parts::{Call, Glance, Parts};
+pub use report::{Figure, Oldest, Report, What};
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! What the layers above need of a buffer, beyond what users need.
 
-use super::Buffer;
+use super::{Buffer, Report};
 use crate::error::{BufferResult, Rejected};
 use crate::wait::{Waiter, Waiting};
 use std::future::ready;
@@ -171,6 +171,12 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
     /// and leaves the item or the place to another waiter; and for a layer that has changed the buffer in a
     /// way of its own. A call too many wakes nobody without a reason.
     fn pass_on(&self);
+
+    /// Adds what this kind of buffer knows of itself beside [`stats`](Buffer::stats).
+    #[doc(hidden)]
+    fn report(&self, report: &mut Report) {
+        let _ = report;
+    }
 }
 
 /// A buffer at one moment, as [`Parts::glance`] sees it.

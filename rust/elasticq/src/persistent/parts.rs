@@ -2,7 +2,7 @@
 
 use super::PersistentCircularBuffer;
 use super::codec::Codec;
-use crate::buffer::{Buffer, Call, Glance, Parts, forward};
+use crate::buffer::{Buffer, Call, Glance, Oldest, Parts, Report, What, forward};
 use crate::error::{BufferResult, Rejected, give_back};
 use crate::stats::QueueStats;
 use crate::wait::{Waiter, Waiting};
@@ -135,5 +135,24 @@ impl<T, C: Codec<T>> Parts<T> for PersistentCircularBuffer<T, C> {
 
     fn pass_on(&self) {
         self.core.wake();
+    }
+
+    fn report(&self, report: &mut Report) {
+        let stats = PersistentCircularBuffer::stats(self);
+        if stats.leased + stats.delayed > 0 {
+            report.oldest = Oldest::Unknown; // an item that comes back keeps its place
+        }
+        for (what, value) in [
+            (What::Leased, stats.leased as u64),
+            (What::Delayed, stats.delayed as u64),
+            (What::Dead, stats.dead as u64),
+            (What::Segments, stats.segments as u64),
+            (What::BytesOnDisk, stats.bytes_on_disk),
+            (What::LogEntries, stats.log_entries),
+            (What::RecoveredEntries, stats.recovered_entries),
+            (What::TornBytes, stats.torn_bytes),
+        ] {
+            report.add(what, None, value);
+        }
     }
 }

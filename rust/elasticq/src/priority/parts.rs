@@ -6,7 +6,7 @@
 //! be short and must not touch the buffer.
 
 use super::{PriorityCircularBuffer, nothing_in};
-use crate::buffer::{Glance, Parts};
+use crate::buffer::{Glance, Oldest, Parts, Report, What};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::wait::{Signal, Waiter, Waiting};
 use parking_lot::lock_api::RawMutex;
@@ -364,5 +364,24 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for PriorityCircularBuffer<T, 
 
     fn pass_on(&self) {
         self.wake_who_can_go_on(self.levels.lock());
+    }
+
+    fn report(&self, report: &mut Report) {
+        let stats = PriorityCircularBuffer::stats(self);
+        report.oldest = match &stats.oldest_per_priority[..] {
+            [] => Oldest::Unknown,
+            ages => Oldest::Known(ages.iter().copied().max().flatten()),
+        };
+        for (level, depth) in stats.len_per_priority.iter().enumerate() {
+            report.add(What::LevelDepth, Some(level), *depth as u64);
+        }
+        for (what, counts) in [
+            (What::LevelEnqueued, &stats.pushed_per_priority),
+            (What::LevelDequeued, &stats.popped_per_priority),
+            (What::LevelDropped, &stats.dropped_per_priority),
+            (What::LevelRefused, &stats.refused_per_priority),
+        ] {
+            counts.iter().enumerate().for_each(|(level, count)| report.add(what, Some(level), *count));
+        }
     }
 }

@@ -1,0 +1,101 @@
+//! The calls of an instrumented buffer, for the one that is owned and the one that is borrowed. A file that
+//! uses this brings in what it names.
+
+/// `Buffer` and `Parts` for a wrapper with a `buffer` and a `probe`. After a call that was timed, `timed`
+/// is called.
+macro_rules! recorded {
+    (buffer) => {
+        recorded!(@calls Push: push(item: T) -> BufferResult<()>);
+        recorded!(@calls Push: offer(item: T) -> Result<(), Rejected<T>>);
+        recorded!(@calls PushBatch: push_batch(items: Vec<T>) -> BufferResult<()>);
+        recorded!(@calls Pop: pop() -> BufferResult<T>);
+        recorded!(@calls Pop: try_pop() -> BufferResult<T>);
+        recorded!(@calls PopBatch: pop_batch(max_items: usize) -> BufferResult<Vec<T>>);
+        $crate::buffer::forward!(state: self => self.buffer);
+
+        fn stats(&self) -> QueueStats {
+            self.buffer.stats()
+        }
+    };
+    (parts) => {
+        recorded!(@calls Push: offer_again(item: T) -> Result<(), Rejected<T>>);
+        recorded!(@calls PushBatch: offer_batch_again(items: Vec<T>) -> Result<(), Rejected<Vec<T>>>);
+        recorded!(@calls PopBatch: try_pop_batch(max_items: usize) -> BufferResult<Vec<T>>);
+
+        fn max_capacity(&self) -> usize {
+            self.buffer.max_capacity()
+        }
+        fn waits_for_disk(&self) -> bool {
+            self.buffer.waits_for_disk()
+        }
+        fn offer_as_task<'c>(&'c self, items: Vec<T>) -> Call<'c, Result<(), Rejected<Vec<T>>>>
+        where
+            T: Send + 'c,
+        {
+            self.buffer.offer_as_task(items)
+        }
+        fn take_as_task<'c>(&'c self, max_items: usize) -> Call<'c, BufferResult<Vec<T>>>
+        where
+            T: Send + 'c,
+        {
+            self.buffer.take_as_task(max_items)
+        }
+        fn discard(&self) -> BufferResult<Vec<T>> {
+            self.buffer.discard()
+        }
+        fn note_refused(&self, items: usize) {
+            self.buffer.note_refused(items);
+        }
+        fn note_dropped_on_arrival(&self, items: usize) {
+            self.buffer.note_dropped_on_arrival(items);
+        }
+        fn visit(&self, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) -> BufferResult<()> {
+            self.buffer.visit(visit)
+        }
+        fn try_visit(&self, visit: &mut dyn FnMut(&T) -> ControlFlow<()>) {
+            self.buffer.try_visit(visit);
+        }
+        fn wait_for_item(&self) -> Waiter<'_> {
+            self.buffer.wait_for_item()
+        }
+        fn wait_for_room(&self) -> Waiter<'_> {
+            self.buffer.wait_for_room()
+        }
+        fn wait_for_bulk_room(&self) -> Waiter<'_> {
+            self.buffer.wait_for_bulk_room()
+        }
+        fn glance(&self) -> Option<Glance> {
+            self.buffer.glance()
+        }
+        fn waiting_for_item(&self) -> Waiting {
+            self.buffer.waiting_for_item()
+        }
+        fn waiting_for_room(&self) -> Waiting {
+            self.buffer.waiting_for_room()
+        }
+        fn waiting_consumers(&self) -> usize {
+            self.buffer.waiting_consumers()
+        }
+        fn waiting_producers(&self) -> usize {
+            self.buffer.waiting_producers()
+        }
+        fn pass_on(&self) {
+            self.buffer.pass_on();
+        }
+        fn report(&self, report: &mut Report) {
+            self.buffer.report(report);
+        }
+    };
+    (@calls $operation:ident: $call:ident($($argument:ident: $type:ty)?) -> $result:ty) => {
+        #[inline]
+        fn $call(&self, $($argument: $type)?) -> $result {
+            let begun = self.probe.begin();
+            let outcome = self.buffer.$call($($argument)?);
+            if self.probe.end(Operation::$operation, begun) {
+                self.timed();
+            }
+            outcome
+        }
+    };
+}
+pub(super) use recorded;

@@ -1,0 +1,343 @@
+//! `Series`: the figures of all buffers with one name.
+//!
+//! A series lives as long as the process, since its counters must not fall. It holds what buffers that are
+//! gone have counted, and watches those that live. What it tells the exporter are sums, not steps: so an
+//! exporter that comes late misses nothing, and two flushes at once count nothing twice.
+
+use super::catalog::{self, Metric};
+use super::reading::{Ages, Reading, Sum, Totals};
+use crate::buffer::{Figure, Oldest};
+use metrics::{Histogram, Key};
+use parking_lot::{Mutex, RwLock};
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, LazyLock, Weak};
+use std::time::{Duration, Instant};
+
+/// A buffer that can be read.
+pub trait Watch: Send + Sync {
+    fn read(&self) -> Reading;
+}
+
+/// What is measured of an operation.
+#[derive(Clone, Copy, Debug)]
+pub enum Operation {
+    Push,
+    Pop,
+    PushBatch,
+    PopBatch,
+}
+
+impl Operation {
+    const ALL: [Self; 4] = [Self::Push, Self::Pop, Self::PushBatch, Self::PopBatch];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Pop => "pop",
+            Self::PushBatch => "push_batch",
+            Self::PopBatch => "pop_batch",
+        }
+    }
+}
+
+pub struct Series {
+    keys: Keys,
+    /// Handles that stay, by operation: `None` until one is needed, and after a flush, since there may be
+    /// another exporter by then.
+    histograms: RwLock<Option<[Histogram; 4]>>,
+    counted: Mutex<Counted>,
+}
+
+struct Counted {
+    /// What those that are gone have counted.
+    gone: Sum,
+    watched: Vec<Watched>,
+    last_number: u64,
+    backpressure: Duration,
+    flushed: Instant,
+}
+
+struct Watched {
+    number: u64,
+    source: Source,
+    /// What the buffer had counted before, less what was inside.
+    before: Totals,
+    ages: Ages,
+}
+
+/// Where a reading comes from.
+enum Source {
+    Shared(Weak<dyn Watch>),
+    /// A borrowed buffer, by its address: so many recorders hold it, and this was read last.
+    Borrowed {
+        address: usize,
+        holders: usize,
+        last: Reading,
+    },
+}
+
+struct Keys {
+    queue: String,
+    counters: [Key; 6],
+    gauges: [Key; 5],
+    oldest: Key,
+    waiters: [Key; 4],
+    longest: [Key; 2],
+    durations: [Key; 4],
+    more: Mutex<BTreeMap<(u8, Option<usize>), Key>>,
+}
+
+impl Keys {
+    fn new(queue: &str) -> Self {
+        let plain = |metric: Metric| metric.key(queue, &[]);
+        let resizes = |direction: &str| catalog::RESIZES.key(queue, &[("direction", direction.into())]);
+        let waiters =
+            |end: &str, kind: &str| catalog::WAITERS.key(queue, &[("end", end.into()), ("kind", kind.into())]);
+        Self {
+            queue: queue.into(),
+            counters: [
+                plain(catalog::ENQUEUED),
+                plain(catalog::DEQUEUED),
+                plain(catalog::REFUSED),
+                plain(catalog::DROPPED),
+                resizes("grow"),
+                resizes("shrink"),
+            ],
+            gauges: [
+                plain(catalog::DEPTH),
+                plain(catalog::CAPACITY),
+                plain(catalog::MAX_CAPACITY),
+                plain(catalog::UTILIZATION),
+                plain(catalog::BACKPRESSURE),
+            ],
+            oldest: plain(catalog::OLDEST),
+            waiters: [
+                waiters("item", "thread"),
+                waiters("item", "task"),
+                waiters("room", "thread"),
+                waiters("room", "task"),
+            ],
+            longest: ["item", "room"].map(|end| catalog::LONGEST_WAIT.key(queue, &[("end", end.into())])),
+            durations: Operation::ALL
+                .map(|operation| catalog::DURATION.key(queue, &[("operation", operation.name().into())])),
+            more: Mutex::default(),
+        }
+    }
+}
+
+static ALL: LazyLock<Mutex<HashMap<String, Arc<Series>>>> = LazyLock::new(Mutex::default);
+
+impl Series {
+    /// The series of this name.
+    pub fn of(name: &str) -> Arc<Self> {
+        let mut all = ALL.lock();
+        Arc::clone(all.entry(name.into()).or_insert_with(|| Arc::new(Self::new(name))))
+    }
+
+    fn new(name: &str) -> Self {
+        let counted = Counted {
+            gone: Sum::default(),
+            watched: Vec::new(),
+            last_number: 0,
+            backpressure: Duration::ZERO,
+            flushed: Instant::now(),
+        };
+        Self { keys: Keys::new(name), histograms: RwLock::new(None), counted: Mutex::new(counted) }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.keys.queue
+    }
+
+    /// Watches a buffer, which `now` shows, until it is told that it is gone. Returns its number.
+    pub fn watch(&self, watch: Weak<dyn Watch>, now: &Reading) -> u64 {
+        self.counted.lock().enter(Source::Shared(watch), now)
+    }
+
+    /// Counts a buffer that is borrowed. Another one at this address is the same.
+    pub fn borrow(&self, address: usize, now: Reading) -> u64 {
+        let mut counted = self.counted.lock();
+        for watched in &mut counted.watched {
+            if let Source::Borrowed { address: known, holders, last } = &mut watched.source
+                && *known == address
+            {
+                *holders += 1;
+                *last = now;
+                return watched.number;
+            }
+        }
+        let before = before(&now);
+        let number = counted.enter(Source::Borrowed { address, holders: 1, last: now }, &Reading::nothing());
+        if let Some(watched) = counted.watched.last_mut() {
+            watched.before = before;
+        }
+        number
+    }
+
+    /// Notes what a borrowed buffer shows now; whether its holder lets it go.
+    pub fn note_borrowed(&self, number: u64, now: Reading, goes: bool) {
+        let mut counted = self.counted.lock();
+        let Some(watched) = counted.watched.iter_mut().find(|watched| watched.number == number) else { return };
+        if let Source::Borrowed { holders, last, .. } = &mut watched.source {
+            if goes && *holders == 1 {
+                counted.retire(number, &now, false);
+            } else {
+                *holders -= usize::from(goes);
+                *last = now;
+            }
+        }
+    }
+
+    /// A buffer is let go of, and showed this at last. Whether it is gone itself, with what was inside.
+    pub fn retire(&self, number: u64, last: &Reading, is_gone: bool) {
+        self.counted.lock().retire(number, last, is_gone);
+    }
+
+    /// Whether there is a buffer that this can read by itself.
+    pub fn is_watching(&self) -> bool {
+        self.counted.lock().watched.iter().any(|watched| matches!(watched.source, Source::Shared(_)))
+    }
+
+    /// Records how long a call took.
+    pub fn record(&self, operation: Operation, took: Duration) {
+        if let Some(histograms) = &*self.histograms.read() {
+            histograms[operation as usize].record(took.as_secs_f64());
+            return;
+        }
+        let histograms = self.keys.durations.each_ref().map(catalog::histogram);
+        histograms[operation as usize].record(took.as_secs_f64());
+        *self.histograms.write() = Some(histograms);
+    }
+
+    /// Tells the exporter the figures of now.
+    pub fn flush(&self) {
+        let (sum, backpressure) = {
+            let mut held = Vec::new(); // the last of a buffer must not go while this is locked
+            let summed = self.counted.lock().sum(&mut held);
+            drop(held);
+            summed
+        };
+        *self.histograms.write() = None;
+        let totals = sum.totals;
+        let counters = [totals.enqueued, totals.dequeued, totals.refused, totals.dropped, totals.grown, totals.shrunk];
+        self.keys.counters.iter().zip(counters).for_each(|(key, sum)| catalog::set_counter(key, sum));
+        let depth = totals.depth() as f64;
+        let utilization = if sum.max_capacity == 0 { 0.0 } else { depth / sum.max_capacity as f64 };
+        let gauges = [depth, sum.capacity as f64, sum.max_capacity as f64, utilization, backpressure.as_secs_f64()];
+        self.keys.gauges.iter().zip(gauges).for_each(|(key, value)| catalog::set_gauge(key, value));
+        if let Some(oldest) = sum.oldest {
+            catalog::set_gauge(&self.keys.oldest, oldest.as_secs_f64());
+        }
+        let waiters = [sum.item.threads, sum.item.tasks, sum.room.threads, sum.room.tasks];
+        self.keys.waiters.iter().zip(waiters).for_each(|(key, count)| catalog::set_gauge(key, count as f64));
+        let longest = [sum.item.longest, sum.room.longest];
+        self.keys.longest.iter().zip(longest).for_each(|(key, wait)| catalog::set_gauge(key, wait.as_secs_f64()));
+        let mut more = self.keys.more.lock();
+        for (place, (Figure { what, level, .. }, value)) in sum.figures {
+            let metric = catalog::metric_of(what);
+            let key = more.entry(place).or_insert_with(|| {
+                let level: Vec<_> = level.iter().map(|level| ("level", level.to_string())).collect();
+                metric.key(&self.keys.queue, &level)
+            });
+            if metric.is_counter() { catalog::set_counter(key, value) } else { catalog::set_gauge(key, value as f64) }
+        }
+    }
+}
+
+impl std::fmt::Debug for Series {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Series").field("queue", &self.keys.queue).finish_non_exhaustive()
+    }
+}
+
+/// What a buffer had counted before it was watched. What is inside counts as having come since.
+const fn before(now: &Reading) -> Totals {
+    let inside = now.totals.depth();
+    Totals { enqueued: now.totals.enqueued - inside, ..now.totals }
+}
+
+impl Counted {
+    fn enter(&mut self, source: Source, now: &Reading) -> u64 {
+        self.last_number += 1;
+        let watched = Watched { number: self.last_number, source, before: before(now), ages: Ages::begin() };
+        self.watched.push(watched);
+        self.last_number
+    }
+
+    fn retire(&mut self, number: u64, last: &Reading, is_gone: bool) {
+        let Some(place) = self.watched.iter().position(|watched| watched.number == number) else { return };
+        let watched = self.watched.swap_remove(place);
+        let mut totals = last.totals.since(watched.before);
+        let inside = totals.depth();
+        if is_gone {
+            totals.dropped += inside;
+        } else {
+            totals.dequeued += inside; // they have left the sight of this series, and may come again
+        }
+        self.gone.totals = self.gone.totals.plus(totals);
+        for figure in last.figures.iter().filter(|figure| catalog::metric_of(figure.what).is_counter()) {
+            let entry = self.gone.figures.entry((figure.what as u8, figure.level)).or_insert((*figure, 0));
+            entry.1 += figure.value;
+        }
+    }
+
+    /// The figures of all together. `held` gets what must be dropped outside of the lock.
+    fn sum(&mut self, held: &mut Vec<Arc<dyn Watch>>) -> (Sum, Duration) {
+        let now = Instant::now();
+        let since = now.saturating_duration_since(self.flushed);
+        self.flushed = now;
+        let mut sum = Sum { totals: self.gone.totals, figures: self.gone.figures.clone(), ..Sum::default() };
+        for watched in &mut self.watched {
+            let read;
+            let reading = match &watched.source {
+                Source::Borrowed { last, .. } => last,
+                Source::Shared(watch) => {
+                    let Some(watch) = watch.upgrade() else { continue }; // it is about to retire
+                    read = watch.read();
+                    held.push(watch);
+                    &read
+                }
+            };
+            let totals = reading.totals.since(watched.before);
+            let gone = totals.dequeued + totals.dropped;
+            let bound = watched.ages.note(now, totals.enqueued, gone);
+            let oldest = match reading.oldest {
+                Oldest::InOrder => Some(bound.unwrap_or_default()),
+                Oldest::Known(age) => Some(age.unwrap_or_default()),
+                Oldest::Unknown => None,
+            };
+            let waiting = reading.waiting_for_room;
+            let longest = waiting.longest.unwrap_or(since).min(since);
+            self.backpressure += longest * u32::try_from(waiting.threads + waiting.tasks).unwrap_or(u32::MAX);
+            sum.add(reading, totals, oldest);
+        }
+        (sum, self.backpressure)
+    }
+}
+
+/// Tells the exporter the figures of all queues as they are now. A server calls it before it renders a scrape.
+///
+/// Blocks for the locks of the buffers, one after the other. An exporter that panics does so here; the figures
+/// of the other queues are told all the same, and then the first panic goes on.
+///
+/// # Examples
+/// ```
+/// elasticq::metrics::flush();
+/// ```
+pub fn flush() {
+    let all: Vec<_> = ALL.lock().values().cloned().collect();
+    let mut panicked = catch_unwind(catalog::describe).err();
+    for series in all {
+        panicked = panicked.or(catch_unwind(AssertUnwindSafe(|| series.flush())).err());
+    }
+    if let Some(panic) = panicked {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Whether any series reads buffers by itself.
+pub fn any_watching() -> bool {
+    let all: Vec<_> = ALL.lock().values().cloned().collect();
+    all.iter().any(|series| series.is_watching())
+}
