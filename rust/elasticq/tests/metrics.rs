@@ -364,3 +364,18 @@ fn a_closed_buffer_refuses_and_counts() {
         check(&scrape.of("closed"), [0, 0, 2, 0, 0]);
     });
 }
+
+#[test]
+fn a_buffer_that_begins_anew_is_counted_on() {
+    exported(|scrape| {
+        let buffer = InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), MetricsRecorder::new("anew"));
+        use_it(&buffer);
+        check(&scrape.of("anew"), [5, 3, 1, 0, 2]);
+        assert_eq!(buffer.buffer().restart(&four()).unwrap(), [4, 6]);
+        check(&scrape.of("anew"), [5, 3, 1, 2, 0]);
+        use_it(&buffer);
+        check(&scrape.of("anew"), [10, 6, 2, 2, 2]);
+        drop(buffer);
+        check(&scrape.of("anew"), [10, 6, 2, 4, 0]);
+    });
+}

@@ -1,7 +1,7 @@
 //! `InstrumentedBufferRef`: a buffer that somebody else owns, and a recorder.
 //!
-//! The thread that flushes can't read a borrowed buffer. So its figures come from the calls that are timed, at
-//! most once a second, and when the last one that borrows it goes.
+//! The thread that flushes can't read a borrowed buffer. So its figures come from the calls that are timed,
+//! at most once a second, and when the last one that borrows it goes.
 
 use super::probe::Probe;
 use super::reading::Reading;

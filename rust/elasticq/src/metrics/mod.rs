@@ -29,20 +29,21 @@
 //! them every second, and so does [`flush`], which a server calls before it renders a scrape: then what is
 //! scraped is as new as the scrape. Items that are inside when a recorder gets a buffer count as enqueued. So
 //! enqueued = dequeued + dropped + depth, always. The figures of a buffer that is dropped stay in the
-//! counters, and what was inside counts as dropped. If only its recorder goes, what is inside counts as dequeued.
+//! counters, and what was inside counts as dropped. If only its recorder goes, what is inside counts as
+//! dequeued.
 //!
 //! **Durations are sampled**: one call in 256, or what [`MetricsRecorder::with_sampling`] says. Which calls
 //! these are follows no pattern of the callers'.
 //!
-//! **The oldest item's age** is exact where a buffer keeps times. Elsewhere it is an upper bound that is right
-//! to a second or so: each flush notes how many items have come so far. For a buffer whose items leave in
-//! another order, and which keeps no times, there is none.
+//! **The oldest item's age** is exact where a buffer keeps times. Elsewhere it is an upper bound that is
+//! right to a second or so: each flush notes how many items have come so far. For a buffer whose items leave
+//! in another order, and which keeps no times, there is none.
 //!
-//! **One name, several buffers**: they are one queue to the exporter. Counters and depths are added up, of ages
-//! and waits the largest counts.
+//! **One name, several buffers**: they are one queue to the exporter. Counters and depths are added up, of
+//! ages and waits the largest counts.
 //!
-//! An exporter may be installed later than a recorder. An exporter that panics is not asked again by the calls
-//! of that recorder, and harms no call.
+//! An exporter may be installed later than a recorder. An exporter that panics is not asked again by the
+//! calls of that recorder, and harms no call.
 //!
 //! # Examples
 //! ```

@@ -60,35 +60,25 @@ impl Probe {
         Self { series, sampling }
     }
 
-    /// The time at which a call begins, if it is one that is timed.
+    /// Whether the next call is one that is timed.
     #[inline(always)]
-    pub fn begin(&self) -> Option<Instant> {
-        if self.sampling.hits() { now() } else { None }
+    pub fn is_timed(&self) -> bool {
+        self.sampling.hits()
     }
 
-    /// To be called when that call is done. Returns whether its time was taken.
-    #[inline(always)]
-    pub fn end(&self, operation: Operation, begun: Option<Instant>) -> bool {
-        if let Some(begun) = begun {
-            self.record(operation, begun);
-        }
-        begun.is_some()
-    }
-
-    /// What the call has done is done, so an exporter that panics must not end it. It is not asked again.
+    /// Makes a call, and takes its time.
     #[cold]
     #[inline(never)]
-    fn record(&self, operation: Operation, begun: Instant) {
+    pub fn time<R>(&self, operation: Operation, call: impl FnOnce() -> R) -> R {
+        let begun = Instant::now();
+        let outcome = call();
         let took = begun.elapsed();
+        // What the call has done is done, so an exporter that panics must not end it. It is not asked again.
         if catch_unwind(AssertUnwindSafe(|| self.series.record(operation, took))).is_err() {
             self.sampling.set(0);
         }
+        outcome
     }
-}
-
-#[cold]
-fn now() -> Option<Instant> {
-    Some(Instant::now())
 }
 
 #[cfg(test)]

@@ -57,19 +57,6 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// That of an empty buffer without room.
-    pub fn nothing() -> Self {
-        Self {
-            totals: Totals::default(),
-            capacity: 0,
-            max_capacity: 0,
-            waiting_for_item: Waiting::default(),
-            waiting_for_room: Waiting::default(),
-            oldest: Oldest::InOrder,
-            figures: Vec::new(),
-        }
-    }
-
     pub fn of<T, B: Parts<T> + ?Sized>(buffer: &B) -> Self {
         let stats = buffer.stats();
         let mut report = Report::default();
@@ -109,8 +96,8 @@ impl Ages {
         Self { begun: Instant::now(), notes: VecDeque::new() }
     }
 
-    /// Notes how many items have come, and gives the age that the oldest of those inside has at most: `None` if
-    /// there are none. `gone` of them have left, in the order in which they came.
+    /// Notes how many items have come, and gives the age that the oldest of those inside has at most: `None`
+    /// if there are none. `gone` of them have left, in the order in which they came.
     pub fn note(&mut self, now: Instant, come: u64, gone: u64) -> Option<Duration> {
         // An item with this number came after all notes that count no more than `gone` items.
         while self.notes.get(1).is_some_and(|(count, _)| *count <= gone) {

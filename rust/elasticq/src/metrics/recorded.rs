@@ -89,12 +89,12 @@ macro_rules! recorded {
     (@calls $operation:ident: $call:ident($($argument:ident: $type:ty)?) -> $result:ty) => {
         #[inline]
         fn $call(&self, $($argument: $type)?) -> $result {
-            let begun = self.probe.begin();
-            let outcome = self.buffer.$call($($argument)?);
-            if self.probe.end(Operation::$operation, begun) {
+            if self.probe.is_timed() {
+                let outcome = self.probe.time(Operation::$operation, || self.buffer.$call($($argument)?));
                 self.timed();
+                return outcome;
             }
-            outcome
+            self.buffer.$call($($argument)?)
         }
     };
 }

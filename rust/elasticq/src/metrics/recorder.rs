@@ -59,8 +59,8 @@ impl MetricsRecorder {
         self.series.name()
     }
 
-    /// Takes the time of no calls from now on, or of those that it did before. The counters go on: they cost the
-    /// queue nothing.
+    /// Takes the time of no calls from now on, or of those that it did before. The counters go on: they cost
+    /// the queue nothing.
     pub fn set_enabled(&self, enabled: bool) {
         self.enabled.store(enabled, Ordering::Relaxed); // these order nothing
         self.sampling.set(if enabled { self.calls.load(Ordering::Relaxed) } else { 0 });

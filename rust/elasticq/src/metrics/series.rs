@@ -10,6 +10,7 @@ use crate::buffer::{Figure, Oldest};
 use metrics::{Histogram, Key};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap};
+use std::mem::replace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant};
@@ -61,9 +62,40 @@ struct Counted {
 struct Watched {
     number: u64,
     source: Source,
-    /// What the buffer had counted before, less what was inside.
+    count: Count,
+}
+
+/// What counts of what a buffer has counted.
+struct Count {
+    /// What it had counted before, less what was inside.
     before: Totals,
+    /// What it had counted at the last look.
+    seen: Totals,
     ages: Ages,
+}
+
+impl Count {
+    /// That of a buffer from now on. What is inside counts as having come since.
+    fn of(now: &Reading) -> Self {
+        let mut before = now.totals;
+        before.enqueued -= before.depth();
+        Self { before, seen: now.totals, ages: Ages::begin() }
+    }
+
+    /// What counts now. If the buffer has begun anew (`DynamicCircularBuffer::restart`), `gone` gets what it
+    /// had counted until then, and what was inside is gone.
+    fn see(&mut self, now: Totals, gone: &mut Totals) -> Totals {
+        let seen = replace(&mut self.seen, now);
+        if now.enqueued < seen.enqueued || now.dequeued < seen.dequeued {
+            let mut counted = seen.since(self.before);
+            counted.dropped += counted.depth();
+            *gone = gone.plus(counted);
+            // Refusals are counted on.
+            self.before = Totals { refused: seen.refused, ..Totals::default() };
+            self.ages = Ages::begin();
+        }
+        now.since(self.before)
+    }
 }
 
 /// Where a reading comes from.
@@ -152,7 +184,8 @@ impl Series {
 
     /// Watches a buffer, which `now` shows, until it is told that it is gone. Returns its number.
     pub fn watch(&self, watch: Weak<dyn Watch>, now: &Reading) -> u64 {
-        self.counted.lock().enter(Source::Shared(watch), now)
+        let count = Count::of(now);
+        self.counted.lock().enter(Source::Shared(watch), count)
     }
 
     /// Counts a buffer that is borrowed. Another one at this address is the same.
@@ -167,12 +200,8 @@ impl Series {
                 return watched.number;
             }
         }
-        let before = before(&now);
-        let number = counted.enter(Source::Borrowed { address, holders: 1, last: now }, &Reading::nothing());
-        if let Some(watched) = counted.watched.last_mut() {
-            watched.before = before;
-        }
-        number
+        let count = Count::of(&now);
+        counted.enter(Source::Borrowed { address, holders: 1, last: now }, count)
     }
 
     /// Notes what a borrowed buffer shows now; whether its holder lets it go.
@@ -251,24 +280,17 @@ impl std::fmt::Debug for Series {
     }
 }
 
-/// What a buffer had counted before it was watched. What is inside counts as having come since.
-const fn before(now: &Reading) -> Totals {
-    let inside = now.totals.depth();
-    Totals { enqueued: now.totals.enqueued - inside, ..now.totals }
-}
-
 impl Counted {
-    fn enter(&mut self, source: Source, now: &Reading) -> u64 {
+    fn enter(&mut self, source: Source, count: Count) -> u64 {
         self.last_number += 1;
-        let watched = Watched { number: self.last_number, source, before: before(now), ages: Ages::begin() };
-        self.watched.push(watched);
+        self.watched.push(Watched { number: self.last_number, source, count });
         self.last_number
     }
 
     fn retire(&mut self, number: u64, last: &Reading, is_gone: bool) {
         let Some(place) = self.watched.iter().position(|watched| watched.number == number) else { return };
-        let watched = self.watched.swap_remove(place);
-        let mut totals = last.totals.since(watched.before);
+        let mut count = self.watched.swap_remove(place).count;
+        let mut totals = count.see(last.totals, &mut self.gone.totals);
         let inside = totals.depth();
         if is_gone {
             totals.dropped += inside;
@@ -287,10 +309,10 @@ impl Counted {
         let now = Instant::now();
         let since = now.saturating_duration_since(self.flushed);
         self.flushed = now;
-        let mut sum = Sum { totals: self.gone.totals, figures: self.gone.figures.clone(), ..Sum::default() };
-        for watched in &mut self.watched {
+        let mut sum = Sum { figures: self.gone.figures.clone(), ..Sum::default() };
+        for Watched { source, count, .. } in &mut self.watched {
             let read;
-            let reading = match &watched.source {
+            let reading = match source {
                 Source::Borrowed { last, .. } => last,
                 Source::Shared(watch) => {
                     let Some(watch) = watch.upgrade() else { continue }; // it is about to retire
@@ -299,9 +321,8 @@ impl Counted {
                     &read
                 }
             };
-            let totals = reading.totals.since(watched.before);
-            let gone = totals.dequeued + totals.dropped;
-            let bound = watched.ages.note(now, totals.enqueued, gone);
+            let totals = count.see(reading.totals, &mut self.gone.totals);
+            let bound = count.ages.note(now, totals.enqueued, totals.dequeued + totals.dropped);
             let oldest = match reading.oldest {
                 Oldest::InOrder => Some(bound.unwrap_or_default()),
                 Oldest::Known(age) => Some(age.unwrap_or_default()),
@@ -312,14 +333,16 @@ impl Counted {
             self.backpressure += longest * u32::try_from(waiting.threads + waiting.tasks).unwrap_or(u32::MAX);
             sum.add(reading, totals, oldest);
         }
+        sum.totals = sum.totals.plus(self.gone.totals);
         (sum, self.backpressure)
     }
 }
 
-/// Tells the exporter the figures of all queues as they are now. A server calls it before it renders a scrape.
+/// Tells the exporter the figures of all queues as they are now. A server calls it before it renders a
+/// scrape.
 ///
-/// Blocks for the locks of the buffers, one after the other. An exporter that panics does so here; the figures
-/// of the other queues are told all the same, and then the first panic goes on.
+/// Blocks for the locks of the buffers, one after the other. An exporter that panics does so here; the
+/// figures of the other queues are told all the same, and then the first panic goes on.
 ///
 /// # Examples
 /// ```
