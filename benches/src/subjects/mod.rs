@@ -6,6 +6,8 @@ pub mod durable;
 #[cfg(feature = "lock_free")]
 pub mod lock_free;
 pub mod locks;
+#[cfg(all(feature = "metrics", feature = "lock_free"))]
+pub mod metrics;
 pub mod ours;
 pub mod predecessor;
 #[cfg(feature = "priority")]
