@@ -379,3 +379,29 @@ fn a_buffer_that_begins_anew_is_counted_on() {
         check(&scrape.of("anew"), [10, 6, 2, 4, 0]);
     });
 }
+
+#[test]
+fn threads_that_borrow_one_buffer_count_it_once() {
+    const EACH: u64 = 2_000;
+    exported(|scrape| {
+        let buffer = LockFreeMPMCQueue::new(four()).unwrap();
+        let recorder = MetricsRecorder::new("borrowed by all").with_sampling(1);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let instrumented = recorder.instrument(&buffer);
+                    for number in 0..EACH {
+                        while instrumented.offer_again(number).is_err() {
+                            thread::yield_now();
+                        }
+                        while instrumented.try_pop().is_err() {
+                            thread::yield_now();
+                        }
+                        instrumented.flush();
+                    }
+                });
+            }
+        });
+        check(&scrape.of("borrowed by all"), [4 * EACH, 4 * EACH, 0, 0, 0]);
+    });
+}

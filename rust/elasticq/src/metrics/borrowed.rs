@@ -49,7 +49,7 @@ impl<'a, T, B: Parts<T> + ?Sized> InstrumentedBufferRef<'a, T, B> {
 
     pub(super) fn new(buffer: &'a B, probe: Probe) -> Self {
         let address = std::ptr::from_ref(buffer).cast::<()>().addr();
-        let number = probe.series.borrow(address, Reading::of(buffer));
+        let number = probe.series.borrow(address, || Reading::of(buffer));
         Self { buffer, probe, number, flushed: Mutex::new(Instant::now()), items: PhantomData }
     }
 
@@ -61,7 +61,7 @@ impl<'a, T, B: Parts<T> + ?Sized> InstrumentedBufferRef<'a, T, B> {
 
     /// Tells the exporter the figures as they are now.
     pub fn flush(&self) {
-        self.probe.series.note_borrowed(self.number, Reading::of(self.buffer), false);
+        self.probe.series.note_borrowed(self.number, || Reading::of(self.buffer), false);
         self.probe.series.flush();
     }
 
@@ -82,7 +82,7 @@ impl<'a, T, B: Parts<T> + ?Sized> InstrumentedBufferRef<'a, T, B> {
 
 impl<T, B: Parts<T> + ?Sized> Drop for InstrumentedBufferRef<'_, T, B> {
     fn drop(&mut self) {
-        self.probe.series.note_borrowed(self.number, Reading::of(self.buffer), true);
+        self.probe.series.note_borrowed(self.number, || Reading::of(self.buffer), true);
         let _ = catch_unwind(AssertUnwindSafe(|| self.probe.series.flush()));
     }
 }

@@ -86,7 +86,7 @@ impl Count {
     /// had counted until then, and what was inside is gone.
     fn see(&mut self, now: Totals, gone: &mut Totals) -> Totals {
         let seen = replace(&mut self.seen, now);
-        if now.enqueued < seen.enqueued || now.dequeued < seen.dequeued {
+        if now.enqueued < seen.enqueued {
             let mut counted = seen.since(self.before);
             counted.dropped += counted.depth();
             *gone = gone.plus(counted);
@@ -189,8 +189,9 @@ impl Series {
     }
 
     /// Counts a buffer that is borrowed. Another one at this address is the same.
-    pub fn borrow(&self, address: usize, now: Reading) -> u64 {
+    pub fn borrow(&self, address: usize, read: impl FnOnce() -> Reading) -> u64 {
         let mut counted = self.counted.lock();
+        let now = read();
         for watched in &mut counted.watched {
             if let Source::Borrowed { address: known, holders, last } = &mut watched.source
                 && *known == address
@@ -204,9 +205,11 @@ impl Series {
         counted.enter(Source::Borrowed { address, holders: 1, last: now }, count)
     }
 
-    /// Notes what a borrowed buffer shows now; whether its holder lets it go.
-    pub fn note_borrowed(&self, number: u64, now: Reading, goes: bool) {
+    /// Notes what a borrowed buffer shows now; whether its holder lets it go. It is read under the lock, so what
+    /// is noted later was read later.
+    pub fn note_borrowed(&self, number: u64, read: impl FnOnce() -> Reading, goes: bool) {
         let mut counted = self.counted.lock();
+        let now = read();
         let Some(watched) = counted.watched.iter_mut().find(|watched| watched.number == number) else { return };
         if let Source::Borrowed { holders, last, .. } = &mut watched.source {
             if goes && *holders == 1 {
