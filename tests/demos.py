@@ -47,6 +47,14 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
+def name_of(process: int) -> str:
+    """The name of a process; empty if it has ended."""
+    try:
+        return (Path("/proc") / str(process) / "comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
 class Finished:
     """A demo that has run to its end."""
 

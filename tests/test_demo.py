@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from demos import Finished, need_the_extra, processes_of, start
+from demos import Finished, name_of, need_the_extra, processes_of, start
 
 import elasticq
 from elasticq.demo import message
@@ -161,7 +161,7 @@ def test_a_killed_run_takes_its_processes_with_it(running: subprocess.Popen[str]
 
 def test_a_run_whose_broker_dies_ends_and_says_so(running: subprocess.Popen[str], tmp_path: Path) -> None:
     for process in processes_of(tmp_path):
-        if (Path("/proc") / str(process) / "comm").read_text(encoding="utf-8") == "nats-server\n":
+        if name_of(process) == "nats-server":
             os.kill(process, signal.SIGKILL)
     output, errors = running.communicate()
     assert (running.returncode, errors) == (1, "")
