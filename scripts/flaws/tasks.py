@@ -26,8 +26,9 @@ MUTANTS = [
         }
 """,
         """        order_seqcst();
-        if let Some(settled) = self.try_take(record).transpose() {
-            return Attempt::Settled(settled);
+        let published = |(segment, head): (&Segment<T>, u64)| unsafe { segment.count_published(head, 1) } > 0;
+        if self.find_head(record).is_some_and(published) {
+            return Attempt::Soon;
         }
 """,
         "loom_tasks::mpmc::an_item_reaches_a_task_that_waits",
