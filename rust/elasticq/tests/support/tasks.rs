@@ -44,6 +44,9 @@ pub fn run(threads: usize, futures: Vec<Pin<Box<Future>>>) {
     thread::scope(|scope| {
         (0..threads).for_each(|_| drop(scope.spawn(|| work(&ready))));
     });
+    // Those that were woken once more hold the list that they stand in.
+    let left = std::mem::take(&mut ready.tasks.lock().unwrap().0);
+    drop(left);
 }
 
 fn work(ready: &Ready) {
