@@ -1,5 +1,5 @@
-//! What metrics cost, with the Prometheus exporter installed: instrumented buffers beside bare ones, all in one
-//! interleaved run, and a scrape of many queues. It needs the features `metrics` and `lock_free`.
+//! What metrics cost, with the Prometheus exporter installed: instrumented buffers beside bare ones, all in
+//! one interleaved run, and a scrape of many queues. It needs the features `metrics` and `lock_free`.
 
 use elasticq::metrics::{InstrumentedBuffer, MetricsRecorder, flush};
 use elasticq::{Config, DynamicCircularBuffer};

@@ -95,7 +95,8 @@ async def aselect(
 
     Args:
         queues: The queues, at least one.
-        timeout: Seconds to wait at the most, not negative; None: for ever; 0: not at all.
+        timeout: Seconds to wait at the most, not negative; None: for ever; 0: not at all. Then an item that
+            must be read from a file first does not count.
         ordered: Whether to begin with the first queue each time.
 
     Returns:

@@ -37,8 +37,8 @@ pub struct Figure {
     pub value: u64,
 }
 
-/// What a figure says. Those that end with `d` (and `RecoveredEntries`) only grow, the others are as they are
-/// now.
+/// What a figure says. What a level has enqueued, dequeued, dropped or refused only grows, and what opening
+/// found is counted once for each opening. All others are as they are now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum What {

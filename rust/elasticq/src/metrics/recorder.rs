@@ -60,7 +60,8 @@ impl MetricsRecorder {
     }
 
     /// Takes the time of no calls from now on, or of those that it did before. The counters go on: they cost
-    /// the queue nothing.
+    /// the queue nothing. (A borrowed buffer tells them beside timed calls, so without these only when it is
+    /// flushed or let go.)
     pub fn set_enabled(&self, enabled: bool) {
         self.enabled.store(enabled, Ordering::Relaxed); // these order nothing
         self.sampling.set(if enabled { self.calls.load(Ordering::Relaxed) } else { 0 });

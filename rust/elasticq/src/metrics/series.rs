@@ -205,8 +205,8 @@ impl Series {
         counted.enter(Source::Borrowed { address, holders: 1, last: now }, count)
     }
 
-    /// Notes what a borrowed buffer shows now; whether its holder lets it go. It is read under the lock, so what
-    /// is noted later was read later.
+    /// Notes what a borrowed buffer shows now; whether its holder lets it go. It is read under the lock, so
+    /// what is noted later was read later.
     pub fn note_borrowed(&self, number: u64, read: impl FnOnce() -> Reading, goes: bool) {
         let mut counted = self.counted.lock();
         let now = read();
