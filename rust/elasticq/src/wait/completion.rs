@@ -30,12 +30,20 @@ const POLLED_AGAIN: &str = "a call was polled after it was done";
 pub(crate) struct Completion<'a> {
     waiter: Option<Waiter<'a>>,
     backoff: Backoff,
-    is_done: bool,
+    stage: Stage,
+}
+
+/// How far a call is. One comparison tells a first poll from all others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    New,
+    Going,
+    Done,
 }
 
 impl<'a> Completion<'a> {
     pub(crate) fn new() -> Self {
-        Self { waiter: None, backoff: Backoff::new(), is_done: false }
+        Self { waiter: None, backoff: Backoff::new(), stage: Stage::New }
     }
 
     /// Looks and, where that finds nothing, repeats the attempt until it is settled. Lets other tasks run in
@@ -49,16 +57,15 @@ impl<'a> Completion<'a> {
         attempt: impl FnMut(&mut S) -> Attempt<'a, BufferResult<R>>,
     ) -> Poll<BufferResult<R>> {
         let counts = counts();
-        if !counts && self.waiter.is_none() {
-            assert!(!self.is_done, "{POLLED_AGAIN}");
+        if !counts && self.stage == Stage::New {
             match look(state) {
                 Some(Ok(found)) => {
-                    self.is_done = true;
+                    self.stage = Stage::Done;
                     note_progress();
                     return Poll::Ready(Ok(found));
                 }
                 Some(Err(reason)) => {
-                    self.is_done = true;
+                    self.stage = Stage::Done;
                     return Poll::Ready(Err(reason));
                 }
                 None => {}
@@ -77,7 +84,8 @@ impl<'a> Completion<'a> {
         mut attempt: impl FnMut(&mut S) -> Attempt<'a, R>,
         counts: bool,
     ) -> Poll<R> {
-        assert!(!self.is_done, "{POLLED_AGAIN}");
+        assert!(self.stage != Stage::Done, "{POLLED_AGAIN}");
+        self.stage = Stage::Going;
         let made_progress = ready!(poll_turn(context, counts));
         loop {
             if let Some(waiter) = &mut self.waiter {
@@ -87,7 +95,7 @@ impl<'a> Completion<'a> {
             }
             match attempt(state) {
                 Attempt::Settled(result) => {
-                    self.is_done = true;
+                    self.stage = Stage::Done;
                     made_progress();
                     return Poll::Ready(result);
                 }
