@@ -136,7 +136,7 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     /// ```
     pub fn send(&self, item: T) -> impl Future<Output = Result<(), Rejected<T>>> {
         let put = |place: &mut Option<T>| self.put(place);
-        complete_put(item, put, || self.room_waiter(), |_| self.tally.note_refused(1))
+        complete_put(item, put, put, || self.room_waiter(), |_| self.tally.note_refused(1))
     }
 
     /// Takes the oldest item, waiting as a task until there is one.

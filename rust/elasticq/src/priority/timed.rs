@@ -168,7 +168,7 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
             leaving.get_or_insert(Leaving(self));
             self.wait_for_room_at_priority(priority)
         };
-        complete_put(item, put, register, move |_| self.note_refused_at_priority(1, priority))
+        complete_put(item, put, put, register, move |_| self.note_refused_at_priority(1, priority))
     }
 
     /// Takes the next item, waiting as a task until there is one.

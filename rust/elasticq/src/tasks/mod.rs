@@ -190,7 +190,7 @@ pub(crate) fn send<T: Send, B: Parts<T> + ?Sized>(
         buffer.wait_for_room()
     };
     let put = move |place: &mut Option<T>| put_once(buffer, place);
-    let (mut call, mut on_disk) = (Put::new(item, put, register, |_| buffer.note_refused(1)), None);
+    let (mut call, mut on_disk) = (Put::new(item, put, put, register, |_| buffer.note_refused(1)), None);
     poll_fn(move |context| {
         if buffer.waits_for_disk() {
             let on_disk = on_disk.get_or_insert_with(|| Box::pin(send_to_disk(buffer, call.place.take())));

@@ -143,23 +143,25 @@ pub(crate) fn complete_or_register<'a, R>(
     })
 }
 
-/// The call that puts `item` in. `put` takes it out of its place, or leaves it there where it fails; `refuse`
-/// hears of an item that comes back.
+/// The call that puts `item` in. The first look is made with `look`, all others with `put`. Both take the item
+/// out of its place, or leave it there where they fail; `refuse` hears of an item that comes back.
 pub(crate) fn complete_put<'a, T, R: Default>(
     item: T,
+    look: impl FnMut(&mut Option<T>) -> BufferResult<R>,
     put: impl FnMut(&mut Option<T>) -> BufferResult<R>,
     register: impl FnMut() -> Waiter<'a>,
     refuse: impl FnMut(&T),
 ) -> impl Future<Output = Result<R, Rejected<T>>> {
-    let mut call = Put::new(item, put, register, refuse);
+    let mut call = Put::new(item, look, put, register, refuse);
     poll_fn(move |context| call.poll(context))
 }
 
 /// A call that puts something in, as [`complete_put`] has it. Its parts stand in the order in which a future
 /// that is dropped lets go of them: the item last, when nothing is left of the call. One that is done lets go
 /// of `register`, with what it holds, even if the future is kept.
-pub(crate) struct Put<'a, T, P, W, F> {
+pub(crate) struct Put<'a, T, L, P, W, F> {
     completion: Completion<'a>,
+    look: L,
     put: P,
     register: Option<W>,
     refuse: F,
@@ -167,25 +169,28 @@ pub(crate) struct Put<'a, T, P, W, F> {
     pub(crate) place: Option<T>,
 }
 
-impl<'a, T, R: Default, P, W, F> Put<'a, T, P, W, F>
+impl<'a, T, R: Default, L, P, W, F> Put<'a, T, L, P, W, F>
 where
+    L: FnMut(&mut Option<T>) -> BufferResult<R>,
     P: FnMut(&mut Option<T>) -> BufferResult<R>,
     W: FnMut() -> Waiter<'a>,
     F: FnMut(&T),
 {
-    pub(crate) fn new(item: T, put: P, register: W, refuse: F) -> Self {
-        Self { completion: Completion::new(), put, register: Some(register), refuse, place: Some(item) }
+    pub(crate) fn new(item: T, look: L, put: P, register: W, refuse: F) -> Self {
+        Self { completion: Completion::new(), look, put, register: Some(register), refuse, place: Some(item) }
     }
 
     #[inline(always)]
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<R, Rejected<T>>> {
-        let Self { completion, put, register, place, .. } = self;
-        let mut state = (|| unless_full(put(place)), || register.as_mut().expect(POLLED_AGAIN)());
+        let Self { completion, look, put, register, place, .. } = self;
         let done = completion.poll(
             context,
-            &mut state,
-            |(put, _)| put(),
-            |(put, register)| try_briefly_or_register(put, register),
+            place,
+            |place| unless_full(look(place)),
+            |place| {
+                let register = || register.as_mut().expect(POLLED_AGAIN)();
+                try_briefly_or_register(|| unless_full(put(place)), register)
+            },
         );
         if done.is_ready() {
             self.register = None;

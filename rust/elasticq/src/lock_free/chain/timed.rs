@@ -57,8 +57,14 @@ impl<T, C: Takers<T>> Chain<T, C> {
         guess: Option<&Guess>,
         item: T,
     ) -> impl Future<Output = Result<(), Rejected<T>>> {
-        let put = move |place: &mut Option<T>| self.put_plainly(guess, place);
-        complete_put(item, put, || self.room_waiter(Signal::waiter), |_| self.tally.note_refused(1))
+        let look = move |place: &mut Option<T>| self.put_plainly(guess, place);
+        complete_put(
+            item,
+            look,
+            |place| self.put(place),
+            || self.room_waiter(Signal::waiter),
+            |_| self.tally.note_refused(1),
+        )
     }
 
     /// The same with the item that is in `place`. On an error it is still there, and is not counted.

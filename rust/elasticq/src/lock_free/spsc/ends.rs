@@ -154,7 +154,7 @@ impl<T> SpscProducer<T> {
             core.tell_consumer(core.put(maker, place)?);
             Ok(())
         };
-        complete_put(item, put, || core.room_waiter(), |_| core.tally.note_refused(1))
+        complete_put(item, put, put, || core.room_waiter(), |_| core.tally.note_refused(1))
     }
 
     /// [`send`](Self::send) of what is in `place`. On an error it is still there, and is not counted.
