@@ -93,9 +93,13 @@ fn idle(report: &mut Report, runtime: &Runtime) {
         std::thread::yield_now();
     }
     let wall = if report.options().smoke { Duration::from_millis(100) } else { Duration::from_secs(2) };
+    let reading = {
+        let before = processor_time();
+        processor_time() - before
+    };
     let before = processor_time();
     std::thread::sleep(wall);
-    let used = processor_time() - before;
+    let used = (processor_time() - before).saturating_sub(reading);
     channel.close();
     for receiver in receivers {
         let received = runtime.block_on(receiver).expect("it does not panic");
