@@ -6,9 +6,8 @@ use elasticq::{Config, DynamicCircularBuffer};
 use elasticq_benches::contest::Contest;
 use elasticq_benches::options::Options;
 use elasticq_benches::report::{Report, Table, Verdict, grouped};
-use elasticq_benches::subject::{Bounds, Shared};
-use elasticq_benches::subjects::lock_free::SharedMpsc;
-use elasticq_benches::subjects::metrics::{Instrumented, InstrumentedMpsc, PARTS, Parts};
+use elasticq_benches::subject::Bounds;
+use elasticq_benches::subjects::metrics::{BARE_MPSC, Instrumented, Mpsc, PARTS, Parts};
 use elasticq_benches::subjects::ours::{self, Ours};
 use metrics::with_local_recorder;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -34,9 +33,9 @@ fn main() {
             .alone::<Parts>(CAPACITY)
             .target(PARTS, 1.0 / 1.1),
         Contest::new("instrumented, 4P/1C")
-            .threaded::<InstrumentedMpsc>(4, 1, CAPACITY)
-            .threaded::<SharedMpsc>(4, 1, CAPACITY)
-            .target(SharedMpsc::NAME, 1.0 / 1.1),
+            .threaded::<Mpsc<true>>(4, 1, CAPACITY)
+            .threaded::<Mpsc<false>>(4, 1, CAPACITY)
+            .target(BARE_MPSC, 1.0 / 1.1),
     ];
     for (size, most) in [(10, 1.1), (100, 1.03), (1_000, 1.01)] {
         contests.push(

@@ -1,12 +1,11 @@
 //! Instrumented buffers beside bare ones.
 
-use super::lock_free::SharedMpsc;
 use super::ours::Ours;
-use crate::subject::{Bounds, Elastic, Shared};
+use crate::subject::{Bounds, Elastic, Pop, Push, Shared, Subject};
 use elasticq::metrics::{InstrumentedBuffer, MetricsRecorder};
 use elasticq::{Buffer, Config, DynamicCircularBuffer, LockFreeMPSCQueue};
 use metrics::{Histogram, histogram};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Instant;
 
 /// The buffer with a lock, instrumented.
@@ -17,6 +16,8 @@ pub const TIMED: &str = "elasticq, every call timed";
 pub const PARTS: &str = "a pair, clock reads and records by hand";
 /// The queue for many producers, instrumented.
 pub const MPSC: &str = "LockFreeMPSCQueue, instrumented";
+/// The same without metrics, by the same calls.
+pub const BARE_MPSC: &str = "LockFreeMPSCQueue";
 
 /// Installs the exporter, once.
 fn exporter() {
@@ -33,29 +34,44 @@ fn bounds(capacity: usize) -> Config {
     Config::default().with_initial_capacity(capacity).with_min_capacity(capacity).with_max_capacity(capacity)
 }
 
+/// A thread's own clone of a buffer, as users share one.
+#[derive(Debug)]
+pub struct Handle<B>(B);
+
+fn handles<B: Clone>(buffer: &B, count: usize) -> Vec<Handle<B>> {
+    (0..count).map(|_| Handle(buffer.clone())).collect()
+}
+
+impl<B: Buffer<u64> + Send> Push for Handle<B> {
+    #[inline(always)]
+    fn try_push(&mut self, item: u64) -> bool {
+        self.0.push(item).is_ok()
+    }
+}
+
+impl<B: Buffer<u64> + Send> Pop for Handle<B> {
+    #[inline(always)]
+    fn try_pop(&mut self) -> Option<u64> {
+        self.0.try_pop().ok()
+    }
+}
+
 /// The buffer with a lock. Of each call the time is taken, or of one in 256.
 #[derive(Debug)]
-pub struct Instrumented<const TIMED: bool>(InstrumentedBuffer<u64>);
+pub struct Instrumented<const EACH: bool>;
 
-impl<const EACH: bool> Shared for Instrumented<EACH> {
+impl<const EACH: bool> Subject for Instrumented<EACH> {
     const NAME: &'static str = if EACH { TIMED } else { LOCKED };
+    type Producer = Handle<InstrumentedBuffer<u64>>;
+    type Consumer = Handle<InstrumentedBuffer<u64>>;
 
-    fn open(capacity: usize) -> Self {
+    fn open(capacity: usize, producers: usize, consumers: usize) -> (Vec<Self::Producer>, Vec<Self::Consumer>) {
         exporter();
         let recorder = MetricsRecorder::new(Self::NAME);
         let recorder = if EACH { recorder.with_sampling(1) } else { recorder };
         let buffer = DynamicCircularBuffer::new(bounds(capacity)).expect("the bounds are in order");
-        Self(InstrumentedBuffer::new(buffer, recorder))
-    }
-
-    #[inline(always)]
-    fn try_push(&self, item: u64) -> bool {
-        Buffer::push(&self.0, item).is_ok()
-    }
-
-    #[inline(always)]
-    fn try_pop(&self) -> Option<u64> {
-        Buffer::pop(&self.0).ok()
+        let buffer = InstrumentedBuffer::new(buffer, recorder);
+        (handles(&buffer, producers), handles(&buffer, consumers))
     }
 }
 
@@ -78,7 +94,7 @@ impl Shared for Parts {
 
     fn open(capacity: usize) -> Self {
         exporter();
-        Self(Ours::open(capacity), histogram!("parts"))
+        Self(<Ours<false> as Shared>::open(capacity), histogram!("parts"))
     }
 
     #[inline(always)]
@@ -94,26 +110,34 @@ impl Shared for Parts {
 
 /// The queue for many producers.
 #[derive(Debug)]
-pub struct InstrumentedMpsc(InstrumentedBuffer<u64, LockFreeMPSCQueue<u64>>);
+pub struct Mpsc<const INSTRUMENTED: bool>;
 
-impl Shared for InstrumentedMpsc {
+fn mpsc(capacity: usize) -> LockFreeMPSCQueue<u64> {
+    LockFreeMPSCQueue::new(bounds(capacity)).expect("the bounds are in order")
+}
+
+impl Subject for Mpsc<true> {
     const NAME: &'static str = MPSC;
-    const CONSUMERS: usize = SharedMpsc::CONSUMERS;
+    const CONSUMERS: usize = 1;
+    type Producer = Handle<InstrumentedBuffer<u64, LockFreeMPSCQueue<u64>>>;
+    type Consumer = Handle<InstrumentedBuffer<u64, LockFreeMPSCQueue<u64>>>;
 
-    fn open(capacity: usize) -> Self {
+    fn open(capacity: usize, producers: usize, consumers: usize) -> (Vec<Self::Producer>, Vec<Self::Consumer>) {
         exporter();
-        let queue = LockFreeMPSCQueue::new(bounds(capacity)).expect("the bounds are in order");
-        Self(InstrumentedBuffer::new(queue, MetricsRecorder::new(MPSC)))
+        let queue = InstrumentedBuffer::new(mpsc(capacity), MetricsRecorder::new(MPSC));
+        (handles(&queue, producers), handles(&queue, consumers))
     }
+}
 
-    #[inline(always)]
-    fn try_push(&self, item: u64) -> bool {
-        self.0.push(item).is_ok()
-    }
+impl Subject for Mpsc<false> {
+    const NAME: &'static str = BARE_MPSC;
+    const CONSUMERS: usize = 1;
+    type Producer = Handle<Arc<LockFreeMPSCQueue<u64>>>;
+    type Consumer = Handle<Arc<LockFreeMPSCQueue<u64>>>;
 
-    #[inline(always)]
-    fn try_pop(&self) -> Option<u64> {
-        self.0.try_pop().ok()
+    fn open(capacity: usize, producers: usize, consumers: usize) -> (Vec<Self::Producer>, Vec<Self::Consumer>) {
+        let queue = Arc::new(mpsc(capacity));
+        (handles(&queue, producers), handles(&queue, consumers))
     }
 }
 

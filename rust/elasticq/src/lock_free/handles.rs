@@ -221,6 +221,7 @@ macro_rules! watching {
 macro_rules! buffer {
     ($queue:ident) => {
         impl<T> $crate::Buffer<T> for $queue<T> {
+            #[inline(always)]
             fn push(&self, item: T) -> $crate::BufferResult<()> {
                 match self.core.push_timeout {
                     None => self.try_enqueue(item),
@@ -228,6 +229,7 @@ macro_rules! buffer {
                 }
             }
             $crate::buffer::forward!(state: self => self);
+            #[inline(always)]
             fn offer(&self, item: T) -> Result<(), $crate::Rejected<T>> {
                 self.offer(item)
             }
@@ -237,12 +239,14 @@ macro_rules! buffer {
                     Some(timeout) => Ok(self.offer_batch_within(items, timeout)?),
                 }
             }
+            #[inline(always)]
             fn pop(&self) -> $crate::BufferResult<T> {
                 match self.core.pop_timeout {
                     None => $crate::Buffer::try_pop(self),
                     Some(timeout) => self.dequeue_within(timeout)?.ok_or($crate::BufferError::Timeout(timeout)),
                 }
             }
+            #[inline(always)]
             fn try_pop(&self) -> $crate::BufferResult<T> {
                 match self.try_dequeue() {
                     Ok(Some(item)) => Ok(item),

@@ -87,9 +87,9 @@ macro_rules! recorded {
         }
     };
     (@calls $operation:ident: $call:ident($($argument:ident: $type:ty)?) -> $result:ty) => {
-        #[inline]
+        #[inline(always)]
         fn $call(&self, $($argument: $type)?) -> $result {
-            if self.probe.is_timed() {
+            if self.probe.is_due() {
                 let outcome = self.probe.time(Operation::$operation, || self.buffer.$call($($argument)?));
                 self.timed();
                 return outcome;
