@@ -153,6 +153,7 @@ METHODS: dict[str, Call] = {
     "empty": lambda p, q: q.empty(),
     "full": lambda p, q: q.full(),
     "stats": lambda p, q: q.stats(),
+    "waiters": lambda p, q: q.waiters(),
     "peek": lambda p, q: p.look([q.peek()]),
     "iter": lambda p, q: p.look(q.iter()),
     "drain": lambda p, q: p.take(q.drain()),

@@ -5,8 +5,9 @@
 `DynamicCircularBuffer`, `PriorityCircularBuffer` and the queues without locks (`LockFreeMPSCQueue`,
 `LockFreeMPMCQueue`, `LockFreeSPSCQueue`) have the names of the Rust crate. `PersistentCircularBuffer` keeps
 its items in files, so they outlive the process. `BufferChannel` joins threads and tasks; `select` and
-`aselect` wait for several queues at once. One rule for reading: **`iter()` looks, `async for` and
-`.consume()` take.**
+`aselect` wait for several queues at once. `elasticq.metrics` tells the figures of queues to an exporter, and
+`elasticq.debug` shows who is stuck in a program that hangs. One rule for reading: **`iter()` looks,
+`async for` and `.consume()` take.**
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from ._core import (
     PriorityStats,
     QueueStats,
     SyncMode,
+    Waiters,
+    Waiting,
     __version__,
 )
 from ._errors import (
@@ -94,6 +97,8 @@ __all__ = [
     "SyncMode",
     "ThreadSafeDynamicCircularBuffer",
     "Timeout",
+    "Waiters",
+    "Waiting",
     "__version__",
     "aselect",
     "select",

@@ -48,8 +48,9 @@ class PersistentCircularBuffer(_core.Persistent[T]):
         maxsize: The most items that the queue holds. Zero or below means as many as the disk has room for. A
             queue that holds more when it is opened refuses pushes until enough were taken.
         max_bytes: The most bytes that the files may take, at least 262,144; None or 0: no limit.
-        max_log_entries: So many records that nobody needs may stay before the queue compacts its files;
-        100,000. segment_bytes: The most bytes of one file, at least 65,536; 16 MiB.
+        max_log_entries: So many records that nobody needs may stay before the queue compacts its files:
+            100,000.
+        segment_bytes: The most bytes of one file, at least 65,536; 16 MiB.
         id_window: How many of the latest names of items are known; 10,000.
         max_deliveries: How often an item is leased at most before it is dead; None or 0: without a limit.
         push_timeout: Seconds that `push` and `push_batch` wait for room; None: they answer at once.

@@ -81,6 +81,10 @@ class PersistentSyncQueue(SyncView[T]):
         """Give the counters and sizes of the queue, as a PersistentStats."""
         return self._buffer.stats()
 
+    def waiters(self) -> _core.Waiters:
+        """Tell who waits at the queue's ends: `PersistentCircularBuffer.waiters`."""
+        return self._buffer.waiters()
+
     def join(self) -> None:
         """Block until no item is left inside but dead ones, and all that were taken were reported as done."""
         self._buffer._join()

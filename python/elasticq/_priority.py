@@ -153,6 +153,10 @@ class PrioritySyncQueue(SyncView[T]):
         """Give the counters and sizes of the buffer as a whole, as a QueueStats."""
         return _core.Elastic.stats(self._buffer)
 
+    def waiters(self) -> _core.Waiters:
+        """Tell who waits at the buffer's ends: `PriorityCircularBuffer.waiters`."""
+        return self._buffer.waiters()
+
     @coroutine_method
     def ajoin(self) -> Coroutine[Any, Any, None]:
         """Wait in a coroutine for what `join` waits for."""

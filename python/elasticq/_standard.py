@@ -18,16 +18,13 @@ from __future__ import annotations
 
 import sys
 import threading
-import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from . import _core
+from ._condition import Condition
 from ._errors import Empty, Full, InvalidOperation, MaxCapacityReached, ShutDown
 from ._stand_ins import CONDITION, CONTAINER, LOCK, Attribute
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -36,30 +33,6 @@ HOOKS = ("_init", "_qsize", "_put", "_get")
 
 OWN_HOOKS = ("_peek", "_in_order", "_evict")
 """Those that the standard library does not have."""
-
-
-class Condition(threading.Condition):
-    """A condition that notifies tasks as well as threads."""
-
-    def __init__(self, lock: Any, owner: Hooks[Any], wake_tasks: Callable[[Hooks[Any], int], None]) -> None:
-        super().__init__(lock)
-        self._owner = weakref.ref(owner)
-        self._wake_tasks = wake_tasks
-
-    def notify(self, n: int = 1) -> None:
-        # Mostly no thread waits. This check then saves a call of the standard library's method.
-        if self._waiters or not self._is_owned():  # type: ignore[attr-defined]
-            threading.Condition.notify(self, n)
-        # A task that waits holds the owner. So without an owner no task waits.
-        if (owner := self._owner()) is not None:
-            self._wake_tasks(owner, n)
-
-    def notify_all(self) -> None:
-        self.notify(sys.maxsize)
-
-    def waiters(self) -> int:
-        """Return how many threads wait."""
-        return len(self._waiters)  # type: ignore[attr-defined]
 
 
 class Standard(_core.Contents):
@@ -435,6 +408,11 @@ class Standard(_core.Contents):
         _, not_empty, not_full, _ = self._made
         threads = (not_empty.waiters(), not_full.waiters())
         return size, _countable(self.maxsize), self.is_shutdown, threads
+
+    def waiting(self) -> tuple[tuple[int, float | None], tuple[int, float | None]]:
+        """Return who waits for an item, and for room: how many threads, and for how long the first."""
+        _, not_empty, not_full, _ = self._made
+        return not_empty.waiting(), not_full.waiting()
 
     def counts(self, owner: Hooks[Any]) -> tuple[int, int, int, int, int]:
         """Return how many items were ever put, how many were dropped, were refused, are here now, and fit."""

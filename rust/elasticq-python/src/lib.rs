@@ -73,6 +73,8 @@ mod _core {
     #[pymodule_export]
     use crate::classes::queue::{Queue, moved_of, standard_of};
     #[pymodule_export]
+    use crate::classes::reading::{Farewell, Reading, reading};
+    #[pymodule_export]
     use crate::classes::rescue::{Exported, Progress, compact, inspect, repair, verify};
     #[pymodule_export]
     use crate::classes::simple::SimpleQueue;
@@ -80,6 +82,8 @@ mod _core {
     use crate::classes::stats::QueueStats;
     #[pymodule_export]
     use crate::classes::sync_mode::SyncMode;
+    #[pymodule_export]
+    use crate::classes::waiters::{Waiters, Waiting};
     #[pymodule_export]
     use crate::codec::{decoded, encoded};
     #[pymodule_export]

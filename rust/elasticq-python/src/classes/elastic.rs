@@ -4,6 +4,7 @@
 use super::computed;
 use super::consumer::{AsyncConsumer, Consumer};
 use super::stats::QueueStats;
+use super::waiters::Waiters;
 use crate::arguments::numbers;
 use crate::quick::awaitable::awaitable;
 use crate::quick::calls;
@@ -17,6 +18,7 @@ use crate::store::moved::moved;
 use crate::store::no_room;
 use crate::store::object::{self, Elastic};
 use crate::store::summary;
+use crate::store::waiters;
 use elasticq::BufferError;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyTypeError;
@@ -123,18 +125,21 @@ impl Elastic {
     ///     >>> stats.messages_enqueued, stats.current_size, stats.peak_size
     ///     (3, 3, 3)
     fn stats(slf: &Bound<'_, Self>) -> PyResult<QueueStats> {
-        let mut stats = slf.get().store().buffer.stats();
-        if let Some(counts) = counts(slf) {
-            let (added, dropped, refused, size, capacity) = counts?;
-            stats.messages_enqueued = added;
-            stats.messages_dequeued = added.saturating_sub(dropped).saturating_sub(size as u64);
-            stats.messages_dropped = dropped;
-            stats.messages_refused += refused;
-            stats.current_size = size;
-            stats.current_capacity = capacity;
-            stats.peak_size = None;
-        }
-        Ok(stats.into())
+        stats_of(slf).map(Into::into)
+    }
+
+    /// Tell who waits at the queue's ends, threads and tasks, and how long the longest has waited: for a
+    /// program that hangs.
+    ///
+    /// Linear in the number of event loops and of those that wait. Waits for nobody; safe from any thread
+    /// and task, and from a signal handler.
+    ///
+    /// Example:
+    ///     >>> queue = Queue()
+    ///     >>> queue.waiters()
+    ///     Waiters(item=Waiting(threads=0, tasks=0, longest=None), room=Waiting(threads=0, tasks=0, longest=None))
+    fn waiters(slf: &Bound<'_, Self>) -> PyResult<Waiters> {
+        waiters::of(slf).map(|(item, room)| Waiters::new(item, room))
     }
 
     /// Give an iterator that takes items: it blocks for each item, and ends once the queue is shut down and
@@ -375,6 +380,22 @@ impl Elastic {
 type Counts = (u64, u64, u64, usize, usize);
 
 /// Of a queue that has moved.
+/// The counters of a queue, wherever it is by now.
+pub fn stats_of(queue: &Bound<'_, Elastic>) -> PyResult<elasticq::QueueStats> {
+    let mut stats = queue.get().store().buffer.stats();
+    if let Some(counts) = counts(queue) {
+        let (added, dropped, refused, size, capacity) = counts?;
+        stats.messages_enqueued = added;
+        stats.messages_dequeued = added.saturating_sub(dropped).saturating_sub(size as u64);
+        stats.messages_dropped = dropped;
+        stats.messages_refused += refused;
+        stats.current_size = size;
+        stats.current_capacity = capacity;
+        stats.peak_size = None;
+    }
+    Ok(stats)
+}
+
 fn counts(slf: &Bound<'_, Elastic>) -> Option<PyResult<Counts>> {
     moved!(slf, slf.get().store(), "counts").map(|counts| counts?.extract())
 }

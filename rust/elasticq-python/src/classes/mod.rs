@@ -11,14 +11,17 @@ pub mod lease;
 pub mod lock_free;
 pub mod look;
 pub mod persistent;
+pub mod persistent_settings;
 pub mod persistent_stats;
 pub mod priority;
 pub mod priority_config;
 pub mod queue;
+pub mod reading;
 pub mod rescue;
 pub mod simple;
 pub mod stats;
 pub mod sync_mode;
+pub mod waiters;
 
 use pyo3::prelude::*;
 

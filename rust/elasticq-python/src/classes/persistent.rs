@@ -2,8 +2,10 @@
 
 use super::lease::{self, ttl_of};
 use super::look::Look;
+use super::persistent_settings::{Settings, numbers_of, or_none};
 use super::persistent_stats::{DeadLetter, PersistentStats};
 use super::sync_mode::{SyncMode, mode_of};
+use super::waiters::Waiters;
 use crate::arguments::numbers::{self, Truth};
 use crate::arguments::patience::{Patience, Timeouts, waited};
 use crate::arguments::settings::timeout_of;
@@ -13,8 +15,9 @@ use crate::durable::{Durable, tasks};
 use crate::errors;
 use crate::raw::Item;
 use crate::raw::detach::{detached, drop_detached, stop_at_the_end};
+use crate::store::last::{Last, Lasting};
 use crate::waiting::pending::Pending;
-use elasticq::{BufferError, BufferResult};
+use elasticq::{BufferError, BufferResult, Parts};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -23,19 +26,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 /// A first-in, first-out queue in files, for any number of producers and consumers.
-#[pyclass(frozen, subclass, generic, module = "elasticq._core")]
+#[pyclass(frozen, subclass, weakref, generic, module = "elasticq._core")]
 pub struct Persistent {
     durable: OnceLock<Arc<Durable>>,
     settings: OnceLock<Settings>,
     timeouts: Timeouts,
-}
-
-/// What the attributes show.
-struct Settings {
-    path: PathBuf,
-    sync_mode: SyncMode,
-    codec: &'static str,
-    maxsize: usize,
+    lasting: Lasting,
 }
 
 impl Persistent {
@@ -47,7 +43,12 @@ impl Persistent {
         })
     }
 
-    fn settings(&self, py: Python<'_>) -> PyResult<&Settings> {
+    /// Where its counters will be when it is closed.
+    pub fn last(&self) -> Arc<Last> {
+        self.lasting.wanted()
+    }
+
+    pub fn settings(&self, py: Python<'_>) -> PyResult<&Settings> {
         self.durable(py)?;
         Ok(self.settings.get().expect("set before the queue is opened"))
     }
@@ -57,25 +58,18 @@ impl Persistent {
     }
 }
 
-/// The items of a batch that may be empty.
-fn or_none(items: BufferResult<Vec<Item>>) -> BufferResult<Vec<Item>> {
-    match items {
-        Err(BufferError::Empty) => Ok(Vec::new()),
-        items => items,
-    }
-}
-
-fn numbers_of(numbers: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<u64>>> {
-    numbers.map(|numbers| numbers.try_iter()?.map(|number| number?.extract()).collect()).transpose()
-}
-
 #[pymethods]
 impl Persistent {
     /// Looks at no argument, since subclasses have arguments of their own; `__init__` looks at them.
     #[new]
     #[pyo3(signature = (*_arguments, **_keywords))]
     fn new(_arguments: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { durable: OnceLock::new(), settings: OnceLock::new(), timeouts: Timeouts::default() }
+        Self {
+            durable: OnceLock::new(),
+            settings: OnceLock::new(),
+            timeouts: Timeouts::default(),
+            lasting: Lasting::default(),
+        }
     }
 
     /// Opens the queue.
@@ -128,12 +122,14 @@ impl Persistent {
     /// Constant time. Safe from any thread. With `every_write` it waits for the disk, with the interpreter
     /// released; in a coroutine use `aput`.
     ///
-    /// Args: item: A value that the queue's codec can store. id: A name of the item's own, str or bytes.
-    ///     While it is one of the latest `id_window` names, a push with the same name adds nothing: so a push
-    ///     that is done again after a crash adds it once. Names should be short, since each new file of the
-    ///     queue begins with all that are known. delay: Seconds (or a timedelta) before which nobody can take
-    ///     the item. headers: Whatever belongs to the item and is not the item, a value that the plain codec
-    ///     can store. It comes back with a lease.
+    /// Args:
+    ///     item: A value that the queue's codec can store.
+    ///     id: A name of the item's own, str or bytes. While it is one of the latest `id_window` names, a push
+    ///         with the same name adds nothing: so a push that is done again after a crash adds it once. Names
+    ///         should be short, since each new file of the queue begins with all that are known.
+    ///     delay: Seconds (or a timedelta) before which nobody can take the item.
+    ///     headers: Whatever belongs to the item and is not the item, a value that the plain codec can store.
+    ///         It comes back with a lease.
     ///
     /// Returns:
     ///     True; False if an item of that name is known already.
@@ -353,6 +349,13 @@ impl Persistent {
         Ok(detached(py, || durable.files.stats()).into())
     }
 
+    /// Tell who waits at the queue's ends, threads and tasks, and how long the longest has waited: for a
+    /// program that hangs. Linear in the number of those that wait; waits for nobody.
+    fn waiters(&self, py: Python<'_>) -> PyResult<Waiters> {
+        let files = &self.durable(py)?.files;
+        Ok(Waiters::new(files.waiting_for_item().into(), files.waiting_for_room().into()))
+    }
+
     /// Refuse items from now on and wake all waiters. What is inside can still be taken; after that, taking
     /// raises ShutDown and iteration ends. Doing it twice is no error.
     ///
@@ -377,7 +380,10 @@ impl Persistent {
     ///     StorageError: Not everything could be made durable. The queue is closed all the same.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let Some(durable) = self.durable.get() else { return Ok(()) };
-        let finished = detached(py, || durable.files.finish());
+        let finished = detached(py, || {
+            self.lasting.leave(|| durable.files.stats().queue);
+            durable.files.finish()
+        });
         match finished {
             Err(BufferError::Closed) => Ok(()),
             finished => Self::raised(py, finished),
@@ -585,6 +591,7 @@ impl Persistent {
 impl Drop for Persistent {
     fn drop(&mut self) {
         if let Some(durable) = self.durable.take() {
+            self.lasting.leave(|| durable.files.stats().queue);
             drop_detached(durable);
         }
     }

@@ -20,6 +20,7 @@ use crate::store::object::{self, Elastic};
 use crate::store::put::Put;
 use crate::store::{Attempt, Store, Waiting};
 use crate::waiting::futures::new_future;
+use crate::waiting::tasks::Place;
 use crate::waiting::turns;
 use elasticq::{BufferError, Rejected};
 use pyo3::PyTraverseError;
@@ -87,7 +88,7 @@ enum Stage {
     /// Not in line yet.
     Early(step::Stage),
     /// In line, at this place; or woken, and so taken out of the line.
-    Waiting(u64),
+    Waiting(Place),
     Ended,
 }
 
@@ -178,7 +179,7 @@ impl Operation {
     /// Tries once more after the operation has waited at a place in line. If that fails, it waits there
     /// again.
     #[cold]
-    fn look_again(&mut self, py: Python<'_>, place: u64) -> PyResult<Outcome> {
+    fn look_again(&mut self, py: Python<'_>, place: Place) -> PyResult<Outcome> {
         match &self.aim {
             Aim::PutWeighed { put, .. } => put.leave(place),
             aim => _ = self.store().leave(aim.waiting(), place),
@@ -191,7 +192,7 @@ impl Operation {
 
     /// Joins the line, at the place that it had before if it had one, and tries once more.
     #[cold]
-    fn wait(&mut self, py: Python<'_>, place: Option<u64>) -> PyResult<Outcome> {
+    fn wait(&mut self, py: Python<'_>, place: Option<Place>) -> PyResult<Outcome> {
         let entered = new_future(py).and_then(|(event_loop, future)| {
             let place = self.enter(&event_loop, future.clone().unbind(), place)?;
             Ok((place, future))
@@ -211,7 +212,7 @@ impl Operation {
         }
     }
 
-    fn enter(&mut self, event_loop: &Bound<'_, PyAny>, future: Py<PyAny>, place: Option<u64>) -> PyResult<u64> {
+    fn enter(&mut self, event_loop: &Bound<'_, PyAny>, future: Py<PyAny>, place: Option<Place>) -> PyResult<Place> {
         let store = self.queue.get().store();
         match &mut self.aim {
             Aim::PutWeighed { put, .. } => put.enter(event_loop.py(), store, event_loop, future, place),

@@ -46,6 +46,10 @@ impl Overflow {
         POLICIES[usize::from(number)].1
     }
 
+    pub const fn drops_newest(self) -> bool {
+        matches!(self, Self::DropNewest)
+    }
+
     pub const fn drops_oldest(self) -> bool {
         matches!(self, Self::DropOldest)
     }

@@ -23,6 +23,7 @@ use crate::store::{Store, Waiting};
 use crate::waiting::bells::{self, Asleep, Bell, locked};
 use crate::waiting::futures::{new_future, resolver};
 use crate::waiting::pending::Work;
+use crate::waiting::tasks::Place;
 use elasticq::BufferError;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyStopIteration;
@@ -45,17 +46,17 @@ pub struct Selection {
     deadline: Option<f64>,
     timer: Option<Item>,
     /// One for each queue.
-    places: Vec<Place>,
+    standings: Vec<Standing>,
     works: Arc<Works>,
     bell: Option<Arc<Bell>>,
     /// The queue in files whose item is coming.
     coming: Option<usize>,
 }
 
-/// The place in the line of a queue in memory.
+/// How the task stands in the line of a queue in memory.
 #[derive(Clone, Default)]
-struct Place {
-    number: Option<u64>,
+struct Standing {
+    place: Option<Place>,
     is_in_line: bool,
     /// Whether the task was woken for this queue, and has not seen since that it is empty.
     is_woken: bool,
@@ -90,7 +91,7 @@ impl Selection {
             timeout,
             deadline: None,
             timer: None,
-            places: vec![Place::default(); count],
+            standings: vec![Standing::default(); count],
             works: Arc::new(Works { begun, taking: Arc::default() }),
             bell: None,
             coming: None,
@@ -182,7 +183,7 @@ impl Selection {
             Search::Ended => return Err(all_ended(py)),
             // It does not look at the other queues again before it has that item.
             Search::Empty if self.coming.is_some() => self.pass_on(py, None),
-            Search::Empty => self.places.iter_mut().for_each(|place| place.is_woken = false),
+            Search::Empty => self.standings.iter_mut().for_each(|standing| standing.is_woken = false),
             Search::Busy => self.look_again(py),
         }
         Ok(None)
@@ -252,8 +253,8 @@ impl Selection {
     /// Wakes the first in line where another thread may be at work. What is there may be for that one, which
     /// may be this task.
     fn look_again(&mut self, py: Python<'_>) {
-        for (store, place) in in_memory(&self.sources, &mut self.places) {
-            if place.is_in_line && store.buffer.is_other() {
+        for (store, standing) in in_memory(&self.sources, &mut self.standings) {
+            if standing.is_in_line && store.buffer.is_other() {
                 store.pass_on(py);
             }
         }
@@ -261,12 +262,12 @@ impl Selection {
 
     fn enter(&mut self, event_loop: &Bound<'_, PyAny>, future: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut has_files = false;
-        for (source, place) in self.sources.iter().zip(&mut self.places) {
+        for (source, standing) in self.sources.iter().zip(&mut self.standings) {
             match &source.queue {
                 Kind::Memory(queue) => {
                     let store = queue.get().store();
-                    let number = store.enter(Waiting::Item, event_loop, future.clone().unbind(), place.number)?;
-                    (place.number, place.is_in_line) = (Some(number), true);
+                    let place = store.enter(Waiting::Item, event_loop, future.clone().unbind(), standing.place)?;
+                    (standing.place, standing.is_in_line) = (Some(place), true);
                 }
                 Kind::Files(..) => has_files = true,
             }
@@ -283,11 +284,11 @@ impl Selection {
 
     /// Leaves all lines, and notes where the task was woken.
     fn leave_lines(&mut self) {
-        for (store, place) in in_memory(&self.sources, &mut self.places) {
-            if let Some(number) = place.number
-                && mem::take(&mut place.is_in_line)
+        for (store, standing) in in_memory(&self.sources, &mut self.standings) {
+            if let Some(place) = standing.place
+                && mem::take(&mut standing.is_in_line)
             {
-                place.is_woken |= !store.leave(Waiting::Item, number);
+                standing.is_woken |= !store.leave(Waiting::Item, place);
             }
         }
     }
@@ -297,10 +298,10 @@ impl Selection {
     fn pass_on(&mut self, py: Python<'_>, taken_from: Option<usize>) {
         self.leave_lines();
         if let Some(index) = taken_from {
-            self.places[index].is_woken = false;
+            self.standings[index].is_woken = false;
         }
-        for (store, place) in in_memory(&self.sources, &mut self.places) {
-            if mem::take(&mut place.is_woken) {
+        for (store, standing) in in_memory(&self.sources, &mut self.standings) {
+            if mem::take(&mut standing.is_woken) {
                 store.pass_hint_on(py, Waiting::Item);
             }
         }
@@ -339,10 +340,13 @@ impl Selection {
     }
 }
 
-/// The queues in memory, each with the place in its line.
-fn in_memory<'a>(sources: &'a Sources, places: &'a mut [Place]) -> impl Iterator<Item = (&'a Store, &'a mut Place)> {
-    sources.iter().zip(places).filter_map(|(source, place)| match &source.queue {
-        Kind::Memory(queue) => Some((queue.get().store(), place)),
+/// The queues in memory, each with how the task stands in its line.
+fn in_memory<'a>(
+    sources: &'a Sources,
+    standings: &'a mut [Standing],
+) -> impl Iterator<Item = (&'a Store, &'a mut Standing)> {
+    sources.iter().zip(standings).filter_map(|(source, standing)| match &source.queue {
+        Kind::Memory(queue) => Some((queue.get().store(), standing)),
         Kind::Files(..) => None,
     })
 }

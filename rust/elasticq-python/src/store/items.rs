@@ -13,7 +13,11 @@ use crate::raw::detach::detached;
 use crate::raw::lists::Places;
 use crate::raw::lock::RingLock;
 use crate::room::weights::Weighted;
-use elasticq::{BufferError, BufferResult, Config, DynamicCircularBuffer, Glance, Parts, QueueStats, Rejected, Waiter};
+use crate::waiting::line::InLine;
+use elasticq::{
+    BufferError, BufferResult, Config, DynamicCircularBuffer, Glance, Parts, QueueStats, Rejected, Report, Waiter,
+    Waiting,
+};
 use pyo3::Python;
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
@@ -332,8 +336,24 @@ impl Items {
 
     /// How many threads wait for an item, and for room.
     pub fn waiting_threads(&self) -> (usize, usize) {
-        let in_line = self.weighted().and_then(|weighted| weighted.line.waiting_threads()).unwrap_or(0);
+        let in_line = self.in_line().threads;
         each!(self, queue => (queue.waiting_consumers(), queue.waiting_producers() + in_line))
+    }
+
+    /// The threads that wait for an item, and for room; with those that a queue with weights keeps in line
+    /// itself.
+    pub fn waiting(&self) -> (Waiting, Waiting) {
+        each!(self, queue => (queue.waiting_for_item(), queue.waiting_for_room()))
+    }
+
+    /// Who waits for room in a queue with weights.
+    pub fn in_line(&self) -> InLine {
+        self.weighted().and_then(|weighted| weighted.line.waiting()).unwrap_or_default()
+    }
+
+    /// What it knows of itself beside its counters.
+    pub fn report(&self, report: &mut Report) {
+        each!(self, queue => queue.report(report));
     }
 
     pub fn len(&self) -> usize {

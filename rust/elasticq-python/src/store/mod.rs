@@ -8,16 +8,19 @@ mod attempt;
 pub mod done;
 pub mod entrance;
 pub mod items;
+pub mod last;
 pub mod leveled;
 pub mod moved;
 pub mod no_room;
 pub mod object;
 pub mod put;
 pub mod summary;
+pub mod waiters;
 
 pub use self::attempt::Attempt;
 use self::done::Done;
 use self::items::{Items, settle};
+use self::last::{Last, Lasting};
 use self::moved::Moved;
 use crate::arguments::patience::Patience;
 use crate::errors::{self, Words};
@@ -27,7 +30,7 @@ use crate::raw::handover::LastTaker;
 use crate::raw::{Item, lists};
 use crate::room::overflow::Limits;
 use crate::room::weights::Weighted;
-use crate::waiting::tasks::Tasks;
+use crate::waiting::tasks::{Place, Tasks};
 use crate::waiting::threads;
 use crate::waiting::turns::LoopTurns;
 use elasticq::{BufferError, BufferResult, Parts, Rejected, Waiter};
@@ -36,6 +39,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -50,6 +54,7 @@ pub struct Store {
     pub taker: LastTaker,
     done: Done,
     pub turns: LoopTurns,
+    lasting: Lasting,
 }
 
 /// What tasks wait for.
@@ -75,7 +80,13 @@ impl Store {
             taker: LastTaker::default(),
             done: Done::default(),
             turns: LoopTurns::default(),
+            lasting: Lasting::default(),
         })
+    }
+
+    /// Where its counters will be when it goes.
+    pub fn last(&self) -> Arc<Last> {
+        self.lasting.wanted()
     }
 
     /// The exception for an error of this queue, in the words of its class.
@@ -450,20 +461,20 @@ impl Store {
         which: Waiting,
         event_loop: &Bound<'_, PyAny>,
         future: Py<PyAny>,
-        place: Option<u64>,
-    ) -> PyResult<u64> {
+        place: Option<Place>,
+    ) -> PyResult<Place> {
         let place = self.tasks(which).enter(event_loop, future, place);
         settle();
         place
     }
 
     /// Ends the waiting of a task that is about to try again. False: it was woken.
-    pub fn leave(&self, which: Waiting, place: u64) -> bool {
+    pub fn leave(&self, which: Waiting, place: Place) -> bool {
         self.tasks(which).leave(place)
     }
 
     /// Ends the waiting of a task that gives up. If it was woken, the next task is woken in its place.
-    pub fn abandon(&self, py: Python<'_>, which: Waiting, place: u64) {
+    pub fn abandon(&self, py: Python<'_>, which: Waiting, place: Place) {
         if !self.leave(which, place) {
             self.pass_hint_on(py, which);
         }
@@ -566,7 +577,7 @@ impl Store {
 
     /// For the garbage collector: drops everything.
     pub fn clear_references(&self) {
-        drop(self.buffer.drain());
+        drop(self.buffer.discard());
         if let Some(weighted) = self.buffer.weighted() {
             weighted.line.clear();
         }
@@ -578,6 +589,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
+        self.lasting.leave(|| self.buffer.stats());
         stop_at_the_end(); // dropping the items may run Python code
     }
 }

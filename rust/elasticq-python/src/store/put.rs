@@ -9,7 +9,7 @@ use crate::arguments::patience::Patience;
 use crate::raw::Item;
 use crate::room::weights::Weighted;
 use crate::waiting::line::Who;
-use crate::waiting::tasks::Tasks;
+use crate::waiting::tasks::{Place, Tasks};
 use elasticq::{BufferError, BufferResult, Signal};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -121,8 +121,8 @@ impl Put {
         store: &Store,
         event_loop: &Bound<'_, PyAny>,
         future: Py<PyAny>,
-        place: Option<u64>,
-    ) -> PyResult<u64> {
+        place: Option<Place>,
+    ) -> PyResult<Place> {
         if self.place.is_none() {
             let event_loop = PyWeakrefReference::new(event_loop)?.unbind();
             let who = Who::Task { event_loop, tasks: Arc::clone(&self.tasks) };
@@ -132,7 +132,7 @@ impl Put {
     }
 
     /// Ends the waiting of a task that is about to try again.
-    pub fn leave(&self, place: u64) {
+    pub fn leave(&self, place: Place) {
         self.tasks.leave(place);
     }
 

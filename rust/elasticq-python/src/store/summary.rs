@@ -52,6 +52,16 @@ pub fn repr(slf: &Bound<'_, Elastic>) -> PyResult<String> {
     Ok(format!("<{module}.{name} {}>", parts.join(", ")))
 }
 
+/// The most items that a queue may hold, if there is a limit.
+pub fn limit(queue: &Bound<'_, Elastic>) -> PyResult<Option<usize>> {
+    let store = queue.get().store();
+    let facts = match store.moved.get(queue.py()) {
+        Some(standard) => facts_of_moved(queue, standard)?,
+        None => store.facts(),
+    };
+    Ok(facts.limit.map(|(_, limit)| limit))
+}
+
 impl Store {
     fn facts(&self) -> Facts {
         let glance = self.buffer.glance();

@@ -27,6 +27,16 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use std::sync::Arc;
+use std::time::Instant;
+
+/// Who is in line.
+#[derive(Clone, Copy, Default)]
+pub struct InLine {
+    pub threads: usize,
+    pub tasks: usize,
+    /// When the first of them came.
+    pub longest: Option<Instant>,
+}
 
 /// Python is called, and references are dropped, only without the lock.
 #[derive(Default)]
@@ -45,6 +55,7 @@ struct Places {
 
 struct Place {
     number: u64,
+    since: Instant,
     who: Who,
 }
 
@@ -100,10 +111,13 @@ impl Line {
         places
     }
 
-    /// How many threads are in line; `None` if another thread is changing it. Waits for no lock.
-    pub fn waiting_threads(&self) -> Option<usize> {
+    /// How many threads and tasks are in line, and since when; `None` if another thread is changing it. Waits
+    /// for no lock.
+    pub fn waiting(&self) -> Option<InLine> {
         let places = self.places.try_lock().filter(|places| places.process == forks())?;
-        Some(places.in_order.iter().filter(|place| matches!(place.who, Who::Thread(_))).count())
+        let threads = places.in_order.iter().filter(|place| matches!(place.who, Who::Thread(_))).count();
+        let longest = places.in_order.iter().map(|place| place.since).min();
+        Some(InLine { threads, tasks: places.in_order.len() - threads, longest })
     }
 
     /// Whether this place is in the line.
@@ -124,7 +138,7 @@ impl Line {
         let number = places.next;
         places.next += 1;
         let index = places.in_order.iter().position(is_own).unwrap_or(places.in_order.len());
-        places.in_order.insert(index, Place { number, who });
+        places.in_order.insert(index, Place { number, since: Instant::now(), who });
         drop(places);
         // The waiters before it may have been passed over when room came, because of a task that could come
         // then and can't now.

@@ -44,7 +44,16 @@ use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 use std::{iter, mem};
+
+/// A place in line. A task that is overtaken goes back to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    number: u64,
+    /// When the task took it.
+    since: Instant,
+}
 
 #[derive(Default)]
 pub struct State {
@@ -74,6 +83,10 @@ impl State {
         self.last
     }
 
+    fn next_place(&mut self) -> Place {
+        Place { number: self.next(), since: Instant::now() }
+    }
+
     fn group_of(&self, event_loop: &Bound<'_, PyAny>) -> Option<usize> {
         self.groups.iter().position(|group| group.is_of(event_loop))
     }
@@ -95,7 +108,7 @@ type Woken = Mutex<Option<Vec<Py<PyAny>>>>;
 /// futures.
 #[derive(Default)]
 struct Futures {
-    places: VecDeque<(u64, Option<Py<PyAny>>)>,
+    places: VecDeque<(Place, Option<Py<PyAny>>)>,
     gaps: usize,
 }
 
@@ -105,13 +118,13 @@ impl Futures {
     }
 
     /// Adds a future at a place: a new place, or one that it had before.
-    fn enter(&mut self, future: Py<PyAny>, place: u64) {
-        if self.places.back().is_none_or(|(last, _)| *last < place) {
+    fn enter(&mut self, future: Py<PyAny>, place: Place) {
+        if self.places.back().is_none_or(|(last, _)| last.number < place.number) {
             return self.places.push_back((place, Some(future)));
         }
-        let index = self.places.partition_point(|(other, _)| *other < place);
+        let index = self.places.partition_point(|(other, _)| other.number < place.number);
         match self.places.get_mut(index) {
-            Some((other, gap)) if *other == place => {
+            Some((other, gap)) if other.number == place.number => {
                 *gap = Some(future);
                 self.gaps -= 1;
             }
@@ -119,8 +132,8 @@ impl Futures {
         }
     }
 
-    fn leave(&mut self, place: u64) -> Option<Py<PyAny>> {
-        let index = self.places.binary_search_by_key(&place, |(other, _)| *other).ok()?;
+    fn leave(&mut self, place: Place) -> Option<Py<PyAny>> {
+        let index = self.places.binary_search_by_key(&place.number, |(other, _)| other.number).ok()?;
         let future = self.places[index].1.take()?;
         self.gaps += 1;
         while self.places.back().is_some_and(|(_, future)| future.is_none()) {
@@ -190,7 +203,7 @@ impl Tasks {
     }
 
     /// Adds a task, at the place that it had before if it was overtaken. Returns its place.
-    pub fn enter(&self, event_loop: &Bound<'_, PyAny>, future: Py<PyAny>, place: Option<u64>) -> PyResult<u64> {
+    pub fn enter(&self, event_loop: &Bound<'_, PyAny>, future: Py<PyAny>, place: Option<Place>) -> PyResult<Place> {
         let mut state = self.lock();
         let mut index = state.group_of(event_loop);
         if index.is_none() {
@@ -199,7 +212,7 @@ impl Tasks {
             state = self.lock();
             index = state.group_of(event_loop);
         }
-        let place = place.unwrap_or_else(|| state.next());
+        let place = place.unwrap_or_else(|| state.next_place());
         if let Some(group) = index.and_then(|index| state.groups.get_mut(index)) {
             group.line.enter(future, place);
         }
@@ -231,7 +244,7 @@ impl Tasks {
     }
 
     /// Removes a task. False: it was not in line any more, since it had been woken.
-    pub fn leave(&self, place: u64) -> bool {
+    pub fn leave(&self, place: Place) -> bool {
         let future = {
             let mut state = self.lock();
             let future = state.groups.iter_mut().find_map(|group| group.line.leave(place));
@@ -251,6 +264,13 @@ impl Tasks {
     #[inline(always)]
     pub fn waiting(&self) -> usize {
         self.count.load(Ordering::Relaxed)
+    }
+
+    /// When the task came that has waited longest.
+    pub fn longest_since(&self) -> Option<Instant> {
+        // The first in each line has the first place, and a gap never comes first.
+        let state = self.state.try_lock().filter(|state| state.process == forks())?;
+        state.groups.iter().filter_map(|group| group.line.places.front()).map(|(place, _)| place.since).min()
     }
 
     /// Wakes up to `tasks` tasks of each event loop.
