@@ -26,6 +26,9 @@ never fall.
 `..._disk_bytes` | gauges of queues in files | |
 | `elasticq_durable_recovered_entries_total`, `..._torn_bytes_total` | counters of queues in files | |
 
+Resizes, backpressure, waiters and waits are told from their first figure above zero on, and then for good: a
+queue at which nobody ever waited has half as many lines.
+
 **Always** enqueued = dequeued + dropped + depth, in each look; messages that were refused count nowhere else.
 Messages that are inside when a queue is instrumented count as enqueued. What is inside when a queue goes has
 been dropped, but for one in files: that counts as dequeued, and as enqueued where the queue is opened again.

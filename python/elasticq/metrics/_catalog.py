@@ -18,6 +18,8 @@ class Metric(NamedTuple):
     description: str
     labels: tuple[str, ...] = ()
     """Those beside `queue`."""
+    is_rare: bool = False
+    """Whether it is told only from its first figure above zero on. That halves a page for many queues."""
 
 
 ENQUEUED = Metric("elasticq_messages_enqueued_total", "counter", "", "Messages that the queue has accepted.")
@@ -31,12 +33,15 @@ REFUSED = Metric(
     "Messages that the queue has refused; their senders have them.",
 )
 DROPPED = Metric("elasticq_messages_dropped_total", "counter", "", "Accepted messages that nobody will get.")
-RESIZES = Metric("elasticq_resizes_total", "counter", "", "How often the capacity changed.", ("direction",))
+RESIZES = Metric(
+    "elasticq_resizes_total", "counter", "", "How often the capacity changed.", ("direction",), is_rare=True
+)
 BACKPRESSURE = Metric(
     "elasticq_backpressure_seconds_total",
     "counter",
     "seconds",
     "How long producers have waited for room, all together; an estimate from who waits at each look.",
+    is_rare=True,
 )
 DEPTH = Metric("elasticq_queue_depth", "gauge", "", "Messages in the queue.")
 CAPACITY = Metric("elasticq_queue_capacity", "gauge", "", "Messages for which the queue has memory.")
@@ -55,6 +60,7 @@ WAITERS = Metric(
     "",
     "Threads and tasks that wait at an end of the queue.",
     ("end", "kind"),
+    is_rare=True,
 )
 LONGEST_WAIT = Metric(
     "elasticq_queue_longest_wait_seconds",
@@ -62,6 +68,7 @@ LONGEST_WAIT = Metric(
     "seconds",
     "How long the longest of them has waited.",
     ("end",),
+    is_rare=True,
 )
 OLDEST = Metric(
     "elasticq_queue_oldest_item_age_seconds",

@@ -22,14 +22,14 @@ class Totals(NamedTuple):
     shrunk: int = 0
 
     @classmethod
-    def of(cls, stats: _core.QueueStats | _core.PersistentStats) -> Totals:
+    def of(cls, stats: _core.QueueStats) -> Totals:
         return cls(
             stats.messages_enqueued,
             stats.messages_dequeued,
             stats.messages_refused,
             stats.messages_dropped,
-            getattr(stats, "grown", 0),
-            getattr(stats, "shrunk", 0),
+            stats.grown,
+            stats.shrunk,
         )
 
     @property

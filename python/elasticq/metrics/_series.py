@@ -84,6 +84,7 @@ class Series:
         self._gone_figures: dict[tuple[str, int | None], int] = {}
         self._backpressure = 0.0
         self._watched: list[Watched] = []
+        self._told: set[tuple[catalog.Metric, tuple[str, ...]]] = set()
         self._looked = _core._now()
 
     def watch(self, queue: Queue) -> Watched:
@@ -130,52 +131,88 @@ class Series:
                 self._retire(watched)
             else:
                 readings.append((watched, reading, watched.count.see(Totals.of(reading.stats))))
-        totals = self._gone
-        ages, figures = [], dict(self._gone_figures)
+        totals, figures, sum_ = self._gone, dict(self._gone_figures), Sum()
         for watched, reading, counted in readings:
             totals = totals.plus(counted)
-            ages.append(watched.age(reading, counted, now))
+            sum_.add(reading, watched.age(reading, counted, now))
             room = reading.waiters.room
             self._backpressure += min(room.longest or 0.0, since) * (room.threads + room.tasks)
             for name, level, value in reading.figures:
                 figures[name, level] = figures.get((name, level), 0) + value
-        return [
-            *self._of_totals(totals),
-            *self._of_readings([reading for _, reading, _ in readings], totals),
-            *(
-                [Sample(catalog.OLDEST, {}, max(known))]
-                if (known := [age for age in ages if age is not None])
-                else []
-            ),
-            *self._of_figures(figures),
+        samples = [
+            Sample(catalog.ENQUEUED, {}, totals.enqueued),
+            Sample(catalog.DEQUEUED, {}, totals.dequeued),
+            Sample(catalog.REFUSED, {}, totals.refused),
+            Sample(catalog.DROPPED, {}, totals.dropped),
+            Sample(catalog.DEPTH, {}, totals.depth),
+            Sample(catalog.CAPACITY, {}, sum_.capacity),
         ]
-
-    def _of_totals(self, totals: Totals) -> Iterator[Sample]:
-        yield Sample(catalog.ENQUEUED, {}, totals.enqueued)
-        yield Sample(catalog.DEQUEUED, {}, totals.dequeued)
-        yield Sample(catalog.REFUSED, {}, totals.refused)
-        yield Sample(catalog.DROPPED, {}, totals.dropped)
-        yield Sample(catalog.RESIZES, {"direction": "grow"}, totals.grown)
-        yield Sample(catalog.RESIZES, {"direction": "shrink"}, totals.shrunk)
-        yield Sample(catalog.BACKPRESSURE, {}, self._backpressure)
-        yield Sample(catalog.DEPTH, {}, totals.depth)
-
-    @staticmethod
-    def _of_readings(readings: list[_core.Reading], totals: Totals) -> Iterator[Sample]:
-        limits = [reading.limit for reading in readings]
-        yield Sample(catalog.CAPACITY, {}, sum(getattr(r.stats, "current_capacity", 0) for r in readings))
-        if limits and None not in limits:
-            limit = sum(limit for limit in limits if limit is not None)
-            yield Sample(catalog.MAX_CAPACITY, {}, limit)
-            yield Sample(catalog.UTILIZATION, {}, totals.depth / limit if limit else 0.0)
-        for end in ("item", "room"):
-            waiting: list[_core.Waiting] = [getattr(reading.waiters, end) for reading in readings]
-            yield Sample(catalog.WAITERS, {"end": end, "kind": "thread"}, sum(w.threads for w in waiting))
-            yield Sample(catalog.WAITERS, {"end": end, "kind": "task"}, sum(w.tasks for w in waiting))
-            longest = max((w.longest or 0.0 for w in waiting), default=0.0)
-            yield Sample(catalog.LONGEST_WAIT, {"end": end}, longest)
-
-    @staticmethod
-    def _of_figures(figures: dict[tuple[str, int | None], int]) -> Iterator[Sample]:
+        if sum_.limit is not None and readings:
+            samples.append(Sample(catalog.MAX_CAPACITY, {}, sum_.limit))
+            samples.append(Sample(catalog.UTILIZATION, {}, totals.depth / sum_.limit if sum_.limit else 0.0))
+        if sum_.oldest is not None:
+            samples.append(Sample(catalog.OLDEST, {}, sum_.oldest))
         for (name, level), value in figures.items():
-            yield Sample(catalog.FIGURES[name], {} if level is None else {"level": str(level)}, value)
+            labels = {} if level is None else {"level": str(level)}
+            samples.append(Sample(catalog.FIGURES[name], labels, value))
+        samples += self._rare(totals, sum_)
+        return samples
+
+    def _rare(self, totals: Totals, sum_: Sum) -> Iterator[Sample]:
+        """Yield the rare figures that are above zero, or were before."""
+        for metric, labels, value in (
+            (catalog.RESIZES, ("grow",), totals.grown),
+            (catalog.RESIZES, ("shrink",), totals.shrunk),
+            (catalog.BACKPRESSURE, (), self._backpressure),
+            (catalog.WAITERS, ("item", "thread"), sum_.item.threads),
+            (catalog.WAITERS, ("item", "task"), sum_.item.tasks),
+            (catalog.WAITERS, ("room", "thread"), sum_.room.threads),
+            (catalog.WAITERS, ("room", "task"), sum_.room.tasks),
+            (catalog.LONGEST_WAIT, ("item",), sum_.item.longest),
+            (catalog.LONGEST_WAIT, ("room",), sum_.room.longest),
+        ):
+            if value:
+                self._told.add((metric, labels))
+            elif (metric, labels) not in self._told:
+                continue
+            yield Sample(metric, dict(zip(metric.labels, labels, strict=True)), value)
+
+
+class Waits:
+    """Who waits at one end of several queues."""
+
+    __slots__ = ("longest", "tasks", "threads")
+
+    def __init__(self) -> None:
+        self.threads = self.tasks = 0
+        self.longest = 0.0
+
+    def add(self, waiting: _core.Waiting) -> None:
+        if waiting.longest is not None or waiting.threads or waiting.tasks:
+            self.threads += waiting.threads
+            self.tasks += waiting.tasks
+            self.longest = max(self.longest, waiting.longest or 0.0)
+
+
+class Sum:
+    """What several queues are now, together."""
+
+    __slots__ = ("capacity", "item", "limit", "oldest", "room")
+
+    def __init__(self) -> None:
+        self.capacity = 0
+        self.limit: int | None = 0
+        """None if one of them has no limit."""
+        self.oldest: float | None = None
+        self.item, self.room = Waits(), Waits()
+
+    def add(self, reading: _core.Reading, age: float | None) -> None:
+        self.capacity += reading.stats.current_capacity
+        if self.limit is not None:
+            limit = reading.limit
+            self.limit = None if limit is None else self.limit + limit
+        if age is not None:
+            self.oldest = max(self.oldest or 0.0, age)
+        waiters = reading.waiters
+        self.item.add(waiters.item)
+        self.room.add(waiters.room)
