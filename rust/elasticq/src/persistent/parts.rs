@@ -2,7 +2,7 @@
 
 use super::PersistentCircularBuffer;
 use super::codec::Codec;
-use crate::buffer::{Buffer, Call, Glance, Oldest, Parts, Report, What, forward};
+use crate::buffer::{Buffer, Call, Glance, Oldest, Parts, Report, What, forward, waiters};
 use crate::error::{BufferResult, Rejected, give_back};
 use crate::stats::QueueStats;
 use crate::wait::{Waiter, Waiting};
@@ -23,6 +23,17 @@ impl<T, C> PersistentCircularBuffer<T, C> {
     pub fn capacity(&self) -> usize {
         self.core.max_items()
     }
+
+    waiters!(
+        [
+            "use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};"
+            ""
+            "# let folder = tempfile::tempdir().unwrap();"
+            "let config = PersistentConfig::default().with_file_path(folder.path().join(\"queue\"));"
+            "let queue = PersistentCircularBuffer::<u32>::new(config)?;"
+        ],
+        self => self.core.not_empty.waiting(), self.core.not_full.waiting()
+    );
 }
 
 impl<T, C: Codec<T>> Parts<T> for PersistentCircularBuffer<T, C> {
