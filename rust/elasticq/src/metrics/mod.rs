@@ -24,6 +24,9 @@
 //! | `elasticq_durable_leased`, `..._delayed`, `..._dead_letters`, `..._segments`, `..._log_entries` | gauges of queues in files | |
 //! | `elasticq_durable_disk_bytes` | gauge of queues in files | |
 //! | `elasticq_durable_recovered_entries_total`, `elasticq_durable_torn_bytes_total` | counters of queues in files | |
+//! | `elasticq_durable_syncs_total` | counter of queues in files: syncs of the log to the disk | |
+//! | `elasticq_durable_sync_seconds_total` | gauge that only grows: how long these took | |
+//! | `elasticq_durable_sync_longest_seconds` | gauge: the longest since the queue was opened | |
 //!
 //! **Counters cost the queue nothing.** They come from the positions that a queue has anyway. A thread reads
 //! them every second, and so does [`flush`], which a server calls before it renders a scrape: then what is

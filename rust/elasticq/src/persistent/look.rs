@@ -81,6 +81,7 @@ impl Core {
             ..QueueStats::default()
         });
         drop(tail);
+        let syncs = self.commit.syncs();
         PersistentStats {
             queue: QueueStats {
                 messages_dequeued: queue.messages_dequeued.saturating_sub(taking.state.dropped),
@@ -98,6 +99,9 @@ impl Core {
             recovered_clean: self.report.closed,
             torn_bytes: self.report.torn_bytes,
             torn_files: self.report.torn_files,
+            syncs: syncs.count,
+            sync_time: syncs.time,
+            longest_sync: syncs.longest,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::stats::QueueStats;
 use crate::wait::{Waiter, Waiting};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl<T, C: Codec<T>> Buffer<T> for PersistentCircularBuffer<T, C> {
     forward!(items: self => self);
@@ -162,8 +163,16 @@ impl<T, C: Codec<T>> Parts<T> for PersistentCircularBuffer<T, C> {
             (What::LogEntries, stats.log_entries),
             (What::RecoveredEntries, stats.recovered_entries),
             (What::TornBytes, stats.torn_bytes),
+            (What::Syncs, stats.syncs),
+            (What::SyncNanoseconds, nanoseconds(stats.sync_time)),
+            (What::LongestSyncNanoseconds, nanoseconds(stats.longest_sync)),
         ] {
             report.add(what, None, value);
         }
     }
+}
+
+/// They suffice for 584 years.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,0 +1,78 @@
+//! What an exporter shows of a queue in files.
+#![cfg(all(feature = "metrics", feature = "persistent", unix, not(loom)))]
+
+use elasticq::metrics::{InstrumentedBuffer, MetricsRecorder, flush};
+use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, SyncMode};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tempfile::TempDir;
+
+type Queue = PersistentCircularBuffer<u32>;
+
+/// Runs a test beside an exporter, in the test's thread.
+fn exported(test: impl FnOnce(&Scrape)) {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let scrape = Scrape(recorder.handle());
+    metrics::with_local_recorder(&recorder, || test(&scrape));
+}
+
+struct Scrape(PrometheusHandle);
+
+impl Scrape {
+    /// What a server would send of one figure now.
+    fn of(&self, queue: &str, metric: &str) -> f64 {
+        flush();
+        let rendered = self.0.render();
+        let begins = format!("{metric}{{queue=\"{queue}\"}} ");
+        rendered.lines().find_map(|line| line.strip_prefix(&begins)).unwrap().parse().unwrap()
+    }
+
+    fn syncs(&self, queue: &str) -> [f64; 3] {
+        ["syncs_total", "sync_seconds_total", "sync_longest_seconds"]
+            .map(|what| self.of(queue, &format!("elasticq_durable_{what}")))
+    }
+}
+
+fn open(folder: &TempDir, name: &'static str) -> InstrumentedBuffer<u32, Queue> {
+    let config = PersistentConfig::default().with_sync_mode(SyncMode::EveryWrite);
+    let queue = Queue::new(config.with_file_path(folder.path().join("queue"))).unwrap();
+    InstrumentedBuffer::new(queue, MetricsRecorder::new(name))
+}
+
+#[test]
+fn the_syncs_and_how_long_they_took_are_exported() {
+    exported(|scrape| {
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let queues = folders.each_ref().map(|folder| open(folder, "syncs"));
+        queues.iter().for_each(|queue| (0..5).for_each(|number| queue.buffer().push(number).unwrap()));
+        let stats = queues.each_ref().map(|queue| queue.buffer().stats());
+        let [syncs, time, longest] = scrape.syncs("syncs");
+        assert_eq!(syncs, (stats[0].syncs + stats[1].syncs) as f64);
+        let sum = stats[0].sync_time + stats[1].sync_time;
+        assert!((time - sum.as_secs_f64()).abs() < 1e-9 && time > 0.0, "{time} and {sum:?}");
+        let of_all = stats[0].longest_sync.max(stats[1].longest_sync).as_secs_f64();
+        assert!((longest - of_all).abs() < 1e-9 && longest <= time, "{longest} and {of_all}");
+    });
+}
+
+#[test]
+fn what_a_queue_has_counted_stays_when_it_is_finished_and_when_it_goes() {
+    exported(|scrape| {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = open(&folder, "stays");
+        (0..5).for_each(|number| queue.buffer().push(number).unwrap());
+        let before = scrape.syncs("stays");
+        queue.buffer().finish().unwrap(); // from now on its stats are all zero
+        assert_eq!(scrape.syncs("stays"), [before[0], before[1], 0.0]);
+        drop(queue);
+        assert_eq!(scrape.syncs("stays"), [before[0], before[1], 0.0]);
+        let queue = open(&folder, "stays");
+        let entries = queue.buffer().stats().recovered_entries as f64;
+        assert_eq!(scrape.of("stays", "elasticq_durable_recovered_entries_total"), entries);
+        queue.buffer().push(5).unwrap();
+        let after = scrape.syncs("stays");
+        assert!(after[0] > before[0] && after[1] > before[1] && after[2] > 0.0, "{before:?} and {after:?}");
+        drop(queue);
+        assert_eq!(scrape.syncs("stays"), [after[0], after[1], 0.0]);
+        assert_eq!(scrape.of("stays", "elasticq_durable_recovered_entries_total"), entries);
+    });
+}
