@@ -2,8 +2,10 @@
 #![cfg(all(feature = "metrics", feature = "persistent", unix, not(loom)))]
 
 use elasticq::metrics::{InstrumentedBuffer, MetricsRecorder, flush};
+use elasticq::persistent::PushOptions;
 use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, SyncMode};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 type Queue = PersistentCircularBuffer<u32>;
@@ -74,5 +76,54 @@ fn what_a_queue_has_counted_stays_when_it_is_finished_and_when_it_goes() {
         drop(queue);
         assert_eq!(scrape.syncs("stays"), [after[0], after[1], 0.0]);
         assert_eq!(scrape.of("stays", "elasticq_durable_recovered_entries_total"), entries);
+    });
+}
+
+/// How much older the first item of a test is than the second one.
+const GAP: Duration = Duration::from_millis(300);
+/// How wrong the clock of the day may be: it ticks, and is set right now and then.
+const TICK: Duration = Duration::from_millis(50);
+
+#[test]
+fn the_age_is_that_of_the_oldest_item_that_can_be_taken() {
+    exported(|scrape| {
+        let age = || Duration::from_secs_f64(scrape.of("aged", "elasticq_queue_oldest_item_age_seconds"));
+        let folder = tempfile::tempdir().unwrap();
+        let queue = open(&folder, "aged");
+        assert_eq!(age(), Duration::ZERO);
+        let first = Instant::now();
+        queue.buffer().push(1).unwrap();
+        let first_was_put = Instant::now();
+        while first_was_put.elapsed() < GAP {
+            std::thread::yield_now();
+        }
+        let second = Instant::now();
+        queue.buffer().push(2).unwrap();
+        let is_first = || {
+            let (least, age) = (first_was_put.elapsed(), age());
+            assert!(age + TICK >= least && age <= first.elapsed() + TICK, "{age:?} and {least:?}");
+        };
+        let is_second = || {
+            let age = age();
+            assert!(age <= second.elapsed() + TICK, "{age:?} and {:?}", second.elapsed());
+        };
+        is_first();
+        let lease = queue.buffer().lease(None).unwrap();
+        assert_eq!(*lease, 1);
+        is_second();
+        lease.nack(Duration::ZERO).unwrap(); // it has its place again, before the second
+        is_first();
+        queue.buffer().push_with(3, &PushOptions::default().with_delay(Duration::from_secs(3600))).unwrap();
+        is_first();
+        drop(queue);
+        let queue = open(&folder, "aged"); // it goes on from the time before
+        is_first();
+        assert_eq!(queue.buffer().pop(), Ok(1));
+        is_second();
+        assert_eq!(queue.buffer().pop(), Ok(2));
+        assert_eq!((age(), queue.buffer().stats().delayed), (Duration::ZERO, 1));
+        queue.buffer().push(4).unwrap();
+        queue.buffer().finish().unwrap();
+        assert_eq!(age(), Duration::ZERO);
     });
 }

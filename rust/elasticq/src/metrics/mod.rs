@@ -39,9 +39,11 @@
 //! **Durations are sampled**: one call in 256, or what [`MetricsRecorder::with_sampling`] says. Which calls
 //! these are follows no pattern of the callers'.
 //!
-//! **The oldest item's age** is exact where a buffer keeps times. Elsewhere it is an upper bound that is
-//! right to a second or so: each flush notes how many items have come so far. For a buffer whose items leave
-//! in another order, and which keeps no times, there is none.
+//! **The oldest item's age** is exact where a buffer keeps times. A buffer with levels does so if it was made
+//! `with_age_statistics`. A queue in files always does: there it is the age of the oldest item that can be
+//! taken, to some milliseconds, by the clock of the day. Elsewhere it is an upper bound that is right to a
+//! second or so: each flush notes how many items have come so far. For a buffer whose items leave in another
+//! order, and which keeps no times, there is none.
 //!
 //! **One name, several buffers**: they are one queue to the exporter. Counters and depths are added up, of
 //! ages and waits the largest counts.

@@ -3,7 +3,7 @@
 use super::PersistentCircularBuffer;
 use super::codec::Codec;
 use crate::buffer::{Buffer, Call, Glance, Oldest, Parts, Report, What, forward, waiters};
-use crate::error::{BufferResult, Rejected, give_back};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::stats::QueueStats;
 use crate::wait::{Waiter, Waiting};
 use std::ops::ControlFlow;
@@ -151,9 +151,12 @@ impl<T, C: Codec<T>> Parts<T> for PersistentCircularBuffer<T, C> {
 
     fn report(&self, report: &mut Report) {
         let stats = PersistentCircularBuffer::stats(self);
-        if stats.leased + stats.delayed > 0 {
-            report.oldest = Oldest::Unknown; // an item that comes back keeps its place
-        }
+        report.oldest = match self.core.oldest_age() {
+            Ok(age) => Oldest::Known(age),
+            // All other figures are zero as well.
+            Err(BufferError::Closed | BufferError::InvalidOperation(_)) => Oldest::Known(None),
+            Err(_) => Oldest::Unknown,
+        };
         for (what, value) in [
             (What::Leased, stats.leased as u64),
             (What::Delayed, stats.delayed as u64),
