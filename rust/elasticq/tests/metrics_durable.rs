@@ -122,8 +122,16 @@ fn the_age_is_that_of_the_oldest_item_that_can_be_taken() {
         is_second();
         assert_eq!(queue.buffer().pop(), Ok(2));
         assert_eq!((age(), queue.buffer().stats().delayed), (Duration::ZERO, 1));
+        let grows = || while age() == Duration::ZERO {}; // until the clock ticks
         queue.buffer().push(4).unwrap();
+        grows();
         queue.buffer().finish().unwrap();
         assert_eq!(age(), Duration::ZERO);
+        drop(queue);
+        let queue = open(&tempfile::tempdir().unwrap(), "aged");
+        queue.buffer().push(5).unwrap();
+        grows();
+        drop(queue);
+        assert_eq!(age(), Duration::ZERO, "of what is gone nothing is old");
     });
 }

@@ -55,6 +55,7 @@ struct Counted {
     gone: Sum,
     watched: Vec<Watched>,
     last_number: u64,
+    has_told_age: bool,
     backpressure: Duration,
     flushed: Instant,
 }
@@ -188,6 +189,7 @@ impl Series {
             gone: Sum::default(),
             watched: Vec::new(),
             last_number: 0,
+            has_told_age: false,
             backpressure: Duration::ZERO,
             flushed: Instant::now(),
         };
@@ -354,6 +356,10 @@ impl Counted {
             self.backpressure += longest * u32::try_from(waiting.threads + waiting.tasks).unwrap_or(u32::MAX);
             sum.add(reading, totals, oldest);
         }
+        if self.watched.is_empty() && self.has_told_age {
+            sum.oldest = Some(Duration::ZERO); // of what is gone nothing is old
+        }
+        self.has_told_age |= sum.oldest.is_some();
         sum.totals = sum.totals.plus(self.gone.totals);
         sum.figures.add(self.gone.figures.iter().map(|(_, figure)| figure));
         (sum, self.backpressure)
