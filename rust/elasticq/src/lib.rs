@@ -86,7 +86,7 @@ mod select;
 #[cfg(all(feature = "streams", not(loom)))]
 pub mod streams;
 
-pub use buffer::{Buffer, Call, Glance, Parts};
+pub use buffer::{Buffer, Call, Glance, Parts, Waiters};
 #[doc(hidden)]
 pub use buffer::{Figure, Oldest, Report, What};
 pub use config::Config;

@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 type Queue = PersistentCircularBuffer<Vec<u8>, Raw>;
@@ -385,4 +385,31 @@ fn what_was_put_while_the_queue_was_being_finished_is_there_or_was_refused() {
             assert!((put..=put + unknown).contains(&found), "round {round}, {mode:?}: {found} of {put}");
         }
     }
+}
+
+#[test]
+fn syncs_are_counted_and_their_times_add_up() {
+    let folder = folder();
+    let queue = open(config(&folder).with_sync_mode(SyncMode::EveryWrite)).unwrap();
+    let begun = Instant::now();
+    let mut before = queue.stats();
+    for number in 1..=20 {
+        queue.push(vec![number]).unwrap();
+        let stats = queue.stats();
+        assert!(stats.syncs > before.syncs, "a push that has returned was synced: {stats:?}");
+        assert!(stats.sync_time > before.sync_time && stats.sync_time <= begun.elapsed() + before.sync_time);
+        assert!(stats.longest_sync >= before.longest_sync && stats.longest_sync > Duration::ZERO);
+        assert!(stats.longest_sync <= stats.sync_time && stats.sync_time <= stats.longest_sync * stats.syncs as u32);
+        before = stats;
+    }
+    drop(queue);
+    let folder = self::folder();
+    let queue = open(config(&folder).with_sync_mode(SyncMode::NoSync)).unwrap();
+    let before = queue.stats().syncs;
+    queue.push(vec![1]).unwrap();
+    assert_eq!(queue.stats().syncs, before, "nobody asked for a sync");
+    queue.sync().unwrap();
+    assert_eq!(queue.stats().syncs, before + 1);
+    queue.sync().unwrap();
+    assert_eq!(queue.stats().syncs, before + 1, "everything was durable already");
 }

@@ -37,6 +37,7 @@ of_all_six! {
     a_receiver_that_goes_passes_its_wake_up_on
     a_sender_that_goes_passes_its_wake_up_on
     what_was_refused_is_counted_once
+    a_channel_tells_who_is_stuck_at_which_end
 }
 
 // The durable queue puts an item in only when it is polled, and its own thread wakes tasks, too.
@@ -417,4 +418,21 @@ fn a_sender_that_goes_leaves_its_room_to_one_at_another_level() {
         block_on(second).unwrap();
         assert_eq!(buffer.drain(), [2]);
     }
+}
+
+fn a_channel_tells_who_is_stuck_at_which_end<Q: Queue>() {
+    let channel = channel::<Q>(1);
+    thread::scope(|scope| {
+        scope.spawn(|| assert_eq!(channel.blocking_recv(), Ok(7)));
+        until(|| channel.waiters().item.threads == 1);
+        assert_eq!(channel.waiters().room, Default::default());
+        channel.blocking_send(7).unwrap();
+    });
+    channel.blocking_send(8).unwrap();
+    let mut sent = pin!(channel.send(9));
+    until(|| {
+        assert!(sent.as_mut().poll(&mut context()).is_pending());
+        channel.waiters().room.tasks == 1
+    });
+    assert_eq!(channel.waiters().item, Default::default());
 }

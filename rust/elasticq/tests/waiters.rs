@@ -5,8 +5,8 @@
 #[path = "support/queues.rs"]
 mod queues;
 
-use elasticq::{Signal, Waiter};
-use queues::{Queue, counting, of_all_five, poll, until};
+use elasticq::{Parts, Signal, Waiter, Waiters};
+use queues::{Queue, counting, of_all_five, of_all_six, poll, until};
 use std::sync::Arc;
 use std::task::Waker;
 use std::thread;
@@ -20,6 +20,10 @@ of_all_five! {
     a_task_waits_for_any_of_several
     one_of_several_that_was_woken_as_well_passes_it_on
     who_waits_and_since_when
+}
+
+of_all_six! {
+    who_is_stuck_is_told_of_both_ends
 }
 
 fn an_owned_waiter_keeps_its_queue_and_is_woken<Q: Queue>() {
@@ -118,6 +122,31 @@ fn who_waits_and_since_when<Q: Queue>() {
     assert!(thread.join().unwrap());
     assert_eq!(queue.who_sleeps().0.longest, None);
     drop((registered, task));
+}
+
+fn who_is_stuck_is_told_of_both_ends<Q: Queue>() {
+    let queue = Q::of(1);
+    assert_eq!(Parts::waiters(&*queue), Waiters::default());
+    let begun = Instant::now();
+    let [mut item, mut room, mut bulk] = [queue.wait_for_item(), queue.wait_for_room(), queue.wait_for_bulk_room()];
+    for waiter in [&mut item, &mut room, &mut bulk] {
+        assert!(poll(waiter, Waker::noop()).is_pending());
+    }
+    let thread = {
+        let queue = Arc::clone(&queue);
+        thread::spawn(move || queue.wait_for_room().wait_until(None))
+    };
+    until(|| Parts::waiters(&*queue).room.threads == 1);
+    let waiters = Parts::waiters(&*queue);
+    assert_eq!([waiters.item.threads, waiters.item.tasks, waiters.room.threads, waiters.room.tasks], [0, 1, 1, 2]);
+    assert!([waiters.item, waiters.room].iter().all(|end| end.longest.is_some_and(|wait| wait <= begun.elapsed())));
+    // The method of the type itself tells the same, and needs no trait.
+    let own = queue.own_waiters();
+    assert_eq!([own.item.threads, own.item.tasks, own.room.threads, own.room.tasks], [0, 1, 1, 2]);
+    queue.close();
+    assert!(thread.join().unwrap());
+    drop((item, room, bulk));
+    assert_eq!(queue.own_waiters(), Waiters::default());
 }
 
 #[test]

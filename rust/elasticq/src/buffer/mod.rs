@@ -9,7 +9,8 @@ use crate::error::{BufferResult, Rejected};
 use crate::stats::QueueStats;
 #[cfg(all(feature = "streams", not(loom)))]
 pub use ends::{PuttingEnd, TakingEnd, sealed::Sealed};
-pub use parts::{Call, Glance, Parts};
+pub(crate) use parts::waiters;
+pub use parts::{Call, Glance, Parts, Waiters};
 pub use report::{Figure, Oldest, Report, What};
 use std::fmt;
 use std::sync::Arc;

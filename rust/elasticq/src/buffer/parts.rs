@@ -158,6 +158,31 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
     /// How many sleep until there is room. Linear in their number.
     fn waiting_for_room(&self) -> Waiting;
 
+    /// Who is stuck at which end: how many sleep there, and for how long already. Linear in their number.
+    ///
+    /// The two ends are looked at one after the other.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer, Parts};
+    ///
+    /// let buffer = DynamicCircularBuffer::<u32>::new(Config::default())?;
+    /// let parts: &dyn Parts<u32> = &buffer;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| parts.wait_for_item().wait_until(None));
+    ///     while parts.waiters().item.threads == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     assert!(parts.waiters().item.longest.is_some());
+    ///     assert_eq!(parts.waiters().room.threads, 0);
+    ///     parts.offer(7).unwrap();
+    /// });
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    fn waiters(&self) -> Waiters {
+        Waiters::new(self.waiting_for_item(), self.waiting_for_room())
+    }
+
     /// How many threads and tasks wait for an item now and have not been woken. Constant time, no lock.
     fn waiting_consumers(&self) -> usize;
 
@@ -196,3 +221,43 @@ impl Glance {
         Self { len, max_capacity, closed }
     }
 }
+
+/// Who sleeps at the two ends of a buffer, as [`Parts::waiters`] tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Waiters {
+    /// Those that sleep until there is an item.
+    pub item: Waiting,
+    /// Those that sleep until there is room.
+    pub room: Waiting,
+}
+
+impl Waiters {
+    pub(crate) const fn new(item: Waiting, room: Waiting) -> Self {
+        Self { item, room }
+    }
+}
+
+/// The method `waiters` of a buffer, for callers without [`Parts`]. `$setup` are the lines of the example that
+/// make the buffer.
+macro_rules! waiters {
+    ([$($setup:literal)*], $this:ident => $item:expr, $room:expr) => {
+        /// Who is stuck at which end: how many sleep there, and for how long already.
+        ///
+        /// Linear in their number. The two ends are looked at one after the other. Blocks for no longer than
+        /// a thread or a task needs to get into the line or out of it.
+        ///
+        /// # Examples
+        /// ```
+        $(#[doc = $setup])*
+        /// let waiters = queue.waiters();
+        /// assert_eq!((waiters.item.threads, waiters.room.tasks, waiters.room.longest), (0, 0, None));
+        /// # Ok::<(), elasticq::BufferError>(())
+        /// ```
+        #[must_use]
+        pub fn waiters(&$this) -> $crate::Waiters {
+            $crate::Waiters::new($item, $room)
+        }
+    };
+}
+pub(crate) use waiters;

@@ -37,8 +37,8 @@ pub struct Figure {
     pub value: u64,
 }
 
-/// What a figure says. What a level has enqueued, dequeued, dropped or refused only grows, and what opening
-/// found is counted once for each opening. All others are as they are now.
+/// What a figure says. What a level has enqueued, dequeued, dropped or refused only grows, as do the syncs and
+/// their time, and what opening found is counted once for each opening. All others are as they are now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum What {
@@ -68,6 +68,23 @@ pub enum What {
     RecoveredEntries,
     /// Bytes at the log's end that were torn when the queue was opened.
     TornBytes,
+    /// Syncs of the log to the disk since the queue was opened.
+    Syncs,
+    /// How long they took, all together, in nanoseconds.
+    SyncNanoseconds,
+    /// How long the longest of them took, in nanoseconds.
+    LongestSyncNanoseconds,
+}
+
+impl What {
+    /// The figure of two buffers together.
+    #[cfg(all(feature = "metrics", not(loom)))]
+    pub(crate) fn of_both(self, one: u64, other: u64) -> u64 {
+        match self {
+            Self::LongestSyncNanoseconds => one.max(other),
+            _ => one.saturating_add(other),
+        }
+    }
 }
 
 impl Report {

@@ -197,6 +197,15 @@ macro_rules! watching {
             self.core.stats()
         }
 
+        $crate::buffer::waiters!(
+            [
+                "use elasticq::{Config, LockFreeMPMCQueue};"
+                ""
+                "let queue = LockFreeMPMCQueue::<u32>::new(Config::default())?;"
+            ],
+            self => self.core.items.waiting(), self.core.room.waiting()
+        );
+
         /// Refuses all pushes from now on, and wakes all waiters. What is inside can still be taken; it is
         /// dropped only when the last handle that could take it goes.
         pub fn close(&self) {

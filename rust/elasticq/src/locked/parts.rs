@@ -6,7 +6,7 @@
 //! be short and must not touch the buffer.
 
 use super::{DynamicCircularBuffer, nothing_in};
-use crate::buffer::{Glance, Parts};
+use crate::buffer::{Glance, Parts, waiters};
 use crate::config::Config;
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::ring::Ring;
@@ -18,6 +18,15 @@ use std::sync::Arc;
 use std::vec;
 
 impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
+    waiters!(
+        [
+            "use elasticq::{Config, DynamicCircularBuffer};"
+            ""
+            "let queue = DynamicCircularBuffer::<u32>::new(Config::default())?;"
+        ],
+        self => self.not_empty.waiting(), self.not_full.waiting()
+    );
+
     /// Adds `item` only if the fast path can: the lock is free, the ring has room as it is, no thread waits,
     /// and `may`, which is asked **under the lock**, says yes. Otherwise nothing has happened and the item
     /// comes back; [`offer_again`](Parts::offer_again) may still add it.

@@ -2,6 +2,7 @@
 
 use crate::buffer::What;
 use metrics::{Key, KeyName, Label, Level, Metadata, Unit, with_recorder};
+use std::time::Duration;
 
 /// One metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Metric {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Counter,
+    /// A gauge that only grows: the facade's counters have no fractions.
+    Sum,
     Gauge,
     Histogram,
 }
@@ -35,7 +38,7 @@ metrics! {
     REFUSED: Counter Count "elasticq_messages_refused_total", "Messages that the queue has refused; their senders have them.";
     DROPPED: Counter Count "elasticq_messages_dropped_total", "Accepted messages that nobody will get.";
     RESIZES: Counter Count "elasticq_resizes_total", "How often the capacity changed.";
-    BACKPRESSURE: Gauge Seconds "elasticq_backpressure_seconds_total", "How long producers have waited for room, all together; an estimate from who waits at each look.";
+    BACKPRESSURE: Sum Seconds "elasticq_backpressure_seconds_total", "How long producers have waited for room, all together; an estimate from who waits at each look.";
     DEPTH: Gauge Count "elasticq_queue_depth", "Messages in the queue.";
     CAPACITY: Gauge Count "elasticq_queue_capacity", "Messages for which the queue has memory.";
     MAX_CAPACITY: Gauge Count "elasticq_queue_max_capacity", "The most messages that the queue may hold.";
@@ -57,6 +60,9 @@ metrics! {
     DISK: Gauge Bytes "elasticq_durable_disk_bytes", "What the files take on the disk.";
     RECOVERED: Counter Count "elasticq_durable_recovered_entries_total", "Records that were found when the queue was opened.";
     TORN: Counter Bytes "elasticq_durable_torn_bytes_total", "Bytes that were torn when the queue was opened.";
+    SYNCS: Counter Count "elasticq_durable_syncs_total", "Syncs of the log to the disk.";
+    SYNC_TIME: Sum Seconds "elasticq_durable_sync_seconds_total", "How long the syncs took, all together.";
+    LONGEST_SYNC: Gauge Seconds "elasticq_durable_sync_longest_seconds", "How long the longest sync took since the queue was opened.";
 }
 
 /// The metric of a figure that only some buffers have.
@@ -75,13 +81,25 @@ pub const fn metric_of(what: What) -> Metric {
         What::LogEntries => LOG_ENTRIES,
         What::RecoveredEntries => RECOVERED,
         What::TornBytes => TORN,
+        What::Syncs => SYNCS,
+        What::SyncNanoseconds => SYNC_TIME,
+        What::LongestSyncNanoseconds => LONGEST_SYNC,
     }
 }
 
 impl Metric {
     /// Whether the figure only grows.
-    pub const fn is_counter(self) -> bool {
-        matches!(self.kind, Kind::Counter)
+    pub const fn only_grows(self) -> bool {
+        matches!(self.kind, Kind::Counter | Kind::Sum)
+    }
+
+    /// Tells the exporter a figure. Times are in nanoseconds.
+    pub fn tell(self, key: &Key, figure: u64) {
+        match (self.kind, self.unit) {
+            (Kind::Counter, _) => set_counter(key, figure),
+            (_, Unit::Seconds) => set_gauge(key, Duration::from_nanos(figure).as_secs_f64()),
+            _ => set_gauge(key, figure as f64),
+        }
     }
 
     /// Its key for a queue, with one more label or two.
@@ -95,7 +113,7 @@ impl Metric {
         let name = KeyName::from_const_str(self.name);
         with_recorder(|recorder| match self.kind {
             Kind::Counter => recorder.describe_counter(name, Some(self.unit), self.description.into()),
-            Kind::Gauge => recorder.describe_gauge(name, Some(self.unit), self.description.into()),
+            Kind::Sum | Kind::Gauge => recorder.describe_gauge(name, Some(self.unit), self.description.into()),
             Kind::Histogram => recorder.describe_histogram(name, Some(self.unit), self.description.into()),
         });
     }
@@ -132,7 +150,7 @@ mod tests {
         for metric in ALL {
             let valid = |c: char| c.is_ascii_lowercase() || c == '_';
             assert!(metric.name.starts_with("elasticq_") && metric.name.chars().all(valid), "{metric:?}");
-            assert!(!metric.is_counter() || metric.name.ends_with("_total"), "{metric:?}");
+            assert!(metric.only_grows() == metric.name.ends_with("_total"), "{metric:?}");
             assert!(metric.unit != Unit::Seconds || metric.name.contains("_seconds"), "{metric:?}");
             assert!(metric.unit != Unit::Bytes || metric.name.contains("_bytes"), "{metric:?}");
             assert!(metric.description.ends_with('.'), "{metric:?}");

@@ -24,6 +24,9 @@
 //! | `elasticq_durable_leased`, `..._delayed`, `..._dead_letters`, `..._segments`, `..._log_entries` | gauges of queues in files | |
 //! | `elasticq_durable_disk_bytes` | gauge of queues in files | |
 //! | `elasticq_durable_recovered_entries_total`, `elasticq_durable_torn_bytes_total` | counters of queues in files | |
+//! | `elasticq_durable_syncs_total` | counter of queues in files: syncs of the log to the disk | |
+//! | `elasticq_durable_sync_seconds_total` | gauge that only grows: how long these took | |
+//! | `elasticq_durable_sync_longest_seconds` | gauge: the longest since the queue was opened | |
 //!
 //! **Counters cost the queue nothing.** They come from the positions that a queue has anyway. A thread reads
 //! them every second, and so does [`flush`], which a server calls before it renders a scrape: then what is
@@ -36,9 +39,11 @@
 //! **Durations are sampled**: one call in 256, or what [`MetricsRecorder::with_sampling`] says. Which calls
 //! these are follows no pattern of the callers'.
 //!
-//! **The oldest item's age** is exact where a buffer keeps times. Elsewhere it is an upper bound that is
-//! right to a second or so: each flush notes how many items have come so far. For a buffer whose items leave
-//! in another order, and which keeps no times, there is none.
+//! **The oldest item's age** is exact where a buffer keeps times. A buffer with levels does so if it was made
+//! `with_age_statistics`. A queue in files always does: there it is the age of the oldest item that can be
+//! taken, to some milliseconds, by the clock of the day. Elsewhere it is an upper bound that is right to a
+//! second or so: each flush notes how many items have come so far. For a buffer whose items leave in another
+//! order, and which keeps no times, there is none.
 //!
 //! **One name, several buffers**: they are one queue to the exporter. Counters and depths are added up, of
 //! ages and waits the largest counts.

@@ -133,7 +133,7 @@ pub struct Sum {
     pub room: Waits,
     /// `None` if no buffer knows.
     pub oldest: Option<Duration>,
-    pub figures: BTreeMap<(u8, Option<usize>), (Figure, u64)>,
+    pub figures: Figures,
 }
 
 /// Who waits at one end.
@@ -161,10 +161,37 @@ impl Sum {
         self.item.add(reading.waiting_for_item);
         self.room.add(reading.waiting_for_room);
         self.oldest = self.oldest.max(oldest);
-        for figure in &reading.figures {
-            let entry = self.figures.entry((figure.what as u8, figure.level)).or_insert((*figure, 0));
-            entry.1 = entry.1.saturating_add(figure.value);
+        self.figures.add(&reading.figures);
+    }
+}
+
+/// What a figure says, and the level that it is about.
+pub type Place = (u8, Option<usize>);
+
+/// Figures that only some buffers have.
+#[derive(Clone, Debug, Default)]
+pub struct Figures(BTreeMap<Place, Figure>);
+
+impl Figures {
+    pub fn add<'a>(&mut self, figures: impl IntoIterator<Item = &'a Figure>) {
+        for figure in figures {
+            let place = (figure.what as u8, figure.level);
+            let known = self.0.entry(place).or_insert(Figure { value: 0, ..*figure });
+            known.value = figure.what.of_both(known.value, figure.value);
         }
+    }
+
+    /// Puts in what this figure is now. Returns what it was.
+    pub fn replace(&mut self, figure: Figure) -> Option<Figure> {
+        self.0.insert((figure.what as u8, figure.level), figure)
+    }
+
+    pub fn get(&self, place: &Place) -> Option<u64> {
+        self.0.get(place).map(|figure| figure.value)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&Place, &Figure)> {
+        self.0.iter()
     }
 }
 

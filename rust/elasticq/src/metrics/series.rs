@@ -5,7 +5,7 @@
 //! exporter that comes late misses nothing, and two flushes at once count nothing twice.
 
 use super::catalog::{self, Metric};
-use super::reading::{Ages, Reading, Sum, Totals};
+use super::reading::{Ages, Figures, Place, Reading, Sum, Totals};
 use crate::buffer::{Figure, Oldest};
 use metrics::{Histogram, Key};
 use parking_lot::{Mutex, RwLock};
@@ -55,6 +55,7 @@ struct Counted {
     gone: Sum,
     watched: Vec<Watched>,
     last_number: u64,
+    has_told_age: bool,
     backpressure: Duration,
     flushed: Instant,
 }
@@ -71,7 +72,14 @@ struct Count {
     before: Totals,
     /// What it had counted at the last look.
     seen: Totals,
+    /// The figures that only grow, as they were then.
+    figures: Figures,
     ages: Ages,
+}
+
+/// Those that only grow.
+fn growing(figures: &[Figure]) -> impl Iterator<Item = &Figure> {
+    figures.iter().filter(|figure| catalog::metric_of(figure.what).only_grows())
 }
 
 impl Count {
@@ -79,7 +87,7 @@ impl Count {
     fn of(now: &Reading) -> Self {
         let mut before = now.totals;
         before.enqueued -= before.depth();
-        Self { before, seen: now.totals, ages: Ages::begin() }
+        Self { before, seen: now.totals, figures: Figures::default(), ages: Ages::begin() }
     }
 
     /// What counts now. If the buffer has begun anew (`DynamicCircularBuffer::restart`), `gone` gets what it
@@ -95,6 +103,15 @@ impl Count {
             self.ages = Ages::begin();
         }
         now.since(self.before)
+    }
+
+    /// If figures that only grow have begun anew (a durable queue that was finished tells none), `gone` gets
+    /// what they were until then.
+    fn see_figures(&mut self, now: &[Figure], gone: &mut Figures) {
+        for figure in growing(now) {
+            let seen = self.figures.replace(*figure);
+            gone.add(seen.iter().filter(|seen| seen.value > figure.value));
+        }
     }
 }
 
@@ -117,7 +134,7 @@ struct Keys {
     waiters: [Key; 4],
     longest: [Key; 2],
     durations: [Key; 4],
-    more: Mutex<BTreeMap<(u8, Option<usize>), Key>>,
+    more: Mutex<BTreeMap<Place, (Metric, Key)>>,
 }
 
 impl Keys {
@@ -172,6 +189,7 @@ impl Series {
             gone: Sum::default(),
             watched: Vec::new(),
             last_number: 0,
+            has_told_age: false,
             backpressure: Duration::ZERO,
             flushed: Instant::now(),
         };
@@ -266,13 +284,16 @@ impl Series {
         let longest = [sum.item.longest, sum.room.longest];
         self.keys.longest.iter().zip(longest).for_each(|(key, wait)| catalog::set_gauge(key, wait.as_secs_f64()));
         let mut more = self.keys.more.lock();
-        for (place, (Figure { what, level, .. }, value)) in sum.figures {
-            let metric = catalog::metric_of(what);
-            let key = more.entry(place).or_insert_with(|| {
+        for (place, Figure { what, level, .. }) in sum.figures.iter() {
+            more.entry(*place).or_insert_with(|| {
+                let metric = catalog::metric_of(*what);
                 let level: Vec<_> = level.iter().map(|level| ("level", level.to_string())).collect();
-                metric.key(&self.keys.queue, &level)
+                (metric, metric.key(&self.keys.queue, &level))
             });
-            if metric.is_counter() { catalog::set_counter(key, value) } else { catalog::set_gauge(key, value as f64) }
+        }
+        // What no buffer tells any more is zero: the buffers that told it are gone.
+        for (place, (metric, key)) in &*more {
+            metric.tell(key, sum.figures.get(place).unwrap_or_default());
         }
     }
 }
@@ -301,10 +322,8 @@ impl Counted {
             totals.dequeued += inside; // they have left the sight of this series, and may come again
         }
         self.gone.totals = self.gone.totals.plus(totals);
-        for figure in last.figures.iter().filter(|figure| catalog::metric_of(figure.what).is_counter()) {
-            let entry = self.gone.figures.entry((figure.what as u8, figure.level)).or_insert((*figure, 0));
-            entry.1 += figure.value;
-        }
+        count.see_figures(&last.figures, &mut self.gone.figures);
+        self.gone.figures.add(growing(&last.figures));
     }
 
     /// The figures of all together. `held` gets what must be dropped outside of the lock.
@@ -312,7 +331,7 @@ impl Counted {
         let now = Instant::now();
         let since = now.saturating_duration_since(self.flushed);
         self.flushed = now;
-        let mut sum = Sum { figures: self.gone.figures.clone(), ..Sum::default() };
+        let mut sum = Sum::default();
         for Watched { source, count, .. } in &mut self.watched {
             let read;
             let reading = match source {
@@ -325,6 +344,7 @@ impl Counted {
                 }
             };
             let totals = count.see(reading.totals, &mut self.gone.totals);
+            count.see_figures(&reading.figures, &mut self.gone.figures);
             let bound = count.ages.note(now, totals.enqueued, totals.dequeued + totals.dropped);
             let oldest = match reading.oldest {
                 Oldest::InOrder => Some(bound.unwrap_or_default()),
@@ -336,7 +356,12 @@ impl Counted {
             self.backpressure += longest * u32::try_from(waiting.threads + waiting.tasks).unwrap_or(u32::MAX);
             sum.add(reading, totals, oldest);
         }
+        if self.watched.is_empty() && self.has_told_age {
+            sum.oldest = Some(Duration::ZERO); // of what is gone nothing is old
+        }
+        self.has_told_age |= sum.oldest.is_some();
         sum.totals = sum.totals.plus(self.gone.totals);
+        sum.figures.add(self.gone.figures.iter().map(|(_, figure)| figure));
         (sum, self.backpressure)
     }
 }

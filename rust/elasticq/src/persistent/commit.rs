@@ -39,7 +39,25 @@ pub struct Commit {
     shared: AtomicU64,
     /// How long the last sync took, in nanoseconds.
     took: AtomicU64,
+    syncs: Mutex<Syncs>,
     finished: Signal,
+}
+
+/// How often the log was synced since the queue was opened, and how long that took. One sync makes everything
+/// durable that came before it, whatever number of files that is in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Syncs {
+    pub count: u64,
+    pub time: Duration,
+    pub longest: Duration,
+}
+
+impl Syncs {
+    fn note(&mut self, took: Duration) {
+        self.count += 1;
+        self.time += took;
+        self.longest = self.longest.max(took);
+    }
 }
 
 impl Commit {
@@ -53,6 +71,7 @@ impl Commit {
             calls: AtomicU64::new(0),
             shared: AtomicU64::new(0),
             took: AtomicU64::new(0),
+            syncs: Mutex::default(),
             finished: Signal::new(),
         }
     }
@@ -152,6 +171,11 @@ impl Commit {
         self.shared.load(Ordering::Relaxed)
     }
 
+    /// The syncs until now. One that failed counts as well.
+    pub fn syncs(&self) -> Syncs {
+        *self.syncs.lock()
+    }
+
     pub fn is_durable(&self, number: u64) -> bool {
         self.durable.load(Ordering::Acquire) > number
     }
@@ -233,14 +257,20 @@ impl Commit {
 
     /// Syncs the segments from this one on.
     fn sync(&self, log: &Log, first: u64, batch: &Batch) -> BufferResult<()> {
-        for segment in log.segments_from(first, batch.place.segment) {
+        let mut begun = None;
+        let synced = log.segments_from(first, batch.place.segment).iter().try_for_each(|segment| {
             let is_last = segment.number() == batch.place.segment;
             let end = if is_last { batch.place.offset } else { segment.sealed().unwrap_or(u64::MAX) };
-            if !segment.is_synced(end) {
-                segment.sync(&*log.storage, end)?;
+            if segment.is_synced(end) {
+                return Ok(());
             }
+            begun.get_or_insert_with(Instant::now);
+            segment.sync(&*log.storage, end)
+        });
+        if let Some(begun) = begun {
+            self.syncs.lock().note(begun.elapsed());
         }
-        Ok(())
+        synced
     }
 
     /// Notes that everything in this batch is durable.

@@ -1,6 +1,7 @@
 //! Looking at a queue without taking anything.
 
 use super::core::Core;
+use super::files::now;
 use super::records::{self, Place, Status};
 use super::segment::{Reader, Segment};
 use super::stats::PersistentStats;
@@ -11,6 +12,7 @@ use std::fmt::Display;
 use std::iter::Peekable;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 use std::vec;
 
 impl Core {
@@ -47,6 +49,17 @@ impl Core {
         Ok(())
     }
 
+    /// How long ago the oldest item that can be taken was put in, by the clock of the day. Its record is read,
+    /// and no other item.
+    ///
+    /// # Errors
+    /// As [`look`](Self::look); `Corrupted`.
+    pub fn oldest_age(&self) -> BufferResult<Option<Duration>> {
+        let Some(oldest) = self.look()?.next()? else { return Ok(None) };
+        let (meta, _) = records::item(&oldest.payload).ok_or_else(|| self.unreadable(&oldest, &"no item"))?;
+        Ok(Some(Duration::from_millis(now().saturating_sub(meta.at))))
+    }
+
     /// The dead items, oldest first: each with how often it was delivered, and why it is dead.
     ///
     /// # Errors
@@ -81,6 +94,7 @@ impl Core {
             ..QueueStats::default()
         });
         drop(tail);
+        let syncs = self.commit.syncs();
         PersistentStats {
             queue: QueueStats {
                 messages_dequeued: queue.messages_dequeued.saturating_sub(taking.state.dropped),
@@ -98,6 +112,9 @@ impl Core {
             recovered_clean: self.report.closed,
             torn_bytes: self.report.torn_bytes,
             torn_files: self.report.torn_files,
+            syncs: syncs.count,
+            sync_time: syncs.time,
+            longest_sync: syncs.longest,
         }
     }
 

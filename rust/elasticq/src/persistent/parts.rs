@@ -2,12 +2,13 @@
 
 use super::PersistentCircularBuffer;
 use super::codec::Codec;
-use crate::buffer::{Buffer, Call, Glance, Oldest, Parts, Report, What, forward};
-use crate::error::{BufferResult, Rejected, give_back};
+use crate::buffer::{Buffer, Call, Glance, Oldest, Parts, Report, What, forward, waiters};
+use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::stats::QueueStats;
 use crate::wait::{Waiter, Waiting};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl<T, C: Codec<T>> Buffer<T> for PersistentCircularBuffer<T, C> {
     forward!(items: self => self);
@@ -23,6 +24,17 @@ impl<T, C> PersistentCircularBuffer<T, C> {
     pub fn capacity(&self) -> usize {
         self.core.max_items()
     }
+
+    waiters!(
+        [
+            "use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};"
+            ""
+            "# let folder = tempfile::tempdir().unwrap();"
+            "let config = PersistentConfig::default().with_file_path(folder.path().join(\"queue\"));"
+            "let queue = PersistentCircularBuffer::<u32>::new(config)?;"
+        ],
+        self => self.core.not_empty.waiting(), self.core.not_full.waiting()
+    );
 }
 
 impl<T, C: Codec<T>> Parts<T> for PersistentCircularBuffer<T, C> {
@@ -139,9 +151,12 @@ impl<T, C: Codec<T>> Parts<T> for PersistentCircularBuffer<T, C> {
 
     fn report(&self, report: &mut Report) {
         let stats = PersistentCircularBuffer::stats(self);
-        if stats.leased + stats.delayed > 0 {
-            report.oldest = Oldest::Unknown; // an item that comes back keeps its place
-        }
+        report.oldest = match self.core.oldest_age() {
+            Ok(age) => Oldest::Known(age),
+            // All other figures are zero as well.
+            Err(BufferError::Closed | BufferError::InvalidOperation(_)) => Oldest::Known(None),
+            Err(_) => Oldest::Unknown,
+        };
         for (what, value) in [
             (What::Leased, stats.leased as u64),
             (What::Delayed, stats.delayed as u64),
@@ -151,8 +166,16 @@ impl<T, C: Codec<T>> Parts<T> for PersistentCircularBuffer<T, C> {
             (What::LogEntries, stats.log_entries),
             (What::RecoveredEntries, stats.recovered_entries),
             (What::TornBytes, stats.torn_bytes),
+            (What::Syncs, stats.syncs),
+            (What::SyncNanoseconds, nanoseconds(stats.sync_time)),
+            (What::LongestSyncNanoseconds, nanoseconds(stats.longest_sync)),
         ] {
             report.add(what, None, value);
         }
     }
+}
+
+/// They suffice for 584 years.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

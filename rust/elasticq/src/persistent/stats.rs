@@ -1,6 +1,7 @@
 //! What a durable queue tells of itself.
 
 use crate::stats::QueueStats;
+use std::time::Duration;
 
 /// Counters and sizes of a durable queue, all of about the same moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,4 +32,11 @@ pub struct PersistentStats {
     pub torn_bytes: u64,
     /// Files that were given up for the same reason.
     pub torn_files: usize,
+    /// How often the log was synced to the disk since the queue was opened. Calls that wait for the disk at
+    /// the same moment share a sync. One that failed counts as well.
+    pub syncs: u64,
+    /// How long these syncs took, all together.
+    pub sync_time: Duration,
+    /// How long the longest of them took.
+    pub longest_sync: Duration,
 }

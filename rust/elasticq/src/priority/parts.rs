@@ -6,7 +6,7 @@
 //! be short and must not touch the buffer.
 
 use super::{PriorityCircularBuffer, nothing_in};
-use crate::buffer::{Glance, Oldest, Parts, Report, What};
+use crate::buffer::{Glance, Oldest, Parts, Report, What, waiters};
 use crate::error::{BufferError, BufferResult, Rejected, give_back};
 use crate::wait::{Signal, Waiter, Waiting};
 use parking_lot::lock_api::RawMutex;
@@ -16,6 +16,19 @@ use std::sync::Arc;
 use std::vec;
 
 impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
+    waiters!(
+        [
+            "use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};"
+            ""
+            "let queue = PriorityCircularBuffer::<u32>::new(PriorityConfig::default())?;"
+        ],
+        self => self.not_empty.waiting(), self.waiting_at_all_levels()
+    );
+
+    fn waiting_at_all_levels(&self) -> Waiting {
+        self.not_full.iter().map(Signal::waiting).fold(Waiting::default(), Waiting::and)
+    }
+
     /// [`offer_with_priority`](Self::offer_with_priority) for callers that will try again: a refusal is not
     /// counted.
     ///
@@ -351,7 +364,7 @@ impl<T: Send, L: RawMutex + Send + Sync> Parts<T> for PriorityCircularBuffer<T, 
     }
 
     fn waiting_for_room(&self) -> Waiting {
-        self.not_full.iter().map(Signal::waiting).fold(Waiting::default(), Waiting::and)
+        self.waiting_at_all_levels()
     }
 
     fn waiting_consumers(&self) -> usize {

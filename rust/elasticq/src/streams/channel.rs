@@ -4,7 +4,7 @@ use super::door::Door;
 use super::ends::{self, Shared};
 use super::sink::BufferSink;
 use super::stream::BufferStream;
-use crate::buffer::Parts;
+use crate::buffer::{Parts, Waiters};
 use crate::error::{BufferResult, Rejected, give_back};
 use crate::locked::DynamicCircularBuffer;
 use crate::tasks;
@@ -186,6 +186,33 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
+    }
+
+    /// Who is stuck at which end: how many sleep there, and for how long already. Of the receivers and
+    /// senders these are the ones that sleep, whatever way they use the queue.
+    ///
+    /// Linear in their number. Blocks for no longer than a thread or a task needs to get into the line or out
+    /// of it.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::streams::BufferChannel;
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::sync::Arc;
+    ///
+    /// let channel = BufferChannel::new(Arc::new(DynamicCircularBuffer::new(Config::default())?));
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| channel.blocking_recv());
+    ///     while channel.waiters().item.threads == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     channel.blocking_send(7).unwrap();
+    /// });
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    #[must_use]
+    pub fn waiters(&self) -> Waiters {
+        self.buffer.waiters()
     }
 
     /// Refuses all sends from now on and wakes all that wait; what is inside can still be received.

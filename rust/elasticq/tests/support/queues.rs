@@ -3,7 +3,7 @@
 
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
 use elasticq::{
-    Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts, Waiting,
+    Config, DynamicCircularBuffer, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue, Parts, Waiters, Waiting,
 };
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,6 +50,9 @@ pub trait Queue: Parts<u32> + Sized + 'static {
     fn asleep(&self) -> (usize, usize) {
         (self.waiting_consumers(), self.waiting_producers())
     }
+
+    /// What the type's own method `waiters` tells.
+    fn own_waiters(&self) -> Waiters;
 }
 
 macro_rules! queues {
@@ -57,6 +60,10 @@ macro_rules! queues {
         impl Queue for $queue<u32> {
             fn with(config: Config) -> Arc<Self> {
                 Arc::new(Self::new(config).unwrap())
+            }
+
+            fn own_waiters(&self) -> Waiters {
+                self.waiters()
             }
         }
     )*};
@@ -67,6 +74,10 @@ queues!(DynamicCircularBuffer LockFreeMPSCQueue LockFreeMPMCQueue LockFreeSPSCQu
 impl Queue for PriorityCircularBuffer<u32> {
     fn with(config: Config) -> Arc<Self> {
         Arc::new(Self::new(PriorityConfig::default().with_base_config(config)).unwrap())
+    }
+
+    fn own_waiters(&self) -> Waiters {
+        self.waiters()
     }
 }
 
@@ -83,6 +94,10 @@ impl Queue for elasticq::persistent::PersistentCircularBuffer<u32> {
         // line.
         until(|| queue.stats().bytes_on_disk >= 128 << 10);
         Arc::new(queue)
+    }
+
+    fn own_waiters(&self) -> Waiters {
+        self.waiters()
     }
 }
 
