@@ -268,20 +268,24 @@ fn who_waits_is_shown() {
         let buffer =
             InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), MetricsRecorder::new("waits"));
         let channel = BufferChannel::new(Arc::new(buffer));
-        let waiters = |samples: &Samples, end: &str, kind: &str| {
-            samples[&format!("elasticq_queue_waiters{{end=\"{end}\",kind=\"{kind}\"}}")]
+        let waiters = |samples: &Samples, kind: &str| {
+            samples.get(&format!("elasticq_queue_waiters{{end=\"item\",kind=\"{kind}\"}}")).copied()
         };
-        thread::scope(|scope| {
+        let longest = |samples: &Samples| samples.get("elasticq_queue_longest_wait_seconds{end=\"item\"}").copied();
+        assert_eq!(waiters(&scrape.of("waits"), "thread"), None, "nobody ever waited");
+        let samples = thread::scope(|scope| {
             scope.spawn(|| assert_eq!(channel.blocking_recv(), Ok(7)));
             while channel.buffer().waiting_for_item().threads == 0 {
                 thread::yield_now();
             }
             let samples = scrape.of("waits");
-            assert_eq!(["thread", "task"].map(|kind| waiters(&samples, "item", kind)), [1.0, 0.0]);
-            assert!(samples["elasticq_queue_longest_wait_seconds{end=\"item\"}"] > 0.0);
             channel.blocking_send(7).unwrap();
+            samples
         });
-        assert_eq!(waiters(&scrape.of("waits"), "item", "thread"), 0.0);
+        assert_eq!(["thread", "task"].map(|kind| waiters(&samples, kind)), [Some(1.0), None]);
+        assert!(longest(&samples) > Some(0.0));
+        let samples = scrape.of("waits");
+        assert_eq!((waiters(&samples, "thread"), longest(&samples)), (Some(0.0), Some(0.0)), "it is told on");
     });
 }
 

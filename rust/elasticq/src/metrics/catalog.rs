@@ -102,11 +102,11 @@ impl Metric {
         }
     }
 
-    /// Its key for a queue, with one more label or two.
+    /// Its key for a queue, with one more label or two. Exporters copy it at each scrape, so that costs nothing.
     pub fn key(self, queue: &str, more: &[(&'static str, String)]) -> Key {
         let queue = Label::new("queue", queue.to_string());
         let more = more.iter().map(|(name, value)| Label::new(*name, value.clone()));
-        Key::from_parts(self.name, [queue].into_iter().chain(more).collect::<Vec<_>>())
+        Key::from_parts(self.name, [queue].into_iter().chain(more).collect::<Vec<_>>()).to_retained()
     }
 
     fn describe(self) {

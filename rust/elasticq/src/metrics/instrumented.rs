@@ -55,7 +55,8 @@ impl<T, B: Parts<T>> Watch for Watched<T, B> {
 impl<T, B: Parts<T>> Drop for Watched<T, B> {
     fn drop(&mut self) {
         if let Some(number) = self.number.get() {
-            let is_gone = Arc::strong_count(&self.buffer) == 1;
+            // What is in files outlives the buffer.
+            let is_gone = Arc::strong_count(&self.buffer) == 1 && !self.buffer.waits_for_disk();
             self.probe.series.retire(*number, &Reading::of(&*self.buffer), is_gone);
         }
     }

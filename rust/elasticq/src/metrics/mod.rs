@@ -34,7 +34,10 @@
 //! enqueued = dequeued + dropped + depth. (A queue without locks counts what `clear` drops a moment after it
 //! took it; a flush between the two tells a `dequeued` that is too high until so many were taken.) The
 //! figures of a buffer that is dropped stay in the counters, and what was inside counts as dropped. If only
-//! its recorder goes, what is inside counts as dequeued.
+//! its recorder goes, or the items are in files, what is inside counts as dequeued.
+//!
+//! Resizes, backpressure, waiters and waits are told from their first figure above zero on, and then for
+//! good: a queue at which nobody ever waited has half as many lines.
 //!
 //! **Durations are sampled**: one call in 256, or what [`MetricsRecorder::with_sampling`] says. Which calls
 //! these are follows no pattern of the callers'.

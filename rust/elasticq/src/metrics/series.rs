@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap};
 use std::mem::replace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -128,11 +129,13 @@ enum Source {
 
 struct Keys {
     queue: String,
-    counters: [Key; 6],
-    gauges: [Key; 5],
+    counters: [Key; 4],
+    gauges: [Key; 4],
     oldest: Key,
-    waiters: [Key; 4],
-    longest: [Key; 2],
+    resizes: [Rare; 2],
+    backpressure: Rare,
+    waiters: [Rare; 4],
+    longest: [Rare; 2],
     durations: [Key; 4],
     more: Mutex<BTreeMap<Place, (Metric, Key)>>,
 }
@@ -140,37 +143,47 @@ struct Keys {
 impl Keys {
     fn new(queue: &str) -> Self {
         let plain = |metric: Metric| metric.key(queue, &[]);
-        let resizes = |direction: &str| catalog::RESIZES.key(queue, &[("direction", direction.into())]);
-        let waiters =
-            |end: &str, kind: &str| catalog::WAITERS.key(queue, &[("end", end.into()), ("kind", kind.into())]);
+        let rare = |metric: Metric, labels: &[(&'static str, &str)]| {
+            let labels: Vec<_> = labels.iter().map(|(name, value)| (*name, (*value).to_string())).collect();
+            Rare { metric, key: metric.key(queue, &labels), is_told: AtomicBool::new(false) }
+        };
+        let resizes = |direction| rare(catalog::RESIZES, &[("direction", direction)]);
+        let waiters = |end, kind| rare(catalog::WAITERS, &[("end", end), ("kind", kind)]);
         Self {
             queue: queue.into(),
-            counters: [
-                plain(catalog::ENQUEUED),
-                plain(catalog::DEQUEUED),
-                plain(catalog::REFUSED),
-                plain(catalog::DROPPED),
-                resizes("grow"),
-                resizes("shrink"),
-            ],
-            gauges: [
-                plain(catalog::DEPTH),
-                plain(catalog::CAPACITY),
-                plain(catalog::MAX_CAPACITY),
-                plain(catalog::UTILIZATION),
-                plain(catalog::BACKPRESSURE),
-            ],
+            counters: [catalog::ENQUEUED, catalog::DEQUEUED, catalog::REFUSED, catalog::DROPPED].map(plain),
+            gauges: [catalog::DEPTH, catalog::CAPACITY, catalog::MAX_CAPACITY, catalog::UTILIZATION].map(plain),
             oldest: plain(catalog::OLDEST),
+            resizes: ["grow", "shrink"].map(resizes),
+            backpressure: rare(catalog::BACKPRESSURE, &[]),
             waiters: [
                 waiters("item", "thread"),
                 waiters("item", "task"),
                 waiters("room", "thread"),
                 waiters("room", "task"),
             ],
-            longest: ["item", "room"].map(|end| catalog::LONGEST_WAIT.key(queue, &[("end", end.into())])),
+            longest: ["item", "room"].map(|end| rare(catalog::LONGEST_WAIT, &[("end", end)])),
             durations: Operation::ALL
                 .map(|operation| catalog::DURATION.key(queue, &[("operation", operation.name().into())])),
             more: Mutex::default(),
+        }
+    }
+}
+
+/// A figure that is told only from its first value above zero on. That halves a page for many queues.
+struct Rare {
+    metric: Metric,
+    key: Key,
+    is_told: AtomicBool,
+}
+
+impl Rare {
+    /// Tells the figure. Times are in nanoseconds.
+    fn tell(&self, figure: u64) {
+        // The flag stands for itself alone.
+        if figure > 0 || self.is_told.load(Ordering::Relaxed) {
+            self.is_told.store(true, Ordering::Relaxed);
+            self.metric.tell(&self.key, figure);
         }
     }
 }
@@ -270,19 +283,22 @@ impl Series {
         };
         *self.histograms.write() = None;
         let totals = sum.totals;
-        let counters = [totals.enqueued, totals.dequeued, totals.refused, totals.dropped, totals.grown, totals.shrunk];
+        let counters = [totals.enqueued, totals.dequeued, totals.refused, totals.dropped];
         self.keys.counters.iter().zip(counters).for_each(|(key, sum)| catalog::set_counter(key, sum));
         let depth = totals.depth() as f64;
         let utilization = if sum.max_capacity == 0 { 0.0 } else { depth / sum.max_capacity as f64 };
-        let gauges = [depth, sum.capacity as f64, sum.max_capacity as f64, utilization, backpressure.as_secs_f64()];
+        let gauges = [depth, sum.capacity as f64, sum.max_capacity as f64, utilization];
         self.keys.gauges.iter().zip(gauges).for_each(|(key, value)| catalog::set_gauge(key, value));
         if let Some(oldest) = sum.oldest {
             catalog::set_gauge(&self.keys.oldest, oldest.as_secs_f64());
         }
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.keys.resizes.iter().zip([totals.grown, totals.shrunk]).for_each(|(rare, sum)| rare.tell(sum));
+        self.keys.backpressure.tell(nanoseconds(backpressure));
         let waiters = [sum.item.threads, sum.item.tasks, sum.room.threads, sum.room.tasks];
-        self.keys.waiters.iter().zip(waiters).for_each(|(key, count)| catalog::set_gauge(key, count as f64));
+        self.keys.waiters.iter().zip(waiters).for_each(|(rare, count)| rare.tell(count as u64));
         let longest = [sum.item.longest, sum.room.longest];
-        self.keys.longest.iter().zip(longest).for_each(|(key, wait)| catalog::set_gauge(key, wait.as_secs_f64()));
+        self.keys.longest.iter().zip(longest).for_each(|(rare, wait)| rare.tell(nanoseconds(wait)));
         let mut more = self.keys.more.lock();
         for (place, Figure { what, level, .. }) in sum.figures.iter() {
             more.entry(*place).or_insert_with(|| {
