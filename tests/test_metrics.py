@@ -457,3 +457,19 @@ def test_a_registry_finds_the_names_twice() -> None:
     registry.register(Collector())
     with pytest.raises(ValueError, match="Duplicated timeseries"):
         registry.register(Collector())
+
+
+def test_a_durable_queue_tells_of_its_files_and_its_syncs(name: str, tmp_path: Path) -> None:
+    with elasticq.PersistentCircularBuffer[int](tmp_path / "queue", "every_write") as queue:
+        metrics.instrument(queue, name)
+        queue.push_batch(range(10))
+        lease = queue.lease()
+        stats, told = queue.stats(), seen(name)
+        assert told["durable_leased"] == 1
+        assert told["durable_disk_bytes"] == stats.bytes_on_disk > 0
+        assert told["durable_syncs_total"] == stats.syncs >= 1
+        assert told["durable_sync_seconds_total"] == pytest.approx(stats.sync_time)
+        assert 0 < told["durable_sync_longest_seconds"] <= told["durable_sync_seconds_total"]
+        assert told["queue_oldest_item_age_seconds"] >= 0
+        lease.ack()
+    assert seen(name)["durable_syncs_total"] >= stats.syncs, "counters stay"

@@ -24,7 +24,9 @@ never fall.
 `..._refused_total` | of queues with levels | `level` |
 | `elasticq_durable_leased`, `..._delayed`, `..._dead_letters`, `..._segments`, `..._log_entries`, \
 `..._disk_bytes` | gauges of queues in files | |
-| `elasticq_durable_recovered_entries_total`, `..._torn_bytes_total` | counters of queues in files | |
+| `elasticq_durable_sync_longest_seconds` | gauge of queues in files: since the queue was opened | |
+| `elasticq_durable_recovered_entries_total`, `..._torn_bytes_total`, `..._syncs_total`, \
+`..._sync_seconds_total` | counters of queues in files | |
 
 Resizes, backpressure, waiters and waits are told from their first figure above zero on, and then for good: a
 queue at which nobody ever waited has half as many lines.
@@ -32,9 +34,9 @@ queue at which nobody ever waited has half as many lines.
 **Always** enqueued = dequeued + dropped + depth, in each look; messages that were refused count nowhere else.
 Messages that are inside when a queue is instrumented count as enqueued. What is inside when a queue goes has
 been dropped, but for one in files: that counts as dequeued, and as enqueued where the queue is opened again.
-**The oldest message's age** is exact where a queue keeps times (`age_statistics=True` of those with levels).
-Elsewhere it is an upper bound that is right to the time between two looks. Queues whose items leave in
-another order than they came have none.
+**The oldest message's age** is exact where a queue keeps times: those in files, and those with levels that
+were made with `age_statistics=True`. Elsewhere it is an upper bound that is right to the time between two
+looks. Queues whose items leave in another order than they came have none.
 **A fork**: the child counts on from what its parent had counted. Give the process a label of its own.
 """
 

@@ -120,8 +120,21 @@ FIGURES = {
         "bytes",
         "Bytes that were torn when the queue was opened.",
     ),
+    "syncs": Metric("elasticq_durable_syncs_total", "counter", "", "Syncs of the log to the disk."),
+    "sync_time": Metric(
+        "elasticq_durable_sync_seconds_total", "counter", "seconds", "How long the syncs took, all together."
+    ),
+    "longest_sync": Metric(
+        "elasticq_durable_sync_longest_seconds",
+        "gauge",
+        "seconds",
+        "How long the longest sync took since the queue was opened.",
+    ),
 }
-"""What only some queues know of themselves, by the names in `_core.Reading.figures`."""
+"""What only some queues know of themselves, by the names in `_core.Reading.figures`.
+
+Those in seconds come in nanoseconds.
+"""
 
 ALL = (
     ENQUEUED,

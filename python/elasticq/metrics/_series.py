@@ -138,7 +138,8 @@ class Series:
             room = reading.waiters.room
             self._backpressure += min(room.longest or 0.0, since) * (room.threads + room.tasks)
             for name, level, value in reading.figures:
-                figures[name, level] = figures.get((name, level), 0) + value
+                known = figures.get((name, level), 0)
+                figures[name, level] = max(known, value) if name == "longest_sync" else known + value
         samples = [
             Sample(catalog.ENQUEUED, {}, totals.enqueued),
             Sample(catalog.DEQUEUED, {}, totals.dequeued),
@@ -153,8 +154,8 @@ class Series:
         if sum_.oldest is not None:
             samples.append(Sample(catalog.OLDEST, {}, sum_.oldest))
         for (name, level), value in figures.items():
-            labels = {} if level is None else {"level": str(level)}
-            samples.append(Sample(catalog.FIGURES[name], labels, value))
+            metric, labels = catalog.FIGURES[name], {} if level is None else {"level": str(level)}
+            samples.append(Sample(metric, labels, value / 1e9 if metric.unit == "seconds" else value))
         samples += self._rare(totals, sum_)
         return samples
 

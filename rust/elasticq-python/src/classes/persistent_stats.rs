@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 /// but for `messages_refused`, and always `messages_enqueued == messages_dequeued + messages_dropped +
 /// current_size`.
 #[pyclass(frozen, eq, get_all, module = "elasticq._core")]
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq)]
 pub struct PersistentStats {
     /// Items ever accepted.
     messages_enqueued: u64,
@@ -44,6 +44,12 @@ pub struct PersistentStats {
     torn_bytes: u64,
     /// Files that were given up for the same reason.
     torn_files: usize,
+    /// Syncs of the log to the disk since the queue was opened.
+    syncs: u64,
+    /// Seconds that they took, all together.
+    sync_time: f64,
+    /// Seconds that the longest of them took.
+    longest_sync: f64,
 }
 
 impl From<elasticq::persistent::PersistentStats> for PersistentStats {
@@ -65,6 +71,9 @@ impl From<elasticq::persistent::PersistentStats> for PersistentStats {
             recovered_clean: stats.recovered_clean,
             torn_bytes: stats.torn_bytes,
             torn_files: stats.torn_files,
+            syncs: stats.syncs,
+            sync_time: stats.sync_time.as_secs_f64(),
+            longest_sync: stats.longest_sync.as_secs_f64(),
         }
     }
 }
@@ -75,7 +84,7 @@ impl PersistentStats {
         format!(
             "PersistentStats(messages_enqueued={}, messages_dequeued={}, messages_dropped={}, messages_refused={}, \
              current_size={}, ready={}, leased={}, delayed={}, dead={}, log_entries={}, segments={}, \
-             bytes_on_disk={}, recovered_entries={}, recovered_clean={}, torn_bytes={}, torn_files={})",
+             bytes_on_disk={}, recovered_entries={}, recovered_clean={}, torn_bytes={}, torn_files={}, syncs={}, sync_time={:.6}, longest_sync={:.6})",
             self.messages_enqueued,
             self.messages_dequeued,
             self.messages_dropped,
@@ -91,7 +100,10 @@ impl PersistentStats {
             self.recovered_entries,
             if self.recovered_clean { "True" } else { "False" },
             self.torn_bytes,
-            self.torn_files
+            self.torn_files,
+            self.syncs,
+            self.sync_time,
+            self.longest_sync
         )
     }
 }

@@ -14,7 +14,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
-/// One figure that only some queues have: its name, the level that it is about, and how much it is.
+/// One figure that only some queues have: its name, the level that it is about, and how much it is. Times are
+/// in nanoseconds.
 type Figure = (&'static str, Option<usize>, u64);
 
 /// A queue at one moment.
@@ -56,6 +57,9 @@ const fn name_of(what: What) -> Option<&'static str> {
         What::LogEntries => "log_entries",
         What::RecoveredEntries => "recovered_entries",
         What::TornBytes => "torn_bytes",
+        What::Syncs => "syncs",
+        What::SyncNanoseconds => "sync_time",
+        What::LongestSyncNanoseconds => "longest_sync",
         _ => return None,
     })
 }
