@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from elasticq.demo.ledger import Tally
+from elasticq.demo.ledger import Scrape, Tally
 from elasticq.demo.message import MessageId
 
 
@@ -73,6 +73,7 @@ class Records:
         self.inside: list[tuple[float, int]] = []  # how many items were in the queue, over time
         self.kills: list[Kill] = []
         self.closing: Closing | None = None
+        self.scraped: Scrape | None = None
 
     def now(self) -> float:
         """Seconds from the start of the run."""
@@ -103,6 +104,8 @@ class Records:
                 self.kills[-1].opened = self.now()
         elif "closed" in facts:
             self.closing = Closing(*facts["closed"])
+        elif "scraped" in facts:
+            self.scraped = facts["scraped"]
         if "inside" in facts:
             self.inside.append((self.now(), facts["inside"]))
 
