@@ -121,11 +121,11 @@ def show_verdict(problems: Sequence[str], good: str, console: Console) -> None:
         console.print(good, style="bold green", highlight=False, soft_wrap=True)
 
 
-def show_scrape(scraped: Scrape | None, problems: Sequence[str], console: Console) -> None:
+def show_scrape(scraped: Scrape | None, problems: Sequence[str], console: Console, whose: str = "") -> None:
     """Prints that a scrape agrees with the ledger, if there was one and nothing is wrong."""
     if scraped is not None and not problems:
         enqueued, dequeued = (f"{scraped[name]:,.0f}" for name in SCRAPED[:2])
-        text = f"OK: a scrape of the metrics says the same: {enqueued} in, {dequeued} out"
+        text = f"OK: a scrape of the metrics says the same: {whose}{enqueued} in, {dequeued} out"
         console.print(text, style="bold green", highlight=False, soft_wrap=True)
 
 

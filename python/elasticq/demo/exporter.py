@@ -54,7 +54,7 @@ class Exporter:
     """Serves the metrics of queues, which it is given by their names, in threads of its own."""
 
     def __init__(self, listening: socket.socket, queues: Mapping[str, Any]) -> None:
-        self._port: int = listening.getsockname()[1]
+        self.port: int = listening.getsockname()[1]
         self._changed = threading.Condition()
         self._latest: float | None = None  # when the latest scrape of a Prometheus began
         self._registrations = contextlib.ExitStack()
@@ -103,7 +103,7 @@ class Exporter:
 
     def _read(self) -> str:
         with contextlib.closing(
-            http.client.HTTPConnection(HOST, self._port, timeout=_ANSWER_SECONDS)
+            http.client.HTTPConnection(HOST, self.port, timeout=_ANSWER_SECONDS)
         ) as connection:
             connection.request("GET", PATH)
             return connection.getresponse().read().decode("utf-8")

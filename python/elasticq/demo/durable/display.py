@@ -31,7 +31,7 @@ def show_ledger(ledger: DurableLedger, console: Console) -> None:
         f"nor any of the {total.stored:,} that were stored"
     )
     show_verdict(ledger.problems(), good, console)
-    show_scrape(ledger.scraped, ledger.problems(), console)
+    show_scrape(ledger.scraped, ledger.problems(), console, "of the last process: ")
 
 
 def _messages(ledger: DurableLedger) -> Table:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import groupby
 from typing import Any
 
-from elasticq.demo.durable.records import Closing, Kill, Row
+from elasticq.demo.durable.records import NO_LIFE, Closing, Kill, Life, Row
 from elasticq.demo.ledger import Scrape, scrape_disagreements
 from elasticq.demo.message import MessageId
 
@@ -103,6 +103,7 @@ class DurableLedger:
     broker: Mapping[str, str | int]
     failures: Sequence[str] = ()  # of the processes that took part
     scraped: Scrape | None = None  # what a scrape said at the end, with --metrics
+    last_life: Life = NO_LIFE  # what it should say: its counters begin with the process
 
     @property
     def total(self) -> Account:
@@ -133,7 +134,7 @@ class DurableLedger:
             for name, said, counted in zip(Closing._fields, self.closing, expected, strict=True)
             if said != counted
         ]
-        return found + scrape_disagreements(self.scraped, delivered, delivered)
+        return found + scrape_disagreements(self.scraped, *self.last_life)
 
     @property
     def exit_status(self) -> int:
@@ -154,6 +155,7 @@ class DurableLedger:
             ],
             "stats": self.closing and self.closing._asdict(),
             "scraped": self.scraped,
+            "last_life": self.last_life._asdict(),
             "inside": list(self.inside),
             "seed": self.seed,
             "seconds": self.seconds,

@@ -243,6 +243,7 @@ class _Run:
             kills=records.kills,
             closing=records.closing,
             scraped=records.scraped,
+            last_life=records.last_life(),
             inside=records.inside,
             seed=seed,
             seconds=seconds,
