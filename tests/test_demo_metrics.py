@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from demos import need_the_extra, start
+from demos import need_the_extra, processes_of, start
 from prometheus_server import free_ports, get
 from support import Threads, wait_until_asleep
 
@@ -102,6 +103,28 @@ def test_a_client_that_says_nothing_does_not_keep_the_demo_from_its_end(
         silent = socket.create_connection(("127.0.0.1", page.port))
         assert page.final() == COUNTED
     silent.close()
+
+
+@pytest.mark.parametrize("options", [(), ("--durable",)], ids=["plain", "durable"])
+def test_a_stopped_run_leaves_nothing_behind(options: tuple[str, ...], tmp_path: Path) -> None:
+    with start(tmp_path, "--metrics=0", *options) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if line.startswith("metrics: "):
+                    port = int(line.rpartition(":")[2].partition("/")[0])
+                elif "publishing: received" in line:
+                    break
+            assert 'queue="ingest"' in get(port, "/metrics", FROM_PROMETHEUS)[1]
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate()
+        finally:
+            process.kill()
+    assert process.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in errors
+    assert processes_of(tmp_path) == list(tmp_path.iterdir()) == []
+    with pytest.raises(ConnectionRefusedError):
+        get(port, "/metrics")
 
 
 def test_without_the_option_there_is_no_page(tmp_path: Path) -> None:
