@@ -122,7 +122,8 @@ def test_a_stopped_run_leaves_nothing_behind(options: tuple[str, ...], tmp_path:
             process.kill()
     assert process.returncode == 128 + signal.SIGINT
     assert "Traceback" not in errors
-    assert processes_of(tmp_path) == list(tmp_path.iterdir()) == []
+    assert processes_of(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(ConnectionRefusedError):
         get(port, "/metrics")
 

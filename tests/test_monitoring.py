@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from demos import need_the_extra, start
 from prometheus_server import Prometheus, free_ports, program
-from support import wait_until
+from support import python, wait_until
 
 ROOT = Path(__file__).parent.parent
 MONITORING = ROOT / "examples" / "monitoring"
@@ -66,6 +66,25 @@ def test_an_alert_that_fires_always_or_never_is_found_out(alert: str, always: bo
     run = promtool("test", "rules", "alerts_test.yml", folder=tmp_path)
     assert run.returncode == 1
     assert f"alertname: {alert}" in run.stdout + run.stderr
+
+
+READ_THE_PAGE = """
+import http.client
+jobs.put("a")
+connection = http.client.HTTPConnection("127.0.0.1", {port})
+connection.request("GET", "/metrics")
+print(connection.getresponse().read().decode())
+"""
+
+
+def test_the_code_for_a_program_of_ones_own_serves_its_queue() -> None:
+    need_the_extra()
+    (code,) = re.findall(r"```python\n(.*?)```", (MONITORING / "README.md").read_text("utf-8"), re.DOTALL)
+    (port,) = free_ports(1)
+    assert code.count("9464") == 1
+    page = python(code.replace("9464", str(port)) + READ_THE_PAGE.format(port=port))
+    assert 'elasticq_queue_depth{queue="jobs"} 1.0' in page
+    assert 'elasticq_queue_max_capacity{queue="jobs"} 10000.0' in page
 
 
 def test_each_alert_says_what_is_wrong_and_how_bad_it_is() -> None:
