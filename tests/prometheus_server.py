@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -29,11 +30,18 @@ def program(name: str) -> str:
     return found
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody uses."""
+@contextlib.contextmanager
+def free_ports(count: int) -> Iterator[list[int]]:
+    """Ports of the loopback interface that nobody uses, nor gets by chance until the end.
+
+    Linux gives a port that a socket is bound to only to those who ask for it by its number.
+    """
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            each.bind(("127.0.0.1", 0))
+        yield [each.getsockname()[1] for each in sockets]
 
 
 def get(port: int, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
@@ -50,7 +58,8 @@ class Prometheus:
     """A server that has read a configuration, as a context manager that always stops it."""
 
     def __init__(self, config: Path, data: Path) -> None:
-        (self.port,) = free_ports(1)
+        self._stack = contextlib.ExitStack()
+        (self.port,) = self._stack.enter_context(free_ports(1))
         self._log = data.with_suffix(".log")
         self._command = [
             program("prometheus"),
@@ -71,6 +80,7 @@ class Prometheus:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stack.close()
         if self._process is None:
             return
         self._process.terminate()

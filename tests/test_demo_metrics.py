@@ -149,8 +149,7 @@ def test_a_port_that_is_taken_is_named(options: tuple[str, ...], tmp_path: Path)
 def test_no_other_machine_can_read_the_page() -> None:
     from elasticq.demo.exporter import address_of, listen
 
-    (port,) = free_ports(1)
-    with listen(port) as listening:
+    with free_ports(1) as (port,), listen(port) as listening:
         assert listening.getsockname() == ("127.0.0.1", port)
         assert address_of(listening) == f"http://127.0.0.1:{port}/metrics"
 

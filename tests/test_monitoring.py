@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,9 +80,9 @@ print(connection.getresponse().read().decode())
 def test_the_code_for_a_program_of_ones_own_serves_its_queue() -> None:
     need_the_extra()
     (code,) = re.findall(r"```python\n(.*?)```", (MONITORING / "README.md").read_text("utf-8"), re.DOTALL)
-    (port,) = free_ports(1)
     assert code.count("9464") == 1
-    page = python(code.replace("9464", str(port)) + READ_THE_PAGE.format(port=port))
+    with free_ports(1) as (port,):
+        page = python(code.replace("9464", str(port)) + READ_THE_PAGE.format(port=port))
     assert 'elasticq_queue_depth{queue="jobs"} 1.0' in page
     assert 'elasticq_queue_max_capacity{queue="jobs"} 10000.0' in page
 
@@ -177,19 +177,31 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """
     need_the_extra()
     folder = tmp_path_factory.mktemp("monitoring")
-    ports = dict(zip(RUNS, free_ports(len(RUNS)), strict=True))
-    targets = ", ".join(f'"127.0.0.1:{port}"' for port in ports.values())
+    with free_ports(len(RUNS)) as ports, Prometheus(configured(folder, ports), folder / "data") as server:
+        wait_until(lambda: len(server.ask("targets")["activeTargets"]) == len(ports), "targets are known")
+        begin = time.time()
+        runs = run_all(folder, dict(zip(RUNS, ports, strict=True)))
+        wait_until(lambda: are_down(server), "Prometheus has stored the last scrapes, and found nobody since")
+        yield Watched(server, runs, begin, time.time())
+
+
+def configured(folder: Path, ports: Sequence[int]) -> Path:
+    """The example's configuration for these ports, in a folder with the example's alerts."""
+    targets = ", ".join(f'"127.0.0.1:{port}"' for port in ports)
     config = (MONITORING / "prometheus.yml").read_text(encoding="utf-8")
     for old, new in {'"127.0.0.1:9464"': targets, "scrape_interval: 5s": "scrape_interval: 250ms"}.items():
         assert config.count(old) == 1
         config = config.replace(old, new)
-    (folder / "prometheus.yml").write_text(config, encoding="utf-8")
     shutil.copy(MONITORING / "alerts.yml", folder)
-    with Prometheus(folder / "prometheus.yml", folder / "data") as server:
-        wait_until(lambda: len(server.ask("targets")["activeTargets"]) == len(ports), "targets are known")
-        begin = time.time()
-        runs = run_all(folder, ports)
-        yield Watched(server, runs, begin, time.time())
+    file = folder / "prometheus.yml"
+    file.write_text(config, encoding="utf-8")
+    return file
+
+
+def are_down(server: Prometheus) -> bool:
+    """Whether the latest scrape of each target has failed."""
+    answer = server.ask("query", query="sum(up)")["result"]
+    return [series["value"][1] for series in answer] == ["0"]
 
 
 def run_all(folder: Path, ports: dict[str, int]) -> dict[str, Run]:
