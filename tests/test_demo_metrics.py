@@ -81,6 +81,14 @@ def test_a_prometheus_that_has_come_before_is_waited_for(page: Exporter, threads
     assert results == [COUNTED]
 
 
+def test_a_prometheus_that_does_not_come_again_is_not_waited_for_endlessly(
+    page: Exporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("elasticq.demo.exporter._LAST_SCRAPE_SECONDS", 0.01)
+    assert get(page.port, "/metrics", FROM_PROMETHEUS)[0] == 200
+    assert page.final() == COUNTED
+
+
 def test_the_page_and_its_threads_are_gone_at_the_end() -> None:
     from elasticq.demo.exporter import listen
 

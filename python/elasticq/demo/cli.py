@@ -201,7 +201,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         type=_between(0, _MAX_PORT),
         metavar="PORT",
         help="serve the queues' metrics to Prometheus on this port of 127.0.0.1; 0 is any free port. At the "
-        "end, a Prometheus that has come before is waited for, until it has read the last counts",
+        "end, a Prometheus that has come before is waited for until it has read the last counts, but no "
+        "longer than 20 s",
     )
     parser.add_argument("--json", type=_file, metavar="FILE", help="write the ledger to a file as well")
     return parser
