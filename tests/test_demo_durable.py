@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from elasticq.demo import message
 from elasticq.demo.broker import find_program
 from elasticq.demo.child import ChildProcess
 from elasticq.demo.durable.ledger import Account, DurableLedger, ranges, settle
-from elasticq.demo.durable.records import Closing, Records, Row
+from elasticq.demo.durable.records import Closing, Life, Records, Row
 from elasticq.demo.message import MessageId
 
 PUBLISHERS, MESSAGES = 2, 200
@@ -307,6 +308,11 @@ def test_every_other_fault_is_named() -> None:
         "the queue's stats() say messages_enqueued = 5, the ledger says 4",
         "the queue's stats() say current_size = 1, the ledger says 0",
     ]
+    scraped = {f"elasticq_messages_{what}_total": 4 for what in ("enqueued", "dequeued", "dropped")}
+    assert dataclasses.replace(ledger(good), scraped=scraped, last_life=Life(4, 4)).problems() == [
+        "a scrape says elasticq_messages_dropped_total = 4, the ledger says 0",
+        "a scrape says elasticq_messages_refused_total = None, the ledger says 0",
+    ]
     unclosed = DurableLedger({1: good}, [], None, [], 1, 1.0, {}, failures=["pipeline 3: exit status 1"])
     assert unclosed.problems() == ["pipeline 3: exit status 1", "the queue was not closed in good order"]
 
@@ -321,6 +327,7 @@ def test_a_batch_counts_as_stored_only_when_the_pipeline_has_said_so() -> None:
     records.hear('{"stored": 1, "inside": 3}\n')
     records.hear('{"committed": 3, "inside": 0}\n')
     assert records.stored.counts == {QOS2: 1}
+    assert records.last_life() == Life(enqueued=2 + 1, dequeued=3)
     assert [inside for _, inside in records.inside] == [3, 0]
     (kill,) = records.kills
     assert kill.opening == (10, 0, 2)

@@ -30,6 +30,12 @@ class Stats:
     shrunk: int = 0
 
 
+def scrape(**changes: int) -> dict[str, int]:
+    """What a scrape of such a queue says, except for the changes."""
+    counts = {"enqueued": 3, "dequeued": 3, "dropped": 0, "refused": 0, **changes}
+    return {f"elasticq_messages_{what}_total": count for what, count in counts.items()}
+
+
 def account(received: Counter[MessageId], processed: Counter[MessageId] | None = None) -> Account:
     return settle(SENT, len(SENT), received, received if processed is None else processed)
 
@@ -53,6 +59,7 @@ def test_a_good_run() -> None:
     good = ledger(account(Counter(SENT)))
     assert good.total == Account(sent=3, acknowledged=3, received=3, processed=3)
     assert (good.problems(), good.exit_status) == ([], 0)
+    assert ledger(account(Counter(SENT)), scraped=scrape()).problems() == []
 
 
 @pytest.mark.parametrize("dropped", SENT)
@@ -118,6 +125,18 @@ def test_a_message_without_acknowledgement_is_a_fault() -> None:
         ({"stats": Stats(messages_dropped=1)}, f"{SAYS} messages_dropped = 1, the ledger says 0"),
         ({"stats": Stats(messages_refused=1)}, f"{SAYS} messages_refused = 1, the ledger says 0"),
         ({"stats": Stats(current_size=1)}, f"{SAYS} current_size = 1, the ledger says 0"),
+        (
+            {"scraped": scrape(dequeued=2)},
+            "a scrape says elasticq_messages_dequeued_total = 2, the ledger says 3",
+        ),
+        (
+            {"scraped": scrape(dropped=1)},
+            "a scrape says elasticq_messages_dropped_total = 1, the ledger says 0",
+        ),
+        (
+            {"scraped": scrape(refused=1)},
+            "a scrape says elasticq_messages_refused_total = 1, the ledger says 0",
+        ),
         ({"stats": Stats(peak_size=1)}, f"{SAYS} peak_size = 1, the ledger says between 2 and 3"),
         ({"stats": Stats(peak_size=4)}, f"{SAYS} peak_size = 4, the ledger says between 2 and 3"),
     ],

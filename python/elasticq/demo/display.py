@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from elasticq.demo.ledger import Account, Ledger, Sample
+from elasticq.demo.ledger import SCRAPED, Account, Ledger, Sample, Scrape
 from elasticq.demo.message import QOS_LEVELS
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -98,6 +98,7 @@ def show_ledger(ledger: Ledger, console: Console) -> None:
         f"OK: {ledger.total.processed:,} messages taken from the broker, every one in the database",
         console,
     )
+    show_scrape(ledger.scraped, ledger.problems(), console)
     highest, lowest = ledger.latency.get(2), ledger.latency.get(0)
     if ledger.levels and highest and lowest and not ledger.inversions():
         order = f"OK: p99 of QoS 2 {highest.p99_ms:,.1f} ms, below that of QoS 0, {lowest.p99_ms:,.1f} ms"
@@ -118,6 +119,14 @@ def show_verdict(problems: Sequence[str], good: str, console: Console) -> None:
         console.print(f"FAILED: {problem}", style="bold red", highlight=False, soft_wrap=True)
     if not problems:
         console.print(good, style="bold green", highlight=False, soft_wrap=True)
+
+
+def show_scrape(scraped: Scrape | None, problems: Sequence[str], console: Console, whose: str = "") -> None:
+    """Prints that a scrape agrees with the ledger, if there was one and nothing is wrong."""
+    if scraped is not None and not problems:
+        enqueued, dequeued = (f"{scraped[name]:,.0f}" for name in SCRAPED[:2])
+        text = f"OK: a scrape of the metrics says the same: {whose}{enqueued} in, {dequeued} out"
+        console.print(text, style="bold green", highlight=False, soft_wrap=True)
 
 
 def curve(values: Curve, levels: str, width: int = _WIDTH) -> str:

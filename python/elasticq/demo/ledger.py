@@ -141,6 +141,24 @@ class QueueStats(Protocol):
     def shrunk(self) -> int: ...
 
 
+# What a scrape of the metrics says of the queue, by the names of its counters. None if it lacks one.
+Scrape = Mapping[str, float | None]
+
+# These it must say.
+SCRAPED = tuple(f"elasticq_messages_{what}_total" for what in ("enqueued", "dequeued", "dropped", "refused"))
+
+
+def scrape_disagreements(scraped: Scrape | None, received: int, processed: int) -> list[str]:
+    """Where a scrape contradicts the ledger, if there was one."""
+    if scraped is None:
+        return []
+    return [
+        f"a scrape says {name} = {said if said is None else round(said)}, the ledger says {counted}"
+        for name, counted in zip(SCRAPED, (received, processed, 0, 0), strict=True)
+        if (said := scraped.get(name)) != counted
+    ]
+
+
 _COUNTERS = tuple(name for name in vars(QueueStats) if not name.startswith("_"))
 
 
@@ -200,6 +218,7 @@ class Ledger:
     broker: Mapping[str, str | int]
     failures: Sequence[str] = ()  # of the processes and threads that took part
     levels: Levels | None = None  # if the queue serves by QoS
+    scraped: Scrape | None = None  # what a scrape said at the end, with --metrics
 
     @property
     def total(self) -> Account:
@@ -242,7 +261,8 @@ class Ledger:
                 f"the queue's stats() say peak_size = {peak}, "
                 f"the ledger says between {self.depth.seen_peak} and {self.depth.peak_bound}"
             )
-        return found + (self.levels.disagreements() if self.levels else [])
+        found += self.levels.disagreements() if self.levels else []
+        return found + scrape_disagreements(self.scraped, total.received, total.processed)
 
     def inversions(self) -> list[str]:
         """What is wrong with the order, if the queue serves by QoS.
@@ -285,6 +305,7 @@ class Ledger:
             },
             "stats": {name: getattr(self.stats, name) for name in _COUNTERS},
             "levels": None if self.levels is None else dataclasses.asdict(self.levels),
+            "scraped": self.scraped,
             "seconds": self.seconds,
             "broker": dict(self.broker),
             "problems": self.problems(),

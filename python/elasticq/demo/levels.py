@@ -40,6 +40,11 @@ class QosLevels:
     def capacity(self) -> int:
         return self._buffer.capacity
 
+    @property
+    def buffer(self) -> elasticq.PriorityCircularBuffer[bytes]:
+        """The buffer itself."""
+        return self._buffer
+
     def level_stats(self) -> elasticq.PriorityStats:
         """The counters by level."""
         return self._buffer.stats()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +11,8 @@ from pathlib import Path
 
 from elasticq.demo.broker import Broker
 from elasticq.demo.display import Progress, Status, depth_and_capacity
-from elasticq.demo.ledger import Latency, Ledger, Levels, Tally, settle
+from elasticq.demo.exporter import INGEST, exported
+from elasticq.demo.ledger import Latency, Ledger, Levels, Scrape, Tally, settle
 from elasticq.demo.levels import QosLevels
 from elasticq.demo.message import QOS_LEVELS, MessageId
 from elasticq.demo.pipeline import IngestQueue, Pipeline
@@ -23,10 +25,22 @@ _QUIET_SECONDS = 2.0
 SILENCE_SECONDS = 90.0
 
 
-def run(program: Path, queue: IngestQueue, load: Load, progress: Progress) -> Ledger:
-    """Runs the whole pipeline once. Its processes and its folder are gone afterwards, whatever happens."""
+def run(
+    program: Path,
+    queue: IngestQueue,
+    load: Load,
+    progress: Progress,
+    *,
+    listening: socket.socket | None = None,
+) -> Ledger:
+    """Runs the whole pipeline once. Its processes and its folder are gone afterwards, whatever happens.
+
+    If there is a socket, the queue's metrics are served there.
+    """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="elasticq-demo-")))
+        watched = queue.buffer if isinstance(queue, QosLevels) else queue
+        exporter = stack.enter_context(exported(listening, {INGEST: watched}))
         broker = stack.enter_context(Broker(program, folder / "broker"))
         pipeline = stack.enter_context(
             Pipeline(queue, broker.port, folder / "messages.sqlite", load.overloaded)
@@ -36,7 +50,9 @@ def run(program: Path, queue: IngestQueue, load: Load, progress: Progress) -> Le
         running = _Run(broker, pipeline, publishers, progress)
         with progress:
             failures = running.to_its_end()
-        return running.settle(time.monotonic() - start, failures)
+        seconds = time.monotonic() - start
+        scraped = exporter.final() if exporter and not failures else None
+        return running.settle(seconds, failures, scraped)
 
 
 @contextlib.contextmanager
@@ -131,7 +147,7 @@ class _Run:
         received, curves = self._pipeline.subscriber.received.total, depth_and_capacity(gauge.samples)
         self._progress.show(Status(phase, sample.seconds, received, facts, curves))
 
-    def settle(self, seconds: float, failures: Sequence[str]) -> Ledger:
+    def settle(self, seconds: float, failures: Sequence[str], scraped: Scrape | None) -> Ledger:
         """Brings the records of all parts together."""
         pipeline, broker = self._pipeline, self._broker
         processed, corrupt = pipeline.processed()
@@ -155,6 +171,7 @@ class _Run:
             broker={"pid": broker.pid, "port": broker.port, "version": broker.version},
             failures=failures,
             levels=_levels(pipeline, processed),
+            scraped=scraped,
         )
 
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from elasticq.demo.display import drawing, new_table, show_sections, show_verdict
+from elasticq.demo.display import drawing, new_table, show_scrape, show_sections, show_verdict
 from elasticq.demo.durable.ledger import Account, DurableLedger, ranges
 
 _MOST_TEXT = 200  # characters of the list of item numbers; the file of --json has them all
@@ -31,6 +31,7 @@ def show_ledger(ledger: DurableLedger, console: Console) -> None:
         f"nor any of the {total.stored:,} that were stored"
     )
     show_verdict(ledger.problems(), good, console)
+    show_scrape(ledger.scraped, ledger.problems(), console, "of the last process: ")
 
 
 def _messages(ledger: DurableLedger) -> Table:

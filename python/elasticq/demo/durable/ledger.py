@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import groupby
 from typing import Any
 
-from elasticq.demo.durable.records import Closing, Kill, Row
+from elasticq.demo.durable.records import NO_LIFE, Closing, Kill, Life, Row
+from elasticq.demo.ledger import Scrape, scrape_disagreements
 from elasticq.demo.message import MessageId
 
 
@@ -101,6 +102,8 @@ class DurableLedger:
     seconds: float
     broker: Mapping[str, str | int]
     failures: Sequence[str] = ()  # of the processes that took part
+    scraped: Scrape | None = None  # what a scrape said at the end, with --metrics
+    last_life: Life = NO_LIFE  # what it should say: its counters begin with the process
 
     @property
     def total(self) -> Account:
@@ -126,11 +129,12 @@ class DurableLedger:
             return ["the queue was not closed in good order"]
         delivered = self.total.delivered
         expected = Closing(messages_enqueued=delivered, messages_dequeued=delivered, current_size=0)
-        return [
+        found = [
             f"the queue's stats() say {name} = {said}, the ledger says {counted}"
             for name, said, counted in zip(Closing._fields, self.closing, expected, strict=True)
             if said != counted
         ]
+        return found + scrape_disagreements(self.scraped, *self.last_life)
 
     @property
     def exit_status(self) -> int:
@@ -150,6 +154,8 @@ class DurableLedger:
                 for kill in self.kills
             ],
             "stats": self.closing and self.closing._asdict(),
+            "scraped": self.scraped,
+            "last_life": self.last_life._asdict(),
             "inside": list(self.inside),
             "seed": self.seed,
             "seconds": self.seconds,

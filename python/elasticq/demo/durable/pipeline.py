@@ -9,7 +9,8 @@ comes twice. That holds for QoS 1 and 2. The broker forgets a message of QoS 0 o
 
 The program writes what it does to its standard output, as lines of JSON, for the ledger of its parent:
 `received`, before messages are stored, and `stored`, after; `committed`; `opened` and `closed`, with what the
-queue says of itself. A line on its standard input says that no more messages will come.
+queue says of itself; `scraped`, with what its page of metrics says at the end. A line on its standard input
+says that no more messages will come.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import contextlib
 import json
 import os
+import socket
 import sqlite3
 import sys
 import threading
@@ -30,6 +32,7 @@ import paho.mqtt.client as mqtt
 import elasticq
 from elasticq.demo import message
 from elasticq.demo.child import READY
+from elasticq.demo.exporter import INBOX, INGEST, exported
 from elasticq.demo.guard import end_with_parent
 from elasticq.demo.subscription import Subscription
 
@@ -72,10 +75,10 @@ class Ingest(threading.Thread):
         super().__init__(name="ingest", daemon=True)
         self._queue = queue
         self._parent = parent
-        self._inbox: elasticq.Queue[mqtt.MQTTMessage] = elasticq.Queue()
+        self.inbox: elasticq.Queue[mqtt.MQTTMessage] = elasticq.Queue()
         self.error: Exception | None = None
         # QoS 1 for all: with QoS 2, the client library acknowledges a message before it hands it over.
-        self._subscription = Subscription(port, 1, self._inbox.put, manual_ack=True)
+        self._subscription = Subscription(port, 1, self.inbox.put, manual_ack=True)
 
     def wait_until_subscribed(self) -> None:
         """Returns when the broker has granted the subscription."""
@@ -84,12 +87,12 @@ class Ingest(threading.Thread):
     def close(self) -> None:
         """Takes no more messages from the broker. Those that have arrived will be stored."""
         self._subscription.close()
-        self._inbox.shutdown()
+        self.inbox.shutdown()
 
     def run(self) -> None:
         try:
             while True:
-                self.store(self._inbox.get_many(_BATCH))
+                self.store(self.inbox.get_many(_BATCH))
         except elasticq.ShutDown:
             pass
         except Exception as error:
@@ -153,14 +156,18 @@ def main(ingest_type: type[Ingest] = Ingest, processor_type: type[Processor] = P
     parser = argparse.ArgumentParser(description="the durable pipeline of the demo; started by the demo")
     for name, kind in {"port": int, "parent": int, "queue": Path, "database": Path}.items():
         parser.add_argument(f"--{name}", type=kind, required=True)
+    parser.add_argument("--metrics", type=int, help="the number of a socket that listens")
     options = parser.parse_args()
     end_with_parent(options.parent)
     parent = Parent()
-    with _Buffer(options.queue, sync_mode="every_write") as queue:
+    listening = None if options.metrics is None else socket.socket(fileno=options.metrics)
+    with contextlib.ExitStack() as stack:
+        queue = stack.enter_context(_Buffer(options.queue, sync_mode="every_write"))
         found = queue.stats()
         parent.tell(opened=[found.recovered_entries, found.torn_bytes, found.current_size])
         ingest = ingest_type(queue, options.port, parent)
         processor = processor_type(queue, options.database, parent)
+        exporter = stack.enter_context(exported(listening, {INGEST: queue, INBOX: ingest.inbox}))
         ingest.start()
         ingest.wait_until_subscribed()
         parent.say(READY)
@@ -175,6 +182,8 @@ def main(ingest_type: type[Ingest] = Ingest, processor_type: type[Processor] = P
         ingest.join()
         if ingest.error is not None:
             raise ingest.error
+        if exporter is not None:
+            parent.tell(scraped=exporter.final())
         left = queue.stats()
         parent.tell(closed=[left.messages_enqueued, left.messages_dequeued, left.current_size])
     return 0

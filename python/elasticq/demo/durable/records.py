@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from elasticq.demo.ledger import Tally
+from elasticq.demo.ledger import Scrape, Tally
 from elasticq.demo.message import MessageId
 
 
@@ -33,6 +33,16 @@ class Closing(NamedTuple):
     messages_enqueued: int
     messages_dequeued: int
     current_size: int
+
+
+class Life(NamedTuple):
+    """What one process of the pipeline did with the queue, as it told. A page of metrics begins with it."""
+
+    enqueued: int  # what was inside when the queue was opened, and what was stored since
+    dequeued: int  # what was committed, repeats included
+
+
+NO_LIFE = Life(0, 0)
 
 
 class Row(NamedTuple):
@@ -73,6 +83,9 @@ class Records:
         self.inside: list[tuple[float, int]] = []  # how many items were in the queue, over time
         self.kills: list[Kill] = []
         self.closing: Closing | None = None
+        self.scraped: Scrape | None = None
+        self._inside = 0  # when the queue was opened for the present life
+        self._before = (0, 0)  # what earlier lives had stored and committed
 
     def now(self) -> float:
         """Seconds from the start of the run."""
@@ -81,6 +94,12 @@ class Records:
     def killed(self, seconds: float) -> None:
         """Records that the pipeline was killed then. All that it had told has been heard."""
         self.kills.append(Kill(seconds, self.received.total))
+        self._before = (self.stored.total, self.committed)
+
+    def last_life(self) -> Life:
+        """What the present process did, or the last one. All of it is known once it has ended by itself."""
+        stored, committed = self._before
+        return Life(self._inside + self.stored.total - stored, self.committed - committed)
 
     def hear(self, line: str) -> None:
         """Records what a line of the pipeline tells."""
@@ -98,11 +117,15 @@ class Records:
             if self.kills and self.kills[-1].resumed is None:
                 self.kills[-1].resumed = self.now()
         elif "opened" in facts:
+            opening = Opening(*facts["opened"])
+            self._inside = opening.inside
             if self.kills:
-                self.kills[-1].opening = Opening(*facts["opened"])
+                self.kills[-1].opening = opening
                 self.kills[-1].opened = self.now()
         elif "closed" in facts:
             self.closing = Closing(*facts["closed"])
+        elif "scraped" in facts:
+            self.scraped = facts["scraped"]
         if "inside" in facts:
             self.inside.append((self.now(), facts["inside"]))
 

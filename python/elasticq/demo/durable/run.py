@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import socket
 import sqlite3
 import tempfile
 import time
@@ -78,13 +79,22 @@ class Schedule:
 
 
 def run(
-    program: Path, load: Load, seed: int, progress: Progress, pipeline: Sequence[str] = PIPELINE
+    program: Path,
+    load: Load,
+    seed: int,
+    progress: Progress,
+    *,
+    listening: socket.socket | None = None,
+    pipeline: Sequence[str] = PIPELINE,
 ) -> DurableLedger:
-    """Runs the whole pipeline once. Its processes and its folder are gone afterwards, whatever happens."""
+    """Runs the whole pipeline once. Its processes and its folder are gone afterwards, whatever happens.
+
+    If there is a socket, the metrics of the pipeline's queues are served there.
+    """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="elasticq-demo-")))
         broker = stack.enter_context(Broker(program, folder / "broker", _ACK_WAIT_SECONDS))
-        lives = stack.enter_context(Lives(pipeline, broker.port, folder))
+        lives = stack.enter_context(Lives(pipeline, broker.port, folder, listening))
         publishers = stack.enter_context(started(load, broker.port, folder))
         running = _Run(broker, lives, publishers, Schedule(seed, load), progress)
         with progress:
@@ -95,11 +105,21 @@ def run(
 class Lives:
     """The processes of the pipeline, one after the other on the same queue and the same database."""
 
-    def __init__(self, pipeline: Sequence[str], port: int, folder: Path) -> None:
+    def __init__(
+        self, pipeline: Sequence[str], port: int, folder: Path, listening: socket.socket | None
+    ) -> None:
         self._pipeline = pipeline
         self._folder = folder
         self.database = folder / "messages.sqlite"
-        self._options = {"port": port, "queue": folder / "queue", "database": self.database}
+        self._options: dict[str, object] = {
+            "port": port,
+            "queue": folder / "queue",
+            "database": self.database,
+        }
+        self._inherited: list[int] = []
+        if listening is not None:
+            self._options["metrics"] = listening.fileno()
+            self._inherited.append(listening.fileno())
         self.records = Records()
         with contextlib.closing(sqlite3.connect(self.database, isolation_level=None)) as empty:
             empty.execute("PRAGMA journal_mode = WAL")
@@ -108,7 +128,8 @@ class Lives:
 
     def _begin(self) -> ChildProcess:
         name = f"pipeline {len(self.records.kills) + 1}"
-        return ChildProcess(name, self._pipeline, self._options, self._folder, self.records.hear)
+        hear, inherited = self.records.hear, self._inherited
+        return ChildProcess(name, self._pipeline, self._options, self._folder, hear, inherited=inherited)
 
     def __enter__(self) -> Lives:
         try:
@@ -221,6 +242,8 @@ class _Run:
             accounts=accounts,
             kills=records.kills,
             closing=records.closing,
+            scraped=records.scraped,
+            last_life=records.last_life(),
             inside=records.inside,
             seed=seed,
             seconds=seconds,
