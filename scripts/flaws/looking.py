@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import Mutant
 
 RECORDS = "rust/elasticq/src/lock_free/mpmc/records.rs"
+DISCARDED = "rust/elasticq/src/lock_free/discarded.rs"
 TURNS = "rust/elasticq/src/lock_free/turns.rs"
 
 MUTANTS = [
@@ -53,6 +54,32 @@ MUTANTS = [
         "            while !record.try_use() {\n                if backoff",
         "            while !record.try_use() && false {\n                if backoff",
         "loom_looking::a_consumer_that_finds_all_records_in_use_waits_for_who_looks",
+    ),
+    Mutant(
+        "discards-without-an-announcement",
+        DISCARDED,
+        "        self.bound.fetch_add(most as u64, Ordering::SeqCst);\n",
+        "",
+        "loom_looking::mpmc::what_is_discarded_never_counts_as_dequeued",
+    ),
+    Mutant(
+        "discards-without-a-look-before",
+        "rust/elasticq/src/lock_free/parts.rs",
+        "                let _ = self.core.stats(); // what is told from now on is no less\n",
+        "",
+        "loom_looking::spsc::what_is_discarded_never_counts_as_dequeued",
+    ),
+    Mutant(
+        "what-was-told-is-read-before-the-announcements",
+        DISCARDED,
+        """        let sure = left.saturating_sub(self.bound.load(Ordering::SeqCst));
+        // In this order: `told` was set before what is in the bound was announced.
+        let told = self.told.load(Ordering::SeqCst);
+""",
+        """        let told = self.told.load(Ordering::SeqCst);
+        let sure = left.saturating_sub(self.bound.load(Ordering::SeqCst));
+""",
+        "loom_looking::mpsc::what_is_discarded_never_counts_as_dequeued",
     ),
     Mutant(
         "producer-registers-without-a-barrier",

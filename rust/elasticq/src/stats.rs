@@ -6,7 +6,8 @@ use crate::sync::{AtomicU64, Ordering};
 ///
 /// Always `messages_enqueued = messages_dequeued + messages_dropped + current_size`. A queue without locks is
 /// read while other threads go on, so there a call that runs at the same moment may be in one number and not
-/// yet in another: an item that is being cleared counts as dequeued for that moment.
+/// yet in another. An item that is being cleared counts as inside until it counts as dropped, and never as
+/// dequeued; so `current_size` may be more than the queue holds for as long as the call takes.
 ///
 /// The counters are derived from the queue's positions, so they cost the fast path nothing. Each has 64 bits,
 /// and starts again at zero beyond them. Only batches of items without a size get so far.
@@ -88,7 +89,7 @@ impl Tally {
     /// Completes what the positions tell: how many items were put in, and how many left in whatever way (as
     /// `messages_dequeued`).
     pub(crate) fn add_to(&self, told: QueueStats) -> QueueStats {
-        // A queue without locks is read while other threads go on, so `dropped` may be ahead.
+        // The positions start again at zero beyond 64 bits, perhaps while `dropped` goes on.
         let dropped = self.dropped.load(Ordering::Relaxed).min(told.messages_dequeued);
         let on_arrival = self.on_arrival.load(Ordering::Relaxed);
         QueueStats {

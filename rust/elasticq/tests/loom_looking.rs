@@ -35,6 +35,42 @@ macro_rules! models {
                 }
             }
 
+            /// What the counters say. Of the items in them, so many were put in.
+            fn dequeued(queue: &Queue, put: u64) -> u64 {
+                let stats = queue.stats();
+                let gone = stats.messages_dequeued + stats.messages_dropped;
+                assert_eq!((stats.messages_enqueued, gone + stats.current_size as u64), (put, put), "{stats:?}");
+                stats.messages_dequeued
+            }
+
+            #[test]
+            fn what_is_discarded_never_counts_as_dequeued() {
+                model(|| {
+                    let queue = Arc::new(Queue::new(between(3, 3)).unwrap());
+                    queue.offer_batch(vec![Box::new(1), Box::new(2), Box::new(3)]).unwrap();
+                    assert_eq!(taken(&queue), 1);
+                    let other = Arc::clone(&queue);
+                    let dropper = thread::spawn(move || other.discard().unwrap().len());
+                    assert_eq!(dequeued(&queue, 3), 1);
+                    assert_eq!(dropper.join().unwrap(), 2);
+                    assert_eq!((dequeued(&queue, 3), queue.stats().messages_dropped), (1, 2));
+                });
+            }
+
+            #[test]
+            fn what_is_taken_beside_a_discard_counts_at_most_once() {
+                model(|| {
+                    let queue = Arc::new(Queue::new(between(2, 2)).unwrap());
+                    queue.offer_batch(vec![Box::new(1), Box::new(2)]).unwrap();
+                    let other = Arc::clone(&queue);
+                    let dropper = thread::spawn(move || other.discard().map_or(0, |items| items.len() as u64));
+                    let taken = u64::from(taken(&queue) > 0);
+                    assert!(dequeued(&queue, 2) <= taken);
+                    let dropped = dropper.join().unwrap();
+                    assert_eq!((dequeued(&queue, 2), queue.stats().messages_dropped), (taken, dropped));
+                });
+            }
+
             #[test]
             fn looking_beside_a_consumer_sees_whole_items_and_takes_none() {
                 model(|| {

@@ -176,7 +176,7 @@ macro_rules! watching {
         /// threads may change the number meanwhile.
         #[must_use]
         pub fn len(&self) -> usize {
-            self.core.stats().current_size
+            self.core.len()
         }
 
         /// Whether the queue holds nothing now.
@@ -188,7 +188,7 @@ macro_rules! watching {
         /// The logical capacity now, in items.
         #[must_use]
         pub fn capacity(&self) -> usize {
-            self.core.stats().current_capacity
+            self.core.capacity()
         }
 
         /// Counters and sizes, read one after the other, without the peak.

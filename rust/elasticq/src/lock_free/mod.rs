@@ -5,6 +5,7 @@
 
 mod batch;
 mod chain;
+mod discarded;
 mod ending;
 #[cfg(all(feature = "streams", not(loom)))]
 mod ends;

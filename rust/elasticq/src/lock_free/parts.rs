@@ -103,9 +103,12 @@ macro_rules! parts {
             }
 
             fn discard(&self) -> BufferResult<Vec<T>> {
-                match self.dequeue_batch(self.len()) {
+                let most = self.len();
+                let _ = self.core.stats(); // what is told from now on is no less
+                let announced = self.core.discarded.announce(most);
+                match self.dequeue_batch(most) {
                     Ok(items) => {
-                        self.core.tally.note_dropped(items.len());
+                        announced.settle(items.len());
                         Ok(items)
                     }
                     Err(BufferError::Closed) => Ok(Vec::new()),

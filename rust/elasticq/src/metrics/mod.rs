@@ -31,10 +31,9 @@
 //! **Counters cost the queue nothing.** They come from the positions that a queue has anyway. A thread reads
 //! them every second, and so does [`flush`], which a server calls before it renders a scrape: then what is
 //! scraped is as new as the scrape. Items that are inside when a recorder gets a buffer count as enqueued. So
-//! enqueued = dequeued + dropped + depth. (A queue without locks counts what `clear` drops a moment after it
-//! took it; a flush between the two tells a `dequeued` that is too high until so many were taken.) The
-//! figures of a buffer that is dropped stay in the counters, and what was inside counts as dropped. If only
-//! its recorder goes, or the items are in files, what is inside counts as dequeued.
+//! enqueued = dequeued + dropped + depth. The figures of a buffer that is dropped stay in the counters, and
+//! what was inside counts as dropped. If only its recorder goes, or the items are in files, what is inside
+//! counts as dequeued.
 //!
 //! Resizes, backpressure, waiters and waits are told from their first figure above zero on, and then for
 //! good: a queue at which nobody ever waited has half as many lines.

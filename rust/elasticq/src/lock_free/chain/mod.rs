@@ -63,6 +63,7 @@ mod timed;
 pub(super) use self::guess::Guess;
 use self::segment::allocate;
 pub(super) use self::segment::{OPEN, Segment};
+use super::discarded::Discarded;
 use super::ending::NOT_YET;
 use crate::config::Config;
 use crate::elasticity::Elasticity;
@@ -139,6 +140,7 @@ pub(super) struct Chain<T, C> {
     /// How many items reached a consumer; `NOT_YET` as long as there is one.
     pub(super) consumed: AtomicU64,
     pub(super) tally: Tally,
+    pub(super) discarded: Discarded,
     pub(super) grown: AtomicU64,
     pub(super) shrunk: AtomicU64,
     pub(super) elasticity: Elasticity,
@@ -193,6 +195,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
             closed: AtomicBool::new(false),
             consumed: AtomicU64::new(NOT_YET),
             tally: Tally::default(),
+            discarded: Discarded::new(),
             grown: AtomicU64::new(0),
             shrunk: AtomicU64::new(0),
             elasticity: Elasticity::new(config),
@@ -315,10 +318,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
     /// places may be too large.
     #[cold]
     pub(super) fn tell_who_waits(&self) {
-        let items = || {
-            let (pushed, popped, _) = self.counts();
-            usize::try_from(pushed - popped).unwrap_or(usize::MAX)
-        };
+        let items = || self.len();
         let told = [
             self.items.has_sleepers().then(|| self.items.told(items)),
             self.room.has_sleepers().then(|| self.room.told(|| self.elasticity.max() - items())),
@@ -535,15 +535,26 @@ impl<T, C: Takers<T>> Chain<T, C> {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        let (pushed, popped, _) = self.counts();
+        usize::try_from(pushed - popped).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.counts().2
+    }
+
     pub(super) fn stats(&self) -> QueueStats {
+        let settled = self.discarded.settled();
         let (pushed, popped, capacity) = self.counts();
-        let size = usize::try_from(pushed - popped).unwrap_or(usize::MAX);
         let consumed = popped.min(self.consumed.load(Ordering::SeqCst));
+        let dequeued = self.discarded.dequeued(consumed, settled);
+        let dropped = popped - consumed + settled;
         self.tally.add_to(QueueStats {
             messages_enqueued: pushed,
-            messages_dequeued: consumed,
-            messages_dropped: popped - consumed,
-            current_size: size,
+            messages_dequeued: dequeued,
+            messages_dropped: dropped,
+            current_size: usize::try_from(pushed - dequeued - dropped).unwrap_or(usize::MAX),
             current_capacity: capacity,
             grown: self.grown.load(Ordering::Relaxed),
             shrunk: self.shrunk.load(Ordering::Relaxed),

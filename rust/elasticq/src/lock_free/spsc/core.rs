@@ -5,6 +5,7 @@ use super::segment::{Cursor, Segment};
 use crate::config::Config;
 use crate::elasticity::Elasticity;
 use crate::error::{BufferError, BufferResult};
+use crate::lock_free::discarded::Discarded;
 use crate::lock_free::ending::{NOT_YET, drop_all};
 use crate::lock_free::turns::ConsumerTurns;
 use crate::stats::{QueueStats, Tally};
@@ -53,6 +54,7 @@ pub(in crate::lock_free) struct Core<T> {
     pub(super) grown: AtomicU64,
     pub(super) shrunk: AtomicU64,
     pub(in crate::lock_free) tally: CachePadded<Tally>,
+    pub(in crate::lock_free) discarded: Discarded,
     pub(in crate::lock_free) items: Signal,
     pub(in crate::lock_free) room: Signal,
     pub(in crate::lock_free) elasticity: Elasticity,
@@ -92,6 +94,7 @@ impl<T> Core<T> {
             grown: AtomicU64::new(0),
             shrunk: AtomicU64::new(0),
             tally: CachePadded::default(),
+            discarded: Discarded::new(),
             items: Signal::new(),
             room: Signal::new(),
             elasticity,
@@ -198,7 +201,7 @@ impl<T> Core<T> {
     /// Wakes as many waiters as can go on. If others are left (a forgotten waiter may have been woken in
     /// place of another), it notes them again and returns true.
     fn tell(&self, waking: &mut Waking) -> bool {
-        let items = || self.stats().current_size;
+        let items = || self.len();
         let told = [self.items.told(items), self.room.told(|| self.elasticity.max() - items())];
         let mut are_left = false;
         for (told, note) in told.iter().zip([CONSUMER_SLEEPS, PRODUCER_SLEEPS]) {
@@ -244,19 +247,36 @@ impl<T> Core<T> {
         self.notes.load(Ordering::SeqCst) & CLOSED != 0
     }
 
-    pub(super) fn stats(&self) -> QueueStats {
+    /// Items ever put in and ever taken.
+    fn counts(&self) -> (u64, u64) {
         // In this order, since the tail never falls below the head.
         let head = self.head.load(Ordering::SeqCst);
         let tail = self.tail.load(Ordering::SeqCst).min(self.last.load(Ordering::SeqCst));
-        let capacity = self.capacity.load(Ordering::SeqCst);
+        // The head may have moved on since it was read, but the two are never further apart than this.
+        (tail, head.max(tail.saturating_sub(self.elasticity.max() as u64)))
+    }
+
+    pub(in crate::lock_free) fn len(&self) -> usize {
+        let (tail, head) = self.counts();
+        to_usize(tail - head)
+    }
+
+    pub(in crate::lock_free) fn capacity(&self) -> usize {
+        self.capacity.load(Ordering::SeqCst)
+    }
+
+    pub(in crate::lock_free) fn stats(&self) -> QueueStats {
+        let settled = self.discarded.settled();
+        let (tail, head) = self.counts();
         let consumed = head.min(self.consumed.load(Ordering::SeqCst));
+        let dequeued = self.discarded.dequeued(consumed, settled);
+        let dropped = head - consumed + settled;
         self.tally.add_to(QueueStats {
             messages_enqueued: tail,
-            messages_dequeued: consumed,
-            messages_dropped: head - consumed,
-            // Items that went in and out between the two looks were never in the queue all at once.
-            current_size: to_usize(tail - head).min(self.elasticity.max()),
-            current_capacity: capacity,
+            messages_dequeued: dequeued,
+            messages_dropped: dropped,
+            current_size: to_usize(tail - dequeued - dropped),
+            current_capacity: self.capacity(),
             grown: self.grown.load(Ordering::Relaxed),
             shrunk: self.shrunk.load(Ordering::Relaxed),
             ..QueueStats::default()
