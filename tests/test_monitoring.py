@@ -28,7 +28,6 @@ PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
 # Panels of which the demo has no data, and why.
 WITHOUT_DATA = {
-    "Sync latency": "only the Rust crate counts syncs",
     "Duration of operations, p50": "only the Rust crate measures durations",
     "Duration of operations, p99": "only the Rust crate measures durations",
 }
