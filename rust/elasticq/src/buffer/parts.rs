@@ -238,8 +238,8 @@ impl Waiters {
     }
 }
 
-/// The method `waiters` of a buffer, for callers without [`Parts`]. `$setup` are the lines of the example that
-/// make the buffer.
+/// The method `waiters` of a buffer, for callers without [`Parts`]. `$setup` are the lines of the example
+/// that make the buffer.
 macro_rules! waiters {
     ([$($setup:literal)*], $this:ident => $item:expr, $room:expr) => {
         /// Who is stuck at which end: how many sleep there, and for how long already.

@@ -37,8 +37,8 @@ pub struct Figure {
     pub value: u64,
 }
 
-/// What a figure says. What a level has enqueued, dequeued, dropped or refused only grows, as do the syncs and
-/// their time, and what opening found is counted once for each opening. All others are as they are now.
+/// What a figure says. What a level has enqueued, dequeued, dropped or refused only grows, as do the syncs
+/// and their time, and what opening found is counted once for each opening. All others are as they are now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum What {

@@ -49,8 +49,8 @@ impl Core {
         Ok(())
     }
 
-    /// How long ago the oldest item that can be taken was put in, by the clock of the day. Its record is read,
-    /// and no other item.
+    /// How long ago the oldest item that can be taken was put in, by the clock of the day. Its record is
+    /// read, and no other item.
     ///
     /// # Errors
     /// As [`look`](Self::look); `Corrupted`.
