@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 fn builder() -> PrometheusBuilder {
     PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_duration_seconds".into()), &BUCKETS).unwrap()
@@ -124,6 +125,7 @@ macro_rules! of_each_kind {
                     let buffer = InstrumentedBuffer::new($new, MetricsRecorder::new(name).with_sampling(3));
                     let [put, refused, taken] = [0; 3].map(|_| AtomicU64::new(0));
                     let over = AtomicBool::new(false);
+                    let mut apart = None;
                     thread::scope(|scope| {
                         let producers: Vec<_> = (0..$threads)
                             .map(|_| {
@@ -153,10 +155,14 @@ macro_rules! of_each_kind {
                                 samples["elasticq_messages_dequeued_total"],
                                 samples["elasticq_queue_depth"],
                             ];
-                            assert_eq!(enqueued, dequeued + depth);
+                            // Nobody would tell the threads that it is over if this failed here.
+                            if enqueued != dequeued + depth {
+                                apart = Some((enqueued, dequeued, depth));
+                            }
                         }
                         over.store(true, Ordering::Release);
                     });
+                    assert_eq!(apart, None, "enqueued, dequeued and depth");
                     let [put, refused, taken] = [put, refused, taken].map(AtomicU64::into_inner);
                     check(&scrape.of(name), [put, taken, refused, 0, put - taken]);
                 });
@@ -225,6 +231,55 @@ fn buffers_of_one_name_add_up() {
 }
 
 #[test]
+fn utilization_is_by_the_most_that_a_queue_may_hold() {
+    exported(|scrape| {
+        let config = Config::default().with_min_capacity(4).with_initial_capacity(4).with_max_capacity(100);
+        let buffer = InstrumentedBuffer::new(DynamicCircularBuffer::new(config).unwrap(), MetricsRecorder::new("most"));
+        buffer.push_batch(vec![1, 2]).unwrap();
+        let samples = scrape.of("most");
+        let figures = ["capacity", "max_capacity", "utilization_ratio"].map(|what| format!("elasticq_queue_{what}"));
+        assert_eq!(figures.map(|name| samples[&name]), [4.0, 100.0, 0.02]);
+    });
+}
+
+#[test]
+fn what_others_still_hold_is_not_dropped_with_its_recorder() {
+    exported(|scrape| {
+        let queue = Arc::new(DynamicCircularBuffer::new(four()).unwrap());
+        let record = || InstrumentedBuffer::shared(Arc::clone(&queue), &MetricsRecorder::new("shared"));
+        let buffer = record();
+        use_it(&buffer);
+        let clone = buffer.clone();
+        drop(buffer);
+        check(&scrape.of("shared"), [5, 3, 1, 0, 2]);
+        drop(clone);
+        check(&scrape.of("shared"), [5, 5, 1, 0, 0]);
+        let buffer = record();
+        check(&scrape.of("shared"), [7, 5, 1, 0, 2]); // they have come again
+        assert_eq!(buffer.pop_batch(9), Ok(vec![4, 6]));
+        check(&scrape.of("shared"), [7, 7, 1, 0, 0]);
+    });
+}
+
+#[test]
+fn durations_go_to_the_exporter_that_is_there_after_a_flush() {
+    let recorder = MetricsRecorder::new("lasting").with_sampling(1);
+    let buffer = InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), recorder);
+    buffer.push(1).unwrap(); // nobody gets to know
+    for _ in 0..2 {
+        exported(|scrape| {
+            flush();
+            assert_eq!(buffer.pop(), Ok(1));
+            buffer.push(1).unwrap();
+            let samples = scrape.rendered("lasting");
+            let count =
+                |name: &str| samples[&format!("elasticq_operation_duration_seconds_count{{operation={name:?}}}")];
+            assert_eq!(["push", "pop"].map(count), [1.0, 1.0]);
+        });
+    }
+}
+
+#[test]
 fn a_name_may_be_any_text() {
     exported(|scrape| {
         for name in ["", "a b", "\"quoted\"", "back\\slash", "two\nlines", "\u{1f980}", "{}", "queue=\"x\""] {
@@ -290,6 +345,41 @@ fn who_waits_is_shown() {
 }
 
 #[test]
+fn producers_that_wait_for_room_are_shown_and_their_time_counts_once() {
+    exported(|scrape| {
+        let buffer = InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), MetricsRecorder::new("full"));
+        let channel = &BufferChannel::new(Arc::new(buffer));
+        (0..4).for_each(|number| channel.blocking_send(number).unwrap());
+        let begun = Instant::now();
+        // Looks at two that wait. What was seen is judged when they wait no more.
+        let looks = thread::scope(|scope| {
+            (4..6).for_each(|number| drop(scope.spawn(move || channel.blocking_send(number).unwrap())));
+            while channel.buffer().waiting_for_room().threads < 2 {
+                thread::yield_now();
+            }
+            let looks = [(); 4].map(|()| {
+                thread::sleep(Duration::from_millis(50));
+                (begun.elapsed(), scrape.of("full"), begun.elapsed())
+            });
+            (0..6).for_each(|_| assert!(channel.blocking_recv().is_ok()));
+            looks
+        });
+        let figure = |samples: &Samples, what: &str| samples[&format!("elasticq_{what}")];
+        let time = |samples: &Samples| figure(samples, "backpressure_seconds_total");
+        for (_, samples, after) in &looks {
+            assert_eq!(figure(samples, "queue_waiters{end=\"room\",kind=\"thread\"}"), 2.0);
+            assert!(figure(samples, "queue_longest_wait_seconds{end=\"room\"}") > 0.0);
+            assert!(!samples.keys().any(|key| key.contains("end=\"item\"")), "nobody waited for an item");
+            assert!(time(samples) <= 2.0 * after.as_secs_f64(), "{} in {after:?}", time(samples));
+        }
+        for pair in looks.windows(2) {
+            let least = 2.0 * (pair[1].0 - pair[0].2).as_secs_f64();
+            assert!(time(&pair[1].1) - time(&pair[0].1) >= least - 1e-9, "each of two waited: {least}");
+        }
+    });
+}
+
+#[test]
 fn levels_have_figures_of_their_own() {
     exported(|scrape| {
         let config = PriorityConfig::default().with_age_statistics(true);
@@ -313,7 +403,7 @@ fn the_oldest_items_age_is_bounded_from_above() {
         let age = || scrape.of("age")["elasticq_queue_oldest_item_age_seconds"];
         let buffer = InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), MetricsRecorder::new("age"));
         assert_eq!(age(), 0.0);
-        let before = std::time::Instant::now();
+        let before = Instant::now();
         buffer.push(1).unwrap();
         assert!(age() >= 0.0 && age() <= before.elapsed().as_secs_f64() + 60.0);
         buffer.push(2).unwrap();
@@ -355,6 +445,55 @@ fn an_exporter_that_panics_harms_no_call() {
         assert_eq!(buffer.pop_batch(9), Ok(vec![4, 6]));
     });
     exported(|scrape| check(&scrape.of("failing"), [5, 5, 1, 0, 0]));
+}
+
+/// An exporter that fails on every histogram, and on the first counter of queues with a certain name. It
+/// counts how often it was asked for either.
+#[derive(Default)]
+struct Counting {
+    histograms: AtomicU64,
+    counters: AtomicU64,
+}
+
+impl metrics::Recorder for Counting {
+    fn describe_counter(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn describe_gauge(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn describe_histogram(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn register_counter(&self, key: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+        let is_ours = key.labels().any(|label| label.value().starts_with("one of many"));
+        if is_ours && key.name() == "elasticq_messages_enqueued_total" {
+            assert!(self.counters.fetch_add(1, Ordering::Relaxed) > 0, "on purpose");
+        }
+        metrics::Counter::noop()
+    }
+    fn register_gauge(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Gauge {
+        metrics::Gauge::noop()
+    }
+    fn register_histogram(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Histogram {
+        self.histograms.fetch_add(1, Ordering::Relaxed);
+        panic!("on purpose")
+    }
+}
+
+#[test]
+fn an_exporter_that_panics_is_not_asked_again_by_calls() {
+    let exporter = Counting::default();
+    with_local_recorder(&exporter, || {
+        let recorder = MetricsRecorder::new("asked").with_sampling(1);
+        use_it(&InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), recorder));
+    });
+    assert_eq!(exporter.histograms.into_inner(), 1);
+}
+
+#[test]
+fn an_exporter_that_panics_over_one_queue_is_told_of_the_others() {
+    let queues = [0, 1, 2, 3].map(|number| {
+        let recorder = MetricsRecorder::new(&format!("one of many: {number}"));
+        InstrumentedBuffer::new(DynamicCircularBuffer::<u32>::new(four()).unwrap(), recorder)
+    });
+    let exporter = Counting::default();
+    with_local_recorder(&exporter, || assert!(std::panic::catch_unwind(flush).is_err()));
+    assert_eq!(exporter.counters.into_inner(), queues.len() as u64);
 }
 
 #[test]

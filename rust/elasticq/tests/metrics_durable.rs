@@ -79,6 +79,27 @@ fn what_a_queue_has_counted_stays_when_it_is_finished_and_when_it_goes() {
     });
 }
 
+#[test]
+fn what_is_in_files_is_not_dropped_with_its_queue() {
+    exported(|scrape| {
+        let folder = tempfile::tempdir().unwrap();
+        let counted = || {
+            let messages = ["enqueued", "dequeued", "dropped"].map(|what| format!("elasticq_messages_{what}_total"));
+            messages.map(|name| scrape.of("in files", &name))
+        };
+        let queue = open(&folder, "in files");
+        (0..5).for_each(|number| queue.buffer().push(number).unwrap());
+        assert_eq!(queue.buffer().pop(), Ok(0));
+        assert_eq!(counted(), [5.0, 1.0, 0.0]);
+        drop(queue);
+        assert_eq!(counted(), [5.0, 5.0, 0.0]);
+        let queue = open(&folder, "in files");
+        assert_eq!(counted(), [9.0, 5.0, 0.0], "those inside have come again");
+        assert_eq!(queue.buffer().pop(), Ok(1));
+        assert_eq!(counted(), [9.0, 6.0, 0.0]);
+    });
+}
+
 /// How much older the first item of a test is than the second one.
 const GAP: Duration = Duration::from_millis(300);
 /// How wrong the clock of the day may be: it ticks, and is set right now and then.

@@ -130,4 +130,17 @@ mod tests {
         let none = Sampling::one_in(0);
         assert!((0..1_000_000).all(|_| !none.is_due()));
     }
+
+    #[test]
+    fn a_recorder_that_times_all_calls_takes_no_turn_from_one_that_times_few() {
+        let [all, few] = [1, 256].map(Sampling::one_in);
+        let hits = |sampling: &Sampling| usize::from(sampling.is_due() && sampling.look());
+        let [mut of_all, mut of_few] = [0; 2];
+        for _ in 0..1_000_000 {
+            of_all += hits(&all);
+            of_few += hits(&few);
+        }
+        assert_eq!(of_all, 1_000_000);
+        assert!((3_700..=4_100).contains(&of_few), "{of_few}");
+    }
 }

@@ -214,13 +214,17 @@ mod tests {
 
     #[test]
     fn the_number_of_notes_is_bounded_and_the_bound_holds() {
-        let mut ages = Ages::begin();
-        let begun = ages.begun;
-        for second in 1..20_000 {
-            // The oldest is always the item of 100 seconds ago.
-            let age = ages.note(begun + Duration::from_secs(second), second, second.saturating_sub(100));
-            assert!(age.unwrap() >= Duration::from_secs(second.min(100)), "{second}");
+        for oldest in [100, 5_000, u64::MAX] {
+            let mut ages = Ages::begin();
+            let begun = ages.begun;
+            for second in 1..20_000 {
+                // The oldest is always the item of so many seconds ago.
+                let age = ages.note(begun + Duration::from_secs(second), second, second.saturating_sub(oldest));
+                let (age, least) = (age.unwrap().as_secs(), second.min(oldest));
+                // Notes of which every second one goes are farther apart.
+                assert!(age >= least && age <= least + 16, "{age} and {least}, {second}");
+                assert!(ages.notes.len() <= Ages::MOST);
+            }
         }
-        assert!(ages.notes.len() <= Ages::MOST);
     }
 }
