@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import types
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +23,7 @@ import elasticq
 from elasticq import debug, metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 NOBODY = elasticq.Queue[int]().waiters()
@@ -240,3 +242,55 @@ def test_dumps_while_threads_are_at_work_end() -> None:
         for _ in range(20):
             debug.dump(io.StringIO())
         queue.shutdown(immediate=True)
+
+
+def test_a_search_harms_no_tuple_that_another_thread_is_making() -> None:
+    others = [[object()] for _ in range(50_000)]  # so that a search takes a while
+
+    def slowly() -> Iterator[int]:
+        for number in range(3):
+            time.sleep(0.001)
+            yield number
+
+    with background(debug.queues):
+        for _ in range(100):
+            assert tuple(slowly()) == (0, 1, 2)
+    assert others
+
+
+def test_a_dump_while_the_metrics_are_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = elasticq.Queue[int]()
+    monkeypatch.setitem(sys.modules, "elasticq.metrics", types.ModuleType("elasticq.metrics"))
+    debug.dump(file := io.StringIO())
+    assert hex(id(queue)) in file.getvalue()
+
+
+def test_a_dump_runs_no_code_of_a_name() -> None:
+    class Name(str):
+        __slots__ = ()
+
+        def __repr__(self) -> str:
+            raise AssertionError
+
+    queue = elasticq.Queue[int]()
+    metrics.instrument(queue, Name("told"))
+    debug.dump(file := io.StringIO())
+    assert "named 'told'" in file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    ["sys.__stderr__.close()", "os.close(2)", "_, w = os.pipe(); os.dup2(w, 2); os.set_blocking(2, False)"],
+)
+def test_a_dump_that_nobody_can_read_is_no_error(prepare: str) -> None:
+    code = f"""
+import os, sys
+import elasticq, elasticq.debug
+queues = [elasticq.Queue() for _ in range(3000)]
+{prepare}
+elasticq.debug.dump()
+print("done")
+os._exit(0 if sys.stdout.flush() is None else 1)
+"""
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert finished.stdout == "done\n"

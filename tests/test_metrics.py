@@ -7,9 +7,11 @@ import contextlib
 import gc
 import os
 import re
+import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -20,7 +22,8 @@ from support import background, wait_until
 
 import elasticq
 from elasticq import metrics
-from elasticq.metrics.otel import observe
+from elasticq.metrics import _series
+from elasticq.metrics.otel import _Looks, observe
 from elasticq.metrics.prometheus import Collector
 
 if TYPE_CHECKING:
@@ -473,3 +476,148 @@ def test_a_durable_queue_tells_of_its_files_and_its_syncs(name: str, tmp_path: P
         assert told["queue_oldest_item_age_seconds"] >= 0
         lease.ack()
     assert seen(name)["durable_syncs_total"] >= stats.syncs, "counters stay"
+
+
+@pytest.mark.parametrize("kind", ["LifoQueue", "PriorityQueue", "moved"])
+def test_a_queue_with_the_standard_machinery_is_counted_to_its_end(kind: str, name: str) -> None:
+    queue = elasticq.Queue[int]() if kind == "moved" else getattr(elasticq, kind)()
+    metrics.instrument(queue, name)
+    queue.put(1)
+    if kind == "moved":
+        metrics.look()
+        with queue.mutex:
+            pass
+    queue.put(2)
+    queue.get()
+    del queue
+    gc.collect()
+    assert counters(name) == (2, 1, 1, 0, 0)
+
+
+def test_a_look_while_a_queue_goes_loses_nothing(name: str) -> None:
+    class Looking:
+        def __del__(self) -> None:
+            metrics.look()
+
+    class Mine(elasticq.DynamicCircularBuffer[Any]):
+        pass
+
+    mine = Mine()
+    mine.looking = Looking()  # type: ignore[attr-defined]
+    metrics.instrument(mine, name)
+    mine.push(1)
+    mine.push(2)
+    mine.pop()
+    del mine  # its attributes go before its items do
+    gc.collect()
+    assert counters(name) == (2, 1, 1, 0, 0)
+
+
+def test_looks_that_interrupt_looks_change_no_figures(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = _series._core._reading
+
+    def interrupted(queue: Any) -> Any:
+        reading = read(queue)
+        if interrupts:
+            interrupts.pop()()
+        return reading
+
+    def put_and_look() -> None:
+        first.put(1)
+        metrics.look()
+
+    def let_go_and_look() -> None:
+        gone.clear()
+        metrics.look()
+
+    first, gone, late = elasticq.Queue[int](), [elasticq.Queue[int]()], elasticq.Queue[int]()
+    closed = elasticq.Queue[int]()
+    metrics.instrument(first, name)
+    first.put(1)
+    gone[0].put(1)
+    metrics.instrument(gone[0], name)
+    registration = metrics.instrument(closed, name)
+    interrupts: list[Callable[[], Any]] = []
+    monkeypatch.setattr(_series, "_core", mock.Mock(wraps=_series._core, _reading=interrupted))
+    highest = 0.0
+    for interrupt in (
+        put_and_look,
+        let_go_and_look,
+        lambda: metrics.instrument(late, name),
+        registration.close,
+        metrics.look,
+    ):
+        interrupts.append(interrupt)
+        told = counters(name)
+        assert told[0] >= highest
+        highest = told[0]
+    late.put(1)
+    assert counters(name) == (4, 0, 1, 0, 3)
+    assert metrics.names_of(closed) == []
+
+
+def test_a_queue_that_begins_anew_takes_back_no_figure(name: str) -> None:
+    queue = elasticq.Queue[int]()
+    metrics.instrument(queue, name)
+    queue.put_many(range(5))
+    queue.get_many(5)
+    assert counters(name) == (5, 5, 0, 0, 0)
+    queue.__init__()  # type: ignore[misc]
+    queue.put_many(range(10))
+    assert counters(name) == (15, 5, 0, 0, 10)
+
+
+def test_items_that_are_put_into_the_container_have_come(name: str) -> None:
+    queue = elasticq.Queue[int]()
+    metrics.instrument(queue, name)
+    queue.put_many(range(3))
+    queue.get_many(3)
+    assert counters(name) == (3, 3, 0, 0, 0)
+    with queue.mutex:
+        queue.queue.append(1)
+    assert counters(name) == (4, 3, 0, 0, 1)
+
+
+def test_of_a_durable_queue_that_is_closed_already_nothing_counts(name: str, tmp_path: Path) -> None:
+    queue = elasticq.PersistentCircularBuffer[int](tmp_path / "queue", "no_sync")
+    metrics.instrument(queue, name)
+    queue.push_batch([1, 2])
+    queue.pop()
+    queue.close()
+    for _ in range(2):
+        metrics.instrument(queue, name)
+        assert counters(name) == (2, 2, 0, 0, 0)
+
+
+def test_a_name_of_half_characters_is_exported(name: str) -> None:
+    queue = elasticq.Queue[int]()
+    metrics.instrument(queue, name + "\udc80")
+    registry = CollectorRegistry()
+    registry.register(Collector())
+    assert rb"\\udc80" in generate_latest(registry)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_that_is_forked_during_a_collection_collects(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly() -> dict[str, list[metrics.Sample]]:
+        if threading.current_thread() is thread:
+            held.set()
+            leave.wait()
+        return {}
+
+    monkeypatch.setattr(elasticq.metrics.otel, "look", slowly)
+    held, leave = threading.Event(), threading.Event()
+    looks = _Looks()
+    thread = threading.Thread(target=lambda: looks.of(metrics.ALL[0]))
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)
+        looks.of(metrics.ALL[0])
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    leave.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(status) == 0

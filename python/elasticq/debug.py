@@ -9,7 +9,6 @@ elasticq.debug.dump()`), or set a signal for it before:
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -29,10 +28,7 @@ def queues() -> list[Any]:
     Linear in the number of Python objects that the garbage collector knows. Safe from any thread, from a
     signal handler and from a debugger; waits for no queue.
     """
-    # `isinstance` would ask each object for its class, and so might run its code.
-    kinds = (_core.Elastic, _core.Persistent)
-    found = [each for each in gc.get_objects() if issubclass(type(each), kinds)]
-    return sorted(found, key=_longest, reverse=True)
+    return sorted(_core._live_queues(), key=_longest, reverse=True)
 
 
 def dump(file: TextIO | None = None) -> None:
@@ -60,8 +56,15 @@ def dump(file: TextIO | None = None) -> None:
         file.write(text)
         return
     left = text.encode("utf-8", "backslashreplace")
-    while left:
-        left = left[os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, left) :]
+    try:
+        number = sys.__stderr__.fileno() if sys.__stderr__ else 2
+    except (OSError, ValueError):  # it is closed, or is no file
+        number = 2
+    try:
+        while left:
+            left = left[os.write(number, left) :]
+    except OSError:  # nobody reads it any more, or it takes no more: a signal handler must not fail of that
+        pass
 
 
 def _waiters(queue: Any) -> _core.Waiters | None:
@@ -84,7 +87,9 @@ def _shown(queue: Any) -> str:
     try:
         shown = repr(queue)
     except Exception as error:
-        shown = f"<{type(queue).__qualname__}, which can't be shown: {type(error).__name__}>"
+        plain = object.__repr__(queue)  # runs no code of the class
+        name = plain.split(" ")[0].lstrip("<").rsplit(".", 1)[-1]
+        shown = f"<{name}, which can't be shown: {type(error).__name__}>"
     names = _names(queue)
     if names:
         shown += f" named {', '.join(map(repr, names))}"
@@ -106,7 +111,8 @@ def _count(number: int, what: str) -> str:
 def _names(queue: Any) -> list[str]:
     """Return the names under which the queue is instrumented. Waits for no lock."""
     metrics = sys.modules.get("elasticq.metrics")
-    return metrics.names_of(queue) if metrics else []
+    names_of = getattr(metrics, "names_of", None)  # None: it is just being imported
+    return names_of(queue) if names_of else []
 
 
 _publish(globals())

@@ -60,11 +60,25 @@ __all__ = ["ALL", "Metric", "Registration", "Sample", "instrument", "look"]
 
 _all: dict[str, Series] = {}
 _lock = threading.RLock()  # reading a queue may run code of its subclass, and garbage collection any code
+_busy = False
+"""Whether figures are being changed. Code with the lock that finds it set interrupts that change: a signal
+handler, a `__del__` or a method of a subclass. It changes no figures then."""
+_seen: dict[str, list[Sample]] = {}
+"""What the last look told: for a look that interrupts another one."""
+_left: list[tuple[Series, Watched]] = []
+"""What was closed while figures were changed."""
 
 
 def _after_fork() -> None:
-    global _lock  # noqa: PLW0603 - the parent's lock may be held by a thread that the child doesn't have
+    global _lock, _busy  # noqa: PLW0603 - the lock may be held by a thread that the child doesn't have
     _lock = threading.RLock()
+    _busy = False
+
+
+def _release_all() -> None:
+    while _left:
+        series, watched = _left.pop()
+        series.release(watched)
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -92,10 +106,19 @@ class Registration:
 
     def close(self) -> None:
         """Watch the queue no longer. What is inside counts as dequeued. Doing it twice is no error."""
+        global _busy  # noqa: PLW0603
         with _lock:
             series, self._series = self._series, None
-            if series is not None:
-                series.release(self._watched)
+            if series is None:
+                return
+            _left.append((series, self._watched))
+            if _busy:
+                return
+            _busy = True
+            try:
+                _release_all()
+            finally:
+                _busy = False
 
     def __enter__(self) -> Self:
         return self
@@ -112,8 +135,8 @@ class Registration:
 def instrument(queue: Any, name: str) -> Registration:
     """Give a queue a name under which its figures are told.
 
-    Constant time. Safe from any thread. The queue gets no slower, and is not kept alive. The registration
-    need not be kept, either.
+    Linear in the number of queues of this name. Safe from any thread. The queue gets no slower, and is not
+    kept alive. The registration need not be kept, either.
 
     Several queues may have one name: then they are one queue to the exporter, and their figures are added up.
     (Of ages and waits the largest counts.) The same queue under one name counts once, however often it is
@@ -138,13 +161,22 @@ def instrument(queue: Any, name: str) -> Registration:
     """
     if not isinstance(name, str):
         raise TypeError(f"'name' must be a text, not {type(name).__name__}")
+    name = str.__str__(name)  # a subclass may do what it likes when it is shown
     compiled = _compiled(queue)
+    global _busy  # noqa: PLW0603
     with _lock:
-        for series in _all.values():
-            series.forget_the_gone()
         series = _all.get(name) or Series(name)
-        watched = series.watch(compiled)
-        _all[name] = series
+        if _busy:
+            watched = series.watch(compiled)
+        else:
+            _busy = True
+            try:
+                series.forget_many_gone()
+                watched = series.watch(compiled)
+                _release_all()
+            finally:
+                _busy = False
+        series = _all.setdefault(name, series)
         return Registration(series, watched)
 
 
@@ -160,13 +192,23 @@ def look() -> dict[str, list[Sample]]:
     """Look at all queues that have names: what an exporter calls for each scrape.
 
     Takes some microseconds a queue. Safe from any thread. A queue that is collected meanwhile is counted to
-    its end.
+    its end. A look that interrupts another one (in a signal handler, say) tells what the last one told.
 
     Returns:
         The samples by the queues' names.
     """
+    global _busy, _seen  # noqa: PLW0603
     with _lock:
-        return {name: series.samples() for name, series in list(_all.items())}
+        if _busy:
+            return {name: list(samples) for name, samples in _seen.items()}
+        _busy = True
+        try:
+            seen = {name: series.samples() for name, series in list(_all.items())}
+            _release_all()
+            _seen = seen
+        finally:
+            _busy = False
+        return seen
 
 
 def names_of(queue: Any) -> list[str]:

@@ -55,17 +55,23 @@ class Totals(NamedTuple):
 class Count:
     """What counts of one queue. Messages that are inside at the beginning count as having come since."""
 
-    def __init__(self, now: Totals) -> None:
-        self._before = now._replace(enqueued=now.enqueued - now.depth)
+    def __init__(self, now: Totals, is_closed: bool = False) -> None:
+        before = now._replace(enqueued=now.enqueued - now.depth)
+        self._before = now.all_left() if is_closed else before  # of what is closed nothing counts
         self._seen = now
         self._gone = Totals()
 
-    def see(self, now: Totals) -> Totals:
+    def see(self, now: Totals, has_moved: bool = False) -> Totals:
         """Return what counts now.
 
-        If the queue has begun anew, what it had counted until then is kept, and what was inside is gone.
+        If the queue has begun anew, what it had counted until then is kept, and what was inside is gone. In a
+        queue that has moved, somebody may have put items into the container itself: those have come, too.
         """
-        if now.enqueued < self._seen.enqueued:
+        seen = self._seen
+        if has_moved and now.enqueued >= seen.enqueued and (back := seen.dequeued - now.dequeued) > 0:
+            before = self._before
+            self._before = before._replace(enqueued=before.enqueued - back, dequeued=before.dequeued - back)
+        elif now.enqueued < seen.enqueued or now.dequeued < seen.dequeued or now.dropped < seen.dropped:
             self._gone = self._gone.plus(self._seen.since(self._before).all_dropped())
             self._before = Totals(refused=self._seen.refused)
         self._seen = now

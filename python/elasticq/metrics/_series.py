@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Queue = _core.Elastic[object] | _core.Persistent[object]
 
-__all__ = ["Sample", "Series", "Watched"]
+__all__ = ["Sample", "Series", "Watched", "shown"]
 
 _log = logging.getLogger("elasticq.metrics")
 
@@ -29,28 +29,42 @@ class Sample(NamedTuple):
     value: float
 
 
+def shown(name: str) -> str:
+    """Return a name as exporters can encode it: half a character is written as an escape."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class Watched:
     """A queue that is watched. It is not kept alive."""
 
     def __init__(self, queue: Queue, now: float) -> None:
+        self._farewell = _core.Farewell(queue)
         reading = _core._reading(queue)
         self.queue = weakref.ref(queue)
         self.holders = 1
-        self.count = Count(Totals.of(reading.stats))
-        self._farewell = _core.Farewell(queue)
+        last = self._farewell.stats  # those of files that are closed already
+        self.count = Count(Totals.of(last or reading.stats), is_closed=last is not None)
         self._ages = Ages(now)
         self._last = reading
 
     def read(self) -> _core.Reading | None:
-        """Read the queue, or return None if it is gone."""
-        queue = self.queue()
-        if queue is None or self._farewell.stats is not None:
+        """Read the queue, or return None if it is gone. While it is going, this is what it was last."""
+        if self._farewell.stats is not None:
             return None
-        try:
-            self._last = _core._reading(queue)
-        except Exception:  # a subclass counts its own items, and any error may come of that
-            _log.warning("a queue could not be read: its figures are those of the last look", exc_info=True)
+        if (queue := self.queue()) is not None:
+            try:
+                reading = _core._reading(queue)
+            except Exception:  # a subclass counts its own items, and any error may come of that
+                text = "a queue could not be read: its figures are those of the last look"
+                _log.warning(text, exc_info=True)
+            else:
+                if self._farewell.stats is not None:
+                    return None  # its files were closed meanwhile, so it has told zeros
+                self._last = reading
         return self._last
+
+    def is_gone(self) -> bool:
+        return self._farewell.stats is not None
 
     def age(self, reading: _core.Reading, totals: Totals, now: float) -> float | None:
         """Return the age of the oldest message, or an upper bound; 0 if there is none, None if unknown."""
@@ -65,12 +79,13 @@ class Watched:
 
     def end(self) -> Totals:
         """Return what it has counted in all: the queue is gone, or is watched no longer."""
+        reading = self.read()
         last = self._farewell.stats
-        is_gone = last is not None or self.queue() is None
-        if last is not None and not self._last.has_moved:
-            self.count.see(Totals.of(last))
-        elif not is_gone and (reading := self.read()) is not None:
-            self.count.see(Totals.of(reading.stats))
+        is_gone = last is not None
+        if last is not None:
+            self.count.see(Totals.of(last), self._last.has_moved)
+        elif reading is not None:
+            self.count.see(Totals.of(reading.stats), reading.has_moved)
         totals = self.count.last()
         return totals.all_dropped() if is_gone and not self._last.is_durable else totals.all_left()
 
@@ -86,6 +101,7 @@ class Series:
         self._watched: list[Watched] = []
         self._told: set[tuple[catalog.Metric, tuple[str, ...]]] = set()
         self._looked = _core._now()
+        self._many = 8
 
     def watch(self, queue: Queue) -> Watched:
         """Watch a queue; once more, if it is watched already."""
@@ -108,17 +124,23 @@ class Series:
             self._retire(watched)
 
     def _retire(self, watched: Watched) -> None:
-        self._watched.remove(watched)
-        self._gone = self._gone.plus(watched.end())
+        gone = self._gone.plus(watched.end())
+        figures = dict(self._gone_figures)
         for name, level, value in watched.counters():
             key = (name, level)
-            self._gone_figures[key] = self._gone_figures.get(key, 0) + value
+            figures[key] = figures.get(key, 0) + value
+        # All or nothing, whatever a signal handler raises: it can come before these lines or after them.
+        self._gone, self._gone_figures = gone, figures
+        self._watched.remove(watched)
 
-    def forget_the_gone(self) -> None:
-        """Let go of queues that are no more."""
+    def forget_many_gone(self) -> None:
+        """Let go of queues that are no more, if there may be many: so nobody has to look."""
+        if len(self._watched) < self._many:
+            return
         for watched in list(self._watched):
-            if watched.queue() is None:
+            if watched.is_gone():
                 self._retire(watched)
+        self._many = 2 * len(self._watched) + 8
 
     def samples(self) -> list[Sample]:
         """Look at all queues."""
@@ -130,7 +152,8 @@ class Series:
             if reading is None:
                 self._retire(watched)
             else:
-                readings.append((watched, reading, watched.count.see(Totals.of(reading.stats))))
+                counted = watched.count.see(Totals.of(reading.stats), reading.has_moved)
+                readings.append((watched, reading, counted))
         totals, figures, sum_ = self._gone, dict(self._gone_figures), Sum()
         for watched, reading, counted in readings:
             totals = totals.plus(counted)

@@ -8,15 +8,15 @@ else has the metric's own name, with dots: `elasticq.queue.depth`.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation, get_meter
 
-from elasticq import __version__
+from elasticq import __version__, metrics
 
 from . import ALL, Metric, Sample, look
 from . import _catalog as catalog
+from ._series import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -82,12 +82,11 @@ class _Looks:
     """One look for all instruments of a collection: a new one when an instrument comes again."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._served: set[Metric] = set(ALL)
         self._last: dict[str, list[Sample]] = {}
 
     def of(self, metric: Metric) -> Iterator[tuple[str, Sample]]:
-        with self._lock:
+        with metrics._lock:  # a fork gives the child a new one
             if metric in self._served:
                 self._last = look()
                 self._served.clear()
@@ -112,4 +111,4 @@ class _Callback:
             fixed["messaging.operation.name"] = _CONVENTIONS[self._metric][1]
         for queue, sample in self._looks.of(self._metric):
             labels = {f"elasticq.{name}": value for name, value in sample.labels.items()}
-            yield Observation(sample.value, {**fixed, "messaging.destination.name": queue, **labels})
+            yield Observation(sample.value, {**fixed, "messaging.destination.name": shown(queue), **labels})

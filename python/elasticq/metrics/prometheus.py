@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector as _Collector
 
 from . import ALL, Metric, look
+from ._series import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ class Collector(_Collector):
         families = {metric: _family(metric) for metric in ALL}
         for queue, samples in look().items():
             for metric, labels, value in samples:
-                families[metric].add_metric([queue, *labels.values()], value)
+                families[metric].add_metric([shown(queue), *labels.values()], value)
         return (family for family in families.values() if family.samples)
 
     def describe(self) -> Iterator[Family]:

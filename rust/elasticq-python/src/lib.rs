@@ -61,6 +61,8 @@ mod _core {
     #[pymodule_export]
     use crate::classes::lease::Lease;
     #[pymodule_export]
+    use crate::classes::live::live_queues;
+    #[pymodule_export]
     use crate::classes::lock_free::{LockFree, LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
     #[pymodule_export]
     use crate::classes::persistent::Persistent;

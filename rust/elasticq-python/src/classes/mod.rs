@@ -8,6 +8,7 @@ pub mod config;
 pub mod consumer;
 pub mod elastic;
 pub mod lease;
+pub mod live;
 pub mod lock_free;
 pub mod look;
 pub mod persistent;

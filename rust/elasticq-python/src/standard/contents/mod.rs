@@ -455,6 +455,17 @@ impl Contents {
         self.changes.fetch_add(1, Relaxed);
     }
 
+    /// How many items were ever put, dropped and refused, and how many are inside, at the end of a queue. If a
+    /// subclass has the items, or the garbage collector has begun to clear it, they count as taken.
+    pub fn last(standard: &Bound<'_, PyAny>) -> Option<(u64, u64, u64, u64)> {
+        let slf = standard.cast::<Self>().ok()?;
+        let this = slf.get();
+        let size = container(slf).and_then(|container| container.len()).ok().flatten().unwrap_or(0) as u64;
+        let dropped = this.dropped.load(Relaxed);
+        let added = this.added.load(Relaxed).max(size + dropped);
+        Some((added, dropped, this.refused.load(Relaxed), size))
+    }
+
     fn count_added(&self, items: usize) {
         self.changed();
         self.added.fetch_add(items as u64, Relaxed);
