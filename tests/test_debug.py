@@ -294,3 +294,18 @@ os._exit(0 if sys.stdout.flush() is None else 1)
 """
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert finished.stdout == "done\n"
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_shows_nobody_who_waits_in_its_parent(kind: Kind) -> None:
+    queue = kind.make(1)
+    getting = threading.Thread(target=kind.get, args=(queue,))
+    getting.start()
+    wait_until(lambda: queue.waiters().item.threads == 1, "a thread waits for an item")
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if queue.waiters() == NOBODY else 1)
+    _, status = os.waitpid(child, 0)
+    kind.put(queue, 1)
+    getting.join()
+    assert os.waitstatus_to_exitcode(status) == 0

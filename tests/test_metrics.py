@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from support import background, wait_until
 
 import elasticq
-from elasticq import metrics
+from elasticq import _core, metrics
 from elasticq.metrics import _series
 from elasticq.metrics.otel import _Looks, observe
 from elasticq.metrics.prometheus import Collector
@@ -618,6 +618,35 @@ def test_a_child_that_is_forked_during_a_collection_collects(monkeypatch: pytest
         looks.of(metrics.ALL[0])
         os._exit(0)
     _, status = os.waitpid(child, 0)
+    leave.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_without_the_thread_that_held_a_queues_lock_tells_the_last_figures(name: str) -> None:
+    queue, sound = elasticq.LifoQueue[int](), elasticq.Queue[int]()
+    metrics.instrument(queue, name)
+    metrics.instrument(sound, name + " sound")
+    queue.put(1)
+    assert counters(name)[0] == 1
+    held, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with queue.mutex:
+            held.set()
+            leave.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        sound.put(2)
+        told = counters(name)[0], counters(name + " sound")[0]
+        os._exit(0 if told == (1, 1) else 1)
+    _, status = os.waitpid(child, 0)
+    assert counters(name)[0] == 1, "nor does a look wait for a thread that keeps the lock"
     leave.set()
     thread.join()
     assert os.waitstatus_to_exitcode(status) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import weakref
@@ -20,7 +21,8 @@ class Condition(threading.Condition):
         super().__init__(lock)
         self._owner = weakref.ref(owner)
         self._wake_tasks = wake_tasks
-        self._since: dict[object, float] = {}
+        self._since: dict[object, tuple[int, float]] = {}
+        """The process and the time of each wait."""
 
     def notify(self, n: int = 1) -> None:
         # Mostly no thread waits. This check then saves a call of the standard library's method.
@@ -35,7 +37,7 @@ class Condition(threading.Condition):
 
     def wait(self, timeout: float | None = None) -> bool:
         mine = object()
-        self._since[mine] = _core._now()
+        self._since[mine] = (os.getpid(), _core._now())
         try:
             return super().wait(timeout)
         finally:
@@ -43,10 +45,14 @@ class Condition(threading.Condition):
 
     def waiters(self) -> int:
         """Return how many threads wait."""
-        return len(self._waiters)  # type: ignore[attr-defined]
+        return self.waiting()[0]
 
     def waiting(self) -> tuple[int, float | None]:
-        """Return how many threads wait, and for how many seconds the first of them. Needs no lock."""
-        count = self.waiters()
-        since = min(list(self._since.values()), default=None) if count else None
-        return count, None if since is None else max(_core._now() - since, 0.0)
+        """Return how many threads wait, and for how many seconds the first of them. Needs no lock.
+
+        A forked child has none of the threads that waited in its parent.
+        """
+        here = os.getpid()
+        since = [time for process, time in list(self._since.values()) if process == here]
+        count = min(len(self._waiters), len(since))  # type: ignore[attr-defined]
+        return count, max(_core._now() - min(since), 0.0) if count else None

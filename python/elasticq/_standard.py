@@ -414,6 +414,18 @@ class Standard(_core.Contents):
         _, not_empty, not_full, _ = self._made
         return not_empty.waiting(), not_full.waiting()
 
+    def counts_soon(self, owner: Hooks[Any]) -> tuple[int, int, int, int, int]:
+        """Return `counts`, or raise InvalidOperation if another thread has the lock and keeps it.
+
+        After a fork that may be a thread that this process doesn't have.
+        """
+        if not self.mutex.acquire(timeout=_SOON):
+            raise InvalidOperation("another thread holds the queue's lock")
+        try:
+            return self.counts(owner)
+        finally:
+            self.mutex.release()
+
     def counts(self, owner: Hooks[Any]) -> tuple[int, int, int, int, int]:
         """Return how many items were ever put, how many were dropped, were refused, are here now, and fit."""
         with self.mutex:
@@ -424,6 +436,9 @@ class Standard(_core.Contents):
             added = max(self.added, size + dropped)  # hooks may bring items of their own
             return added, dropped, self.refused, size, max(_countable(self.maxsize), size)
 
+
+_SOON = 0.1
+"""Seconds for which who only wants to know something waits for a queue's lock."""
 
 EMPTY: Any = object()
 """Returned instead of an item if there is none."""

@@ -26,7 +26,8 @@ def queues() -> list[Any]:
     """Return every live queue of this process, those first at which somebody has waited longest.
 
     Linear in the number of Python objects that the garbage collector knows. Safe from any thread, from a
-    signal handler and from a debugger; waits for no queue.
+    signal handler and from a debugger; waits for no queue. Queues that `gc.freeze` has put out of its sight
+    are not found.
     """
     return sorted(_core._live_queues(), key=_longest, reverse=True)
 

@@ -379,11 +379,19 @@ impl Elastic {
 /// many fit.
 type Counts = (u64, u64, u64, usize, usize);
 
-/// Of a queue that has moved.
-/// The counters of a queue, wherever it is by now.
+/// The counters of a queue, wherever it is by now. If it has moved, this waits for its lock.
 pub fn stats_of(queue: &Bound<'_, Elastic>) -> PyResult<elasticq::QueueStats> {
-    let mut stats = queue.get().store().buffer.stats();
-    if let Some(counts) = counts(queue) {
+    completed(queue.get().store().buffer.stats(), counts(queue))
+}
+
+/// The same, but if it has moved this waits only a moment. An error: another thread has the lock.
+pub fn stats_soon(queue: &Bound<'_, Elastic>) -> PyResult<elasticq::QueueStats> {
+    let counts = moved!(queue, queue.get().store(), "counts_soon").map(|counts| counts?.extract());
+    completed(queue.get().store().buffer.stats(), counts)
+}
+
+fn completed(mut stats: elasticq::QueueStats, counts: Option<PyResult<Counts>>) -> PyResult<elasticq::QueueStats> {
+    if let Some(counts) = counts {
         let (added, dropped, refused, size, capacity) = counts?;
         stats.messages_enqueued = added;
         stats.messages_dequeued = added.saturating_sub(dropped).saturating_sub(size as u64);
@@ -396,6 +404,7 @@ pub fn stats_of(queue: &Bound<'_, Elastic>) -> PyResult<elasticq::QueueStats> {
     Ok(stats)
 }
 
+/// Of a queue that has moved.
 fn counts(slf: &Bound<'_, Elastic>) -> Option<PyResult<Counts>> {
     moved!(slf, slf.get().store(), "counts").map(|counts| counts?.extract())
 }

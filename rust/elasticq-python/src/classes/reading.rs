@@ -67,7 +67,7 @@ const fn name_of(what: What) -> Option<&'static str> {
 impl Reading {
     fn of_elastic(queue: &Bound<'_, Elastic>) -> PyResult<Self> {
         let store = queue.get().store();
-        let stats = elastic::stats_of(queue)?;
+        let stats = elastic::stats_soon(queue)?;
         let (item, room) = waiters::of(queue)?;
         let mut report = Report::default();
         store.buffer.report(&mut report);

@@ -10,6 +10,7 @@ pub mod detach;
 pub mod handover;
 pub mod interpreter;
 pub mod lists;
+pub mod live;
 pub mod lock;
 pub mod per_process;
 pub mod replaceable;

@@ -30,11 +30,10 @@ use crate::raw::handover::LastTaker;
 use crate::raw::{Item, lists};
 use crate::room::overflow::Limits;
 use crate::room::weights::Weighted;
-use crate::standard::contents::Contents;
 use crate::waiting::tasks::{Place, Tasks};
 use crate::waiting::threads;
 use crate::waiting::turns::LoopTurns;
-use elasticq::{BufferError, BufferResult, Parts, QueueStats, Rejected, Waiter};
+use elasticq::{BufferError, BufferResult, Parts, Rejected, Waiter};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
@@ -576,23 +575,6 @@ impl Store {
         self.joiners.traverse(visit)
     }
 
-    /// The counters at its end, wherever it is by then.
-    fn last_stats(&self) -> QueueStats {
-        let mut stats = self.buffer.stats();
-        if let Some(standard) = self.moved.held() {
-            stop_at_the_end();
-            // SAFETY: a queue is dropped by a thread that is attached.
-            let last = unsafe { Python::attach_unchecked(|py| Contents::last(standard.bind(py))) };
-            if let Some((added, dropped, refused, size)) = last {
-                stats.messages_enqueued = added;
-                stats.messages_dropped = dropped;
-                stats.messages_dequeued = added.saturating_sub(dropped).saturating_sub(size);
-                stats.messages_refused += refused;
-            }
-        }
-        stats
-    }
-
     /// For the garbage collector: drops everything.
     pub fn clear_references(&self) {
         drop(self.buffer.discard());
@@ -607,7 +589,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        self.lasting.leave(|| self.last_stats());
+        self.lasting.leave(|| last::stats_of(&self.buffer, &self.moved));
         stop_at_the_end(); // dropping the items may run Python code
     }
 }

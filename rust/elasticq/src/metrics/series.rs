@@ -95,7 +95,7 @@ impl Count {
     /// had counted until then, and what was inside is gone.
     fn see(&mut self, now: Totals, gone: &mut Totals) -> Totals {
         let seen = replace(&mut self.seen, now);
-        if now.enqueued < seen.enqueued {
+        if now.enqueued < seen.enqueued || now.dequeued < seen.dequeued || now.dropped < seen.dropped {
             let mut counted = seen.since(self.before);
             counted.dropped += counted.depth();
             *gone = gone.plus(counted);

@@ -69,6 +69,16 @@ enum Container<'py> {
 
 #[pymethods]
 impl Contents {
+    /// How many items were ever put, dropped and refused, and how many are inside, at the end of a queue. If a
+    /// subclass has the items, or the garbage collector has begun to clear it, they count as taken.
+    fn _last(slf: &Bound<'_, Self>) -> (u64, u64, u64, u64) {
+        let this = slf.get();
+        let size = container(slf).and_then(|container| container.len()).ok().flatten().unwrap_or(0) as u64;
+        let dropped = this.dropped.load(Relaxed);
+        let added = this.added.load(Relaxed).max(size + dropped);
+        (added, dropped, this.refused.load(Relaxed), size)
+    }
+
     #[new]
     fn new(owner: &Bound<'_, PyAny>, maxsize: &Bound<'_, PyAny>) -> PyResult<Self> {
         let order = match owner.getattr(intern!(owner.py(), "_Hooks__order"))?.extract::<Option<String>>()?.as_deref() {
@@ -453,17 +463,6 @@ impl Contents {
 
     fn changed(&self) {
         self.changes.fetch_add(1, Relaxed);
-    }
-
-    /// How many items were ever put, dropped and refused, and how many are inside, at the end of a queue. If a
-    /// subclass has the items, or the garbage collector has begun to clear it, they count as taken.
-    pub fn last(standard: &Bound<'_, PyAny>) -> Option<(u64, u64, u64, u64)> {
-        let slf = standard.cast::<Self>().ok()?;
-        let this = slf.get();
-        let size = container(slf).and_then(|container| container.len()).ok().flatten().unwrap_or(0) as u64;
-        let dropped = this.dropped.load(Relaxed);
-        let added = this.added.load(Relaxed).max(size + dropped);
-        Some((added, dropped, this.refused.load(Relaxed), size))
     }
 
     fn count_added(&self, items: usize) {
