@@ -514,7 +514,7 @@ def test_a_look_while_a_queue_goes_loses_nothing(name: str) -> None:
 
 
 def test_looks_that_interrupt_looks_change_no_figures(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = _series._core._reading
+    read = _core._reading
 
     def interrupted(queue: Any) -> Any:
         reading = read(queue)
@@ -538,7 +538,7 @@ def test_looks_that_interrupt_looks_change_no_figures(name: str, monkeypatch: py
     metrics.instrument(gone[0], name)
     registration = metrics.instrument(closed, name)
     interrupts: list[Callable[[], Any]] = []
-    monkeypatch.setattr(_series, "_core", mock.Mock(wraps=_series._core, _reading=interrupted))
+    monkeypatch.setattr(_series, "_core", mock.Mock(wraps=_core, _reading=interrupted))
     highest = 0.0
     for interrupt in (
         put_and_look,
