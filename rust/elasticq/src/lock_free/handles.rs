@@ -248,7 +248,7 @@ macro_rules! buffer {
                     Some(timeout) => Ok(self.offer_batch_within(items, timeout)?),
                 }
             }
-            #[inline(always)]
+            #[inline]
             fn pop(&self) -> $crate::BufferResult<T> {
                 match self.core.pop_timeout {
                     None => $crate::Buffer::try_pop(self),
