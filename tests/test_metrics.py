@@ -36,6 +36,7 @@ KINDS: dict[str, Callable[[Path], Any]] = {
     "PriorityQueue": lambda _: elasticq.PriorityQueue(),
     "SimpleQueue": lambda _: elasticq.SimpleQueue(),
     "DynamicCircularBuffer": lambda _: elasticq.DynamicCircularBuffer(),
+    "BufferChannel": lambda _: elasticq.BufferChannel(),
     "LockFreeMPMCQueue": lambda _: elasticq.LockFreeMPMCQueue(),
     "LockFreeMPSCQueue": lambda _: elasticq.LockFreeMPSCQueue(),
     "LockFreeSPSCQueue": lambda _: elasticq.LockFreeSPSCQueue(),
@@ -88,11 +89,11 @@ def kind(make: Callable[[Path], Any], folder: Path) -> Iterator[Any]:
 
 
 def put(queue: Any, item: int) -> None:
-    (queue.put if hasattr(queue, "put") else queue.push)(item)
+    next(getattr(queue, name) for name in ("put", "push", "send") if hasattr(queue, name))(item)
 
 
 def get(queue: Any) -> int:
-    return int((queue.get if hasattr(queue, "get") else queue.pop)())
+    return int(next(getattr(queue, name) for name in ("get", "pop", "recv") if hasattr(queue, name))())
 
 
 @pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
