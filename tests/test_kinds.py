@@ -18,6 +18,8 @@ from elasticq import (
     PriorityStats,
     QueueStats,
     SyncMode,
+    Waiters,
+    Waiting,
 )
 
 NO_QUEUES: set[type] = {
@@ -29,6 +31,8 @@ NO_QUEUES: set[type] = {
     PriorityStats,
     QueueStats,
     SyncMode,
+    Waiters,
+    Waiting,
 }
 each = pytest.mark.parametrize("kind", ALL)
 each_in_memory = pytest.mark.parametrize("kind", KINDS)
