@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
 import textwrap
 import threading
 import time
+import traceback
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -190,6 +192,43 @@ def background(*runs: Callable[[], object]) -> Iterator[None]:
             thread.join(60)
     assert not errors
     assert not any(thread.is_alive() for thread in repeating)
+
+
+@contextmanager
+def held_elsewhere(lock: Any) -> Iterator[None]:
+    """Another thread holds the lock meanwhile."""
+    held, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            leave.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        yield
+    finally:
+        leave.set()
+        thread.join()
+
+
+def holds_in_child(check: Callable[[], object]) -> bool:
+    """Whether a check is true in a forked child. One that raises or hangs there is not."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(int(PATIENCE))
+            status = 0 if check() else 1
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status) == 0
 
 
 def check_for_leaks(item: object, calls: Iterable[Callable[[], object]]) -> None:

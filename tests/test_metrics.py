@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 import re
-import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from support import background, wait_until
+from support import background, held_elsewhere, holds_in_child, wait_until
 
 import elasticq
 from elasticq import _core, metrics
@@ -394,25 +392,13 @@ def test_a_forked_child_counts_on(name: str) -> None:
     queue = elasticq.Queue[int]()
     metrics.instrument(queue, name)
     queue.put(1)
-    held = threading.Event()
-    leave = threading.Event()
 
-    def hold() -> None:
-        with metrics._lock:
-            held.set()
-            leave.wait()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait()
-    child = os.fork()
-    if child == 0:
+    def counts_on() -> bool:
         queue.put(2)
-        os._exit(0 if counters(name)[0] == 2 else 1)
-    _, status = os.waitpid(child, 0)
-    leave.set()
-    thread.join()
-    assert os.waitstatus_to_exitcode(status) == 0
+        return counters(name)[0] == 2
+
+    with held_elsewhere(metrics._lock):
+        assert holds_in_child(counts_on)
     assert counters(name)[0] == 1
 
 
@@ -612,16 +598,10 @@ def test_a_child_that_is_forked_during_a_collection_collects(monkeypatch: pytest
     thread = threading.Thread(target=lambda: looks.of(metrics.ALL[0]))
     thread.start()
     held.wait()
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(10)
-        looks.of(metrics.ALL[0])
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
+    holds = holds_in_child(lambda: looks.of(metrics.ALL[0]) is not None)
     leave.set()
     thread.join()
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert holds
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -631,23 +611,11 @@ def test_a_child_without_the_thread_that_held_a_queues_lock_tells_the_last_figur
     metrics.instrument(sound, name + " sound")
     queue.put(1)
     assert counters(name)[0] == 1
-    held, leave = threading.Event(), threading.Event()
 
-    def hold() -> None:
-        with queue.mutex:
-            held.set()
-            leave.wait()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait()
-    child = os.fork()
-    if child == 0:
+    def the_others_count() -> bool:
         sound.put(2)
-        told = counters(name)[0], counters(name + " sound")[0]
-        os._exit(0 if told == (1, 1) else 1)
-    _, status = os.waitpid(child, 0)
-    assert counters(name)[0] == 1, "nor does a look wait for a thread that keeps the lock"
-    leave.set()
-    thread.join()
-    assert os.waitstatus_to_exitcode(status) == 0
+        return (counters(name)[0], counters(name + " sound")[0]) == (1, 1)
+
+    with held_elsewhere(queue.mutex):
+        assert holds_in_child(the_others_count)
+        assert counters(name)[0] == 1, "nor does a look wait for a thread that keeps the lock"
