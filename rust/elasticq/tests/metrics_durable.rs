@@ -97,6 +97,8 @@ fn what_is_in_files_is_not_dropped_with_its_queue() {
         assert_eq!(counted(), [9.0, 5.0, 0.0], "those inside have come again");
         assert_eq!(queue.buffer().pop(), Ok(1));
         assert_eq!(counted(), [9.0, 6.0, 0.0]);
+        queue.buffer().finish().unwrap();
+        assert_eq!(counted(), [9.0, 9.0, 0.0], "one that was finished, and is still watched, tells zeros");
     });
 }
 

@@ -50,6 +50,8 @@ pub struct Reading {
     pub totals: Totals,
     pub capacity: u64,
     pub max_capacity: u64,
+    /// Whether the items outlive the buffer.
+    pub in_files: bool,
     pub waiting_for_item: Waiting,
     pub waiting_for_room: Waiting,
     pub oldest: Oldest,
@@ -72,6 +74,7 @@ impl Reading {
             },
             capacity: stats.current_capacity as u64,
             max_capacity: buffer.max_capacity() as u64,
+            in_files: buffer.waits_for_disk(),
             waiting_for_item: buffer.waiting_for_item(),
             waiting_for_room: buffer.waiting_for_room(),
             oldest: report.oldest,

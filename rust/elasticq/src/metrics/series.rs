@@ -73,6 +73,8 @@ struct Count {
     before: Totals,
     /// What it had counted at the last look.
     seen: Totals,
+    /// Whether the items outlive the buffer.
+    in_files: bool,
     /// The figures that only grow, as they were then.
     figures: Figures,
     ages: Ages,
@@ -88,15 +90,20 @@ impl Count {
     fn of(now: &Reading) -> Self {
         let mut before = now.totals;
         before.enqueued -= before.depth();
-        Self { before, seen: now.totals, figures: Figures::default(), ages: Ages::begin() }
+        let Reading { totals: seen, in_files, .. } = *now;
+        Self { before, seen, in_files, figures: Figures::default(), ages: Ages::begin() }
     }
 
     /// What counts now. If the buffer has begun anew (`DynamicCircularBuffer::restart`), `gone` gets what it
-    /// had counted until then, and what was inside is gone.
+    /// had counted until then, and what was inside is gone. A queue in files that was finished tells zeros; its
+    /// items have left the sight of this series.
     fn see(&mut self, now: Totals, gone: &mut Totals) -> Totals {
         let seen = replace(&mut self.seen, now);
         if now.enqueued < seen.enqueued || now.dequeued < seen.dequeued || now.dropped < seen.dropped {
             let mut counted = seen.since(self.before);
+            if self.in_files {
+                counted.dequeued += counted.depth();
+            }
             counted.dropped += counted.depth();
             *gone = gone.plus(counted);
             // Refusals are counted on.
