@@ -59,6 +59,7 @@ __all__ = [
     "_live_queues",
     "_moved_of",
     "_now",
+    "_reading",
     "_repair",
     "_select",
     "_standard_of",

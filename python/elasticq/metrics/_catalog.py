@@ -6,14 +6,12 @@ from typing import Literal, NamedTuple
 
 __all__ = ["ALL", "FIGURES", "Metric"]
 
-Kind = Literal["counter", "gauge"]
-
 
 class Metric(NamedTuple):
     """One metric. A counter only grows, as long as the process lives."""
 
     name: str
-    kind: Kind
+    kind: Literal["counter", "gauge"]
     unit: Literal["", "seconds", "bytes", "ratio"]
     description: str
     labels: tuple[str, ...] = ()

@@ -14,8 +14,6 @@ from ._counting import Ages, Count, Totals
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    Queue = _core.Elastic[object] | _core.Persistent[object]
-
 __all__ = ["Sample", "Series", "Watched", "shown"]
 
 _log = logging.getLogger("elasticq.metrics")
@@ -37,7 +35,7 @@ def shown(name: str) -> str:
 class Watched:
     """A queue that is watched. It is not kept alive."""
 
-    def __init__(self, queue: Queue, now: float) -> None:
+    def __init__(self, queue: _core.Elastic[object] | _core.Persistent[object], now: float) -> None:
         self._farewell = _core.Farewell(queue)
         reading = _core._reading(queue)
         self.queue = weakref.ref(queue)
@@ -103,7 +101,7 @@ class Series:
         self._looked = _core._now()
         self._many = 8
 
-    def watch(self, queue: Queue) -> Watched:
+    def watch(self, queue: _core.Elastic[object] | _core.Persistent[object]) -> Watched:
         """Watch a queue; once more, if it is watched already."""
         for watched in self._watched:
             if watched.queue() is queue:
