@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from elasticq import _core
 
-__all__ = ["Ages", "Count", "Totals"]
+__all__ = ["NOTHING", "Ages", "Count", "Totals"]
 
 
 class Totals(NamedTuple):
@@ -38,10 +38,29 @@ class Totals(NamedTuple):
         return max(self.enqueued - self.dequeued - self.dropped, 0)
 
     def plus(self, other: Totals) -> Totals:
-        return Totals(*map(int.__add__, self, other))
+        # Field by field, here and below: a scrape does this for each queue.
+        enqueued, dequeued, refused, dropped, grown, shrunk = other
+        return Totals(
+            self.enqueued + enqueued,
+            self.dequeued + dequeued,
+            self.refused + refused,
+            self.dropped + dropped,
+            self.grown + grown,
+            self.shrunk + shrunk,
+        )
 
     def since(self, earlier: Totals) -> Totals:
-        return Totals(*(max(now - then, 0) for now, then in zip(self, earlier, strict=True)))
+        if earlier == NOTHING:
+            return self
+        enqueued, dequeued, refused, dropped, grown, shrunk = earlier
+        return Totals(
+            max(self.enqueued - enqueued, 0),
+            max(self.dequeued - dequeued, 0),
+            max(self.refused - refused, 0),
+            max(self.dropped - dropped, 0),
+            max(self.grown - grown, 0),
+            max(self.shrunk - shrunk, 0),
+        )
 
     def all_dropped(self) -> Totals:
         """The same when what is inside is gone."""
@@ -52,6 +71,9 @@ class Totals(NamedTuple):
         return self._replace(dequeued=self.dequeued + self.depth)
 
 
+NOTHING = Totals()
+
+
 class Count:
     """What counts of one queue. Messages that are inside at the beginning count as having come since."""
 
@@ -59,7 +81,7 @@ class Count:
         before = now._replace(enqueued=now.enqueued - now.depth)
         self._before = now.all_left() if is_closed else before  # of what is closed nothing counts
         self._seen = now
-        self._gone = Totals()
+        self._gone = NOTHING
 
     def see(self, now: Totals, has_moved: bool = False) -> Totals:
         """Return what counts now.
@@ -79,7 +101,8 @@ class Count:
 
     def last(self) -> Totals:
         """Return what counted at the last look."""
-        return self._gone.plus(self._seen.since(self._before))
+        seen = self._seen.since(self._before)
+        return seen if self._gone is NOTHING else self._gone.plus(seen)
 
 
 class Ages:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from elasticq import _core
 
 from . import _catalog as catalog
-from ._counting import Ages, Count, Totals
+from ._counting import NOTHING, Ages, Count, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,11 +93,12 @@ class Series:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._gone = Totals()
+        self._gone = NOTHING
         self._gone_figures: dict[tuple[str, int | None], int] = {}
         self._backpressure = 0.0
         self._watched: list[Watched] = []
-        self._told: set[tuple[catalog.Metric, tuple[str, ...]]] = set()
+        self._told: set[int] = set()
+        """The rare figures that were told once."""
         self._looked = _core._now()
         self._many = 8
 
@@ -154,7 +155,7 @@ class Series:
                 readings.append((watched, reading, counted))
         totals, figures, sum_ = self._gone, dict(self._gone_figures), Sum()
         for watched, reading, counted in readings:
-            totals = totals.plus(counted)
+            totals = counted if totals is NOTHING else totals.plus(counted)
             sum_.add(reading, watched.age(reading, counted, now))
             room = reading.waiters.room
             self._backpressure += min(room.longest or 0.0, since) * (room.threads + room.tasks)
@@ -182,22 +183,39 @@ class Series:
 
     def _rare(self, totals: Totals, sum_: Sum) -> Iterator[Sample]:
         """Yield the rare figures that are above zero, or were before."""
-        for metric, labels, value in (
-            (catalog.RESIZES, ("grow",), totals.grown),
-            (catalog.RESIZES, ("shrink",), totals.shrunk),
-            (catalog.BACKPRESSURE, (), self._backpressure),
-            (catalog.WAITERS, ("item", "thread"), sum_.item.threads),
-            (catalog.WAITERS, ("item", "task"), sum_.item.tasks),
-            (catalog.WAITERS, ("room", "thread"), sum_.room.threads),
-            (catalog.WAITERS, ("room", "task"), sum_.room.tasks),
-            (catalog.LONGEST_WAIT, ("item",), sum_.item.longest),
-            (catalog.LONGEST_WAIT, ("room",), sum_.room.longest),
-        ):
+        item, room = sum_.item, sum_.room
+        figures = (
+            totals.grown,
+            totals.shrunk,
+            self._backpressure,
+            item.threads,
+            item.tasks,
+            room.threads,
+            room.tasks,
+            item.longest,
+            room.longest,
+        )
+        for index, value in enumerate(figures):
             if value:
-                self._told.add((metric, labels))
-            elif (metric, labels) not in self._told:
+                self._told.add(index)
+            elif index not in self._told:
                 continue
+            metric, labels = _RARE[index]
             yield Sample(metric, dict(zip(metric.labels, labels, strict=True)), value)
+
+
+_RARE: list[tuple[catalog.Metric, tuple[str, ...]]] = [
+    (catalog.RESIZES, ("grow",)),
+    (catalog.RESIZES, ("shrink",)),
+    (catalog.BACKPRESSURE, ()),
+    (catalog.WAITERS, ("item", "thread")),
+    (catalog.WAITERS, ("item", "task")),
+    (catalog.WAITERS, ("room", "thread")),
+    (catalog.WAITERS, ("room", "task")),
+    (catalog.LONGEST_WAIT, ("item",)),
+    (catalog.LONGEST_WAIT, ("room",)),
+]
+"""The figures of `Series._rare`, in its order: their metrics and labels."""
 
 
 class Waits:
