@@ -11,6 +11,7 @@ use crate::options::Options;
 use crate::report::{Progress, Verdict};
 use crate::settled::{Figure, TRIALS, long_enough};
 use crate::stats::{Summary, paired_ratios};
+use crate::waiting::Waiting;
 use std::time::Duration;
 
 /// Beyond this length no sample is doubled.
@@ -40,6 +41,8 @@ struct Contender<'a> {
 }
 
 struct Target {
+    /// Whose target it is; `None`: that of the first contender.
+    of: Option<String>,
     against: String,
     at_least: f64,
 }
@@ -50,6 +53,8 @@ pub struct Contest<'a> {
     name: String,
     items: Option<u64>,
     threads: usize,
+    /// How the threads of those who are entered from now on wait.
+    pub(crate) waiting: Waiting,
     contenders: Vec<Contender<'a>>,
     targets: Vec<Target>,
 }
@@ -64,7 +69,14 @@ impl std::fmt::Debug for Contest<'_> {
 impl<'a> Contest<'a> {
     /// A contest that nobody takes part in yet.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), items: None, threads: 1, contenders: Vec::new(), targets: Vec::new() }
+        Self {
+            name: name.into(),
+            items: None,
+            threads: 1,
+            waiting: Waiting::default(),
+            contenders: Vec::new(),
+            targets: Vec::new(),
+        }
     }
 
     /// The name of the case.
@@ -98,9 +110,21 @@ impl<'a> Contest<'a> {
         self
     }
 
+    /// Lets the threads of those who are entered from now on wait in this way.
+    pub fn waiting(mut self, waiting: Waiting) -> Self {
+        self.waiting = waiting;
+        self
+    }
+
     /// States that the first contender should be this many times as fast as `against`.
     pub fn target(mut self, against: impl Into<String>, at_least: f64) -> Self {
-        self.targets.push(Target { against: against.into(), at_least });
+        self.targets.push(Target { of: None, against: against.into(), at_least });
+        self
+    }
+
+    /// The same of another contender than the first.
+    pub fn target_of(mut self, of: impl Into<String>, against: impl Into<String>, at_least: f64) -> Self {
+        self.targets.push(Target { of: Some(of.into()), against: against.into(), at_least });
         self
     }
 
@@ -210,13 +234,14 @@ impl Outcome {
     fn new(name: String, standings: Vec<Standing>, targets: &[Target]) -> Self {
         let mut outcome = Self { name, standings, verdicts: Vec::new() };
         for target in targets {
-            let Some(index) = outcome.standings.iter().position(|standing| standing.name == target.against) else {
-                continue;
-            };
-            let (ratio, paired) = (outcome.ratio(index), outcome.paired(index));
+            let place = |name: &str| outcome.standings.iter().position(|standing| standing.name == name);
+            let ours = target.of.as_deref().map_or(Some(0), place);
+            let Some((ours, peer)) = ours.zip(place(&target.against)) else { continue };
+            let of = target.of.as_ref().map_or(String::new(), |name| format!("{name}: "));
+            let (ratio, paired) = (outcome.ratio_of(ours, peer), outcome.paired_of(ours, peer));
             outcome.verdicts.push(Verdict {
                 case: outcome.name.clone(),
-                wanted: format!("at least {:.2}x {}", target.at_least, target.against),
+                wanted: format!("{of}at least {:.2}x {}", target.at_least, target.against),
                 measured: if ratio.settled() {
                     format!("{:.2}x ({:.2} .. {:.2})", ratio.all, paired.lower_quartile, paired.upper_quartile)
                 } else {
@@ -231,7 +256,11 @@ impl Outcome {
     /// How many times as fast ours is as the contender at `index`: the ratio of the medians.
     #[must_use]
     pub fn ratio(&self, index: usize) -> Figure {
-        self.standings[index].time().over(self.standings[0].time())
+        self.ratio_of(0, index)
+    }
+
+    fn ratio_of(&self, ours: usize, index: usize) -> Figure {
+        self.standings[index].time().over(self.standings[ours].time())
     }
 
     /// Whether the time and the ratio of the contender at `index` are both settled.
@@ -243,7 +272,11 @@ impl Outcome {
     /// The same ratio taken round by round, and how it scatters.
     #[must_use]
     pub fn paired(&self, index: usize) -> Summary {
-        Summary::of(&paired_ratios(&self.standings[index].rounds, &self.standings[0].rounds))
+        self.paired_of(0, index)
+    }
+
+    fn paired_of(&self, ours: usize, index: usize) -> Summary {
+        Summary::of(&paired_ratios(&self.standings[index].rounds, &self.standings[ours].rounds))
     }
 }
 
@@ -317,12 +350,15 @@ mod tests {
             .contender("old", taking(31))
             .target("old", 3.0)
             .target("old", 3.2)
-            .target("absent", 1.0);
+            .target("absent", 1.0)
+            .target_of("old", "ours", 0.3)
+            .target_of("absent", "old", 1.0);
         let outcome = contest.run(&options(7));
         assert!((outcome.ratio(1).all - 3.1).abs() < 1e-9);
         assert!((outcome.paired(1).min - 3.1).abs() < 1e-9);
         let reached: Vec<_> = outcome.verdicts.iter().map(|verdict| verdict.reached).collect();
-        assert_eq!(reached, [Some(true), Some(false)]);
+        assert_eq!(reached, [Some(true), Some(false), Some(true)]);
+        assert_eq!(outcome.verdicts[2].wanted, "old: at least 0.30x ours");
         assert_eq!(outcome.verdicts[0].measured, "3.10x (3.10 .. 3.10)");
     }
 

@@ -33,3 +33,4 @@ pub mod subject;
 pub mod subjects;
 #[cfg(all(feature = "streams", feature = "lock_free"))]
 pub mod tasks;
+pub mod waiting;

@@ -4,49 +4,12 @@
 use crate::contest::{Contest, Sample};
 use crate::ledger::{Ledger, message};
 use crate::subject::{Bounds, Elastic, Levelled, Pop, Push, Subject};
-use std::hint::{black_box, spin_loop};
+use crate::waiting::{Patience, Waiting};
+use std::hint::black_box;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// How often a thread looks again at a full or empty queue before it lets another thread run.
-const SPINS: u32 = 64;
-/// A sample that takes this long is given up; what has not arrived counts as wrong.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waiting for room or items: spin, then yield, and after a very long time give up.
-struct Patience<'a> {
-    tries: u32,
-    started: Instant,
-    given_up: &'a AtomicBool,
-}
-
-impl<'a> Patience<'a> {
-    fn new(started: Instant, given_up: &'a AtomicBool) -> Self {
-        Self { tries: 0, started, given_up }
-    }
-
-    #[inline]
-    fn reset(&mut self) {
-        self.tries = 0;
-    }
-
-    /// Lets a moment pass. Returns `false` if there is no sense in trying on.
-    #[inline]
-    fn wait(&mut self) -> bool {
-        self.tries += 1;
-        if self.tries <= SPINS {
-            spin_loop();
-            return true;
-        }
-        thread::yield_now();
-        if self.tries.is_multiple_of(1_024) && self.started.elapsed() > PATIENCE {
-            self.given_up.store(true, Ordering::Relaxed);
-        }
-        !self.given_up.load(Ordering::Relaxed)
-    }
-}
 
 /// One thread puts an item and takes it out again, `items` times.
 #[must_use]
@@ -121,12 +84,18 @@ pub fn level_batches<Q: Levelled>(queue: &Q, size: usize, items: u64) -> Sample 
 }
 
 /// Producers and consumers, each a thread, send about `items` through a queue of `capacity`. Every message is
-/// checked.
+/// checked. Where a thread finds no room or no item, it waits in this way.
 ///
 /// # Panics
 /// When a thread of the queue under test panics.
 #[must_use]
-pub fn contended<S: Subject>(producers: usize, consumers: usize, capacity: usize, items: u64) -> Sample {
+pub fn contended<S: Subject>(
+    producers: usize,
+    consumers: usize,
+    capacity: usize,
+    waiting: Waiting,
+    items: u64,
+) -> Sample {
     let each = (items / producers as u64).max(1);
     let (sources, sinks) = S::open(capacity, producers, consumers);
     let barrier = Barrier::new(producers + consumers);
@@ -138,7 +107,7 @@ pub fn contended<S: Subject>(producers: usize, consumers: usize, capacity: usize
         move || {
             barrier.wait();
             let started = Instant::now();
-            let mut patience = Patience::new(started, given_up);
+            let mut patience = Patience::new(waiting, started, given_up);
             'all: for place in 1..each + 1 {
                 while !source.try_push(black_box(message(index, place))) {
                     if !patience.wait() {
@@ -158,7 +127,7 @@ pub fn contended<S: Subject>(producers: usize, consumers: usize, capacity: usize
             let mut ledger = Ledger::new(producers);
             barrier.wait();
             let started = Instant::now();
-            let mut patience = Patience::new(started, given_up);
+            let mut patience = Patience::new(waiting, started, given_up);
             loop {
                 // Once no thread sends any more, a queue that is empty at one more look stays empty.
                 let finished = || sending.load(Ordering::Acquire) == 0;
@@ -210,8 +179,9 @@ impl Contest<'_> {
         if producers > S::PRODUCERS || consumers > S::CONSUMERS {
             return self;
         }
+        let waiting = self.waiting;
         self.threads(producers + consumers)
-            .contender(S::NAME, move |items| contended::<S>(producers, consumers, capacity, items))
+            .contender(S::NAME, move |items| contended::<S>(producers, consumers, capacity, waiting, items))
     }
 }
 
@@ -252,16 +222,16 @@ mod tests {
     fn a_right_queue_has_nothing_wrong_in_any_shape() {
         assert_eq!(one_thread::<Bounded>(4, 100).wrong, 0);
         for (producers, consumers) in [(1, 1), (4, 1), (2, 2)] {
-            let sample = contended::<Bounded>(producers, consumers, 16, 10_000);
+            let sample = contended::<Bounded>(producers, consumers, 16, Waiting::Yielding, 10_000);
             assert_eq!((sample.items, sample.wrong), (10_000, 0));
         }
-        assert_eq!(contended::<Standard>(4, 1, 16, 10_000).wrong, 0);
+        assert_eq!(contended::<Standard>(4, 1, 16, Waiting::Spinning, 10_000).wrong, 0);
     }
 
     #[test]
     fn lost_items_are_wrong_and_do_not_hang_the_contest() {
         assert_eq!(one_thread::<Leaky>(4, 100).wrong, 10);
-        assert_eq!(contended::<Leaky>(2, 2, 16, 10_000).wrong, 1_000);
+        assert_eq!(contended::<Leaky>(2, 2, 16, Waiting::Yielding, 10_000).wrong, 1_000);
     }
 
     #[test]

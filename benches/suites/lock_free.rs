@@ -7,16 +7,19 @@ use elasticq_benches::report::{Report, grouped};
 use elasticq_benches::subjects::channels::{
     CROSSFIRE_MPSC, Crossbeam, Crossfire, CrossfireMpsc, CrossfireSpsc, Flume, Kanal, Standard,
 };
-use elasticq_benches::subjects::lock_free::{MPSC, Mpmc, Mpsc, MpscBatches, SharedMpmc, SharedMpsc, SharedSpsc, Spsc};
+use elasticq_benches::subjects::lock_free::{
+    MPSC, Mpmc, Mpsc, MpscBatches, SHARED_MPMC, SHARED_MPSC, SharedMpmc, SharedMpsc, SharedSpsc, Spsc,
+};
 use elasticq_benches::subjects::ours::{self, Ours};
 use elasticq_benches::subjects::predecessor::OldLockFree;
 use elasticq_benches::subjects::queues::{Concurrent, Rtrb};
+use elasticq_benches::waiting::Waiting;
 
 /// Room for this many items in every contender that has a bound.
 const CAPACITY: usize = 65_536;
 const ARRAY_QUEUE: &str = "crossbeam ArrayQueue";
-/// The peers with a bound, and those that never wait for room.
-const BOUNDED: [&str; 7] = [
+/// The peers that take any number of producers and consumers.
+const PEERS: [&str; 9] = [
     ARRAY_QUEUE,
     "crossbeam channel, bounded",
     "flume, bounded",
@@ -24,27 +27,21 @@ const BOUNDED: [&str; 7] = [
     "concurrent-queue, bounded",
     "crossfire mpmc, bounded",
     "thingbuf",
+    "crossbeam SegQueue, unbounded",
+    "concurrent-queue, unbounded",
 ];
-/// They have a bound, too, but take only one consumer.
-const BOUNDED_MPSC: [&str; 2] = [CROSSFIRE_MPSC, "std sync_channel"];
-const UNBOUNDED: [&str; 2] = ["crossbeam SegQueue, unbounded", "concurrent-queue, unbounded"];
+/// These take only one consumer.
+const PEERS_OF_ONE_CONSUMER: [&str; 2] = [CROSSFIRE_MPSC, "std sync_channel"];
 
 fn main() {
     let mut report = Report::new("lock_free", Options::from_process());
     println!("\"ours is\": how many times as fast, by the medians; then how the ratios of the single rounds scatter");
-    let contests = [
-        one_to_one(),
-        pairs(),
-        alone(),
-        shared(),
-        threads(1, 1.2, 1.2),
-        threads(4, 1.5, 1.0),
-        threads(16, 1.5, 1.0),
-        batches(),
-        many(2, 2),
-        many(4, 4),
-    ];
-    for contest in contests {
+    let single = [one_to_one(), pairs(), alone(), shared(), batches()];
+    let several = Waiting::ALL.into_iter().flat_map(|waiting| {
+        let threads = [1, 4, 16].map(|producers| threads(producers, waiting));
+        threads.into_iter().chain([2, 4].map(|pairs| many(pairs, pairs, waiting)))
+    });
+    for contest in single.into_iter().chain(several) {
         if report.options().wants(contest.name()) {
             let outcome = contest.run(report.options());
             report.outcome(&outcome);
@@ -93,19 +90,22 @@ fn alone() -> Contest<'static> {
 
 fn shared() -> Contest<'static> {
     Contest::new(format!("MPSC by shared reference, 1 thread, push+pop, capacity {}", grouped(CAPACITY as u64)))
-        .target(ARRAY_QUEUE, 0.9)
+        .target(ARRAY_QUEUE, 1.0)
         .alone::<SharedMpsc>(CAPACITY)
         .alone::<crossbeam_queue::ArrayQueue<u64>>(CAPACITY)
 }
 
-/// `bounded` and `unbounded` say how many times as fast as the peers with a bound, and as those without, it
-/// should be.
-fn threads(producers: usize, bounded: f64, unbounded: f64) -> Contest<'static> {
-    let contest = Contest::new(format!("MPSC, {producers}P/1C, capacity {}", grouped(CAPACITY as u64)))
+fn threads(producers: usize, waiting: Waiting) -> Contest<'static> {
+    let name = format!("MPSC, {producers}P/1C, capacity {}{}", grouped(CAPACITY as u64), waiting.suffix());
+    let contest = Contest::new(name)
+        .waiting(waiting)
         .threaded::<Mpsc<false>>(producers, 1, CAPACITY)
-        .threaded::<Mpsc<true>>(producers, 1, CAPACITY);
-    let contest = BOUNDED.iter().chain(&BOUNDED_MPSC).fold(contest, |contest, peer| contest.target(*peer, bounded));
-    let contest = UNBOUNDED.iter().fold(contest, |contest, peer| contest.target(*peer, unbounded));
+        .threaded::<Mpsc<true>>(producers, 1, CAPACITY)
+        .threaded::<SharedMpsc>(producers, 1, CAPACITY);
+    let contest = PEERS
+        .iter()
+        .chain(&PEERS_OF_ONE_CONSUMER)
+        .fold(contest, |contest, peer| contest.target(*peer, 1.3).target_of(SHARED_MPSC, *peer, 1.2));
     peers(contest, producers, 1)
         .threaded::<CrossfireMpsc>(producers, 1, CAPACITY)
         .threaded::<Standard>(producers, 1, CAPACITY)
@@ -118,16 +118,18 @@ fn batches() -> Contest<'static> {
         .threaded::<Mpsc<false>>(4, 1, CAPACITY)
 }
 
-fn many(producers: usize, consumers: usize) -> Contest<'static> {
-    let contest = Contest::new(format!("MPMC, {producers}P/{consumers}C, capacity {}", grouped(CAPACITY as u64)))
+fn many(producers: usize, consumers: usize, waiting: Waiting) -> Contest<'static> {
+    let name = format!("MPMC, {producers}P/{consumers}C, capacity {}{}", grouped(CAPACITY as u64), waiting.suffix());
+    let contest = Contest::new(name)
+        .waiting(waiting)
         .threaded::<Mpmc<false>>(producers, consumers, CAPACITY)
         .threaded::<Mpmc<true>>(producers, consumers, CAPACITY)
         .threaded::<SharedMpmc>(producers, consumers, CAPACITY);
-    let contest = BOUNDED.iter().fold(contest, |contest, peer| contest.target(*peer, 1.3));
-    peers(UNBOUNDED.iter().fold(contest, |contest, peer| contest.target(*peer, 1.0)), producers, consumers)
+    let contest =
+        PEERS.iter().fold(contest, |contest, peer| contest.target(*peer, 1.2).target_of(SHARED_MPMC, *peer, 1.1));
+    peers(contest, producers, consumers)
 }
 
-/// The peers that take any number of producers and consumers.
 fn peers(contest: Contest<'static>, producers: usize, consumers: usize) -> Contest<'static> {
     contest
         .threaded::<Ours<false>>(producers, consumers, CAPACITY)

@@ -9,6 +9,7 @@ use elasticq_benches::machine::{hardware_threads, machine};
 use elasticq_benches::options::Options;
 use elasticq_benches::shapes::contended;
 use elasticq_benches::subjects::ours::Ours;
+use elasticq_benches::waiting::Waiting;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -181,7 +182,7 @@ fn contention(group: &mut BenchmarkGroup<'_, WallTime>, producers: usize, consum
     let mut wrong = 0;
     group.bench_function(&name, |bencher| {
         bencher.iter_custom(|items| {
-            let sample = contended::<Ours<true>>(producers, consumers, 65_536, items);
+            let sample = contended::<Ours<true>>(producers, consumers, 65_536, Waiting::Yielding, items);
             wrong += sample.wrong;
             sample.elapsed.mul_f64(items as f64 / sample.items as f64)
         });

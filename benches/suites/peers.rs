@@ -14,6 +14,7 @@ use elasticq_benches::subjects::ours::{self, Ours};
 use elasticq_benches::subjects::predecessor::OldLockFree;
 use elasticq_benches::subjects::predecessor::{self, Old};
 use elasticq_benches::subjects::queues::Concurrent;
+use elasticq_benches::waiting::Waiting;
 use parking_lot::Mutex;
 use serde_json::json;
 use std::collections::VecDeque;
@@ -30,8 +31,10 @@ fn main() {
     for size in [10, 100, 1_000] {
         run(&mut report, batches(size));
     }
-    for (producers, consumers) in [(1, 1), (4, 1), (2, 2)] {
-        run(&mut report, threads(producers, consumers));
+    for waiting in Waiting::ALL {
+        for (producers, consumers, at_least) in [(1, 1, 2.0), (4, 1, 3.0), (2, 2, 2.0)] {
+            run(&mut report, threads(producers, consumers, waiting, at_least));
+        }
     }
     mqtt_shape(&mut report);
     report.finish();
@@ -80,10 +83,11 @@ fn batches(size: usize) -> Contest<'static> {
         .batching::<Mutex<VecDeque<u64>>>(DEFAULTS, size)
 }
 
-fn threads(producers: usize, consumers: usize) -> Contest<'static> {
-    let name = format!("{producers}P/{consumers}C, capacity {}", grouped(CAPACITY as u64));
+fn threads(producers: usize, consumers: usize, waiting: Waiting, at_least: f64) -> Contest<'static> {
+    let name = format!("{producers}P/{consumers}C, capacity {}{}", grouped(CAPACITY as u64), waiting.suffix());
     let contest = Contest::new(name)
-        .target(predecessor::NAME, 2.0)
+        .waiting(waiting)
+        .target(predecessor::NAME, at_least)
         .threaded::<Ours<false>>(producers, consumers, CAPACITY)
         .threaded::<Old<false>>(producers, consumers, CAPACITY)
         .threaded::<Ours<true>>(producers, consumers, CAPACITY)

@@ -18,7 +18,7 @@ MUTANTS = [
     Mutant(
         "mpsc-moves-its-next-look-on",
         MPSC,
-        "if taker.popped >= taker.empty_at || taker.empty_at == u64::MAX {",
+        "if taker.popped() >= taker.empty_at || taker.empty_at == u64::MAX {",
         "if true {",
         "burst_memory::a_queue_that_always_holds_many_items_follows_their_number",
     ),
@@ -265,8 +265,8 @@ MUTANTS = [
         also=(
             (
                 MPSC,
-                "self.takers.popped.store(taker.popped, Ordering::Release);",
-                "self.takers.popped.store(taker.popped, Ordering::Relaxed);",
+                "self.takers.popped.store(popped, Ordering::Release);",
+                "self.takers.popped.store(popped, Ordering::Relaxed);",
             ),
         ),
     ),

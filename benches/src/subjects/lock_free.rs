@@ -9,6 +9,10 @@ use elasticq::{BufferResult, Config};
 
 /// The name of the handles of the queue of many producers in the tables.
 pub const MPSC: &str = "elasticq MPSC, handles";
+/// The name of the same queue through shared references.
+pub const SHARED_MPSC: &str = "elasticq MPSC, shared";
+/// The name of the queue of many consumers through shared references.
+pub const SHARED_MPMC: &str = "elasticq MPMC, shared";
 
 fn between(least: usize, capacity: usize) -> Config {
     Config::default().with_initial_capacity(least).with_min_capacity(least).with_max_capacity(capacity)
@@ -123,7 +127,7 @@ impl Distributor {
 pub struct SharedMpsc(LockFreeMPSCQueue<u64>);
 
 impl Shared for SharedMpsc {
-    const NAME: &'static str = "elasticq MPSC, shared";
+    const NAME: &'static str = SHARED_MPSC;
     const CONSUMERS: usize = 1;
 
     fn open(capacity: usize) -> Self {
@@ -179,7 +183,7 @@ impl Pop for MpmcConsumer<u64> {
 pub struct SharedMpmc(LockFreeMPMCQueue<u64>);
 
 impl Shared for SharedMpmc {
-    const NAME: &'static str = "elasticq MPMC, shared";
+    const NAME: &'static str = SHARED_MPMC;
 
     fn open(capacity: usize) -> Self {
         Self(LockFreeMPMCQueue::new(between(capacity, capacity)).expect("the bounds are in order"))

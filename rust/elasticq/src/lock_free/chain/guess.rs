@@ -32,8 +32,13 @@ impl Guess {
         Some(self.0.load(Ordering::Acquire)).filter(|position| position & UNSURE == 0)
     }
 
-    /// To be called after a claim of the positions from `first` to `end`, whether the thread guessed or
-    /// looked first.
+    /// To be called after a guess that was right, which claimed the positions up to `end`.
+    #[inline(always)]
+    pub(in crate::lock_free) fn was_right(&self, end: u64) {
+        self.0.store(end, Ordering::Release);
+    }
+
+    /// To be called after a claim of the positions from `first` to `end` by a thread that looked first.
     #[inline(always)]
     pub(in crate::lock_free) fn claimed(&self, first: u64, end: u64) {
         let untouched = self.0.load(Ordering::Relaxed) & !UNSURE == first;

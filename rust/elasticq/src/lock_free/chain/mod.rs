@@ -233,7 +233,7 @@ impl<T, C: Takers<T>> Chain<T, C> {
             let segment = self.current();
             // Acquire: as in `look_and_claim`.
             if first + count <= segment.limit.load(Ordering::Acquire) && self.claim(first * ONE, count) {
-                guess.claimed(first, first + count);
+                guess.was_right(first + count);
                 return Some((segment, first));
             }
         }

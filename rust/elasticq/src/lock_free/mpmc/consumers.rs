@@ -123,7 +123,7 @@ impl<T> Core<T> {
     pub(in crate::lock_free) fn pop(&self, record: &Record<T>) -> Option<T> {
         let Some(segment) = record.segment() else { return self.pop_with_care(record) };
         if let Some(head) = record.guess.position()
-            && let Ok(item) = self.take_at(record, segment, head)
+            && let Ok(item) = self.take_at(record, segment, head, |end| record.guess.was_right(end))
         {
             return Some(item);
         }
@@ -133,7 +133,8 @@ impl<T> Core<T> {
     #[cold]
     #[inline(never)]
     fn look_and_pop(&self, record: &Record<T>, segment: &Segment<T>) -> Option<T> {
-        match self.take_at(record, segment, self.takers.head.load(Ordering::Acquire)) {
+        let head = self.takers.head.load(Ordering::Acquire);
+        match self.take_at(record, segment, head, |end| record.guess.claimed(head, end)) {
             Ok(item) => return Some(item),
             Err(Missed::Overtaken) => stay_away(0),
             Err(Missed::NotThere) => {}
@@ -142,9 +143,15 @@ impl<T> Core<T> {
     }
 
     /// Takes the item at `head`, if it was published in `segment` and no other consumer was faster. The
-    /// record names the segment.
+    /// record names the segment. `note` is told where the claim ends.
     #[inline(always)]
-    fn take_at(&self, record: &Record<T>, segment: &Segment<T>, head: u64) -> Result<T, Missed> {
+    fn take_at(
+        &self,
+        record: &Record<T>,
+        segment: &Segment<T>,
+        head: u64,
+        note: impl FnOnce(u64),
+    ) -> Result<T, Missed> {
         // SAFETY: the record names this segment.
         let slot = unsafe { segment.published(head) }.ok_or(Missed::NotThere)?;
         if !self.take_over(record, head, 1) {
@@ -152,7 +159,8 @@ impl<T> Core<T> {
         }
         // SAFETY: published, and claimed just now.
         let item = unsafe { slot.read() };
-        self.took(record, segment, head, 1);
+        note(head + 1);
+        self.took(record, segment, head + 1);
         Ok(item)
     }
 
@@ -170,11 +178,10 @@ impl<T> Core<T> {
     }
 
     #[inline(always)]
-    fn took(&self, record: &Record<T>, segment: &Segment<T>, head: u64, count: u64) {
-        record.guess.claimed(head, head + count);
+    fn took(&self, record: &Record<T>, segment: &Segment<T>, next: u64) {
         record.finish();
-        if head + count >= segment.due.load(Ordering::Relaxed) {
-            self.look_up(record, segment, head + count);
+        if next >= segment.due.load(Ordering::Relaxed) {
+            self.look_up(record, segment, next);
         }
     }
 
@@ -209,7 +216,7 @@ impl<T> Core<T> {
         let mut failed = 0;
         loop {
             let (segment, head) = self.find_head(record)?;
-            match self.take_at(record, segment, head) {
+            match self.take_at(record, segment, head, |end| record.guess.claimed(head, end)) {
                 Ok(item) => return Some(item),
                 Err(Missed::Overtaken) => {
                     failed += 1;
@@ -386,7 +393,9 @@ impl<T> Core<T> {
             if self.take_over(record, head, count as u64) {
                 // SAFETY: the record names this segment, and these were claimed just now.
                 unsafe { segment.take_all(head, count as u64, items) };
-                self.took(record, segment, head, count as u64);
+                let next = head + count as u64;
+                record.guess.claimed(head, next);
+                self.took(record, segment, next);
             } else {
                 failed += 1;
                 stay_away(failed);

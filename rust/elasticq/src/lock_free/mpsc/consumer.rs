@@ -35,7 +35,8 @@ pub(in crate::lock_free) struct Single<T> {
 /// What only the consumer knows.
 pub(in crate::lock_free) struct Taker<T> {
     pub(in crate::lock_free) head: u64,
-    pub(in crate::lock_free) popped: u64,
+    /// Positions below `head` that carried no item: the ends of segments.
+    skipped: u64,
     /// The `popped` at which the limit is to be renewed.
     renew_at: u64,
     pace: Pace,
@@ -47,6 +48,15 @@ pub(in crate::lock_free) struct Taker<T> {
     pub(in crate::lock_free) front: *mut Segment<T>,
     /// Retired headers, which a pinned thread may still look at.
     pub(in crate::lock_free) retired: Vec<*mut Segment<T>>,
+}
+
+impl<T> Taker<T> {
+    /// Items ever taken. It is not kept by itself: two sums of neighbouring words would be one instruction, and
+    /// the next item would wait for its longer way through memory.
+    #[inline(always)]
+    pub(in crate::lock_free) const fn popped(&self) -> u64 {
+        self.head - self.skipped
+    }
 }
 
 // SAFETY: the pointers lead to segments, which belong to the queue. One thread at a time uses the taker
@@ -72,7 +82,7 @@ impl<T> Core<T> {
         Self::new(config, |first| {
             let taker = Taker {
                 head: 0,
-                popped: 0,
+                skipped: 0,
                 renew_at: 0,
                 pace: Pace::new(),
                 empty_at: u64::MAX,
@@ -103,16 +113,16 @@ impl<T> Core<T> {
     #[inline(always)]
     fn took(&self, taker: &mut Taker<T>) {
         taker.head += 1;
-        taker.popped += 1;
         self.settle(taker);
     }
 
     /// Stores how many items were taken.
     #[inline(always)]
     fn settle(&self, taker: &mut Taker<T>) {
+        let popped = taker.popped();
         // Release: a thread that sees this count sees that the slots were read.
-        self.takers.popped.store(taker.popped, Ordering::Release);
-        if taker.popped >= taker.due_at {
+        self.takers.popped.store(popped, Ordering::Release);
+        if popped >= taker.due_at {
             self.look_up(taker);
         }
     }
@@ -120,24 +130,24 @@ impl<T> Core<T> {
     /// Does what is due now and then.
     #[cold]
     fn look_up(&self, taker: &mut Taker<T>) {
-        if taker.popped >= taker.empty_at {
+        if taker.popped() >= taker.empty_at {
             // Perhaps this was the last item of a burst, after which the consumer may not look any more.
             self.renew(taker);
             self.shrink_for(taker);
             while self.leave_drained(taker) {}
-        } else if taker.popped >= taker.renew_at {
+        } else if taker.popped() >= taker.renew_at {
             self.renew(taker);
         }
-        if taker.popped >= taker.pace.look_at {
+        if taker.popped() >= taker.pace.look_at {
             // Of the current segment, only the capacity matters here; the head may still be in an earlier
             // segment.
             let capacity = self.current().capacity.load(Ordering::Relaxed);
-            let (popped, head) = (taker.popped, taker.head);
+            let (popped, head) = (taker.popped(), taker.head);
             taker.pace.keep(popped, capacity, || position(self.tail.load(Ordering::Relaxed)).saturating_sub(head));
         }
         // `empty_at` does not move on before it is reached: otherwise, where producers keep pace, the queue
         // would never shrink.
-        if taker.popped >= taker.empty_at || taker.empty_at == u64::MAX {
+        if taker.popped() >= taker.empty_at || taker.empty_at == u64::MAX {
             taker.empty_at = self.when_empty(taker);
         }
         taker.due_at = taker.renew_at.min(taker.pace.look_at).min(taker.empty_at);
@@ -156,7 +166,7 @@ impl<T> Core<T> {
         // exact.
         let tail = position(self.tail.load(Ordering::SeqCst));
         let pushed = tail.saturating_sub(self.current().skipped.load(Ordering::SeqCst));
-        pushed.max(taker.popped + 1)
+        pushed.max(taker.popped() + 1)
     }
 
     /// Goes on to the next segment if the front segment has ended and is drained; tells whether it did.
@@ -202,7 +212,8 @@ impl<T> Core<T> {
         let next = front.next.load(Ordering::SeqCst);
         taker.retired.push(taker.front);
         taker.front = next;
-        taker.head += 1; // the end itself carries no item
+        taker.head += 1;
+        taker.skipped += 1; // the end itself carries no item
         // The end may be set while the next segment is not yet current. Then the resize is completed here:
         // otherwise a producer could be about to look for the old segment's slots.
         let tail = self.tail.load(Ordering::SeqCst);
@@ -239,7 +250,7 @@ impl<T> Core<T> {
     /// Shrinks a sparsely used queue.
     fn shrink_for(&self, taker: &Taker<T>) {
         if taker.retired.len() < MAX_RETIRED {
-            self.shrink(taker.popped);
+            self.shrink(taker.popped());
         }
     }
 
@@ -248,14 +259,14 @@ impl<T> Core<T> {
     fn renew(&self, taker: &mut Taker<T>) {
         let segment = self.current();
         let capacity = segment.capacity.load(Ordering::SeqCst);
-        let limit = self.limit(taker.popped, segment);
+        let limit = self.limit(taker.popped(), segment);
         if segment.limit.load(Ordering::Relaxed) != limit {
             // Release: a thread that sees the limit sees that the slots below it were read. A producer may
             // have raised the limit meanwhile, but no further than this value, so a plain store lowers
             // nothing: a producer that has seen a later count comes after this store.
             segment.limit.store(limit, Ordering::Release);
         }
-        taker.renew_at = taker.popped + renewal_interval(capacity);
+        taker.renew_at = taker.popped() + renewal_interval(capacity);
         self.recycle(taker);
     }
 
@@ -360,11 +371,10 @@ impl<T> Core<T> {
     fn take_run(&self, taker: &mut Taker<T>, items: &mut Vec<T>, wanted: usize) {
         // SAFETY: the front segment is the consumer's until it retires it.
         let front = unsafe { &*taker.front };
-        let most = ((wanted - items.len()) as u64).min(taker.due_at.saturating_sub(taker.popped));
+        let most = ((wanted - items.len()) as u64).min(taker.due_at.saturating_sub(taker.popped()));
         // SAFETY: the caller is the consumer, and these are its head and front.
         let taken = unsafe { front.take_all(taker.head, most, items) };
         taker.head += taken;
-        taker.popped += taken;
         self.settle(taker);
     }
 

@@ -62,7 +62,7 @@ impl<T> Left<T> {
 impl<T> Core<T> {
     /// Drops what is left, for the consumer that goes.
     pub(in crate::lock_free) fn abandon(&self, taker: &mut Taker<T>) {
-        let consumed = taker.popped;
+        let consumed = taker.popped();
         self.end(
             taker,
             consumed,
