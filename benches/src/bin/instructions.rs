@@ -10,7 +10,7 @@
 //! needs the features `lock_free` and `priority`.
 
 use elasticq_benches::subject::{Pop, Push, Subject};
-use elasticq_benches::subjects::lock_free::{Mpmc, Mpsc, Spsc};
+use elasticq_benches::subjects::lock_free::{Mpmc, Mpsc, SharedMpmc, SharedMpsc, SharedSpsc, Spsc};
 use elasticq_benches::subjects::ours::Ours;
 use elasticq_benches::subjects::priority::Spread;
 use elasticq_benches::subjects::queues::Rtrb;
@@ -34,10 +34,13 @@ fn main() {
     };
     match queue.as_str() {
         "spsc" => put_through::<Spsc<false>>(wave, items),
+        "spsc-shared" => put_through::<SharedSpsc>(wave, items),
         "spsc-elastic" => put_through::<Spsc<true>>(wave, items),
         "mpsc" => put_through::<Mpsc<false>>(wave, items),
+        "mpsc-shared" => put_through::<SharedMpsc>(wave, items),
         "mpsc-elastic" => put_through::<Mpsc<true>>(wave, items),
         "mpmc" => put_through::<Mpmc<false>>(wave, items),
+        "mpmc-shared" => put_through::<SharedMpmc>(wave, items),
         "mpmc-elastic" => put_through::<Mpmc<true>>(wave, items),
         "locked" => put_through::<Ours<false>>(wave, items),
         "locked-elastic" => put_through::<Ours<true>>(wave, items),

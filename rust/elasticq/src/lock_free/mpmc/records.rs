@@ -21,7 +21,7 @@
 //! is looking. The fast path to a record is the same as ever.
 
 use crate::lock_free::chain::{Guess, Segment};
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, order_seqcst, thread_number};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Backoff, Ordering, order_seqcst, thread_number};
 use crossbeam_utils::CachePadded;
 use std::ptr;
 
@@ -99,9 +99,13 @@ impl<T> Record<T> {
     }
 }
 
+/// So many threads find the record that they have used last without a search.
+const PLACES: usize = 16;
+
 pub(in crate::lock_free) struct Records<T> {
     first: CachePadded<AtomicPtr<CachePadded<Record<T>>>>,
-    count: AtomicUsize,
+    /// The record that a thread with this number, or one that many higher, has used last.
+    last_used: CachePadded<[AtomicPtr<CachePadded<Record<T>>>; PLACES]>,
     /// Some thread uses all records, or is about to.
     looking: AtomicBool,
 }
@@ -110,26 +114,32 @@ impl<T> Records<T> {
     pub(in crate::lock_free) fn new() -> Self {
         Self {
             first: CachePadded::new(AtomicPtr::new(ptr::null_mut())),
-            count: AtomicUsize::new(0),
+            last_used: CachePadded::new(std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut()))),
             looking: AtomicBool::new(false),
         }
     }
 
-    /// A record for the caller alone, until the caller releases it. Different threads begin their search at
-    /// different records.
+    /// A record for the caller alone, until the caller releases it: that which its thread has used last, if
+    /// nobody else uses it.
     #[inline(always)]
     pub(in crate::lock_free) fn obtain(&self) -> &Record<T> {
-        let count = self.count.load(Ordering::Relaxed);
-        if count > 0
-            && let Some(record) = self.iter().nth(thread_number() % count).filter(|record| record.try_use())
-        {
-            return record;
+        let place = &self.last_used[thread_number() % PLACES];
+        // Acquire: pairs with the store below, so that this thread sees what is in the record.
+        // SAFETY: records live as long as the list.
+        match unsafe { place.load(Ordering::Acquire).as_ref() } {
+            Some(record) if record.try_use() => record,
+            _ => self.obtain_any(place),
         }
-        self.obtain_any()
     }
 
     #[cold]
-    fn obtain_any(&self) -> &Record<T> {
+    fn obtain_any(&self, place: &AtomicPtr<CachePadded<Record<T>>>) -> &Record<T> {
+        let record = self.find_free();
+        place.store(ptr::from_ref(record).cast_mut(), Ordering::Release);
+        record
+    }
+
+    fn find_free(&self) -> &CachePadded<Record<T>> {
         let backoff = Backoff::new();
         loop {
             if let Some(record) = self.iter().find(|record| record.try_use()) {
@@ -171,7 +181,7 @@ impl<T> Records<T> {
         Some(used)
     }
 
-    fn add(&self) -> &Record<T> {
+    fn add(&self) -> &CachePadded<Record<T>> {
         let mut before = self.first.load(Ordering::Acquire);
         let record = Box::into_raw(Box::new(CachePadded::new(Record {
             hazard: AtomicPtr::new(ptr::null_mut()),
@@ -187,22 +197,21 @@ impl<T> Records<T> {
             before = now;
             added.next.store(before, Ordering::Relaxed);
         }
-        self.count.fetch_add(1, Ordering::Relaxed);
         added
     }
 
     #[inline(always)]
-    fn iter(&self) -> impl Iterator<Item = &Record<T>> {
+    fn iter(&self) -> impl Iterator<Item = &CachePadded<Record<T>>> {
         self.iter_from(self.first.load(Ordering::Acquire))
     }
 
     /// `first` and the records that were there before it.
     #[inline(always)]
-    fn iter_from(&self, first: *mut CachePadded<Record<T>>) -> impl Iterator<Item = &Record<T>> {
+    fn iter_from(&self, first: *mut CachePadded<Record<T>>) -> impl Iterator<Item = &CachePadded<Record<T>>> {
         let mut next = first;
         std::iter::from_fn(move || {
             // SAFETY: records live as long as the list.
-            let record: &Record<T> = unsafe { next.as_ref() }?;
+            let record = unsafe { next.as_ref() }?;
             next = record.next.load(Ordering::Relaxed);
             Some(record)
         })
@@ -242,7 +251,7 @@ pub(in crate::lock_free) struct UseOfAll<'a, T> {
 
 impl<T> Drop for UseOfAll<'_, T> {
     fn drop(&mut self) {
-        self.records.iter_from(self.newest).take(self.count).for_each(Record::release);
+        self.records.iter_from(self.newest).take(self.count).for_each(|record| record.release());
         // Release: a consumer that waited for this store comes after every look at the items.
         self.records.looking.store(false, Ordering::SeqCst);
     }
