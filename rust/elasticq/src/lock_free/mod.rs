@@ -14,6 +14,7 @@ mod looking;
 mod mpmc;
 mod mpsc;
 mod parts;
+mod prefetch;
 mod spsc;
 #[cfg(all(test, not(loom)))]
 mod tests;

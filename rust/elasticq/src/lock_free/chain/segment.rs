@@ -18,6 +18,7 @@
 
 use crate::error::{BufferError, BufferResult};
 use crate::lock_free::ending::drop_all;
+use crate::lock_free::prefetch::slots_to_be_written;
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Cell, Ordering};
 use crossbeam_utils::CachePadded;
 use std::mem::MaybeUninit;
@@ -78,19 +79,25 @@ impl<T> Circle<T> {
     /// # Safety
     /// That of [`Segment::circle`].
     #[inline(always)]
-    #[allow(clippy::cast_possible_truncation)] // the mask needs none of the bits that are cut off
     unsafe fn slot<'a>(&self, position: u64) -> &'a Slot<T> {
-        let index = position as usize & (self.0.len() - 1);
-        // SAFETY: a linked segment has slots, a power of two of them, so the masked index is inside.
-        let slot = unsafe { self.0.cast::<Slot<T>>().add(index) };
         // SAFETY: this function's own condition.
-        unsafe { &*slot }
+        unsafe { &*self.address(position) }
+    }
+
+    /// Where the slot of `position` is.
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation)] // the mask needs none of the bits that are cut off
+    const fn address(&self, position: u64) -> *const Slot<T> {
+        // A linked segment has slots, a power of two of them, so the masked index is inside.
+        self.0.cast::<Slot<T>>().wrapping_add(position as usize & (self.0.len() - 1))
     }
 
     /// # Safety
     /// That of [`Segment::publish`].
     #[inline(always)]
     unsafe fn publish(&self, position: u64, item: T) {
+        // Without a limit: the segment's own lags behind, and to read it here costs more than it saves.
+        slots_to_be_written(position, u64::MAX, |later| self.address(later));
         // SAFETY: the slots stay until the claim is published.
         let slot = unsafe { self.slot(position) };
         slot.value.with_mut(|place| {

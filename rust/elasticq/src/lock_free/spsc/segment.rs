@@ -14,6 +14,7 @@
 //! `limit` finds it.
 
 use crate::error::{BufferError, BufferResult};
+use crate::lock_free::prefetch::slots_to_be_written;
 use crate::sync::{AtomicPtr, AtomicU64, Cell, Ordering};
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
@@ -170,9 +171,14 @@ impl<T> Cursor<T> {
     /// `position` is in this lap.
     #[inline(always)]
     unsafe fn slot(&self, position: u64) -> &Slot<T> {
-        let slot = self.origin.wrapping_add(position as usize);
         // SAFETY: inside the slots of the segment, which lives as long as the cursor stands in it.
-        unsafe { &*slot }
+        unsafe { &*self.address(position) }
+    }
+
+    /// Where the slot at `position` is, if that is in this lap.
+    #[inline(always)]
+    const fn address(&self, position: u64) -> *const Slot<T> {
+        self.origin.wrapping_add(position as usize)
     }
 
     /// Writes an item and moves on. This publishes nothing yet.
@@ -182,6 +188,7 @@ impl<T> Cursor<T> {
     #[inline(always)]
     pub(super) unsafe fn write(&mut self, item: T) {
         let position = self.position;
+        slots_to_be_written(position, self.limit, |later| self.address(later));
         // SAFETY: below the limit, so in this lap.
         let slot = unsafe { self.slot(position) };
         slot.with_mut(|place| {
