@@ -74,7 +74,11 @@ MUTANTS = [
             ),
             (RESIZE, "let skipped = segment.skipped.load(Ordering::SeqCst) + 1;", "let skipped = 0;"),
             (RESIZE, "compare_exchange(UNSET, end + 1,", "compare_exchange(UNSET, end,"),
-            (MPSC, "        taker.head += 1; // the end itself carries no item\n", ""),
+            (
+                MPSC,
+                "        taker.head += 1;\n        taker.skipped += 1; // the end itself carries no item\n",
+                "",
+            ),
             (MPSC, "position(tail) + 1 == taker.head", "position(tail) == taker.head"),
         ),
     ),
