@@ -98,8 +98,9 @@ MUTANTS = [
         also=(
             (
                 MPSC,
-                "taker.head += 1; // the end itself carries no item",
-                "taker.head = front.end.load(Ordering::SeqCst) + 1;",
+                "taker.head += 1;\n        taker.skipped += 1; // the end itself carries no item",
+                "taker.skipped += front.end.load(Ordering::SeqCst) + 1 - taker.head;\n"
+                "        taker.head = front.end.load(Ordering::SeqCst) + 1;",
             ),
         ),
     ),
