@@ -36,10 +36,11 @@ const PEERS_OF_ONE_CONSUMER: [&str; 2] = [CROSSFIRE_MPSC, "std sync_channel"];
 fn main() {
     let mut report = Report::new("lock_free", Options::from_process());
     println!("\"ours is\": how many times as fast, by the medians; then how the ratios of the single rounds scatter");
-    let single = [one_to_one(), pairs(), alone(), shared(), batches()];
+    let single = [pairs(), alone(), shared(), batches()];
     let several = Waiting::ALL.into_iter().flat_map(|waiting| {
         let threads = [1, 4, 16].map(|producers| threads(producers, waiting));
-        threads.into_iter().chain([2, 4].map(|pairs| many(pairs, pairs, waiting)))
+        let many = [2, 4].map(|pairs| many(pairs, pairs, waiting));
+        [one_to_one(waiting)].into_iter().chain(threads).chain(many)
     });
     for contest in single.into_iter().chain(several) {
         if report.options().wants(contest.name()) {
@@ -50,8 +51,9 @@ fn main() {
     report.finish();
 }
 
-fn one_to_one() -> Contest<'static> {
-    Contest::new(format!("SPSC, 1P/1C, capacity {}", grouped(CAPACITY as u64)))
+fn one_to_one(waiting: Waiting) -> Contest<'static> {
+    Contest::new(format!("SPSC, 1P/1C, capacity {}{}", grouped(CAPACITY as u64), waiting.suffix()))
+        .waiting(waiting)
         .target("rtrb", 1.0)
         .threaded::<Spsc<false>>(1, 1, CAPACITY)
         .threaded::<Spsc<true>>(1, 1, CAPACITY)
