@@ -24,6 +24,7 @@ def test_a_coroutine_that_there_is_no_memory_for_is_a_memory_error(call: str) ->
     q, item = Queue(), object()
     view, taker = q.async_q, q.__aiter__()
     made, failed = [None] * 10, 0
+    first = {call}  # what only the first call of a thread needs is there from now on
     references = sys.getrefcount(item)
     for number in range(10):
         _testcapi.set_nomemory(number, number + 1)
@@ -38,6 +39,7 @@ def test_a_coroutine_that_there_is_no_memory_for_is_a_memory_error(call: str) ->
     del call, made
     gc.collect()
     print(failed > 0, q.empty(), sys.getrefcount(item) - references)
+    first.close()
     """
     )
     assert output == "True True 0\n"
@@ -73,3 +75,39 @@ def test_a_batch_that_comes_out_smaller_than_its_list_is_not_lost() -> None:
     """
     )
     assert output == "True True True\n"
+
+
+def test_what_a_thread_keeps_for_its_next_calls_goes_with_it() -> None:
+    """On free-threaded builds; with a GIL the threads share it."""
+    output = python(
+        """
+    import asyncio, gc, sys, threading
+    from elasticq import Queue
+
+    def work():
+        async def take(q):
+            return await q.aget()
+
+        async def main():
+            q = Queue()
+            tasks = [asyncio.ensure_future(take(q)) for _ in range(50)]
+            await asyncio.sleep(0)
+            for number in range(50):
+                await q.aput(number)
+            await asyncio.gather(*tasks)
+
+        asyncio.run(main())
+
+    def blocks_after(threads):
+        for _ in range(threads):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    before = blocks_after(10)
+    print(blocks_after(40) - before < 400)
+    """
+    )
+    assert output == "True\n"

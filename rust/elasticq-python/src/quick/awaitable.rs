@@ -12,6 +12,7 @@
 
 use super::operation::{Aim, Operation, Outcome};
 use super::portrait::{ATTRIBUTES, Phase, Portrait};
+use super::spare;
 use super::step::{Awaited, Stage, Step, step};
 use crate::raw::attached::attached;
 use crate::raw::{Item, types};
@@ -26,7 +27,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::offset_of;
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 /// The layout of the objects.
@@ -108,14 +109,11 @@ pub fn awaitable(
     next: bool,
 ) -> PyResult<Item> {
     let py = queue.py();
-    let object = match spare::take_object(py)? {
-        Some(object) => object,
-        None => {
-            let class = class(py)?.as_ptr().cast::<ffi::PyTypeObject>();
-            // SAFETY: attached; a type of objects with this layout that the collector looks at.
-            unsafe { ffi::PyObject_GC_New::<PyObject>(class) }
-        }
-    };
+    let class = class(py)?.as_ptr().cast::<ffi::PyTypeObject>();
+    let object = spare::take_object(py, class).unwrap_or_else(|| {
+        // SAFETY: attached; a type of objects with this layout that the collector looks at.
+        unsafe { ffi::PyObject_GC_New::<PyObject>(class) }
+    });
     if object.is_null() {
         return Err(PyErr::fetch(py));
     }
@@ -272,7 +270,7 @@ fn stop_iteration(value: Bound<'_, PyAny>, keep: Option<&Slot>) -> *mut PyObject
     let fields = unsafe { &mut *stop.as_ptr().cast::<ffi::PyStopIterationObject>() };
     // A new one has None or nothing there, and None need not be dropped.
     fields.value = value.into_ptr();
-    if let (Some(keep), false) = (keep, cfg!(Py_GIL_DISABLED)) {
+    if let Some(keep) = keep {
         keep.set(stop.clone());
     }
     #[cfg(Py_3_12)]
@@ -479,77 +477,6 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
     spare::put_object(py, object);
     // SAFETY: this is the reference that each object holds to its type.
     unsafe { ffi::Py_DECREF(class.cast()) };
-}
-
-/// Objects kept for later use, where the interpreter lock guards them.
-mod spare {
-    use super::{Bound, NonNull, PyAny, PyAnyMethods, PyObject, PyResult, Python, class, ffi};
-    use std::cell::UnsafeCell;
-    use std::ptr;
-
-    struct Spare {
-        objects: [*mut PyObject; 64],
-        count: usize,
-        stop: *mut PyObject,
-    }
-
-    struct Guarded(UnsafeCell<Spare>);
-
-    // SAFETY: used only where there is an interpreter lock, by the thread that holds it, and nothing in
-    // between lets go of it.
-    unsafe impl Sync for Guarded {}
-
-    static SPARE: Guarded =
-        Guarded(UnsafeCell::new(Spare { objects: [ptr::null_mut(); 64], count: 0, stop: ptr::null_mut() }));
-
-    /// The spare objects; `None` on free-threaded builds.
-    #[inline]
-    #[allow(clippy::mut_from_ref)] // one at a time: each use ends before another one can begin
-    fn spare(_: Python<'_>) -> Option<&mut Spare> {
-        // SAFETY: see `Guarded`.
-        (!cfg!(Py_GIL_DISABLED)).then(|| unsafe { &mut *SPARE.0.get() })
-    }
-
-    /// An object without contents, which the collector does not know.
-    #[inline]
-    pub fn take_object(py: Python<'_>) -> PyResult<Option<*mut PyObject>> {
-        let Some(spare) = spare(py).filter(|spare| spare.count > 0) else { return Ok(None) };
-        spare.count -= 1;
-        let object = spare.objects[spare.count];
-        let class = class(py)?.as_ptr().cast();
-        // SAFETY: the memory of an object of this type, which no other code uses.
-        Ok(Some(unsafe { ffi::PyObject_Init(object, class) }))
-    }
-
-    /// Keeps an object whose contents are gone and which the collector does not know, or frees it.
-    #[inline]
-    pub fn put_object(py: Python<'_>, object: *mut PyObject) {
-        match spare(py).filter(|spare| spare.count < spare.objects.len()) {
-            Some(spare) => {
-                spare.objects[spare.count] = object;
-                spare.count += 1;
-            }
-            // SAFETY: made by `PyObject_GC_New`.
-            None => unsafe { ffi::PyObject_GC_Del(object.cast()) },
-        }
-    }
-
-    /// A `StopIteration` without a value, which no other code knows. The garbage collector shows the spare
-    /// one to code that asks for all objects. If such code has kept it, this drops it.
-    #[inline]
-    pub fn take_stop(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
-        let stop = std::mem::replace(&mut spare(py)?.stop, ptr::null_mut());
-        // SAFETY: null, or the reference that was put here.
-        unsafe { Bound::from_owned_ptr_or_opt(py, stop) }.filter(|stop| stop.get_refcnt() == 1)
-    }
-
-    /// Keeps a `StopIteration`, or drops it.
-    #[inline]
-    pub fn put_stop(stop: Bound<'_, PyAny>) {
-        if let Some(spare) = spare(stop.py()).filter(|spare| NonNull::new(spare.stop).is_none()) {
-            spare.stop = stop.into_ptr();
-        }
-    }
 }
 
 #[cold]

@@ -7,4 +7,5 @@ pub mod calls;
 pub mod method;
 pub mod operation;
 pub mod portrait;
+mod spare;
 pub mod step;
