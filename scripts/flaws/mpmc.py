@@ -97,6 +97,13 @@ MUTANTS = [
         "loom_mpmc::a_segment_stays_while_one_consumer_reads_in_it_and_another_goes_on",
     ),
     Mutant(
+        "mpmc-uses-the-record-of-another-call",
+        "rust/elasticq/src/lock_free/mpmc/records.rs",
+        "            Some(record) if record.try_use() => record,",
+        "            Some(record) => record,",
+        "loom_mpmc::shared_references_take_from_two_threads",
+    ),
+    Mutant(
         "mpmc-clears-a-record-in-use",
         "rust/elasticq/src/lock_free/mpmc/records.rs",
         """            if record.try_use() {
