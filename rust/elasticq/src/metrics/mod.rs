@@ -68,6 +68,7 @@
 
 mod borrowed;
 mod catalog;
+mod handles;
 mod instrumented;
 mod probe;
 mod reading;

@@ -5,14 +5,16 @@
 //! exporter that comes late misses nothing, and two flushes at once count nothing twice.
 
 use super::catalog::{self, Metric};
+use super::handles;
 use super::reading::{Ages, Figures, Place, Reading, Sum, Totals};
 use crate::buffer::{Figure, Oldest};
-use metrics::{Histogram, Key};
-use parking_lot::{Mutex, RwLock};
+use metrics::Key;
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::mem::replace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -45,9 +47,8 @@ impl Operation {
 
 pub struct Series {
     keys: Keys,
-    /// Handles that stay, by operation: `None` until one is needed, and after a flush, since there may be
-    /// another exporter by then.
-    histograms: RwLock<Option<[Histogram; 4]>>,
+    /// How often it was flushed: threads ask for new handles then, since there may be another exporter.
+    flushes: AtomicU64,
     counted: Mutex<Counted>,
 }
 
@@ -213,7 +214,7 @@ impl Series {
             backpressure: Duration::ZERO,
             flushed: Instant::now(),
         };
-        Self { keys: Keys::new(name), histograms: RwLock::new(None), counted: Mutex::new(counted) }
+        Self { keys: Keys::new(name), flushes: AtomicU64::new(0), counted: Mutex::new(counted) }
     }
 
     pub fn name(&self) -> &str {
@@ -271,13 +272,10 @@ impl Series {
 
     /// Records how long a call took.
     pub fn record(&self, operation: Operation, took: Duration) {
-        if let Some(histograms) = &*self.histograms.read() {
+        let ask = || self.keys.durations.each_ref().map(catalog::histogram);
+        handles::with(ptr::from_ref(self).addr(), &self.flushes, ask, |histograms| {
             histograms[operation as usize].record(took.as_secs_f64());
-            return;
-        }
-        let histograms = self.keys.durations.each_ref().map(catalog::histogram);
-        histograms[operation as usize].record(took.as_secs_f64());
-        *self.histograms.write() = Some(histograms);
+        });
     }
 
     /// Tells the exporter the figures of now.
@@ -288,7 +286,7 @@ impl Series {
             drop(held);
             summed
         };
-        *self.histograms.write() = None;
+        self.flushes.fetch_add(1, Ordering::Release);
         let totals = sum.totals;
         let counters = [totals.enqueued, totals.dequeued, totals.refused, totals.dropped];
         self.keys.counters.iter().zip(counters).for_each(|(key, sum)| catalog::set_counter(key, sum));
