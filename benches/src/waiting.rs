@@ -1,5 +1,5 @@
-//! What a thread does that finds a full queue or an empty one. Programs do it in two ways, and queues differ by
-//! which: so each shape is measured in both.
+//! What a thread does that finds a full queue or an empty one. Programs do it in two ways, and queues differ
+//! by which: so each shape is measured in both.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,5 @@
-//! What an `await` leaves, kept for the next one: to make an object, and the `StopIteration` that hands over an
-//! item, takes longer than all else that the `await` does.
+//! What an `await` leaves, kept for the next one: its object, and the `StopIteration` that hands over an
+//! item. To make them anew takes a good part of the time of an `await`.
 //!
 //! With an interpreter lock these are the process's, and the lock guards them. On free-threaded builds each
 //! thread has its own. They go with the state that the interpreter has for the thread: its dictionary holds a
@@ -118,8 +118,8 @@ mod kept {
     #[allow(clippy::mut_from_ref)] // one at a time: each use ends before another one can begin
     pub fn to_put_into(_: Python<'_>) -> Option<&mut Spare> {
         let mine = MINE.get();
-        // SAFETY: made below, and freed only after `MINE` has changed. Only this thread uses it, and nothing in
-        // between detaches it.
+        // SAFETY: made below, and freed only after `MINE` has changed. Only this thread uses it, and nothing
+        // in between detaches it.
         (!mine.is_null() && mine != ptr::dangling_mut()).then(|| unsafe { &mut *mine })
     }
 

@@ -1,9 +1,9 @@
 //! Asking for the memory that a producer writes next.
 //!
 //! A producer writes slots that a consumer has read a lap before, so they are in the cache of the consumer's
-//! processor. To get them from there takes many times as long as to write them, and the producer's next claim,
-//! a locked instruction, waits for that. A processor sees by itself what is going to be read, but not what is
-//! going to be written. So it is told, once for each line of the cache.
+//! processor. To get them from there takes many times as long as to write them, and the producer's next
+//! claim, a locked instruction, waits for that. A processor sees by itself what is going to be read, but not
+//! what is going to be written. So it is told, about once for each line of the cache.
 
 /// The size of a line of the cache, where this does anything.
 const LINE: usize = 64;
@@ -15,8 +15,8 @@ const fn fit(bytes: usize, size: usize) -> usize {
     if size == 0 || size > bytes { 1 } else { bytes / size }
 }
 
-/// To be called by a producer that writes to the slot at `position`. Slots from `limit` on are left alone: the
-/// consumer is about to read them. `slot` gives the address of a slot below.
+/// To be called by a producer that writes to the slot at `position`. Slots from `limit` on are left alone:
+/// the consumer is about to read them. `slot` gives the address of a slot below.
 #[inline(always)]
 pub(super) fn slots_to_be_written<S>(position: u64, limit: u64, slot: impl FnOnce(u64) -> *const S) {
     if position.is_multiple_of(fit(LINE, size_of::<S>()) as u64) {

@@ -96,8 +96,8 @@ impl Count {
     }
 
     /// What counts now. If the buffer has begun anew (`DynamicCircularBuffer::restart`), `gone` gets what it
-    /// had counted until then, and what was inside is gone. A queue in files that was finished tells zeros; its
-    /// items have left the sight of this series.
+    /// had counted until then, and what was inside is gone. A queue in files that was finished tells zeros;
+    /// its items have left the sight of this series.
     fn see(&mut self, now: Totals, gone: &mut Totals) -> Totals {
         let seen = replace(&mut self.seen, now);
         if now.enqueued < seen.enqueued || now.dequeued < seen.dequeued || now.dropped < seen.dropped {

@@ -69,8 +69,8 @@ enum Container<'py> {
 
 #[pymethods]
 impl Contents {
-    /// How many items were ever put, dropped and refused, and how many are inside, at the end of a queue. If a
-    /// subclass has the items, or the garbage collector has begun to clear it, they count as taken.
+    /// How many items were ever put, dropped and refused, and how many are inside, at the end of a queue. If
+    /// a subclass has the items, or the garbage collector has begun to clear it, they count as taken.
     fn _last(slf: &Bound<'_, Self>) -> (u64, u64, u64, u64) {
         let this = slf.get();
         let size = container(slf).and_then(|container| container.len()).ok().flatten().unwrap_or(0) as u64;

@@ -99,12 +99,12 @@ impl<T> Record<T> {
     }
 }
 
-/// So many threads find the record that they have used last without a search.
+/// So many threads can each have a place in `last_used` of their own.
 const PLACES: usize = 16;
 
 pub(in crate::lock_free) struct Records<T> {
     first: CachePadded<AtomicPtr<CachePadded<Record<T>>>>,
-    /// The record that a thread with this number, or one that many higher, has used last.
+    /// The record that a thread has used last, by the remainder of the thread's number.
     last_used: CachePadded<[AtomicPtr<CachePadded<Record<T>>>; PLACES]>,
     /// Some thread uses all records, or is about to.
     looking: AtomicBool,

@@ -51,8 +51,7 @@ pub(in crate::lock_free) struct Taker<T> {
 }
 
 impl<T> Taker<T> {
-    /// Items ever taken. It is not kept by itself: two sums of neighbouring words would be one instruction, and
-    /// the next item would wait for its longer way through memory.
+    /// Items ever taken. It is not kept by itself, so that for each item only one number is counted up.
     #[inline(always)]
     pub(in crate::lock_free) const fn popped(&self) -> u64 {
         self.head - self.skipped
