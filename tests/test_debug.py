@@ -63,6 +63,28 @@ def test_threads_that_wait_are_shown_with_the_longest_wait(kind: Kind) -> None:
     assert queue.waiters() == NOBODY
 
 
+def test_the_main_thread_that_waits_is_shown_as_a_thread(kind: Kind) -> None:
+    empty, full = kind.make(1), kind.make(1)
+    kind.put(full, 0)
+    seen = []
+
+    def help_on() -> None:
+        wait_until(lambda: empty.waiters() != NOBODY, "the main thread waits for an item")
+        seen.append(empty.waiters().item)
+        kind.put(empty, 0)
+        wait_until(lambda: full.waiters() != NOBODY, "the main thread waits for room")
+        seen.append(full.waiters().room)
+        kind.get(full)
+
+    helper = threading.Thread(target=help_on, daemon=True)
+    helper.start()
+    kind.get(empty)
+    kind.put(full, 1)
+    helper.join()
+    assert [(end.threads, end.tasks) for end in seen] == [(1, 0), (1, 0)]
+    assert (empty.waiters(), full.waiters()) == (NOBODY, NOBODY)
+
+
 def test_tasks_that_wait_are_shown_and_those_that_were_cancelled_are_not(kind: Kind) -> None:
     async def main() -> None:
         queue = kind.make(1)
@@ -186,9 +208,13 @@ signal.signal(signal.SIGUSR1, lambda *_: elasticq.debug.dump())
 jobs, done = elasticq.Queue(maxsize=1), elasticq.Queue()
 jobs.put(1)
 threading.Thread(target=jobs.put, args=(2,), daemon=True).start()
-while jobs.waiters().room.threads == 0:
-    pass
-print("stuck", flush=True)
+
+def tell():
+    while jobs.waiters().room.threads == 0 or done.waiters().item.threads == 0:
+        pass
+    print("stuck", flush=True)
+
+threading.Thread(target=tell, daemon=True).start()
 done.get()
 """
     with subprocess.Popen(
@@ -198,13 +224,14 @@ done.get()
             assert program.stdout is not None
             assert program.stdout.readline() == "stuck\n"
             assert program.stderr is not None
-            lines: list[str] = []
-            while not any("waiting to get" in line for line in lines):  # it may not be there yet
-                os.kill(program.pid, signal.SIGUSR1)
-                lines = [program.stderr.readline() for _ in range(3)]
+            # One signal. Those that come one upon the other run one handler inside the other, until Python
+            # allows no more of them.
+            os.kill(program.pid, signal.SIGUSR1)
+            lines = [program.stderr.readline() for _ in range(3)]
         finally:
             program.kill()
     assert "elasticq: 2 live queues" in lines[0]
+    assert any("0 items, 1 waiting to get" in line and "for an item: 1 thread" in line for line in lines)
     assert any(
         "1 item, maxsize=1, 1 waiting to put" in line and "for room: 1 thread" in line for line in lines
     )

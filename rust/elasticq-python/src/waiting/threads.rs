@@ -22,11 +22,9 @@ use crate::raw::detach::detached;
 use crate::raw::interpreter::{is_main_thread, raise_soon};
 use elasticq::Waiter;
 use pyo3::prelude::*;
-use std::future::Future;
-use std::pin::Pin;
 use std::slice;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 /// How long the main thread sleeps before it looks for signals. On Windows a signal ends no sleep.
@@ -47,10 +45,9 @@ pub fn sleep_for_any(py: Python<'_>, waiters: &mut [Waiter<'_>], deadline: Optio
     }
     let alarm = Arc::new(Alarm::new()?);
     let waker = Waker::from(Arc::clone(&alarm));
-    let mut context = Context::from_waker(&waker);
     loop {
         py.check_signals()?;
-        let woken = waiters.iter_mut().position(|waiter| Pin::new(waiter).poll(&mut context).is_ready());
+        let woken = waiters.iter_mut().position(|waiter| waiter.poll_in_thread(&waker));
         if woken.is_some() {
             return Ok(woken);
         }

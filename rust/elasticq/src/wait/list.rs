@@ -33,6 +33,8 @@ const NESTED: usize = 32;
 pub(super) enum Sleeper {
     Task(Waker),
     Thread(Thread),
+    /// A thread that sleeps in a way of its own.
+    ThreadBy(Waker),
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -140,7 +142,7 @@ impl List {
         while key != NOBODY {
             let slot = &self.slots[key];
             match slot.sleeper {
-                Some(Sleeper::Thread(_)) => threads += 1,
+                Some(Sleeper::Thread(_) | Sleeper::ThreadBy(_)) => threads += 1,
                 Some(Sleeper::Task(_)) => tasks += 1,
                 None => {}
             }

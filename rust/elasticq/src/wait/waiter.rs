@@ -10,7 +10,7 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::slice;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// A place in the line of those that wait for a buffer to have an item, or to have room.
@@ -44,7 +44,7 @@ pub struct Waiter<'a> {
     process: usize,
     /// Its place in the list of that process, until it is woken.
     place: Option<usize>,
-    /// Whether it was polled as a task, so that the task's waker may still be in the list.
+    /// Whether it was polled, so that a waker may still be in the list.
     was_polled: bool,
 }
 
@@ -164,6 +164,43 @@ impl<'a> Waiter<'a> {
         };
         waiters.iter_mut().for_each(Self::get_up);
         woken
+    }
+
+    /// Whether it was woken. If it was not, `waker` is called when it is: for a thread that sleeps in a way of
+    /// its own, such as one that a signal can interrupt. [`Signal::waiting`] counts it among the threads.
+    /// Otherwise the same as a poll by a task. Does not block.
+    ///
+    /// # Panics
+    /// If cloning `waker`, or dropping the one of the last look, panics.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::Signal;
+    /// use std::sync::{Arc, mpsc};
+    /// use std::task::{Wake, Waker};
+    ///
+    /// struct Bell(mpsc::Sender<()>);
+    ///
+    /// impl Wake for Bell {
+    ///     fn wake(self: Arc<Self>) {
+    ///         let _ = self.0.send(());
+    ///     }
+    /// }
+    ///
+    /// let door = Signal::new();
+    /// let (bell, rings) = mpsc::channel();
+    /// let waker = Waker::from(Arc::new(Bell(bell)));
+    /// let mut waiter = door.waiter();
+    /// assert!(!waiter.poll_in_thread(&waker));
+    /// assert_eq!(door.waiting().threads, 1);
+    /// door.wake(1);
+    /// rings.recv().unwrap();
+    /// assert!(waiter.poll_in_thread(&waker));
+    /// ```
+    #[must_use = "true means that nothing will call the waker any more"]
+    pub fn poll_in_thread(&mut self, waker: &Waker) -> bool {
+        self.was_polled = true;
+        self.look(|| Sleeper::ThreadBy(waker.clone()))
     }
 
     /// Whether it was woken. If it was not, it sleeps from now on, and `sleeper` wakes it.

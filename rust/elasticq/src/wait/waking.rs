@@ -160,7 +160,7 @@ fn forget(panic: Box<dyn Any + Send>) {
 impl Sleeper {
     fn wake(self) {
         match self {
-            Self::Task(waker) => waker.wake(),
+            Self::Task(waker) | Self::ThreadBy(waker) => waker.wake(),
             Self::Thread(thread) => thread.unpark(),
         }
     }
