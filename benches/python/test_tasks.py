@@ -28,7 +28,7 @@ from ends import (
     janus_to_thread,
 )
 from loops import aget_sum, aput_range, get_sum, put_range
-from versus import Contender, Contest, Target, unshared, with_gil
+from versus import Contender, Contest, Target, unshared
 
 pytest_plugins = ["versus.plugin"]
 
@@ -123,15 +123,13 @@ def test_thread_to_task(compete: Callable[[Contest], None], maxsize: int) -> Non
     ]
     if maxsize == 0:
         makers.append(("call_soon_threadsafe", call_soon_from_thread))
-    target = Target("janus", 15 if with_gil() else 12)
-    compete(bridge("thread to task", maxsize, FromThreadToTask, makers, target))
+    compete(bridge("thread to task", maxsize, FromThreadToTask, makers, Target("janus", 15)))
 
 
 @pytest.mark.parametrize("maxsize", [0, 1_000])
 def test_task_to_thread(compete: Callable[[Contest], None], maxsize: int) -> None:
     makers = [(OURS, elastic_to_thread), ("janus", janus_to_thread), ("culsans", culsans_to_thread)]
-    target = Target("janus", 15 if with_gil() else 12)
-    compete(bridge("task to thread", maxsize, FromTaskToThread, makers, target))
+    compete(bridge("task to thread", maxsize, FromTaskToThread, makers, Target("janus", 15)))
 
 
 @pytest.mark.parametrize("maxsize", [0, 100, 1])

@@ -10,6 +10,7 @@ use elasticq_benches::subject::Levelled;
 use elasticq_benches::subjects::locks;
 use elasticq_benches::subjects::predecessor;
 use elasticq_benches::subjects::priority::Mixed;
+use elasticq_benches::waiting::Waiting;
 use old::priority::PriorityCircularBuffer as Old;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -26,7 +27,7 @@ const ROOMY: usize = 2_000;
 fn main() {
     let mut report = Report::new("priority", Options::from_process());
     println!("\"ours is\": how many times as fast, by the medians; then how the ratios of the single rounds scatter");
-    let contests = [
+    let alone = [
         pairs("high", 2).target(locks::BARE, 0.85),
         pairs("low", 0),
         mixed("mixed, strict", false),
@@ -35,9 +36,8 @@ fn main() {
         batches(10),
         batches(100),
         batches(1_000),
-        threads(),
     ];
-    for contest in contests {
+    for contest in alone.into_iter().chain(Waiting::ALL.map(threads)) {
         if report.options().wants(contest.name()) {
             let outcome = contest.run(report.options());
             report.outcome(&outcome);
@@ -93,8 +93,9 @@ fn batches(size: usize) -> Contest<'static> {
 }
 
 /// Each producer has a level, and the fourth shares the lowest level with the first.
-fn threads() -> Contest<'static> {
-    Contest::new(format!("4P/1C mixed, strict, capacity {}", grouped(CAPACITY as u64)))
+fn threads(waiting: Waiting) -> Contest<'static> {
+    Contest::new(format!("4P/1C mixed, strict, capacity {}{}", grouped(CAPACITY as u64), waiting.suffix()))
+        .waiting(waiting)
         .target(predecessor::NAME, 3.0)
         .threaded::<Mixed<Ours>>(4, 1, CAPACITY)
         .threaded::<Mixed<Old<u64>>>(4, 1, CAPACITY)
