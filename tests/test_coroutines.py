@@ -27,6 +27,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "aget_many": (),
     "aput_many": ([1],),
     "ajoin": (),
+    "apeek": (),
     "aput_with_priority": (1, 2),
     "aput_many_with_priority": ([1], 2),
 }
@@ -138,7 +139,7 @@ async def test_it_tells_what_state_it_is_in(which: str) -> None:
     assert inspect.getcoroutinestate(call) == inspect.CORO_CREATED
     assert call.cr_frame.f_code.co_name == call.__name__
     assert (call.cr_frame.f_back, call.cr_frame.f_locals) == (None, {})
-    if call.__name__ in ("aget", "get", "aget_many"):
+    if call.__name__ in ("aget", "get", "aget_many", "apeek"):
         task = asyncio.ensure_future(call)
         for _ in range(5):
             await asyncio.sleep(0)

@@ -215,6 +215,7 @@ def test_a_delivery_to_a_loop_that_never_runs_again_does_not_keep_it() -> None:
 
 WAITING: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "aget": (Queue, lambda q: q.aget()),
+    "apeek": (Queue, lambda q: q.apeek()),
     "async for": (Queue, lambda q: q.__aiter__().__anext__()),
     "view": (Queue, lambda q: q.async_q.get()),
     "aput": (lambda: full(Queue(1)), lambda q: q.aput(1)),

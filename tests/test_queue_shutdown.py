@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import sys
 from collections.abc import Callable
@@ -135,6 +136,41 @@ def test_blocked_putters_wake_up_and_have_added_nothing(immediate: bool, threads
     q.shutdown(immediate)
     threads.join()
     assert q.drain() == ([] if immediate else [0])
+
+
+def take_all(q: Queue[Any]) -> None:
+    for _ in q.consume():
+        q.task_done()
+
+
+LETTING_GO: dict[str, Callable[[Queue[Any]], object]] = {
+    "taking and reporting": take_all,
+    "clear()": Queue.clear,
+    "shutdown(immediate=True)": lambda q: q.shutdown(immediate=True),
+}
+
+
+@closings
+@pytest.mark.parametrize("let_go", LETTING_GO.values(), ids=LETTING_GO)
+@pytest.mark.parametrize("kind", DROP_INS, ids=lambda kind: kind.__name__)
+def test_who_joins_a_closed_queue_goes_when_all_is_done_or_dropped(
+    close: Callable[[Queue[Any]], None],
+    let_go: Callable[[Queue[Any]], object],
+    kind: Any,
+    threads: Threads,
+) -> None:
+    q = kind()
+    q.put_many([1, 2])
+    joiner = threads.start(q.join)
+    tasks = threads.start(lambda: asyncio.run(q.ajoin()))
+    wait_until_asleep(joiner)
+    close(q)
+    wait_until_asleep(tasks)
+    assert (joiner.is_alive(), tasks.is_alive(), q.unfinished_tasks) == (True, True, 2)
+    let_go(q)
+    threads.join()
+    q.join()  # who comes now does not wait at all
+    assert q.unfinished_tasks == 0
 
 
 def test_join_returns_when_shutting_down_drops_the_last_tasks(threads: Threads) -> None:

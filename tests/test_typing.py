@@ -70,6 +70,7 @@ def check_queue(queue: Queue[int]) -> None:
     assert_type(queue.get_many(), list[int])
     assert_type(queue.get_many(3, block=False), list[int])
     assert_type(queue.peek(), int)
+    assert_type(queue.peek(block=True, timeout=1), int)
     assert_type(queue.drain(), list[int])
     assert_type(iter(queue), Iterator[int])
     assert_type(list(queue), list[int])

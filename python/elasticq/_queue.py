@@ -117,8 +117,9 @@ class Queue(Hooks[T]):
     async def aclose(self) -> None:
         """Do `close()`, then `wait_closed()`.
 
-        Unlike janus, closing keeps the items that are inside, so they can still be taken.
-        `shutdown(immediate=True)` drops them.
+        Closing keeps the items that are inside, so they can still be taken, and `join` waits until they are
+        done. `shutdown(immediate=True)` drops them and lets who joins go. (In janus and culsans closing
+        does that; so it does in `elasticq.janus` and `elasticq.culsans`.)
         """
         self.shutdown()
         await wait_closed(self)

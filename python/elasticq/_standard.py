@@ -384,13 +384,22 @@ class Standard(_core.Contents):
             items = [] if self.queue is None else list(self.queue)
         return owner._in_order(items)
 
-    def peek(self, owner: Hooks[Any]) -> Any:
+    def peek(self, owner: Hooks[Any], block: bool, timeout: float | None) -> Any:
+        deadline = None if timeout is None else _deadline(timeout)
+        has_waited = False
+        while (item := self.glimpse(owner, EMPTY)) is EMPTY:
+            self._wait_for_item(owner, block, deadline)
+            has_waited = True
+        if has_waited:  # it may have been woken for this item, which others may take
+            with self.mutex:
+                self.not_empty.notify()
+        return item
+
+    def glimpse(self, owner: Hooks[Any], default: Any) -> Any:
+        """Look at the next item, or return `default` if there is none."""
         _check_sight(owner, "_peek", "peek()")
         with self.mutex:
-            item = self._look(owner, EMPTY)
-        if item is EMPTY:
-            raise _no_item()
-        return item
+            return self._look(owner, default)
 
     def glance(self, owner: Hooks[Any]) -> tuple[int, int, bool, tuple[int, int]] | None:
         """Return the number of items, the limit or 0, whether it is shut down, and how many threads wait.

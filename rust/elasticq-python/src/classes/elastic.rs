@@ -5,13 +5,14 @@ use super::computed;
 use super::consumer::{AsyncConsumer, Consumer};
 use super::stats::QueueStats;
 use super::waiters::Waiters;
-use crate::arguments::numbers;
+use crate::arguments::numbers::{self, Truth};
 use crate::quick::awaitable::awaitable;
 use crate::quick::calls;
 use crate::quick::method;
 use crate::quick::operation::{Aim, Operation};
 use crate::raw::Item;
 use crate::raw::detach::stop_at_the_end;
+use crate::standard::timeouts;
 use crate::store::Waiting;
 use crate::store::entrance;
 use crate::store::moved::moved;
@@ -32,7 +33,7 @@ calls::entries!(Elastic: "_poll" => take_or);
 pub fn install(py: Python<'_>) -> PyResult<()> {
     let class = py.get_type::<Elastic>();
     computed::give_way(&class, &[])?;
-    method::install(py, &class, &["aget", "aput", "aget_many", "aput_many"])?;
+    method::install(py, &class, &["aget", "aput", "aget_many", "aput_many", "apeek"])?;
     give_entries(py)
 }
 
@@ -78,22 +79,58 @@ impl Elastic {
         object::is_shutdown(slf)
     }
 
-    /// Give the oldest item, which stays in the queue.
+    /// Give the next item, which stays in the queue, and wait for one only if told to.
     ///
-    /// Constant time; does not block; safe from any thread and task.
+    /// Constant time. Waiting is as in `Queue.get`. The item may be taken by others at any time. A thread or
+    /// task that waits to take an item gets it, however many wait to look at it. Safe from any thread; in a
+    /// coroutine use `apeek` to wait.
+    ///
+    /// Args:
+    ///     block: Whether to wait for an item.
+    ///     timeout: Seconds to wait at the most, not negative; None: for ever. Not looked at without `block`.
     ///
     /// Raises:
-    ///     Empty: There is none.
-    ///     ShutDown: There is none, and the queue was shut down.
+    ///     Empty: There is none, or none in time.
+    ///     ShutDown: There is none, and the queue was shut down, before or meanwhile.
+    ///     ValueError: `timeout` is negative.
     ///
     /// Example:
     ///     >>> queue = Queue()
     ///     >>> queue.put(1)
     ///     >>> queue.peek(), len(queue)
     ///     (1, 1)
-    fn peek(slf: &Bound<'_, Self>) -> PyResult<Item> {
-        let peeked = slf.get().store().peek(slf.py());
-        peeked.or_else(|error| slf.get().store().instead(slf.py(), &error, moved!(slf, slf.get().store(), "peek")))
+    #[pyo3(signature = (block=Truth(false), timeout=None), text_signature = "($self, block=False, timeout=None)")]
+    fn peek(slf: &Bound<'_, Self>, block: Truth, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Item> {
+        let (py, store) = (slf.py(), slf.get().store());
+        let patience = timeouts::to_get(slf, block, timeout)?;
+        store.peek_waiting(py, patience)?.or_else(|error| {
+            if !matches!(error, BufferError::Closed) {
+                return Err(store.error(py, &error));
+            }
+            let (block, timeout) = patience.left();
+            store.instead(py, &error, moved!(slf, store, "peek", block, timeout))
+        })
+    }
+
+    /// Give the next item in a coroutine, and wait for one if need be. The item stays in the queue.
+    ///
+    /// As with `aget`, nothing happens before the coroutine is awaited, and a task that is cancelled leaves
+    /// everything as it was. The item may be taken by others at any time.
+    ///
+    /// Raises:
+    ///     ShutDown: There is none, and the queue was shut down, before or meanwhile.
+    ///
+    /// Example:
+    ///     >>> import asyncio
+    ///     >>> async def main():
+    ///     ...     queue = Queue()
+    ///     ...     looker = asyncio.create_task(queue.apeek())
+    ///     ...     await queue.aput("a")
+    ///     ...     return await looker, len(queue)
+    ///     >>> asyncio.run(main())
+    ///     ('a', 1)
+    fn apeek(slf: &Bound<'_, Self>) -> Operation {
+        Operation::new(slf.clone().unbind(), Aim::Peek, None)
     }
 
     /// Take everything. Gives a list, oldest first, which may be empty. The capacity returns to its minimum.

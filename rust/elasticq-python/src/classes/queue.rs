@@ -433,7 +433,8 @@ impl Queue {
 
     /// Block until every item that was put has been taken and reported with `task_done`.
     ///
-    /// Waits as `get` does.
+    /// Waits as `get` does. Closing the queue does not end it, as what is inside can still be taken. Where
+    /// nobody will take that any more, `clear` or `shutdown(immediate=True)` drops it, and that ends it.
     fn join(slf: &Bound<'_, Self>) -> PyResult<()> {
         if store(slf).join(slf.py())? {
             return Ok(());
@@ -509,6 +510,9 @@ impl Queue {
     }
 
     /// Refuse items from now on and wake all waiters: `shutdown()`.
+    ///
+    /// What is inside can still be taken. `join` goes on to wait until it has been taken and reported, or is
+    /// dropped by `clear` or `shutdown(immediate=True)`, which may follow.
     fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
         Self::shutdown(slf, Truth(false))
     }

@@ -54,6 +54,8 @@ pub enum Aim {
     },
     /// Adding what is left of a batch, which is in a list, to a queue that has moved.
     PutManyMoved(Item),
+    /// Looking at an item, which stays.
+    Peek,
     /// Waiting until all tasks are done.
     Join,
 }
@@ -69,13 +71,14 @@ impl Aim {
             Self::PutAt { many: false, .. } => "aput_with_priority",
             Self::PutAt { many: true, .. } => "aput_many_with_priority",
             Self::PutMany(_) | Self::PutWeighed { .. } | Self::PutManyMoved(_) => "aput_many",
+            Self::Peek => "apeek",
             Self::Join => "ajoin",
         }
     }
 
     const fn waiting(&self) -> Waiting {
         match self {
-            Self::Get | Self::Next | Self::GetMany(_) => Waiting::Item,
+            Self::Get | Self::Next | Self::GetMany(_) | Self::Peek => Waiting::Item,
             Self::Put(_) | Self::PutMany(_) | Self::PutAt { .. } | Self::PutWeighed { .. } | Self::PutManyMoved(_) => {
                 Waiting::Room
             }
@@ -185,7 +188,12 @@ impl Operation {
             aim => _ = self.store().leave(aim.waiting(), place),
         }
         match self.attempt(py)? {
-            Some(result) => Ok(Outcome::Return(result)),
+            Some(result) => {
+                if matches!(self.aim, Aim::Peek) {
+                    self.store().tell_next(py);
+                }
+                Ok(Outcome::Return(result))
+            }
             None => self.wait(py, Some(place)),
         }
     }
@@ -226,6 +234,10 @@ impl Operation {
         let store = self.queue.get().store();
         let failed = match &mut self.aim {
             Aim::Get | Aim::Next => match store.take(py) {
+                Ok(item) => return Ok(Some(item)),
+                Err(error) => error,
+            },
+            Aim::Peek => match store.peek(py) {
                 Ok(item) => return Ok(Some(item)),
                 Err(error) => error,
             },
@@ -302,9 +314,11 @@ impl Operation {
         let standard = store.moved.get(py)?;
         let done = |done: Bound<'_, PyAny>| Ok(done.is_truthy()?.then(|| py.None()));
         match &mut self.aim {
-            // `poll` returns the object that serves the queue in place of an item if there is none.
+            // `poll` and `glimpse` return the object that serves the queue in place of an item if there is none.
             Aim::Get | Aim::Next => moved!(queue, store, "poll", standard)
                 .map(|taken| taken.map(|item| (!item.is(standard)).then(|| item.unbind()))),
+            Aim::Peek => moved!(queue, store, "glimpse", standard)
+                .map(|seen| seen.map(|item| (!item.is(standard)).then(|| item.unbind()))),
             Aim::GetMany(max) => moved!(queue, store, "poll_many", (*max).min(isize::MAX.unsigned_abs()))
                 .map(|taken| taken.and_then(|list| Ok(list.is_truthy()?.then(|| list.unbind())))),
             Aim::Put(item) => moved!(queue, store, "offer", &*item).map(|offered| offered.and_then(done)),

@@ -443,6 +443,28 @@ impl Store {
         self.buffer.peek_with(py, |item| item.clone_ref(py))
     }
 
+    /// Looks at the next item, waiting for one as long as `patience` says. If it waited in vain, the error is
+    /// `Empty`.
+    pub fn peek_waiting(&self, py: Python<'_>, patience: Patience) -> PyResult<BufferResult<Item>> {
+        match self.peek(py) {
+            Err(reason) if Attempt::refused(&reason) != Attempt::Settled => {
+                let seen = self.get_waiting(py, patience, reason, || self.peek(py))?;
+                if seen.is_ok() {
+                    self.tell_next(py);
+                }
+                Ok(seen)
+            }
+            settled => Ok(settled),
+        }
+    }
+
+    /// For a waiter that may have been woken for an item, and has left it there: others may take it.
+    #[cold]
+    pub fn tell_next(&self, py: Python<'_>) {
+        self.buffer.tell_anew();
+        self.getters.wake(py, 1);
+    }
+
     /// Whether anything was ever put in, the buffer was closed, or a task waits.
     pub fn is_used(&self) -> bool {
         let waiting = [Waiting::Item, Waiting::Room, Waiting::TasksDone];
