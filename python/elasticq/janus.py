@@ -17,9 +17,10 @@ from collections import deque
 from heapq import heappop, heappush
 from queue import Empty as SyncQueueEmpty
 from queue import Full as SyncQueueFull
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from . import _core, _queue
+from . import _core
+from . import _queue as _elastic
 from ._core import __version__
 from ._standard import HOOKS
 from ._views import AsyncQueue as View
@@ -253,12 +254,12 @@ class _TasksSide(View[T]):
         self._queue.shutdown(True)
 
 
-class _Hooked(_queue.Queue[T]):
+class _Hooked(_elastic.Queue[T]):
     """The threads' side of a queue with hooks of its own: it keeps the items as its owner says."""
 
     def __init__(self, owner: Queue[T], maxsize: int) -> None:
         self._owner = owner
-        owner._side = self  # the hooks need it, and `_init` is called at once
+        owner._sync_queue = self  # the hooks need it, and `_init` is called at once
         super().__init__(maxsize)
 
     def _init(self, maxsize: int) -> None:
@@ -301,39 +302,36 @@ class Queue(Generic[T]):
         1
     """
 
-    _kind: ClassVar[type[_queue.Queue[Any]]] = _queue.Queue
-    """The queue that serves this class, and the subclasses of it that override no hook."""
-
-    _side: _queue.Queue[T]
+    _sync_queue: _elastic.Queue[T]
 
     def __init__(self, maxsize: int = 0) -> None:
         cls = type(self)
-        ours = next(base for base in cls.__mro__ if base.__module__ == __name__)
+        ours = next(base for base in cls.__mro__ if base in _SERVED_BY)
         if any(getattr(cls, hook) is not getattr(ours, hook) for hook in HOOKS):
             _Hooked(self, maxsize)
         else:
-            self._side = self._kind(maxsize)
-        self._view = _TasksSide(self._side)
+            self._sync_queue = _SERVED_BY[ours](maxsize)
+        self._async_queue = _TasksSide(self._sync_queue)
 
     @property
     def sync_q(self) -> SyncQueue[T]:
         """The side for threads, with the interface of `queue.Queue` (SyncQueue)."""
-        return self._side
+        return self._sync_queue
 
     @property
     def async_q(self) -> AsyncQueue[T]:
         """The side for tasks, with the interface of `asyncio.Queue` (AsyncQueue)."""
-        return self._view
+        return self._async_queue
 
     @property
     def maxsize(self) -> int:
         """The most items that the queue may hold (int). Zero or below means no limit."""
-        return self._side.maxsize
+        return self._sync_queue.maxsize
 
     @property
     def closed(self) -> bool:
         """Whether the queue was shut down (bool)."""
-        return self._side.is_shutdown
+        return self._sync_queue.is_shutdown
 
     def shutdown(self, immediate: bool = False) -> None:
         """Refuse items from now on, and wake all waiting threads and tasks. Any thread may call this.
@@ -349,7 +347,7 @@ class Queue(Generic[T]):
             >>> queue.sync_q.get(), queue.closed
             (1, True)
         """
-        self._side.shutdown(immediate)
+        self._sync_queue.shutdown(immediate)
 
     def close(self) -> None:
         """Do `shutdown(immediate=True)`: what is inside is dropped, and whoever joins is let go.
@@ -372,7 +370,7 @@ class Queue(Generic[T]):
         """
         if not self.closed:
             raise RuntimeError(f"Waiting for non-closed queue: {self!r} was not shut down")
-        await wait_closed(self._side)
+        await wait_closed(self._sync_queue)
 
     async def aclose(self) -> None:
         """Do `close()`, then `wait_closed()`."""
@@ -380,17 +378,18 @@ class Queue(Generic[T]):
         await self.wait_closed()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__module__}.{type(self).__qualname__} of {self._side!r}>"
+        return f"<{type(self).__module__}.{type(self).__qualname__} of {self._sync_queue!r}>"
 
-    # The container, and the hooks that a subclass calls by `super()`. They have janus' names.
+    # The container, and the hooks that a subclass calls by `super()`. All private names in this class are
+    # janus' own, so no subclass that was written for janus has another use for them.
 
     @property
     def _queue(self) -> Any:
-        return self._side.queue
+        return self._sync_queue.queue
 
     @_queue.setter
     def _queue(self, container: Any) -> None:
-        self._side.queue = container
+        self._sync_queue.queue = container
 
     def _init(self, maxsize: int) -> None:
         self._queue = deque()
@@ -420,8 +419,6 @@ class LifoQueue(Queue[T]):
         'last'
     """
 
-    _kind = _queue.LifoQueue
-
     def _get(self) -> T:
         item: T = self._queue.pop()
         return item
@@ -441,7 +438,6 @@ class PriorityQueue(Queue[T]):
         (1, 'sooner')
     """
 
-    _kind = _queue.PriorityQueue
     _heap_queue = Queue._queue  # janus' name for it in this class
 
     def _init(self, maxsize: int) -> None:
@@ -453,3 +449,11 @@ class PriorityQueue(Queue[T]):
     def _get(self) -> T:
         item: T = heappop(self._queue)
         return item
+
+
+_SERVED_BY: dict[type, type[_elastic.Queue[Any]]] = {
+    Queue: _elastic.Queue,
+    LifoQueue: _elastic.LifoQueue,
+    PriorityQueue: _elastic.PriorityQueue,
+}
+"""What `sync_q` is, of a class and of its subclasses that override no hook."""
