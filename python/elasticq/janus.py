@@ -204,13 +204,19 @@ class _TasksSide(View[T]):
     since it is the loop where the call is awaited that counts: another thread may have made it.
     """
 
-    _loop: asyncio.AbstractEventLoop | None = None
+    __slots__ = ("__dict__", "__weakref__", "_bound", "_loop")  # a slot is read faster than the dictionary
+
+    def __init__(self, queue: _elastic.Queue[T]) -> None:
+        super().__init__(queue)
+        self._bound: dict[str, asyncio.AbstractEventLoop] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def _enter(self) -> None:
         """Bind the queue to the running event loop, or make sure that it is bound to it."""
         loop = asyncio.get_running_loop()
-        if vars(self).setdefault("_loop", loop) is not loop:  # of threads that race, one sets it
+        if self._bound.setdefault("loop", loop) is not loop:  # of threads that race, one sets it
             raise RuntimeError(f"{self!r} is bound to a different event loop")
+        self._loop = loop
 
     @coroutine_method
     def put(self, item: T) -> Coroutine[Any, Any, None]:

@@ -26,12 +26,12 @@ class Inside:
 
     @property
     def _loop(self) -> asyncio.AbstractEventLoop | None:
-        loop: asyncio.AbstractEventLoop | None = self.async_q._loop
+        loop: asyncio.AbstractEventLoop | None = self.async_q._bound.get("loop")
         return loop
 
     @_loop.setter
     def _loop(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.async_q._loop = loop
+        self.async_q._bound["loop"] = loop
 
     def _get_loop(self) -> asyncio.AbstractEventLoop | None:
         self.async_q._enter()  # what each call of `async_q` does first
