@@ -107,6 +107,12 @@ def test_a_list_that_leaves_nothing_to_run_is_a_failure(tmp_path: Path) -> None:
     assert run(tmp_path, "tests  # all\n").returncode == 1
 
 
+def test_every_list_can_be_read_and_belongs_to_a_peer() -> None:
+    lists = {path.stem: peer_suites.read_list(path.read_text()) for path in peer_suites.LISTS.glob("*.txt")}
+    assert lists["janus"]
+    assert set(lists) <= {peer.name for peer in peer_suites.PEERS}
+
+
 @pytest.mark.parametrize("line", ["tests/test_it.py::test_x", "tests/test_it.py::test_x #", "a::b#c"])
 def test_a_line_without_a_reason_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="no reason"):
