@@ -40,8 +40,9 @@ docs: ## build the crate's documentation, where a warning is an error
 bench: ## measure against peers, in Rust and on Python 3.13 with and without the GIL (some only: ARGS="rust")
 	scripts/bench $(ARGS)
 
-verify: ## check what `make test` has no time for: each feature alone, more interleavings, larger models, code broken on purpose, more power cuts and kills, fuzzed files, 100 million messages
+verify: ## check what `make test` has no time for: each feature alone, more interleavings, larger models, code broken on purpose, more power cuts and kills, fuzzed files, 100 million messages, the suites of other queues
 	scripts/test features_alone
+	scripts/peer-suites
 	LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-3} scripts/test loom
 	ELASTICQ_MODELS=all scripts/test tla
 	cd tla+ && ../scripts/tlc LockFreeMPSCQueue.tla -config LockFreeMPSCQueueLarge.cfg

@@ -5,16 +5,21 @@ from __future__ import annotations
 import doctest
 import inspect
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 
 import elasticq
+from elasticq import janus
+
+MODULES = (elasticq, janus)
 
 
-def documented() -> Iterator[tuple[str, object]]:
+def documented(module: ModuleType) -> Iterator[tuple[str, object]]:
     """All that is public, and public attributes of classes, without those that come from Python itself."""
-    for name in elasticq.__all__:
-        value = getattr(elasticq, name)
+    for public in module.__all__:
+        value = getattr(module, public)
+        name = f"{module.__name__}.{public}".removeprefix("elasticq.")
         if inspect.isfunction(value):
             yield name, value
         if not inspect.isclass(value):
@@ -28,22 +33,21 @@ def documented() -> Iterator[tuple[str, object]]:
                     yield f"{name}.{attribute}", member
 
 
-CASES = dict(documented())
+CASES = {name: (module, value) for module in MODULES for name, value in documented(module)}
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_is_documented(name: str) -> None:
-    text = inspect.getdoc(CASES[name])
+    text = inspect.getdoc(CASES[name][1])
     assert text
     assert len(text.split()) >= 2
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_examples_do_what_they_say(name: str) -> None:
-    globals_ = {public: getattr(elasticq, public) for public in elasticq.__all__}
-    examples = doctest.DocTestParser().get_doctest(
-        inspect.getdoc(CASES[name]) or "", globals_, name, None, None
-    )
+    module, value = CASES[name]
+    globals_ = {public: getattr(module, public) for public in module.__all__}
+    examples = doctest.DocTestParser().get_doctest(inspect.getdoc(value) or "", globals_, name, None, None)
     runner = doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
     report: list[str] = []
     runner.run(examples, out=report.append)
