@@ -282,7 +282,7 @@ class Queue(MixedQueue[T]):
                 return self.__elastic.peek()
             except Empty:
                 with Waiting(self.__getters):
-                    return self.__elastic.peek(True, timeout if block else 0.0)
+                    return self.__elastic.peek(True, timeout if block else 0.0)  # type: ignore[call-arg]
         except _ENDS as error:
             raise as_culsans(error) from None
 
@@ -300,7 +300,7 @@ class Queue(MixedQueue[T]):
             except Empty:
                 check_loop("async_peek")
                 with Waiting(self.__getters):
-                    return await self.__elastic.apeek()
+                    return await self.__elastic.apeek()  # type: ignore[attr-defined, no-any-return]
         except _ENDS as error:
             raise as_culsans(error) from None
 
