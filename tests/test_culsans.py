@@ -31,11 +31,11 @@ sizes [1, 2, 4] [0, 1, 2, 3]
 peek first first first 1
 cleared 0 False
 unique 2 2 False True
-no peek True
+no peek
 cleared True
 full 9 False 2
-four seven
-eight 0
+four
+eight seven 0
 closed True 0 0
 """
 each = pytest.mark.parametrize("cls", [culsans.Queue, culsans.LifoQueue, culsans.PriorityQueue])
@@ -258,6 +258,30 @@ def test_closing_drops_the_items_and_lets_joiners_go(
 
 
 @each_kind
+def test_shutting_down_lets_those_go_that_wait_for_room(
+    make: Callable[..., culsans.Queue[Any]], threads: Threads
+) -> None:
+    q = make(1)
+    q.put_nowait("stays")
+
+    def put() -> None:
+        with pytest.raises(culsans.QueueShutDown):
+            q.sync_put("refused")
+
+    async def main() -> None:
+        threads.start(put)
+        task = asyncio.create_task(q.async_put("refused"))
+        await until(lambda: q.putting == 2)
+        q.shutdown()
+        with pytest.raises(culsans.QueueShutDown):
+            await task
+
+    asyncio.run(main())
+    threads.join()
+    assert (q.get_nowait(), q.putting, q.unfinished_tasks) == ("stays", 0, 1)
+
+
+@each_kind
 def test_clearing_counts_the_items_as_done_and_makes_room(
     make: Callable[..., culsans.Queue[Any]], threads: Threads
 ) -> None:
@@ -281,6 +305,8 @@ def test_a_limit_counts_sizes_and_lets_in_what_fits(threads: Threads) -> None:
         q.sync_put("no", timeout=0.01)
     with pytest.raises(culsans.QueueFull):
         q.put_nowait("no")
+    tickets = [thing for thing in gc.get_objects() if type(thing) is elasticq.SimpleQueue]
+    assert len(tickets) == 1  # those who gave up have left the line
     q.put_nowait("1")
     assert (q.full(), q.putting) == (True, 1)
     assert [q.get_nowait(), q.get_nowait()] == ["1", "four"]

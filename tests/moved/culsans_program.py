@@ -98,8 +98,8 @@ def unique() -> None:
     print("unique", queue.qsize(), queue.unfinished_tasks, queue.peekable(), queue.clearable())
     try:
         queue.sync_q.peek()
-    except culsans.UnsupportedOperation as error:
-        print("no peek", isinstance(error, ValueError))
+    except ValueError:
+        print("no peek")
     queue.clear()
     queue.sync_q.join()
     print("cleared", queue.empty())
@@ -115,9 +115,9 @@ def sizes() -> None:
         print("full", queue.size, queue.full(), queue.isize("no"))
     thread = threading.Thread(target=queue.green_proxy.put, args=("eight",))
     thread.start()
-    print(queue.sync_q.get(), queue.green_get(blocking=True))
+    print(queue.sync_q.get())
     thread.join()
-    print(queue.get_nowait(), queue.size)
+    print(queue.green_get(blocking=True), queue.get_nowait(), queue.size)
 
 
 async def closing() -> None:
