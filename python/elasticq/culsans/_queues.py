@@ -54,8 +54,9 @@ class Queue(MixedQueue[T]):
 
     Args:
         maxsize: The most that the items may measure together. Zero or below means no limit.
-        sizer: Gives an item's size, a non-negative integer; called under the lock. Without one (and without
-            an attribute `_isize` of the subclass, which is the same) each item counts as 1.
+        sizer: Gives an item's size, a non-negative integer. It is called several times, with the lock or
+            without. Without one (and without an attribute `_isize` of the subclass, which is the same) each
+            item counts as 1.
 
     Example:
         >>> import asyncio
