@@ -22,5 +22,8 @@ def publish(module: dict[str, Any]) -> None:
     """
     for name in module["__all__"]:
         value = module[name]
-        if isinstance(value, (type, FunctionType)) and value.__module__.startswith("elasticq._"):
+        if not isinstance(value, (type, FunctionType)):
+            continue
+        home = value.__module__
+        if home.startswith("elasticq.") and "._" in home:
             value.__module__ = module["__name__"]
