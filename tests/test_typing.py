@@ -167,7 +167,8 @@ async def check_view(view: AsyncQueue[int], queue: Queue[int]) -> None:
     assert_type(AsyncQueue(queue), AsyncQueue[int])
     await view.put("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     view.put_nowait("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    AsyncQueue([1])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert_type(AsyncQueue[int](maxsize=3), AsyncQueue[int])
+    AsyncQueue([1])  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def check_threads_view_of_levels(view: PrioritySyncQueue[int], buffer: PriorityCircularBuffer[int]) -> None:
