@@ -9,12 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 import elasticq
+import elasticq.asyncio
 
 
 def documented() -> Iterator[tuple[str, object]]:
     """All that is public, and public attributes of classes, without those that come from Python itself."""
-    for name in elasticq.__all__:
-        value = getattr(elasticq, name)
+    everything = [(name, getattr(elasticq, name)) for name in elasticq.__all__]
+    everything += [(f"asyncio.{name}", getattr(elasticq.asyncio, name)) for name in elasticq.asyncio.__all__]
+    for name, value in everything:
         if inspect.isfunction(value):
             yield name, value
         if not inspect.isclass(value):

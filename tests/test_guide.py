@@ -9,7 +9,7 @@ import pytest
 from support import python
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "docs" / "moving.md"]
+PAGES = [ROOT / "docs" / name for name in ("moving.md", "moving-queue.md", "moving-asyncio.md")]
 SNIPPET = re.compile(
     r"```python\n(?P<code>.*?)```\n"
     r"(?:\n```text\n(?P<output>.*?)```)?",

@@ -42,7 +42,7 @@ class Logged(LifoQueue[str]):
 
     def __init__(self, maxsize: int = 0) -> None:
         super().__init__(maxsize)
-        self.closed = "never"
+        self.closed = False
 
     async def put(self, item: str) -> None:
         print("put", item)
