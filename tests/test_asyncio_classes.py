@@ -77,12 +77,14 @@ def test_a_queue_of_its_own_keeps_its_order_and_its_limit(cls: type[AsyncQueue[i
 @each
 def test_its_errors_are_asyncios_and_elasticqs(cls: type[AsyncQueue[int]]) -> None:
     queue = cls(1)
-    for family in (asyncio.QueueEmpty, elasticq.Empty):
+    empty: list[type[Exception]] = [asyncio.QueueEmpty, elasticq.Empty]
+    for family in empty:
         with pytest.raises(family):
             queue.get_nowait()
     queue.put_nowait(1)
-    for full in (asyncio.QueueFull, elasticq.Full):
-        with pytest.raises(full):
+    full: list[type[Exception]] = [asyncio.QueueFull, elasticq.Full]
+    for family in full:
+        with pytest.raises(family):
             queue.put_nowait(2)
     queue.shutdown()
     assert queue.get_nowait() == 1
@@ -206,7 +208,7 @@ def test_a_subclass_may_use_the_names_that_asyncio_does_not_have() -> None:
             setattr(self, "closed", "never")  # noqa: B010 - its type is another
             setattr(self, "unfinished_tasks", None)  # noqa: B010
 
-    queue = Named()
+    queue: Any = Named()
     queue.put_nowait(1)
     assert (queue.closed, queue.unfinished_tasks, queue._buffer) == ("never", None, 1)
     assert str(queue) == "<Named maxsize=3 _queue=[1] tasks=1>"
@@ -292,8 +294,9 @@ async def test_its_repr_says_what_asyncios_says() -> None:
 
 
 def test_generic_aliases_make_queues() -> None:
-    for cls in CLASSES:
-        alias: Any = cls[int]
+    classes: list[Any] = list(CLASSES)
+    for cls in classes:
+        alias = cls[int]
         assert alias.__args__ == (int,)
         assert type(alias(3)) is cls
 
