@@ -147,14 +147,15 @@ class AsyncQueue(_core.TaskView[T]):
         item: T = self._queue.popleft()
         return item
 
-    @property
-    def _queue(self) -> Any:
-        """The container. Its first use moves the queue to the standard locks for good."""
+    def __container(self) -> Any:
         return cast("Hooks[T]", self._viewed).queue
 
-    @_queue.setter
-    def _queue(self, container: Any) -> None:
+    def __contain(self, container: Any) -> None:
         cast("Hooks[T]", self._viewed).queue = container
+
+    _queue: Any = property(
+        __container, __contain, None, "The container. Its first use moves the queue for good."
+    )
 
     def put_nowait(self, item: T) -> None:
         """Put an item if there is room now: `Queue.put_nowait`. Needs no event loop.

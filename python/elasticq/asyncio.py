@@ -57,6 +57,7 @@ class Queue(AsyncQueue[T]):
     def __init__(self, maxsize: int = 0) -> None:
         super().__init__(maxsize)
 
+    @recursive_repr()
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {id(self):#x} {_state(self)}>"
 
@@ -120,7 +121,6 @@ class PriorityQueue(Queue[T]):
         return item
 
 
-@recursive_repr()
 def _state(queue: Queue[Any]) -> str:
     """Say what `repr` says: the limit, the items, who waits, and what is not done."""
     compiled = queue.__elasticq__()

@@ -26,6 +26,9 @@ class Newest(Queue[int]):
     def _get(self) -> int:
         return self._queue.popitem(last=False)[0]
 
+    def look(self) -> list[int]:
+        return list(self._queue)
+
 
 class Stable(PriorityQueue[tuple[int, int, str]]):
     """Serves equal priorities in the order in which they came."""
@@ -125,7 +128,7 @@ async def use_other_orders() -> None:
         await newest.put(number)
         await stable.put((number % 2, 0, f"number {number}"))
     print([lifo.get_nowait() for _ in range(4)], [await smallest.get() for _ in range(4)])
-    print(newest.qsize(), newest.full(), 3 in newest._queue, list(newest._queue))
+    print(newest.qsize(), newest.full(), newest.look())
     try:
         newest.put_nowait(4)
     except QueueFull:
