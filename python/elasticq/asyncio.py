@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from asyncio import QueueEmpty, QueueFull
-from reprlib import recursive_repr
 from typing import Any, TypeVar
 
 from . import _core, _queue
@@ -57,7 +56,6 @@ class Queue(AsyncQueue[T]):
     def __init__(self, maxsize: int = 0) -> None:
         super().__init__(maxsize)
 
-    @recursive_repr()
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {id(self):#x} {_state(self)}>"
 
