@@ -10,9 +10,10 @@ from types import ModuleType
 import pytest
 
 import elasticq
-from elasticq import janus
+import elasticq.asyncio
+from elasticq import culsans, janus
 
-MODULES = (elasticq, janus)
+MODULES = (elasticq, elasticq.asyncio, janus, culsans)
 
 
 def documented(module: ModuleType) -> Iterator[tuple[str, object]]:

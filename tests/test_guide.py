@@ -9,7 +9,8 @@ import pytest
 from support import python
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "docs" / name for name in ("moving.md", "moving-janus.md", "moving-culsans.md")]
+NAMES = ("moving.md", "moving-queue.md", "moving-asyncio.md", "moving-janus.md", "moving-culsans.md")
+PAGES = [ROOT / "docs" / name for name in NAMES]
 SNIPPET = re.compile(
     r"```python\n(?P<code>.*?)```\n"
     r"(?:\n```text\n(?P<output>.*?)```)?",

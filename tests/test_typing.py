@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 from kinds import CLASSES, IN_FILES, VIEWS
 
 import elasticq
+import elasticq.asyncio
 from elasticq import (
     AsyncQueue,
     BufferChannel,
@@ -168,7 +169,27 @@ async def check_view(view: AsyncQueue[int], queue: Queue[int]) -> None:
     assert_type(AsyncQueue(queue), AsyncQueue[int])
     await view.put("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     view.put_nowait("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    AsyncQueue([1])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert_type(AsyncQueue[int](maxsize=3), AsyncQueue[int])
+    AsyncQueue([1])  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+async def check_asyncio(
+    queue: elasticq.asyncio.Queue[int],
+    lifo: elasticq.asyncio.LifoQueue[str],
+    smallest: elasticq.asyncio.PriorityQueue[int],
+) -> None:
+    assert_type(await queue.get(), int)
+    assert_type(await lifo.get(), str)
+    assert_type(smallest.get_nowait(), int)
+    assert_type(await queue.join(), None)
+    assert_type(elasticq.asyncio.Queue[int](3), elasticq.asyncio.Queue[int])
+    assert_type(elasticq.asyncio.LifoQueue[int](maxsize=3), elasticq.asyncio.LifoQueue[int])
+    views: list[AsyncQueue[int]] = [queue, smallest]
+    views[0].shutdown(immediate=True)
+    try:
+        queue.put_nowait("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    except (elasticq.asyncio.QueueFull, elasticq.asyncio.QueueShutDown):
+        await queue.put("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def check_threads_view_of_levels(view: PrioritySyncQueue[int], buffer: PriorityCircularBuffer[int]) -> None:

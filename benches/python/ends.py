@@ -14,6 +14,7 @@ import culsans
 import janus
 
 import elasticq
+import elasticq.asyncio
 
 P = TypeVar("P")
 G = TypeVar("G")
@@ -119,6 +120,36 @@ def elastic_tasks(maxsize: int, _: asyncio.AbstractEventLoop) -> Tasks:
     """Ours."""
     ours = elasticq.Queue[Any](maxsize)
     return Ends(ours.aput, ours.aget, ours.qsize)
+
+
+def elastic_asyncio_tasks(maxsize: int, _: asyncio.AbstractEventLoop) -> Tasks:
+    """Ours, under asyncio's names."""
+    ours = elasticq.asyncio.Queue[Any](maxsize)
+    return Ends(ours.put, ours.get, ours.qsize)
+
+
+def elastic_asyncio_lifo(maxsize: int, _: asyncio.AbstractEventLoop) -> Tasks:
+    """Ours, which gives the last item first."""
+    ours = elasticq.asyncio.LifoQueue[Any](maxsize)
+    return Ends(ours.put, ours.get, ours.qsize)
+
+
+def elastic_asyncio_priority(maxsize: int, _: asyncio.AbstractEventLoop) -> Tasks:
+    """Ours, which gives the smallest item first."""
+    ours = elasticq.asyncio.PriorityQueue[Any](maxsize)
+    return Ends(ours.put, ours.get, ours.qsize)
+
+
+def asyncio_lifo(maxsize: int, _: asyncio.AbstractEventLoop) -> Tasks:
+    """The standard library's, which gives the last item first."""
+    standard = asyncio.LifoQueue[Any](maxsize)
+    return Ends(standard.put, standard.get, standard.qsize)
+
+
+def asyncio_priority(maxsize: int, _: asyncio.AbstractEventLoop) -> Tasks:
+    """The standard library's, which gives the smallest item first."""
+    standard = asyncio.PriorityQueue[Any](maxsize)
+    return Ends(standard.put, standard.get, standard.qsize)
 
 
 def asyncio_tasks(maxsize: int, _: asyncio.AbstractEventLoop) -> Tasks:

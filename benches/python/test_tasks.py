@@ -15,11 +15,16 @@ from ends import (
     FromThread,
     Tasks,
     ToThread,
+    asyncio_lifo,
+    asyncio_priority,
     asyncio_tasks,
     call_soon_from_thread,
     culsans_from_thread,
     culsans_tasks,
     culsans_to_thread,
+    elastic_asyncio_lifo,
+    elastic_asyncio_priority,
+    elastic_asyncio_tasks,
     elastic_from_thread,
     elastic_tasks,
     elastic_to_thread,
@@ -141,3 +146,21 @@ def test_task_to_task(compete: Callable[[Contest], None], maxsize: int) -> None:
         ("culsans", culsans_tasks),
     ]
     compete(bridge("task to task", maxsize, FromTaskToTask, makers, Target("asyncio.Queue", 3)))
+
+
+@pytest.mark.parametrize("maxsize", [0, 100])
+@pytest.mark.parametrize(
+    ("name", "ours", "standard"),
+    [
+        ("Queue", elastic_asyncio_tasks, asyncio_tasks),
+        ("LifoQueue", elastic_asyncio_lifo, asyncio_lifo),
+        ("PriorityQueue", elastic_asyncio_priority, asyncio_priority),
+    ],
+)
+def test_asyncio_names(
+    compete: Callable[[Contest], None], name: str, ours: Maker, standard: Maker, maxsize: int
+) -> None:
+    """Programs that have moved by their import alone."""
+    makers = [(f"elasticq.asyncio.{name}", ours), (f"asyncio.{name}", standard)]
+    target = Target(f"asyncio.{name}", 5 if name == "Queue" else 1)
+    compete(bridge(f"task to task, {name} of asyncio", maxsize, FromTaskToTask, makers, target))

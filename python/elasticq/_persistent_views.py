@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from . import _core
 from ._errors import QueueError
 from ._sync_view import SyncView
 from ._views import AsyncQueue, as_asyncio
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import timedelta
 
-    from . import _core
     from ._persistent import PersistentCircularBuffer
 
 T = TypeVar("T")
@@ -123,13 +123,12 @@ class PersistentAsyncQueue(AsyncQueue[T]):
         'a'
     """
 
-    __slots__ = ()
-
-    _buffer: PersistentCircularBuffer[T]  # type: ignore[assignment]
+    __slots__ = ("_buffer",)
 
     def __init__(self, buffer: PersistentCircularBuffer[T]) -> None:
-        self._queue = PersistentSyncQueue(buffer)
+        self._viewed = PersistentSyncQueue(buffer)
         self._buffer = buffer
+        _core.TaskView._show(self, buffer)
 
     async def put(
         self,

@@ -196,12 +196,11 @@ class PriorityAsyncQueue(AsyncQueue[T]):
         'first'
     """
 
-    __slots__ = ()
-
-    _buffer: PriorityCircularBuffer[T]
+    __slots__ = ("_buffer",)
 
     def __init__(self, buffer: PriorityCircularBuffer[T]) -> None:
         super().__init__(PrioritySyncQueue(buffer))
+        self._buffer = buffer
 
     @coroutine_method
     def put(self, item: T, *, priority: int | None = None) -> Coroutine[Any, Any, None]:
@@ -213,7 +212,7 @@ class PriorityAsyncQueue(AsyncQueue[T]):
             TypeError: `priority` is not an integer.
         """
         if priority is None:
-            return _core.Elastic._aput(self._buffer, item, as_asyncio)
+            return _core.TaskView.put(self, item)
         return self._buffer._aput_with_priority(item, priority, as_asyncio)
 
     def put_nowait(self, item: T, *, priority: int | None = None) -> None:

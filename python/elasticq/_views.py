@@ -1,7 +1,8 @@
-"""`Queue.async_q`: a queue as asyncio knows it. (`Queue.sync_q` needs no class: it is the queue itself.)
+"""`AsyncQueue`, `Queue.async_q`: a queue as asyncio knows it. (`sync_q` needs no class: it is the queue.)
 
-The errors of `async_q` belong to three families: ours, the module queue's and asyncio's. Each class is made
-when it is first needed, since `import elasticq` does not import asyncio. Unpickling an error imports asyncio.
+What is awaited is compiled (`_core.TaskView`). The errors belong to three families: ours, the module queue's
+and asyncio's. Each class is made when it is first needed, since `import elasticq` does not import asyncio.
+Unpickling an error imports asyncio.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import functools
 import queue
 import sys
 import types
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, overload
 
 from . import _core
 from ._errors import QueueError, ShutDown
+from ._owned import TASK_HOOKS, Hooked, Owned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
+    from ._standard import Hooks
     from ._viewed import Compiled, Viewed
 
 _ENDS = {
@@ -52,24 +56,35 @@ else:
         return cast("F", functools.update_wrapper(flagged, function))
 
 
-class AsyncQueue(Generic[T]):
-    """A view of a queue with the interface of `asyncio.Queue`: `Queue.async_q`.
+class AsyncQueue(_core.TaskView[T]):
+    """A queue with the interface of `asyncio.Queue`: one of its own, or a view of another (`Queue.async_q`).
 
-    Unlike asyncio's own queue it serves any number of event loops and threads at once. `shutdown`, which came
-    with Python 3.13, is there on every Python. A view holds nothing itself: all views of one queue are equal.
+    Unlike asyncio's own queue it serves any number of event loops and threads at once, and needs no loop to
+    be made. `shutdown`, which came with Python 3.13, is there on every Python. A view holds nothing itself:
+    all views of one queue are equal.
 
-    The view's errors are both ours and asyncio's: `except asyncio.QueueEmpty` and `except elasticq.Empty`
-    both catch what `get_nowait` raises. ShutDown is also an asyncio.QueueShutDown, if Python has that. A
-    subclass's overrides may raise the module queue's Empty, Full and ShutDown; the view makes these asyncio's
-    errors, too.
+    The errors are both ours and asyncio's: `except asyncio.QueueEmpty` and `except elasticq.Empty` both catch
+    what `get_nowait` raises. ShutDown is also an asyncio.QueueShutDown, if Python has that. A viewed queue's
+    overrides may raise the module queue's Empty, Full and ShutDown; the view makes these asyncio's errors,
+    too.
+
+    **Subclasses** may override `_init(maxsize)`, `_put(item)` and `_get()`, as those of `asyncio.Queue`. The
+    container that `_init` makes is `_queue`; a deque, unless it is overridden. Overriding one of the three,
+    or using `_queue`, moves the queue for good to a lock and a container of Python's, which are slower. The
+    three are called under that lock. `put` and `get` don't call overrides of `put_nowait`, `get_nowait`,
+    `full` or `empty`.
 
     Args:
-        queue: The queue to view.
+        maxsize: The most items that the queue may hold. Zero or below means no limit. Or else the queue to
+            view, which a subclass with overrides can't have.
+
+    Raises:
+        TypeError: `maxsize` is neither a number nor a queue, or a subclass with overrides is to view a queue.
 
     Example:
         >>> import asyncio
         >>> async def main():
-        ...     queue = Queue(maxsize=1).async_q
+        ...     queue = AsyncQueue(maxsize=1)
         ...     await queue.put("a")
         ...     try:
         ...         queue.put_nowait("b")
@@ -77,25 +92,70 @@ class AsyncQueue(Generic[T]):
         ...         return await queue.get()
         >>> asyncio.run(main())
         'a'
+        >>> class Newest(AsyncQueue):
+        ...     def _get(self):
+        ...         return self._queue.pop()
+        >>> newest = Newest()
+        >>> newest.put_nowait(1)
+        >>> newest.put_nowait(2)
+        >>> newest.get_nowait()
+        2
     """
 
-    __slots__ = ("_buffer", "_queue")
+    __slots__ = ("_viewed",)
 
-    def __init__(self, queue: Compiled[T]) -> None:
-        self._queue: Viewed[T] = queue
-        self._buffer = queue.__elasticq__()
+    _viewed: Viewed[T]
 
-    @coroutine_method
-    def put(self, item: T) -> Coroutine[Any, Any, None]:
-        """Put an item, and wait for room if need be: `Queue.aput`.
+    __made_of: ClassVar[type[Hooks[Any]]] = Owned
+    """The class of the queue that one has if it views no other."""
 
-        Raises:
-            Full: There is no room, and the queue's `overflow` is "error". It is also an asyncio.QueueFull.
-            ShutDown: The queue was shut down.
-            ValueError: The item is heavier than the queue's `max_weight`, or its weight is negative.
-            TypeError: The item's weight is not an integer.
-        """
-        return _core.Elastic._aput(self._buffer, item, as_asyncio)
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        name = "_AsyncQueue__made_of"  # mangled: the plain one is free for subclasses
+        base = next(base for base in cls.__mro__ if name in vars(base))
+        if any(getattr(cls, hook) is not getattr(base, hook) for hook in TASK_HOOKS):
+            cls.__made_of = Hooked
+
+    @overload
+    def __init__(self, maxsize: int = 0) -> None: ...
+    @overload
+    def __init__(self, maxsize: Compiled[T]) -> None: ...
+    def __init__(self, maxsize: int | Compiled[T] = 0) -> None:
+        made_of = self.__made_of
+        if hasattr(type(maxsize), "__elasticq__"):
+            if made_of is Hooked:
+                rule = "it overrides _init, _put or _get, so it can't view another queue"
+                raise TypeError(f"{type(self).__name__}({maxsize!r}): {rule}")
+            viewed = cast("Compiled[T]", maxsize)
+            self._viewed = viewed
+            _core.TaskView._show(self, viewed.__elasticq__())
+            return
+        queue: Hooks[T] = made_of.__new__(made_of)
+        _core.TaskView._show(self, queue)
+        self._viewed = queue
+        if isinstance(queue, Hooked):
+            queue._owner = self
+        made_of.__init__(queue, cast("int", maxsize))
+
+    def _init(self, maxsize: int) -> None:
+        self._queue = deque()
+
+    def _put(self, item: T) -> None:
+        self._queue.append(item)
+
+    def _get(self) -> T:
+        item: T = self._queue.popleft()
+        return item
+
+    def __container(self) -> Any:
+        return cast("Hooks[T]", self._viewed).queue
+
+    def __contain(self, container: Any) -> None:
+        cast("Hooks[T]", self._viewed).queue = container
+
+    _queue: Any = property(
+        __container, __contain, None, "The container. Its first use moves the queue for good."
+    )
 
     def put_nowait(self, item: T) -> None:
         """Put an item if there is room now: `Queue.put_nowait`. Needs no event loop.
@@ -107,18 +167,9 @@ class AsyncQueue(Generic[T]):
             TypeError: The item's weight is not an integer.
         """
         try:
-            self._queue.put_nowait(item)
+            self._viewed.put_nowait(item)
         except _ERRORS as error:
             raise as_asyncio(error) from error.__cause__
-
-    @coroutine_method
-    def get(self) -> Coroutine[Any, Any, T]:
-        """Take the next item, and wait for one if need be: `Queue.aget`.
-
-        Raises:
-            ShutDown: There is no item, and the queue was shut down.
-        """
-        return _core.Elastic._aget(self._buffer, as_asyncio)
 
     def get_nowait(self) -> T:
         """Take the next item if there is one. Needs no event loop.
@@ -128,26 +179,26 @@ class AsyncQueue(Generic[T]):
             ShutDown: There is no item, and the queue was shut down.
         """
         try:
-            return self._queue.get_nowait()
+            return self._viewed.get_nowait()
         except _ERRORS as error:
             raise as_asyncio(error) from error.__cause__
 
     def qsize(self) -> int:
         """Give the number of items now (int)."""
-        return self._queue.qsize()
+        return self._viewed.qsize()
 
     def empty(self) -> bool:
         """Tell whether there is no item now."""
-        return self._queue.empty()
+        return self._viewed.empty()
 
     def full(self) -> bool:
         """Tell whether there is no room now. False if there is no limit."""
-        return self._queue.full()
+        return self._viewed.full()
 
     @property
     def maxsize(self) -> int:
         """The most items that the queue may hold (int). Zero or below means no limit."""
-        return self._queue.maxsize
+        return self._viewed.maxsize
 
     def task_done(self) -> None:
         """Report that an item that was taken has been dealt with.
@@ -155,17 +206,12 @@ class AsyncQueue(Generic[T]):
         Raises:
             ValueError: There were more such reports than items.
         """
-        self._queue.task_done()
+        self._viewed.task_done()
 
-    @coroutine_method
-    def join(self) -> Coroutine[Any, Any, None]:
-        """Wait until every item that was put has been taken, and reported with `task_done`: `Queue.ajoin`."""
-        return _core.Elastic._ajoin(self._buffer)
-
-    @property
+    @_core._computed
     def unfinished_tasks(self) -> int:
         """How many items were put and are not yet reported as done (int)."""
-        return self._queue.unfinished_tasks
+        return self._viewed.unfinished_tasks
 
     def shutdown(self, immediate: bool = False) -> None:
         """Refuse items from now on, and wake all waiting threads and tasks: `Queue.shutdown`.
@@ -173,16 +219,16 @@ class AsyncQueue(Generic[T]):
         Args:
             immediate: Whether to drop the items inside, too. They then count as done for `join`.
         """
-        self._queue.shutdown(immediate)
+        self._viewed.shutdown(immediate)
 
     def close(self) -> None:
         """Refuse items from now on, and wake all waiting threads and tasks: `shutdown()`."""
-        self._queue.shutdown()
+        self._viewed.shutdown()
 
-    @property
+    @_core._computed
     def closed(self) -> bool:
         """Whether the queue was shut down (bool)."""
-        return self._queue.is_shutdown
+        return self._viewed.is_shutdown
 
     async def wait_closed(self) -> None:
         """Wait until the tasks of this event loop that closing has woken have had a turn.
@@ -190,23 +236,23 @@ class AsyncQueue(Generic[T]):
         Raises:
             RuntimeError: The queue was not shut down.
         """
-        await wait_closed(self._queue)
+        await wait_closed(self._viewed)
 
     async def aclose(self) -> None:
         """Do `close()`, then `wait_closed()`."""
         self.close()
-        await wait_closed(self._queue)
+        await wait_closed(self._viewed)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, AsyncQueue):
-            return self._queue is other._queue
+            return self._viewed is other._viewed
         return NotImplemented
 
     def __hash__(self) -> int:
-        return hash((AsyncQueue, id(self._queue)))
+        return hash((AsyncQueue, id(self._viewed)))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__module__}.{type(self).__qualname__} of {self._queue!r}>"
+        return f"<{type(self).__module__}.{type(self).__qualname__} of {self._viewed!r}>"
 
 
 async def wait_closed(queue: Viewed[Any]) -> None:

@@ -24,7 +24,7 @@ from . import _queue as _elastic
 from ._core import __version__
 from ._standard import HOOKS
 from ._views import AsyncQueue as View
-from ._views import as_asyncio, coroutine_method, wait_closed
+from ._views import coroutine_method, wait_closed
 
 if sys.version_info >= (3, 13):
     from asyncio import QueueShutDown as AsyncQueueShutDown
@@ -222,42 +222,42 @@ class _TasksSide(View[T]):
     def put(self, item: T) -> Coroutine[Any, Any, None]:
         loop = _get_running_loop()
         if loop is not None and loop is self._loop:
-            return _core.Elastic._aput(self._buffer, item, as_asyncio)
+            return _core.TaskView.put(self, item)
         return self._put_first(item)
 
     async def _put_first(self, item: T) -> None:
-        if not self._queue.is_shutdown:
+        if not self._viewed.is_shutdown:
             self._enter()
-        await _core.Elastic._aput(self._buffer, item, as_asyncio)
+        await _core.TaskView.put(self, item)
 
     @coroutine_method
     def get(self) -> Coroutine[Any, Any, T]:
         loop = _get_running_loop()
         if loop is not None and loop is self._loop:
-            return _core.Elastic._aget(self._buffer, as_asyncio)
+            return _core.TaskView.get(self)
         return self._get_first()
 
     async def _get_first(self) -> T:
-        if not (self._queue.is_shutdown and self._queue.empty()):
+        if not (self._viewed.is_shutdown and self._viewed.empty()):
             self._enter()
-        return await _core.Elastic._aget(self._buffer, as_asyncio)
+        return await _core.TaskView.get(self)
 
     async def join(self) -> None:
         self._enter()
-        await _core.Elastic._ajoin(self._buffer)
+        await _core.TaskView.join(self)
 
     def put_nowait(self, item: T) -> None:
-        if not self._queue.is_shutdown:
+        if not self._viewed.is_shutdown:
             self._enter()
         super().put_nowait(item)
 
     def get_nowait(self) -> T:
-        if not self._queue.empty():
+        if not self._viewed.empty():
             self._enter()
         return super().get_nowait()
 
     def close(self) -> None:
-        self._queue.shutdown(True)
+        self._viewed.shutdown(True)
 
 
 class _Hooked(_elastic.Queue[T]):

@@ -185,7 +185,9 @@ def _compiled(queue: Any) -> Any:
     from elasticq._sync_view import SyncView
     from elasticq._views import AsyncQueue
 
-    return queue._buffer if isinstance(queue, AsyncQueue | SyncView) else queue
+    if isinstance(queue, AsyncQueue):
+        return queue.__elasticq__()
+    return queue._buffer if isinstance(queue, SyncView) else queue
 
 
 def look() -> dict[str, list[Sample]]:

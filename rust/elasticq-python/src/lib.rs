@@ -104,6 +104,8 @@ mod _core {
     use crate::standard::moving::now;
     #[pymodule_export]
     use crate::store::object::Elastic;
+    #[pymodule_export]
+    use crate::store::view::View;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -221,7 +221,7 @@ impl BufferChannel {
     ///     >>> channel.recv()
     ///     'a'
     fn asend<'py>(slf: &Bound<'py, Self>, item: Bound<'py, PyAny>) -> PyResult<Item> {
-        awaitable(slf.as_super().clone(), Some(item), None, false)
+        awaitable(slf.as_super().clone(), Some(item), false, false)
     }
 
     /// Receive the oldest item in a coroutine, and wait for one if need be. As `aget`, which is another name
@@ -239,7 +239,7 @@ impl BufferChannel {
     ///     >>> asyncio.run(channel.arecv())
     ///     'from a thread'
     fn arecv(slf: &Bound<'_, Self>) -> PyResult<Item> {
-        awaitable(slf.as_super().clone(), None, None, false)
+        awaitable(slf.as_super().clone(), None, false, false)
     }
 
     /// Send all items of an iterable in a coroutine, in order, and wait for room if need be. As `aput_many`.

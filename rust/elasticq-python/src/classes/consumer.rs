@@ -72,7 +72,7 @@ impl AsyncConsumer {
     }
 
     fn __anext__(&self, py: Python<'_>) -> PyResult<Item> {
-        awaitable(self.queue.bind(py).clone(), None, None, true)
+        awaitable(self.queue.bind(py).clone(), None, false, true)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -228,7 +228,7 @@ impl Elastic {
     ///     >>> asyncio.run(main())
     ///     'a'
     fn aget(slf: &Bound<'_, Self>) -> PyResult<Item> {
-        awaitable(slf.clone(), None, None, false)
+        awaitable(slf.clone(), None, false, false)
     }
 
     /// Add an item in a coroutine, and wait for room if need be, unless the queue's `overflow` says
@@ -252,7 +252,7 @@ impl Elastic {
     ///     >>> queue.get()
     ///     'a'
     fn aput<'py>(slf: &Bound<'py, Self>, item: Bound<'py, PyAny>) -> PyResult<Item> {
-        awaitable(slf.clone(), Some(item), None, false)
+        awaitable(slf.clone(), Some(item), false, false)
     }
 
     /// Take up to `n` items in a coroutine, oldest first. Gives a list of at least one item.
@@ -371,15 +371,6 @@ impl Elastic {
     /// Wakes up to `count` tasks that wait until everything is done.
     fn _wake_joiners(&self, py: Python<'_>, count: usize) {
         self.store().wake_tasks(py, Waiting::TasksDone, count);
-    }
-
-    /// `aget` and `aput` for the views; `translate` makes their errors from ours.
-    fn _aget<'py>(slf: &Bound<'py, Self>, translate: Bound<'py, PyAny>) -> PyResult<Item> {
-        awaitable(slf.clone(), None, Some(translate), false)
-    }
-
-    fn _aput<'py>(slf: &Bound<'py, Self>, item: Bound<'py, PyAny>, translate: Bound<'py, PyAny>) -> PyResult<Item> {
-        awaitable(slf.clone(), Some(item), Some(translate), false)
     }
 
     /// `ajoin`, for a class in which it has another name.

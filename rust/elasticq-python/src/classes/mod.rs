@@ -22,6 +22,7 @@ pub mod rescue;
 pub mod simple;
 pub mod stats;
 pub mod sync_mode;
+pub mod view;
 pub mod waiters;
 
 use pyo3::prelude::*;
@@ -34,5 +35,6 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
     buffer::install(py)?;
     channel::install(py)?;
     lock_free::install(py)?;
-    priority::install(py)
+    priority::install(py)?;
+    view::install(py)
 }

@@ -45,11 +45,11 @@ struct Contents {
     next: bool,
     /// Whether it puts an item.
     puts: bool,
+    /// Made for a view, whose errors are asyncio's, too.
+    of_view: bool,
     queue: Py<Elastic>,
     /// The item to put; null for taking. It belongs to the thread that has set the stage to `BUSY`.
     item: Slot,
-    /// See `Operation`.
-    translate: Slot,
     /// The `Operation`. Once set, it stays.
     operation: Slot,
     /// The `StopIteration` that has handed over the item, kept to be used again. It holds the item until this
@@ -100,12 +100,12 @@ const fn place(object: *mut PyObject) -> *mut Contents {
     object.wrapping_byte_add(offset_of!(Awaitable, contents)).cast()
 }
 
-/// Makes an object that takes an item, or puts `item`. `next`: for `async for`.
+/// Makes an object that takes an item, or puts `item`. `of_view`: for a view; `next`: for `async for`.
 #[inline]
 pub fn awaitable(
     queue: Bound<'_, Elastic>,
     item: Option<Bound<'_, PyAny>>,
-    translate: Option<Bound<'_, PyAny>>,
+    of_view: bool,
     next: bool,
 ) -> PyResult<Item> {
     let py = queue.py();
@@ -121,9 +121,9 @@ pub fn awaitable(
         stage: AtomicU8::new(NEW),
         next,
         puts: item.is_some(),
+        of_view,
         queue: queue.unbind(),
         item: Slot::new(item),
-        translate: Slot::new(translate),
         operation: Slot::new(None),
         stop: Slot::new(None),
     };
@@ -178,8 +178,7 @@ impl Contents {
             },
             _ => Phase::Ended,
         };
-        let of_view = !self.translate.pointer().is_null();
-        look(Portrait { queue: self.queue.bind(py), name, of_view, phase })
+        look(Portrait { queue: self.queue.bind(py), name, of_view: self.of_view, phase })
     }
 
     /// The operation that does the rest. `begun` is the stage if the caller has begun.
@@ -191,7 +190,7 @@ impl Contents {
                 None if self.next => Aim::Next,
                 None => Aim::Get,
             };
-            let translate = self.translate.get(py).map(Bound::unbind);
+            let translate = self.of_view.then(|| as_asyncio(py)).transpose()?;
             let operation = Operation::new(self.queue.clone_ref(py), aim, translate).at(stage);
             let operation = Bound::new(py, operation)?;
             self.operation.set(operation.clone().into_any());
@@ -205,6 +204,12 @@ impl Contents {
             None => Err(PyRuntimeError::new_err("cannot reuse what was already awaited")),
         }
     }
+}
+
+/// What makes the errors of views from ours.
+fn as_asyncio(py: Python<'_>) -> PyResult<Item> {
+    static FUNCTION: PyOnceLock<Item> = PyOnceLock::new();
+    Ok(FUNCTION.import(py, "elasticq._views", "as_asyncio")?.clone().unbind())
 }
 
 /// An object that is resumed, after `begin`.
@@ -432,7 +437,7 @@ unsafe extern "C" fn traverse(object: *mut PyObject, visit: ffi::visitproc, argu
     let contents = unsafe { &*place(object) };
     // SAFETY: a valid object.
     let class = unsafe { ffi::Py_TYPE(object) };
-    let slots = [&contents.item, &contents.translate, &contents.operation, &contents.stop];
+    let slots = [&contents.item, &contents.operation, &contents.stop];
     let held = [class.cast(), contents.queue.as_ptr()].into_iter().chain(slots.map(Slot::pointer));
     for object in held.filter(|object| !object.is_null()) {
         // SAFETY: the arguments that the collector gave, for an object that is held.
@@ -470,7 +475,6 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
     }
     drop(contents.operation.take(py));
     drop(contents.item.take(py));
-    drop(contents.translate.take(py));
     drop(contents.queue.into_bound(py));
     // SAFETY: the object is still valid.
     let class = unsafe { ffi::Py_TYPE(object) };

@@ -13,6 +13,7 @@ use crate::raw::attached::attached;
 use crate::raw::detach::stop_at_the_end;
 use crate::raw::types;
 use crate::store::object::Elastic;
+use crate::store::view::{Shown, View};
 use pyo3::exceptions::PyAttributeError;
 use pyo3::ffi::{self, Py_ssize_t, PyObject};
 use pyo3::prelude::*;
@@ -38,16 +39,19 @@ struct CoroutineMethod {
     class: *mut ffi::PyTypeObject,
 }
 
-/// Wraps the methods of a class that return something to be awaited.
+/// Wraps the methods of a class that return something to be awaited. The class is `View` or has nothing of
+/// the names `get` and `put`; `aget` and `aput` are those of `Elastic`.
 pub fn install(py: Python<'_>, class: &Bound<'_, PyType>, names: &[&str]) -> PyResult<()> {
     for &name in names {
         let method = class.as_any().getattr("__dict__")?.get_item(name)?;
         let vectorcall = match name {
             "aget" => aget,
             "aput" => aput,
+            "get" => get,
+            "put" => put,
             _ => pass_on,
         };
-        class.setattr(name, wrap(py, &method, vectorcall)?)?;
+        class.setattr(name, wrap(py, &method, class, vectorcall)?)?;
     }
     Ok(())
 }
@@ -55,25 +59,26 @@ pub fn install(py: Python<'_>, class: &Bound<'_, PyType>, names: &[&str]) -> PyR
 /// Wrap a function that returns something to be awaited, so that it passes for one made by `async def`.
 #[pyfunction]
 pub fn coroutine_method<'py>(py: Python<'py>, function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    wrap(py, function, pass_on)
+    wrap(py, function, &py.get_type::<Elastic>(), pass_on)
 }
 
 fn wrap<'py>(
     py: Python<'py>,
     inner: &Bound<'py, PyAny>,
+    class: &Bound<'py, PyType>,
     vectorcall: ffi::vectorcallfunc,
 ) -> PyResult<Bound<'py, PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let class = CLASS.get_or_try_init(py, || make_class(py))?.as_ptr().cast::<ffi::PyTypeObject>();
+    let own = CLASS.get_or_try_init(py, || make_class(py))?.as_ptr().cast::<ffi::PyTypeObject>();
     // SAFETY: attached; a type of objects with this layout.
-    let object = unsafe { ffi::PyType_GenericAlloc(class, 0) };
+    let object = unsafe { ffi::PyType_GenericAlloc(own, 0) };
     // SAFETY: a new reference, or null with the exception set.
     let wrapped = unsafe { Bound::from_owned_ptr_or_err(py, object) }?;
     // SAFETY: an object of this layout, which no other code knows.
     let fields = unsafe { &mut *object.cast::<CoroutineMethod>() };
     fields.vectorcall = vectorcall;
     fields.inner = inner.clone().into_ptr();
-    fields.class = py.get_type::<Elastic>().as_type_ptr();
+    fields.class = class.as_type_ptr();
     Ok(wrapped)
 }
 
@@ -97,7 +102,7 @@ unsafe extern "C" fn pass_on(
     unsafe { ffi::PyObject_Vectorcall(inner, arguments, count, keywords) }
 }
 
-/// The queue, if the first argument is one, there are `wanted` arguments, and none has a name.
+/// The first argument, if it is an instance of the method's class, there are `wanted` arguments, and none has a name.
 ///
 /// # Safety
 /// The arguments are those of a vectorcall.
@@ -108,7 +113,7 @@ unsafe fn plainly<'py>(
     arguments: *const *mut PyObject,
     (count, wanted): (usize, Py_ssize_t),
     keywords: *mut PyObject,
-) -> Option<Bound<'py, Elastic>> {
+) -> Option<Bound<'py, PyAny>> {
     // SAFETY: this only calculates.
     let count = unsafe { ffi::PyVectorcall_NARGS(count) };
     if !keywords.is_null() || count != wanted {
@@ -123,15 +128,22 @@ unsafe fn plainly<'py>(
         return None;
     }
     // SAFETY: an object that the caller holds.
-    let queue = unsafe { Bound::from_borrowed_ptr_or_opt(py, queue) }?;
-    // SAFETY: the type was just checked.
-    Some(unsafe { queue.cast_into_unchecked::<Elastic>() })
+    unsafe { Bound::from_borrowed_ptr_or_opt(py, queue) }
+}
+
+/// The queue in memory that a view shows.
+#[inline(always)]
+fn viewed<'py>(view: &Bound<'py, View>) -> Option<Bound<'py, Elastic>> {
+    match view.get().shown() {
+        Some(Shown::Memory(queue)) => Some(queue.bind(view.py()).clone()),
+        _ => None,
+    }
 }
 
 #[inline(always)]
-fn later(queue: Bound<'_, Elastic>, item: Option<Bound<'_, PyAny>>) -> *mut PyObject {
+fn later(queue: Bound<'_, Elastic>, item: Option<Bound<'_, PyAny>>, of_view: bool) -> *mut PyObject {
     let py = queue.py();
-    match awaitable::awaitable(queue, item, None, false) {
+    match awaitable::awaitable(queue, item, of_view, false) {
         Ok(awaitable) => awaitable.into_ptr(),
         Err(no_memory) => {
             attached(py, |py| no_memory.restore(py));
@@ -140,42 +152,52 @@ fn later(queue: Bound<'_, Elastic>, item: Option<Bound<'_, PyAny>>) -> *mut PyOb
     }
 }
 
-unsafe extern "C" fn aget(
-    method: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: usize,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: attached.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: the interpreter's promise.
-    match unsafe { plainly(py, method, arguments, (count, 1), keywords) } {
-        Some(queue) => later(queue, None),
-        // SAFETY: likewise.
-        None => unsafe { pass_on(method, arguments, count, keywords) },
-    }
+/// Makes the entry of a method: `$count` arguments in all, `$item` of `arguments`, and from the first argument
+/// the queue (`$class`, `$queue`), for a view or not.
+macro_rules! entry {
+    ($name:ident, $class:ty, $queue:expr, $count:literal, $item:expr, $of_view:literal) => {
+        unsafe extern "C" fn $name(
+            method: *mut PyObject,
+            arguments: *const *mut PyObject,
+            count: usize,
+            keywords: *mut PyObject,
+        ) -> *mut PyObject {
+            // SAFETY: attached.
+            let py = unsafe { Python::assume_attached() };
+            // SAFETY: the interpreter's promise.
+            let first = unsafe { plainly(py, method, arguments, (count, $count), keywords) };
+            // SAFETY: `plainly` has checked the type.
+            match first.and_then(|first| $queue(unsafe { first.cast_into_unchecked::<$class>() })) {
+                // SAFETY: as many arguments as `plainly` has counted, which the caller holds.
+                Some(queue) => later(queue, unsafe { $item(py, arguments) }, $of_view),
+                // SAFETY: likewise.
+                None => unsafe { pass_on(method, arguments, count, keywords) },
+            }
+        }
+    };
 }
 
-unsafe extern "C" fn aput(
-    method: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: usize,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: attached.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: the interpreter's promise.
-    match unsafe { plainly(py, method, arguments, (count, 2), keywords) } {
-        Some(queue) => {
-            // SAFETY: there are two arguments.
-            let &[_, item] = unsafe { &*arguments.cast::<[*mut PyObject; 2]>() };
-            // SAFETY: an object that the caller holds.
-            later(queue, unsafe { Bound::from_borrowed_ptr_or_opt(py, item) })
-        }
-        // SAFETY: likewise.
-        None => unsafe { pass_on(method, arguments, count, keywords) },
-    }
+/// The second argument.
+///
+/// # Safety
+/// There are two.
+#[inline(always)]
+unsafe fn second(py: Python<'_>, arguments: *const *mut PyObject) -> Option<Bound<'_, PyAny>> {
+    // SAFETY: the caller's promise; objects that the caller holds.
+    unsafe { Bound::from_borrowed_ptr_or_opt(py, *arguments.add(1)) }
 }
+
+/// # Safety
+/// It does nothing.
+#[inline(always)]
+const unsafe fn none(_: Python<'_>, _: *const *mut PyObject) -> Option<Bound<'_, PyAny>> {
+    None
+}
+
+entry!(aget, Elastic, Some, 1, none, false);
+entry!(aput, Elastic, Some, 2, second, false);
+entry!(get, View, |view| viewed(&view), 1, none, true);
+entry!(put, View, |view| viewed(&view), 2, second, true);
 
 unsafe extern "C" fn bind(method: *mut PyObject, object: *mut PyObject, _class: *mut PyObject) -> *mut PyObject {
     if object.is_null() {

@@ -10,6 +10,7 @@ use crate::raw::Item;
 use crate::standard::overridden;
 use crate::store::moved::moved;
 use crate::store::object::{self, Elastic};
+use crate::store::view::{Shown, View};
 use elasticq::{BufferError, BufferResult, Parts, Waiter};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -63,7 +64,6 @@ pub type Taken = PyResult<BufferResult<Item>>;
 
 impl Sources {
     pub fn new(queues: &Bound<'_, PyAny>, ordered: Truth) -> PyResult<Self> {
-        let py = queues.py();
         if queues.is_instance_of::<Elastic>() || queues.is_instance_of::<Persistent>() {
             return Err(PyTypeError::new_err("'queues' must be several queues, such as a list of them, not a queue"));
         }
@@ -73,7 +73,7 @@ impl Sources {
         };
         let mut sources = Vec::new();
         for (index, named) in named.enumerate() {
-            sources.push(Source::new(py, index, named?)?);
+            sources.push(Source::new(index, named?)?);
         }
         if sources.is_empty() {
             return Err(PyValueError::new_err("'queues' must have at least one queue: there is nothing to wait for"));
@@ -177,11 +177,10 @@ fn busy() -> BufferError {
 }
 
 impl Source {
-    fn new(py: Python<'_>, index: usize, named: Bound<'_, PyAny>) -> PyResult<Self> {
+    fn new(index: usize, named: Bound<'_, PyAny>) -> PyResult<Self> {
         let mut queue = kind_of(&named)?;
-        if queue.is_none() && is_view(&named)? {
-            let viewed = named.getattr_opt(intern!(py, "_buffer"))?;
-            queue = viewed.map_or(Ok(None), |viewed| kind_of(&viewed))?;
+        if queue.is_none() {
+            queue = viewed(&named)?.map_or(Ok(None), |viewed| kind_of(&viewed))?;
         }
         let queue = queue.ok_or_else(|| {
             let what = named.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
@@ -241,12 +240,20 @@ fn kind_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
     Ok(Some(Kind::Files(Arc::clone(durable), queue.clone().unbind())))
 }
 
-fn is_view(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    static ASYNC: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+/// What a view shows; `None` for all else, and for a view that was not made yet.
+fn viewed<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     static SYNC: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let py = object.py();
-    let is_async = object.is_instance(ASYNC.import(py, "elasticq._views", "AsyncQueue")?)?;
-    Ok(is_async || object.is_instance(SYNC.import(py, "elasticq._sync_view", "SyncView")?)?)
+    if let Ok(view) = object.cast::<View>() {
+        return Ok(view.get().shown().map(|shown| match shown {
+            Shown::Memory(queue) => queue.bind(py).clone().into_any(),
+            Shown::Files(queue) => queue.bind(py).clone(),
+        }));
+    }
+    if object.is_instance(SYNC.import(py, "elasticq._sync_view", "SyncView")?)? {
+        return object.getattr_opt(intern!(py, "_buffer"));
+    }
+    Ok(None)
 }
 
 /// Takes an item from a queue in memory, wherever it is by now. As what is awaited does: without a `get` that

@@ -15,6 +15,7 @@ pub mod no_room;
 pub mod object;
 pub mod put;
 pub mod summary;
+pub mod view;
 pub mod waiters;
 
 pub use self::attempt::Attempt;

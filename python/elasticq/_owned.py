@@ -1,0 +1,54 @@
+"""The queue behind an AsyncQueue that was made with a limit, and not to view a queue that was there.
+
+`Owned` is a queue as any other. `Hooked` serves a subclass that overrides `_init`, `_put` or `_get`: it moves
+to the standard machinery at once and calls these methods of its owner, under the lock. Both refer to each
+other, so such a queue is freed by the garbage collector.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ._standard import Hooks
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+T = TypeVar("T")
+
+TASK_HOOKS = ("_init", "_put", "_get")
+"""The methods that a subclass of `asyncio.Queue` may override."""
+
+
+class Owner(Protocol):
+    """The object whose methods are called."""
+
+    def _init(self, maxsize: int) -> None: ...
+    def _put(self, item: Any) -> None: ...
+    def _get(self) -> Any: ...
+
+
+class Owned(Hooks[T]):
+    """A first-in, first-out queue."""
+
+    def __elasticq__(self) -> Self:
+        return self
+
+
+class Hooked(Hooks[T]):
+    """A queue in the order that its owner keeps."""
+
+    _owner: Owner
+
+    def __elasticq__(self) -> Self:
+        return self
+
+    def _init(self, maxsize: int) -> None:
+        self._owner._init(maxsize)
+
+    def _put(self, item: T) -> None:
+        self._owner._put(item)
+
+    def _get(self) -> T:
+        item: T = self._owner._get()
+        return item
