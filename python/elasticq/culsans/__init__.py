@@ -11,7 +11,6 @@ an error. culsans' locks, `Grouper` and `RWLock`, are left out.
 from __future__ import annotations
 
 from .._public import publish as _publish
-from . import _waiting_peek  # noqa: F401 - until the core's peek waits
 from ._errors import (
     AsyncQueueEmpty,
     AsyncQueueFull,

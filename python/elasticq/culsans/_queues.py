@@ -283,7 +283,7 @@ class Queue(MixedQueue[T]):
                 return self.__elastic.peek()
             except Empty:
                 with Waiting(self.__getters):
-                    return self.__elastic.peek(True, timeout if block else 0.0)  # type: ignore[call-arg]
+                    return self.__elastic.peek(True, timeout if block else 0.0)
         except _ENDS as error:
             raise as_culsans(error) from None
 
@@ -301,7 +301,7 @@ class Queue(MixedQueue[T]):
             except Empty:
                 check_loop("async_peek")
                 with Waiting(self.__getters):
-                    return await self.__elastic.apeek()  # type: ignore[attr-defined, no-any-return]
+                    return await self.__elastic.apeek()
         except _ENDS as error:
             raise as_culsans(error) from None
 
