@@ -1,4 +1,4 @@
-"""Looking at the next item: `peek`, which waits if told to, and `apeek`. Who looks takes nothing from others."""
+"""Looking at the next item: `peek`, which waits if told to, and `apeek`. It takes nothing from others."""
 
 from __future__ import annotations
 
