@@ -62,9 +62,10 @@ impl Queue {
             buffer.close();
         }
         let overridden = Overridden::by(class, &class.py().get_type::<Self>())?;
+        let items = if overridden::is_stack(class)? { Items::Lifo } else { Items::from };
         let queue = Self { begun: AtomicBool::new(false), overridden };
         let make = if overridden.any() { Elastic::behind_a_front } else { Elastic::new };
-        Ok((queue, make(class.py(), Words::Queue, buffer.map(Items::from))?))
+        Ok((queue, make(class.py(), Words::Queue, buffer.map(items))?))
     }
 
     /// Begins with these settings. What the queue was before is gone.

@@ -165,7 +165,9 @@ impl Store {
     #[inline(always)]
     pub fn offer_quickly(&self, py: Python<'_>, item: Item) -> Result<(), Item> {
         match &self.buffer {
-            Items::Locked { buffer, .. } => buffer.offer_again(item).map_err(Rejected::into_inner)?,
+            Items::Locked { buffer, .. } | Items::Lifo(buffer) => {
+                buffer.offer_again(item).map_err(Rejected::into_inner)?;
+            }
             Items::Leveled(leveled) => leveled.offer_again(item).map_err(Rejected::into_inner)?,
             _ => return Err(item),
         }
@@ -180,6 +182,7 @@ impl Store {
     pub fn take_quickly(&self, py: Python<'_>) -> Option<Item> {
         let item = match &self.buffer {
             Items::Locked { buffer, .. } => buffer.try_pop().ok()?,
+            Items::Lifo(buffer) => buffer.try_pop_newest().ok()?,
             Items::Leveled(leveled) => leveled.try_pop().ok()?,
             _ => return None,
         };
@@ -223,15 +226,18 @@ impl Store {
     /// at the buffer, through the same lock. So a task that doesn't see this item is seen here.
     #[inline(always)]
     pub fn offer_plain(&self, item: Item) -> Result<(), Item> {
-        let Items::Locked { buffer, .. } = &self.buffer else { return Err(item) };
+        let Some(buffer) = self.buffer.of_queue() else { return Err(item) };
         buffer.offer_plain(item, || !self.getters.are_there())
     }
 
     /// Takes an item if the fast path is free; otherwise `None`. As [`offer_plain`](Self::offer_plain).
     #[inline(always)]
     pub fn take_plain(&self) -> Option<Item> {
-        let Items::Locked { buffer, .. } = &self.buffer else { return None };
-        buffer.take_plain(|| !self.putters.are_there())
+        match &self.buffer {
+            Items::Locked { buffer, .. } => buffer.take_plain(|| !self.putters.are_there()),
+            Items::Lifo(buffer) => buffer.take_newest_plain(|| !self.putters.are_there()),
+            _ => None,
+        }
     }
 
     /// [`take_plain`](Self::take_plain) from a buffer with levels.
@@ -253,23 +259,17 @@ impl Store {
         self.buffer.weighted().expect("only a buffer with weights makes a Put")
     }
 
-    /// Wakes tasks for `count` items.
-    #[inline]
-    pub fn wake_getters(&self, py: Python<'_>, count: usize) {
-        self.getters.wake(py, count);
-    }
-
-    /// Adds an item. Returns the oldest item if that was evicted for it. Only for the buffer with a lock.
+    /// Adds an item. Returns the oldest item if that was evicted for it. Only for a `Queue` and its like.
     pub fn force(&self, py: Python<'_>, item: Item) -> Result<Option<Item>, Rejected<Item>> {
-        let Items::Locked { buffer, .. } = &self.buffer else { return Err(Rejected::new(BufferError::Full, item)) };
+        let Some(buffer) = self.buffer.of_queue() else { return Err(Rejected::new(BufferError::Full, item)) };
         let evicted = buffer.force_push_again(item)?;
         self.added(py, 1);
         Ok(evicted)
     }
 
-    /// Adds all items. Returns those that were evicted for them. Only for the buffer with a lock.
+    /// Adds all items. Returns those that were evicted for them. Only for a `Queue` and its like.
     pub fn force_many(&self, py: Python<'_>, items: Vec<Item>) -> Result<Vec<Item>, Rejected<Vec<Item>>> {
-        let Items::Locked { buffer, .. } = &self.buffer else { return Err(Rejected::new(BufferError::Full, items)) };
+        let Some(buffer) = self.buffer.of_queue() else { return Err(Rejected::new(BufferError::Full, items)) };
         let count = items.len();
         let evicted = buffer.offer_evicting(items, 0)?;
         self.added(py, count);
