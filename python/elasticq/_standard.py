@@ -39,7 +39,6 @@ class Standard(_core.Contents):
     """What a moved queue consists of. Each method does the work of the queue's method of the same name."""
 
     __slots__ = (
-        "_foreign",
         "_made",
         "_turn",
         "all_tasks_done",
@@ -60,7 +59,6 @@ class Standard(_core.Contents):
         )
         self._begin(maxsize)
         self.queue: Any = None  # `_init` makes it
-        self._foreign = False  # whether comparisons are known to run Python code
         self._turn = threading.RLock()
 
     def restart(self, owner: Hooks[Any], maxsize: Any) -> None:

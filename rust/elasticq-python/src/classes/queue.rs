@@ -12,13 +12,13 @@ use crate::raw::Item;
 use crate::room::overflow::Overflow;
 use crate::room::weights::{Weighted, not_with_weights};
 use crate::standard::overridden::{self, Overridden};
-use crate::standard::{moving, timeouts};
+use crate::standard::{at_once, moving, timeouts};
 use crate::store::items::Items;
 use crate::store::moved::moved;
 use crate::store::no_room;
 use crate::store::object::{self, Elastic};
 use crate::store::{Store, Waiting};
-use elasticq::{BufferError, DynamicCircularBuffer};
+use elasticq::{BufferError, DynamicCircularBuffer, Rejected};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -531,8 +531,17 @@ fn store<'a>(slf: &'a Bound<'_, Queue>) -> &'a Store {
 fn put(slf: &Bound<'_, Queue>, store: &Store, item: Item, patience: Patience) -> PyResult<()> {
     match store.offer(slf.py(), item) {
         Ok(()) => Ok(()),
-        Err(rejected) => no_room::put(slf.as_super(), rejected, patience),
+        Err(rejected) => put_otherwise(slf, rejected, patience),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn put_otherwise(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience) -> PyResult<()> {
+    if matches!(rejected.reason(), BufferError::Closed) && at_once::put(slf.as_super(), rejected.item())? {
+        return Ok(());
+    }
+    no_room::put(slf.as_super(), rejected, patience)
 }
 
 #[inline(always)]
@@ -540,6 +549,9 @@ fn get(slf: &Bound<'_, Queue>, patience: Patience) -> PyResult<Item> {
     #[cold]
     #[inline(never)]
     fn waiting(slf: &Bound<'_, Queue>, patience: Patience) -> PyResult<Item> {
+        if let Some(item) = at_once::get(slf.as_super())? {
+            return Ok(item);
+        }
         store(slf).get(slf.py(), patience)?.or_else(|error| {
             if !matches!(error, BufferError::Closed) {
                 return Err(store(slf).error(slf.py(), &error));
