@@ -30,9 +30,9 @@ def test_a_stack_behaves_like_a_list_before_and_after_it_moves(seeded: random.Ra
                     model += many
                     put += len(many)
             elif model:
-                count = seeded.randrange(1, 9)
-                expected = [model.pop() for _ in range(min(count, len(model)))]
-                assert q.get_many(count) == expected if number % 2 else [q.get() for _ in expected] == expected
+                expected = [model.pop() for _ in range(min(seeded.randrange(1, 9), len(model)))]
+                taken = q.get_many(len(expected)) if number % 2 else [q.get() for _ in expected]
+                assert taken == expected
             seen = list(q)
             assert (seen, q.qsize(), q.unfinished_tasks) == (model[::-1], len(model), put)
             if model:
@@ -48,10 +48,10 @@ def test_a_stack_whose_subclass_overrides_a_hook_calls_it(hook: str) -> None:
 
     def override(q: Any, *arguments: Any) -> Any:
         called.append(hook)
-        return getattr(super(Changed, q), hook)(*arguments)
+        return getattr(super(changed, q), hook)(*arguments)
 
-    Changed: Any = type("Changed", (LifoQueue,), {hook: override})
-    q = Changed(2, overflow="drop_oldest")
+    changed: Any = type("Changed", (LifoQueue,), {hook: override})
+    q = changed(2, overflow="drop_oldest")
     q.put_many([1, 2, 3])
     if hook != "_get":  # only that subclass would have to say how to look
         assert (q.peek(), list(q)) == (3, [3, 2])

@@ -174,8 +174,7 @@ class LifoQueue(Queue[T]):
 class PriorityQueue(Queue[T]):
     """A queue that gives its smallest item first, with the interface of `queue.PriorityQueue` and of `Queue`.
 
-    It consists of a lock and a list of Python's, like a `Queue` that has moved. A put or a get that has nothing
-    to wait for is still one compiled call, but much slower than in a `Queue`. The list is a heap, as
+    It consists of a lock and a list of Python's, like a `Queue` that has moved. The list is a heap, as
     `heapq` keeps it. If a comparison of two items raises, the queue stays as it was: an item that was being
     put is not in it, and one that was being taken still is.
 

@@ -95,6 +95,9 @@ impl Queue {
         if hooked && weighted.is_some() {
             return Err(not_with_weights(py, "_init, _qsize, _put and _get of a subclass"));
         }
+        if weighted.is_some() && matches!(buffer, Items::Lifo(_)) {
+            return Err(not_with_weights(py, "a stack"));
+        }
         store.limits.set_overflow(overflow);
         if store.moved.get(py).is_some() {
             let maxsize = maxsize.map_or_else(|| PyInt::new(py, 0).into_any(), Clone::clone);
