@@ -9,7 +9,54 @@ from typing import Any
 
 import pytest
 
-from elasticq import Empty, LifoQueue, PriorityQueue, ShutDown, SimpleQueue
+from elasticq import Empty, Full, LifoQueue, PriorityQueue, ShutDown, SimpleQueue
+
+
+def test_a_stack_behaves_like_a_list_before_and_after_it_moves(seeded: random.Random) -> None:
+    for limit in (0, 50):
+        q: LifoQueue[int] = LifoQueue(limit)
+        model: list[int] = []
+        put = 0
+        for number in range(4000):
+            if number == 3000:
+                assert q.queue == model, "oldest first, as in the standard library"
+            if number % 300 < 150:  # it grows for a while, and then shrinks
+                many = [put + more for more in range(seeded.randrange(1, 9))]
+                try:
+                    q.put_many(many, block=False)
+                except Full:
+                    assert len(model) + len(many) > limit > 0
+                else:
+                    model += many
+                    put += len(many)
+            elif model:
+                expected = [model.pop() for _ in range(min(seeded.randrange(1, 9), len(model)))]
+                taken = q.get_many(len(expected)) if number % 2 else [q.get() for _ in expected]
+                assert taken == expected
+            seen = list(q)
+            assert (seen, q.qsize(), q.unfinished_tasks) == (model[::-1], len(model), put)
+            if model:
+                assert q.peek() == model[-1]
+            stats = q.stats()
+            assert (stats.messages_enqueued, stats.messages_dequeued) == (put, put - len(model))
+        assert q.drain() == model[::-1]
+
+
+@pytest.mark.parametrize("hook", ["_init", "_qsize", "_put", "_get", "_peek", "_in_order", "_evict"])
+def test_a_stack_whose_subclass_overrides_a_hook_calls_it(hook: str) -> None:
+    called: list[str] = []
+
+    def override(q: Any, *arguments: Any) -> Any:
+        called.append(hook)
+        return getattr(super(changed, q), hook)(*arguments)
+
+    changed: Any = type("Changed", (LifoQueue,), {hook: override})
+    q = changed(2, overflow="drop_oldest")
+    q.put_many([1, 2, 3])
+    if hook != "_get":  # only that subclass would have to say how to look
+        assert (q.peek(), list(q)) == (3, [3, 2])
+    q.get()
+    assert called
 
 
 class Keyed:

@@ -17,7 +17,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import pytest
-from support import PATIENCE, Threads, moved
+from support import PATIENCE, Threads
 
 import elasticq
 from elasticq import Empty, Full, LifoQueue, PriorityQueue, Queue, ShutDown, _queue, _standard
@@ -163,11 +163,23 @@ class Ledger:
         assert self.q.stats().messages_enqueued == len(self.added)
 
 
+def in_python(kind: Callable[..., Queue[Any]]) -> Callable[..., Queue[Any]]:
+    """Makes queues with a lock of their user's, so that no call is served without Python code."""
+
+    def make(*limit: int, **policy: Any) -> Queue[Any]:
+        q, lock = kind(*limit, **policy), threading.RLock()
+        q.mutex = lock
+        q.not_empty, q.not_full, q.all_tasks_done = (threading.Condition(lock) for _ in range(3))
+        return q
+
+    return make
+
+
 MAKES: dict[str, tuple[Callable[..., Queue[Any]], Callable[[int], Any]]] = {
-    "moved": (lambda *limit, **policy: moved(Queue(*limit, **policy)), lambda number: [number]),
-    "LifoQueue": (LifoQueue, lambda number: [number]),
-    "PriorityQueue": (PriorityQueue, lambda number: (number % 3, number)),
-    "compared": (PriorityQueue, Compared),
+    "moved": (in_python(Queue), lambda number: [number]),
+    "moved stack": (in_python(LifoQueue), lambda number: [number]),
+    "PriorityQueue": (in_python(PriorityQueue), lambda number: (number % 3, number)),
+    "compared": (in_python(PriorityQueue), Compared),
     "hooks": (Hooked, lambda number: [number]),
     "hooks of a heap": (HookedHeap, Compared),
 }
@@ -267,7 +279,7 @@ def test_a_handler_may_come_at_every_instruction(name: str, handler: str) -> Non
 
 
 @pytest.mark.parametrize("policy", ["drop_oldest", "drop_newest"])
-@pytest.mark.parametrize("name", ["moved", "LifoQueue", "hooks"])
+@pytest.mark.parametrize("name", ["moved", "moved stack", "hooks"])
 @each_handler
 def test_a_handler_may_come_while_a_queue_drops(name: str, handler: str, policy: str) -> None:
     make, item = MAKES[name]

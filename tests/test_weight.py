@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import PATIENCE, Threads, python, wait_until, wait_until_asleep
 
-from elasticq import Empty, Full, InvalidConfiguration, InvalidOperation, Queue, ShutDown
+from elasticq import Empty, Full, InvalidConfiguration, InvalidOperation, LifoQueue, Queue, ShutDown
 
 RUN = settings(
     max_examples=20_000 if os.environ.get("ELASTICQ_SEARCH") else 500,
@@ -716,6 +716,18 @@ def test_a_subclass_with_hooks_does_not_weigh() -> None:
     with pytest.raises(InvalidOperation, match="_put"):
         Hooked(max_weight=10)
     Hooked().put(b"one")
+
+
+def test_a_stack_does_not_weigh() -> None:
+    class Stack(LifoQueue[bytes]):
+        def __init__(self) -> None:
+            with pytest.raises(InvalidOperation, match="a stack together with max_weight"):
+                Queue.__init__(self, max_weight=10)
+            super().__init__()
+
+    q = Stack()
+    q.put_many([b"one", b"two"])
+    assert q.get() == b"two"
 
 
 def test_a_subclass_may_choose_the_weights_itself() -> None:

@@ -60,6 +60,38 @@ def standard_queue() -> Plain:
     return Ends(standard.put, standard.get, standard.qsize)
 
 
+def elastic_stack() -> Plain:
+    """Ours, which gives its newest item first."""
+    ours = elasticq.LifoQueue[Any]()
+    return Ends(ours.put, ours.get, ours.qsize)
+
+
+def standard_stack() -> Plain:
+    """The one to be replaced."""
+    standard = queue.LifoQueue[Any]()
+    return Ends(standard.put, standard.get, standard.qsize)
+
+
+def elastic_heap() -> Plain:
+    """Ours, which gives its smallest item first."""
+    ours = elasticq.PriorityQueue[Any]()
+    return Ends(ours.put, ours.get, ours.qsize)
+
+
+def standard_heap() -> Plain:
+    """The one to be replaced."""
+    standard = queue.PriorityQueue[Any]()
+    return Ends(standard.put, standard.get, standard.qsize)
+
+
+def moved_queue() -> Plain:
+    """Ours, after somebody has used its lock."""
+    ours = elasticq.Queue[Any]()
+    with ours.mutex:
+        pass
+    return Ends(ours.put, ours.get, ours.qsize)
+
+
 def simple_queue() -> Plain:
     """The standard library's queue in C, without a limit and without task_done."""
     simple = queue.SimpleQueue[Any]()

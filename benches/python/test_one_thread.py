@@ -10,11 +10,16 @@ from typing import Generic, TypeVar
 from ends import (
     OURS,
     Plain,
+    elastic_heap,
     elastic_queue,
     elastic_queue_nowait,
+    elastic_stack,
+    moved_queue,
     plain_deque,
     simple_queue,
+    standard_heap,
     standard_queue,
+    standard_stack,
 )
 from versus import Contender, Contest, Target, unshared, with_gil
 
@@ -56,7 +61,12 @@ class Pairs:
         some = [object() for _ in range(BATCH)]
         for item in some:
             self._queue.put(item)
-        assert [self._queue.get() for _ in some] == some
+            assert self._queue.get() is item
+        # In order, which is the same to a heap. A stack gives them back in reverse.
+        for number in range(BATCH):
+            self._queue.put(number)
+        taken = [self._queue.get() for _ in range(BATCH)]
+        assert taken in (list(range(BATCH)), list(range(BATCH))[::-1])
 
     def run(self) -> None:
         self._last = self._loop(self._queue.put, self._queue.get, self._items)
@@ -82,6 +92,34 @@ def test_put_and_get(compete: Callable[[Contest], None]) -> None:
                 Target("queue.Queue", 20),
                 Target("queue.SimpleQueue", 1 / 1.5 if with_gil() else 1 / 1.1),
             ],
+        )
+    )
+
+
+def test_put_and_get_of_a_stack(compete: Callable[[Contest], None]) -> None:
+    compete(
+        Contest(
+            "put + get, 1 thread, the newest first",
+            [
+                Contender("elasticq.LifoQueue", partial(Pairs, put_and_get, elastic_stack)),
+                Contender("queue.LifoQueue", partial(Pairs, put_and_get, standard_stack)),
+            ],
+            [Target("queue.LifoQueue", 15)],
+        )
+    )
+
+
+def test_put_and_get_of_a_heap(compete: Callable[[Contest], None]) -> None:
+    compete(
+        Contest(
+            "put + get, 1 thread, the smallest first",
+            [
+                Contender("elasticq.PriorityQueue", partial(Pairs, put_and_get, elastic_heap)),
+                Contender("queue.PriorityQueue", partial(Pairs, put_and_get, standard_heap)),
+                Contender(f"{OURS} that has moved", partial(Pairs, put_and_get, moved_queue)),
+                Contender("queue.Queue", partial(Pairs, put_and_get, standard_queue)),
+            ],
+            [Target("queue.PriorityQueue", 1.0)],
         )
     )
 

@@ -128,8 +128,8 @@ class Queue(Hooks[T]):
 class LifoQueue(Queue[T]):
     """A last-in, first-out queue with the interface of `queue.LifoQueue`, and the other methods of `Queue`.
 
-    It consists of a lock and a list of Python's, like a `Queue` that has moved. `iter()` and `peek()` look at
-    the items in the order in which `get`, `get_many` and `drain` take them.
+    It works as `Queue` does, and moves to a lock and a list of Python's for the same reasons. `iter()` and
+    `peek()` look at the items in the order in which `get`, `get_many` and `drain` take them.
 
     Args:
         maxsize: The most items that the queue may hold. Zero or below means no limit.

@@ -39,7 +39,6 @@ class Standard(_core.Contents):
     """What a moved queue consists of. Each method does the work of the queue's method of the same name."""
 
     __slots__ = (
-        "_foreign",
         "_made",
         "_turn",
         "all_tasks_done",
@@ -60,7 +59,6 @@ class Standard(_core.Contents):
         )
         self._begin(maxsize)
         self.queue: Any = None  # `_init` makes it
-        self._foreign = False  # whether comparisons are known to run Python code
         self._turn = threading.RLock()
 
     def restart(self, owner: Hooks[Any], maxsize: Any) -> None:
@@ -519,19 +517,23 @@ class Hooks(_core.Queue[T]):
     )
 
     __order: ClassVar[str | None] = "fifo"
-    """Which order the hooks keep: "fifo", "lifo", "heap", or None if a subclass overrides one."""
+    """Which order the hooks keep: "fifo", "lifo", "heap", or None if a subclass overrides one.
+
+    `_core` reads this and `__hooked` by their mangled names."""
 
     __blind: ClassVar[frozenset[str]] = frozenset()
     """The hooks for looking that don't know a subclass's `_get`: it overrides `_get`, and not them."""
 
-    __hooked = False  # `_core` reads it by its mangled name
+    __hooked = False
+    """Whether the compiled class does not do what the hooks do, so that a queue moves at once. It does so in
+    the orders "fifo" and "lifo"."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        cls.__hooked = _overrides(cls, Hooks, HOOKS)
         orders = next(base for base in cls.__mro__ if "_Hooks__order" in vars(base))
         if _overrides(cls, orders, (*HOOKS, *OWN_HOOKS)):
             cls.__order = None
+        cls.__hooked = cls.__order != "lifo" and _overrides(cls, Hooks, HOOKS)
         blind = {
             hook for hook in ("_peek", "_in_order", "_evict") if _definer(cls, hook) > _definer(cls, "_get")
         }

@@ -55,6 +55,27 @@ MUTANTS = [
         "loom::what_is_forced_in_is_taken_evicted_or_there",
     ),
     Mutant(
+        "taking-the-newest-wakes-nobody",
+        "rust/elasticq/src/locked/newest.rs",
+        "        self.wake_who_can_go_on(ring);\n        Ok(item)\n",
+        "        Ok(item)\n",
+        "loom::room_that_the_newest_item_leaves_reaches_a_producer_who_waits",
+    ),
+    Mutant(
+        "taking-the-newest-ones-wakes-nobody",
+        "rust/elasticq/src/locked/newest.rs",
+        "            self.wake_who_can_go_on(ring);\n        } else if",
+        "        } else if",
+        "loom::room_that_the_newest_items_leave_reaches_a_producer_who_waits",
+    ),
+    Mutant(
+        "newest-items-are-not-counted",
+        "rust/elasticq/src/ring/mod.rs",
+        "        self.newest = self.newest.wrapping_add(count as u64);\n",
+        "",
+        "locked_model::a_buffer_behaves_like_a_bounded_queue",
+    ),
+    Mutant(
         "watched-only-after-the-look",
         "rust/elasticq/src/locked/parts.rs",
         "        self.ring.lock().watch();\n",

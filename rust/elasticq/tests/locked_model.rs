@@ -4,6 +4,7 @@
 use elasticq::{Buffer, BufferError, Config, DynamicCircularBuffer};
 use proptest::prelude::*;
 use std::collections::VecDeque;
+use std::mem::MaybeUninit;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -16,6 +17,10 @@ enum Step {
     OfferEvicting(Vec<u16>, usize),
     Pop,
     PopBatch(usize),
+    PopNewest,
+    TakeNewestPlain,
+    PopNewestInto(usize),
+    PeekNewest,
     Peek,
     Iter,
     Drain,
@@ -36,6 +41,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (long(), 0..100_usize).prop_map(|(items, least)| Step::OfferEvicting(items, least)),
         8 => Just(Step::Pop),
         4 => (0..40_usize).prop_map(Step::PopBatch),
+        4 => Just(Step::PopNewest),
+        2 => Just(Step::TakeNewestPlain),
+        2 => (0..40_usize).prop_map(Step::PopNewestInto),
+        1 => Just(Step::PeekNewest),
         1 => Just(Step::Peek),
         1 => Just(Step::Iter),
         1 => Just(Step::Drain),
@@ -161,6 +170,30 @@ proptest! {
                     let expected: Vec<_> = model.drain(..most.min(model.len())).collect();
                     let ended = closed && before == 0 && most > 0;
                     prop_assert_eq!(buffer.pop_batch(most), if ended { Err(empty) } else { Ok(expected) });
+                }
+                Step::PopNewest => prop_assert_eq!(buffer.try_pop_newest(), model.pop_back().ok_or(empty)),
+                Step::TakeNewestPlain => {
+                    prop_assert_eq!(buffer.take_newest_plain(|| false), None);
+                    // It may have to shrink first. Then nothing has happened.
+                    if let Some(item) = buffer.take_newest_plain(|| true) {
+                        prop_assert_eq!(Some(item), model.pop_back());
+                    }
+                }
+                Step::PopNewestInto(most) => {
+                    let mut target = vec![MaybeUninit::new(0); most];
+                    let taken = buffer.pop_newest_into(&mut target);
+                    if closed && before == 0 && most > 0 {
+                        prop_assert_eq!(taken, Err(empty));
+                    } else {
+                        prop_assert_eq!(taken, Ok(most.min(before)));
+                        for place in &target[..most.min(before)] {
+                            // SAFETY: every place was initialised to begin with.
+                            prop_assert_eq!(Some(unsafe { place.assume_init() }), model.pop_back());
+                        }
+                    }
+                }
+                Step::PeekNewest => {
+                    prop_assert_eq!(buffer.peek_newest_with(|&item| item), model.back().copied().ok_or(empty));
                 }
                 Step::Peek => prop_assert_eq!(buffer.peek(), model.front().copied().ok_or(empty)),
                 Step::Iter => prop_assert!(buffer.iter().iter().eq(model.iter())),

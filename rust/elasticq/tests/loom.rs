@@ -6,6 +6,7 @@ mod support;
 
 use elasticq::{BufferError, DynamicCircularBuffer, Parts};
 use loom::thread;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 use support::{FOREVER, between, model};
 
@@ -275,5 +276,35 @@ fn room_that_evicting_leaves_reaches_a_producer_who_waits() {
         assert_eq!(buffer.offer_evicting(vec![3], 2).unwrap(), [1, 2]);
         producer.join().unwrap();
         assert_eq!(buffer.drain(), [3, 4]);
+    });
+}
+
+#[test]
+fn room_that_the_newest_item_leaves_reaches_a_producer_who_waits() {
+    model(|| {
+        let buffer = buffer(1);
+        buffer.push(1).unwrap();
+        let producer = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.offer_within(2, FOREVER).unwrap())
+        };
+        assert_eq!(buffer.try_pop_newest(), Ok(1));
+        producer.join().unwrap();
+        assert_eq!(buffer.drain(), [2]);
+    });
+}
+
+#[test]
+fn room_that_the_newest_items_leave_reaches_a_producer_who_waits() {
+    model(|| {
+        let buffer = buffer(1);
+        buffer.push(1).unwrap();
+        let producer = {
+            let buffer = Arc::clone(&buffer);
+            thread::spawn(move || buffer.offer_within(2, FOREVER).unwrap())
+        };
+        assert_eq!(buffer.pop_newest_into(&mut [const { MaybeUninit::uninit() }; 2]), Ok(1));
+        producer.join().unwrap();
+        assert_eq!(buffer.drain(), [2]);
     });
 }

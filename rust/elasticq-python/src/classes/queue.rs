@@ -12,13 +12,13 @@ use crate::raw::Item;
 use crate::room::overflow::Overflow;
 use crate::room::weights::{Weighted, not_with_weights};
 use crate::standard::overridden::{self, Overridden};
-use crate::standard::{moving, timeouts};
+use crate::standard::{at_once, moving, timeouts};
 use crate::store::items::Items;
 use crate::store::moved::moved;
 use crate::store::no_room;
 use crate::store::object::{self, Elastic};
 use crate::store::{Store, Waiting};
-use elasticq::{BufferError, DynamicCircularBuffer};
+use elasticq::{BufferError, DynamicCircularBuffer, Rejected};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -62,9 +62,10 @@ impl Queue {
             buffer.close();
         }
         let overridden = Overridden::by(class, &class.py().get_type::<Self>())?;
+        let items = if overridden::is_stack(class)? { Items::Lifo } else { Items::from };
         let queue = Self { begun: AtomicBool::new(false), overridden };
         let make = if overridden.any() { Elastic::behind_a_front } else { Elastic::new };
-        Ok((queue, make(class.py(), Words::Queue, buffer.map(Items::from))?))
+        Ok((queue, make(class.py(), Words::Queue, buffer.map(items))?))
     }
 
     /// Begins with these settings. What the queue was before is gone.
@@ -93,6 +94,9 @@ impl Queue {
         }
         if hooked && weighted.is_some() {
             return Err(not_with_weights(py, "_init, _qsize, _put and _get of a subclass"));
+        }
+        if weighted.is_some() && matches!(buffer, Items::Lifo(_)) {
+            return Err(not_with_weights(py, "a stack"));
         }
         store.limits.set_overflow(overflow);
         if store.moved.get(py).is_some() {
@@ -534,8 +538,17 @@ fn store<'a>(slf: &'a Bound<'_, Queue>) -> &'a Store {
 fn put(slf: &Bound<'_, Queue>, store: &Store, item: Item, patience: Patience) -> PyResult<()> {
     match store.offer(slf.py(), item) {
         Ok(()) => Ok(()),
-        Err(rejected) => no_room::put(slf.as_super(), rejected, patience),
+        Err(rejected) => put_otherwise(slf, rejected, patience),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn put_otherwise(slf: &Bound<'_, Queue>, rejected: Rejected<Item>, patience: Patience) -> PyResult<()> {
+    if matches!(rejected.reason(), BufferError::Closed) && at_once::put(slf.as_super(), rejected.item())? {
+        return Ok(());
+    }
+    no_room::put(slf.as_super(), rejected, patience)
 }
 
 #[inline(always)]
@@ -543,6 +556,9 @@ fn get(slf: &Bound<'_, Queue>, patience: Patience) -> PyResult<Item> {
     #[cold]
     #[inline(never)]
     fn waiting(slf: &Bound<'_, Queue>, patience: Patience) -> PyResult<Item> {
+        if let Some(item) = at_once::get(slf.as_super())? {
+            return Ok(item);
+        }
         store(slf).get(slf.py(), patience)?.or_else(|error| {
             if !matches!(error, BufferError::Closed) {
                 return Err(store(slf).error(slf.py(), &error));

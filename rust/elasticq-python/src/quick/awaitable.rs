@@ -16,7 +16,6 @@ use super::spare;
 use super::step::{Awaited, Stage, Step, step};
 use crate::raw::attached::attached;
 use crate::raw::{Item, types};
-use crate::store::items::Items;
 use crate::store::no_room;
 use crate::store::object::Elastic;
 use crate::store::{Store, Waiting};
@@ -255,7 +254,7 @@ impl Awaited for Resumed<'_, '_> {
     #[inline]
     fn may_give_way(&mut self) -> bool {
         let which = if self.takes { Waiting::Item } else { Waiting::Room };
-        matches!(self.store.buffer, Items::Locked { .. })
+        self.store.buffer.of_queue().is_some()
             && self.store.buffer.weighted().is_none()
             && !self.store.buffer.is_closed()
             && !self.store.is_anybody_waiting(which)

@@ -183,8 +183,12 @@ macro_rules! entry {
 /// There are two.
 #[inline(always)]
 unsafe fn second(py: Python<'_>, arguments: *const *mut PyObject) -> Option<Bound<'_, PyAny>> {
-    // SAFETY: the caller's promise; objects that the caller holds.
-    unsafe { Bound::from_borrowed_ptr_or_opt(py, *arguments.add(1)) }
+    // SAFETY: the caller's promise.
+    let place = unsafe { arguments.add(1) };
+    // SAFETY: likewise.
+    let object = unsafe { *place };
+    // SAFETY: an object that the caller holds.
+    unsafe { Bound::from_borrowed_ptr_or_opt(py, object) }
 }
 
 /// # Safety

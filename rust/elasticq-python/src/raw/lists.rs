@@ -42,6 +42,17 @@ unsafe impl PopInto for PriorityCircularBuffer<Item, RingLock> {
     }
 }
 
+/// A buffer that moves its newest items, newest first.
+pub struct Newest<'a>(pub &'a DynamicCircularBuffer<Item, RingLock>);
+
+// SAFETY: the promise of the buffer's own `pop_newest_into`.
+unsafe impl PopInto for Newest<'_> {
+    #[inline]
+    fn pop_into(&self, target: &mut [MaybeUninit<Item>]) -> BufferResult<usize> {
+        self.0.pop_newest_into(target)
+    }
+}
+
 impl Places<'_> {
     /// How many more items fit.
     pub fn left(&self) -> usize {

@@ -64,10 +64,14 @@ fn check_movable(slf: &Bound<'_, Elastic>) -> PyResult<()> {
 /// Runs something under the lock of `standard`.
 fn locked(standard: &Bound<'_, PyAny>, run: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
     let py = standard.py();
-    let lock = standard.getattr(intern!(py, "mutex"))?;
-    lock.call_method0(intern!(py, "acquire"))?;
+    holding(&standard.getattr(intern!(py, "mutex"))?, run)
+}
+
+/// Runs something while holding a lock of Python's.
+pub fn holding<R>(lock: &Bound<'_, PyAny>, run: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+    lock.call_method0(intern!(lock.py(), "acquire"))?;
     let done = run();
-    lock.call_method0(intern!(py, "release"))?;
+    lock.call_method0(intern!(lock.py(), "release"))?;
     done
 }
 

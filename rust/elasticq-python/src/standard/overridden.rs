@@ -49,6 +49,12 @@ pub fn is_hooked(class: &Bound<'_, PyType>) -> PyResult<bool> {
     class.getattr_opt(intern!(class.py(), "_Hooks__hooked"))?.map_or(Ok(false), |hooked| hooked.is_truthy())
 }
 
+/// Whether the class is a stack whose methods are ours.
+pub fn is_stack(class: &Bound<'_, PyType>) -> PyResult<bool> {
+    let Some(order) = class.getattr_opt(intern!(class.py(), "_Hooks__order"))? else { return Ok(false) };
+    Ok(order.cast::<PyString>().is_ok_and(|order| order == "lifo"))
+}
+
 /// Calls the override's `put`; returns what that returns.
 #[cold]
 pub fn put(slf: &Bound<'_, Elastic>, item: Item, patience: Patience) -> PyResult<Item> {

@@ -30,8 +30,9 @@ impl Store {
     }
 
     /// Wakes tasks for `count` items that were added.
+    #[inline]
     pub fn added(&self, py: Python<'_>, count: usize) {
-        self.wake_getters(py, count);
+        self.getters.wake(py, count);
     }
 }
 

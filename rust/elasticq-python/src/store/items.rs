@@ -10,13 +10,13 @@
 use super::leveled::Leveled;
 use crate::raw::Item;
 use crate::raw::detach::detached;
-use crate::raw::lists::Places;
+use crate::raw::lists::{Newest, Places};
 use crate::raw::lock::RingLock;
 use crate::room::weights::Weighted;
 use crate::waiting::line::InLine;
 use elasticq::{
-    BufferError, BufferResult, Config, DynamicCircularBuffer, Glance, Parts, QueueStats, Rejected, Report, Waiter,
-    Waiting,
+    BufferError, BufferResult, Config, DynamicCircularBuffer, Glance, Oldest, Parts, QueueStats, Rejected, Report,
+    Waiter, Waiting,
 };
 use pyo3::Python;
 use std::ops::ControlFlow;
@@ -32,6 +32,8 @@ pub enum Items {
         /// closed and empty, so the fast path finds nothing there.
         weighted: OnceLock<Box<Weighted>>,
     },
+    /// The same buffer as a stack: calls that take or look begin with the newest item. It never has weights.
+    Lifo(DynamicCircularBuffer<Item, RingLock>),
     /// With levels. Calls that name no level mean the middle one.
     Leveled(Box<Leveled>),
     /// Any other buffer.
@@ -44,7 +46,7 @@ pub struct Rest {
     pub items: Vec<Item>,
 }
 
-use Items::{Leveled as Levels, Locked, Other};
+use Items::{Leveled as Levels, Lifo, Locked, Other};
 
 /// The same call for all variants; it changes no items.
 macro_rules! each {
@@ -54,6 +56,7 @@ macro_rules! each {
                 let $queue = weighted.get().map_or(buffer, |weighted| weighted.items());
                 $call
             }
+            Lifo($queue) => $call,
             Levels($queue) => $call,
             Other($queue) => $call,
         }
@@ -61,7 +64,7 @@ macro_rules! each {
 }
 
 /// One call for the buffers with a lock, and another one for any other. If there are weights, it changes
-/// no items.
+/// no items. What depends on the order is not for a stack.
 macro_rules! either {
     ($items:expr, $buffer:ident => $locked:expr, $queue:ident => $other:expr) => {
         match $items {
@@ -69,6 +72,7 @@ macro_rules! either {
                 let $buffer = weighted.get().map_or(buffer, |weighted| weighted.items());
                 $locked
             }
+            Lifo($buffer) => $locked,
             Levels($buffer) => $locked,
             Other($queue) => $other,
         }
@@ -94,6 +98,15 @@ impl Items {
     /// Items in a buffer of any kind.
     pub fn other(buffer: impl Parts<Item> + 'static) -> Self {
         Other(Box::new(buffer))
+    }
+
+    /// The buffer of a `Queue`, in either order, without weights.
+    #[inline(always)]
+    pub const fn of_queue(&self) -> Option<&DynamicCircularBuffer<Item, RingLock>> {
+        match self {
+            Locked { buffer, .. } | Lifo(buffer) => Some(buffer),
+            _ => None,
+        }
     }
 
     #[inline(always)]
@@ -148,7 +161,7 @@ impl Items {
     /// Adds as many items as there is room for.
     pub fn offer_some(&self, items: &mut vec::IntoIter<Item>) -> BufferResult<usize> {
         match self {
-            Locked { buffer, .. } => return buffer.offer_some(items),
+            Locked { buffer, .. } | Lifo(buffer) => return buffer.offer_some(items),
             Levels(leveled) => return leveled.offer_some(items),
             _ => {}
         }
@@ -168,7 +181,7 @@ impl Items {
     /// Adds `count` items made by `make`, or none.
     pub fn offer_with(&self, count: usize, make: impl FnMut(usize) -> Item) -> BufferResult<()> {
         match self {
-            Locked { buffer, .. } => buffer.offer_with(count, make),
+            Locked { buffer, .. } | Lifo(buffer) => buffer.offer_with(count, make),
             Levels(leveled) => leveled.offer_with(count, make),
             _ => Ok(self.offer_batch_again((0..count).map(make).collect())?),
         }
@@ -194,6 +207,9 @@ impl Items {
         if let Some(weighted) = self.weighted() {
             return weighted.try_pop();
         }
+        if let Lifo(buffer) = self {
+            return buffer.try_pop_newest();
+        }
         either!(self, buffer => buffer.try_pop(), queue => queue.try_pop().inspect(|_| settle()))
     }
 
@@ -204,6 +220,7 @@ impl Items {
                 Some(weighted) => weighted.pop_into(places),
                 None => places.take_from(buffer).map(drop),
             },
+            Lifo(buffer) => places.take_from(&Newest(buffer)).map(drop),
             Levels(leveled) => places.take_from(&leveled.buffer).map(drop),
             Other(queue) => {
                 let items = queue.try_pop_batch(places.left())?;
@@ -216,10 +233,13 @@ impl Items {
         }
     }
 
-    /// Takes everything that is there now.
+    /// Takes everything that is there now, in the order in which single calls would take it.
     pub fn drain(&self) -> BufferResult<Vec<Item>> {
         if let Some(weighted) = self.weighted() {
             return Ok(weighted.drain());
+        }
+        if let Lifo(buffer) = self {
+            return Ok(reversed(buffer.drain()));
         }
         either!(self, buffer => Ok(buffer.drain()), queue => match queue.try_pop_batch(queue.len()) {
             Ok(items) => {
@@ -241,9 +261,9 @@ impl Items {
         either!(self, buffer => buffer.discard(), queue => queue.discard().inspect(|_| settle()))
     }
 
-    /// Closes the buffer and takes everything, at one moment. Only for the buffer with a lock.
+    /// Closes the buffer and takes everything, oldest first, at one moment. Only for a `Queue`.
     pub fn close_and_drain(&self) -> Rest {
-        let Locked { buffer, .. } = self else { unreachable!("only the buffer with a lock moves") };
+        let Some(buffer) = self.of_queue() else { unreachable!("only a Queue moves") };
         let (was_closed, items) = buffer.close_and_drain();
         Rest { was_closed, items }
     }
@@ -252,7 +272,7 @@ impl Items {
     /// so. Only for the buffers with a lock.
     pub fn close_unused(&self) -> bool {
         match self {
-            Locked { buffer, .. } => buffer.close_unused(),
+            Locked { buffer, .. } | Lifo(buffer) => buffer.close_unused(),
             Levels(leveled) => leveled.buffer.close_unused(),
             _ => unreachable!("every queue begins with a lock"),
         }
@@ -263,14 +283,17 @@ impl Items {
         self.pushed() != 0 || self.is_closed()
     }
 
-    /// Begins anew with another configuration; returns what was inside. Only for the buffer with a lock.
+    /// Begins anew with another configuration; returns what was inside. Only for a `Queue`.
     pub fn restart(&self, config: &Config) -> BufferResult<Vec<Item>> {
-        let Locked { buffer, .. } = self else { unreachable!("only the buffer with a lock begins anew") };
+        let Some(buffer) = self.of_queue() else { unreachable!("only a Queue begins anew") };
         buffer.restart(config)
     }
 
     /// What `look` makes of each item. `look` creates references, so the thread has to be attached.
     pub fn iter_with(&self, py: Python<'_>, mut look: impl FnMut(&Item) -> Item) -> BufferResult<Vec<Item>> {
+        if let Lifo(buffer) = self {
+            return Ok(reversed(buffer.iter_with(look)));
+        }
         either!(self, buffer => Ok(buffer.iter_with(look)), queue => patiently(py, || {
             // Declared before the look, so that if it panics, the references are dropped only after it.
             let mut seen = Vec::with_capacity(queue.len());
@@ -283,6 +306,9 @@ impl Items {
     }
 
     pub fn peek_with(&self, py: Python<'_>, mut look: impl FnMut(&Item) -> Item) -> BufferResult<Item> {
+        if let Lifo(buffer) = self {
+            return buffer.peek_newest_with(look);
+        }
         either!(self, buffer => buffer.peek_with(look), queue => patiently(py, || {
             let mut seen = None;
             queue.visit(&mut |item| {
@@ -317,7 +343,7 @@ impl Items {
     /// with a lock does so by itself, since there one place is as good as another.
     pub fn pass_on(&self) {
         match self {
-            Locked { .. } => {}
+            Locked { .. } | Lifo(_) => {}
             Levels(leveled) => leveled.buffer.pass_on(),
             Other(queue) => queue.pass_on(),
         }
@@ -354,6 +380,9 @@ impl Items {
     /// What it knows of itself beside its counters.
     pub fn report(&self, report: &mut Report) {
         each!(self, queue => queue.report(report));
+        if let Lifo(_) = self {
+            report.oldest = Oldest::Unknown;
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -391,6 +420,11 @@ impl Items {
     pub fn is_closed(&self) -> bool {
         each!(self, queue => queue.is_closed())
     }
+}
+
+fn reversed(mut items: Vec<Item>) -> Vec<Item> {
+    items.reverse();
+    items
 }
 
 /// Looks again while a thread is taking, which takes only a moment: threads that wait for an item hold no

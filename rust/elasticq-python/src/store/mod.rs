@@ -10,6 +10,7 @@ pub mod entrance;
 pub mod items;
 pub mod last;
 pub mod leveled;
+mod looking;
 pub mod moved;
 pub mod no_room;
 pub mod object;
@@ -166,7 +167,9 @@ impl Store {
     #[inline(always)]
     pub fn offer_quickly(&self, py: Python<'_>, item: Item) -> Result<(), Item> {
         match &self.buffer {
-            Items::Locked { buffer, .. } => buffer.offer_again(item).map_err(Rejected::into_inner)?,
+            Items::Locked { buffer, .. } | Items::Lifo(buffer) => {
+                buffer.offer_again(item).map_err(Rejected::into_inner)?;
+            }
             Items::Leveled(leveled) => leveled.offer_again(item).map_err(Rejected::into_inner)?,
             _ => return Err(item),
         }
@@ -181,6 +184,7 @@ impl Store {
     pub fn take_quickly(&self, py: Python<'_>) -> Option<Item> {
         let item = match &self.buffer {
             Items::Locked { buffer, .. } => buffer.try_pop().ok()?,
+            Items::Lifo(buffer) => buffer.try_pop_newest().ok()?,
             Items::Leveled(leveled) => leveled.try_pop().ok()?,
             _ => return None,
         };
@@ -224,15 +228,18 @@ impl Store {
     /// at the buffer, through the same lock. So a task that doesn't see this item is seen here.
     #[inline(always)]
     pub fn offer_plain(&self, item: Item) -> Result<(), Item> {
-        let Items::Locked { buffer, .. } = &self.buffer else { return Err(item) };
+        let Some(buffer) = self.buffer.of_queue() else { return Err(item) };
         buffer.offer_plain(item, || !self.getters.are_there())
     }
 
     /// Takes an item if the fast path is free; otherwise `None`. As [`offer_plain`](Self::offer_plain).
     #[inline(always)]
     pub fn take_plain(&self) -> Option<Item> {
-        let Items::Locked { buffer, .. } = &self.buffer else { return None };
-        buffer.take_plain(|| !self.putters.are_there())
+        match &self.buffer {
+            Items::Locked { buffer, .. } => buffer.take_plain(|| !self.putters.are_there()),
+            Items::Lifo(buffer) => buffer.take_newest_plain(|| !self.putters.are_there()),
+            _ => None,
+        }
     }
 
     /// [`take_plain`](Self::take_plain) from a buffer with levels.
@@ -254,23 +261,17 @@ impl Store {
         self.buffer.weighted().expect("only a buffer with weights makes a Put")
     }
 
-    /// Wakes tasks for `count` items.
-    #[inline]
-    pub fn wake_getters(&self, py: Python<'_>, count: usize) {
-        self.getters.wake(py, count);
-    }
-
-    /// Adds an item. Returns the oldest item if that was evicted for it. Only for the buffer with a lock.
+    /// Adds an item. Returns the oldest item if that was evicted for it. Only for a `Queue` and its like.
     pub fn force(&self, py: Python<'_>, item: Item) -> Result<Option<Item>, Rejected<Item>> {
-        let Items::Locked { buffer, .. } = &self.buffer else { return Err(Rejected::new(BufferError::Full, item)) };
+        let Some(buffer) = self.buffer.of_queue() else { return Err(Rejected::new(BufferError::Full, item)) };
         let evicted = buffer.force_push_again(item)?;
         self.added(py, 1);
         Ok(evicted)
     }
 
-    /// Adds all items. Returns those that were evicted for them. Only for the buffer with a lock.
+    /// Adds all items. Returns those that were evicted for them. Only for a `Queue` and its like.
     pub fn force_many(&self, py: Python<'_>, items: Vec<Item>) -> Result<Vec<Item>, Rejected<Vec<Item>>> {
-        let Items::Locked { buffer, .. } = &self.buffer else { return Err(Rejected::new(BufferError::Full, items)) };
+        let Some(buffer) = self.buffer.of_queue() else { return Err(Rejected::new(BufferError::Full, items)) };
         let count = items.len();
         let evicted = buffer.offer_evicting(items, 0)?;
         self.added(py, count);
@@ -432,38 +433,6 @@ impl Store {
             self.wake_after_taking(py, items.len());
         }
         Ok(items)
-    }
-
-    /// A list of references to all items, as they stand now.
-    pub fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let items = self.buffer.iter_with(py, |item| item.clone_ref(py));
-        PyList::new(py, items.map_err(|error| self.error(py, &error))?)
-    }
-
-    pub fn peek(&self, py: Python<'_>) -> BufferResult<Item> {
-        self.buffer.peek_with(py, |item| item.clone_ref(py))
-    }
-
-    /// Looks at the next item, waiting for one as long as `patience` says. If it waited in vain, the error is
-    /// `Empty`.
-    pub fn peek_waiting(&self, py: Python<'_>, patience: Patience) -> PyResult<BufferResult<Item>> {
-        match self.peek(py) {
-            Err(reason) if Attempt::refused(&reason) != Attempt::Settled => {
-                let seen = self.get_waiting(py, patience, reason, || self.peek(py))?;
-                if seen.is_ok() {
-                    self.tell_next(py);
-                }
-                Ok(seen)
-            }
-            settled => Ok(settled),
-        }
-    }
-
-    /// For a waiter that may have been woken for an item, and has left it there: others may take it.
-    #[cold]
-    pub fn tell_next(&self, py: Python<'_>) {
-        self.buffer.tell_anew();
-        self.getters.wake(py, 1);
     }
 
     /// Whether anything was ever put in, the buffer was closed, or a task waits.

@@ -1,9 +1,9 @@
 //! `Elastic`: the Python object around a store, from which every queue class derives. Its methods are in
 //! `classes::elastic`; what is here is for those that are given such an object, whatever its class.
 
-use super::Store;
 use super::items::Items;
 use super::moved::moved;
+use super::{Store, Waiting};
 use crate::arguments::settings::before_init;
 use crate::errors::{self, Words};
 use crate::raw::detach::stop_at_the_end;
@@ -127,6 +127,16 @@ pub fn finish(slf: &Bound<'_, Elastic>, items: usize) -> PyResult<()> {
     match (store.finish(slf.py(), items), store.moved.get(slf.py())) {
         (false, Some(standard)) => standard.call_method1(intern!(slf.py(), "finish"), (items,)).map(drop),
         _ => Ok(()),
+    }
+}
+
+/// Wakes who waits for one more item, or for one more place, in a queue that has moved; except for threads
+/// that wait at its conditions.
+#[inline]
+pub fn wake_one(slf: &Bound<'_, Elastic>, which: Waiting) {
+    slf.get().store().wake_tasks(slf.py(), which, 1);
+    if let Waiting::Item = which {
+        tell_selectors(slf, 1);
     }
 }
 

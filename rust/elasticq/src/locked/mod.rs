@@ -9,10 +9,12 @@
 //! dropped outside.
 //!
 //! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `evicting`:
-//! adding where the oldest items make room. `timed`: waiting. `parts`: what the layers above need.
+//! adding where the oldest items make room. `newest`: taking the newest item first. `timed`: waiting.
+//! `parts`: what the layers above need.
 
 mod batch;
 mod evicting;
+mod newest;
 mod parts;
 mod timed;
 

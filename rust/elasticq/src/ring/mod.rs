@@ -11,7 +11,8 @@
 //!
 //! Growing and shrinking resize the circle in place where the allocator can, and move items in at most three
 //! slice copies. The counters are read off the positions: `tail` items were ever put in, and `head` of them
-//! were taken again.
+//! were taken again. An item that is taken as the newest gives its position back; `newest` counts these, and
+//! is added to both.
 //!
 //! `lane`: a ring that is one of several, and leaves its size to their owner. `lock`: the lock made for
 //! rings.
@@ -45,6 +46,8 @@ pub(crate) struct Ring<T> {
     low: usize,
     peak: usize,
     capacity: usize,
+    /// Items that were taken as the newest.
+    newest: u64,
     grown: u64,
     shrunk: u64,
     sealed: bool,
@@ -62,6 +65,7 @@ impl<T> Ring<T> {
             low: 0,
             peak: 0,
             capacity: 0,
+            newest: 0,
             grown: 0,
             shrunk: 0,
             sealed: false,
@@ -93,12 +97,12 @@ impl<T> Ring<T> {
 
     /// Items ever put in.
     pub(crate) const fn pushed(&self) -> u64 {
-        self.span.tail()
+        self.span.tail().wrapping_add(self.newest)
     }
 
     /// Items ever taken out, in whatever way.
     pub(crate) const fn popped(&self) -> u64 {
-        self.span.head()
+        self.span.head().wrapping_add(self.newest)
     }
 
     pub(crate) const fn peak(&self) -> usize {
@@ -212,6 +216,37 @@ impl<T> Ring<T> {
     pub(crate) fn pop_into_vec(&mut self, items: &mut Vec<T>, count: usize) {
         self.span.pop_into_vec(items, count);
         self.shrink();
+    }
+
+    /// [`pop_plain`](Self::pop_plain) of the newest item.
+    #[inline(always)]
+    pub(crate) fn pop_newest_plain(&mut self) -> Option<T> {
+        if self.span.len() <= self.low {
+            return None;
+        }
+        let item = self.span.pop_newest()?;
+        self.newest = self.newest.wrapping_add(1);
+        Some(item)
+    }
+
+    /// Takes the newest item, and shrinks the ring if few enough are left.
+    pub(crate) fn pop_newest(&mut self) -> Option<T> {
+        let item = self.span.pop_newest()?;
+        self.newest = self.newest.wrapping_add(1);
+        self.shrink();
+        Some(item)
+    }
+
+    /// Moves the newest items into `target`, newest first, as many as there are and fit. Returns their
+    /// number: so many places at the front of `target` are initialised.
+    pub(crate) fn pop_newest_into(&mut self, target: &mut [MaybeUninit<T>]) -> usize {
+        let count = self.len().min(target.len());
+        for (place, item) in target.iter_mut().zip(std::iter::from_fn(|| self.span.pop_newest())) {
+            place.write(item);
+        }
+        self.newest = self.newest.wrapping_add(count as u64);
+        self.shrink();
+        count
     }
 
     /// Puts the next `count` items of `items` (fewer if there are fewer) or, on an error, none.

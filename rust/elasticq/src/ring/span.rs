@@ -1,7 +1,7 @@
 //! `Span<T>`: a run of items between two absolute positions, laid out in a circle of slots.
 //!
 //! ```text
-//!   head                 tail            positions: 64 bits, never reused, `head <= tail`
+//!   head                 tail            positions: 64 bits, `head <= tail`; only `pop_newest` gives one back
 //!    |---- the items ----|
 //!   slot of a position = position & (slots - 1); `slots` is 0 (nothing allocated) or a power of two
 //! ```
@@ -33,12 +33,12 @@ impl<T> Span<T> {
         self.slots.len()
     }
 
-    /// Items that were ever taken.
+    /// Items that were ever taken, but for those that `pop_newest` took.
     pub(super) const fn head(&self) -> u64 {
         self.head
     }
 
-    /// Items that were ever put in.
+    /// Items that were ever put in, but for those that `pop_newest` took.
     pub(super) const fn tail(&self) -> u64 {
         self.tail
     }
@@ -81,6 +81,23 @@ impl<T> Span<T> {
         // once.
         let item = unsafe { slot.assume_init_read() };
         self.head += 1;
+        Some(item)
+    }
+
+    /// Takes the newest item. The next item gets its position.
+    #[inline(always)]
+    pub(super) fn pop_newest(&mut self) -> Option<T> {
+        if self.head == self.tail {
+            return None;
+        }
+        let last = self.tail - 1;
+        let index = wrap(last, self.slots.len());
+        // SAFETY: the span is not empty, so it has slots and the masked index is inside.
+        let slot = unsafe { self.slots.get_unchecked(index) };
+        // SAFETY: `head <= last < tail`, so `last` is one of the initialised positions; moving `tail` back
+        // gives up this slot, so it is read once.
+        let item = unsafe { slot.assume_init_read() };
+        self.tail = last;
         Some(item)
     }
 

@@ -13,6 +13,9 @@ enum Step {
     Pop,
     PopInto(usize),
     PopIntoVec(usize),
+    PopNewest,
+    PopNewestPlain,
+    PopNewestInto(usize),
     TakeAll,
 }
 
@@ -25,6 +28,9 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::Pop),
         2 => (0..60_usize).prop_map(Step::PopInto),
         2 => (0..60_usize).prop_map(Step::PopIntoVec),
+        3 => Just(Step::PopNewest),
+        3 => Just(Step::PopNewestPlain),
+        2 => (0..60_usize).prop_map(Step::PopNewestInto),
         1 => Just(Step::TakeAll),
     ]
 }
@@ -109,6 +115,22 @@ proptest! {
                     let mut items = Vec::with_capacity(count);
                     ring.pop_into_vec(&mut items, count);
                     prop_assert_eq!(items, model.drain(..count).collect::<Vec<_>>());
+                }
+                Step::PopNewest => prop_assert_eq!(ring.pop_newest(), model.pop_back()),
+                Step::PopNewestPlain => {
+                    // It leaves a ring that would have to shrink to the slow path, as `pop_plain` does.
+                    let plain = model.len() > ring.low;
+                    let expected = if plain { model.pop_back() } else { None };
+                    prop_assert_eq!(ring.pop_newest_plain(), expected);
+                }
+                Step::PopNewestInto(room) => {
+                    let mut target = vec![MaybeUninit::new(0); room];
+                    let count = ring.pop_newest_into(&mut target);
+                    prop_assert_eq!(count, room.min(model.len()));
+                    for place in &target[..count] {
+                        // SAFETY: every place was initialised to begin with.
+                        prop_assert_eq!(Some(unsafe { place.assume_init() }), model.pop_back());
+                    }
                 }
                 Step::TakeAll => {
                     let taken = ring.take_all();

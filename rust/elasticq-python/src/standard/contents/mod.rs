@@ -40,6 +40,8 @@ pub struct Contents {
     /// How many items fit; `usize::MAX`: any number.
     limit: AtomicUsize,
     closed: AtomicBool,
+    /// Whether comparisons are known to run Python code.
+    foreign: AtomicBool,
     unfinished: AtomicI64,
     added: AtomicU64,
     dropped: AtomicU64,
@@ -91,6 +93,7 @@ impl Contents {
             order,
             limit: AtomicUsize::new(usize::MAX),
             closed: AtomicBool::new(false),
+            foreign: AtomicBool::new(false),
             unfinished: AtomicI64::new(0),
             added: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -127,6 +130,16 @@ impl Contents {
     fn set_is_shutdown(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.closed.store(value.is_truthy()?, Relaxed);
         Ok(())
+    }
+
+    #[getter(_foreign)]
+    fn get_foreign(&self) -> bool {
+        self.foreign.load(Relaxed)
+    }
+
+    #[setter(_foreign)]
+    fn set_foreign(&self, value: bool) {
+        self.foreign.store(value, Relaxed);
     }
 
     #[getter]
@@ -228,18 +241,7 @@ impl Contents {
         if len >= this.limit() {
             return Ok(Some(false));
         }
-        match &container {
-            Container::Deque(deque) => drop(deque.call_method1(intern!(py, "append"), (item,))?),
-            Container::Stack(list) => list.append(item)?,
-            Container::Heap(list) => match heap::push(list, item.clone(), plainly) {
-                Ok(()) => {}
-                Err(Stop::Raised(raised)) => return Err(raised),
-                Err(Stop::Foreign | Stop::Changed) => return Ok(None),
-            },
-            Container::Hooked => {}
-        }
-        this.count_added(1);
-        Ok(Some(true))
+        Ok(this.add_one(&container, item)?.then_some(true))
     }
 
     /// Moves items out of the list `items` into the queue: as many as there is room for, or, if `whole`, all
@@ -300,16 +302,7 @@ impl Contents {
         if len == 0 {
             return this.check_open(slf.py()).map(|()| empty);
         }
-        let taken = match &container {
-            Container::Heap(heap) => match heap::pop(heap, plainly) {
-                Ok(first) => first,
-                Err(Stop::Raised(raised)) => return Err(raised),
-                Err(Stop::Foreign | Stop::Changed) => return Ok(compare),
-            },
-            container => container.take(len)?,
-        };
-        this.changed();
-        Ok(taken.unbind())
+        Ok(this.take_one(&container, len)?.map_or(compare, Bound::unbind))
     }
 
     /// Takes up to `most` items. An empty list: there are none. If `ends`, raises ShutDown where there never
@@ -459,6 +452,62 @@ fn useful(draft: Result<Draft, Stop>) -> PyResult<Option<Draft>> {
 impl Contents {
     fn limit(&self) -> usize {
         self.limit.load(Relaxed)
+    }
+
+    /// Whether a single item can go in or out without hooks, as far as one knows.
+    pub fn may_serve_at_once(&self) -> bool {
+        !matches!(self.order, Order::Hooked) && !self.foreign.load(Relaxed)
+    }
+
+    /// Adds an item, if nothing is in the way of that. The caller holds the lock.
+    pub fn add_at_once(slf: &Bound<'_, Self>, item: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let this = slf.get();
+        let container = container(slf)?;
+        match container.len()? {
+            Some(len) if len < this.limit() && !this.closed.load(Relaxed) => this.add_one(&container, item),
+            _ => Ok(false),
+        }
+    }
+
+    /// Takes an item, if nothing is in the way of that. The caller holds the lock.
+    pub fn take_at_once<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let container = container(slf)?;
+        match container.len()? {
+            Some(len) if len > 0 => slf.get().take_one(&container, len),
+            _ => Ok(None),
+        }
+    }
+
+    /// Adds an item, for which there is room, to a container of our own. False: items have to be compared
+    /// first.
+    fn add_one(&self, container: &Container<'_>, item: &Bound<'_, PyAny>) -> PyResult<bool> {
+        match container {
+            Container::Deque(deque) => drop(deque.call_method1(intern!(item.py(), "append"), (item,))?),
+            Container::Stack(list) => list.append(item)?,
+            Container::Heap(list) => match heap::push(list, item.clone(), plainly) {
+                Ok(()) => {}
+                Err(Stop::Raised(raised)) => return Err(raised),
+                Err(Stop::Foreign | Stop::Changed) => return Ok(false),
+            },
+            Container::Hooked => return Ok(false),
+        }
+        self.count_added(1);
+        Ok(true)
+    }
+
+    /// Takes the next item of a container of our own, which has `len` items, at least one. `None`: items have
+    /// to be compared first.
+    fn take_one<'py>(&self, container: &Container<'py>, len: usize) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let taken = match container {
+            Container::Heap(heap) => match heap::pop(heap, plainly) {
+                Ok(first) => first,
+                Err(Stop::Raised(raised)) => return Err(raised),
+                Err(Stop::Foreign | Stop::Changed) => return Ok(None),
+            },
+            container => container.take(len)?,
+        };
+        self.changed();
+        Ok(Some(taken))
     }
 
     fn changed(&self) {
