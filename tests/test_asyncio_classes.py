@@ -274,6 +274,15 @@ async def test_a_view_that_is_not_kept_lives_as_long_as_what_is_awaited() -> Non
     assert await getter == 1
 
 
+@pytest.mark.parametrize("cls", [ours.LifoQueue, ours.PriorityQueue])
+def test_its_repr_shows_the_container_as_asyncios_does(cls: Any) -> None:
+    queue, theirs = cls(), getattr(asyncio, cls.__name__)()
+    for item in (2, 1, 3):
+        queue.put_nowait(item)
+        theirs.put_nowait(item)
+    assert str(queue) == str(theirs)
+
+
 async def test_its_repr_says_what_asyncios_says() -> None:
     queue = ours.Queue[int](maxsize=1)
     assert str(queue) == "<Queue maxsize=1>"

@@ -143,7 +143,8 @@ def _items(compiled: Any) -> list[Any] | None:
     """Return the items as the container has them; None if another thread holds the lock."""
     moved = _core._moved_of(compiled)
     if moved is None:
-        return list(_core.Elastic.__iter__(compiled))
+        items = list(_core.Elastic.__iter__(compiled))
+        return items[::-1] if isinstance(compiled, _queue.LifoQueue) else items
     if not moved.mutex.acquire(blocking=False):
         return None
     try:
