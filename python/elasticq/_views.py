@@ -157,6 +157,12 @@ class AsyncQueue(_core.TaskView[T]):
         __container, __contain, None, "The container. Its first use moves the queue for good."
     )
 
+    def __dir__(self) -> list[str]:
+        names = list(super().__dir__())
+        if "queue" in dir(self._viewed):
+            return names
+        return [name for name in names if name != "_queue"]  # a queue that can't move has no container
+
     def put_nowait(self, item: T) -> None:
         """Put an item if there is room now: `Queue.put_nowait`. Needs no event loop.
 
