@@ -295,6 +295,25 @@ def test_clearing_counts_the_items_as_done_and_makes_room(
     assert (q.get_nowait(), q.unfinished_tasks, q.size) == (3, 1, 0)
 
 
+@pytest.mark.parametrize("call", range(1, 4))
+def test_a_sizer_that_raises_leaves_the_queue_as_it_was(call: int) -> None:
+    calls = []
+
+    def sizer(item: str) -> int:
+        calls.append(item)
+        if len(calls) == call:
+            raise KeyError(item)
+        return len(item)
+
+    q: culsans.Queue[str] = culsans.Queue(5, sizer=sizer)
+    try:
+        q.sync_put("ab")
+    except KeyError:
+        assert (q.qsize(), q.size, q.unfinished_tasks) == (0, 0, 0)
+    else:
+        assert (len(calls) < call, q.qsize(), q.size) == (True, 1, 2)
+
+
 def test_a_limit_counts_sizes_and_lets_in_what_fits(threads: Threads) -> None:
     def tickets() -> int:
         gc.collect()

@@ -11,9 +11,9 @@ the line are told at once.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, TypeVar
 
+from .. import _core
 from .._errors import Empty, Full
 from .._queue import Queue, SimpleQueue
 
@@ -88,12 +88,12 @@ class SizedAdapter(Adapter[T]):
 
     def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
         """Put an item. If there is no room for its size, wait up to `timeout` seconds, or for ever."""
-        deadline = None if timeout is None or not block else time.monotonic() + timeout
+        deadline = None if timeout is None or not block else _core._now() + timeout
         while (ticket := self._insert(item)) is not None:
             try:
                 if not block:
                     raise Empty
-                ticket.get(True, None if deadline is None else max(0.0, deadline - time.monotonic()))
+                ticket.get(True, None if deadline is None else max(0.0, deadline - _core._now()))
             except Empty:
                 raise Full(self._why_full(item)) from None
             finally:
@@ -150,10 +150,10 @@ class SizedAdapter(Adapter[T]):
         )
 
     def _put(self, item: T) -> None:
-        before = self._outer._qsize()
+        before, size = self._outer._qsize(), self._size_of(item)  # if that raises, nothing has happened
         super()._put(item)
         if self._outer._qsize() > before:
-            self._size += self._size_of(item)
+            self._size += size
 
     def _get(self) -> T:
         before = self._outer._qsize()
