@@ -283,7 +283,7 @@ class Queue(MixedQueue[T]):
                 return self.__elastic.peek()
             except Empty:
                 with Waiting(self.__getters):
-                    return self.__elastic.peek(True, timeout if block else 0.0)
+                    return self.__elastic.peek(block, timeout)
         except _ENDS as error:
             raise as_culsans(error) from None
 
@@ -533,9 +533,7 @@ class Queue(MixedQueue[T]):
 
 
 class LifoQueue(Queue[T]):
-    """A last-in, first-out queue with the interface of `culsans.LifoQueue`.
-
-    It consists of Python's lock and a list.
+    """A last-in, first-out queue with the interface of `culsans.LifoQueue`, and otherwise as `Queue`.
 
     Example:
         >>> queue = LifoQueue().sync_q
