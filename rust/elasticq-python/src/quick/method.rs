@@ -102,7 +102,8 @@ unsafe extern "C" fn pass_on(
     unsafe { ffi::PyObject_Vectorcall(inner, arguments, count, keywords) }
 }
 
-/// The first argument, if it is an instance of the method's class, there are `wanted` arguments, and none has a name.
+/// The first argument, if it is an instance of the method's class, there are `wanted` arguments, and none has
+/// a name.
 ///
 /// # Safety
 /// The arguments are those of a vectorcall.

@@ -314,7 +314,8 @@ impl Operation {
         let standard = store.moved.get(py)?;
         let done = |done: Bound<'_, PyAny>| Ok(done.is_truthy()?.then(|| py.None()));
         match &mut self.aim {
-            // `poll` and `glimpse` return the object that serves the queue in place of an item if there is none.
+            // `poll` and `glimpse` return the object that serves the queue in place of an item if there is
+            // none.
             Aim::Get | Aim::Next => moved!(queue, store, "poll", standard)
                 .map(|taken| taken.map(|item| (!item.is(standard)).then(|| item.unbind()))),
             Aim::Peek => moved!(queue, store, "glimpse", standard)
