@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -206,7 +205,7 @@ async def test_timeouts_amid_traffic_lose_and_double_nothing(threads: Threads) -
         while True:
             try:
                 number = await asyncio.wait_for(q.aget(), 0.0002)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 continue
             except ShutDown:
                 return
@@ -222,25 +221,23 @@ async def test_timeouts_amid_traffic_lose_and_double_nothing(threads: Threads) -
     assert sorted(taken) == list(range(items))
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="task groups came with Python 3.11")
 async def test_a_task_group_that_fails_takes_nothing() -> None:
-    if sys.version_info >= (3, 11):
-        q: Queue[int] = Queue()
+    q: Queue[int] = Queue()
 
-        async def fail() -> None:
-            await settle()
-            raise LookupError
+    async def fail() -> None:
+        await settle()
+        raise LookupError
 
-        async def run() -> None:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(3):
-                    group.create_task(q.aget())
-                group.create_task(fail())
+    async def run() -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(q.aget())
+            group.create_task(fail())
 
-        with pytest.raises(Exception, match="TaskGroup"):
-            await run()
-        q.put(1)
-        assert await q.aget() == 1
+    with pytest.raises(ExceptionGroup, match="TaskGroup"):
+        await run()
+    q.put(1)
+    assert await q.aget() == 1
 
 
 async def test_a_coroutine_that_is_closed_leaves_the_queue() -> None:

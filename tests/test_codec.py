@@ -17,7 +17,7 @@ import threading
 import zoneinfo
 from collections import OrderedDict, defaultdict, namedtuple
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def assert_exact(value: object) -> None:
 offsets = st.timedeltas(timedelta(hours=-24, microseconds=1), timedelta(hours=24, microseconds=-1))
 zones = st.one_of(
     st.none(),
-    st.just(timezone.utc),
+    st.just(UTC),
     offsets.map(timezone),
     st.builds(timezone, offsets, st.text(max_size=5)),
     st.builds(zoneinfo.ZoneInfo, st.just("Test/Zone")),
@@ -170,8 +170,8 @@ def test_extreme_values_come_back_exactly(value: object) -> None:
 def test_utc_and_zones_come_back_as_the_same_objects() -> None:
     """As everywhere in Python, there is one of each."""
     zone = zoneinfo.ZoneInfo("Test/Zone")
-    assert _decode(_encode([timezone.utc, zone])) == [timezone.utc, zone]
-    assert _decode(_encode(timezone.utc)) is timezone.utc
+    assert _decode(_encode([UTC, zone])) == [UTC, zone]
+    assert _decode(_encode(UTC)) is UTC
     assert _decode(_encode(datetime(2026, 1, 1, tzinfo=zone))).tzinfo is zone
 
 
@@ -206,7 +206,7 @@ STORED = [
         "01 d81b 83 6874696d657a6f6e65 d81b 84 6974696d6564656c7461 00 190e10 00 63434554",
     ),
     (
-        datetime(2026, 10, 25, 2, 30, 0, 5, timezone.utc, fold=1),
+        datetime(2026, 10, 25, 2, 30, 0, 5, UTC, fold=1),
         "01 d81b 8a 686461746574696d65 1907ea 0a 1819 02 181e 00 05"
         " d81b 82 6874696d657a6f6e65 d81b 84 6974696d6564656c7461 00 00 00 f5",
     ),
@@ -352,13 +352,16 @@ WRAPS: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
 def test_values_are_as_deep_as_the_limit(wrap: Callable[[Any], object]) -> None:
     """One level more is refused; the deepest works on the smallest stack that a thread has anywhere."""
+    deepest = nested(DEPTH, wrap)
+    came_back: list[object] = []
     threads = Threads()
     before = threading.stack_size(128 * 1024)
     try:
-        threads.start(assert_exact, nested(DEPTH, wrap))
+        threads.start(lambda: came_back.append(_decode(_encode(deepest))))
     finally:
         threading.stack_size(before)
     threads.join()
+    assert list(map(shown, came_back)) == [shown(deepest)]
     with pytest.raises(ValueError, match="more than 80 containers inside each other"):
         _encode(nested(DEPTH + 1, wrap))
 
@@ -463,7 +466,7 @@ SAMPLES = [
     {"user": "alice", "ids": [1, -2, 300], "ok": True, "rate": 0.5, "none": None, b"raw": "ü"},
     [(1, ("a", b"b")), {1, 2}, frozenset(["x"]), 2**70, -(2**70), "\udc80"],
     [datetime(2026, 10, 25, 2, 30, 0, 5, timezone(timedelta(hours=1), "CET"), fold=1), date(2026, 1, 1)],
-    [time(1, 2, 3, 4), timedelta(-1, 5, 6), timezone.utc],
+    [time(1, 2, 3, 4), timedelta(-1, 5, 6), UTC],
     {(1, 2): {3: {4: [5, {6: 7}]}}},
 ]
 

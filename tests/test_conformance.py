@@ -1,5 +1,5 @@
 """`import elasticq as queue`: CPython's own tests of the module `queue` pass over this package, unmodified
-and in full.
+and in full, but for those that look inside the interpreter (`INSIDE`).
 
 The tests are those of the interpreter that runs this file. Since 3.13 they cover `shutdown`, too. Each of
 their classes takes the module under test from its attribute `queue`.
@@ -13,12 +13,15 @@ import os
 import sys
 import unittest
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 import elasticq
+
+HERE = Path(__file__).parent
 
 standard: Any
 try:
@@ -33,6 +36,10 @@ CASES = sorted(
 )
 
 
+INSIDE = {("CSimpleQueueTest", "test_simplequeue_sizeof")}
+"""It adds up the fields of a structure of the interpreter's."""
+
+
 def over_elasticq(name: str) -> type:
     """One of the standard library's test cases, with this package as the module under test."""
 
@@ -45,16 +52,19 @@ def over_elasticq(name: str) -> type:
     attributes: dict[str, Any] = {"queue": elasticq, "__module__": __name__, "__unittest_skip__": False}
     if name == "PySimpleQueueTest":
         attributes["setUp"] = set_up
+    attributes |= {test: None for of, test in INSIDE if of == name and hasattr(case, test)}
     return type(f"Elastic{name}", (case,), attributes)
 
 
 @pytest.fixture(autouse=True)
 def _as_if_run_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Lets the tests run that ask for 5 GB, which fifty threads might use but never do. It also spares the
-    tests that collect garbage the objects of all other tests.
+    tests that collect garbage the objects of all other tests. Some tests run themselves in a process of
+    their own, which has to find this file.
     """
     if CASES:
         monkeypatch.setattr("test.support.real_max_memuse", 8 << 30)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(str(HERE / folder) for folder in ("", "../scripts")))
     gc.freeze()
     yield
     gc.unfreeze()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -359,7 +359,7 @@ VIENNA: tzinfo
 try:
     VIENNA = ZoneInfo("Europe/Vienna")
 except ZoneInfoNotFoundError:
-    VIENNA = timezone.utc  # this machine knows no other one
+    VIENNA = UTC  # this machine knows no other one
 
 VALUES: list[Any] = [
     None,
@@ -390,13 +390,13 @@ VALUES: list[Any] = [
     {"tuple": [1]},
     {"item": 1, "stored": "x"},
     datetime(2026, 11, 28, 19, 43, 11, 5),
-    datetime(2026, 11, 28, 19, 43, tzinfo=timezone.utc),
+    datetime(2026, 11, 28, 19, 43, tzinfo=UTC),
     datetime(2026, 11, 28, tzinfo=timezone(timedelta(hours=-5, seconds=3))),
     datetime(2026, 11, 28, tzinfo=timezone(timedelta(hours=1), "CET")),
     datetime(2026, 10, 25, 2, 30, tzinfo=VIENNA, fold=1),
     date(1, 2, 3),
     time(1, 2, 3, 4),
-    time(1, tzinfo=timezone.utc),
+    time(1, tzinfo=UTC),
     timedelta(days=-1, microseconds=1),
     timezone(timedelta(0)),
     timezone(timedelta(hours=2), "x"),
@@ -466,7 +466,7 @@ def test_export_is_strict_json_with_numbers_that_every_reader_reads(path: Path) 
 
 
 def test_export_tells_state_deliveries_id_headers_and_times(path: Path) -> None:
-    before = datetime.now(timezone.utc) - timedelta(seconds=1)
+    before = datetime.now(UTC) - timedelta(seconds=1)
     with opened(path) as queue:
         queue.push("dead", id="order 7", headers={"from": ("a", 1)})
         queue.push("returned", id=b"\xff")
@@ -485,7 +485,7 @@ def test_export_tells_state_deliveries_id_headers_and_times(path: Path) -> None:
     assert (was_returned["id"], was_returned["deliveries"]) == ({"bytes": "/w=="}, 2)
     assert (later["state"], was_leased["state"]) == ("delayed", "leased")
     put, until = (datetime.fromisoformat(later[key]) for key in ("put", "until"))
-    assert before < put < datetime.now(timezone.utc)
+    assert before < put < datetime.now(UTC)
     assert timedelta(seconds=3599) < until - put < timedelta(seconds=3601)
     assert [line["number"] for line in lines] == sorted(line["number"] for line in lines)
     assert exported(path)[1]["state"] == "ready"

@@ -358,7 +358,6 @@ ARGUMENTS = {
     "an override of get": "next(overriding.consume())",
     "an iterator": "iterating.iter()",
     "a copy": "copy.copy(overriding)",
-    "a method's attribute": "elasticq._core.coroutine_method(Forever()).__code__",
     "a computed attribute": "computed.attribute",
 }
 

@@ -13,7 +13,7 @@ import textwrap
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ VALUES: list[Any] = [
     {"key": (1, 2), 3: None},
     {1, 2},
     frozenset("ab"),
-    datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=timezone.utc),
+    datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
     timedelta(days=-1, microseconds=1),
 ]
 

@@ -13,8 +13,12 @@ SCRIPTS = ROOT / "scripts"
 
 def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs a command at the root, with some variables changed, and without the variables that make sets."""
-    left_out = {"ELASTICQ_PYTHON_FT", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
-    inherited = {name: value for name, value in os.environ.items() if name not in left_out}
+    left_out = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in left_out and not name.startswith("ELASTICQ_PYTHON_")
+    }
     return subprocess.run(
         command,
         cwd=ROOT,
@@ -62,27 +66,43 @@ def test_make_runs_several_targets() -> None:
 def test_a_named_interpreter_that_is_not_the_right_one_is_an_error(tmp_path: Path) -> None:
     """The message has the variable, its value and the reason. Nothing goes to standard output."""
     wrong = executable(tmp_path / "python", 'echo "built with the GIL" >&2; exit 1')
-    result = run(SCRIPTS / "free-threaded-python", ELASTICQ_PYTHON_FT=str(wrong))
+    result = run(SCRIPTS / "python", "3.13t", ELASTICQ_PYTHON_3_13T=str(wrong))
     assert (result.returncode, result.stdout) == (1, "")
-    assert f"ELASTICQ_PYTHON_FT={wrong}" in result.stderr
+    assert f"ELASTICQ_PYTHON_3_13T={wrong}" in result.stderr
     assert "built with the GIL" in result.stderr
 
 
 def test_a_shim_that_does_not_run_and_an_unfinished_build_are_passed_over(tmp_path: Path) -> None:
     """PATH is not trusted, and the newest build that has its marker is used."""
     executable(tmp_path / "bin" / "python3.13t", "exit 127")
-    builds = tmp_path / "cache" / "elasticq"
+    builds = tmp_path / ".cache" / "elasticq"
     for version in ("3.13.9", "3.13.10", "3.13.11"):
         executable(builds / f"cpython-{version}-free-threaded" / "bin" / "python3.13", 'echo "$0"')
     for version in ("3.13.9", "3.13.10"):
         (builds / f"cpython-{version}-free-threaded" / ".finished").touch()
-    result = run(
-        SCRIPTS / "free-threaded-python",
-        PATH=f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        XDG_CACHE_HOME=str(tmp_path / "cache"),
-    )
+    result = run(SCRIPTS / "python", "3.13t", **nothing_installed(tmp_path))
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"{builds}/cpython-3.13.10-free-threaded/bin/python3.13\n"
+
+
+@pytest.mark.parametrize("place", [".pyenv/versions/3.14.9", ".local/share/uv/python/cpython-3.14.9-linux"])
+def test_what_a_version_manager_has_installed_is_found(tmp_path: Path, place: str) -> None:
+    """Before anything is downloaded."""
+    executable(tmp_path / "bin" / "python3.14", "exit 127")
+    installed = executable(tmp_path / place / "bin" / "python3.14", 'echo "$0"')
+    result = run(SCRIPTS / "python", "3.14", **nothing_installed(tmp_path))
+    assert (result.returncode, result.stdout) == (0, f"{installed}\n"), result.stderr
+
+
+def nothing_installed(home: Path) -> dict[str, str]:
+    """Variables that make `home` the user's folder, and `home`/bin the first one on PATH."""
+    return {
+        "HOME": str(home),
+        "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYENV_ROOT": str(home / ".pyenv"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "XDG_DATA_HOME": str(home / ".local" / "share"),
+    }
 
 
 def test_an_unusable_interpreter_makes_no_environment(tmp_path: Path) -> None:
@@ -153,7 +173,8 @@ def test_flaws_of_what_was_just_changed_come_first(
         ("mutants", "mpcs-notes", "NAME"),
         ("test", "pyhton", "python"),
         ("bench", "rsut", "rust"),
-        ("free-threaded-python", "--gli", "--gil"),
+        ("python", "--biuld", "--build"),
+        ("python", "3.13d", "3.14t"),
     ],
 )
 def test_an_unknown_word_is_bad_usage(script: str, argument: str, known: str) -> None:

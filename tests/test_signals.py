@@ -771,7 +771,6 @@ def test_a_handler_that_raises_during_a_waking_does_not_stop_it(
     assert results == [True if kind is IN_FILES else None, "third"]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="handlers also run between an await and its result")
 @pytest.mark.usefixtures("raising")
 def test_a_handler_that_raises_costs_no_item_of_a_task_that_selects(threads: Threads) -> None:
     queue = Queue[str](maxsize=1)

@@ -34,7 +34,7 @@ from elasticq import (
 )
 
 if TYPE_CHECKING:
-    from typing_extensions import assert_type
+    from typing import assert_type
 
 
 async def check_select(

@@ -3,17 +3,16 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, 
 from datetime import timedelta
 from os import PathLike
 from types import CodeType, FrameType, GenericAlias, TracebackType
-from typing import Any, Generic, Literal, NoReturn, SupportsIndex, TypeVar, final, overload
+from typing import Any, Generic, Literal, NoReturn, Self, SupportsIndex, TypeVar, final, overload
 
 from _typeshed import StrPath
-from typing_extensions import Self, disjoint_base
+from typing_extensions import disjoint_base
 
 from ._persistent import Lease as PublicLease
 
 _T = TypeVar("_T")
 _D = TypeVar("_D")
 _Q = TypeVar("_Q")
-_F = TypeVar("_F", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 __all__ = [
     "AsyncConsumer",
@@ -65,7 +64,6 @@ __all__ = [
     "_select",
     "_standard_of",
     "_verify",
-    "coroutine_method",
 ]
 
 __version__: str
@@ -115,7 +113,6 @@ def _moved_of(queue: Queue[Any]) -> Any: ...
 
 # An assignment to an instance replaces a computed attribute. So none of a queue's is a property here.
 def _computed(get: Callable[[Any], _D]) -> _D: ...
-def coroutine_method(function: _F) -> _F: ...
 
 @final
 class Config:
@@ -208,6 +205,8 @@ class Awaitable:
     @property
     def cr_running(self) -> bool: ...
     @property
+    def cr_state(self) -> str: ...
+    @property
     def cr_suspended(self) -> bool: ...
 
 @final
@@ -232,6 +231,8 @@ class Operation:
     def cr_origin(self) -> None: ...
     @property
     def cr_running(self) -> bool: ...
+    @property
+    def cr_state(self) -> str: ...
     @property
     def cr_suspended(self) -> bool: ...
 

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
     from datetime import timedelta
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from ._standard import Hooks
 from ._views import AsyncQueue, wait_closed
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 T = TypeVar("T")
 

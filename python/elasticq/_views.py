@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import queue
-import sys
 import types
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, overload
@@ -37,23 +36,19 @@ _ERRORS = (QueueError, *_ENDS.values())
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
 
-if sys.version_info < (3, 11):
-    coroutine_method = _core.coroutine_method
-else:
 
-    def coroutine_method(function: F) -> F:
-        """Mark a function whose result is to be awaited with the flag of `async def`.
+def coroutine_method(function: F) -> F:
+    """Mark a function whose result is to be awaited with the flag of `async def`.
 
-        `inspect.iscoroutinefunction` looks at this flag. The mark that the module inspect has for this needs
-        Python 3.12. It would also make `import elasticq` import inspect, which takes as long as all the rest.
-        Calls cost what they did before: from Python 3.11 on an instruction of the code makes a coroutine, not
-        the flag.
-        """
-        code = function.__code__
-        code = code.replace(co_flags=code.co_flags | 0x80)  # inspect.CO_COROUTINE
-        flagged = types.FunctionType(code, function.__globals__, argdefs=function.__defaults__)
-        flagged.__kwdefaults__ = function.__kwdefaults__
-        return cast("F", functools.update_wrapper(flagged, function))
+    `inspect.iscoroutinefunction` looks at this flag. The mark that the module inspect has for this needs
+    Python 3.12. It would also make `import elasticq` import inspect, which takes as long as all the rest.
+    Calls cost what they did before: an instruction of the code makes a coroutine, not the flag.
+    """
+    code = function.__code__
+    code = code.replace(co_flags=code.co_flags | 0x80)  # inspect.CO_COROUTINE
+    flagged = types.FunctionType(code, function.__globals__, argdefs=function.__defaults__)
+    flagged.__kwdefaults__ = function.__kwdefaults__
+    return cast("F", functools.update_wrapper(flagged, function))
 
 
 class AsyncQueue(_core.TaskView[T]):

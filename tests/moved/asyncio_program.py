@@ -96,7 +96,7 @@ async def run_full_and_empty() -> None:
         print("full", queue.full(), queue.maxsize, str(queue))
     try:
         await asyncio.wait_for(queue.put("c"), 0.01)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         print("no room in time", queue.qsize())
     waiting = asyncio.create_task(queue.put("d"))
     await asyncio.sleep(0)

@@ -53,8 +53,7 @@ from ._series import Sample, Series, Watched
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
 __all__ = ["ALL", "Metric", "Registration", "Sample", "instrument", "look"]
 

@@ -10,6 +10,8 @@
 
 // Nothing here can be reached from Rust.
 #![allow(missing_debug_implementations)]
+// Free-threaded 3.13 is built with PyO3 0.28. What it warns of is the way of newer ones.
+#![cfg_attr(all(Py_GIL_DISABLED, not(Py_3_14)), allow(deprecated))]
 
 #[cfg(not(pyo3_disable_reference_pool))]
 compile_error!(
@@ -29,8 +31,9 @@ mod waiting;
 mod room;
 mod store;
 
-mod quick;
 mod standard;
+
+mod quick;
 
 mod durable;
 
@@ -88,8 +91,6 @@ mod _core {
     use crate::classes::waiters::{Waiters, Waiting};
     #[pymodule_export]
     use crate::codec::{decoded, encoded};
-    #[pymodule_export]
-    use crate::quick::method::coroutine_method;
     #[pymodule_export]
     use crate::quick::operation::Operation;
     #[pymodule_export]

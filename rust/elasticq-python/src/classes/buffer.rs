@@ -40,9 +40,10 @@ impl DynamicCircularBuffer {
         py: Python<'_>,
         _arguments: &Bound<'_, PyTuple>,
         _keywords: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<(Self, Elastic)> {
+    ) -> PyResult<PyClassInitializer<Self>> {
         let items = elasticq::DynamicCircularBuffer::with_lock(before_init()).map(Items::from);
-        Ok((Self { timeouts: Timeouts::default() }, Elastic::new(py, Words::Buffer, items)?))
+        Ok(PyClassInitializer::from(Elastic::new(py, Words::Buffer, items)?)
+            .add_subclass(Self { timeouts: Timeouts::default() }))
     }
 
     /// Begins with these settings.

@@ -45,9 +45,9 @@ impl BufferChannel {
         py: Python<'_>,
         _arguments: &Bound<'_, PyTuple>,
         _keywords: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<(Self, Elastic)> {
+    ) -> PyResult<PyClassInitializer<Self>> {
         let items = DynamicCircularBuffer::with_lock(before_init()).map(Items::from);
-        Ok((Self, Elastic::new(py, Words::Channel, items)?))
+        Ok(PyClassInitializer::from(Elastic::new(py, Words::Channel, items)?).add_subclass(Self))
     }
 
     /// Begins with these settings.

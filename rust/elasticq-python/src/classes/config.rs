@@ -28,7 +28,7 @@ use pyo3::types::PyDict;
 ///     config.max_capacity (2048, 8192) >>> config.with_growth_factor(1.0).validate() Traceback (most recent
 ///     call last): elasticq.InvalidConfiguration: invalid configuration: growth_factor = 1: must be a finite
 ///     number above 1.0
-#[pyclass(frozen, eq, skip_from_py_object, module = "elasticq._core")]
+#[pyclass(frozen, eq, module = "elasticq._core")]
 #[derive(Clone, PartialEq)]
 pub struct Config {
     pub config: elasticq::Config,

@@ -53,9 +53,10 @@ impl PriorityCircularBuffer {
         py: Python<'_>,
         _arguments: &Bound<'_, PyTuple>,
         _keywords: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<(Self, Elastic)> {
+    ) -> PyResult<PyClassInitializer<Self>> {
         let config = elasticq::priority::PriorityConfig::default().with_base_config(before_init());
-        Ok((Self { timeouts: Timeouts::default() }, Elastic::new(py, Words::Buffer, items(config))?))
+        Ok(PyClassInitializer::from(Elastic::new(py, Words::Buffer, items(config))?)
+            .add_subclass(Self { timeouts: Timeouts::default() }))
     }
 
     /// Begins with these settings.

@@ -21,7 +21,7 @@ use std::time::Duration;
 ///     >>> config.with_priority_levels(65).validate()
 ///     Traceback (most recent call last):
 ///     elasticq.InvalidConfiguration: invalid configuration: priority_levels = 65: must be from 1 to 64
-#[pyclass(frozen, eq, skip_from_py_object, module = "elasticq._core")]
+#[pyclass(frozen, eq, module = "elasticq._core")]
 #[derive(Clone, PartialEq)]
 pub struct PriorityConfig {
     pub config: elasticq::priority::PriorityConfig,

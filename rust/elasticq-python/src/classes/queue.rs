@@ -55,7 +55,7 @@ impl Queue {
         class: &Bound<'_, PyType>,
         _arguments: &Bound<'_, PyTuple>,
         _keywords: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<(Self, Elastic)> {
+    ) -> PyResult<PyClassInitializer<Self>> {
         let buffer = DynamicCircularBuffer::with_lock(smallest());
         if let (Ok(buffer), true) = (&buffer, overridden::is_hooked(class)?) {
             // Closed until `__init__` moves it; otherwise its hooks would not be called.
@@ -65,7 +65,7 @@ impl Queue {
         let items = if overridden::is_stack(class)? { Items::Lifo } else { Items::from };
         let queue = Self { begun: AtomicBool::new(false), overridden };
         let make = if overridden.any() { Elastic::behind_a_front } else { Elastic::new };
-        Ok((queue, make(class.py(), Words::Queue, buffer.map(items))?))
+        Ok(PyClassInitializer::from(make(class.py(), Words::Queue, buffer.map(items))?).add_subclass(queue))
     }
 
     /// Begins with these settings. What the queue was before is gone.

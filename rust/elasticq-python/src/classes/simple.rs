@@ -32,9 +32,9 @@ impl SimpleQueue {
         py: Python<'_>,
         _arguments: &Bound<'_, PyTuple>,
         _keywords: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<(Self, Elastic)> {
+    ) -> PyResult<PyClassInitializer<Self>> {
         let items = DynamicCircularBuffer::with_lock(smallest()).map(Items::from);
-        Ok((Self, Elastic::new(py, Words::Queue, items)?))
+        Ok(PyClassInitializer::from(Elastic::new(py, Words::Queue, items)?).add_subclass(Self))
     }
 
     /// There is nothing to choose; calling it again does nothing.

@@ -17,7 +17,7 @@ use std::time::Duration;
 ///     SyncMode.periodic(0.5)
 ///     >>> SyncMode.NO_SYNC == SyncMode.EVERY_WRITE
 ///     False
-#[pyclass(frozen, eq, hash, skip_from_py_object, module = "elasticq._core")]
+#[pyclass(frozen, eq, hash, module = "elasticq._core")]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SyncMode(pub elasticq::persistent::SyncMode);
 

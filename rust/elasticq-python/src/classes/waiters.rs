@@ -4,7 +4,7 @@ use crate::store::waiters::End;
 use pyo3::prelude::*;
 
 /// Who waits at one end of a queue.
-#[pyclass(frozen, eq, get_all, skip_from_py_object, module = "elasticq._core")]
+#[pyclass(frozen, eq, get_all, module = "elasticq._core")]
 #[derive(Clone, Copy, PartialEq)]
 pub struct Waiting {
     /// Threads that are blocked.
@@ -31,7 +31,7 @@ impl Waiting {
 
 /// Who waits at the two ends of a queue, all of about the same moment. Those that were just woken are left
 /// out.
-#[pyclass(frozen, eq, get_all, skip_from_py_object, module = "elasticq._core")]
+#[pyclass(frozen, eq, get_all, module = "elasticq._core")]
 #[derive(Clone, Copy, PartialEq)]
 pub struct Waiters {
     /// Those that wait for an item.

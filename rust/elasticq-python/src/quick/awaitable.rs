@@ -16,6 +16,7 @@ use super::spare;
 use super::step::{Awaited, Stage, Step, step};
 use crate::raw::attached::attached;
 use crate::raw::{Item, types};
+use crate::standard::at_once;
 use crate::store::no_room;
 use crate::store::object::Elastic;
 use crate::store::{Store, Waiting};
@@ -180,6 +181,23 @@ impl Contents {
         look(Portrait { queue: self.queue.bind(py), name, of_view: self.of_view, phase })
     }
 
+    /// After `begin`: tries once where the queue has moved to. `None`: nothing has happened. Otherwise this is
+    /// what the iterator returns.
+    fn attempt_moved(&self, py: Python<'_>) -> PyResult<Option<*mut PyObject>> {
+        let queue = self.queue.bind(py);
+        if queue.get().store().moved.get(py).is_none() {
+            return Ok(None);
+        }
+        let Some(item) = self.item.take(py) else {
+            return Ok(at_once::get(queue)?.map(|item| stop_iteration(item.into_bound(py), None)));
+        };
+        let put = at_once::put(queue, item.as_unbound())?;
+        if !put {
+            self.item.set(item);
+        }
+        Ok(put.then_some(ptr::null_mut()))
+    }
+
     /// The operation that does the rest. `begun` is the stage if the caller has begun.
     #[cold]
     fn operation<'py>(&self, py: Python<'py>, begun: Option<Stage>) -> PyResult<Bound<'py, Operation>> {
@@ -306,17 +324,14 @@ fn new_stop(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
 /// Ends the use of a `StopIteration`: the code that awaited has taken the value and dropped the exception. If
 /// no code has kept it and it was not raised anywhere, it is as good as new without its value.
 fn recycle(stop: Bound<'_, PyAny>) {
-    if stop.get_refcnt() != 1 {
+    // SAFETY: an object that `stop` holds.
+    if unsafe { ffi::Py_REFCNT(stop.as_ptr()) } != 1 {
         return;
     }
     // SAFETY: an instance of `StopIteration`, to which no other code has a reference.
     let fields = unsafe { &mut *stop.as_ptr().cast::<ffi::PyStopIterationObject>() };
-    #[cfg(Py_3_11)]
-    let noted = !fields.notes.is_null();
-    #[cfg(not(Py_3_11))]
-    let noted = false;
-    let changed = [fields.dict, fields.traceback, fields.context, fields.cause];
-    if noted || changed.iter().any(|field| !field.is_null()) {
+    let changed = [fields.dict, fields.notes, fields.traceback, fields.context, fields.cause];
+    if changed.iter().any(|field| !field.is_null()) {
         return;
     }
     let value = std::mem::replace(&mut fields.value, ptr::null_mut());
@@ -376,7 +391,14 @@ unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
             Step::Wait => {}
         }
     }
-    patiently(py, contents, |py, contents| resume(&contents.operation(py, begun)?))
+    patiently(py, contents, |py, contents| {
+        if begun.is_some()
+            && let Some(ended) = contents.attempt_moved(py)?
+        {
+            return Ok(ended);
+        }
+        resume(&contents.operation(py, begun)?)
+    })
 }
 
 unsafe extern "C" fn send(object: *mut PyObject, _value: *mut PyObject) -> *mut PyObject {
@@ -425,8 +447,8 @@ unsafe extern "C" fn attribute(object: *mut PyObject, name: *mut c_void) -> *mut
     let contents = unsafe { &*place(object) };
     patiently(py, contents, |py, contents| {
         // SAFETY: one of the names in the type's table.
-        let name = unsafe { CStr::from_ptr(name.cast()) }.to_str()?;
-        contents.portrayed(py, |portrait| portrait.attribute(name)).map(Bound::into_ptr)
+        let name = unsafe { CStr::from_ptr(name.cast()) }.to_string_lossy();
+        contents.portrayed(py, |portrait| portrait.attribute(&name)).map(Bound::into_ptr)
     })
 }
 

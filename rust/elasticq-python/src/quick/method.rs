@@ -56,12 +56,6 @@ pub fn install(py: Python<'_>, class: &Bound<'_, PyType>, names: &[&str]) -> PyR
     Ok(())
 }
 
-/// Wrap a function that returns something to be awaited, so that it passes for one made by `async def`.
-#[pyfunction]
-pub fn coroutine_method<'py>(py: Python<'py>, function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    wrap(py, function, &py.get_type::<Elastic>(), pass_on)
-}
-
 fn wrap<'py>(
     py: Python<'py>,
     inner: &Bound<'py, PyAny>,
@@ -95,7 +89,7 @@ unsafe extern "C" fn pass_on(
     count: usize,
     keywords: *mut PyObject,
 ) -> *mut PyObject {
-    stop_at_the_end(); // a method that is written in Python knows nothing of this
+    stop_at_the_end(); // reading the arguments may run Python code
     // SAFETY: the interpreter calls this for one of our objects.
     let inner = unsafe { fields(method) }.inner;
     // SAFETY: attached; the arguments are those that the interpreter gave.
@@ -232,8 +226,7 @@ unsafe extern "C" fn of_stub(method: *mut PyObject, name: *mut c_void) -> *mut P
         let inner = unsafe { Bound::from_borrowed_ptr(py, inner) };
         // SAFETY: one of the names below.
         let name = unsafe { CStr::from_ptr(name.cast()) };
-        let answer = name.to_str().map_err(PyErr::from).and_then(|name| as_async_def(&inner, name));
-        answer.map_or_else(
+        as_async_def(&inner, &name.to_string_lossy()).map_or_else(
             |error| {
                 error.restore(py);
                 ptr::null_mut()

@@ -13,6 +13,7 @@ use super::portrait::{Phase, Portrait};
 use super::step::{self, Awaited, Step, step};
 use crate::errors;
 use crate::raw::Item;
+use crate::standard::at_once;
 use crate::store::entrance::collect;
 use crate::store::moved::moved;
 use crate::store::no_room;
@@ -316,13 +317,19 @@ impl Operation {
         match &mut self.aim {
             // `poll` and `glimpse` return the object that serves the queue in place of an item if there is
             // none.
-            Aim::Get | Aim::Next => moved!(queue, store, "poll", standard)
-                .map(|taken| taken.map(|item| (!item.is(standard)).then(|| item.unbind()))),
+            Aim::Get | Aim::Next => match at_once::get(queue) {
+                Ok(None) => moved!(queue, store, "poll", standard)
+                    .map(|taken| taken.map(|item| (!item.is(standard)).then(|| item.unbind()))),
+                taken => Some(taken),
+            },
             Aim::Peek => moved!(queue, store, "glimpse", standard)
                 .map(|seen| seen.map(|item| (!item.is(standard)).then(|| item.unbind()))),
             Aim::GetMany(max) => moved!(queue, store, "poll_many", (*max).min(isize::MAX.unsigned_abs()))
                 .map(|taken| taken.and_then(|list| Ok(list.is_truthy()?.then(|| list.unbind())))),
-            Aim::Put(item) => moved!(queue, store, "offer", &*item).map(|offered| offered.and_then(done)),
+            Aim::Put(item) => match item.as_ref().map_or(Ok(false), |item| at_once::put(queue, item)) {
+                Ok(false) => moved!(queue, store, "offer", &*item).map(|offered| offered.and_then(done)),
+                put => Some(put.map(|_| Some(py.None()))),
+            },
             Aim::PutMany(items) => {
                 self.aim = match PyList::new(py, mem::take(items)) {
                     Ok(rest) => Aim::PutManyMoved(rest.into_any().unbind()),
@@ -496,6 +503,14 @@ impl Operation {
     #[getter(cr_suspended)]
     fn cr_suspended<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.attribute(py, "cr_suspended")
+    }
+
+    #[getter(cr_state)]
+    fn cr_state<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        match slf.try_borrow() {
+            Ok(operation) => operation.attribute(slf.py(), "cr_state"),
+            Err(_) => Ok(intern!(slf.py(), "CORO_RUNNING").clone().into_any()),
+        }
     }
 
     #[getter(cr_running)]

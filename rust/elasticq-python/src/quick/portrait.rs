@@ -33,7 +33,7 @@ pub struct Portrait<'a, 'py> {
 }
 
 /// The attributes that can be asked for.
-pub const ATTRIBUTES: [&std::ffi::CStr; 9] = [
+pub const ATTRIBUTES: [&std::ffi::CStr; 10] = [
     c"__name__",
     c"__qualname__",
     c"__class__",
@@ -42,6 +42,7 @@ pub const ATTRIBUTES: [&std::ffi::CStr; 9] = [
     c"cr_frame",
     c"cr_origin",
     c"cr_running",
+    c"cr_state",
     c"cr_suspended",
 ];
 
@@ -70,6 +71,14 @@ impl<'py> Portrait<'_, 'py> {
                 frame
             }
             "cr_running" => (self.phase == Phase::Running).into_pyobject(py)?.to_owned().into_any(),
+            "cr_state" => match self.phase {
+                Phase::Created => intern!(py, "CORO_CREATED"),
+                Phase::Running => intern!(py, "CORO_RUNNING"),
+                Phase::Suspended => intern!(py, "CORO_SUSPENDED"),
+                Phase::Ended => intern!(py, "CORO_CLOSED"),
+            }
+            .clone()
+            .into_any(),
             "cr_suspended" => (self.phase == Phase::Suspended).into_pyobject(py)?.to_owned().into_any(),
             _ => py.None().into_bound(py),
         })

@@ -56,7 +56,9 @@ pub fn put_object(py: Python<'_>, object: *mut PyObject) {
 pub fn take_stop(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     let stop = std::mem::replace(&mut kept::to_put_into(py)?.stop, ptr::null_mut());
     // SAFETY: null, or the reference that was put here.
-    unsafe { Bound::from_owned_ptr_or_opt(py, stop) }.filter(|stop| stop.get_refcnt() == 1)
+    let stop = unsafe { Bound::from_owned_ptr_or_opt(py, stop) }?;
+    // SAFETY: an object that `stop` holds.
+    (unsafe { ffi::Py_REFCNT(stop.as_ptr()) } == 1).then_some(stop)
 }
 
 /// Keeps a `StopIteration`, or drops it.

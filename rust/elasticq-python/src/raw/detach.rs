@@ -5,9 +5,9 @@
 //! ended by `pthread_exit`, which in glibc unwinds the thread's stack. Rust frames can't survive that: those
 //! that catch panics abort the process, and others would drop references. It may happen wherever Python code
 //! is run: a comparison, an event loop, a `__del__`. So a thread is made to stop for good where it stands,
-//! before anything is unwound. Python 3.14 does the same itself, and so does PyO3 in `Python::attach`.
+//! before anything is unwound. Python 3.14 and later do the same themselves, so there is no handler.
 
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(all(target_os = "linux", target_env = "gnu", not(Py_3_14)))]
 pub use glibc::stop_at_the_end;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -54,8 +54,8 @@ pub fn is_ending() -> bool {
     ending || unsafe { ffi::Py_IsInitialized() } == 0
 }
 
-/// On other systems nothing is unwound.
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+/// On other systems and from Python 3.14 on nothing is unwound.
+#[cfg(not(all(target_os = "linux", target_env = "gnu", not(Py_3_14))))]
 #[inline(always)]
 pub fn stop_at_the_end() {}
 
@@ -63,7 +63,7 @@ pub fn stop_at_the_end() {}
 /// in which the record stands, it runs the handler before anything of that frame. A record that stands in no
 /// frame is taken to stand in the innermost one (`FRAME_LEFT` in nptl/unwind.c). So this handler runs before
 /// everything else.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(all(target_os = "linux", target_env = "gnu", not(Py_3_14)))]
 mod glibc {
     use super::is_ending;
     use std::ffi::{c_int, c_void};

@@ -1,0 +1,113 @@
+"""The promises about versions of Python: the list in `pyproject.toml` is what everything else says.
+
+The binding has two manifests, since free-threaded 3.13 needs an older PyO3. They must not differ in anything
+else.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from manifests import FREE_THREADED_3_13, manifest
+
+ROOT = Path(__file__).parent.parent
+
+
+def toml(path: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / path).read_text())
+
+
+PROJECT = toml("pyproject.toml")
+PYTHONS: list[str] = PROJECT["tool"]["elasticq"]["pythons"]
+WITH_GIL = [version for version in PYTHONS if not version.endswith("t")]
+WITHOUT_GIL = [version for version in PYTHONS if version.endswith("t")]
+
+
+def words(versions: list[str]) -> str:
+    """How a sentence names versions in a row."""
+    return f"{versions[0]} to {versions[-1]}"
+
+
+def test_the_tests_run_on_a_version_of_the_list() -> None:
+    free_threaded = "t" if "free-threading" in sys.version else ""
+    assert f"{sys.version_info.major}.{sys.version_info.minor}{free_threaded}" in PYTHONS
+
+
+def test_the_classifiers_name_the_versions() -> None:
+    classifiers: list[str] = PROJECT["project"]["classifiers"]
+    pattern = re.compile(r"Programming Language :: Python :: (3\.\d+)")
+    named = [match[1] for match in map(pattern.fullmatch, classifiers) if match]
+    assert named == WITH_GIL
+    assert any(
+        classifier.startswith("Programming Language :: Python :: Free Threading")
+        for classifier in classifiers
+    )
+
+
+def test_the_oldest_version_is_the_one_that_is_asked_for_and_checked_against() -> None:
+    oldest = WITH_GIL[0]
+    assert PROJECT["project"]["requires-python"] == f">={oldest}"
+    tools = PROJECT["tool"]
+    assert tools["mypy"]["python_version"] == tools["pyright"]["pythonVersion"] == oldest
+    assert tools["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/platforms.md"])
+def test_the_pages_name_the_versions(page: str) -> None:
+    text = " ".join((ROOT / page).read_text().split())
+    assert f"CPython {words(WITH_GIL)}" in text
+    assert all(version.rstrip("t") in text for version in WITHOUT_GIL)
+    assert f"Python {WITH_GIL[0]} or newer" in (ROOT / "README.md").read_text()
+
+
+def test_the_table_of_platforms_has_a_row_for_each_version() -> None:
+    rows = re.findall(r"^\| (3\.\d+t?) \|", (ROOT / "docs" / "platforms.md").read_text(), re.MULTILINE)
+    assert rows == PYTHONS
+
+
+def test_the_release_builds_every_version_of_the_list() -> None:
+    """It reads the list itself. The one that needs another manifest is named."""
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    assert '["tool"]["elasticq"]["pythons"]' in workflow
+    assert workflow.count("python: ${{ fromJSON(needs.versions.outputs.pythons) }}") == 2
+    assert set(re.findall(r"(?<![\d.])3\.\d+t?\b", workflow.split("jobs:")[1])) - {"3.13"} == {"3.13t"}
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_build_takes_the_manifest_whose_pyo3_knows_the_interpreter(version: str) -> None:
+    number = [int(part) for part in version.rstrip("t").split(".")]
+    chosen = manifest((*number, 1), version.endswith("t")) or PROJECT["tool"]["maturin"]["manifest-path"]
+    assert toml(chosen)["dependencies"]["pyo3"].startswith("~0.28." if version == "3.13t" else "~0.30.")
+
+
+def test_the_two_manifests_differ_in_the_version_of_pyo3_only() -> None:
+    usual, old, root = (
+        toml(path) for path in ("rust/elasticq-python/Cargo.toml", FREE_THREADED_3_13, "Cargo.toml")
+    )
+    for key, value in usual["package"].items():
+        if value == {"workspace": True}:
+            assert old["package"][key] == root["workspace"]["package"][key]
+    for table in ("dependencies", "build-dependencies"):
+        assert old[table].keys() == usual[table].keys()
+        for name, wanted in usual[table].items():
+            if name == "elasticq":
+                assert old[table][name]["features"] == wanted["features"]
+            elif not name.startswith("pyo3"):
+                assert old[table][name] == wanted
+    assert old["lib"] == {**usual["lib"], "path": "../rust/elasticq-python/src/lib.rs"}
+    assert old["lints"] == root["workspace"]["lints"]
+    assert old["profile"]["release"] == root["profile"]["release"]
+
+
+def test_both_locks_have_the_same_versions_of_all_but_pyo3() -> None:
+    everywhere, old = (
+        {(package["name"], package["version"]) for package in toml(path)["package"]}
+        for path in ("Cargo.lock", FREE_THREADED_3_13.replace(".toml", ".lock"))
+    )
+    own = {name for name, _ in old - everywhere}
+    assert own == {"elasticq-python-free-threaded-3-13", *(name for name in own if name.startswith("pyo3"))}
