@@ -204,10 +204,11 @@ class _TasksSide(View[T]):
     since it is the loop where the call is awaited that counts: another thread may have made it.
     """
 
-    __slots__ = ("__dict__", "_bound", "_loop")  # a slot is read faster than the dictionary
+    __slots__ = ("__dict__", "_bound", "_loop", "_viewed")  # a slot is read faster than the dictionary
 
     def __init__(self, queue: _elastic.Queue[T]) -> None:
         super().__init__(queue)
+        self._viewed = queue
         self._bound: dict[str, asyncio.AbstractEventLoop] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
