@@ -14,7 +14,7 @@ from .. import _queue as elasticq
 from .._errors import Empty, Full, ShutDown
 from .._views import wait_closed
 from ._adapters import Adapter, SizedAdapter
-from ._calls import Waiting, check_loop, check_thread, check_timeout, one, only
+from ._calls import Waiting, check_loop, check_thread, check_timeout, one, only, waiting
 from ._errors import UnsupportedOperation, as_culsans
 from ._protocols import UNSET, MixedQueue
 from ._proxies import AsyncQueueProxy, GreenQueueProxy, SyncQueueProxy
@@ -81,8 +81,8 @@ class Queue(MixedQueue[T]):
     __slots__ = ("__elastic", "__getters", "__putters", "__weakref__", "_isize")
 
     __elastic: elasticq.Queue[T]
-    __putters: deque[None]
-    __getters: deque[None]
+    __putters: deque[int]
+    __getters: deque[int]
     _isize: Callable[[T], int]
 
     __kind: ClassVar[type[elasticq.Queue[Any]]] = elasticq.Queue
@@ -425,12 +425,12 @@ class Queue(MixedQueue[T]):
     @property
     def putting(self) -> int:
         """How many threads and tasks wait for room now (int)."""
-        return len(self.__putters)
+        return waiting(self.__putters)
 
     @property
     def getting(self) -> int:
         """How many threads and tasks wait now to take an item or to look at one (int)."""
-        return len(self.__getters)
+        return waiting(self.__getters)
 
     @property
     def waiting(self) -> int:
