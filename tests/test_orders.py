@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 import random
 from collections.abc import Callable
 from typing import Any
@@ -173,6 +174,54 @@ def test_a_comparison_may_use_the_queue() -> None:
     q.put(first)
     q.put(second)
     assert (taken, list(q), q.unfinished_tasks) == ([first], [second], 2)
+
+
+@pytest.mark.parametrize("meddling", ["it puts", "it takes and puts"])
+def test_what_a_comparison_puts_is_not_lost_and_keeps_its_place(meddling: str) -> None:
+    q: PriorityQueue[Any] = PriorityQueue()
+
+    class Meddler:
+        def __init__(self, key: int) -> None:
+            self.key = key
+
+        def __lt__(self, other: Meddler) -> bool:
+            if keys:
+                key = keys.pop()
+                if meddling == "it takes and puts":
+                    taken.append(q.get_nowait())
+                q.put(Meddler(key))
+            return self.key < other.key
+
+    keys: list[int] = []
+    taken: list[Meddler] = []
+    q.put(Meddler(1))
+    keys.append(3)
+    q.put(Meddler(2))
+    left = [q.get().key for _ in range(q.qsize())]
+    assert [item.key for item in taken] + left == [1, 2, 3]
+    assert q.unfinished_tasks == 3
+
+
+def test_tuples_are_compared_as_python_compares_them() -> None:
+    nan = float("nan")
+    items: list[Any] = [
+        *((nan, 1), (nan, 0), (1, nan), (1, 2.5), (1,), (1, 2, 3), (0, "b"), (0, "a"), (True, 0), (2, b"a")),
+        *((2, b""), (float("nan"), 5), (3, (1, 2)), (3, (1, 1)), (3, (1, None)), (4, None), (4, None, 1), ()),
+    ]
+    for first, second in itertools.permutations(items, 2):
+        model: list[Any] = []
+        q: PriorityQueue[Any] = PriorityQueue()
+        try:
+            heapq.heappush(model, first)
+            heapq.heappush(model, second)
+        except TypeError:
+            q.put(first)
+            with pytest.raises(TypeError):
+                q.put(second)
+        else:
+            q.put(first)
+            q.put(second)
+            assert (q.get(), q.get()) == (heapq.heappop(model), heapq.heappop(model)), (first, second)
 
 
 def test_items_that_cannot_be_compared() -> None:
