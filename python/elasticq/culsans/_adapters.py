@@ -87,6 +87,8 @@ class SizedAdapter(Adapter[T]):
     """
 
     _size = 0
+    _drops = False
+    """Whether items are taken to be dropped, and so need not be measured."""
 
     def attach(self, outer: MixedQueue[T], maxsize: int) -> None:
         self._limit = _checked(maxsize)
@@ -165,6 +167,8 @@ class SizedAdapter(Adapter[T]):
             self._size += size
 
     def _get(self) -> T:
+        if self._drops:
+            return super()._get()
         before = self._outer._qsize()
         size = self._size_of(self._outer._peek()) if self._sees_next else None
         item = super()._get()
@@ -188,8 +192,14 @@ class SizedAdapter(Adapter[T]):
 
     def shutdown(self, immediate: bool = False) -> None:
         with self.mutex:
-            super().shutdown(immediate)
-            self._call()
+            self._drops = immediate
+            try:
+                super().shutdown(immediate)
+            finally:  # even if a hook raises, nobody is left waiting
+                self._drops = False
+                self._call()
+            if immediate:
+                self._size = 0
 
     def full(self) -> bool:
         """Tell whether the sizes have reached the limit."""
