@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any
 
 import pytest
-from support import Threads, public, python
+from support import PATIENCE, Threads, public, python
 
 import elasticq
 import elasticq.asyncio as ours
@@ -185,6 +185,41 @@ def test_a_hook_that_raises_leaves_the_queue_as_it_was(cls: type[AsyncQueue[int]
     asyncio.run(main())
 
 
+async def test_a_subclass_may_keep_the_items_where_it_likes_if_it_counts_them() -> None:
+    """As in asyncio, it then has to override `qsize` and `empty`, too."""
+
+    class Elsewhere(ours.Queue[int]):
+        def _init(self, maxsize: int) -> None:
+            self.items: list[int] = []
+
+        def qsize(self) -> int:
+            return len(self.items)
+
+        def empty(self) -> bool:
+            return not self.items
+
+        def _put(self, item: int) -> None:
+            self.items.append(item)
+
+        def _get(self) -> int:
+            return self.items.pop()
+
+    queue = Elsewhere(2)
+    await queue.put(1)
+    queue.put_nowait(2)
+    assert (queue.full(), queue.qsize(), str(queue)) == (True, 2, "<Elsewhere maxsize=2 tasks=2>")
+    with pytest.raises(asyncio.QueueFull):
+        queue.put_nowait(3)
+    putter = asyncio.create_task(queue.put(3))
+    await asyncio.sleep(0)
+    assert await queue.get() == 2
+    await asyncio.wait_for(putter, PATIENCE)
+    assert [queue.get_nowait(), await queue.get()] == [3, 1]
+    queue.shutdown(immediate=True)
+    with pytest.raises(ours.QueueShutDown):
+        await queue.get()
+
+
 def test_the_container_is_there_without_hooks() -> None:
     queue = ours.Queue[int]()
     queue.put_nowait(1)
@@ -202,7 +237,7 @@ def test_the_container_is_there_without_hooks() -> None:
 def test_a_subclass_may_use_the_names_that_asyncio_does_not_have() -> None:
     class Named(ours.Queue[int]):
         def __init__(self) -> None:
-            self.buffer = self._buffer = 1
+            self.buffer = self._buffer = self._viewed = 1
             super().__init__(3)
             self.__dict__.update(queue=2, mutex=3)
             setattr(self, "closed", "never")  # noqa: B010 - its type is another
@@ -210,7 +245,7 @@ def test_a_subclass_may_use_the_names_that_asyncio_does_not_have() -> None:
 
     queue: Any = Named()
     queue.put_nowait(1)
-    assert (queue.closed, queue.unfinished_tasks, queue._buffer) == ("never", None, 1)
+    assert (queue.closed, queue.unfinished_tasks, queue._buffer, queue._viewed) == ("never", None, 1, 1)
     assert str(queue) == "<Named maxsize=3 _queue=[1] tasks=1>"
     assert queue.get_nowait() == 1
 

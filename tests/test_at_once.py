@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 from collections.abc import Callable
@@ -67,6 +68,22 @@ def test_items_that_python_code_compares_are_left_to_it() -> None:
     assert python_code(q.put, first) == []
     assert python_code(q.put, second) != []
     assert (q.get(), q.get()) == (second, first)
+
+
+def test_nobody_is_kept_out_while_python_code_compares_what_a_get_takes() -> None:
+    class Compared:
+        def __lt__(self, other: object) -> bool:
+            held.append(q.mutex._is_owned())  # type: ignore[attr-defined]
+            return True
+
+    held: list[bool] = []
+    q: PriorityQueue[tuple[int, Compared]] = PriorityQueue()
+    for priority in (0, 1, 1):  # only the last two have to be compared by more than their number
+        q.put((priority, Compared()))
+    assert held == []
+    assert q.get()[0] == 0
+    assert held
+    assert not any(held)
 
 
 @each_moved
@@ -139,3 +156,26 @@ def test_threads_that_wait_are_woken_one_by_one(threads: Threads) -> None:
         q.put(number, timeout=PATIENCE)
     threads.join()
     assert sorted(taken) == [0, 1, 2]
+
+
+@each_moved
+async def test_a_task_that_waits_is_woken(kind: Kind) -> None:
+    q = kind.make(1)
+
+    async def until_one_waits(for_item: int, for_room: int) -> None:
+        waiting = (-1, -1)
+        while waiting != (for_item, for_room):  # the test as a whole has a bound
+            await asyncio.sleep(0)
+            waiters = q.waiters()
+            waiting = (waiters.item.tasks, waiters.room.tasks)
+
+    get = asyncio.create_task(q.aget())
+    await until_one_waits(1, 0)
+    q.put(1)
+    assert await asyncio.wait_for(get, PATIENCE) == 1
+    q.put(2)
+    put = asyncio.create_task(q.aput(3))
+    await until_one_waits(0, 1)
+    assert q.get() == 2
+    await asyncio.wait_for(put, PATIENCE)
+    assert q.get() == 3

@@ -325,3 +325,30 @@ def test_forking_amid_traffic(kind: Kind) -> None:
         worker.join()
     """,
     )
+
+
+def test_a_culsans_queue_counts_only_those_who_wait_in_this_process() -> None:
+    forking(
+        by_name("Queue"),
+        """
+    from elasticq import culsans
+
+    queue = culsans.Queue()
+    waiting = [blocked(queue.sync_q.get) for _ in range(2)]
+
+    def child():
+        assert (queue.getting, queue.putting, queue.waiting) == (0, 0, 0)
+        thread = blocked(queue.sync_q.get)
+        assert queue.getting == 1
+        queue.put_nowait(1)
+        thread.join()
+        assert queue.waiting == 0
+
+    in_child(child)
+    assert queue.getting == 2
+    queue.put_nowait(1), queue.put_nowait(2)
+    for thread in waiting:
+        thread.join()
+    assert queue.waiting == 0
+    """,
+    )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
+import itertools
 import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support import moved
 
-from elasticq import Empty, Full, LifoQueue, PriorityQueue, ShutDown, SimpleQueue
+from elasticq import Empty, Full, LifoQueue, PriorityQueue, ShutDown, SimpleQueue, aselect, select
 
 
 def test_a_stack_behaves_like_a_list_before_and_after_it_moves(seeded: random.Random) -> None:
@@ -40,6 +43,50 @@ def test_a_stack_behaves_like_a_list_before_and_after_it_moves(seeded: random.Ra
             stats = q.stats()
             assert (stats.messages_enqueued, stats.messages_dequeued) == (put, put - len(model))
         assert q.drain() == model[::-1]
+
+
+WAYS_OUT: dict[str, Callable[[LifoQueue[int]], list[int]]] = {
+    "get": lambda q: [q.get() for _ in range(3)],
+    "get with a timeout": lambda q: [q.get(timeout=1) for _ in range(3)],
+    "get_nowait": lambda q: [q.get_nowait() for _ in range(3)],
+    "get_many": lambda q: q.get_many(2) + q.get_many(2),
+    "drain": lambda q: q.drain(),
+    "consume": lambda q: [next(consumer) for consumer in [q.consume()] for _ in range(3)],
+    "select": lambda q: [select([q])[1] for _ in range(3)],
+    "aget": lambda q: asyncio.run(gathered(q.aget, 3)),
+    "aget_many": lambda q: [
+        item for many in asyncio.run(gathered(lambda: q.aget_many(2), 2)) for item in many
+    ],
+    "aselect": lambda q: [taken[1] for taken in asyncio.run(gathered(lambda: aselect([q]), 3))],
+    "async for": lambda q: asyncio.run(gathered(aiter(q).__anext__, 3)),
+    "the view's get": lambda q: asyncio.run(gathered(q.async_q.get, 3)),
+    "iter": list,
+    "peek": lambda q: [item for _ in range(3) for item in (q.peek(), q.get())][::2],
+    "apeek": lambda q: [item for _ in range(3) for item in (asyncio.run(gathered(q.apeek, 1))[0], q.get())][
+        ::2
+    ],
+}
+
+
+async def gathered(call: Callable[[], Any], times: int) -> list[Any]:
+    """What a call gives, so many times."""
+    return [await call() for _ in range(times)]
+
+
+@pytest.mark.parametrize("finish", [lambda q: q, moved], ids=["compiled", "moved"])
+@pytest.mark.parametrize("way", WAYS_OUT)
+def test_every_way_out_of_a_stack_begins_with_the_newest(way: str, finish: Callable[[Any], Any]) -> None:
+    q: LifoQueue[int] = finish(LifoQueue())
+    q.put_many([1, 2, 3])
+    assert WAYS_OUT[way](q) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("finish", [lambda q: q, moved], ids=["compiled", "moved"])
+def test_a_full_stack_drops_what_would_be_taken_last(finish: Callable[[Any], Any]) -> None:
+    q: LifoQueue[int] = finish(LifoQueue(2, overflow="drop_oldest"))
+    for number in range(4):
+        q.put(number)
+    assert (list(q), q.stats().messages_dropped) == ([3, 2], 2)
 
 
 @pytest.mark.parametrize("hook", ["_init", "_qsize", "_put", "_get", "_peek", "_in_order", "_evict"])
@@ -127,6 +174,54 @@ def test_a_comparison_may_use_the_queue() -> None:
     q.put(first)
     q.put(second)
     assert (taken, list(q), q.unfinished_tasks) == ([first], [second], 2)
+
+
+@pytest.mark.parametrize("meddling", ["it puts", "it takes and puts"])
+def test_what_a_comparison_puts_is_not_lost_and_keeps_its_place(meddling: str) -> None:
+    q: PriorityQueue[Any] = PriorityQueue()
+
+    class Meddler:
+        def __init__(self, key: int) -> None:
+            self.key = key
+
+        def __lt__(self, other: Meddler) -> bool:
+            if keys:
+                key = keys.pop()
+                if meddling == "it takes and puts":
+                    taken.append(q.get_nowait())
+                q.put(Meddler(key))
+            return self.key < other.key
+
+    keys: list[int] = []
+    taken: list[Meddler] = []
+    q.put(Meddler(1))
+    keys.append(3)
+    q.put(Meddler(2))
+    left = [q.get().key for _ in range(q.qsize())]
+    assert [item.key for item in taken] + left == [1, 2, 3]
+    assert q.unfinished_tasks == 3
+
+
+def test_tuples_are_compared_as_python_compares_them() -> None:
+    nan = float("nan")
+    items: list[Any] = [
+        *((nan, 1), (nan, 0), (1, nan), (1, 2.5), (1,), (1, 2, 3), (0, "b"), (0, "a"), (True, 0), (2, b"a")),
+        *((2, b""), (float("nan"), 5), (3, (1, 2)), (3, (1, 1)), (3, (1, None)), (4, None), (4, None, 1), ()),
+    ]
+    for first, second in itertools.permutations(items, 2):
+        model: list[Any] = []
+        q: PriorityQueue[Any] = PriorityQueue()
+        try:
+            heapq.heappush(model, first)
+            heapq.heappush(model, second)
+        except TypeError:
+            q.put(first)
+            with pytest.raises(TypeError):
+                q.put(second)
+        else:
+            q.put(first)
+            q.put(second)
+            assert (q.get(), q.get()) == (heapq.heappop(model), heapq.heappop(model)), (first, second)
 
 
 def test_items_that_cannot_be_compared() -> None:

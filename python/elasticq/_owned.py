@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from . import _core
 from ._standard import Hooks
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ TASK_HOOKS = ("_init", "_put", "_get")
 class Owner(Protocol):
     """The object whose methods are called."""
 
+    def qsize(self) -> int: ...
     def _init(self, maxsize: int) -> None: ...
     def _put(self, item: Any) -> None: ...
     def _get(self) -> Any: ...
@@ -36,15 +38,27 @@ class Owned(Hooks[T]):
 
 
 class Hooked(Hooks[T]):
-    """A queue in the order that its owner keeps."""
+    """A queue in the order that its owner keeps.
+
+    The items are in the container that the owner's `_init` makes. If it makes none, the owner keeps them
+    elsewhere, and its own `qsize` tells their number.
+    """
 
     _owner: Owner
+    _counted: bool
+    """Whether the owner overrides `qsize`."""
 
     def __elasticq__(self) -> Self:
         return self
 
     def _init(self, maxsize: int) -> None:
         self._owner._init(maxsize)
+
+    def _qsize(self) -> int:
+        container = _core._standard_of(self).queue
+        if container is None and self._counted:
+            return self._owner.qsize()
+        return len(container)
 
     def _put(self, item: T) -> None:
         self._owner._put(item)

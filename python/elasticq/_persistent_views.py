@@ -126,7 +126,7 @@ class PersistentAsyncQueue(AsyncQueue[T]):
     __slots__ = ("_buffer",)
 
     def __init__(self, buffer: PersistentCircularBuffer[T]) -> None:
-        self._viewed = PersistentSyncQueue(buffer)
+        self._AsyncQueue__viewed = PersistentSyncQueue(buffer)
         self._buffer = buffer
         _core.TaskView._show(self, buffer)
 

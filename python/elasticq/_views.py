@@ -97,9 +97,9 @@ class AsyncQueue(_core.TaskView[T]):
         2
     """
 
-    __slots__ = ("_viewed",)
+    __slots__ = ("__viewed",)  # mangled: any other name is free for subclasses
 
-    _viewed: Viewed[T]
+    __viewed: Viewed[T]
 
     __made_of: ClassVar[type[Hooks[Any]]] = Owned
     """The class of the queue that one has if it views no other."""
@@ -122,14 +122,15 @@ class AsyncQueue(_core.TaskView[T]):
                 rule = "it overrides _init, _put or _get, so it can't view another queue"
                 raise TypeError(f"{type(self).__name__}({maxsize!r}): {rule}")
             viewed = cast("Compiled[T]", maxsize)
-            self._viewed = viewed
+            self.__viewed = viewed
             _core.TaskView._show(self, viewed.__elasticq__())
             return
         queue: Hooks[T] = made_of.__new__(made_of)
         _core.TaskView._show(self, queue)
-        self._viewed = queue
+        self.__viewed = queue
         if isinstance(queue, Hooked):
             queue._owner = self
+            queue._counted = type(self).qsize is not AsyncQueue.qsize
         made_of.__init__(queue, cast("int", maxsize))
 
     def _init(self, maxsize: int) -> None:
@@ -143,10 +144,10 @@ class AsyncQueue(_core.TaskView[T]):
         return item
 
     def __container(self) -> Any:
-        return cast("Hooks[T]", self._viewed).queue
+        return cast("Hooks[T]", self.__viewed).queue
 
     def __contain(self, container: Any) -> None:
-        cast("Hooks[T]", self._viewed).queue = container
+        cast("Hooks[T]", self.__viewed).queue = container
 
     _queue: Any = property(
         __container, __contain, None, "The container. Its first use moves the queue for good."
@@ -154,7 +155,7 @@ class AsyncQueue(_core.TaskView[T]):
 
     def __dir__(self) -> list[str]:
         names = list(super().__dir__())
-        if "queue" in dir(self._viewed):
+        if "queue" in dir(self.__viewed):
             return names
         return [name for name in names if name != "_queue"]  # a queue that can't move has no container
 
@@ -168,7 +169,7 @@ class AsyncQueue(_core.TaskView[T]):
             TypeError: The item's weight is not an integer.
         """
         try:
-            self._viewed.put_nowait(item)
+            self.__viewed.put_nowait(item)
         except _ERRORS as error:
             raise as_asyncio(error) from error.__cause__
 
@@ -180,26 +181,26 @@ class AsyncQueue(_core.TaskView[T]):
             ShutDown: There is no item, and the queue was shut down.
         """
         try:
-            return self._viewed.get_nowait()
+            return self.__viewed.get_nowait()
         except _ERRORS as error:
             raise as_asyncio(error) from error.__cause__
 
     def qsize(self) -> int:
         """Give the number of items now (int)."""
-        return self._viewed.qsize()
+        return self.__viewed.qsize()
 
     def empty(self) -> bool:
         """Tell whether there is no item now."""
-        return self._viewed.empty()
+        return self.__viewed.empty()
 
     def full(self) -> bool:
         """Tell whether there is no room now. False if there is no limit."""
-        return self._viewed.full()
+        return self.__viewed.full()
 
     @property
     def maxsize(self) -> int:
         """The most items that the queue may hold (int). Zero or below means no limit."""
-        return self._viewed.maxsize
+        return self.__viewed.maxsize
 
     def task_done(self) -> None:
         """Report that an item that was taken has been dealt with.
@@ -207,12 +208,12 @@ class AsyncQueue(_core.TaskView[T]):
         Raises:
             ValueError: There were more such reports than items.
         """
-        self._viewed.task_done()
+        self.__viewed.task_done()
 
     @_core._computed
     def unfinished_tasks(self) -> int:
         """How many items were put and are not yet reported as done (int)."""
-        return self._viewed.unfinished_tasks
+        return self.__viewed.unfinished_tasks
 
     def shutdown(self, immediate: bool = False) -> None:
         """Refuse items from now on, and wake all waiting threads and tasks: `Queue.shutdown`.
@@ -220,16 +221,16 @@ class AsyncQueue(_core.TaskView[T]):
         Args:
             immediate: Whether to drop the items inside, too. They then count as done for `join`.
         """
-        self._viewed.shutdown(immediate)
+        self.__viewed.shutdown(immediate)
 
     def close(self) -> None:
         """Refuse items from now on, and wake all waiting threads and tasks: `shutdown()`."""
-        self._viewed.shutdown()
+        self.__viewed.shutdown()
 
     @_core._computed
     def closed(self) -> bool:
         """Whether the queue was shut down (bool)."""
-        return self._viewed.is_shutdown
+        return self.__viewed.is_shutdown
 
     async def wait_closed(self) -> None:
         """Wait until the tasks of this event loop that closing has woken have had a turn.
@@ -237,23 +238,23 @@ class AsyncQueue(_core.TaskView[T]):
         Raises:
             RuntimeError: The queue was not shut down.
         """
-        await wait_closed(self._viewed)
+        await wait_closed(self.__viewed)
 
     async def aclose(self) -> None:
         """Do `close()`, then `wait_closed()`."""
         self.close()
-        await wait_closed(self._viewed)
+        await wait_closed(self.__viewed)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, AsyncQueue):
-            return self._viewed is other._viewed
+            return self.__viewed is other.__viewed
         return NotImplemented
 
     def __hash__(self) -> int:
-        return hash((AsyncQueue, id(self._viewed)))
+        return hash((AsyncQueue, id(self.__viewed)))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__module__}.{type(self).__qualname__} of {self._viewed!r}>"
+        return f"<{type(self).__module__}.{type(self).__qualname__} of {self.__viewed!r}>"
 
 
 async def wait_closed(queue: Viewed[Any]) -> None:

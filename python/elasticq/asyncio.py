@@ -148,7 +148,7 @@ def _items(compiled: Any) -> list[Any] | None:
     if not moved.mutex.acquire(blocking=False):
         return None
     try:
-        return list(moved.queue)
+        return [] if moved.queue is None else list(moved.queue)
     finally:
         moved.mutex.release()
 

@@ -204,10 +204,11 @@ class _TasksSide(View[T]):
     since it is the loop where the call is awaited that counts: another thread may have made it.
     """
 
-    __slots__ = ("__dict__", "_bound", "_loop")  # a slot is read faster than the dictionary
+    __slots__ = ("__dict__", "_bound", "_loop", "_viewed")  # a slot is read faster than the dictionary
 
     def __init__(self, queue: _elastic.Queue[T]) -> None:
         super().__init__(queue)
+        self._viewed = queue
         self._bound: dict[str, asyncio.AbstractEventLoop] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -389,13 +390,13 @@ class Queue(Generic[T]):
     # The container, and the hooks that a subclass calls by `super()`. All private names in this class are
     # janus' own, so no subclass that was written for janus has another use for them.
 
-    @property
-    def _queue(self) -> Any:
+    def __container(self) -> Any:
         return self._sync_queue.queue
 
-    @_queue.setter
-    def _queue(self, container: Any) -> None:
+    def __contain(self, container: Any) -> None:
         self._sync_queue.queue = container
+
+    _queue: deque[T] = property(__container, __contain)  # type: ignore[assignment] # janus' type for it
 
     def _init(self, maxsize: int) -> None:
         self._queue = deque()
@@ -444,16 +445,18 @@ class PriorityQueue(Queue[T]):
         (1, 'sooner')
     """
 
-    _heap_queue = Queue._queue  # janus' name for it in this class
+    _heap_queue: list[T] = vars(Queue)["_queue"]  # janus' name for it in this class, and its type
 
     def _init(self, maxsize: int) -> None:
-        self._queue = []
+        self._heap_queue = []
 
     def _put(self, item: T) -> None:
-        heappush(self._queue, item)
+        heap: list[Any] = self._heap_queue
+        heappush(heap, item)
 
     def _get(self) -> T:
-        item: T = heappop(self._queue)
+        heap: list[Any] = self._heap_queue
+        item: T = heappop(heap)
         return item
 
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from heapq import heappop
+from typing import TypeVar
 
 import elasticq.janus as janus
 
 NUMBERS = 100
+T = TypeVar("T")
 
 
 def send(outgoing: janus.SyncQueue[int]) -> None:
@@ -104,10 +107,37 @@ class Unique(janus.Queue[str]):
             self.sync_q.put(item)
 
 
+class Latest(janus.Queue[T]):
+    """Holds the latest items, and gives the oldest of these."""
+
+    def _put(self, item: T) -> None:
+        while len(self._queue) >= 2:
+            self._queue.popleft()
+        self._queue.append(item)
+
+    def _get(self) -> T:
+        return self._queue.popleft()
+
+
+class Cheapest(janus.PriorityQueue[int]):
+    """Says what it has."""
+
+    def _get(self) -> int:
+        print("of", sorted(self._heap_queue))
+        return heappop(self._heap_queue)
+
+
 async def hooks() -> None:
     words = Unique()
     words.put("a", "b", "a")
     print(words.sync_q.qsize(), await words.async_q.get(), words.sync_q.get(), words.items)
+    latest: Latest[str] = Latest()
+    cheapest = Cheapest()
+    for number in (3, 1, 2):
+        latest.sync_q.put(f"number {number}")
+        await cheapest.async_q.put(number)
+    print(latest.sync_q.get(), await latest.async_q.get(), latest.sync_q.qsize())
+    print(cheapest.sync_q.get(), await cheapest.async_q.get())
 
 
 async def closing() -> None:

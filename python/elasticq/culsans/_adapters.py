@@ -11,7 +11,8 @@ the line are told at once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import _core
 from .._errors import Empty, Full
@@ -27,6 +28,8 @@ class Adapter(Queue[T]):
     """A queue of elasticq whose hooks are those of the culsans queue `outer`."""
 
     _outer: MixedQueue[T]
+    _sees_next: bool
+    """Whether `_peek` tells what `_get` will take."""
 
     def attach(self, outer: MixedQueue[T], maxsize: int) -> None:
         """Begin to work for `outer`, which already refers to this queue: its `_init` may use it."""
@@ -77,18 +80,26 @@ class Adapter(Queue[T]):
 
 
 class SizedAdapter(Adapter[T]):
-    """An adapter that limits the sum of its items' sizes, not their number."""
+    """An adapter that limits the sum of its items' sizes, not their number.
+
+    An item that is taken is measured first, if the hooks that look and take are culsans' own. So if the sizer
+    raises, the item stays. Only a subclass's `_get` knows what it will take: that is measured when it is out.
+    """
 
     _size = 0
+    _drops = False
+    """Whether items are taken to be dropped, and so need not be measured."""
 
     def attach(self, outer: MixedQueue[T], maxsize: int) -> None:
-        self._limit = maxsize
+        self._limit = _checked(maxsize)
         self._tickets: dict[SimpleQueue[None], None] = {}
         super().attach(outer, 0)
 
     def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
         """Put an item. If there is no room for its size, wait up to `timeout` seconds, or for ever."""
-        deadline = None if timeout is None or not block else _core._now() + timeout
+        deadline = None
+        if block and timeout is not None:
+            deadline = _core._now() + min(timeout, threading.TIMEOUT_MAX)
         while (ticket := self._insert(item)) is not None:
             try:
                 if not block:
@@ -121,7 +132,7 @@ class SizedAdapter(Adapter[T]):
         """
         size = self._size_of(item)
         with self.mutex:
-            if self.is_shutdown or not 0 < self._limit < self._size + size:
+            if self.is_shutdown or not 0 < self._limit <= self._size + size - 1:
                 super().put(item, False)
                 return None
             ticket = SimpleQueue[None]()
@@ -156,10 +167,15 @@ class SizedAdapter(Adapter[T]):
             self._size += size
 
     def _get(self) -> T:
+        if self._drops:
+            return super()._get()
         before = self._outer._qsize()
+        size = self._size_of(self._outer._peek()) if self._sees_next else None
         item = super()._get()
-        if self._outer._qsize() < before:
-            self._size -= self._size_of(item)
+        left = self._outer._qsize()
+        if left < before:
+            size = self._size_of(item) if size is None else size
+            self._size = self._size - size if left > 0 else 0  # items may have changed inside
             self._call()
         return item
 
@@ -176,8 +192,14 @@ class SizedAdapter(Adapter[T]):
 
     def shutdown(self, immediate: bool = False) -> None:
         with self.mutex:
-            super().shutdown(immediate)
-            self._call()
+            self._drops = immediate
+            try:
+                super().shutdown(immediate)
+            finally:  # even if a hook raises, nobody is left waiting
+                self._drops = False
+                self._call()
+            if immediate:
+                self._size = 0
 
     def full(self) -> bool:
         """Tell whether the sizes have reached the limit."""
@@ -191,6 +213,7 @@ class SizedAdapter(Adapter[T]):
 
     @limit.setter
     def limit(self, value: int) -> None:
+        value = _checked(value)
         with self.mutex:
             self._limit = value
             self._call()
@@ -199,3 +222,10 @@ class SizedAdapter(Adapter[T]):
     def size(self) -> int:
         """What all items measure together."""
         return self._size
+
+
+def _checked(limit: int) -> int:
+    number: Any = limit  # callers may have ignored the annotation
+    if isinstance(number, (int, float)):
+        return limit
+    raise TypeError(f"maxsize = {limit!r}: must be a number")

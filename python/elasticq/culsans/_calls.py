@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +18,26 @@ _SERVED = "elasticq serves threads and asyncio only"
 
 
 class Waiting:
-    """A call that waits, from its first failure to its end: one more in a line of equals."""
+    """A call that waits, from its first failure to its end: one more in a line.
+
+    The line has the number of the process for each. A forked child finds those of its parent there, and none
+    of them waits in the child.
+    """
 
     __slots__ = ("_line",)
 
-    def __init__(self, line: deque[None]) -> None:
+    def __init__(self, line: deque[int]) -> None:
         self._line = line
 
     def __enter__(self) -> None:
-        self._line.append(None)
+        self._line.append(os.getpid())
 
     def __exit__(self, *_: object) -> None:
         self._line.pop()
+
+
+def waiting(line: deque[int]) -> int:
+    return line.count(os.getpid())
 
 
 def one(item: object) -> int:

@@ -14,7 +14,7 @@ from .. import _queue as elasticq
 from .._errors import Empty, Full, ShutDown
 from .._views import wait_closed
 from ._adapters import Adapter, SizedAdapter
-from ._calls import Waiting, check_loop, check_thread, check_timeout, one, only
+from ._calls import Waiting, check_loop, check_thread, check_timeout, one, only, waiting
 from ._errors import UnsupportedOperation, as_culsans
 from ._protocols import UNSET, MixedQueue
 from ._proxies import AsyncQueueProxy, GreenQueueProxy, SyncQueueProxy
@@ -81,8 +81,8 @@ class Queue(MixedQueue[T]):
     __slots__ = ("__elastic", "__getters", "__putters", "__weakref__", "_isize")
 
     __elastic: elasticq.Queue[T]
-    __putters: deque[None]
-    __getters: deque[None]
+    __putters: deque[int]
+    __getters: deque[int]
     _isize: Callable[[T], int]
 
     __kind: ClassVar[type[elasticq.Queue[Any]]] = elasticq.Queue
@@ -93,7 +93,7 @@ class Queue(MixedQueue[T]):
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        cls.__hooked = any(getattr(cls, hook) is not getattr(Queue, hook) for hook in _HOOKS)
+        cls.__hooked = _overrides(cls, _HOOKS)
 
     def __init__(self, maxsize: int = 0, *, sizer: Callable[[T], int] = UNSET) -> None:
         self.__putters, self.__getters = deque(), deque()
@@ -106,6 +106,7 @@ class Queue(MixedQueue[T]):
             kind: type[Adapter[T]] = SizedAdapter if sized else Adapter
             adapter = kind.__new__(kind)
             self.__elastic = adapter
+            adapter._sees_next = not _overrides(type(self), ("_init", "_get", "_peek"))
             adapter.attach(self, maxsize)
         else:
             self.__elastic = self.__kind(maxsize)
@@ -313,7 +314,11 @@ class Queue(MixedQueue[T]):
             QueueShutDown: There is no item, and the queue was shut down.
             UnsupportedOperation: The hook `_peekable` says no.
         """
-        return self.sync_peek(False)
+        self.__check("peek", "_peekable")
+        try:
+            return self.__elastic.peek()
+        except _ENDS as error:
+            raise as_culsans(error) from None
 
     # Tasks done, and the end.
 
@@ -369,29 +374,29 @@ class Queue(MixedQueue[T]):
         self.close()
         await self.wait_closed()
 
-    # The names for green threads: in threads these are the same methods.
+    # The names for green threads. In threads they do the same, and call no override of the others.
 
     def green_put(
         self, item: T, block: bool = UNSET, timeout: float | None = None, *, blocking: bool = UNSET
     ) -> None:
         """Do `sync_put`. Raises UnsupportedOperation in a thread that runs gevent or eventlet."""
         check_thread("green_put")
-        self.sync_put(item, block, timeout, blocking=blocking)
+        Queue.sync_put(self, item, block, timeout, blocking=blocking)
 
     def green_get(self, block: bool = UNSET, timeout: float | None = None, *, blocking: bool = UNSET) -> T:
         """Do `sync_get`. Raises UnsupportedOperation in a thread that runs gevent or eventlet."""
         check_thread("green_get")
-        return self.sync_get(block, timeout, blocking=blocking)
+        return Queue.sync_get(self, block, timeout, blocking=blocking)
 
     def green_peek(self, block: bool = UNSET, timeout: float | None = None, *, blocking: bool = UNSET) -> T:
         """Do `sync_peek`. Raises UnsupportedOperation in a thread that runs gevent or eventlet."""
         check_thread("green_peek")
-        return self.sync_peek(block, timeout, blocking=blocking)
+        return Queue.sync_peek(self, block, timeout, blocking=blocking)
 
     def green_join(self) -> None:
         """Do `sync_join`. Raises UnsupportedOperation in a thread that runs gevent or eventlet."""
         check_thread("green_join")
-        self.sync_join()
+        Queue.sync_join(self)
 
     # The proxies.
 
@@ -420,12 +425,12 @@ class Queue(MixedQueue[T]):
     @property
     def putting(self) -> int:
         """How many threads and tasks wait for room now (int)."""
-        return len(self.__putters)
+        return waiting(self.__putters)
 
     @property
     def getting(self) -> int:
         """How many threads and tasks wait now to take an item or to look at one (int)."""
-        return len(self.__getters)
+        return waiting(self.__getters)
 
     @property
     def waiting(self) -> int:
@@ -530,6 +535,10 @@ class Queue(MixedQueue[T]):
             raise UnsupportedOperation(
                 f"{call} of {type(self).__name__}: its {hook} says that it can't do this"
             )
+
+
+def _overrides(cls: type[Queue[Any]], hooks: tuple[str, ...]) -> bool:
+    return any(getattr(cls, hook) is not getattr(Queue, hook) for hook in hooks)
 
 
 class LifoQueue(Queue[T]):
