@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import queue as standard
-import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -171,8 +170,9 @@ def test_bad_settings_are_refused_as_they_are_without_a_subclass(kind: Any) -> N
         with pytest.raises((InvalidConfiguration, TypeError)) as plain:
             kind(**wrong)
         queue: Any = Named.__new__(Named)
-        with pytest.raises(plain.type, match=f"^{re.escape(str(plain.value))}$"):
+        with pytest.raises(plain.type) as refused:
             queue.__init__("a", **wrong)
+        assert str(refused.value) == str(plain.value)
         queue.__init__("a", **settings(kind, 2))  # allowed, as nothing has happened
         assert fill(queue, 3) == 2
 

@@ -82,7 +82,9 @@ def _standing_for(kind: type, name: str, *methods: str) -> type[StandIn]:
     return type(name, (StandIn,), members)
 
 
-_LOCK = ("acquire", "release", "__enter__", "__exit__")
+_LOCK = ["acquire", "release", "__enter__", "__exit__"]
+if hasattr(threading.RLock(), "locked"):  # since Python 3.14
+    _LOCK.append("locked")
 
 LOCK = _standing_for(
     type(threading.RLock()), "LockStandIn", *_LOCK, "_release_save", "_acquire_restore", "_is_owned"

@@ -255,8 +255,7 @@ impl Awaited for Resumed<'_, '_> {
             // If other code than the caller holds this object, it must not hold the item once it has handed
             // it over.
             // SAFETY: the caller holds a reference to the object.
-            let is_kept = unsafe { ffi::Py_REFCNT(self.object) } > 1;
-            let keep = (!is_kept).then_some(&self.contents.stop);
+            let keep = unsafe { is_temporary(self.object) }.then_some(&self.contents.stop);
             return self.store.take_quickly(self.py).map(|item| stop_iteration(item.into_bound(self.py), keep));
         };
         match self.store.offer_quickly(self.py, item.unbind()) {
@@ -278,6 +277,21 @@ impl Awaited for Resumed<'_, '_> {
             && !self.store.is_anybody_waiting(which)
             && (self.takes || !no_room::decides(self.store))
     }
+}
+
+/// Whether no code but the caller holds an object, and the caller is about to drop it. From Python 3.14 on a
+/// variable's object may have one reference while it is called: the stack borrows it from the variable.
+///
+/// # Safety
+/// The caller holds a reference to the object.
+#[inline]
+unsafe fn is_temporary(object: *mut PyObject) -> bool {
+    #[cfg(Py_3_14)]
+    // SAFETY: the caller's promise.
+    return unsafe { ffi::PyUnstable_Object_IsUniqueReferencedTemporary(object) } != 0;
+    #[cfg(not(Py_3_14))]
+    // SAFETY: the caller's promise.
+    return unsafe { ffi::Py_REFCNT(object) } == 1;
 }
 
 /// Sets `StopIteration` with this value; returns null. For None nothing has to be set. `keep`: where to leave
