@@ -154,6 +154,8 @@ def test_flaws_of_what_was_just_changed_come_first(
         ("test", "pyhton", "python"),
         ("bench", "rsut", "rust"),
         ("free-threaded-python", "--gli", "--gil"),
+        ("verify", "loon", "--list"),
+        ("sanitize", "adress", "address"),
     ],
 )
 def test_an_unknown_word_is_bad_usage(script: str, argument: str, known: str) -> None:
