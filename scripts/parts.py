@@ -26,7 +26,11 @@ def large_model(model: str, config: str, proves: str) -> Part:
 
 
 PARTS = [
-    Part("features-alone", "The crate's tests pass with each feature alone.", "scripts/test features_alone"),
+    Part(
+        "features-alone",
+        "The crate's tests pass without any feature, and with each alone.",
+        "scripts/test features_alone",
+    ),
     Part(
         "peer-suites",
         "The own tests of janus and culsans pass with elasticq in their place.",
