@@ -120,4 +120,9 @@ PARTS = [
         "No test of the crate uses memory after it was freed, or never frees it.",
         "scripts/sanitize address",
     ),
+    Part(
+        "thread-sanitizer",
+        "In no test of the crate two threads access the same memory in no order.",
+        "scripts/sanitize thread",
+    ),
 ]
