@@ -19,6 +19,13 @@ def pythons() -> list[str]:
     return list(settings.get("pythons", []))
 
 
+MACHINES = {
+    "aarch64-unknown-linux-gnu": "The crate's tests pass on 64-bit ARM, emulated.",
+    "x86_64-pc-windows-gnu": "The crate's tests pass on Windows, under Wine.",
+    "aarch64-apple-darwin": "The crate and its tests compile for macOS.",
+}
+
+
 def large_model(model: str, config: str, proves: str) -> Part:
     """A configuration of a TLA+ model that takes too long for `make test`."""
     command = f"scripts/test jre && cd tla+ && ../scripts/tlc {model}.tla -config {config}.cfg"
@@ -44,6 +51,7 @@ PARTS = [
         )
         for version in pythons()
     ),
+    *(Part(f"machine-{name}", proves, f"scripts/machines {name}") for name, proves in MACHINES.items()),
     Part(
         "loom",
         "The models of the real code hold in all interleavings with up to so many preemptions.",
