@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import parts
@@ -237,21 +238,34 @@ def cargo(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def test_each_mutant_has_a_verdict_of_its_own(tmp_path: Path, cargo: dict[str, str]) -> None:
-    """A further run leaves out what was found, and its proof, but not what survived."""
+@pytest.fixture
+def mutants(tmp_path: Path, cargo: dict[str, str]) -> Callable[..., tuple[int, int]]:
+    """Runs `scripts/mutants`; returns the exit status, and how many tests were run."""
 
-    def mutants(*names: str) -> tuple[int, int]:
-        """The exit status, and how many tests were run."""
+    def run(*options: str) -> tuple[int, int]:
         log = tmp_path / "log"
         log.write_text("")
-        program, folder = str(ROOT / "scripts" / "mutants"), str(tmp_path / "verdicts")
-        command = [sys.executable, program, *names, "--verdicts", folder]
+        command = [sys.executable, str(ROOT / "scripts" / "mutants"), *options]
         run = subprocess.run(command, env=os.environ | cargo, check=False, capture_output=True, timeout=60)
         return run.returncode, len(log.read_text().split())
 
-    assert mutants(FLAWS[0]) == (0, 2)
+    return run
+
+
+def test_each_mutant_has_a_verdict_of_its_own(
+    tmp_path: Path, mutants: Callable[..., tuple[int, int]]
+) -> None:
+    """A further run leaves out what was found, and its proof, but not what survived."""
+    noted = ("--verdicts", str(tmp_path / "verdicts"))
+    assert mutants(FLAWS[0], *noted) == (0, 2)
     (tmp_path / "survives").touch()
-    assert mutants(*FLAWS) == (1, 2)
+    assert mutants(*FLAWS, *noted) == (1, 2)
     (tmp_path / "survives").unlink()
-    assert mutants(*FLAWS) == (0, 1)
-    assert mutants(*FLAWS) == (0, 0)
+    assert mutants(*FLAWS, *noted) == (0, 1)
+    assert mutants(*FLAWS, *noted) == (0, 0)
+
+
+def test_proofs_that_have_just_been_run_need_not_run_again(mutants: Callable[..., tuple[int, int]]) -> None:
+    """So `make test` runs each flaw once, since it has run the proofs before."""
+    assert mutants(*FLAWS) == (0, 4)
+    assert mutants(*FLAWS, "--only-flaws") == (0, 2)
