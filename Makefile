@@ -40,8 +40,9 @@ docs: ## build the crate's documentation, where a warning is an error
 bench: ## measure against peers, in Rust and on Python 3.13 with and without the GIL (some only: ARGS="rust")
 	scripts/bench $(ARGS)
 
+# With exec, since make hands signals on to what it has started, and no further.
 verify: ## check what `make test` has no time for, over hours; may be interrupted (some parts only: ARGS="loom soak"; the parts: ARGS=--list)
-	"$(PYTHON)" scripts/verify $(ARGS)
+	exec "$(PYTHON)" scripts/verify $(ARGS)
 
 clean: ## delete everything that was built
 	rm -rf target dist .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

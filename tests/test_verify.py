@@ -123,6 +123,22 @@ def is_alive(process: int) -> bool:
         return False
 
 
+def test_make_hands_an_interruption_on(project: Project) -> None:
+    """Who ends `make verify` has ended what it runs, too."""
+    shutil.copy(ROOT / "Makefile", project.root)
+    project.second("sleep 1000 &\necho $! > ../new\nmv ../new ../pids\nwait")
+    output = project.folder / "output"
+    with output.open("w") as file:
+        command = ["make", "verify", f"PYTHON={sys.executable}"]
+        make = subprocess.Popen(command, cwd=project.root, stdout=file, stderr=file)
+    wait_until((project.folder / "pids").exists, "the second part runs")
+    make.terminate()
+    make.wait(timeout=60)
+    sleeper = int((project.folder / "pids").read_text())
+    wait_until(lambda: not is_alive(sleeper), "its processes have ended")
+    wait_until(lambda: "the same call goes on" in output.read_text(), "it has said so")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_after_an_interruption_it_goes_on(project: Project, number: signal.Signals) -> None:
     """What was finished stays. The processes of the part at work end, and it has no verdict."""
