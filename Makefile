@@ -40,29 +40,9 @@ docs: ## build the crate's documentation, where a warning is an error
 bench: ## measure against peers, in Rust and on Python 3.13 with and without the GIL (some only: ARGS="rust")
 	scripts/bench $(ARGS)
 
-verify: ## check what `make test` has no time for: each feature alone, more interleavings, larger models, code broken on purpose, more power cuts and kills, fuzzed files, 100 million messages, the suites of other queues
-	scripts/test features_alone
-	scripts/peer-suites
-	LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-3} scripts/test loom
-	ELASTICQ_MODELS=all scripts/test tla
-	cd tla+ && ../scripts/tlc LockFreeMPSCQueue.tla -config LockFreeMPSCQueueLarge.cfg
-	cd tla+ && ../scripts/tlc LockFreeMPSCQueue.tla -config LockFreeMPSCQueueLivenessLarge.cfg
-	cd tla+ && ../scripts/tlc LockFreeMPMCQueue.tla -config LockFreeMPMCQueueLarge.cfg
-	cd tla+ && ../scripts/tlc LockFreeMPMCQueue.tla -config LockFreeMPMCQueueLivenessLarge.cfg
-	cd tla+ && ../scripts/tlc DurableLog.tla -config DurableLogCellsLarge.cfg
-	cd tla+ && ../scripts/tlc DurableLog.tla -config DurableLogSkipsLarge.cfg
-	cd tla+ && ../scripts/tlc DurableRoot.tla -config DurableRootLarge.cfg
-	LOOM_MAX_PREEMPTIONS=3 scripts/mutants
-	ELASTICQ_SOAK_MESSAGES=$${ELASTICQ_SOAK_MESSAGES:-100000000} cargo test --package elasticq --release \
-		--features lock_free --test soak -- --nocapture --test-threads 1
-	ELASTICQ_ENDS_ROUNDS=$${ELASTICQ_ENDS_ROUNDS:-100000} cargo test --package elasticq --release \
-		--features lock_free --test ends_random
-	ELASTICQ_EFFORT=$${ELASTICQ_EFFORT:-20} cargo test --package elasticq --release --features persistent \
-		--lib --test persistent_kill
-	ELASTICQ_DURABLE_ITEMS=$${ELASTICQ_DURABLE_ITEMS:-10000000} cargo test --package elasticq --release \
-		--features persistent --test persistent_full -- --nocapture
-	scripts/fuzz
-	scripts/sanitize
+# With exec, since make hands signals on to what it has started, and no further.
+verify: ## check what `make test` has no time for, over hours; may be interrupted (some parts only: ARGS="loom soak"; the parts: ARGS=--list)
+	exec "$(PYTHON)" scripts/verify $(ARGS)
 
 clean: ## delete everything that was built
 	rm -rf target dist .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

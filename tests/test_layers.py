@@ -261,3 +261,12 @@ def test_what_the_root_exports_belongs_to_its_layer(tmp_path: Path) -> None:
         source.write("\nuse crate::{BufferError, Waiter};\n")
     found = list(faults(CRATE._replace(sources=copy)))
     assert found == ["error: imports Waiter, which is above"]
+
+
+@pytest.mark.parametrize("word", ["without_fetch_max", "fetch_max"])
+def test_what_a_sanitizer_does_not_know_is_in_one_file(word: str) -> None:
+    """So the code under ThreadSanitizer is the code of every other build, but for one function."""
+    texts = {file: re.sub(r"//.*", "", file.read_text()) for file in CRATE.sources.rglob("*.rs")}
+    naming = {file for file, text in texts.items() if re.search(rf"\b{word}\b", text)}
+    assert naming == {CRATE.sources / "sync/raise.rs"}
+    assert len(re.findall(r"\bwithout_fetch_max\b", texts[CRATE.sources / "sync/raise.rs"])) == 1

@@ -18,6 +18,7 @@
 //! Who puts in or takes touches nothing here. A call that a fork has left without its thread stays announced
 //! in the child; up to so many items are told as still inside there.
 
+use crate::sync::raise::Raise;
 use crate::sync::{AtomicU64, Ordering};
 
 // SeqCst everywhere: nothing here is called often.
@@ -54,7 +55,7 @@ impl Discarded {
         let told = self.told.load(Ordering::SeqCst);
         let dequeued = told.min(left.saturating_sub(settled)).max(sure);
         if dequeued > told {
-            self.told.fetch_max(dequeued, Ordering::SeqCst);
+            self.told.raise(dequeued, Ordering::SeqCst);
         }
         dequeued
     }

@@ -18,6 +18,7 @@
 use super::log::{Batch, Log};
 use super::recover::note_unsynced;
 use crate::error::{BufferError, BufferResult};
+use crate::sync::raise::Raise;
 use crate::wait::{Signal, block, complete, try_or_register, wake_each};
 use parking_lot::Mutex;
 use std::mem;
@@ -278,6 +279,6 @@ impl Commit {
         let (calls, next) = (batch.calls, batch.next);
         log.note_durable(batch);
         self.shared.store(calls - self.calls.swap(calls, Ordering::Relaxed), Ordering::Relaxed);
-        self.durable.fetch_max(next, Ordering::AcqRel);
+        self.durable.raise(next, Ordering::AcqRel);
     }
 }

@@ -7,6 +7,7 @@ use super::files::{File, Storage, crc32c};
 use super::format::{self, CELL, Found, HEAD, HEADER, Head, Header, Why};
 use super::records::{Cursor, Place};
 use crate::error::{BufferError, BufferResult};
+use crate::sync::raise::Raise;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -128,7 +129,7 @@ impl Segment {
     pub fn sync(&self, storage: &dyn Storage, end: u64) -> BufferResult<()> {
         if self.synced.load(Ordering::Acquire) < end {
             self.file.sync().map_err(|refused| BufferError::io("to sync", &self.path, &refused))?;
-            self.synced.fetch_max(end, Ordering::AcqRel);
+            self.synced.raise(end, Ordering::AcqRel);
         }
         if !self.named.load(Ordering::Acquire) {
             storage.sync().map_err(|refused| BufferError::io("to sync", storage.path(""), &refused))?;

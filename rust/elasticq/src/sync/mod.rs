@@ -12,6 +12,8 @@ pub(crate) use model::*;
 
 #[cfg(all(feature = "lock_free", not(loom)))]
 pub(crate) mod barrier;
+#[cfg(any(feature = "lock_free", feature = "persistent"))]
+pub(crate) mod raise;
 
 #[cfg(not(loom))]
 mod machine {

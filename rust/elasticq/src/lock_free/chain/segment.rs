@@ -19,6 +19,7 @@
 use crate::error::{BufferError, BufferResult};
 use crate::lock_free::ending::drop_all;
 use crate::lock_free::prefetch::slots_to_be_written;
+use crate::sync::raise::Raise;
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Cell, Ordering};
 use crossbeam_utils::CachePadded;
 use std::mem::MaybeUninit;
@@ -176,7 +177,7 @@ impl<T> Segment<T> {
         if self.limit.load(Ordering::Relaxed) < limit {
             // Release: a thread that sees the limit sees that the slots below it were read, as the caller has
             // seen it.
-            self.limit.fetch_max(limit, Ordering::AcqRel);
+            self.limit.raise(limit, Ordering::AcqRel);
         }
     }
 

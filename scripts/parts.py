@@ -1,0 +1,136 @@
+"""The parts of `make verify`, as data: what `make test` has no time for.
+
+Python's versions are those that pyproject.toml names.
+"""
+
+from __future__ import annotations
+
+import tomllib
+
+from turns import ROOT
+from verdicts import Part
+
+RELEASE = "cargo test --package elasticq --release"
+
+
+def pythons() -> list[str]:
+    """The versions of Python that the project supports."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"].get("elasticq", {})
+    return list(settings.get("pythons", []))
+
+
+MACHINES = {
+    "aarch64-unknown-linux-gnu": "The crate's tests pass on 64-bit ARM, emulated.",
+    "x86_64-pc-windows-gnu": "The crate's tests pass on Windows, under Wine.",
+    "aarch64-apple-darwin": "The crate and its tests compile for macOS.",
+}
+
+
+def large_model(model: str, config: str, proves: str) -> Part:
+    """A configuration of a TLA+ model that takes too long for `make test`."""
+    command = f"scripts/test jre && cd tla+ && ../scripts/tlc {model}.tla -config {config}.cfg"
+    return Part(f"tla-{config}", proves, command)
+
+
+PARTS = [
+    Part(
+        "features-alone",
+        "The crate's tests pass without any feature, and with each alone.",
+        "scripts/test features_alone",
+    ),
+    Part(
+        "peer-suites",
+        "The own tests of janus and culsans pass with elasticq in their place.",
+        "scripts/peer-suites",
+    ),
+    *(
+        Part(
+            f"python-{version}",
+            f"All Python tests pass on Python {version}.",
+            f"scripts/test-python {version}",
+        )
+        for version in pythons()
+    ),
+    *(Part(f"machine-{name}", proves, f"scripts/machines {name}") for name, proves in MACHINES.items()),
+    Part(
+        "loom",
+        "The models of the real code hold in all interleavings with up to so many preemptions.",
+        "scripts/test models",
+        {"LOOM_MAX_PREEMPTIONS": "3"},
+    ),
+    Part(
+        "tla",
+        "All TLA+ models of usual size hold, and each mistake made in them on purpose is found.",
+        "scripts/test tla",
+        {"ELASTICQ_MODELS": "all"},
+    ),
+    large_model(
+        "LockFreeMPSCQueue",
+        "LockFreeMPSCQueueLarge",
+        "The queue with one consumer is safe, also if a header is linked too late.",
+    ),
+    large_model(
+        "LockFreeMPSCQueue",
+        "LockFreeMPSCQueueLivenessLarge",
+        "It makes progress with two producers, also while it shrinks.",
+    ),
+    large_model(
+        "LockFreeMPMCQueue",
+        "LockFreeMPMCQueueLarge",
+        "The queue with many consumers is safe, also if they renew the limit.",
+    ),
+    large_model(
+        "LockFreeMPMCQueue",
+        "LockFreeMPMCQueueLivenessLarge",
+        "It makes progress with two messages, also while it is resized.",
+    ),
+    large_model("DurableLog", "DurableLogCellsLarge", "The durable log loses nothing, with one record more."),
+    large_model("DurableLog", "DurableLogSkipsLarge", "It loses nothing in two power cuts or kills."),
+    large_model("DurableRoot", "DurableRootLarge", "Its files are given up rightly, with four segments."),
+    Part(
+        "mutants",
+        "Each flaw that is put into the code on purpose is found by the proof meant for it.",
+        '"$PYTHON" scripts/mutants --verdicts "$VERDICTS"',
+        {"LOOM_MAX_PREEMPTIONS": "3"},
+    ),
+    Part(
+        "soak",
+        "Of so many messages through each queue without locks, none is lost, doubled or damaged.",
+        f"{RELEASE} --features lock_free --test soak -- --nocapture --test-threads 1",
+        {"ELASTICQ_SOAK_MESSAGES": "100000000"},
+    ),
+    Part(
+        "ends-random",
+        "Each item is accounted for when handles come and go in random order, in so many rounds.",
+        f"{RELEASE} --features lock_free --test ends_random",
+        {"ELASTICQ_ENDS_ROUNDS": "100000"},
+    ),
+    Part(
+        "power-cuts",
+        "The durable queue loses nothing in so many times the usual number of power cuts and kills.",
+        f"{RELEASE} --features persistent --lib --test persistent_kill",
+        {"ELASTICQ_EFFORT": "20"},
+    ),
+    Part(
+        "durable-items",
+        "The durable queue holds so many items on disk, in little memory.",
+        f"{RELEASE} --features persistent --test persistent_full -- --nocapture",
+        {"ELASTICQ_DURABLE_ITEMS": "10000000"},
+    ),
+    Part(
+        "fuzz",
+        "Files with any content are opened or refused, for so many seconds of damage.",
+        "scripts/fuzz",
+        {"ELASTICQ_FUZZ_SECONDS": "60"},
+    ),
+    Part(
+        "address-sanitizer",
+        "No test of the crate uses memory after it was freed, or never frees it.",
+        "scripts/sanitize address",
+    ),
+    Part(
+        "thread-sanitizer",
+        "In no test of the crate two threads access the same memory in no order.",
+        "scripts/sanitize thread",
+    ),
+]
