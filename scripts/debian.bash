@@ -1,9 +1,9 @@
 # What scripts do with Debian's archives; they read this file with `source`. It needs apt-get, and functions
 # `say` and `die` of the script.
 #
-# Packages are looked for on the machine's own mirrors, also in suites that the machine does not use. For that,
-# apt has lists of its own in the current folder, so the machine's apt state stays as it is. apt checks the
-# archive's signatures.
+# Packages are looked for on the machine's own mirrors, also in suites that the machine does not use. For
+# that, apt has lists of its own in the current folder, so the machine's apt state stays as it is. apt checks
+# the archive's signatures.
 # shellcheck shell=bash
 
 readonly KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -35,8 +35,9 @@ mirrors() {
 apt() {
     local command=apt-get
     [[ $1 != apt-cache ]] || { command=$1 && shift; }
-    "$command" -oDir::Etc::SourceList="$PWD/sources.list" -oDir::Etc::SourceParts=/dev/null -oDebug::NoLocking=1 \
-        -oDir::State="$PWD/state" -oDir::State::Lists="$PWD/lists" -oDir::State::status="$PWD/status" \
+    "$command" -oDir::Etc::SourceList="$PWD/sources.list" -oDir::Etc::SourceParts=/dev/null \
+        -oDebug::NoLocking=1 -oDir::State="$PWD/state" \
+        -oDir::State::Lists="$PWD/lists" -oDir::State::status="$PWD/status" \
         -oDir::Cache="$PWD/cache" -oAPT::Update::Error-Mode=any -oAcquire::AllowInsecureRepositories=false \
         -oAPT::Get::AllowUnauthenticated=false -oAcquire::Languages=none -oAcquire::http::Timeout=20 "$@"
 }
@@ -59,7 +60,8 @@ in_a_suite() {
 # Makes a temporary folder the current one, and puts its name into $work. Fails if this is no Debian system.
 enter_work_folder() {
     [[ -r $KEYRING ]] || { say "$KEYRING is missing: apt-get install debian-archive-keyring"; return 1; }
-    type -P apt-get dpkg-deb >/dev/null || { say "this is no Debian system, which has apt-get and dpkg-deb"; return 1; }
+    type -P apt-get dpkg-deb >/dev/null ||
+        { say "this is no Debian system, which has apt-get and dpkg-deb"; return 1; }
     work=$(mktemp -d)
     chmod 755 "$work" # apt downloads as a user of its own, which needs access to the folder
     cd "$work"
@@ -68,9 +70,11 @@ enter_work_folder() {
 # Installs those of the packages that are missing. Fails, with a word about it, if that is not possible.
 install_packages() {
     local package missing=() as_root=()
-    type -P dpkg-query apt-get >/dev/null || { say "needed, on a Debian system: apt-get install $*"; return 1; }
+    type -P dpkg-query apt-get >/dev/null ||
+        { say "needed, on a Debian system: apt-get install $*"; return 1; }
     for package; do
-        [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
+            missing+=("$package")
     done
     ((${#missing[@]})) || return 0
     if ((EUID != 0)); then

@@ -154,6 +154,8 @@ def test_flaws_of_what_was_just_changed_come_first(
         ("test", "pyhton", "python"),
         ("bench", "rsut", "rust"),
         ("free-threaded-python", "--gli", "--gil"),
+        ("machines", "aarch64-apple-darwni", "aarch64-apple-darwin"),
+        ("rust-with-source", "--nightly", "usage: rust-with-source"),
     ],
 )
 def test_an_unknown_word_is_bad_usage(script: str, argument: str, known: str) -> None:
@@ -162,3 +164,96 @@ def test_an_unknown_word_is_bad_usage(script: str, argument: str, known: str) ->
     assert (result.returncode, result.stdout) == (2, "")
     assert argument in result.stderr
     assert known in result.stderr
+
+
+@pytest.fixture
+def toolchain(tmp_path: Path) -> Path:
+    """A nightly toolchain of scripts, that of the command rustc, without the source. Its cargo finds that the
+    source compiles, unless the toolchain has a file `does-not-fit`."""
+    toolchain = tmp_path / "rustup" / "toolchains" / "nightly-some-machine"
+    own_folder = 'cd "$(dirname "$0")/.." && pwd -P'
+    executable(toolchain / "bin" / "rustc", own_folder)
+    executable(toolchain / "bin" / "cargo", f'! [ -e "$({own_folder})/does-not-fit" ]')
+    (toolchain / "lib" / "rustlib").mkdir(parents=True)
+    (toolchain / "lib" / "rustlib" / "components").write_text("rustc\n")
+    version = "release: 1.97.0-nightly\ncommit-hash: 0123456789abcdef\nhost: some-machine"
+    executable(
+        tmp_path / "bin" / "rustc",
+        f'case "$*" in "+nightly --print sysroot") echo "{toolchain}";; *) echo "{version}";; esac',
+    )
+    executable(tmp_path / "bin" / "apt-get", "echo 'no network' >&2; exit 100")
+    executable(tmp_path / "bin" / "rustup", "echo 'no network' >&2; exit 1")
+    return toolchain
+
+
+SOURCE = Path("lib", "rustlib", "src", "rust", "library")
+ADD_SOURCE = f'''
+mkdir -p "$added/{SOURCE}/std/src"
+touch "$added/{SOURCE}/Cargo.lock" "$added/{SOURCE}/std/src/lib.rs"'''
+
+
+def rust_with_source(tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    return run(
+        SCRIPTS / "rust-with-source",
+        PATH=f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        XDG_CACHE_HOME=str(tmp_path / "cache"),
+    )
+
+
+def test_a_toolchain_that_has_the_source_is_used_as_it_is(toolchain: Path, tmp_path: Path) -> None:
+    """Nothing is copied."""
+    subprocess.run(["sh", "-c", ADD_SOURCE], env={**os.environ, "added": str(toolchain)}, check=True)
+    result = rust_with_source(tmp_path)
+    assert (result.returncode, result.stdout) == (0, f"{toolchain}\n"), result.stderr
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_source_is_added_to_a_copy_of_the_toolchain(toolchain: Path, tmp_path: Path) -> None:
+    """The user's toolchain stays as it was, although rustup writes to files of the one that it adds to. The
+    copy is found again without rustup."""
+    executable(
+        tmp_path / "bin" / "rustup",
+        f'added=$RUSTUP_HOME/toolchains/$5; echo rust-src >>"$added/lib/rustlib/components"{ADD_SOURCE}',
+    )
+    before = sorted(toolchain.rglob("*"))
+    result = rust_with_source(tmp_path)
+    copy = tmp_path / "cache" / "elasticq" / "rust-1.97.0-nightly-012345678-with-source"
+    assert (result.returncode, result.stdout) == (0, f"{copy}\n"), result.stderr
+    assert (copy / SOURCE / "Cargo.lock").exists()
+    assert sorted(toolchain.rglob("*")) == before
+    assert (toolchain / "lib" / "rustlib" / "components").read_text() == "rustc\n"
+    (tmp_path / "bin" / "rustup").unlink()
+    assert rust_with_source(tmp_path).stdout == f"{copy}\n"
+
+
+def test_source_that_the_compiler_cannot_compile_is_not_used(toolchain: Path, tmp_path: Path) -> None:
+    """The status says that there is none, and nothing is left of it."""
+    executable(
+        tmp_path / "bin" / "rustup",
+        f'added=$RUSTUP_HOME/toolchains/$5; touch "$added/does-not-fit"{ADD_SOURCE}',
+    )
+    result = rust_with_source(tmp_path)
+    assert (result.returncode, result.stdout) == (3, "")
+    assert "no source for 1.97.0-nightly" in result.stderr
+    assert [path.name for path in (tmp_path / "cache" / "elasticq").iterdir()] == [".lock-rust"]
+
+
+def test_without_a_nightly_toolchain_no_machine_is_available(tmp_path: Path) -> None:
+    """The status is 3, the reason is given, and each machine has its line."""
+    executable(tmp_path / "bin" / "rustc", "exit 1")
+    result = rust_with_source(tmp_path)
+    assert (result.returncode, result.stdout) == (3, "")
+    assert "rustup toolchain install nightly" in result.stderr
+    result = run(SCRIPTS / "machines", PATH=f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    assert result.returncode == 3, result.stderr
+    lines = result.stdout.splitlines()[-3:]
+    assert ["not available" in line for line in lines] == [True] * 3, result.stdout
+
+
+def test_the_tests_that_are_left_out_on_other_machines_exist() -> None:
+    """So a test that gets another name is not left out unseen, nor is a new one with an old name."""
+    script = (SCRIPTS / "machines").read_text()
+    listed = script.partition("STARTED_TWICE=(")[2].partition(")")[0].split()
+    crate = "".join(path.read_text() for path in (ROOT / "rust" / "elasticq").rglob("*.rs"))
+    assert len(listed) == 5
+    assert [name for name in listed if crate.count(f"fn {name}()") != 1] == []

@@ -3,7 +3,8 @@
 //! A producer writes slots that a consumer has read a lap before, so they are in the cache of the consumer's
 //! processor. To get them from there takes many times as long as to write them, and the producer's next
 //! claim, a locked instruction, waits for that. A processor sees by itself what is going to be read, but not
-//! what is going to be written. So it is told, about once for each line of the cache.
+//! what is going to be written. So it is told, about once for each line of the cache. Other architectures than
+//! x86-64 are told nothing, nor is this one with `--cfg portable`, which is there to test that.
 
 /// The size of a line of the cache, where this does anything.
 const LINE: usize = 64;
@@ -27,7 +28,7 @@ pub(super) fn slots_to_be_written<S>(position: u64, limit: u64, slot: impl FnOnc
     }
 }
 
-#[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+#[cfg(all(target_arch = "x86_64", not(portable), not(loom), not(miri)))]
 #[inline(always)]
 fn for_writing(place: *const u8) {
     // SAFETY: the instruction changes nothing but what is in the caches, whatever the address. (Processors of
@@ -35,6 +36,6 @@ fn for_writing(place: *const u8) {
     unsafe { std::arch::asm!("prefetchw [{}]", in(reg) place, options(nostack, preserves_flags, readonly)) };
 }
 
-#[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
+#[cfg(not(all(target_arch = "x86_64", not(portable), not(loom), not(miri))))]
 #[inline(always)]
 const fn for_writing(_place: *const u8) {}
