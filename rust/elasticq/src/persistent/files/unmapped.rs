@@ -7,7 +7,6 @@ use std::io;
 pub enum Map {}
 
 impl Map {
-    #[expect(clippy::unnecessary_wraps, reason = "where files are mapped, that may fail")]
     pub fn of(_: &File) -> io::Result<Option<Self>> {
         Ok(None)
     }

@@ -184,9 +184,8 @@ impl Directory {
     }
 }
 
-#[expect(clippy::cast_possible_wrap, reason = "both are the system's own numbers, and small")]
 fn error(code: WIN32_ERROR) -> io::Error {
-    io::Error::from_raw_os_error(code as i32)
+    io::Error::from_raw_os_error(code.cast_signed())
 }
 
 fn is(refused: &io::Error, code: WIN32_ERROR) -> bool {
@@ -298,7 +297,6 @@ pub fn try_lock(file: &fs::File) -> io::Result<bool> {
 }
 
 /// Keeps the lock of a file that was locked.
-#[expect(clippy::unnecessary_wraps, reason = "on other systems it may fail")]
 pub fn keep(file: fs::File) -> io::Result<Lock> {
     Ok(Lock(file))
 }
@@ -341,7 +339,6 @@ pub fn sync(file: &fs::File) -> io::Result<()> {
 }
 
 /// Makes a file so long without writing zeroes. Windows does not promise room for what is not written.
-#[expect(clippy::unnecessary_wraps, reason = "on other systems it may fail")]
 pub const fn allot(_: &fs::File, _: u64) -> io::Result<bool> {
     Ok(false)
 }
