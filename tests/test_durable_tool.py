@@ -119,7 +119,8 @@ def test_inspect_says_what_is_inside(path: Path) -> None:
         told_now = told("inspect", path)
         lease.ack()
     assert told_now["contents"] == {"ready": 3, "leased": 1, "delayed": 1, "dead": 1}
-    assert (told_now["is_open"], told_now["process"], told_now["closed"]) == (True, os.getpid(), False)
+    is_open = True if sys.platform == "linux" else None  # only Linux lists its locks
+    assert (told_now["is_open"], told_now["process"], told_now["closed"]) == (is_open, os.getpid(), False)
     after = told("inspect", path)
     assert after["contents"] == {"ready": 3, "leased": 0, "delayed": 1, "dead": 1}
     assert (after["is_open"], after["process"], after["closed"]) == (False, None, True)

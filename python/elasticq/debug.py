@@ -5,6 +5,8 @@ elasticq.debug.dump()`), or set a signal for it before:
 
     import signal, elasticq.debug
     signal.signal(signal.SIGUSR1, lambda *_: elasticq.debug.dump())
+
+Windows has `signal.SIGBREAK` in its place, which Ctrl+Break sends.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A program of the demo that runs in a process of its own, as the demo sees it.
 
 The program says `ready` on its standard output when it is. It is told things, and tells things, line by line.
-Whatever happens, `stop` ends it: with SIGKILL, so no program can refuse.
+Whatever happens, `stop` ends it: with SIGKILL, so no program can refuse. (On Windows with TerminateProcess.)
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import IO
 from elasticq.demo import DemoError
 
 READY = "ready"
+_KILLED = 1 if sys.platform == "win32" else -signal.SIGKILL
+"""The exit status of a process that was killed. On Windows it is one that programs have, too."""
 _PATIENCE_SECONDS = 60.0
 
 
@@ -80,7 +82,7 @@ class ChildProcess:
 
     def killed(self) -> bool:
         """Whether a SIGKILL has ended the program."""
-        return self._process.poll() == -signal.SIGKILL
+        return self._process.poll() == _KILLED
 
     def failure(self) -> str | None:
         """What went wrong in the program. None if nothing did, or if it hasn't ended."""

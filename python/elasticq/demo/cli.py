@@ -49,6 +49,8 @@ def main(arguments: Sequence[str], program: str = "python -m elasticq demo") -> 
         parser.error(f"argument --messages: {options.messages} is too few for two kills on the way: {rule}")
     if options.seed is not None and not options.durable:
         parser.error("argument --seed: only --durable has random moments, and --durable was not given")
+    if options.metrics is not None and options.durable and sys.platform == "win32":
+        parser.error("argument --metrics: with --durable, processes hand a socket on, which Windows has not")
     missing = missing_requirements()
     if missing:
         print(f"{program}: not installed: {', '.join(missing)}", file=sys.stderr)

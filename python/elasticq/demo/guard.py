@@ -3,6 +3,9 @@
 Linux can send a process a signal when its parent has ended, even if SIGKILL has ended the parent. The process
 has to ask for that itself. A program that can't ask (the broker) is started through this file: run as a
 script, this file asks and then becomes the program. It imports nothing but the standard library.
+
+Windows has nothing of the kind that a program could ask for itself. A demo that is killed there may leave
+processes behind; one that ends in any other way stops them.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ _PR_SET_PDEATHSIG = 1
 
 def end_with_parent(parent: int) -> None:
     """Asks for a SIGTERM at the end of the process `parent`, and exits if that has ended already."""
+    if sys.platform == "win32":  # the parent may be the launcher of a virtual environment
+        return
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
@@ -28,6 +33,8 @@ def end_with_parent(parent: int) -> None:
 
 def guarded(command: Sequence[str]) -> list[str]:
     """The command line that runs `command` as a child that ends with this process."""
+    if sys.platform == "win32":  # a program can't become another one: it would start it and end
+        return list(command)
     return [sys.executable, "-I", "-S", os.path.abspath(__file__), str(os.getpid()), *command]
 
 

@@ -80,7 +80,8 @@ def _release_all() -> None:
         series.release(watched)
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # elsewhere nothing forks
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Registration:

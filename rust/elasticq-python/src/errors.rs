@@ -156,7 +156,13 @@ fn with_text(py: Python<'_>, error: &BufferError, text: String) -> PyErr {
     };
     match error {
         BufferError::Io(refused) if refused.errno().is_some() => {
-            PyErr::from_type(class, (refused.errno(), text, refused.path().as_os_str().to_owned()))
+            let path = refused.path().as_os_str().to_owned();
+            if cfg!(windows) {
+                // There the system's numbers are others. Python makes an `errno` of this one, its `winerror`.
+                PyErr::from_type(class, (0, text, path, refused.errno()))
+            } else {
+                PyErr::from_type(class, (refused.errno(), text, path))
+            }
         }
         _ => PyErr::from_type(class, text),
     }

@@ -34,8 +34,9 @@
 //!   Each queue documents what memory it keeps.
 //!
 //! **Targets.** Any target that has the standard library and atomic operations of 64 bits
-//! (`target_has_atomic = "64"`); on others the crate does not compile, and says why. The clock is read only
-//! by calls that wait, and by buffers that keep the age of items.
+//! (`target_has_atomic = "64"`); on others the crate does not compile, and says why. The feature `persistent`
+//! needs Unix or Windows. The clock is read only by calls that wait, and by buffers that keep the age of
+//! items.
 //!
 //! # Examples
 //! ```
@@ -55,6 +56,10 @@
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("elasticq needs a target with atomic operations of 64 bits (`target_has_atomic = \"64\"`)");
 
+// A queue in files needs locks, renames and syncs of files, which each system has in its own way.
+#[cfg(all(feature = "persistent", not(any(unix, windows))))]
+compile_error!("the feature `persistent` of elasticq needs Unix or Windows");
+
 // Layers: each imports only those before it. docs/architecture.md says what belongs where.
 mod sync;
 
@@ -72,7 +77,7 @@ mod ring;
 #[cfg(feature = "lock_free")]
 pub mod lock_free;
 mod locked;
-#[cfg(all(feature = "persistent", unix, not(loom)))]
+#[cfg(all(feature = "persistent", not(loom)))]
 pub mod persistent;
 #[cfg(feature = "priority")]
 pub mod priority;
@@ -94,7 +99,7 @@ pub use error::{BufferError, BufferResult, IoError, Rejected};
 #[cfg(feature = "lock_free")]
 pub use lock_free::{LockFreeMPMCQueue, LockFreeMPSCQueue, LockFreeSPSCQueue};
 pub use locked::{DynamicCircularBuffer, ThreadSafeDynamicCircularBuffer};
-#[cfg(all(feature = "persistent", unix, not(loom)))]
+#[cfg(all(feature = "persistent", not(loom)))]
 pub use persistent::PersistentCircularBuffer;
 pub use ring::PatientLock;
 pub use select::Select;

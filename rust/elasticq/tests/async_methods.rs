@@ -1,7 +1,7 @@
 //! `push_async` and its kin, of every queue: those without a timeout never wait, those with one do.
 #![cfg(all(feature = "async", feature = "lock_free", feature = "priority", not(loom)))]
 
-#[cfg(all(feature = "persistent", unix))]
+#[cfg(feature = "persistent")]
 use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
 use elasticq::{
@@ -131,10 +131,10 @@ tests!(with_levels, with_levels_of);
 tests!(mpsc, LockFreeMPSCQueue::new);
 tests!(mpmc, LockFreeMPMCQueue::new);
 tests!(spsc, LockFreeSPSCQueue::new);
-#[cfg(all(feature = "persistent", unix))]
+#[cfg(feature = "persistent")]
 tests!(durable, durable_of);
 
-#[cfg(all(feature = "persistent", unix))]
+#[cfg(feature = "persistent")]
 fn durable_of(config: Config) -> Result<PersistentCircularBuffer<u32>, BufferError> {
     // The folder is removed at the end of this function; the files are open, so they stay as long as the
     // queue.

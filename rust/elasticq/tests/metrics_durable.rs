@@ -1,5 +1,5 @@
 //! What an exporter shows of a queue in files.
-#![cfg(all(feature = "metrics", feature = "persistent", unix, not(loom)))]
+#![cfg(all(feature = "metrics", feature = "persistent", not(loom)))]
 
 use elasticq::metrics::{InstrumentedBuffer, MetricsRecorder, flush};
 use elasticq::persistent::PushOptions;

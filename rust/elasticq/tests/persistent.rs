@@ -1,11 +1,13 @@
 //! The durable queue on a real disk: opening, locking, forks, what other processes do to its files, waiting.
-#![cfg(all(feature = "persistent", unix, not(loom)))]
+#![cfg(all(feature = "persistent", not(loom)))]
 
 use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, PushOptions, Raw, SyncMode};
 use elasticq::{BufferError, Config, Parts};
+use std::env;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -70,14 +72,24 @@ fn opening_it_again_and_again_uses_up_no_disk() {
     assert!(size() <= 3 * (64 << 10) + 16, "{}", size());
 }
 
+/// Makes a symbolic link; false if there are none, or this user may not, as on many a Windows.
+fn link_to_directory(target: &Path, path: &Path) -> bool {
+    #[cfg(unix)]
+    let made = std::os::unix::fs::symlink(target, path);
+    #[cfg(windows)]
+    let made = std::os::windows::fs::symlink_dir(target, path);
+    made.is_ok() && path.is_symlink()
+}
+
 #[test]
 fn it_is_open_in_one_place_at_a_time_whatever_the_path() {
     let folder = folder();
     let queue = open(config(&folder)).unwrap();
     let link = folder.path().join("link");
-    symlink(folder.path().join("queue"), &link).unwrap();
     let winding = folder.path().join("queue").join("..").join("queue");
-    for path in [folder.path().join("queue"), link, winding] {
+    let is_linked = link_to_directory(&folder.path().join("queue"), &link);
+    let paths = [folder.path().join("queue"), winding].into_iter().chain(is_linked.then_some(link));
+    for path in paths {
         let refused = open(config(&folder).with_file_path(path)).unwrap_err();
         let text = refused.to_string();
         assert!(matches!(refused, BufferError::AlreadyOpen(_)), "{text}");
@@ -85,6 +97,38 @@ fn it_is_open_in_one_place_at_a_time_whatever_the_path() {
     }
     drop(queue);
     drop(open(config(&folder)).unwrap());
+}
+
+/// Opens a queue and waits to be killed. Started by the test below; does nothing otherwise.
+#[test]
+fn holder() {
+    let Ok(path) = env::var("ELASTICQ_CHILD") else { return };
+    let queue = Queue::with_codec(PersistentConfig::default().with_file_path(path), Raw).unwrap();
+    queue.push(b"item".to_vec()).unwrap();
+    eprintln!("open");
+    loop {
+        thread::park();
+    }
+}
+
+#[test]
+fn the_lock_of_a_process_ends_when_it_is_killed() {
+    let folder = folder();
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "holder", "--nocapture", "--test-threads=1"])
+        .env("ELASTICQ_CHILD", folder.path().join("queue"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line.trim_end(), "open");
+    let text = open(config(&folder)).unwrap_err().to_string();
+    assert!(text.contains(&format!("process {}", child.id())), "{text}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(open(config(&folder)).unwrap().pop().unwrap(), b"item");
 }
 
 #[test]
@@ -95,8 +139,11 @@ fn a_lock_file_that_names_a_living_process_locks_nothing() {
     drop(open(config(&folder)).unwrap());
 }
 
+/// On Windows they are as private as the directory in which the queue is made.
+#[cfg(unix)]
 #[test]
 fn its_files_are_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
     let folder = folder();
     let queue = open(config(&folder)).unwrap();
     queue.push(vec![1]).unwrap();
@@ -108,6 +155,7 @@ fn its_files_are_its_owners_alone() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_symbolic_link_inside_is_not_followed() {
     let folder = folder();
@@ -115,7 +163,7 @@ fn a_symbolic_link_inside_is_not_followed() {
     let inside = first_file(&folder);
     let elsewhere = folder.path().join("elsewhere");
     fs::rename(&inside, &elsewhere).unwrap();
-    symlink(&elsewhere, &inside).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &inside).unwrap();
     let refused = open(config(&folder)).unwrap_err();
     assert!(matches!(&refused, BufferError::Io(error) if error.path() == inside), "{refused}");
 }

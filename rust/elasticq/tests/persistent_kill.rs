@@ -1,9 +1,10 @@
-//! A process that uses a durable queue is killed with SIGKILL at a random moment, again and again.
+//! A process that uses a durable queue is killed at a random moment, again and again: with SIGKILL, and on
+//! Windows with TerminateProcess, which is as hard.
 //!
 //! The child tells what it is about to do and what has returned, through a pipe: that is the ledger outside
 //! of the queue. What must hold: everything that a call has returned for is so, nothing that was popped or
 //! acknowledged returns, the order is kept. Only the one call that was cut off may show or not.
-#![cfg(all(feature = "persistent", unix, not(loom)))]
+#![cfg(all(feature = "persistent", not(loom)))]
 
 use elasticq::persistent::{Codec, Lease, PersistentCircularBuffer, PersistentConfig, Postcard, SyncMode, export};
 use elasticq::{BufferError, Config, Parts};

@@ -303,7 +303,7 @@ mod lock_free {
     }
 }
 
-#[cfg(all(feature = "persistent", unix))]
+#[cfg(feature = "persistent")]
 mod persistent {
     use super::*;
     use crate::persistent::{Codec, PersistentCircularBuffer};

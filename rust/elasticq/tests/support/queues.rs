@@ -81,7 +81,7 @@ impl Queue for PriorityCircularBuffer<u32> {
     }
 }
 
-#[cfg(all(feature = "persistent", unix))]
+#[cfg(feature = "persistent")]
 impl Queue for elasticq::persistent::PersistentCircularBuffer<u32> {
     fn with(config: Config) -> Arc<Self> {
         // The folder is removed at the end of this function. The files are open, so they stay as long as the
@@ -197,7 +197,7 @@ macro_rules! of_all_six {
     ($($promise:ident)*) => {
         $crate::queues::of_all_five! { $($promise)* }
 
-        #[cfg(all(feature = "persistent", unix))]
+        #[cfg(feature = "persistent")]
         mod durable {
             use crate::queues::within_time;
             use elasticq::persistent::PersistentCircularBuffer;

@@ -1,4 +1,5 @@
-//! What a forked child must not keep: the lock of a queue belongs to the parent.
+//! What a forked child must not keep: the lock of a queue belongs to the parent. (Where nothing forks, open
+//! files are not passed on either.)
 //!
 //! A lock of `flock` ends when the last descriptor of the open file is closed. A child has a copy of the
 //! descriptor. So a queue whose owner has died would stay locked for as long as any child of it lives, also
@@ -9,7 +10,7 @@
 //! the other program begins. So the owner unlocks before it closes: the next opener need not wait for that
 //! child.
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, flock, ftruncate};
 use std::cell::UnsafeCell;
 use std::hint::spin_loop;
 use std::io;
@@ -96,6 +97,7 @@ impl Drop for Inherited {
         let number = self.descriptor.as_raw_fd();
         change(|list| list.retain(|&descriptor| descriptor != number));
         if self.owner == std::process::id() {
+            let _ = ftruncate(&self.descriptor, 0); // where no list of locks tells, the file does
             let _ = flock(&self.descriptor, FlockOperation::Unlock); // closing it does the same, if there is no copy
         }
     }

@@ -7,18 +7,28 @@
 
 mod checksum;
 mod disk;
+#[cfg(unix)]
 mod forked;
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), path = "unmapped.rs")]
 mod mapped;
 mod owner;
 
 pub use checksum::crc32c;
 pub use disk::{Disk, ReadOnly};
+#[cfg(unix)]
 pub use forked::process;
 pub use owner::{Owner, owner};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+#[cfg(not(any(test, target_os = "linux")))]
+use std::time::SystemTime;
+
+/// Which process this is: always the same one where nothing forks.
+#[cfg(not(unix))]
+pub const fn process() -> usize {
+    0
+}
 
 /// The directory of a queue.
 pub trait Storage: fmt::Debug + Send + Sync {
@@ -100,18 +110,21 @@ pub trait File: fmt::Debug + Send + Sync {
     fn let_go(&self) {}
 }
 
-/// The time of day in milliseconds since 1970. On Linux by the clock that is read fastest, which is some
-/// milliseconds behind.
-#[cfg(not(test))]
+/// The time of day in milliseconds since 1970, by the clock that is read fastest. It is some milliseconds
+/// behind.
+#[cfg(all(not(test), target_os = "linux"))]
 pub fn now() -> u64 {
-    #[cfg(target_os = "linux")]
-    let clock = libc::CLOCK_REALTIME_COARSE;
-    #[cfg(not(target_os = "linux"))]
-    let clock = libc::CLOCK_REALTIME;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the place is valid for the answer. If there is none, the time is that before 1970.
-    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME_COARSE, &raw mut time) };
     u64::try_from(time.tv_sec).unwrap_or(0) * 1000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
+}
+
+/// The time of day in milliseconds since 1970.
+#[cfg(not(any(test, target_os = "linux")))]
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// In tests time stands still, so records that say the same are the same.

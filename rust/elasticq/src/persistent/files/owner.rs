@@ -2,13 +2,11 @@
 //! refuse somebody who opens the queue in that moment.
 //!
 //! Linux lists all locks. Elsewhere, and in a container that hides them, there is only the number in the
-//! file, which stays there when its process has ended.
+//! file. It stays there if its process was killed.
 
-use super::disk::LOCK;
-use rustix::process::{Pid, test_kill_process};
-use std::fs::{self, OpenOptions};
+use super::disk::{LOCK, lives, look_at};
+use std::fs;
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Who has a queue open.
@@ -17,6 +15,7 @@ pub enum Owner {
     /// Nobody.
     Nobody,
     /// This process has.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux lists its locks"))]
     Process(u32),
     /// This process had it open last, and lives. Whether it still has it open, the system does not say.
     Perhaps(u32),
@@ -24,28 +23,33 @@ pub enum Owner {
 
 /// Who has the queue in this directory open.
 pub fn owner(path: &Path) -> Owner {
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(path.join(LOCK)) else {
-        return Owner::Nobody;
-    };
-    let Ok(metadata) = file.metadata() else { return Owner::Nobody };
+    let Ok(mut file) = look_at(&path.join(LOCK)) else { return Owner::Nobody };
     let mut text = String::new();
-    let _ = file.take(32).read_to_string(&mut text);
+    let _ = file.by_ref().take(32).read_to_string(&mut text);
     let last = text.trim().parse::<u32>().ok();
-    match fs::read_to_string("/proc/locks") {
-        Ok(locks) => match holder(&locks, metadata.ino(), last) {
-            Some(process) => Owner::Process(process),
-            None => Owner::Nobody,
-        },
-        Err(_) => match last.filter(|&process| lives(process)) {
-            Some(process) => Owner::Perhaps(process),
-            None => Owner::Nobody,
-        },
-    }
+    listed(&file, last).unwrap_or_else(|| match last.filter(|&process| lives(process)) {
+        Some(process) => Owner::Perhaps(process),
+        None => Owner::Nobody,
+    })
+}
+
+/// Who has it open by the list of all locks, if there is one. `last` is whom the file names.
+#[cfg(target_os = "linux")]
+fn listed(file: &fs::File, last: Option<u32>) -> Option<Owner> {
+    use std::os::unix::fs::MetadataExt;
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let Ok(metadata) = file.metadata() else { return Some(Owner::Nobody) };
+    Some(holder(&locks, metadata.ino(), last).map_or(Owner::Nobody, Owner::Process))
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn listed(_: &fs::File, _: Option<u32>) -> Option<Owner> {
+    None
 }
 
 /// The process that holds a lock of `flock`'s on the file with this inode. Inodes of several file systems may
 /// have one number, so a lock of the process that the file names goes first.
+#[cfg(target_os = "linux")]
 fn holder(locks: &str, inode: u64, last: Option<u32>) -> Option<u32> {
     // 1: FLOCK  ADVISORY  WRITE 4242 08:02:131090 0 EOF
     let held = locks.lines().filter_map(|line| {
@@ -57,13 +61,7 @@ fn holder(locks: &str, inode: u64, last: Option<u32>) -> Option<u32> {
     held.fold(None, |first, process| if first.is_none() || Some(process) == last { Some(process) } else { first })
 }
 
-fn lives(process: u32) -> bool {
-    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
-    // A process of somebody else's lives, too.
-    pid.is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
-}
-
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 

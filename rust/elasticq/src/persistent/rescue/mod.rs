@@ -61,7 +61,7 @@ const LOOKS: u32 = 6;
 /// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
 /// queue.push(7)?;
 /// let seen = inspect(&path)?;
-/// assert_eq!((seen.contents.ready, seen.is_open), (1, Some(true)));
+/// assert_eq!((seen.contents.ready, seen.process), (1, Some(std::process::id())));
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
 pub fn inspect(path: impl AsRef<Path>) -> BufferResult<Inspection> {

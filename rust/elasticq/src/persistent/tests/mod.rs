@@ -1,4 +1,4 @@
-//! Tests on a disk in memory. Those on a real one are in `tests/`.
+//! Tests on a disk in memory. Those on a real one are in `tests/` of the crate, but for `storage`.
 
 mod at_once;
 mod cell;
@@ -14,6 +14,7 @@ mod rescue;
 mod rescue_steps;
 mod rescue_torn;
 mod root;
+mod storage;
 mod tasks;
 
 use super::config::{PersistentConfig, SyncMode};
