@@ -87,11 +87,11 @@ impl Storage for Disk {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
-        self.change(|| Ok(Opened::new(self.directory.create_file(name)?)))
+        self.change(|| Ok(Opened::boxed(self.directory.create_file(name)?)))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
-        Ok(Opened::new(self.directory.open_file(name)?))
+        Ok(Opened::boxed(self.directory.open_file(name)?))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -152,7 +152,7 @@ impl Storage for ReadOnly {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
-        Ok(Opened::new(self.directory.look_at_file(name)?))
+        Ok(Opened::boxed(self.directory.look_at_file(name)?))
     }
 
     fn rename(&self, _: &str, _: &str) -> io::Result<()> {
@@ -187,7 +187,7 @@ struct Opened {
 }
 
 impl Opened {
-    fn new(file: fs::File) -> Box<dyn File> {
+    fn boxed(file: fs::File) -> Box<dyn File> {
         Box::new(Self { file, map: OnceLock::new(), is_let_go: AtomicBool::new(false) })
     }
 }
