@@ -100,9 +100,8 @@ pub fn put_many(slf: &Bound<'_, Elastic>, items: &Bound<'_, PyAny>, patience: Pa
     for (index, item) in items.iter().enumerate() {
         if let Err(raised) = put(slf, item.clone_ref(py), patience) {
             let items = items.into_iter().skip(index).collect();
-            return Err(
-                Refused { reason: BufferError::Full, items, raised: Some(raised) }.into_exception(py, Words::Queue)
-            );
+            return Err(Refused { reason: BufferError::Full, items, raised: Some(Box::new(raised)) }
+                .into_exception(py, Words::Queue));
         }
     }
     Ok(())

@@ -271,7 +271,7 @@ impl<'a> Entrance<'a> {
         if outcome.is_ok() {
             self.refused(py, &reason, items.len());
         }
-        Err(Refused { reason, items: items.collect(), raised: outcome.err() })
+        Err(Refused { reason, items: items.collect(), raised: outcome.err().map(Box::new) })
     }
 
     /// Why an item is refused after a wait in vain.
@@ -297,13 +297,13 @@ pub struct Refused {
     pub reason: BufferError,
     pub items: Vec<Item>,
     /// What a signal handler raised, if that cut it short.
-    pub raised: Option<PyErr>,
+    pub raised: Option<Box<PyErr>>,
 }
 
 impl Refused {
     /// For an exception that came when nothing was left to be added.
-    pub const fn raised(raised: PyErr) -> Self {
-        Self { reason: BufferError::Full, items: Vec::new(), raised: Some(raised) }
+    pub fn raised(raised: PyErr) -> Self {
+        Self { reason: BufferError::Full, items: Vec::new(), raised: Some(Box::new(raised)) }
     }
 
     /// Whether the only reason was that the queue is closed.
@@ -314,7 +314,8 @@ impl Refused {
     /// The exception, in the words of a class, with the items that were not added.
     #[cold]
     pub fn into_exception(self, py: Python<'_>, words: Words) -> PyErr {
-        let error = errors::made(py, self.raised.unwrap_or_else(|| errors::in_words(py, words, &self.reason)));
+        let raised = self.raised.map_or_else(|| errors::in_words(py, words, &self.reason), |raised| *raised);
+        let error = errors::made(py, raised);
         let attached = PyList::new(py, self.items).and_then(|items| error.value(py).setattr("remaining", items));
         attached.map_or_else(|failed| failed, |()| error)
     }

@@ -29,8 +29,10 @@ pub fn put(slf: &Bound<'_, Elastic>, rejected: Rejected<Item>, patience: Patienc
         let item = rejected.into_inner();
         let weight = weighted.weigh(item.bind(py))?;
         let added = put_weighed(slf, weighted, vec![item], vec![weight], patience);
-        return added
-            .map_err(|refused| refused.raised.unwrap_or_else(|| no_room(py, store, weighted, &refused.reason)));
+        return added.map_err(|refused| match refused.raised {
+            Some(raised) => *raised,
+            None => no_room(py, store, weighted, &refused.reason),
+        });
     }
     let at_once = |rejected: Rejected<Item>| {
         store.entrance().refused(py, rejected.reason(), 1);
@@ -180,7 +182,9 @@ fn put_weighed(
             let added = match may_go(py, store, weighted, None) {
                 Ok(true) => weighted.offer(items, &weights),
                 Ok(false) => Err(Rejected::new(BufferError::Full, items)),
-                Err(raised) => return Err(Refused { reason: BufferError::Full, items, raised: Some(raised) }),
+                Err(raised) => {
+                    return Err(Refused { reason: BufferError::Full, items, raised: Some(Box::new(raised)) });
+                }
             };
             added.map_err(|rejected| refused(py, store, rejected))?;
             store.added(py, count);

@@ -88,7 +88,7 @@ impl Put {
         let (reason, raised) = match settled {
             Ok(Ok(_)) => (BufferError::Full, None),
             Ok(Err(reason)) => (reason, None),
-            Err(raised) => (BufferError::Full, Some(raised)),
+            Err(raised) => (BufferError::Full, Some(Box::new(raised))),
         };
         if raised.is_none() {
             store.buffer.refused(&reason, self.items.len());
