@@ -170,7 +170,8 @@ def check_messages(taken: list[list[Message]], sent: dict[int, int]) -> None:
 
 @contextmanager
 def background(*runs: Callable[[], object]) -> Iterator[None]:
-    """In the meantime repeats each function in a thread of its own."""
+    """In the meantime repeats each function in a thread of its own. It may start once more when the time is
+    up, so it must end by itself: what waits for the test belongs into `Threads`."""
     done = threading.Event()
     errors: list[BaseException] = []
 

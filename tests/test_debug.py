@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from kinds import KINDS, Kind
-from support import background, holds_in_child, python, wait_until
+from support import Threads, background, holds_in_child, python, wait_until, wait_until_asleep
 
 import elasticq
 from elasticq import debug, metrics
@@ -162,25 +162,27 @@ def test_the_search_runs_no_code_of_the_objects_that_it_finds() -> None:
 
 def test_those_come_first_at_which_somebody_waits_longest() -> None:
     queues = [elasticq.Queue[int]() for _ in range(3)]
-    with background(queues[2].get):
-        wait_until(lambda: queues[2].waiters().item.threads == 1, "the first thread waits")
-        with background(queues[1].get):
-            wait_until(lambda: queues[1].waiters().item.threads == 1, "the second thread waits")
-            order = [queue for queue in debug.queues() if any(queue is each for each in queues)]
-            assert [id(queue) for queue in order] == [id(queues[2]), id(queues[1]), id(queues[0])]
-            queues[1].put(1)
-        queues[2].put(1)
+    threads = Threads()
+    for queue in (queues[2], queues[1]):
+        wait_until_asleep(threads.start(queue.get))
+    order = [queue for queue in debug.queues() if any(queue is each for each in queues)]
+    assert [id(queue) for queue in order] == [id(queues[2]), id(queues[1]), id(queues[0])]
+    for queue in (queues[2], queues[1]):
+        queue.put(1)
+    threads.join()
 
 
 def test_a_dump_tells_the_name_the_depth_and_who_waits_and_shows_no_item() -> None:
     queue = elasticq.Queue[str](maxsize=1)
     metrics.instrument(queue, "jobs of the dump")
     queue.put("a secret")
-    with background(lambda: queue.put("another secret")):
-        wait_until(lambda: queue.waiters().room.threads == 1, "a thread waits for room")
-        file = io.StringIO()
-        debug.dump(file)
-        queue.get()
+    threads = Threads()
+    threads.start(queue.put, "another secret")
+    wait_until(lambda: queue.waiters().room.threads == 1, "a thread waits for room")
+    file = io.StringIO()
+    debug.dump(file)
+    queue.get()
+    threads.join()
     line = next(line for line in file.getvalue().splitlines() if "jobs of the dump" in line)
     assert "<elasticq.Queue 1 item, maxsize=1, 1 waiting to put>" in line
     assert "for room: 1 thread, 0 tasks, 0." in line

@@ -16,7 +16,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from support import background, held_elsewhere, holds_in_child, wait_until
+from support import Threads, held_elsewhere, holds_in_child, wait_until
 
 import elasticq
 from elasticq import _core, metrics
@@ -294,10 +294,12 @@ def test_what_is_rare_is_told_from_its_first_figure_above_zero_on(name: str) -> 
     queue.put_many(range(100_000))
     assert seen(name)["resizes_total,grow"] > 0
     queue.drain()
-    with background(queue.get):
-        wait_until(lambda: queue.waiters().item.threads == 1, "a thread waits for an item")
-        assert seen(name)["queue_waiters,item,thread"] == 1
-        queue.put(1)
+    threads = Threads()
+    threads.start(queue.get)
+    wait_until(lambda: queue.waiters().item.threads == 1, "a thread waits for an item")
+    assert seen(name)["queue_waiters,item,thread"] == 1
+    queue.put(1)
+    threads.join()
     told = seen(name)
     assert told["queue_waiters,item,thread"] == told["queue_longest_wait_seconds,item"] == 0
     assert "queue_waiters,room,thread" not in told
