@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
-from support import PATIENCE, Threads, moved, wait_until_asleep
+from support import PATIENCE, Threads, background, moved, wait_until_asleep
 
 from elasticq import Full, InvalidConfiguration, LifoQueue, PriorityQueue, Queue, ShutDown
 
@@ -352,18 +352,16 @@ def test_under_threads_whatever_was_put_is_taken_dropped_or_there(
         into.extend(q.consume())
 
     def look() -> None:
-        while not q.is_shutdown:
-            assert len(q) <= 3
-            assert q.unfinished_tasks >= 0
+        assert len(q) <= 3
+        assert q.unfinished_tasks >= 0
 
-    consumers = [threads.start(consume, into) for into in got]
-    running = [threads.start(produce, n, random.Random(seeded.random())) for n in range(producers)]
-    watcher = threads.start(look)
-    for thread in running:
-        thread.join(PATIENCE)
+    for into in got:
+        threads.start(consume, into)
+    with background(look):
+        running = [threads.start(produce, n, random.Random(seeded.random())) for n in range(producers)]
+        for thread in running:
+            thread.join(PATIENCE)
     q.shutdown()
-    for thread in [*consumers, watcher]:
-        thread.join(PATIENCE)
     threads.join()
 
     taken = Counter(got[0] + got[1])

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from support import PATIENCE
 
+pytestmark = pytest.mark.checkout
+
 SCRIPT = Path(__file__).parent.parent / "scripts" / "peer-suites"
 
 SUITE = """

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from manifests import FREE_THREADED_3_13, manifest
 
+pytestmark = pytest.mark.checkout
+
 ROOT = Path(__file__).parent.parent
 
 

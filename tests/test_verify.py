@@ -15,6 +15,8 @@ import parts
 import pytest
 from support import wait_until
 
+pytestmark = pytest.mark.checkout
+
 ROOT = Path(__file__).parent.parent
 
 FAKE = """

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import PATIENCE, Threads, python, wait_until, wait_until_asleep
+from support import PATIENCE, Threads, background, python, wait_until, wait_until_asleep
 
 from elasticq import Empty, Full, InvalidConfiguration, InvalidOperation, LifoQueue, Queue, ShutDown
 
@@ -644,19 +644,18 @@ def test_under_threads_and_tasks_nothing_is_lost_and_the_weight_never_exceeded(
         into.extend(q.consume())
 
     def look() -> None:
-        while not q.is_shutdown:
-            assert 0 <= q.weight <= limit
-            assert sum(weight for _, _, weight in q) <= limit
+        assert 0 <= q.weight <= limit
+        assert sum(weight for _, _, weight in q) <= limit
 
-    others = [threads.start(consume, got[0]), threads.start(take_batches, q, got[1]), threads.start(look)]
-    running = [threads.start(produce, n, random.Random(seeded.random())) for n in range(producers)]
-    running += [threads.start(produce_in_tasks, n, random.Random(seeded.random())) for n in (3, 4)]
-    for thread in running:
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
+    threads.start(consume, got[0])
+    threads.start(take_batches, q, got[1])
+    with background(look):
+        running = [threads.start(produce, n, random.Random(seeded.random())) for n in range(producers)]
+        running += [threads.start(produce_in_tasks, n, random.Random(seeded.random())) for n in (3, 4)]
+        for thread in running:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
     q.shutdown()
-    for thread in others:
-        thread.join(PATIENCE)
     threads.join()
 
     taken = [(number, n) for into in got for number, n, _ in into]
