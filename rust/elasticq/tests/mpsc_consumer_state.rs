@@ -20,7 +20,15 @@ fn a_second_consumer_is_told_so_while_the_first_one_waits() {
     let queue = Arc::new(LockFreeMPSCQueue::<u8>::new(between(1, 8)).unwrap());
     let first = {
         let queue = Arc::clone(&queue);
-        thread::spawn(move || queue.dequeue_within(FOREVER))
+        // The looks below have the turn at times, too.
+        thread::spawn(move || {
+            loop {
+                let item = queue.dequeue_within(FOREVER);
+                if !is_guarded(&item) {
+                    return item;
+                }
+            }
+        })
     };
     // Until the first consumer has the turn.
     while queue.try_dequeue().is_ok() {
