@@ -15,6 +15,11 @@ use std::time::{Duration, Instant};
 /// Longer than any test here takes. A test that runs this long never ends.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a whole test may take. `ELASTICQ_SLOWNESS` says how many times slower than usual the machine is.
+fn patience() -> Duration {
+    PATIENCE * std::env::var("ELASTICQ_SLOWNESS").map_or(1, |times| times.parse().unwrap())
+}
+
 fn config(max: usize) -> Config {
     Config::default().with_min_capacity(1).with_initial_capacity(1).with_max_capacity(max)
 }
@@ -105,7 +110,7 @@ impl Queue for elasticq::persistent::PersistentCircularBuffer<u32> {
 pub fn until(mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
-        assert!(started.elapsed() < PATIENCE);
+        assert!(started.elapsed() < patience());
         thread::yield_now();
     }
 }
@@ -151,7 +156,7 @@ pub fn within_time(test: impl FnOnce() + Send + 'static) {
         let _ended = ended; // dropped at the end, even by a panic
         test();
     });
-    assert_ne!(end.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Timeout), "it never ends");
+    assert_ne!(end.recv_timeout(patience()), Err(mpsc::RecvTimeoutError::Timeout), "it never ends");
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }
