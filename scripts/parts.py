@@ -106,6 +106,13 @@ PARTS = [
         {"ELASTICQ_ENDS_ROUNDS": "100000"},
     ),
     Part(
+        "random-cases",
+        "The queues do what simple models of them do, in so many times the usual number of random cases.",
+        f"{RELEASE} --features lock_free,priority --lib --test locked_model --test mpsc_properties"
+        " --test priority_fairness --test priority_model --test spsc",
+        {"ELASTICQ_EFFORT": "20"},
+    ),
+    Part(
         "power-cuts",
         "The durable queue loses nothing in so many times the usual number of power cuts and kills.",
         f"{RELEASE} --features persistent --lib --test persistent_kill",

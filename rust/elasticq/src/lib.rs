@@ -63,6 +63,9 @@ compile_error!("the feature `persistent` of elasticq needs Unix or Windows");
 // Layers: each imports only those before it. docs/architecture.md says what belongs where.
 mod sync;
 
+#[cfg(test)]
+mod effort;
+
 mod config;
 mod elasticity;
 mod error;

@@ -1,6 +1,10 @@
 //! `DynamicCircularBuffer` behaves like a bounded `VecDeque`, whatever is done to it, and its counters are
 //! right.
 
+#[path = "../src/effort.rs"]
+mod effort;
+
+use effort::cases;
 use elasticq::{Buffer, BufferError, Config, DynamicCircularBuffer};
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -54,7 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(700)))]
 
     #[test]
     fn a_buffer_behaves_like_a_bounded_queue(

@@ -2,8 +2,11 @@
 //! its settings.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
+#[path = "../src/effort.rs"]
+mod effort;
 mod support;
 
+use effort::cases;
 use elasticq::lock_free::{Consumer, Producer};
 use elasticq::{BufferError, BufferResult, Config, LockFreeMPSCQueue, QueueStats, Rejected};
 use proptest::prelude::*;
@@ -133,7 +136,7 @@ impl Queue {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(700)))]
 
     #[test]
     fn a_queue_behaves_like_a_bounded_queue(
@@ -220,7 +223,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(cases(100)))]
 
     #[test]
     fn whatever_the_settings_threads_lose_nothing(

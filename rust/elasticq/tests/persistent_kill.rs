@@ -6,6 +6,10 @@
 //! acknowledged returns, the order is kept. Only the one call that was cut off may show or not.
 #![cfg(all(feature = "persistent", not(loom)))]
 
+#[path = "../src/effort.rs"]
+mod effort;
+
+use effort::cases;
 use elasticq::persistent::{Codec, Lease, PersistentCircularBuffer, PersistentConfig, Postcard, SyncMode, export};
 use elasticq::{BufferError, Config, Parts};
 use std::collections::BTreeSet;
@@ -18,11 +22,6 @@ use std::thread;
 use std::time::Duration;
 
 type Queue = PersistentCircularBuffer<(u32, Vec<u8>)>;
-
-/// 60 in `make test`; `make verify` sets ELASTICQ_EFFORT to run twenty times as many.
-fn rounds() -> u64 {
-    60 * env::var("ELASTICQ_EFFORT").ok().and_then(|effort| effort.parse().ok()).unwrap_or(1)
-}
 
 fn open(path: &Path, mode: &str) -> Queue {
     let mode = match mode {
@@ -119,7 +118,7 @@ fn what_has_returned_before_a_kill_is_so_and_what_is_gone_stays_gone() {
         let path = folder.path().join("queue");
         let mut inside: Vec<u32> = Vec::new();
         let mut next = 0;
-        for round in 0..rounds() / 3 {
+        for round in 0..u64::from(cases(20)) {
             let mut random = Random(round.wrapping_mul(77) + mode.len() as u64);
             let is_any = mode == "any";
             let mode = if is_any { MODES[random.below(3) as usize] } else { mode };
@@ -237,7 +236,7 @@ fn what_has_returned_to_any_thread_before_a_kill_is_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("queue");
     let (mut inside, mut next) = (BTreeSet::<u32>::new(), 0);
-    for round in 0..rounds() / 3 {
+    for round in 0..u64::from(cases(20)) {
         let mut random = Random(round);
         let mode = MODES[random.below(3) as usize];
         let what = format!("mode {mode}, round {round}");

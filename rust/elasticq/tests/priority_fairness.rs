@@ -2,6 +2,10 @@
 //! also reached.
 #![cfg(all(feature = "priority", not(loom)))]
 
+#[path = "../src/effort.rs"]
+mod effort;
+
+use effort::cases;
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
 use proptest::prelude::*;
 
@@ -77,7 +81,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(1300)))]
 
     #[test]
     fn no_item_waits_longer_than_the_bound(

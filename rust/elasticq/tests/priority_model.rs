@@ -2,9 +2,12 @@
 //! is done to it, and its counters are right.
 #![cfg(all(feature = "priority", not(loom)))]
 
+#[path = "../src/effort.rs"]
+mod effort;
 #[path = "support/levels.rs"]
 mod levels;
 
+use effort::cases;
 use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
 use elasticq::{Buffer, BufferError, Config};
 use levels::Turns;
@@ -183,7 +186,7 @@ fn config() -> impl Strategy<Value = PriorityConfig> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(1000)))]
 
     #[test]
     fn a_buffer_behaves_like_a_bounded_queue_per_level_and_the_rule_of_turns(

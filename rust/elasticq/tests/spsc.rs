@@ -2,8 +2,11 @@
 //! in the meantime.
 #![cfg(all(feature = "lock_free", not(loom)))]
 
+#[path = "../src/effort.rs"]
+mod effort;
 mod support;
 
+use effort::cases;
 use elasticq::lock_free::{SpscConsumer, SpscProducer};
 use elasticq::{Buffer, BufferError, Config, LockFreeSPSCQueue, Parts, QueueStats, Rejected};
 use proptest::prelude::*;
@@ -534,7 +537,7 @@ impl Ends {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(500)))]
 
     #[test]
     fn it_does_what_a_bounded_deque_does(

@@ -5,6 +5,7 @@ use super::ages::Clock;
 use super::config::PriorityConfig;
 use super::levels::Levels;
 use crate::config::Config;
+use crate::effort::cases;
 use proptest::prelude::*;
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -111,7 +112,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(700)))]
 
     /// An item that has waited too long never waits behind one that has waited less. Without such items
     /// levels go before each other as usual.

@@ -1,6 +1,7 @@
 //! The ring against a plain `VecDeque`, and the limits that its capacity keeps.
 
 use super::*;
+use crate::effort::cases;
 use crate::error::give_back;
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -60,7 +61,7 @@ fn verdict(model: &VecDeque<u32>, max: usize, count: usize) -> BufferResult<()> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(700)))]
 
     #[test]
     fn a_ring_behaves_like_a_queue_within_its_limits(

@@ -1,7 +1,8 @@
 //! Calls that take only a moment: they do what the usual ones do, or nothing.
 
 use super::disk::Disk;
-use super::{Random, effort, item, numbers, open, pop, push, small};
+use super::{Random, item, numbers, open, pop, push, small};
+use crate::effort::cases;
 use crate::error::BufferError;
 use crate::persistent::SyncMode;
 use crate::persistent::at_once::AtOnce;
@@ -29,7 +30,7 @@ fn take(core: &Arc<Core>, reads: bool, keeps: bool) -> Option<Option<u32>> {
 
 #[test]
 fn they_take_the_items_in_order_and_lose_none() {
-    for round in 0..8 * effort() {
+    for round in 0..cases(8) {
         let mut random = Random::new(round as u64);
         let disk = Disk::default();
         let core = open(&disk, small(SyncMode::NoSync)).unwrap();

@@ -3,7 +3,8 @@
 //! it.
 
 use super::disk::Disk;
-use super::{Random, effort, open, small};
+use super::{Random, open, small};
+use crate::effort::cases;
 use crate::persistent::SyncMode;
 use crate::persistent::files::Storage;
 use crate::persistent::format::{self, End, HEADER, Header, Kind};
@@ -75,7 +76,7 @@ fn change(random: &mut Random) -> Change {
 
 #[test]
 fn no_record_however_false_makes_it_panic() {
-    for seed in 0..1000 * effort() as u64 {
+    for seed in 0..u64::from(cases(1000)) {
         let random = &mut Random::new(seed);
         let first = if random.below(4) == 0 { number(random) } else { 1 };
         let size = if random.below(8) == 0 { number(random).min(65_536) } else { 65_536 };

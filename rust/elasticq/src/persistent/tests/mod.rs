@@ -45,11 +45,6 @@ impl Random {
     }
 }
 
-/// How thorough the tests are: 1 in `make test`, 20 in `make verify`.
-pub fn effort() -> usize {
-    std::env::var("ELASTICQ_EFFORT").ok().and_then(|effort| effort.parse().ok()).unwrap_or(1)
-}
-
 pub const MODES: [SyncMode; 3] =
     [SyncMode::NoSync, SyncMode::Periodic(Duration::from_secs(3600)), SyncMode::EveryWrite];
 

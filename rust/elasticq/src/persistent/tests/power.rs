@@ -8,7 +8,8 @@
 //! never looks like damage.
 
 use super::disk::Disk;
-use super::{MODES, Random, data, effort, item, items, number, open, small};
+use super::{MODES, Random, data, item, items, number, open, small};
+use crate::effort::cases;
 use crate::persistent::SyncMode;
 use crate::persistent::core::{Core, Extra};
 use crate::{BufferError, BufferResult};
@@ -219,7 +220,7 @@ fn cut_everywhere(mode: SyncMode, others: bool, seed: u64, calls: usize, rounds:
 fn after_a_power_cut_the_queue_is_what_it_was_after_some_call() {
     let mut states = 0;
     for mode in MODES {
-        for seed in 0..3 * effort() as u64 {
+        for seed in 0..u64::from(cases(3)) {
             states += cut_everywhere(mode, seed == 1, seed, 40, 2);
         }
     }
@@ -230,7 +231,7 @@ fn after_a_power_cut_the_queue_is_what_it_was_after_some_call() {
 #[test]
 fn after_a_kill_everything_that_has_returned_is_there() {
     for mode in MODES {
-        for seed in 0..3 * effort() as u64 {
+        for seed in 0..u64::from(cases(3)) {
             let mut cut = 1;
             loop {
                 let disk = Disk::default();

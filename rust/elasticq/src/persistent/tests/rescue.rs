@@ -1,8 +1,9 @@
 //! Broken queues: what the tools say of them, and what a repair saves.
 
 use super::disk::Disk;
-use super::{MODES, Random, effort, item, items, number, open, pop, push, segments, small};
+use super::{MODES, Random, item, items, number, open, pop, push, segments, small};
 use crate::BufferError;
+use crate::effort::{cases, effort};
 use crate::persistent::SyncMode;
 use crate::persistent::core::{Core, Extra};
 use crate::persistent::files::Storage;
@@ -312,7 +313,7 @@ fn worked_with(random: &mut Random) -> (Disk, Vec<u32>) {
 #[test]
 fn what_was_taken_stays_taken_if_the_record_that_says_so_can_be_read() {
     let mut twice = 0;
-    for seed in 0..200 * effort() as u64 {
+    for seed in 0..u64::from(cases(200)) {
         let random = &mut Random::new(seed);
         let (disk, inside) = worked_with(random);
         let names = segments(&disk);
@@ -371,7 +372,7 @@ fn what_was_said_of_an_item_behind_a_lost_lease_is_believed() {
 #[test]
 fn whatever_happens_to_the_files_what_can_be_read_is_saved_as_it_was() {
     let mut saved = 0;
-    for seed in 0..100 * effort() as u64 {
+    for seed in 0..u64::from(cases(100)) {
         let random = &mut Random::new(seed);
         let (disk, _) = worked_with(random);
         let mut damages = Vec::new();

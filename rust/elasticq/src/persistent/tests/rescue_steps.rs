@@ -4,8 +4,9 @@
 use super::disk::Disk;
 use super::rescue::{disasters, drained, exported, image, long_queue, reopened, repaired, verified};
 use super::segments;
-use super::{Random, effort, open, small};
+use super::{Random, open, small};
 use crate::BufferError;
+use crate::effort::effort;
 use crate::persistent::SyncMode;
 use crate::persistent::format::HEADER;
 use crate::persistent::rescue::Verdict;

@@ -2,7 +2,8 @@
 
 use super::disk::Disk;
 use super::rescue::{drained, exported, image, numbers, records, reopened, repaired, verified};
-use super::{Random, effort, item, push, segments};
+use super::{Random, item, push, segments};
+use crate::effort::effort;
 use crate::persistent::core::{Core, Extra};
 use crate::persistent::rescue::{Verdict, inspect};
 use std::ops::Range;
@@ -26,7 +27,7 @@ const FIRST: usize = 128;
 type Cut = (usize, Vec<usize>);
 
 fn cuts(length: usize, random: &mut Random) -> Vec<Cut> {
-    let step = if length < 1000 { 8 } else { 8 * (37 / effort()).max(1) };
+    let step = if length < 1000 { 8 } else { 8 * (37 / effort() as usize).max(1) };
     let mut cuts = Vec::new();
     for end in (0..FIRST).step_by(8).chain((FIRST..length).step_by(step)).chain([length - 8, length]) {
         cuts.push((end, Vec::new()));
