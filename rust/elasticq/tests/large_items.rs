@@ -10,8 +10,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-/// How much of the stack a call may use, the caller's own copies included: 32 items.
-const STACK: usize = 1 << 20;
+/// How much of the stack a call may use, the caller's own copies included: 32 items. On Windows a caller makes
+/// another copy of what it passes by value.
+const STACK: usize = if cfg!(windows) { 40 * SIZE } else { 32 * SIZE };
 const SIZE: usize = 32 << 10;
 const BRIEF: Duration = Duration::from_millis(1);
 
@@ -178,7 +179,7 @@ const CALLS: &[Call] = calls! {
 const ONE_OF: &str = "ELASTICQ_TEST_LARGE_ITEMS";
 
 #[test]
-fn every_way_in_and_out_takes_an_item_of_32_kib_on_a_stack_of_1_mib() {
+fn every_way_in_and_out_takes_a_large_item_on_a_small_stack() {
     if let Ok(one) = std::env::var(ONE_OF) {
         let (number, stack) = one.split_once(' ').unwrap();
         let (_, call) = CALLS[number.parse::<usize>().unwrap()];
@@ -187,7 +188,7 @@ fn every_way_in_and_out_takes_an_item_of_32_kib_on_a_stack_of_1_mib() {
     }
     let fits = |number: usize, stack: usize| {
         Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "every_way_in_and_out_takes_an_item_of_32_kib_on_a_stack_of_1_mib"])
+            .args(["--exact", "every_way_in_and_out_takes_a_large_item_on_a_small_stack"])
             .env(ONE_OF, format!("{number} {stack}"))
             .output()
             .unwrap()
