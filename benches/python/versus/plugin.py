@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
+import os
+import platform
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
+from . import figures
 from .contest import Benchmark, Contest
-from .machine import interpreter, machine
+from .machine import interpreter, machine, with_gil
 from .standings import Outcome, quartiles
 
 ROUNDS = 15
@@ -15,6 +20,16 @@ UNSETTLED = "not settled"
 VERDICTS = {True: "reached", False: "MISSED", None: UNSETTLED}
 
 _outcomes = pytest.StashKey[list[Outcome]]()
+
+
+def write_figures(folder: Path, outcomes: Sequence[Outcome]) -> Path:
+    """Writes the medians to a file in a folder that names the processor and the interpreter."""
+    version = ".".join(platform.python_version_tuple()[:2])
+    where = machine()
+    file = folder / figures.file_name(where.partition(",")[0], version, with_gil())
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    file.write_text(figures.text(outcomes, f"{where}; {interpreter()}", date), encoding="utf-8")
+    return file
 
 
 @pytest.fixture
@@ -42,6 +57,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if not outcomes:
         return
     write = terminalreporter.write_line
+    if folder := os.environ.get("ELASTICQ_FIGURES"):
+        write(f"written to {write_figures(Path(folder), outcomes)}")
     terminalreporter.section("this project and its peers")
     where = f"{interpreter()}; {machine()}"
     write(f"{len(outcomes[0].ours.seconds)} rounds.")
