@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from versus import Contender, Contest, Figure, Standing, Target, Verdict, contest
-from versus.figures import file_name
-from versus.plugin import write_figures
+from versus.figures import file_name, write
 from versus.settled import agree, long_enough
 
 
@@ -173,7 +172,7 @@ def test_the_file_of_figures_has_a_line_for_each_contender(clock: Clock, tmp_pat
     contenders = [clock.contender("ours, here", 100), clock.contender("theirs", 310)]
     outcome = Contest("a case, of one", contenders).run(Driver(clock), 5)
     assert outcome is not None
-    file = write_figures(tmp_path, [outcome])
+    file = write(tmp_path, [outcome])
     lines = file.read_text(encoding="utf-8").splitlines()
     notes = ["# machine", "# date", "# command", "# figures"]
     assert [line.partition(":")[0] for line in lines[:4]] == notes

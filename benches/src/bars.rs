@@ -30,10 +30,21 @@ pub struct Picture {
     pub cases: &'static [(&'static str, &'static str)],
     /// The contenders that it shows.
     pub contenders: &'static [&'static str],
+    /// What its bars are as long as.
+    pub shows: Shows,
+}
+
+/// What a bar is as long as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// How many items go through in a second: longer is better.
+    Rate,
+    /// How long an item takes: shorter is better.
+    Time,
 }
 
 /// The pictures of what `make bench` measures in Python.
-pub const PICTURES: [Picture; 4] = [
+pub const PICTURES: [Picture; 5] = [
     Picture {
         name: "throughput",
         title: "Items a second through a queue in Python",
@@ -46,6 +57,7 @@ pub const PICTURES: [Picture; 4] = [
             ("task to task, no limit", "a task to a task"),
         ],
         contenders: &["elasticq.Queue", "queue.SimpleQueue", "queue.Queue", "janus", "asyncio.Queue"],
+        shows: Shows::Rate,
     },
     Picture {
         name: "bridging",
@@ -57,11 +69,17 @@ pub const PICTURES: [Picture; 4] = [
             ("task to task, room for 1", "a task to a task, room for 1"),
         ],
         contenders: &["elasticq.Queue", "janus", "culsans", "asyncio.Queue"],
+        shows: Shows::Rate,
     },
     Picture {
         name: "batches",
-        title: "Items a second in batches of 1,000, and one by one",
-        cases: &[("batches of 1,000, 1 thread", "batches of 1,000, one thread"), ("put + get, 1 thread", "one by one")],
+        title: "Items a second in batches, one thread",
+        cases: &[
+            ("batches of 1,000, 1 thread", "batches of 1,000"),
+            ("batches of 100, 1 thread", "batches of 100"),
+            ("batches of 10, 1 thread", "batches of 10"),
+            ("put + get, 1 thread", "one by one"),
+        ],
         contenders: &[
             "elasticq.Queue",
             "queue.SimpleQueue",
@@ -69,6 +87,7 @@ pub const PICTURES: [Picture; 4] = [
             "deque append + popleft",
             "deque extend + list + clear",
         ],
+        shows: Shows::Rate,
     },
     Picture {
         name: "durable",
@@ -86,11 +105,46 @@ pub const PICTURES: [Picture; 4] = [
             "leanqueue",
             "sqlite3 by hand, WAL, FULL",
         ],
+        shows: Shows::Rate,
+    },
+    Picture {
+        name: "latency",
+        title: "How long an item is on its way, 5,000 a second, in Python",
+        cases: &[
+            ("latency, thread to thread, p50", "one thread to another: half of the items, at most"),
+            ("latency, thread to thread, p99", "99 % of the items"),
+            ("latency, thread to thread, p99.9", "99.9 % of the items"),
+            ("latency, thread to task, p50", "a thread to a task: half of the items, at most"),
+            ("latency, thread to task, p99", "99 % of the items"),
+            ("latency, thread to task, p99.9", "99.9 % of the items"),
+        ],
+        contenders: &["elasticq.Queue", "queue.SimpleQueue", "queue.Queue", "janus", "culsans"],
+        shows: Shows::Time,
     },
 ];
 
+impl Shows {
+    /// What a contender's bar is as long as.
+    fn of(self, contender: &Contender) -> f64 {
+        match self {
+            Self::Rate => 1e3 / contender.nanoseconds,
+            Self::Time => contender.nanoseconds / 1e3,
+        }
+    }
+
+    /// What stands at the bar's end.
+    fn text(self, contender: &Contender) -> String {
+        let figure = self.of(contender);
+        let unsettled = if contender.settled { "" } else { ", not settled" };
+        match self {
+            Self::Rate => format!("{figure:.2} million ({:.0} ns){unsettled}", contender.nanoseconds),
+            Self::Time => format!("{figure:.1} us{unsettled}"),
+        }
+    }
+}
+
 impl Picture {
-    /// The picture's cases with the contenders that it shows; None if a case was not measured.
+    /// Those of the picture's cases that were measured, with the contenders that it shows; None if none was.
     #[must_use]
     pub fn of(&self, figures: &Figures) -> Option<Vec<Case>> {
         let shown = |contender: &Contender| self.contenders.contains(&contender.name.as_str());
@@ -99,7 +153,8 @@ impl Picture {
             let contenders = case.contenders.iter().filter(|contender| shown(contender)).cloned().collect();
             Some(Case { name: title.to_owned(), contenders })
         };
-        self.cases.iter().map(case).collect()
+        let cases: Vec<Case> = self.cases.iter().filter_map(case).collect();
+        (!cases.is_empty()).then_some(cases)
     }
 }
 
@@ -107,9 +162,9 @@ impl Picture {
 ///
 /// # Errors
 /// When there is no bar to draw, or the drawing fails.
-pub fn svg(title: &str, cases: &[Case], figures: &Figures) -> Drawn<String> {
-    let rates = || cases.iter().flat_map(|case| &case.contenders).map(rate);
-    let fastest = rates().max_by(f64::total_cmp).ok_or("there is no bar to draw")?;
+pub fn svg(title: &str, shows: Shows, cases: &[Case], figures: &Figures) -> Drawn<String> {
+    let lengths = cases.iter().flat_map(|case| &case.contenders).map(|contender| shows.of(contender));
+    let longest = lengths.max_by(f64::total_cmp).ok_or("there is no bar to draw")?;
     let lines: i32 = cases.iter().map(|case| CASE + LINE * case.contenders.len() as i32).sum();
     let height = TOP + lines + BOTTOM;
     let mut picture = String::new();
@@ -122,7 +177,8 @@ pub fn svg(title: &str, cases: &[Case], figures: &Figures) -> Drawn<String> {
             write(&root, &case.name, 19, HPos::Left, (24, y + CASE / 2))?;
             y += CASE;
             for (index, contender) in case.contenders.iter().enumerate() {
-                draw_bar(&root, contender, index == 0, fastest, y + LINE / 2)?;
+                let color = if index == 0 { OURS[0] } else { PEERS[0] };
+                draw_bar(&root, contender, color, shows, longest, y + LINE / 2)?;
                 y += LINE;
             }
         }
@@ -134,21 +190,13 @@ pub fn svg(title: &str, cases: &[Case], figures: &Figures) -> Drawn<String> {
     Ok(picture)
 }
 
-/// Million items a second.
-fn rate(contender: &Contender) -> f64 {
-    1e3 / contender.nanoseconds
-}
-
-/// The name, the bar and the rate. The bar of a figure that is not settled is hollow.
-fn draw_bar(root: &Area<'_>, contender: &Contender, ours: bool, fastest: f64, y: i32) -> Drawn<()> {
-    let color = if ours { OURS[0] } else { PEERS[0] };
-    let length = (f64::from(BARS.1 - BARS.0) * rate(contender) / fastest).round().max(1.0) as i32;
+/// The name, the bar and the figure. The bar of a figure that is not settled is hollow.
+fn draw_bar(root: &Area<'_>, contender: &Contender, color: RGBColor, shows: Shows, longest: f64, y: i32) -> Drawn<()> {
+    let length = (f64::from(BARS.1 - BARS.0) * shows.of(contender) / longest).round().max(1.0) as i32;
     let style = if contender.settled { color.filled() } else { color.stroke_width(2) };
     root.draw(&Rectangle::new([(BARS.0, y - LINE / 3), (BARS.0 + length, y + LINE / 3)], style))?;
     write(root, &contender.name, 17, HPos::Right, (BARS.0 - 10, y))?;
-    let unsettled = if contender.settled { "" } else { ", not settled" };
-    let figure = format!("{:.2} million ({:.0} ns){unsettled}", rate(contender), contender.nanoseconds);
-    write(root, &figure, 17, HPos::Left, (BARS.0 + length + 10, y))
+    write(root, &shows.text(contender), 17, HPos::Left, (BARS.0 + length + 10, y))
 }
 
 fn write(root: &Area<'_>, text: &str, size: u32, side: HPos, place: (i32, i32)) -> Drawn<()> {
@@ -162,7 +210,13 @@ mod tests {
     use std::fs::{read_dir, read_to_string};
     use std::path::{Path, PathBuf};
 
-    const SMALL: Picture = Picture { name: "", title: "", cases: &[("one", "first")], contenders: &["ours", "theirs"] };
+    const SMALL: Picture = Picture {
+        name: "",
+        title: "",
+        cases: &[("one", "first")],
+        contenders: &["ours", "theirs"],
+        shows: Shows::Rate,
+    };
 
     fn figures() -> Figures {
         let text = "# machine: a machine\n# date: a day\n# command: make bench\n# figures: a file\n\
@@ -173,7 +227,7 @@ mod tests {
     #[test]
     fn every_contender_has_a_bar_as_long_as_it_is_fast() {
         let figures = figures();
-        let picture = svg("a title", &SMALL.of(&figures).unwrap(), &figures).unwrap();
+        let picture = svg("a title", Shows::Rate, &SMALL.of(&figures).unwrap(), &figures).unwrap();
         for text in ["a title", "first", "ours", "100.00 million (10 ns)", "10.00 million (100 ns), not settled"] {
             assert!(picture.lines().any(|line| line.trim() == text), "{text}");
         }
@@ -181,14 +235,17 @@ mod tests {
             assert!(picture.lines().any(|line| line.trim() == text), "{text}");
         }
         assert_eq!(picture.matches("width=\"51\"").count(), 1, "a tenth of the fastest one's bar");
-        assert!(svg("", &[], &figures).is_err());
+        let times = svg("a title", Shows::Time, &SMALL.of(&figures).unwrap(), &figures).unwrap();
+        assert!(times.contains("0.1 us, not settled") && times.matches("width=\"51\"").count() == 1);
+        assert!(svg("", Shows::Rate, &[], &figures).is_err());
     }
 
     #[test]
-    fn a_picture_shows_its_contenders_if_all_its_cases_were_measured() {
+    fn a_picture_shows_its_contenders_in_the_cases_that_were_measured() {
         let cases = SMALL.of(&figures()).unwrap();
         assert_eq!((cases[0].name.as_str(), cases[0].contenders.len()), ("first", 2));
-        assert!(Picture { cases: &[("one", ""), ("two", "")], ..SMALL }.of(&figures()).is_none());
+        assert_eq!(Picture { cases: &[("two", ""), ("one", "first")], ..SMALL }.of(&figures()), Some(cases));
+        assert!(Picture { cases: &[("two", "")], ..SMALL }.of(&figures()).is_none());
     }
 
     /// So a picture never shows other figures than those that stand beside it.
@@ -206,7 +263,11 @@ mod tests {
             for picture in PICTURES {
                 let Some(cases) = picture.of(&figures) else { continue };
                 let beside = file.with_extension("").to_str().unwrap().to_owned() + &format!("-{}.svg", picture.name);
-                assert_eq!(read_to_string(&beside).unwrap(), svg(picture.title, &cases, &figures).unwrap(), "{beside}");
+                assert_eq!(
+                    read_to_string(&beside).unwrap(),
+                    svg(picture.title, picture.shows, &cases, &figures).unwrap(),
+                    "{beside}"
+                );
                 drawn += 1;
             }
         }

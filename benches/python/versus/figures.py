@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import io
+import platform
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
+from .machine import interpreter, machine, with_gil
 from .standings import Outcome
+
+
+def write(folder: Path, outcomes: Sequence[Outcome]) -> Path:
+    """Writes the medians to a file in a folder that names the processor and the interpreter."""
+    version = ".".join(platform.python_version_tuple()[:2])
+    where = machine()
+    file = folder / file_name(where.partition(",")[0], version, with_gil())
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    file.write_text(text(outcomes, f"{where}; {interpreter()}", date), encoding="utf-8")
+    return file
 
 
 def file_name(processor: str, version: str, gil: bool) -> str:

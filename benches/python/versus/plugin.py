@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 import os
-import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from . import figures
 from .contest import Benchmark, Contest
-from .machine import interpreter, machine, with_gil
+from .figures import write
+from .machine import interpreter, machine
 from .standings import Outcome, quartiles
 
 ROUNDS = 15
@@ -20,16 +18,6 @@ UNSETTLED = "not settled"
 VERDICTS = {True: "reached", False: "MISSED", None: UNSETTLED}
 
 _outcomes = pytest.StashKey[list[Outcome]]()
-
-
-def write_figures(folder: Path, outcomes: Sequence[Outcome]) -> Path:
-    """Writes the medians to a file in a folder that names the processor and the interpreter."""
-    version = ".".join(platform.python_version_tuple()[:2])
-    where = machine()
-    file = folder / figures.file_name(where.partition(",")[0], version, with_gil())
-    date = datetime.datetime.now(datetime.UTC).date().isoformat()
-    file.write_text(figures.text(outcomes, f"{where}; {interpreter()}", date), encoding="utf-8")
-    return file
 
 
 @pytest.fixture
@@ -44,6 +32,12 @@ def compete(benchmark: Benchmark, pytestconfig: pytest.Config) -> Callable[[Cont
     return run
 
 
+@pytest.fixture
+def tell(pytestconfig: pytest.Config) -> Callable[[Outcome], None]:
+    """Adds an outcome that was measured in another way than by a contest to the tables and figures."""
+    return pytestconfig.stash.setdefault(_outcomes, []).append
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_benchmark_group_stats(config: pytest.Config) -> list[object] | None:
     """Shows pytest-benchmark's own table only to compare runs: in one run it would rank different cases."""
@@ -56,20 +50,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     outcomes = config.stash.get(_outcomes, [])
     if not outcomes:
         return
-    write = terminalreporter.write_line
+    show = terminalreporter.write_line
     if folder := os.environ.get("ELASTICQ_FIGURES"):
-        write(f"written to {write_figures(Path(folder), outcomes)}")
+        show(f"written to {write(Path(folder), outcomes)}")
     terminalreporter.section("this project and its peers")
     where = f"{interpreter()}; {machine()}"
-    write(f"{len(outcomes[0].ours.seconds)} rounds.")
-    write(
+    show(f"{len(outcomes[0].ours.seconds)} rounds.")
+    show(
         "Medians in ns per item. How many times as fast ours is: the ratio of medians; its spread by rounds."
     )
     for outcome in outcomes:
-        write("")
-        write(f"-- {outcome.case} ({where})")
+        show("")
+        show(f"-- {outcome.case} ({where})")
         for line in _table(_contest_rows(outcome)):
-            write(line)
+            show(line)
     verdicts = [verdict for outcome in outcomes for verdict in outcome.verdicts]
     rows = [
         (
@@ -82,10 +76,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         for verdict in verdicts
     ]
     if rows:
-        write("")
-        write(f"-- targets ({where})")
+        show("")
+        show(f"-- targets ({where})")
         for line in _table([("", "against", "at least", "measured", ""), *rows]):
-            write(line)
+            show(line)
 
 
 def _times(ratio: float) -> str:
