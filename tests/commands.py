@@ -31,7 +31,7 @@ def check(script: str) -> None:
 
 def _commands(line: str) -> list[list[str]]:
     """The commands of a line, without what redirects them and what they have in their environment."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars="&|;<>")
+    lexer = shlex.shlex(re.sub(r"<\((.*?)\)", r"; \1", line), posix=True, punctuation_chars="&|;<>")
     lexer.whitespace_split = True
     commands: list[list[str]] = [[]]
     for word in lexer:
@@ -160,4 +160,5 @@ _PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
     "pre-commit": _elsewhere,
     "prometheus": _elsewhere,
     "promtool": _elsewhere,
+    "source": _elsewhere,
 }

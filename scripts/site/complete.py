@@ -10,22 +10,26 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-MODULES = (
-    "elasticq",
-    "elasticq.asyncio",
-    "elasticq.janus",
-    "elasticq.culsans",
-    "elasticq.metrics",
-    "elasticq.metrics.prometheus",
-    "elasticq.metrics.otel",
-    "elasticq.debug",
-)
+import elasticq
+
+TOOLS = ("elasticq.demo", "elasticq.__main__")
+"""Programs. Nobody imports them."""
+
+
+def modules() -> Iterator[ModuleType]:
+    """The package, and all its modules that are public."""
+    yield elasticq
+    for found in pkgutil.walk_packages(elasticq.__path__, "elasticq."):
+        is_private = any(part.startswith("_") for part in found.name.split("."))
+        if not is_private and not found.name.startswith(TOOLS):
+            yield importlib.import_module(found.name)
 
 
 def shown(inventory: bytes) -> set[str]:
@@ -56,7 +60,7 @@ def main() -> int:
     site = Path(sys.argv[1])
     entries = shown((site / "objects.inv").read_bytes())
     count, missing = 0, set[str]()
-    for module in map(importlib.import_module, MODULES):
+    for module in modules():
         name = module.__name__.split(".")[1:2] or ["index"]
         page = site / "reference" / name[0] / "index.html"
         text = page.read_text(encoding="utf-8") if page.exists() else ""
