@@ -19,7 +19,7 @@ from types import ModuleType
 
 import elasticq
 
-TOOLS = ("elasticq.demo", "elasticq.__main__")
+TOOLS = ("elasticq.bench", "elasticq.cli", "elasticq.demo")
 """Programs. Nobody imports them."""
 
 
