@@ -34,7 +34,7 @@ test: ## run every check and test (some only: ARGS="rust loom")
 lint: ## check format, lints, types and stubs
 	scripts/test lint
 
-docs: ## build the crate's documentation, where a warning is an error
+docs: ## build the site in target/site and the crate's documentation, where a link that leads nowhere is an error
 	scripts/test docs
 
 bench: ## measure against peers, in Rust and on Python 3.13 with and without the GIL (some only: ARGS="rust")
@@ -45,4 +45,4 @@ verify: ## check what `make test` has no time for, over hours; may be interrupte
 	exec "$(PYTHON)" scripts/verify $(ARGS)
 
 clean: ## delete everything that was built
-	rm -rf target dist .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf target dist .cache .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

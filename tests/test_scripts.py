@@ -181,6 +181,7 @@ def test_flaws_of_what_was_just_changed_come_first(
         ("sanitize", "adress", "address"),
         ("machines", "aarch64-apple-darwni", "aarch64-apple-darwin"),
         ("rust-with-source", "--nightly", "usage: rust-with-source"),
+        ("docs", "serve", "usage: docs"),
     ],
 )
 def test_an_unknown_word_is_bad_usage(script: str, argument: str, known: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sized
 from functools import partial
 from typing import Generic, TypeVar
 
+import pytest
 from ends import (
     OURS,
     Plain,
@@ -161,11 +162,11 @@ class Batches(Generic[Q]):
     """A loop over a queue and a batch. Checks that the last batch comes out whole, and that nothing stays."""
 
     def __init__(
-        self, loop: Callable[[Q, list[str], int], list[str]], make: Callable[[], Q], times: int
+        self, loop: Callable[[Q, list[str], int], list[str]], make: Callable[[], Q], size: int, times: int
     ) -> None:
         self._loop = unshared(loop)
         self._queue = make()
-        self._batch = [f"message {number}" for number in range(BATCH)]
+        self._batch = [f"message {number}" for number in range(size)]
         self._times = times
         self._taken: list[str] = []
 
@@ -177,18 +178,20 @@ class Batches(Generic[Q]):
         assert len(self._queue) == 0
 
 
-def test_batches(compete: Callable[[Contest], None]) -> None:
-    ours = elasticq.Queue[str]
+@pytest.mark.parametrize("size", [10, 100, BATCH])
+def test_batches(compete: Callable[[Contest], None], size: int) -> None:
+    ours, plain = elasticq.Queue[str], deque[str]
+    goals = [Target("deque extend + list + clear", 1.0), Target(f"{OURS}, one by one", 8)]
     compete(
         Contest(
-            f"batches of {BATCH:,}, 1 thread",
+            f"batches of {size:,}, 1 thread",
             [
-                Contender(OURS, partial(Batches, all_at_once, ours), BATCH),
-                Contender(f"{OURS}, one by one", partial(Batches, one_by_one, ours), BATCH),
+                Contender(OURS, partial(Batches, all_at_once, ours, size), size),
+                Contender(f"{OURS}, one by one", partial(Batches, one_by_one, ours, size), size),
                 Contender(
-                    "deque extend + list + clear", partial(Batches, extend_and_clear, deque[str]), BATCH
+                    "deque extend + list + clear", partial(Batches, extend_and_clear, plain, size), size
                 ),
             ],
-            [Target("deque extend + list + clear", 1.0), Target(f"{OURS}, one by one", 8)],
+            goals if size == BATCH else [],
         )
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from versus import Contender, Contest, Figure, Standing, Target, Verdict, contest
+from versus.figures import file_name, write
 from versus.settled import agree, long_enough
 
 
@@ -164,3 +166,24 @@ def test_a_sample_that_never_repeats_is_doubled_only_so_far() -> None:
 
 def test_no_sample_is_taken_where_none_may_be_longer() -> None:
     assert long_enough(100, 199, lambda _: pytest.fail("a sample was taken")) == 100
+
+
+def test_the_file_of_figures_has_a_line_for_each_contender(clock: Clock, tmp_path: Path) -> None:
+    contenders = [clock.contender("ours, here", 100), clock.contender("theirs", 310)]
+    outcome = Contest("a case, of one", contenders).run(Driver(clock), 5)
+    assert outcome is not None
+    file = write(tmp_path, [outcome])
+    lines = file.read_text(encoding="utf-8").splitlines()
+    notes = ["# machine", "# date", "# command", "# figures"]
+    assert [line.partition(":")[0] for line in lines[:4]] == notes
+    assert lines[4:] == [
+        "case,contender,nanoseconds,settled",
+        '"a case, of one","ours, here",100.0,yes',
+        '"a case, of one",theirs,310.0,yes',
+    ]
+
+
+def test_the_file_of_figures_names_the_processor_and_the_interpreter() -> None:
+    assert file_name("AMD EPYC", "3.13", gil=True) == "python-3.13-amd-epyc.csv"
+    xeon = "Intel(R) Xeon(R) Processor @ 2.80GHz"
+    assert file_name(xeon, "3.13", gil=False) == "python-3.13t-intel-xeon.csv"

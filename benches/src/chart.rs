@@ -18,10 +18,10 @@ const RIGHT: u32 = 424;
 const BOTTOM: u32 = 72;
 /// From one label to the next.
 const LINE: i32 = 24;
-const FONT: &str = "sans-serif";
+pub(crate) const FONT: &str = "sans-serif";
 
-const OURS: [RGBColor; 2] = [RGBColor(208, 28, 40), RGBColor(240, 125, 20)];
-const PEERS: [RGBColor; 12] = [
+pub(crate) const OURS: [RGBColor; 2] = [RGBColor(208, 28, 40), RGBColor(240, 125, 20)];
+pub(crate) const PEERS: [RGBColor; 12] = [
     RGBColor(31, 119, 180),
     RGBColor(0, 160, 180),
     RGBColor(110, 85, 190),

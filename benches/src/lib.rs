@@ -6,6 +6,7 @@
 //! - [`shapes`]: the loops that are measured, written once for all contenders; [`ledger`] checks every
 //!   message.
 //! - [`curves`]: throughput over the number of producers, as CSV; [`chart`]: the same as a picture.
+//! - [`figures`]: what the benchmarks in Python have measured; [`bars`]: the same as pictures.
 //! - [`mqtt`]: the shape of an MQTT ingest, four publishers to one processor.
 //! - `tasks`: channels between tasks; `several`: waiting for several queues at once (features `streams` and
 //!   `lock_free`).
@@ -14,11 +15,13 @@
 //! The suites that `cargo bench` runs are in the folder `suites`: `peers`, `lock_free`, `priority`,
 //! `scalability`, `memory`, `operations`, `streams` and `durable`.
 
+pub mod bars;
 pub mod chart;
 pub mod contest;
 pub mod curves;
 #[cfg(feature = "persistent")]
 pub mod durable;
+pub mod figures;
 pub mod ledger;
 pub mod machine;
 pub mod mqtt;

@@ -39,8 +39,13 @@ class PriorityCircularBuffer(_core.PriorityCircularBuffer[T]):
         max_wait: Seconds (or a timedelta) after which an item goes before all that have waited less.
         age_statistics: Whether `stats` tells how long items have waited. It costs a look at the clock for
             each item.
-        initial_capacity, min_capacity, max_capacity, growth_factor, shrink_threshold, push_timeout,
-            pop_timeout: As in Config, for all levels together.
+        initial_capacity: As in Config, for all levels together, as is all that follows.
+        min_capacity: As in Config.
+        max_capacity: As in Config.
+        growth_factor: As in Config.
+        shrink_threshold: As in Config.
+        push_timeout: As in Config.
+        pop_timeout: As in Config.
 
     Raises:
         InvalidConfiguration: A setting breaks its rule. It is also a ValueError.

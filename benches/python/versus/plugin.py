@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from .contest import Benchmark, Contest
+from .figures import write
 from .machine import interpreter, machine
 from .standings import Outcome, quartiles
 
@@ -29,6 +32,12 @@ def compete(benchmark: Benchmark, pytestconfig: pytest.Config) -> Callable[[Cont
     return run
 
 
+@pytest.fixture
+def tell(pytestconfig: pytest.Config) -> Callable[[Outcome], None]:
+    """Adds an outcome that was measured in another way than by a contest to the tables and figures."""
+    return pytestconfig.stash.setdefault(_outcomes, []).append
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_benchmark_group_stats(config: pytest.Config) -> list[object] | None:
     """Shows pytest-benchmark's own table only to compare runs: in one run it would rank different cases."""
@@ -41,18 +50,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     outcomes = config.stash.get(_outcomes, [])
     if not outcomes:
         return
-    write = terminalreporter.write_line
+    show = terminalreporter.write_line
+    if folder := os.environ.get("ELASTICQ_FIGURES"):
+        show(f"written to {write(Path(folder), outcomes)}")
     terminalreporter.section("this project and its peers")
     where = f"{interpreter()}; {machine()}"
-    write(f"{len(outcomes[0].ours.seconds)} rounds.")
-    write(
+    show(f"{len(outcomes[0].ours.seconds)} rounds.")
+    show(
         "Medians in ns per item. How many times as fast ours is: the ratio of medians; its spread by rounds."
     )
     for outcome in outcomes:
-        write("")
-        write(f"-- {outcome.case} ({where})")
+        show("")
+        show(f"-- {outcome.case} ({where})")
         for line in _table(_contest_rows(outcome)):
-            write(line)
+            show(line)
     verdicts = [verdict for outcome in outcomes for verdict in outcome.verdicts]
     rows = [
         (
@@ -65,10 +76,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         for verdict in verdicts
     ]
     if rows:
-        write("")
-        write(f"-- targets ({where})")
+        show("")
+        show(f"-- targets ({where})")
         for line in _table([("", "against", "at least", "measured", ""), *rows]):
-            write(line)
+            show(line)
 
 
 def _times(ratio: float) -> str:

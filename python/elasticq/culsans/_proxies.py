@@ -32,6 +32,7 @@ class BaseQueueProxy(BaseQueue[T]):
     __slots__ = ("__weakref__", "wrapped")
 
     wrapped: MixedQueue[T]
+    """The mixed queue."""
 
     def __init__(self, wrapped: MixedQueue[T]) -> None:
         self.wrapped = wrapped

@@ -11,9 +11,13 @@ class Metric(NamedTuple):
     """One metric. A counter only grows, as long as the process lives."""
 
     name: str
+    """As Prometheus spells it."""
     kind: Literal["counter", "gauge"]
+    """Whether it only grows."""
     unit: Literal["", "seconds", "bytes", "ratio"]
+    """What it is measured in; empty: messages, threads and so on are counted."""
     description: str
+    """What it tells, in a sentence."""
     labels: tuple[str, ...] = ()
     """Those beside `queue`."""
     is_rare: bool = False
@@ -150,3 +154,4 @@ ALL = (
     OLDEST,
     *FIGURES.values(),
 )
+"""Every metric that there is."""

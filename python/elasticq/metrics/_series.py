@@ -23,8 +23,11 @@ class Sample(NamedTuple):
     """One figure: of which metric, its labels beside `queue`, and how much it is."""
 
     metric: catalog.Metric
+    """What the figure is of."""
     labels: dict[str, str]
+    """The labels beside `queue`, by name."""
     value: float
+    """The figure."""
 
 
 def shown(name: str) -> str:

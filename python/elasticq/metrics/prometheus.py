@@ -38,6 +38,7 @@ class Collector(_Collector):
     """
 
     def collect(self) -> Iterator[Family]:
+        """Look at all queues, and tell the metrics that have figures: what a registry calls for a scrape."""
         families = {metric.name: _family(metric) for metric in ALL}
         for queue, samples in look().items():
             name = {"queue": shown(queue)}

@@ -189,10 +189,7 @@ impl Persistent {
     }
 
     /// Add all items of an iterable or none, also after a crash, and wait for room for all of them as long as
-    /// `push_timeout` says. With `every_write`, one sync does for all.
-    ///
-    /// Raises:
-    ///     As `push`.
+    /// `push_timeout` says. With `every_write`, one sync does for all. Raises what `push` raises.
     fn push_batch(&self, py: Python<'_>, items: &Bound<'_, PyAny>) -> PyResult<()> {
         let timeout = self.timeouts.push();
         let put = self.durable(py)?.put_many(py, items, Patience::within(timeout))?;
@@ -202,8 +199,9 @@ impl Persistent {
     /// Take up to `max_items` (not negative) for good, oldest first. Gives a list, which is empty if there
     /// are none. Waits for the first as long as `pop_timeout` says.
     ///
+    /// Raises what `pop` raises, but for Empty and Timeout, and:
+    ///
     /// Raises:
-    ///     As `pop`, but for Empty and Timeout.
     ///     ValueError: `max_items` is negative.
     fn pop_batch<'py>(&self, py: Python<'py>, max_items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let max = numbers::count("max_items", max_items, 0)?;
@@ -246,10 +244,7 @@ impl Persistent {
     }
 
     /// Take up to `max_items` items (at least 1) on lease, and wait for the first if need be. Gives a list of
-    /// at least one Lease.
-    ///
-    /// Raises:
-    ///     As `lease`.
+    /// at least one Lease. Raises what `lease` raises.
     #[pyo3(signature = (max_items, timeout=None, ttl=None, *, block=Truth(true)),
            text_signature = "($self, max_items, timeout=None, ttl=None, *, block=True)")]
     fn lease_batch<'py>(
