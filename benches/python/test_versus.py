@@ -9,8 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from versus import Contender, Contest, Figure, Standing, Target, Verdict, contest
-from versus.settled import agree, long_enough
+from versus import Contest, Target, Verdict
+
+from elasticq.bench import contest
+from elasticq.bench.contest import Contender
+from elasticq.bench.settled import Figure, agree, long_enough
+from elasticq.bench.standings import Standing
 
 
 @dataclass

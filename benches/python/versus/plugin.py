@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from elasticq.bench.machine import interpreter, machine
+from elasticq.bench.standings import quartiles
+
 from .contest import Benchmark, Contest
-from .machine import interpreter, machine
-from .standings import Outcome, quartiles
+from .standings import Outcome
 
 ROUNDS = 15
 UNSETTLED = "not settled"
