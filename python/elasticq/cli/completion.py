@@ -51,6 +51,7 @@ class Argument:
     """Whether a value belongs to it."""
     choices: Sequence[str]
     place: Place | None
+    may_repeat: bool = False
 
     @property
     def hint(self) -> str:
@@ -77,6 +78,7 @@ class Grammar:
                 not action.option_strings or action.nargs != 0,
                 [str(choice) for choice in action.choices or ()],
                 parser.places.get(action.dest),
+                isinstance(action, argparse._AppendAction),
             )
             if action.nargs != argparse.REMAINDER:
                 (grammar.options if action.option_strings else grammar.places).append(argument)
@@ -205,7 +207,7 @@ def _zsh() -> Iterator[str]:
 def _zsh_option(option: Argument) -> str:
     text = "".join(f"\\{sign}" if sign in "[]:\\" else sign for sign in option.help)
     value = f":{_zsh_value(option)}" if option.takes else ""
-    others = f"({' '.join(option.names)})" if len(option.names) > 1 else ""
+    others = f"({' '.join(option.names)})" if len(option.names) > 1 else "*" if option.may_repeat else ""
     return " ".join(_quoted(f"{others}{name}[{text}]{value}") for name in option.names)
 
 
@@ -241,7 +243,10 @@ def _fish_option(option: Argument) -> str:
         f" -l {name.removeprefix('--')}" if name.startswith("--") else f" -s {name.removeprefix('-')}"
         for name in option.names
     )
-    return f"{names} -d {_quoted(option.help)}" + (f" -r{_fish_value(option)}" if option.takes else "")
+    if not option.takes:
+        return f"{names} -d {_quoted(option.help)}"
+    exclusive = "-r" if option.place == "file" else "-x"
+    return f"{names} -d {_quoted(option.help)} {exclusive}{_fish_value(option)}"
 
 
 def _fish_value(argument: Argument) -> str:

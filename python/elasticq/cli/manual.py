@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
-from elasticq.cli.common import FAILED
+from elasticq.cli.common import FAILED, say
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 Text = str | tuple[str, str]
 Place = Literal["file", "folder"]
@@ -57,7 +61,12 @@ class Manual(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line, and where to read more."""
-        self.exit(FAILED, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        say(f"{self.prog}: {message} (see {self.prog} --help)")
+        raise SystemExit(FAILED)
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """Prints the help and the version. A reader that has gone is not passed over in silence."""
+        (file or sys.stdout).write(message)
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:

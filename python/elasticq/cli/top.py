@@ -38,8 +38,10 @@ def parser(program: str) -> Manual:
     sections: dict[str, Sequence[Text]] = {
         "examples": [
             "In the program:",
-            "$ elasticq.metrics.instrument(jobs, 'jobs')",
-            "$ elasticq.metrics.live.serve('/run/app/q')",
+            "$ from elasticq import metrics",
+            "$ from elasticq.metrics import live",
+            "$ metrics.instrument(jobs, 'jobs')",
+            "$ live.serve('/run/app/q')",
             "In a shell:",
             f"$ {program} /run/app/q",
             f"$ {program} http://127.0.0.1:9000/metrics",
