@@ -225,7 +225,9 @@ def test_on_a_terminal_it_is_live(watched: Watched, columns: int) -> None:
 def test_no_color_means_none(watched: Watched) -> None:
     watched.do("jobs.put_many([1, 2, 3, 4])")  # it is full, which is red
     colour = re.compile(r"\x1b\[(?:[0-9;]*;)?3[0-7]m")
-    for changes, coloured in [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]:
+    cases: list[tuple[dict[str, Any], bool]]
+    cases = [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+    for changes, coloured in cases:
         with Terminal([*ELASTICQ, "top", "--interval", "0.1", str(watched.path)], **changes) as terminal:
             terminal.wait_for("jobs")
             terminal.wait_for("mails")
@@ -394,6 +396,6 @@ def test_lines_of_a_page_are_read_as_prometheus_writes_them() -> None:
 
 
 def test_a_proxy_of_the_environment_is_not_asked(watched: Watched) -> None:
-    changes = {"http_proxy": "http://127.0.0.1:9", "all_proxy": "http://127.0.0.1:9"}
+    changes: dict[str, Any] = {"http_proxy": "http://127.0.0.1:9", "all_proxy": "http://127.0.0.1:9"}
     done = elasticq("top", "--once", watched.page, **changes)
     assert (done.returncode, done.stderr) == (FINE, "")

@@ -67,12 +67,5 @@ def _panel(panel: Any, result: Result) -> None:
     panel.set_title(f"{result.case.name}: {result.case.title}", fontsize=8, loc="left")
     panel.tick_params(labelsize=8)
     for place, ratio in enumerate(ratios):
-        panel.annotate(
-            f"{ratio:.1f}x",
-            (0, place),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-            color="white",
-        )
+        at_the_edge = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "xytext": (4, 0)}
+        panel.annotate(f"{ratio:.1f}x", (1, place), va="center", fontsize=8, **at_the_edge)
