@@ -151,6 +151,16 @@ def test_a_command_imports_no_other_one_and_no_extra() -> None:
         assert other not in modules
 
 
+@pytest.mark.checkout
+@each_command
+def test_the_page_names_each_option_and_is_the_manual_of_each_command(command: str) -> None:
+    page = (Path(__file__).parent.parent / "docs/cli.md").read_text(encoding="utf-8")
+    assert f"| [`{command}`](#" in page
+    for action in COMMANDS[command].load().parser("p")._actions:
+        for name in action.option_strings:
+            assert name in page
+
+
 # What goes wrong.
 
 

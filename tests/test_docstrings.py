@@ -11,9 +11,10 @@ import pytest
 
 import elasticq
 import elasticq.asyncio
-from elasticq import culsans, janus
+from elasticq import culsans, debug, janus, metrics
+from elasticq.metrics import live
 
-MODULES = (elasticq, elasticq.asyncio, janus, culsans)
+MODULES = (elasticq, elasticq.asyncio, janus, culsans, debug, metrics, live)
 
 
 def documented(module: ModuleType) -> Iterator[tuple[str, object]]:

@@ -123,6 +123,7 @@ def test_a_client_that_leaves_or_does_not_read_stops_nobody(
     answer = live._answer
     monkeypatch.setattr(live, "_answer", lambda: answer() + b"\n" * 10_000_000)
     silent = connected(path)
+    silent.recv(1, socket.MSG_PEEK)  # its answer has begun
     connected(path).close()
     monkeypatch.setattr(live, "_answer", answer)
     assert told(path)[0]["process"] == os.getpid()
