@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from command_line import ELASTICQ, Terminal, elasticq, interrupted, running
+from support import wait_until
 
 import elasticq as package
 from elasticq.__main__ import main
 from elasticq.bench import cases, contest, ends, files, machine, plot, trials
 from elasticq.bench.cases import CASES, LEAST_ROUNDS, Case, Result
+from elasticq.bench.cli import _Stops
 from elasticq.bench.contest import Contender
 from elasticq.bench.loops import put_and_get
 
@@ -312,6 +315,28 @@ def test_ctrl_c_ends_it_and_leaves_nothing(case: str, tmp_path: Path) -> None:
         status, errors = interrupted(bench)
     assert (status, errors) == (INTERRUPTED, "python -m elasticq bench: interrupted\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C does what it does in a terminal: a shell's process in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_a_second_ctrl_c_does_not_wait_for_the_sample() -> None:
+    with _Stops() as stops:
+        stops.check()
+        os.kill(os.getpid(), signal.SIGINT)
+        wait_until(lambda: stops._came, "the signal has come")
+        with pytest.raises(KeyboardInterrupt):
+            stops.check()
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - it comes in one of these calls
+            os.kill(os.getpid(), signal.SIGINT)
+            wait_until(lambda: False, "the signal has come")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_closed_pipe_ends_it_quietly(tmp_path: Path) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from elasticq.bench import ends, files
-from elasticq.bench.contest import LONGEST_SECONDS, Contender, calibrate, order, sample_seconds, timed
+from elasticq.bench.contest import LONGEST_SECONDS, Contender, Trial, calibrate, order, sample_seconds, timed
 from elasticq.bench.loops import put_and_get
 from elasticq.bench.machine import threads_at_once
 from elasticq.bench.standings import Standing
@@ -25,7 +25,7 @@ _SHARE = 24
 _LEAST_SYNCED = 20
 
 Tick = Callable[[str], None]
-"""Is told what is done at the moment."""
+"""Is told before each sample what is done. It may raise: between samples nothing is left half done."""
 
 
 @dataclass
@@ -76,9 +76,9 @@ class Case:
         running: list[tuple[Contender, Standing]] = []
         left_out: dict[str, str] = {}
         for contender in self.contenders:
-            tick(f"{self.name}: how long a sample of {contender.name} has to be")
+            doing = f"{self.name}: how long a sample of {contender.name} has to be"
             try:
-                batches = calibrate(contender, wanted, max(longest, wanted))
+                batches = calibrate(_telling(contender, tick, doing), wanted, max(longest, wanted))
             except Exception as error:  # a peer of another version may do anything
                 if not running:
                     raise
@@ -87,13 +87,23 @@ class Case:
             running.append((contender, Standing(contender.name, batches * contender.batch)))
         round_ = 0
         while round_ < LEAST_ROUNDS or (perf_counter() < deadline and round_ < MOST_ROUNDS):
-            tick(f"{self.name}: round {round_ + 1}")
             for index in order(len(running), round_):
+                tick(f"{self.name}: round {round_ + 1}")
                 contender, standing = running[index]
                 standing.seconds.append(timed(contender.trial(standing.items // contender.batch)))
             round_ += 1
         ours, *others = (standing for _, standing in running)
         return Result(self, ours, others, wanted < usual, left_out)
+
+
+def _telling(contender: Contender, tick: Tick, doing: str) -> Contender:
+    """The same contender, which tells what is done before each of its trials."""
+
+    def trial(batches: int) -> Trial:
+        tick(doing)
+        return contender.trial(batches)
+
+    return replace(contender, trial=trial)
 
 
 def _one_thread(_: Path) -> Case:

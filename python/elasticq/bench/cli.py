@@ -6,14 +6,17 @@ import argparse
 import contextlib
 import math
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from elasticq.bench import machine, report
 from elasticq.bench.cases import CASES, LEAST_ROUNDS, Result
-from elasticq.cli.common import CommandError, print_json, say, statuses, terminated_as_exit
+from elasticq.cli.common import CommandError, print_json, say, statuses
 from elasticq.cli.manual import Manual, Text
 from elasticq.cli.terminal import columns_of_output, rich_console, shortened, wrapped
 
@@ -96,8 +99,8 @@ def main(arguments: Sequence[str], program: str) -> int:
         picture = plot.wanted(options.plot)
     if machine.hardware_threads() == 1:
         say(f"{program}: there is one core here, so figures of several threads mean little")
-    with terminated_as_exit(), _folder(options.folder) as folder:
-        results = _measured(options, folder)
+    with _Stops() as stops, _folder(options.folder) as folder:
+        results = _measured(options, folder, stops)
     if picture:
         plot.draw(results, picture)
         say(f"{program}: {picture} has the picture")
@@ -115,7 +118,7 @@ def _folder(parent: str) -> Iterator[Path]:
         yield Path(name).absolute()
 
 
-def _measured(options: argparse.Namespace, folder: Path) -> list[Result]:
+def _measured(options: argparse.Namespace, folder: Path, stops: _Stops) -> list[Result]:
     """Runs the cases, and prints each as soon as it is known."""
     names = [name for name in CASES if not options.case or name in options.case]
     if options.json:
@@ -127,7 +130,7 @@ def _measured(options: argparse.Namespace, folder: Path) -> list[Result]:
         _print(report.LEGEND)
     sys.stdout.flush()
     results = []
-    with _Progress(len(names)) as progress:
+    with _Progress(len(names), stops) as progress:
         for name in names:
             result = CASES[name](folder).run(options.seconds / len(names), progress.tick)
             progress.clear()
@@ -160,11 +163,43 @@ def _show(result: Result) -> None:
         _print(note)
 
 
+class _Stops:
+    """Ctrl-C and SIGTERM end a measurement between two samples, so none is left half done: a peer may leave
+    threads and event loops behind. What comes a second time ends it at once."""
+
+    def __init__(self) -> None:
+        self._came: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Stops:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        first, self._came = self._came, number
+        if first is not None:
+            self.check()
+
+    def check(self) -> None:
+        """Raises what ends the measurement, if somebody has asked for that."""
+        if self._came == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self._came is not None:
+            raise SystemExit(128 + self._came)
+
+
 class _Progress:
     """What is done at the moment, in a line on stderr, if that is a terminal."""
 
-    def __init__(self, cases: int) -> None:
+    def __init__(self, cases: int, stops: _Stops) -> None:
         self._cases = cases
+        self._stops = stops
         self._is_shown = sys.stderr.isatty()
         self._last = ""
         self.done = 0
@@ -176,7 +211,8 @@ class _Progress:
         self.clear()
 
     def tick(self, doing: str) -> None:
-        """Shows what is done now."""
+        """Shows what is done now. Ends it all if somebody has asked for that."""
+        self._stops.check()
         if self._is_shown:
             self.clear()
             try:
