@@ -248,6 +248,22 @@ def test_a_closed_pipe_ends_a_tool_quietly(command: str, queue: Path) -> None:
     assert (done.returncode, done.stderr) == (UNREAD, b"")
 
 
+def test_a_closed_pipe_ends_rich_quietly() -> None:
+    program = """if True:
+        import sys
+        from elasticq.cli.common import run
+        from elasticq.cli.terminal import console
+        sys.exit(run("p", lambda: console().print("text " * 100_000) or 0))
+    """
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=closed, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (UNREAD, b"")
+
+
 def test_both_pipes_may_be_closed(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -142,5 +142,7 @@ def test_zsh_completes_where_it_is_typed(place: Path) -> None:
         terminal.wait_for("elasticq inspect folder --json ")
         terminal.type("\x15elasticq completion z\t")
         terminal.wait_for("elasticq completion zsh ")
+        terminal.type("\x15elasticq demo --json fi\t")
+        terminal.wait_for("elasticq demo --json file")
         terminal.type("\x15elasticq top --sort dr\t")
         terminal.wait_for("elasticq top --sort dropped ")

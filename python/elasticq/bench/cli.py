@@ -17,7 +17,7 @@ from typing import Any
 from elasticq.bench import machine, report
 from elasticq.bench.cases import CASES, LEAST_ROUNDS, Result
 from elasticq.cli.common import CommandError, print_json, say, statuses
-from elasticq.cli.manual import Manual, Text
+from elasticq.cli.manual import Manual, Place, Text
 from elasticq.cli.terminal import columns_of_output, rich_console, shortened, wrapped
 
 _SECONDS = 60.0
@@ -78,10 +78,10 @@ def parser(program: str) -> Manual:
         help=f"about how long all cases take together ({_SECONDS:g})",
     )
     made.add_argument("--json", action="store_true", help="print JSON lines, for machines")
-    made.path("--plot", completed="file", metavar="FILE", help="draw the ratios, as .png, .svg or .pdf")
+    made.path("--plot", completed=Place.FILE, metavar="FILE", help="draw the ratios, as .png, .svg or .pdf")
     made.path(
         "--folder",
-        completed="folder",
+        completed=Place.FOLDER,
         default=".",
         metavar="DIR",
         help="where the files of durable queues are, for as long as they are measured (here)",

@@ -56,7 +56,7 @@ class Argument:
     @property
     def hint(self) -> str:
         """What its value is, for shells that show it."""
-        return self.place or "value"
+        return self.place.value if self.place else "value"
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _bash_value(argument: Argument) -> str:
     if argument.choices:
         return f"_elasticq_offer -W '{' '.join(argument.choices)}' -- \"$word\""
     if argument.place:
-        return f'_elasticq_paths {"-f" if argument.place == "file" else "-d"} "$word"'
+        return f'_elasticq_paths {"-f" if argument.place is Place.FILE else "-d"} "$word"'
     return ":"
 
 
@@ -215,7 +215,7 @@ def _zsh_value(argument: Argument) -> str:
     if argument.choices:
         return f"{argument.hint}:({' '.join(argument.choices)})"
     if argument.place:
-        return f"{argument.hint}:{'_files' if argument.place == 'file' else '_files -/'}"
+        return f"{argument.hint}:{'_files' if argument.place is Place.FILE else '_files -/'}"
     return f"{argument.hint}: "
 
 
@@ -245,14 +245,14 @@ def _fish_option(option: Argument) -> str:
     )
     if not option.takes:
         return f"{names} -d {_quoted(option.help)}"
-    exclusive = "-r" if option.place == "file" else "-x"
+    exclusive = "-r" if option.place is Place.FILE else "-x"
     return f"{names} -d {_quoted(option.help)} {exclusive}{_fish_value(option)}"
 
 
 def _fish_value(argument: Argument) -> str:
     if argument.choices:
         return f" -a {_quoted(' '.join(argument.choices))}"
-    if argument.place == "folder":
+    if argument.place is Place.FOLDER:
         return " -a '(__fish_complete_directories)'"
     return " -F" if argument.place else ""
 

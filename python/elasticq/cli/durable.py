@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from elasticq._core import _Progress
 from elasticq._errors import Corrupted, QueueError
 from elasticq.cli.common import DAMAGED, CommandError, say, statuses
-from elasticq.cli.manual import Manual, Text
+from elasticq.cli.manual import Manual, Place, Text
 
 _STATUSES = statuses(
     "something is damaged, or can't be read",
@@ -26,7 +26,7 @@ def parser(
 ) -> Manual:
     """A parser of the arguments that these tools have: the path, and --json if the output is for people."""
     made = Manual(program, about, {**sections, "exit status": _STATUSES})
-    made.path("path", completed="folder", metavar="PATH", help="the queue's directory")
+    made.path("path", completed=Place.FOLDER, metavar="PATH", help="the queue's directory")
     if has_json:
         made.add_argument("--json", action="store_true", help="print one line of JSON, for machines")
     return made

@@ -10,7 +10,8 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NoReturn
+from enum import Enum
+from typing import TYPE_CHECKING, NoReturn
 
 from elasticq.cli.common import FAILED, say
 
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
 Text = str | tuple[str, str]
-Place = Literal["file", "folder"]
+
+
+class Place(Enum):
+    """What completion offers for a path."""
+
+    FILE = "file"
+    FOLDER = "folder"
+
 
 _WIDEST = 100
 """Longer lines are hard to read."""

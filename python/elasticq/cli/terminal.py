@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,11 +52,13 @@ def console() -> Console:
     """A console of rich for whatever the output is. If its reader has gone, it says so as `print` does."""
     from rich.console import Console
 
-    class Honest(Console):
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError
+    made: Console = type("Console", (Console,), {"on_broken_pipe": _reader_has_gone})(highlight=False)
+    return made
 
-    return Honest(highlight=False)
+
+def _reader_has_gone(_: Console) -> NoReturn:
+    """What a console of rich calls when its reader has gone. It would end the process with another status."""
+    raise BrokenPipeError
 
 
 def wrapped(text: str, columns: int | None, less: int) -> list[str]:

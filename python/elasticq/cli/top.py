@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from elasticq.cli import figures
 from elasticq.cli.common import DAMAGED, FINE, CommandError, print_json, statuses, terminated_as_exit
 from elasticq.cli.looks import Look, Source, UnansweredError, source
-from elasticq.cli.manual import Manual, Text
+from elasticq.cli.manual import Manual, Place, Text
 from elasticq.cli.terminal import columns_of_output, rich_console, shortened, visible
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def parser(program: str) -> Manual:
     }
     made = Manual(program, about, sections)
     made.path(
-        "where", completed="file", metavar="WHERE", help="a socket's path, or the http address of a page"
+        "where", completed=Place.FILE, metavar="WHERE", help="a socket's path, or the http address of a page"
     )
     made.add_argument(
         "--interval",

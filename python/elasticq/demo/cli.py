@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elasticq.cli.common import CommandError, statuses, terminated_as_exit
-from elasticq.cli.manual import Manual, Text
+from elasticq.cli.manual import Manual, Place, Text
 from elasticq.cli.terminal import console as made_console
 from elasticq.demo import DemoError
 from elasticq.demo.broker import find_program
@@ -197,7 +197,7 @@ def parser(program: str) -> Manual:
         "longer than 20 s",
     )
     made.path(
-        "--json", completed="file", type=_file, metavar="FILE", help="write the ledger to a file as well"
+        "--json", completed=Place.FILE, type=_file, metavar="FILE", help="write the ledger to a file as well"
     )
     return made
 
