@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 /// # Examples
 /// ```
 /// use elasticq::metrics::MetricsRecorder;
-/// use elasticq::{Buffer, Config, DynamicCircularBuffer};
+/// use elasticq::{Config, DynamicCircularBuffer};
 ///
 /// let buffer = DynamicCircularBuffer::new(Config::default())?;
 /// let recorder = MetricsRecorder::new("events").with_sampling(1);
