@@ -180,6 +180,7 @@ def test_flaws_of_what_was_just_changed_come_first(
         ("verify", "loon", "--list"),
         ("sanitize", "adress", "address"),
         ("machines", "aarch64-apple-darwni", "aarch64-apple-darwin"),
+        ("package", "--test", "--tests"),
         ("rust-with-source", "--nightly", "usage: rust-with-source"),
     ],
 )

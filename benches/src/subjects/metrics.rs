@@ -146,7 +146,7 @@ impl Elastic<u64> for InstrumentedBuffer<u64> {
 
     fn open(bounds: Bounds) -> Self {
         exporter();
-        Self::new(Elastic::open(bounds), MetricsRecorder::new(<Self as Elastic<u64>>::NAME))
+        Self::new(Arc::new(Elastic::open(bounds)), MetricsRecorder::new(<Self as Elastic<u64>>::NAME))
     }
 
     #[inline(always)]

@@ -133,7 +133,8 @@ fn many_threads_feed_one_through_a_queue_without_locks() -> Result<(), BufferErr
     assert!(of_east.iter().enumerate().all(|(number, line)| **line == format!("east {number}")), "{of_east:?}");
     let stats = lines.stats();
     assert_eq!((stats.messages_enqueued, stats.messages_dequeued, stats.current_size), (1500, 1500, 0));
-    assert!(lines.is_empty() && lines.len() == 0 && lines.capacity() >= 1);
+    assert_eq!((lines.len(), lines.is_empty()), (0, true));
+    assert!(lines.capacity() >= 1);
     assert!(format!("{stats:?}").contains("messages_enqueued: 1500"));
     Ok(())
 }
