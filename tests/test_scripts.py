@@ -181,6 +181,8 @@ def test_flaws_of_what_was_just_changed_come_first(
         ("sanitize", "adress", "address"),
         ("machines", "aarch64-apple-darwni", "aarch64-apple-darwin"),
         ("package", "--test", "--tests"),
+        ("documented", "elasticq", "documented: unknown word"),
+        ("coverage", "rsut", "rust"),
         ("rust-with-source", "--nightly", "usage: rust-with-source"),
     ],
 )

@@ -73,6 +73,19 @@ impl<T, B: Parts<T>> Drop for Watched<T, B> {
 impl<T: 'static, B: Parts<T> + 'static> InstrumentedBuffer<T, B> {
     /// Records `buffer` with `recorder` from now on. What is inside counts as enqueued. Others may share the
     /// buffer.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::metrics::{InstrumentedBuffer, MetricsRecorder};
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::sync::Arc;
+    ///
+    /// let queue = Arc::new(DynamicCircularBuffer::new(Config::default())?);
+    /// let instrumented = InstrumentedBuffer::new(Arc::clone(&queue), MetricsRecorder::new("requests"));
+    /// instrumented.push(1)?;
+    /// assert_eq!(queue.len(), 1);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     #[allow(clippy::needless_pass_by_value)] // a recorder is a handle, and callers need no other one
     pub fn new(buffer: Arc<B>, recorder: MetricsRecorder) -> Self {
         let probe = recorder.probe();
