@@ -63,10 +63,11 @@ pub trait Codec<T>: Send + Sync {
 /// ```
 /// use elasticq::persistent::{Codec, Postcard};
 ///
-/// let bytes = Postcard.encode(&(1_u8, "two".to_string()))?;
+/// let item = (1_u8, "two".to_string());
+/// let bytes = Postcard.encode(&item)?;
 /// assert_eq!(bytes.as_ref(), b"\x01\x03two");
-/// let item: (u8, String) = Postcard.decode(&bytes)?;
-/// assert_eq!(item, (1, "two".to_string()));
+/// let again: (u8, String) = Postcard.decode(&bytes)?;
+/// assert_eq!(again, item);
 /// # Ok::<(), String>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
