@@ -297,5 +297,11 @@ fn a_recorder_takes_a_shared_buffer_and_a_borrowed_one() -> BufferResult<()> {
     let counted: InstrumentedBufferRef<'_, u32, DynamicCircularBuffer<u32>> = recorder.instrument(&borrowed);
     counted.push(8)?;
     assert_eq!((counted.pop()?, borrowed.stats().messages_dequeued), (8, 1));
+    counted.push_batch(vec![9, 10, 11])?;
+    assert_eq!((counted.len(), counted.is_empty(), counted.capacity()), (3, false, 1024));
+    assert_eq!((counted.try_pop()?, counted.pop_batch(9)?), (9, vec![10, 11]));
+    counted.close();
+    assert_eq!(counted.offer(12).unwrap_err().into_inner(), 12);
+    assert!(counted.is_closed() && counted.stats().messages_refused == 1);
     Ok(())
 }
