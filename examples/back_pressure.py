@@ -5,6 +5,7 @@ python examples/back_pressure.py
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import Literal, NamedTuple
@@ -36,10 +37,8 @@ def produce(queue: elasticq.Queue[int]) -> float:
     """Puts items as fast as it may, shows how far it is, and gives the time that it took."""
     began = time.monotonic()
     for number in range(ITEMS):
-        try:
+        with contextlib.suppress(elasticq.Full):  # "error": a real producer would send less, or try later
             queue.put(number)
-        except elasticq.Full:  # with "error": here a producer would send less, or answer "try again later"
-            pass
         if (number + 1) % 20 == 0:
             inside = "#" * len(queue)
             print(f"  {number + 1:3} put after {time.monotonic() - began:5.3f} s  [{inside:{ROOM}}]")

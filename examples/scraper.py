@@ -105,16 +105,16 @@ class SmallSite(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write("".join(f"<a href='/{link}'>{link}</a>" for link in links).encode())
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Says nothing."""
 
 
 @contextlib.contextmanager
-def small_site() -> Iterator[str]:
+def small_site() -> Iterator[list[str]]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SmallSite) as server:
         threading.Thread(target=server.serve_forever).start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/"
+            yield [f"http://127.0.0.1:{server.server_port}/"]
         finally:
             server.shutdown()
 
@@ -124,8 +124,8 @@ def main() -> None:
     arguments.add_argument("urls", nargs="*", metavar="URL")
     arguments.add_argument("--pages", type=int, default=100, help="read no more than these")
     given = arguments.parse_args()
-    with small_site() if not given.urls else contextlib.nullcontext() as site:
-        print(asyncio.run(scrape(given.urls or [site], given.pages)), "pages")
+    with small_site() if not given.urls else contextlib.nullcontext(given.urls) as urls:
+        print(asyncio.run(scrape(urls, given.pages)), "pages")
 
 
 if __name__ == "__main__":
