@@ -51,6 +51,7 @@ def new_client(queue: PriorityCircularBuffer[Message], topic: str) -> mqtt.Clien
 
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.on_connect, client.on_message = on_connect, on_message
+    client.on_subscribe = lambda *_: print("receiving", topic, flush=True)
     return client
 
 

@@ -105,7 +105,7 @@ class SmallSite(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write("".join(f"<a href='/{link}'>{link}</a>" for link in links).encode())
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Says nothing."""
 
 
@@ -125,7 +125,10 @@ def main() -> None:
     arguments.add_argument("--pages", type=int, default=100, help="read no more than these")
     given = arguments.parse_args()
     with small_site() if not given.urls else contextlib.nullcontext(given.urls) as urls:
-        print(asyncio.run(scrape(urls, given.pages)), "pages")
+        try:
+            print(asyncio.run(scrape(urls, given.pages)), "pages")
+        except KeyboardInterrupt:
+            print("interrupted")
 
 
 if __name__ == "__main__":

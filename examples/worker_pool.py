@@ -11,6 +11,7 @@ python examples/worker_pool.py [FOLDER]
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -44,19 +45,25 @@ def do(job: str, deliveries: int) -> str:
     return job.upper()
 
 
+def end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+    os._exit(1)
+
+
 def work(jobs: Connection) -> None:
     """A worker process: it answers each job with (True, result) or (False, error)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, whose end closes the connection
-    jobs.send("ready")
-    while True:
-        try:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
+    threading.Thread(target=end_with_parent, daemon=True).start()  # also if SIGKILL ends it
+    with contextlib.suppress(EOFError, ConnectionError):  # of the connection: the parent has ended
+        jobs.send("ready")
+        while True:
             job, deliveries = jobs.recv()
-        except EOFError:
-            return
-        try:
-            jobs.send((True, do(job, deliveries)))
-        except Exception as error:
-            jobs.send((False, f"{type(error).__name__}: {error}"))
+            try:
+                answer = True, do(job, deliveries)
+            except Exception as error:
+                answer = False, f"{type(error).__name__}: {error}"
+            jobs.send(answer)
 
 
 class Worker:
@@ -93,12 +100,12 @@ def supervise(jobs: Jobs, stopping: threading.Event) -> None:
             try:
                 success, text = worker.ask(lease.item, lease.deliveries)
             except (EOFError, OSError):  # nobody acknowledges the job: it comes back when the lease ends
-                print(f"delivery {lease.deliveries} of {lease.item!r}: the worker is lost")
+                logging.warning("delivery %d of %r: the worker is lost", lease.deliveries, lease.item)
                 worker.end()
                 time.sleep(TTL)  # so that a job that kills its workers does not do so without a pause
                 worker = Worker()
                 continue
-            print(f"delivery {lease.deliveries} of {lease.item!r}: {text}")
+            logging.info("delivery %d of %r: %s", lease.deliveries, lease.item, text)
             with contextlib.suppress(elasticq.InvalidOperation):  # the lease has just ended
                 lease.ack() if success else lease.nack(delay=0.1 * 2**lease.deliveries)
     except elasticq.ShutDown:
@@ -117,16 +124,21 @@ def run(folder: Path) -> None:
             for job in ("kill the worker", "hang", "fail once", "fail", *(f"job {n}" for n in range(10))):
                 jobs.push(job, id=job)  # a name that is known already adds nothing
             jobs.sync_q.join()  # until each job is done or dead
-        finally:  # also on Ctrl-C
+        except KeyboardInterrupt:
+            logging.info("interrupted")
+        finally:
             stopping.set()
             jobs.shutdown()
             for thread in threads:
                 thread.join()
+        stats = jobs.stats()
+        logging.info("%d jobs are left", stats.current_size - stats.dead)
         for dead in jobs.dead_letters():  # jobs.retry_dead() would have them delivered again
-            print(f"dead: {dead.item!r}, {dead.reason}")
+            logging.error("dead: %r, %s", dead.item, dead.reason)
 
 
 def main() -> None:
+    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)
     if len(sys.argv) > 1:
         run(Path(sys.argv[1]))
     else:
