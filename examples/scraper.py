@@ -96,11 +96,11 @@ async def scrape(start: list[str], most: int) -> int:
 
 
 class SmallSite(http.server.BaseHTTPRequestHandler):
-    """Pages 1 to 15 have links to two others each, up to page 31, which is not there."""
+    """Pages 1 to 15 have links to three others each, also to page 31, which is not there."""
 
     def do_GET(self) -> None:
-        number = int(self.path.strip("/") or 1)
-        links = (2 * number, 2 * number + 1) if number <= 15 else ()
+        number = int(self.path.strip("/"))
+        links = (number // 2 or 1, 2 * number, 2 * number + 1) if number <= 15 else ()
         self.send_response(200 if number <= 30 else 404)
         self.end_headers()
         self.wfile.write("".join(f"<a href='/{link}'>{link}</a>" for link in links).encode())
@@ -114,7 +114,7 @@ def small_site() -> Iterator[list[str]]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SmallSite) as server:
         threading.Thread(target=server.serve_forever).start()
         try:
-            yield [f"http://127.0.0.1:{server.server_port}/"]
+            yield [f"http://127.0.0.1:{server.server_port}/1"]
         finally:
             server.shutdown()
 

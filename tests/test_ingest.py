@@ -101,14 +101,14 @@ def test_while_the_database_is_slow_higher_qos_goes_first_and_qos_0_is_limited(
     subscribed = threading.Event()
     client.on_subscribe = lambda *_: subscribed.set()
     storing = threading.Thread(target=example.store, args=(queue, str(database), threading.Event()))
-    with connected(client, broker), held(database):
+    with closing(queue), connected(client, broker), held(database):
         storing.start()
         assert subscribed.wait(PATIENCE)
         publish(broker, 50)
         wait_until(lambda: queue.stats().total_pushed + queue.stats().total_refused == 150, "all have come")
         stats, in_order = queue.stats(), list(queue)
-    queue.close()
     storing.join(PATIENCE)
+    assert not storing.is_alive()
     assert stats.pushed_per_priority == [10, 50, 50]
     assert stats.refused_per_priority == [40, 0, 0]
     assert [message.qos for message in in_order[:10]] == [2] * 10

@@ -7,13 +7,16 @@ import json
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import examples
 import pytest
-from support import PATIENCE, wait_until, wait_until_process_sleeps
+from support import PATIENCE, wait_until
 
 import elasticq
 
@@ -124,35 +127,86 @@ def test_a_batch_without_an_answer_is_sent_again(tmp_path: Path, collector: Coll
         examples.ended(shipper, signal.SIGINT)
 
 
-def test_lines_that_are_read_again_after_a_crash_are_in_the_queue_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Crash(BaseException):
+    """The end of the process."""
+
+
+class CrashingPlaces(elasticq.PersistentCircularBuffer[tuple[int, int, int]]):
+    """Takes the first place, and crashes at the second."""
+
+    def push(self, item: tuple[int, int, int], **names: Any) -> bool:
+        if len(self):
+            raise Crash
+        return super().push(item, **names)
+
+
+def follow(folder: Path, log: Path, *meanwhile: Callable[[], object], places: Any = None) -> list[str]:
+    """Has the example follow a file in this process, and gives all lines in its queue.
+
+    Each time when it has read everything and would pause, the next function is called. After the last one it
+    ends, as by a crash.
+    """
     example = examples.load("log_shipper")
+    steps = iter(meanwhile)
+
+    def pause(_: float) -> None:
+        next(steps, crash)()
+
+    def crash() -> None:
+        raise Crash
+
+    example.time = SimpleNamespace(sleep=pause, time_ns=time.time_ns)
+    with (
+        example.Lines(folder / "lines") as lines,
+        (places or example.Places)(folder / "places") as at,
+    ):
+        with pytest.raises(Crash):
+            example.follow(log, lines, at)
+        return [line.decode() for line in lines]
+
+
+def test_lines_that_are_read_again_after_a_crash_are_in_the_queue_once(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    append(log, numbered(0, 10))
+    assert follow(tmp_path, log, places=CrashingPlaces) == numbered(0, 10)
+    append(log, numbered(10, 12))
+    assert follow(tmp_path, log) == numbered(0, 12)
+    with elasticq.PersistentCircularBuffer[tuple[int, int, int]](tmp_path / "places") as places:
+        assert places.pop()[2] == log.stat().st_size
+        assert not places
+
+
+def test_a_line_that_comes_in_pieces_is_one_line(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+
+    def write(text: str) -> None:
+        with log.open("a", encoding="utf-8") as opened:
+            opened.write(text)
+
+    log.touch()
+    pieces = ("one\ntw", "o", "\nthree", "\n\n", "4")
+    assert follow(tmp_path, log, *(partial(write, piece) for piece in pieces)) == ["one", "two", "three", ""]
+
+
+def test_a_file_may_be_rotated_or_truncated(tmp_path: Path) -> None:
     log = tmp_path / "app.log"
     append(log, numbered(0, 10))
 
-    class Crash(BaseException):
-        """The end of the process."""
+    def rotate() -> None:
+        append(log, numbered(10, 20))
+        log.rename(tmp_path / "app.log.1")
 
-    class Places(elasticq.PersistentCircularBuffer[tuple[int, int, int]]):
-        """Takes the first place, and crashes at the second."""
-
-        def push(self, item: tuple[int, int, int], **names: Any) -> bool:
-            if len(self):
-                raise Crash
-            return super().push(item, **names)
-
-    def crash(_: float) -> None:
-        raise Crash
-
-    monkeypatch.setattr(example.time, "sleep", crash)
-    with example.Lines(tmp_path / "lines") as lines:
-        with Places(tmp_path / "places") as places, pytest.raises(Crash):
-            example.follow(log, lines, places)
-        assert len(lines) == 10
-        with example.Places(tmp_path / "places") as places, pytest.raises(Crash):
-            example.follow(log, lines, places)
-        assert list(lines) == [line.encode() for line in numbered(0, 10)]
+    lines = follow(
+        tmp_path,
+        log,
+        rotate,
+        lambda: append(tmp_path / "app.log.1", numbered(20, 30)),
+        lambda: append(log, numbered(30, 40)),
+        lambda: append(log, numbered(40, 50)),
+        lambda: log.write_text("line 50\n", encoding="utf-8"),
+        lambda: append(log, numbered(51, 60)),
+    )
+    assert lines == numbered(0, 60)
 
 
 def test_a_collector_that_fails_gets_the_lines_later(tmp_path: Path, collector: Collector) -> None:
@@ -180,25 +234,3 @@ def test_what_is_left_when_it_ends_is_sent_by_the_next_run(tmp_path: Path, colle
     with examples.killed_at_the_end(start(tmp_path, collector, stdin=subprocess.DEVNULL)) as shipper:
         examples.ended(shipper)
     assert collector.lines() == numbered(0, 10)
-
-
-def test_a_file_may_be_rotated_and_truncated_and_lines_may_come_in_pieces(
-    tmp_path: Path, collector: Collector
-) -> None:
-    log = tmp_path / "app.log"
-    append(log, numbered(0, 10))
-    with examples.killed_at_the_end(start(tmp_path, collector, log)) as shipper:
-        collector.wait_for(numbered(0, 10))
-        append(log, numbered(10, 20))
-        log.rename(tmp_path / "app.log.1")
-        append(log, numbered(20, 30))
-        collector.wait_for(numbered(0, 30))
-        with log.open("a", encoding="utf-8") as opened:
-            opened.write("line ")
-            opened.flush()
-            wait_until_process_sleeps(shipper.pid)  # most likely it has looked at the piece
-            opened.write("30\n")
-        collector.wait_for(numbered(0, 31))
-        log.write_text("line 31\n", encoding="utf-8")
-        collector.wait_for(numbered(0, 32))
-        examples.ended(shipper, signal.SIGINT)
