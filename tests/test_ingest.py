@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @contextmanager
 def held(database: Path) -> Iterator[None]:
     """Nobody else can write the database meanwhile."""
-    with closing(sqlite3.connect(database, PATIENCE, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(database, timeout=PATIENCE, isolation_level=None)) as connection:
         connection.execute("begin exclusive")
         yield
         connection.execute("rollback")

@@ -201,12 +201,12 @@ def test_a_file_may_be_rotated_or_truncated(tmp_path: Path) -> None:
         log,
         rotate,
         lambda: append(tmp_path / "app.log.1", numbered(20, 30)),
-        lambda: append(log, numbered(30, 40)),
-        lambda: append(log, numbered(40, 50)),
-        lambda: log.write_text("line 50\n", encoding="utf-8"),
-        lambda: append(log, numbered(51, 60)),
+        lambda: append(log, numbered(30, 90)),  # longer than the old one
+        lambda: append(log, numbered(90, 100)),
+        lambda: log.write_text("line 100\n", encoding="utf-8"),
+        lambda: append(log, numbered(101, 110)),
     )
-    assert lines == numbered(0, 60)
+    assert lines == numbered(0, 110)
 
 
 def test_a_collector_that_fails_gets_the_lines_later(tmp_path: Path, collector: Collector) -> None:
