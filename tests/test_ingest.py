@@ -83,6 +83,7 @@ def test_every_mqtt_message_is_stored_with_its_qos(broker: Broker, tmp_path: Pat
         assert ingest.stdout
         assert ingest.stdout.readline() == "receiving sensors/#\n"
         publish(broker, 100)
+        wait_until(lambda: rows(database, "select * from sqlite_master"), "there is a table")
         wait_until(lambda: len(rows(database, "select * from messages")) == 300, "all are stored")
         output, errors = examples.ended(ingest, signal.SIGTERM)
     assert not errors
