@@ -6,6 +6,7 @@ else.
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 import tomllib
@@ -85,6 +86,26 @@ def test_the_build_takes_the_manifest_whose_pyo3_knows_the_interpreter(version: 
     number = [int(part) for part in version.rstrip("t").split(".")]
     chosen = manifest((*number, 1), version.endswith("t")) or PROJECT["tool"]["maturin"]["manifest-path"]
     assert toml(chosen)["dependencies"]["pyo3"].startswith("~0.28." if version == "3.13t" else "~0.30.")
+
+
+WHEEL = ["wheel_directory", "config_settings", "metadata_directory"]
+METADATA = ["metadata_directory", "config_settings"]
+
+
+@pytest.mark.parametrize(
+    ("hook", "parameters"),
+    [
+        ("build_wheel", WHEEL),
+        ("build_editable", WHEEL),
+        ("build_sdist", ["sdist_directory", "config_settings"]),
+        ("prepare_metadata_for_build_wheel", METADATA),
+        ("prepare_metadata_for_build_editable", METADATA),
+    ],
+)
+def test_a_build_tool_may_pass_everything_by_name(hook: str, parameters: list[str]) -> None:
+    """The names are those of PEP 517. tox does so."""
+    backend = pytest.importorskip("build_backend", reason="maturin is not installed")
+    assert list(inspect.signature(getattr(backend, hook)).parameters) == parameters
 
 
 def test_the_two_manifests_differ_in_the_version_of_pyo3_only() -> None:
