@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,79 @@ def test_an_unusable_interpreter_makes_no_environment(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert f"cannot use the interpreter {broken}" in result.stderr
     assert not (tmp_path / "env").exists()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of scripts and empty files, with a cargo that notes what it was asked for."""
+    root = tmp_path / "project"
+    (root / "scripts" / "build").mkdir(parents=True)
+    for name in ("python-env", "test-python"):
+        shutil.copy(SCRIPTS / name, root / "scripts")
+    for name in ("rust", "rust-3.13t", "python", ".cargo"):
+        (root / name).mkdir()
+    for name in ("Cargo.toml", "Cargo.lock", "rust-3.13t/Cargo.toml", "README.md", "LICENSE"):
+        (root / name).touch()
+    shutil.copy(ROOT / "pyproject.toml", root)
+    executable(tmp_path / "bin" / "cargo", f'echo "$*" >>"{tmp_path}/cargo"')
+    executable(tmp_path / "bin" / "rustc", "echo rustc")
+    return root
+
+
+def with_programs(tmp_path: Path) -> str:
+    return f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize("source", ["rust-3.13t/Cargo.toml", "Cargo.lock", "rust/new"])
+def test_the_wheel_is_built_anew_if_and_only_if_a_source_has_changed(
+    project: Path, tmp_path: Path, source: str
+) -> None:
+    python = executable(
+        tmp_path / "python",
+        f"""case "$*" in
+            "- "*) echo {tmp_path}/python; echo abi ;;
+            "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin" ;;
+            *" wheel "*) echo built >>{tmp_path}/log; mkdir env/wheel; touch env/wheel/some.whl ;;
+        esac""",
+    )
+
+    def built() -> int:
+        result = run(
+            project / "scripts" / "python-env", project / "env", python, PATH=with_programs(tmp_path)
+        )
+        assert result.returncode == 0, result.stderr
+        return len((tmp_path / "log").read_text().split())
+
+    assert (built(), built()) == (1, 1)
+    (project / source).write_text("changed")
+    assert (built(), built()) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("version", "binding"),
+    [("3.13t", "--manifest-path rust-3.13t/Cargo.toml"), ("3.14t", "--package elasticq-python")],
+)
+def test_without_an_interpreter_the_binding_is_compiled_with_the_pyo3_that_knows_it(
+    project: Path, tmp_path: Path, version: str, binding: str
+) -> None:
+    executable(project / "scripts" / "python", "exit 3")
+    result = run(project / "scripts" / "test-python", version, PATH=with_programs(tmp_path))
+    assert result.returncode == 3, result.stderr
+    assert f"clippy --locked {binding} " in (tmp_path / "cargo").read_text()
+
+
+@pytest.mark.parametrize(("status", "expected"), [(0, 0), (1, 1), (2, 2), (3, 1), (5, 5)])
+def test_an_error_within_pytest_does_not_look_like_a_missing_interpreter(
+    project: Path, tmp_path: Path, status: int, expected: int
+) -> None:
+    executable(project / "scripts" / "python", "echo python")
+    executable(project / "scripts" / "python-env", 'mkdir -p "$1/bin"; cp shim "$1/bin/python"')
+    executable(project / "shim", f'exec {sys.executable} "$@"')
+    (tmp_path / "pytest.py").write_text(
+        f"class ExitCode:\n    INTERNAL_ERROR = 3\n\ndef main():\n    return {status}\n"
+    )
+    result = run(project / "scripts" / "test-python", "3.14", PYTHONPATH=str(tmp_path))
+    assert result.returncode == expected, result.stderr
 
 
 def commit_all(folder: Path) -> None:
@@ -281,5 +355,5 @@ def test_the_tests_that_are_left_out_on_other_machines_exist() -> None:
     script = (SCRIPTS / "machines").read_text()
     listed = script.partition("STARTED_TWICE=(")[2].partition(")")[0].split()
     crate = "".join(path.read_text() for path in (ROOT / "rust" / "elasticq").rglob("*.rs"))
-    assert len(listed) == 5
+    assert len(listed) == 6
     assert [name for name in listed if crate.count(f"fn {name}()") != 1] == []
