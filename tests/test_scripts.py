@@ -97,6 +97,29 @@ def test_what_a_version_manager_has_installed_is_found(tmp_path: Path, place: st
     assert (result.returncode, result.stdout) == (0, f"{installed}\n"), result.stderr
 
 
+def without_flock(folder: Path) -> str:
+    """A PATH with what the scripts need until they lock, and without flock, as on macOS."""
+    folder.mkdir(exist_ok=True)
+    for name in ("bash", "basename", "dirname", "env", "sed", "sort", "tail"):
+        (folder / name).symlink_to(shutil.which(name) or name)
+    return str(folder)
+
+
+def test_no_interpreter_can_be_got_where_nothing_can_be_locked(tmp_path: Path) -> None:
+    """The status says that there is none, so `make test` goes on."""
+    path = without_flock(tmp_path / "programs")
+    result = run(SCRIPTS / "python", "3.99", **{**nothing_installed(tmp_path), "PATH": path})
+    assert (result.returncode, result.stdout) == (3, ""), result.stderr
+    assert "flock" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["3.13", "3.14"], ["--build"], ["3"], ["2.7"], ["3.14", "--fast"]])
+def test_exactly_one_version_is_asked_for(words: list[str]) -> None:
+    result = run(SCRIPTS / "python", *words)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "usage: python VERSION" in result.stderr
+
+
 def nothing_installed(home: Path) -> dict[str, str]:
     """Variables that make `home` the user's folder, and `home`/bin the first one on PATH."""
     return {
@@ -324,6 +347,21 @@ def test_the_source_is_added_to_a_copy_of_the_toolchain(toolchain: Path, tmp_pat
     assert (toolchain / "lib" / "rustlib" / "components").read_text() == "rustc\n"
     (tmp_path / "bin" / "rustup").unlink()
     assert rust_with_source(tmp_path).stdout == f"{copy}\n"
+
+
+def test_what_a_killed_run_has_left_is_removed(toolchain: Path, tmp_path: Path) -> None:
+    """By the next one that makes a copy, since it has the lock."""
+    left = tmp_path / "cache" / "elasticq" / ".rust-a1B2c3" / "rustup"
+    left.mkdir(parents=True)
+    assert rust_with_source(tmp_path).returncode == 3
+    assert not left.parent.exists()
+
+
+def test_no_source_can_be_got_where_nothing_can_be_locked(toolchain: Path, tmp_path: Path) -> None:
+    path = without_flock(tmp_path / "bin")
+    result = run(SCRIPTS / "rust-with-source", PATH=path, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert (result.returncode, result.stdout) == (3, ""), result.stderr
+    assert "flock" in result.stderr
 
 
 def test_source_that_the_compiler_cannot_compile_is_not_used(toolchain: Path, tmp_path: Path) -> None:

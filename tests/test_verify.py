@@ -239,8 +239,8 @@ def test_the_folder_for_verdicts_is_where_cargo_builds(
 def test_what_failing_tests_leave_does_not_change_the_tree() -> None:
     """Otherwise the part that failed would get no verdict, and all others would have to run again."""
     left = ["rust/elasticq/proptest-regressions/ring/tests.txt", "fuzz/artifacts/recovery/crash-1"]
-    result = subprocess.run(["git", "check-ignore", *left], cwd=ROOT, capture_output=True, text=True)
-    assert result.stdout.split() == left
+    ignored = subprocess.run(["git", "check-ignore", *left], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    assert ignored.stdout.decode().split() == left
 
 
 def test_two_runs_at_once_are_refused(project: Project) -> None:
