@@ -48,6 +48,14 @@ class Verdict:
     reason: str = ""
 
 
+def _read(file: Path) -> Verdict | None:
+    """The verdict in a file. None if the file is damaged: then the check has to be made again."""
+    try:
+        return Verdict(**json.loads(file.read_text()))
+    except (ValueError, TypeError):
+        return None
+
+
 @dataclass(frozen=True)
 class Notes:
     """The verdicts in a folder, or in none, where nothing is kept."""
@@ -60,13 +68,11 @@ class Notes:
     def find(self, name: str, settings: Mapping[str, str]) -> Verdict | None:
         """The verdict of the check with this name, if it was reached with these settings."""
         file = self._file(name)
-        if file is None or not file.is_file():
-            return None
-        verdict = Verdict(**json.loads(file.read_text()))
-        return verdict if verdict.settings == settings else None
+        verdict = _read(file) if file and file.is_file() else None
+        return verdict if verdict and verdict.settings == settings else None
 
     def note(self, name: str, verdict: Verdict) -> None:
-        """Keeps a verdict. The last step is a rename, so no file is ever incomplete."""
+        """Keeps a verdict. The last step is a rename, so no file is incomplete, except after a power cut."""
         if file := self._file(name):
             file.parent.mkdir(parents=True, exist_ok=True)
             new = file.with_suffix(f".{os.getpid()}")
@@ -81,7 +87,8 @@ class Notes:
     def all(self) -> Iterator[Verdict]:
         """All verdicts in the folder."""
         for file in sorted(self.folder.glob("*.json")) if self.folder else []:
-            yield Verdict(**json.loads(file.read_text()))
+            if verdict := _read(file):
+                yield verdict
 
 
 def processor() -> str:

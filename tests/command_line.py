@@ -1,21 +1,27 @@
-"""The command line for tests: as a process with pipes, or on a terminal of any size."""
+"""The command line for tests: as a process with pipes, or on a terminal of any size.
+
+Windows has neither these terminals nor a Ctrl-C for one process: a test that needs one is skipped there.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import pty
 import re
 import select
 import signal
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
 from support import PATIENCE
+
+with contextlib.suppress(ImportError):  # Windows
+    import pty
+    import termios
 
 ELASTICQ = (sys.executable, "-m", "elasticq")
 
@@ -82,6 +88,8 @@ def running(*arguments: object, **changes: str | None) -> Iterator[subprocess.Po
 
 def interrupted(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Sends Ctrl-C; gives the status and what stderr says."""
+    if sys.platform == "win32":
+        pytest.skip("Windows sends Ctrl-C to all processes of a console")
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)
     return process.returncode, errors
@@ -91,6 +99,8 @@ class Terminal:
     """A program on a terminal of this size, and all that it has shown so far."""
 
     def __init__(self, command: Sequence[str], columns: int = 80, lines: int = 24, **changes: str) -> None:
+        if not hasattr(os, "openpty"):
+            pytest.skip("this system has no such terminals")
         self._master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (lines, columns))
         environment = surroundings(**{"TERM": "xterm", "PYTHONIOENCODING": "utf-8", **changes})

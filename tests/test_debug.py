@@ -202,6 +202,7 @@ def test_a_queue_that_cannot_be_shown_says_so() -> None:
     del broken, unopened
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no signal for this")
 def test_a_program_that_hangs_tells_who_is_stuck_when_it_gets_a_signal() -> None:
     code = """
 import signal, sys, threading

@@ -11,6 +11,8 @@ import pytest
 from kinds import KINDS, Kind, by_name
 from support import PATIENCE
 
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
 FORKING = [kind for kind in KINDS if not kind.standard]
 each = pytest.mark.parametrize("kind", FORKING)
 

@@ -24,6 +24,8 @@ from elasticq import Queue, metrics
 from elasticq.metrics import live
 from elasticq.metrics.live import Server, serve
 
+pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no Unix sockets here")
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

@@ -6,8 +6,12 @@ else.
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
+import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -80,11 +84,70 @@ def test_the_release_builds_every_version_of_the_list() -> None:
     assert set(re.findall(r"(?<![\d.])3\.\d+t?\b", workflow.split("jobs:")[1])) - {"3.13"} == {"3.13t"}
 
 
+def versions_for_a_release(folder: Path, kind: str, name: str) -> subprocess.CompletedProcess[str]:
+    """Runs what the workflow does for its first job, for a branch or a tag of this name."""
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    script = workflow.partition("        run: |\n")[2].partition("\n\n")[0]
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=ROOT,
+        env={"GITHUB_OUTPUT": str(folder / "output"), "GITHUB_REF_TYPE": kind, "GITHUB_REF_NAME": name},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+VERSION: str = toml("Cargo.toml")["workspace"]["package"]["version"]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("tag", f"v{VERSION}"), ("branch", "main")])
+def test_the_release_is_built_for_the_versions_of_the_list(tmp_path: Path, kind: str, name: str) -> None:
+    result = versions_for_a_release(tmp_path, kind, name)
+    assert result.returncode == 0, result.stderr
+    name, _, value = (tmp_path / "output").read_text().partition("=")
+    assert (name, json.loads(value)) == ("pythons", PYTHONS)
+
+
+def test_a_tag_with_another_version_is_no_release(tmp_path: Path) -> None:
+    """The message has both."""
+    result = versions_for_a_release(tmp_path, "tag", "v0.0.1")
+    assert (result.returncode, (tmp_path / "output").exists()) == (1, False)
+    assert f"the tag is v0.0.1, and Cargo.toml has version {VERSION}" in result.stderr
+
+
+def test_the_release_is_published_for_a_pushed_tag_only_and_needs_no_scripts_on_other_systems() -> None:
+    """A run by hand, also one for a tag, only builds. Tests of the scripts need bash and git."""
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    assert "if: github.event_name == 'push' && startsWith(github.ref, 'refs/tags/v')\n" in workflow
+    assert 'pytest tests -m "not tla and not checkout"\n' in workflow
+
+
 @pytest.mark.parametrize("version", PYTHONS)
 def test_the_build_takes_the_manifest_whose_pyo3_knows_the_interpreter(version: str) -> None:
     number = [int(part) for part in version.rstrip("t").split(".")]
     chosen = manifest((*number, 1), version.endswith("t")) or PROJECT["tool"]["maturin"]["manifest-path"]
     assert toml(chosen)["dependencies"]["pyo3"].startswith("~0.28." if version == "3.13t" else "~0.30.")
+
+
+WHEEL = ["wheel_directory", "config_settings", "metadata_directory"]
+METADATA = ["metadata_directory", "config_settings"]
+
+
+@pytest.mark.parametrize(
+    ("hook", "parameters"),
+    [
+        ("build_wheel", WHEEL),
+        ("build_editable", WHEEL),
+        ("build_sdist", ["sdist_directory", "config_settings"]),
+        ("prepare_metadata_for_build_wheel", METADATA),
+        ("prepare_metadata_for_build_editable", METADATA),
+    ],
+)
+def test_a_build_tool_may_pass_everything_by_name(hook: str, parameters: list[str]) -> None:
+    """The names are those of PEP 517. tox does so."""
+    backend = pytest.importorskip("build_backend", reason="maturin is not installed")
+    assert list(inspect.signature(getattr(backend, hook)).parameters) == parameters
 
 
 def test_the_two_manifests_differ_in_the_version_of_pyo3_only() -> None:

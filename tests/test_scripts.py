@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,29 @@ def test_what_a_version_manager_has_installed_is_found(tmp_path: Path, place: st
     assert (result.returncode, result.stdout) == (0, f"{installed}\n"), result.stderr
 
 
+def without_flock(folder: Path) -> str:
+    """A PATH with what the scripts need until they lock, and without flock, as on macOS."""
+    folder.mkdir(exist_ok=True)
+    for name in ("bash", "basename", "dirname", "env", "sed", "sort", "tail"):
+        (folder / name).symlink_to(shutil.which(name) or name)
+    return str(folder)
+
+
+def test_no_interpreter_can_be_got_where_nothing_can_be_locked(tmp_path: Path) -> None:
+    """The status says that there is none, so `make test` goes on."""
+    path = without_flock(tmp_path / "programs")
+    result = run(SCRIPTS / "python", "3.99", **{**nothing_installed(tmp_path), "PATH": path})
+    assert (result.returncode, result.stdout) == (3, ""), result.stderr
+    assert "flock" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["3.13", "3.14"], ["--build"], ["3"], ["2.7"], ["3.14", "--fast"]])
+def test_exactly_one_version_is_asked_for(words: list[str]) -> None:
+    result = run(SCRIPTS / "python", *words)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "usage: python VERSION" in result.stderr
+
+
 def nothing_installed(home: Path) -> dict[str, str]:
     """Variables that make `home` the user's folder, and `home`/bin the first one on PATH."""
     return {
@@ -114,6 +138,79 @@ def test_an_unusable_interpreter_makes_no_environment(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert f"cannot use the interpreter {broken}" in result.stderr
     assert not (tmp_path / "env").exists()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of scripts and empty files, with a cargo that notes what it was asked for."""
+    root = tmp_path / "project"
+    (root / "scripts" / "build").mkdir(parents=True)
+    for name in ("python-env", "test-python"):
+        shutil.copy(SCRIPTS / name, root / "scripts")
+    for name in ("rust", "rust-3.13t", "python", ".cargo"):
+        (root / name).mkdir()
+    for name in ("Cargo.toml", "Cargo.lock", "rust-3.13t/Cargo.toml", "README.md", "LICENSE"):
+        (root / name).touch()
+    shutil.copy(ROOT / "pyproject.toml", root)
+    executable(tmp_path / "bin" / "cargo", f'echo "$*" >>"{tmp_path}/cargo"')
+    executable(tmp_path / "bin" / "rustc", "echo rustc")
+    return root
+
+
+def with_programs(tmp_path: Path) -> str:
+    return f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize("source", ["rust-3.13t/Cargo.toml", "Cargo.lock", "rust/new"])
+def test_the_wheel_is_built_anew_if_and_only_if_a_source_has_changed(
+    project: Path, tmp_path: Path, source: str
+) -> None:
+    python = executable(
+        tmp_path / "python",
+        f"""case "$*" in
+            "- "*) echo {tmp_path}/python; echo abi ;;
+            "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin" ;;
+            *" wheel "*) echo built >>{tmp_path}/log; mkdir env/wheel; touch env/wheel/some.whl ;;
+        esac""",
+    )
+
+    def built() -> int:
+        result = run(
+            project / "scripts" / "python-env", project / "env", python, PATH=with_programs(tmp_path)
+        )
+        assert result.returncode == 0, result.stderr
+        return len((tmp_path / "log").read_text().split())
+
+    assert (built(), built()) == (1, 1)
+    (project / source).write_text("changed")
+    assert (built(), built()) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("version", "binding"),
+    [("3.13t", "--manifest-path rust-3.13t/Cargo.toml"), ("3.14t", "--package elasticq-python")],
+)
+def test_without_an_interpreter_the_binding_is_compiled_with_the_pyo3_that_knows_it(
+    project: Path, tmp_path: Path, version: str, binding: str
+) -> None:
+    executable(project / "scripts" / "python", "exit 3")
+    result = run(project / "scripts" / "test-python", version, PATH=with_programs(tmp_path))
+    assert result.returncode == 3, result.stderr
+    assert f"clippy --locked {binding} " in (tmp_path / "cargo").read_text()
+
+
+@pytest.mark.parametrize(("status", "expected"), [(0, 0), (1, 1), (2, 2), (3, 1), (5, 5)])
+def test_an_error_within_pytest_does_not_look_like_a_missing_interpreter(
+    project: Path, tmp_path: Path, status: int, expected: int
+) -> None:
+    executable(project / "scripts" / "python", "echo python")
+    executable(project / "scripts" / "python-env", 'mkdir -p "$1/bin"; cp shim "$1/bin/python"')
+    executable(project / "shim", f'exec {sys.executable} "$@"')
+    (tmp_path / "pytest.py").write_text(
+        f"class ExitCode:\n    INTERNAL_ERROR = 3\n\ndef main():\n    return {status}\n"
+    )
+    result = run(project / "scripts" / "test-python", "3.14", PYTHONPATH=str(tmp_path))
+    assert result.returncode == expected, result.stderr
 
 
 def commit_all(folder: Path) -> None:
@@ -255,6 +352,21 @@ def test_the_source_is_added_to_a_copy_of_the_toolchain(toolchain: Path, tmp_pat
     assert rust_with_source(tmp_path).stdout == f"{copy}\n"
 
 
+def test_what_a_killed_run_has_left_is_removed(toolchain: Path, tmp_path: Path) -> None:
+    """By the next one that makes a copy, since it has the lock."""
+    left = tmp_path / "cache" / "elasticq" / ".rust-a1B2c3" / "rustup"
+    left.mkdir(parents=True)
+    assert rust_with_source(tmp_path).returncode == 3
+    assert not left.parent.exists()
+
+
+def test_no_source_can_be_got_where_nothing_can_be_locked(toolchain: Path, tmp_path: Path) -> None:
+    path = without_flock(tmp_path / "bin")
+    result = run(SCRIPTS / "rust-with-source", PATH=path, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert (result.returncode, result.stdout) == (3, ""), result.stderr
+    assert "flock" in result.stderr
+
+
 def test_source_that_the_compiler_cannot_compile_is_not_used(toolchain: Path, tmp_path: Path) -> None:
     """The status says that there is none, and nothing is left of it."""
     executable(
@@ -284,5 +396,5 @@ def test_the_tests_that_are_left_out_on_other_machines_exist() -> None:
     script = (SCRIPTS / "machines").read_text()
     listed = script.partition("STARTED_TWICE=(")[2].partition(")")[0].split()
     crate = "".join(path.read_text() for path in (ROOT / "rust" / "elasticq").rglob("*.rs"))
-    assert len(listed) == 5
+    assert len(listed) == 6
     assert [name for name in listed if crate.count(f"fn {name}()") != 1] == []

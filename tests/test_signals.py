@@ -34,6 +34,10 @@ from test_waiting import BLOCKING, two_queues
 import elasticq
 from elasticq import Queue
 
+pytestmark = pytest.mark.skipif(
+    not hasattr(signal, "pthread_kill"), reason="these are signals as Unix has them"
+)
+
 T = TypeVar("T")
 
 MAIN = threading.main_thread()

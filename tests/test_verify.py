@@ -212,6 +212,37 @@ def test_what_a_part_leaves_in_the_temporary_folder_is_removed(project: Project)
     assert not Path(folder).exists()
 
 
+@pytest.mark.parametrize("content", ["", "{", '{"outcome": "passed"}', "1"])
+def test_a_damaged_verdict_counts_for_nothing(project: Project, content: str) -> None:
+    """A power cut may leave one. The part runs again."""
+    project.verify()
+    [note] = (project.root / "target" / "verify").glob("*/second.json")
+    note.write_text(content)
+    project.ran()
+    status, output = project.verify()
+    assert (status, project.ran(), outcomes(output)["second"]) == (0, ["second"], "passed")
+
+
+@pytest.mark.parametrize(("named", "folder"), [("", "target"), ("built", "built"), ("../built", "../built")])
+def test_the_folder_for_verdicts_is_where_cargo_builds(
+    project: Project, named: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From wherever the script is called: the parts call cargo at the root."""
+    (project.root / ".gitignore").write_text("/target/\n/built/\n__pycache__/\n")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert project.verify(CARGO_TARGET_DIR=named)[0] == 0
+    assert (project.root / folder / "verify" / "lock").exists()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_what_failing_tests_leave_does_not_change_the_tree() -> None:
+    """Otherwise the part that failed would get no verdict, and all others would have to run again."""
+    left = ["rust/elasticq/proptest-regressions/ring/tests.txt", "fuzz/artifacts/recovery/crash-1"]
+    ignored = subprocess.run(["git", "check-ignore", *left], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    assert ignored.stdout.decode().split() == left
+
+
 def test_two_runs_at_once_are_refused(project: Project) -> None:
     """They would build in the same folders. The second one runs nothing."""
     project.second("touch ../started; while ! test -e ../go; do sleep 0.01; done")

@@ -1,4 +1,7 @@
-"""The build backend: maturin's, which is told which of the two manifests fits the running interpreter."""
+"""The build backend: maturin's, which is told which of the two manifests fits the running interpreter.
+
+Parameters have the names that PEP 517 gives them: tox, for one, passes them by name.
+"""
 
 from __future__ import annotations
 
@@ -39,21 +42,27 @@ def _with_manifest(settings: Settings) -> Settings:
     return {**(settings or {}), "maturin.build-args": arguments}
 
 
-def build_wheel(directory: str, settings: Settings = None, metadata: str | None = None) -> str:
+def build_wheel(
+    wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
+) -> str:
     """Build the wheel."""
-    return str(maturin.build_wheel(directory, _with_manifest(settings), metadata))
+    return str(maturin.build_wheel(wheel_directory, _with_manifest(config_settings), metadata_directory))
 
 
-def build_editable(directory: str, settings: Settings = None, metadata: str | None = None) -> str:
+def build_editable(
+    wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
+) -> str:
     """Build the wheel that makes an installation point to the sources."""
-    return str(maturin.build_editable(directory, _with_manifest(settings), metadata))
+    return str(maturin.build_editable(wheel_directory, _with_manifest(config_settings), metadata_directory))
 
 
-def prepare_metadata_for_build_wheel(directory: str, settings: Settings = None) -> str:
+def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: Settings = None) -> str:
     """Write the wheel's metadata without building it."""
-    return str(maturin.prepare_metadata_for_build_wheel(directory, _with_manifest(settings)))
+    settings = _with_manifest(config_settings)
+    return str(maturin.prepare_metadata_for_build_wheel(metadata_directory, settings))
 
 
-def prepare_metadata_for_build_editable(directory: str, settings: Settings = None) -> str:
+def prepare_metadata_for_build_editable(metadata_directory: str, config_settings: Settings = None) -> str:
     """Write the same metadata for an installation that points to the sources."""
-    return str(maturin.prepare_metadata_for_build_editable(directory, _with_manifest(settings)))
+    settings = _with_manifest(config_settings)
+    return str(maturin.prepare_metadata_for_build_editable(metadata_directory, settings))
