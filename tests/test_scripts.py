@@ -169,6 +169,23 @@ def test_flaws_of_what_was_just_changed_come_first(
     assert all(flaw in mutants(clone, "--dozen", "--turn", str(turn)) for turn in range(3))
 
 
+def test_the_wheel_is_built_by_the_environments_own_maturin(tmp_path: Path) -> None:
+    """Nobody needs to have maturin, and one that is on PATH already may be too old."""
+    environment = tmp_path / "environment"
+    wheel = environment / "wheel" / "elasticq-1-py3-none-any.whl"
+    python = executable(
+        tmp_path / "python",
+        f"""case "$*" in
+            "- "*) printf '%s\\n' "$0" some-abi ;;
+            "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+            *" wheel "*) echo "$PATH" >"{tmp_path}/path" && mkdir "{wheel.parent}" && touch "{wheel}" ;;
+        esac""",
+    )
+    result = run(SCRIPTS / "python-env", environment, python)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "path").read_text().split(os.pathsep)[0] == str(environment / "bin")
+
+
 @pytest.mark.parametrize(
     ("script", "argument", "known"),
     [
@@ -176,6 +193,7 @@ def test_flaws_of_what_was_just_changed_come_first(
         ("test", "pyhton", "python"),
         ("bench", "rsut", "rust"),
         ("python", "--biuld", "--build"),
+        ("python-package", "3.13d", "3.14t"),
         ("python", "3.13d", "3.14t"),
         ("verify", "loon", "--list"),
         ("sanitize", "adress", "address"),
