@@ -1,4 +1,4 @@
-"""Checks of what would be published, each with its figure; scripts/python-package makes the files and calls it.
+"""Checks of what would be published, each with its figure. scripts/python-package makes the files.
 
     python scripts/packages.py sdist FILE
     python scripts/packages.py wheel FILE TAG [OTHER]      TAG is the interpreter's, as cp311 or cp313t
@@ -26,19 +26,13 @@ from turns import ROOT, git
 LARGEST = 2_000_000
 """Bytes of a wheel or a source distribution."""
 
-FOLDERS = (
-    ".cargo/",
-    "python/elasticq/",
-    "rust-3.13t/",
-    "rust/elasticq/",
-    "rust/elasticq-python/",
-    "scripts/build/",
-)
+PACKAGE = "python/elasticq/"
+FOLDERS = (PACKAGE, ".cargo/", "rust-3.13t/", "rust/elasticq/", "rust/elasticq-python/", "scripts/build/")
 FILES = {"Cargo.lock", "Cargo.toml", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
 LOCKS = ("Cargo.lock", "rust-3.13t/Cargo.lock")
 
 
-class Flaw(Exception):
+class FlawError(Exception):
     """What is wrong with a package."""
 
 
@@ -46,7 +40,7 @@ def check(title: str, figure: Callable[[], str]) -> bool:
     """Print what a check found; false if that is a flaw."""
     try:
         found, outcome = figure(), "ok"
-    except Flaw as flaw:
+    except FlawError as flaw:
         found, outcome = str(flaw), "FLAW"
     print(f"{outcome:6}{title:22}{found}", flush=True)
     return outcome == "ok"
@@ -61,7 +55,7 @@ def some(names: Iterable[str]) -> str:
 def small(file: Path) -> str:
     size = file.stat().st_size
     if size >= LARGEST:
-        raise Flaw(f"{file.name} has {size:,} bytes; less than {LARGEST:,} are allowed")
+        raise FlawError(f"{file.name} has {size:,} bytes; less than {LARGEST:,} are allowed")
     return f"{size:,} bytes"
 
 
@@ -80,7 +74,7 @@ def sources(file: Path) -> dict[str, bytes]:
         members = [member for member in packed.getmembers() if member.isfile()]
         folders = {member.name.split("/")[0] for member in members}
         if folders != {f"elasticq-{version()}"}:
-            raise Flaw(f"{file.name} unpacks to {some(folders)}; it has to be elasticq-{version()}")
+            raise FlawError(f"{file.name} unpacks to {some(folders)}; it has to be elasticq-{version()}")
         return {
             member.name.partition("/")[2]: opened.read()
             for member in members
@@ -93,14 +87,14 @@ def belongs(file: Path, known: set[str]) -> str:
     names = set(sources(file))
     elsewhere = {name for name in names if name not in FILES and not name.startswith(FOLDERS)}
     if elsewhere:
-        raise Flaw(f"not for the Python package, {some(elsewhere)}")
+        raise FlawError(f"not for the Python package, {some(elsewhere)}")
     copies = {"PKG-INFO", "rust/elasticq/README.md"}
     if unknown := names - known - copies:
-        raise Flaw(f"not known to git, {some(unknown)}")
+        raise FlawError(f"not known to git, {some(unknown)}")
     if missing := {"LICENSE", "README.md", "python/elasticq/py.typed", *LOCKS} - names:
-        raise Flaw(f"missing, {some(missing)}")
-    if missing := {name for name in known if name.startswith(FOLDERS[1])} - names:
-        raise Flaw(f"missing, {some(missing)}")
+        raise FlawError(f"missing, {some(missing)}")
+    if missing := {name for name in known if name.startswith(PACKAGE)} - names:
+        raise FlawError(f"missing, {some(missing)}")
     return f"{len(names)} files"
 
 
@@ -123,7 +117,7 @@ def locked(file: Path) -> str:
                 check=False,
             )
             if ran.returncode:
-                raise Flaw(f"{lock}: {ran.stderr.strip()}")
+                raise FlawError(f"{lock}: {ran.stderr.strip()}")
             packages.append(len(tomllib.loads(Path(folder, lock).read_text(encoding="utf-8"))["package"]))
     return " and ".join(f"{lock} ({count} packages)" for lock, count in zip(LOCKS, packages, strict=True))
 
@@ -155,7 +149,7 @@ def information(file: Path, name: str) -> bytes:
     try:
         return contents(file)[f"elasticq-{version()}.dist-info/{name}"]
     except KeyError:
-        raise Flaw(f"{file.name} has no {name} of version {version()}") from None
+        raise FlawError(f"{file.name} has no {name} of version {version()}") from None
 
 
 def tagged(file: Path, tag: str) -> str:
@@ -165,16 +159,16 @@ def tagged(file: Path, tag: str) -> str:
     written = metadata(information(file, "WHEEL")).get_all("Tag") or []
     wanted = f"{python}-{tag}-{names[-1]}"
     if "-".join(names[2:]) != wanted or written != [wanted]:
-        raise Flaw(f"{file.name} says {', '.join(written)} inside; both have to be {wanted}")
+        raise FlawError(f"{file.name} says {', '.join(written)} inside; both have to be {wanted}")
     return wanted
 
 
 def audited(file: Path) -> str:
-    command = [sys.executable, "-m", "auditwheel", "show", file]
+    command = [sys.executable, "-m", "auditwheel", "show", str(file)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r'"(manylinux_\d+_\d+_\w+)"', ran.stdout)
     if ran.returncode or not found:
-        raise Flaw(f"auditwheel names no policy: {ran.stdout} {ran.stderr}")
+        raise FlawError(f"auditwheel names no policy: {ran.stdout} {ran.stderr}")
     return found[1]
 
 
@@ -182,7 +176,7 @@ def stripped(file: Path) -> str:
     """Neither symbols nor what a debugger reads; those for the loader stay."""
     modules = {name: content for name, content in contents(file).items() if name.endswith(".so")}
     if len(modules) != 1:
-        raise Flaw(f"one compiled module is wanted, and there are {some(modules)}")
+        raise FlawError(f"one compiled module is wanted, and there are {some(modules)}")
     (name, content), *_ = modules.items()
     with tempfile.NamedTemporaryFile() as module:
         module.write(content)
@@ -192,9 +186,9 @@ def stripped(file: Path) -> str:
         )
     sections = set(re.findall(r"^ *\[ *\d+\] (\.\S+)", ran.stdout, re.MULTILINE))
     if ran.returncode or ".dynsym" not in sections:
-        raise Flaw(f"{name} is no module: {ran.stdout} {ran.stderr}")
+        raise FlawError(f"{name} is no module: {ran.stdout} {ran.stderr}")
     if left := {name for name in sections if re.match(r"\.(symtab|strtab|z?debug)", name)}:
-        raise Flaw(f"{name} still has {some(left)}")
+        raise FlawError(f"{name} still has {some(left)}")
     return f"{name}, {len(content):,} bytes"
 
 
@@ -202,7 +196,7 @@ def needs_nothing(found: email.message.Message) -> str:
     """Whatever is required is required by an extra."""
     required = found.get_all("Requires-Dist") or []
     if always := [line for line in required if "extra ==" not in line]:
-        raise Flaw(f"required without an extra, {some(always)}")
+        raise FlawError(f"required without an extra, {some(always)}")
     return f"extras {', '.join(found.get_all('Provides-Extra') or [])}"
 
 
@@ -211,17 +205,17 @@ def packed(file: Path) -> str:
     names = set(contents(file))
     information = f"elasticq-{version()}.dist-info/"
     if elsewhere := {name for name in names if not name.startswith(("elasticq/", information))}:
-        raise Flaw(f"not of the package, {some(elsewhere)}")
+        raise FlawError(f"not of the package, {some(elsewhere)}")
     if cached := {name for name in names if "__pycache__" in name}:
-        raise Flaw(f"caches, {some(cached)}")
+        raise FlawError(f"caches, {some(cached)}")
     wanted = {f"{information}licenses/LICENSE", "elasticq/py.typed", "elasticq/_core.pyi"}
     if missing := wanted - names:
-        raise Flaw(f"missing, {some(missing)}")
+        raise FlawError(f"missing, {some(missing)}")
     return f"{len(names)} files"
 
 
 def alike(file: Path, other: Path) -> str:
-    """The compiled module and what is told about the build may differ: both name the folder that it was in."""
+    """The compiled module and what is told about the build may differ: they name the folder of the build."""
 
     def kept(file: Path) -> dict[str, bytes]:
         varying = re.compile(r"elasticq/_core\..*\.so|.*\.dist-info/(RECORD|sboms/.*)")
@@ -229,7 +223,7 @@ def alike(file: Path, other: Path) -> str:
 
     one, two = kept(file), kept(other)
     if differing := {name for name in one.keys() | two.keys() if one.get(name) != two.get(name)}:
-        raise Flaw(f"different from {other.name}, {some(differing)}")
+        raise FlawError(f"different from {other.name}, {some(differing)}")
     return f"{len(one)} files"
 
 

@@ -2,9 +2,10 @@
 
     python -I scripts/smoke.py VERSION TAG
 
-It fails if the package is not of this version, was not compiled for an interpreter with this tag (cp313t), is
-not that of the environment, or does not work: items go through a queue between threads and a task, and through
-one in files, and the command line shows its help. So scripts/python-package knows that a wheel can be used.
+It fails if the package is not of this version, was not compiled for an interpreter with this tag (cp313t),
+is not that of the environment, or does not work: items go through a queue between threads and a task, and
+through one in files, and the command line shows its help. So scripts/python-package knows that a wheel can be
+used.
 """
 
 from __future__ import annotations
@@ -52,10 +53,13 @@ def through_threads_and_a_task() -> None:
 
 
 def through_files(folder: Path) -> None:
+    def opened() -> elasticq.PersistentCircularBuffer[dict[str, int]]:
+        return elasticq.PersistentCircularBuffer(folder)
+
     for _ in range(2):
-        with elasticq.PersistentCircularBuffer(folder) as durable:
+        with opened() as durable:
             durable.push({"number": len(durable)})
-    with elasticq.PersistentCircularBuffer(folder) as durable:
+    with opened() as durable:
         expect("what went through files", [durable.pop(), durable.pop()], [{"number": 0}, {"number": 1}])
 
 

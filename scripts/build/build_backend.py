@@ -1,7 +1,7 @@
 """The build backend: maturin's, with what it does not know about this project.
 
-It is told which of the two manifests fits the running interpreter. The lock files are kept to: where they don't
-fit a manifest, the build fails, so nothing is built from versions that were not tested.
+It is told which of the two manifests fits the running interpreter. The lock files are kept to: where they
+don't fit a manifest, the build fails, so nothing is built from versions that were not tested.
 """
 
 from __future__ import annotations

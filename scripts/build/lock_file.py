@@ -1,7 +1,7 @@
 """The lock file in a source distribution: it names what is in there, and no more.
 
-maturin leaves members of the workspace out that the binding does not need, such as the benchmarks. It copies the
-lock file as it is, so this one still names what only they need, and `cargo build --locked` refuses it.
+maturin leaves members of the workspace out that the binding does not need, such as the benchmarks. It copies
+the lock file as it is, so this one still names what only they need, and `cargo build --locked` refuses it.
 """
 
 from __future__ import annotations
@@ -37,10 +37,13 @@ def shorten(archive: Path) -> None:
         )
         lock = (root / LOCK).read_bytes()
         made = Path(folder, archive.name)
-        with made.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as zipped:
-            with tarfile.open(fileobj=zipped, mode="w") as packed:
-                for member, content in contents:
-                    data = lock if member.name == f"{root.name}/{LOCK}" else content
-                    member.size = len(data)
-                    packed.addfile(member, io.BytesIO(data))
+        with (
+            made.open("wb") as raw,
+            gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as zipped,
+            tarfile.open(fileobj=zipped, mode="w") as packed,
+        ):
+            for member, content in contents:
+                data = lock if member.name == f"{root.name}/{LOCK}" else content
+                member.size = len(data)
+                packed.addfile(member, io.BytesIO(data))
         shutil.move(made, archive)
