@@ -43,6 +43,11 @@ PARTS = [
         "The own tests of janus and culsans pass with elasticq in their place.",
         "scripts/peer-suites",
     ),
+    Part(
+        "package",
+        "The crate's package, unpacked elsewhere, passes its tests.",
+        "scripts/package --tests",
+    ),
     *(
         Part(
             f"python-{version}",

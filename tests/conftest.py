@@ -17,7 +17,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
-    """Leaves the many objects that are the tests to no garbage collection: it would take longer than a test."""
+    """Keeps garbage collections from looking at the tests themselves: that takes longer than most tests."""
     gc.collect()
     gc.freeze()
 

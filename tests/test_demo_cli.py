@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import elasticq
 
 WITHOUT = """
 import sys
@@ -17,12 +18,6 @@ if {no_broker!r}:
 from elasticq.__main__ import main
 sys.exit(main({arguments!r}))
 """
-
-
-def elasticq(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "elasticq", *arguments], capture_output=True, text=True, check=False
-    )
 
 
 def elasticq_without(

@@ -12,9 +12,9 @@ import pytest
 import elasticq
 import elasticq.asyncio
 from elasticq import culsans, debug, janus, metrics
-from elasticq.metrics import otel, prometheus
+from elasticq.metrics import live, otel, prometheus
 
-MODULES = (elasticq, elasticq.asyncio, janus, culsans, metrics, prometheus, otel, debug)
+MODULES = (elasticq, elasticq.asyncio, janus, culsans, debug, metrics, live, otel, prometheus)
 
 
 def documented(module: ModuleType) -> Iterator[tuple[str, object]]:

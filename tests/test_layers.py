@@ -29,6 +29,7 @@ CRATE = House(
     ROOT / "rust/elasticq/src",
     [
         "sync",
+        "effort",
         "error",
         "config",
         "stats",

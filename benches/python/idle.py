@@ -14,9 +14,8 @@ import sys
 import threading
 import time
 
-from versus.machine import interpreter, machine
-
 from elasticq import Queue
+from elasticq.bench.machine import interpreter, machine
 
 THREADS, SECONDS, ROUNDS = 100, 5.0, 20
 

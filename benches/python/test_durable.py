@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from files import (
-    BARE,
-    LEANQUEUE,
+from files import BARE, LEANQUEUE, QUEUELIB, bare, leanqueue, ours, parent, queuelib
+from versus import Contest, Target
+
+from elasticq.bench.contest import Contender
+from elasticq.bench.files import (
     OURS,
-    PAYLOAD,
-    QUEUELIB,
     SQLITE,
     SQLITE_ACK,
     Files,
     Make,
-    bare,
-    folder,
-    leanqueue,
-    ours,
+    Work,
+    both,
+    gets,
     ours_synced,
-    queuelib,
-    remove,
+    puts,
     sqlite,
     sqlite_ack,
     there,
 )
-from versus import Contender, Contest, Target, unshared
 
 pytest_plugins = ["versus.plugin"]
 
@@ -35,63 +31,6 @@ MANY = 16
 
 USED = 400_000
 """So many items have gone through a queue before, if its calls wait for no disk."""
-
-
-def puts(queue: Files, items: int) -> None:
-    """Puts so many items."""
-    put = queue.put
-    for _ in range(items):
-        put(PAYLOAD)
-
-
-def gets(queue: Files, items: int) -> None:
-    """Takes so many items."""
-    get = queue.get
-    for _ in range(items):
-        get()
-
-
-def both(queue: Files, items: int) -> None:
-    """Puts and takes item by item."""
-    put, get = queue.put, queue.get
-    for _ in range(items):
-        put(PAYLOAD)
-        get()
-
-
-class Work:
-    """A loop over the ends of a queue, in one thread or in many."""
-
-    def __init__(
-        self, loop: Callable[[Files, int], None], threads: int, used: int, make: Make, items: int
-    ) -> None:
-        self._loop = unshared(loop)
-        self._each, self._count = items, threads
-        # What is no queue has nothing inside.
-        self._left = items * threads if loop is puts and make is not bare else 0
-        self._folder = folder()
-        self._queue = make(self._folder)
-        self._threads = ThreadPoolExecutor(threads) if threads > 1 else None
-        used = min(used, 8 * items)
-        puts(self._queue, used)
-        gets(self._queue, used)
-        if loop is gets:
-            puts(self._queue, items * threads)
-
-    def run(self) -> None:
-        if self._threads is None:
-            self._loop(self._queue, self._each)
-            return
-        work = [self._threads.submit(self._loop, self._queue, self._each) for _ in range(self._count)]
-        for part in work:
-            part.result()
-
-    def check(self) -> None:
-        if self._threads is not None:
-            self._threads.shutdown()
-        assert self._queue.size() == self._left
-        self._queue.close()
-        remove(self._folder)
 
 
 def contest(
@@ -104,7 +43,11 @@ def contest(
     used: int = 0,
 ) -> Contest:
     """The contest of these queues. A batch has one item from each thread."""
-    contenders = [Contender(name, partial(Work, loop, threads, used, make), threads) for name, make in makers]
+    folder = parent()
+    contenders = [
+        Contender(name, partial(Work, loop, make, folder, threads=threads, used=used), threads)
+        for name, make in makers
+    ]
     names = {name for name, _ in makers}
     targets = [Target(peer, least) for peer, least in goals.items() if peer in names]
     return Contest(name, contenders, targets, threads, smoke=20 * threads)

@@ -14,7 +14,9 @@ from functools import partial
 from statistics import quantiles
 
 import pytest
-from ends import (
+from versus import Outcome
+
+from elasticq.bench.ends import (
     OURS,
     FromThread,
     Plain,
@@ -25,7 +27,7 @@ from ends import (
     simple_queue,
     standard_queue,
 )
-from versus import Outcome, Standing
+from elasticq.bench.standings import Standing
 
 pytest_plugins = ["versus.plugin"]
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from versus import Contender, Contest, Target, unshared
+from versus import Contest, Target
 
 import elasticq
+from elasticq.bench.contest import Contender, unshared
 
 pytest_plugins = ["versus.plugin"]
 

@@ -9,37 +9,26 @@ from typing import Generic, TypeVar
 
 import pytest
 from ends import (
-    OURS,
-    Plain,
     elastic_heap,
-    elastic_queue,
     elastic_queue_nowait,
     elastic_stack,
     moved_queue,
     plain_deque,
-    simple_queue,
     standard_heap,
-    standard_queue,
     standard_stack,
 )
-from versus import Contender, Contest, Target, unshared, with_gil
+from versus import Contest, Target
 
 import elasticq
+from elasticq.bench.contest import Contender, unshared
+from elasticq.bench.ends import OURS, elastic_queue, simple_queue, standard_queue
+from elasticq.bench.loops import put_and_get
+from elasticq.bench.machine import with_gil
+from elasticq.bench.trials import BATCH, Pairs
 
 pytest_plugins = ["versus.plugin"]
 
-BATCH = 1_000
-
 Q = TypeVar("Q", bound=Sized)
-
-
-def put_and_get(put: Callable[[int], object], get: Callable[[], int], items: int) -> int:
-    """Each item goes in and comes out before the next one."""
-    item = -1
-    for number in range(items):
-        put(number)
-        item = get()
-    return item
 
 
 def nothing(_put: object, _get: object, items: int) -> int:
@@ -48,33 +37,6 @@ def nothing(_put: object, _get: object, items: int) -> int:
     for number in range(items):
         item = number
     return item
-
-
-class Pairs:
-    """A loop over a queue's ends. Checks that the item put last comes out last, and that nothing stays."""
-
-    def __init__(self, loop: Callable[..., int], make: Callable[[], Plain], items: int) -> None:
-        self._loop = unshared(loop)
-        self._queue = make()
-        self._items = items
-        self._last = -1
-        # The loop checks only its last item, so that it measures nothing but the queue. Here all are checked.
-        some = [object() for _ in range(BATCH)]
-        for item in some:
-            self._queue.put(item)
-            assert self._queue.get() is item
-        # In order, which is the same to a heap. A stack gives them back in reverse.
-        for number in range(BATCH):
-            self._queue.put(number)
-        taken = [self._queue.get() for _ in range(BATCH)]
-        assert taken in (list(range(BATCH)), list(range(BATCH))[::-1])
-
-    def run(self) -> None:
-        self._last = self._loop(self._queue.put, self._queue.get, self._items)
-
-    def check(self) -> None:
-        assert self._last == self._items - 1
-        assert self._queue.size() == 0
 
 
 def test_put_and_get(compete: Callable[[Contest], None]) -> None:

@@ -8,16 +8,26 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from loops import get_sum_of_pairs, put_range
-from versus import Contender, Contest, Target, unshared
+from versus import Contest, Target
 
 import elasticq
+from elasticq.bench.contest import Contender, unshared
+from elasticq.bench.loops import put_range
 
 pytest_plugins = ["versus.plugin"]
 
 QUEUES = 2
 OURS = "elasticq.select"
 THEIRS = "queue.Queue, forwarded"
+
+
+def get_sum_of_pairs(get: Callable[[], tuple[object, int]], count: int) -> int:
+    """Takes this many numbers, each with the queue that it comes from, in a thread."""
+    total = 0
+    for _ in range(count):
+        _, number = get()
+        total += number
+    return total
 
 
 class Busy:

@@ -4,106 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import pytest
 from ends import (
-    OURS,
-    Ends,
-    FromThread,
-    Tasks,
-    ToThread,
     asyncio_lifo,
     asyncio_priority,
-    asyncio_tasks,
-    call_soon_from_thread,
-    culsans_from_thread,
-    culsans_tasks,
     culsans_to_thread,
     elastic_asyncio_lifo,
     elastic_asyncio_priority,
     elastic_asyncio_tasks,
-    elastic_from_thread,
-    elastic_tasks,
     elastic_to_thread,
-    janus_from_thread,
-    janus_tasks,
     janus_to_thread,
 )
-from loops import aget_sum, aput_range, get_sum, put_range
-from versus import Contender, Contest, Target, unshared
+from versus import Contest, Target
+
+from elasticq.bench.contest import Contender
+from elasticq.bench.ends import (
+    OURS,
+    Ends,
+    asyncio_tasks,
+    call_soon_from_thread,
+    culsans_from_thread,
+    culsans_tasks,
+    elastic_from_thread,
+    elastic_tasks,
+    janus_from_thread,
+    janus_tasks,
+)
+from elasticq.bench.trials import Bridge, FromTaskToTask, FromTaskToThread, FromThreadToTask
 
 pytest_plugins = ["versus.plugin"]
 
-E = TypeVar("E", bound=Ends[Any, Any])
-
 Maker = Callable[[int, asyncio.AbstractEventLoop], Ends[Any, Any]]
-
-
-class Bridge(Generic[E]):
-    """A queue with a task at one end or both. Checks the number of items that come out, and their sum."""
-
-    threads = 2
-    """The threads of one trial."""
-
-    def __init__(self, make: Callable[[asyncio.AbstractEventLoop], E], items: int) -> None:
-        self._threads = ThreadPoolExecutor(1)
-        self._loop = asyncio.new_event_loop()
-        self._queue = make(self._loop)
-        self._items = items
-        self._total = 0
-
-    def run(self) -> None:
-        self._total = self._loop.run_until_complete(self.transfer())
-
-    async def transfer(self) -> int:
-        """Passes all items through the queue, and returns the sum of those that came out."""
-        raise NotImplementedError
-
-    def check(self) -> None:
-        assert self._total == sum(range(self._items))
-        assert self._queue.size() == 0
-        self._loop.run_until_complete(self._close())
-        self._loop.close()
-        self._threads.shutdown()
-
-    async def _close(self) -> None:
-        await self._queue.close()
-
-
-class FromThreadToTask(Bridge[FromThread]):
-    """A thread puts, a task takes."""
-
-    async def transfer(self) -> int:
-        put, get = unshared(put_range), unshared(aget_sum)
-        producer = self._loop.run_in_executor(self._threads, put, self._queue.put, 0, self._items)
-        total = await get(self._queue.get, self._items)
-        await producer
-        return total
-
-
-class FromTaskToThread(Bridge[ToThread]):
-    """A task puts, a thread takes."""
-
-    async def transfer(self) -> int:
-        put, get = unshared(aput_range), unshared(get_sum)
-        consumer = self._loop.run_in_executor(self._threads, get, self._queue.get, self._items)
-        await put(self._queue.put, 0, self._items)
-        return await consumer
-
-
-class FromTaskToTask(Bridge[Tasks]):
-    """A task puts, another one of the same loop takes."""
-
-    threads = 1
-
-    async def transfer(self) -> int:
-        put, get = unshared(aput_range), unshared(aget_sum)
-        consumer = self._loop.create_task(get(self._queue.get, self._items))
-        await put(self._queue.put, 0, self._items)
-        return await consumer
 
 
 def bridge(

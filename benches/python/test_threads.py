@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from ends import OURS, Plain, elastic_queue, simple_queue, standard_queue
-from loops import get_sum, put_range
-from versus import Contender, Contest, Target, unshared
+from versus import Contest, Target
+
+from elasticq.bench.contest import Contender
+from elasticq.bench.ends import OURS, Plain, elastic_queue, simple_queue, standard_queue
+from elasticq.bench.trials import Streams
 
 pytest_plugins = ["versus.plugin"]
-
-
-class Streams:
-    """Producers with consecutive numbers each. Checks how many items come out, and their sum."""
-
-    def __init__(self, producers: int, make: Callable[[], Plain], rows: int) -> None:
-        self._produce, self._consume = unshared(put_range), unshared(get_sum)
-        self._producers = producers
-        self._rows = rows
-        self._queue = make()
-        self._total = 0
-        self._threads = ThreadPoolExecutor(producers + 1)
-
-    def run(self) -> None:
-        put, rows = self._queue.put, self._rows
-        consumer = self._threads.submit(self._consume, self._queue.get, rows * self._producers)
-        producers = [
-            self._threads.submit(self._produce, put, index * rows, rows) for index in range(self._producers)
-        ]
-        for producer in producers:
-            producer.result()
-        self._total = consumer.result()
-
-    def check(self) -> None:
-        self._threads.shutdown()
-        assert self._total == sum(range(self._rows * self._producers))
-        assert self._queue.size() == 0
 
 
 def contest(producers: int, targets: list[Target]) -> Contest:

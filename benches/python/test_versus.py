@@ -10,9 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from versus import Contender, Contest, Figure, Standing, Target, Verdict, contest
+from versus import Contest, Target, Verdict
 from versus.figures import file_name, write
-from versus.settled import agree, long_enough
+
+from elasticq.bench import contest
+from elasticq.bench.contest import Contender
+from elasticq.bench.settled import Figure, agree, long_enough
+from elasticq.bench.standings import Standing
 
 
 @dataclass

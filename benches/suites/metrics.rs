@@ -12,6 +12,7 @@ use elasticq_benches::subjects::ours::{self, Ours};
 use metrics::with_local_recorder;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Room for this many items in every contender.
@@ -65,7 +66,7 @@ fn scrape(report: &mut Report) {
     let queues: Vec<_> = (0..1_000)
         .map(|number| {
             let buffer = DynamicCircularBuffer::<u64>::new(Config::default()).expect("the defaults are in order");
-            InstrumentedBuffer::new(buffer, MetricsRecorder::new(&format!("scraped {number}")))
+            InstrumentedBuffer::new(Arc::new(buffer), MetricsRecorder::new(&format!("scraped {number}")))
         })
         .collect();
     let rounds = if report.options().smoke { 2 } else { 51 };

@@ -1,38 +1,55 @@
-"""`python -m elasticq COMMAND ...` finds the command and hands it the rest of the command line."""
+"""`elasticq COMMAND ...` finds the command and hands it the rest of the command line."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Sequence
 
-# Name -> (module, purpose). The module has `main(arguments, program) -> exit status`, and is imported only
-# when its command is run.
-_COMMANDS = {
-    "demo": ("elasticq.demo.cli", "run an MQTT ingest pipeline on real traffic"),
-    "inspect": ("elasticq._tool.inspect", "look at a durable queue, also at one that is in use"),
-    "verify": ("elasticq._tool.verify", "check every record of a durable queue"),
-    "repair": ("elasticq._tool.repair", "make a damaged durable queue open again"),
-    "compact": ("elasticq._tool.compact", "make the files of a durable queue small"),
-    "export": ("elasticq._tool.export", "print the items of a durable queue, also of a damaged one"),
-}
+from elasticq import __version__
+from elasticq.cli.commands import COMMANDS, program
+from elasticq.cli.common import run, statuses
+from elasticq.cli.manual import Manual
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
-    program = "python -m elasticq"
-    purposes = "\n".join(f"  {name:<8} {purpose}" for name, (_, purpose) in _COMMANDS.items())
-    parser = argparse.ArgumentParser(
-        prog=program, epilog=f"commands:\n{purposes}", formatter_class=argparse.RawDescriptionHelpFormatter
+    name = program()
+    return run(name, lambda: _run(arguments, name))
+
+
+def _run(arguments: Sequence[str] | None, name: str) -> int:
+    options = parser(name).parse_args(arguments)
+    whole = f"{name} {options.command}"
+    return run(whole, lambda: COMMANDS[options.command].load().main(options.arguments, whole))
+
+
+def parser(name: str) -> Manual:
+    """The parser that finds the command, and the manual that lists them."""
+    made = Manual(
+        name,
+        ["Elastic, thread-safe queues: what to do with them from a shell."],
+        {
+            "commands": [(command, purpose) for command, (_, purpose) in COMMANDS.items()],
+            "examples": [
+                f"$ {name} bench",
+                f"$ {name} top /run/app/queues",
+                f"$ {name} verify /var/lib/app/jobs",
+                f"$ {name} export --help",
+            ],
+            "exit status": [
+                *statuses("what was looked at is damaged, lost or gone: each command says what 1 means"),
+            ],
+            "environment": [
+                ("COLUMNS", "how wide the output may be; otherwise as wide as the terminal"),
+                ("NO_COLOR", "no colours, whatever its value. There are none in a pipe or a file, either"),
+            ],
+        },
     )
-    parser.add_argument("command", choices=_COMMANDS, metavar="COMMAND", help="one of those below")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="see COMMAND --help")
-    options = parser.parse_args(arguments)
-    module = importlib.import_module(_COMMANDS[options.command][0])
-    run = cast(Callable[[Sequence[str], str], int], module.main)
-    return run(options.arguments, f"{program} {options.command}")
+    made.add_argument("--version", action="version", version=f"elasticq {__version__}")
+    made.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of those below")
+    made.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help=f"see {name} COMMAND --help")
+    return made
 
 
 if __name__ == "__main__":

@@ -167,8 +167,8 @@ MUTANTS = [
     Mutant(
         "metrics-a-batch-counts-as-one-item",
         f"{METRICS}/recorded.rs",
-        "recorded!(@calls PopBatch: pop_batch(",
-        "recorded!(@calls Pop: pop_batch(",
+        "pub PopBatch: pop_batch(",
+        "pub Pop: pop_batch(",
         "metrics::every_call_is_timed_if_asked_and_none_if_not",
     ),
     Mutant(

@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from .machine import interpreter, machine, with_gil
+from elasticq.bench.machine import interpreter, machine, with_gil
+
 from .standings import Outcome
 
 

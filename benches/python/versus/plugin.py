@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from elasticq.bench.machine import interpreter, machine
+from elasticq.bench.standings import quartiles
+
 from .contest import Benchmark, Contest
 from .figures import write
-from .machine import interpreter, machine
-from .standings import Outcome, quartiles
+from .standings import Outcome
 
 ROUNDS = 15
 UNSETTLED = "not settled"

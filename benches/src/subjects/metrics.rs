@@ -70,7 +70,7 @@ impl<const EACH: bool> Subject for Instrumented<EACH> {
         let recorder = MetricsRecorder::new(Self::NAME);
         let recorder = if EACH { recorder.with_sampling(1) } else { recorder };
         let buffer = DynamicCircularBuffer::new(bounds(capacity)).expect("the bounds are in order");
-        let buffer = InstrumentedBuffer::new(buffer, recorder);
+        let buffer = InstrumentedBuffer::new(Arc::new(buffer), recorder);
         (handles(&buffer, producers), handles(&buffer, consumers))
     }
 }
@@ -124,7 +124,7 @@ impl Subject for Mpsc<true> {
 
     fn open(capacity: usize, producers: usize, consumers: usize) -> (Vec<Self::Producer>, Vec<Self::Consumer>) {
         exporter();
-        let queue = InstrumentedBuffer::new(mpsc(capacity), MetricsRecorder::new(MPSC));
+        let queue = InstrumentedBuffer::new(Arc::new(mpsc(capacity)), MetricsRecorder::new(MPSC));
         (handles(&queue, producers), handles(&queue, consumers))
     }
 }
@@ -146,7 +146,7 @@ impl Elastic<u64> for InstrumentedBuffer<u64> {
 
     fn open(bounds: Bounds) -> Self {
         exporter();
-        Self::new(Elastic::open(bounds), MetricsRecorder::new(<Self as Elastic<u64>>::NAME))
+        Self::new(Arc::new(Elastic::open(bounds)), MetricsRecorder::new(<Self as Elastic<u64>>::NAME))
     }
 
     #[inline(always)]

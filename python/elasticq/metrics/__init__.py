@@ -1,5 +1,7 @@
 """Metrics of queues, for any exporter: `elasticq.metrics.prometheus` and `elasticq.metrics.otel` are two.
 
+`elasticq.metrics.live` tells the same to `elasticq top`, a live view in a terminal.
+
 `instrument` gives a queue a name. From then on each look tells what the queue has counted, how full it is,
 who waits at it and how old its oldest message is. A queue pays nothing for that: it counts anyway, and is
 read when somebody looks. The queue is not kept alive. What it has counted stays when it is gone, so counters

@@ -28,6 +28,7 @@ use std::time::Duration;
 ///     .with_max_capacity(8192)
 ///     .with_growth_factor(1.5)
 ///     .with_shrink_threshold(0.3)
+///     .with_push_timeout(Duration::from_secs(1))
 ///     .with_pop_timeout(Duration::from_secs(5));
 /// assert!(config.validate().is_ok());
 /// ```

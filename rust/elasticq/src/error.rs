@@ -7,6 +7,19 @@ use std::time::Duration;
 use std::{fmt, io};
 
 /// What every fallible operation of this crate returns.
+///
+/// # Examples
+/// ```
+/// use elasticq::{BufferResult, Config, DynamicCircularBuffer};
+///
+/// fn first(items: Vec<u8>) -> BufferResult<u8> {
+///     let buffer = DynamicCircularBuffer::new(Config::default())?;
+///     buffer.push_batch(items)?;
+///     buffer.pop()
+/// }
+///
+/// assert_eq!(first(vec![1, 2]), Ok(1));
+/// ```
 pub type BufferResult<T> = Result<T, BufferError>;
 
 /// Why an operation was refused. A refused operation leaves the buffer as it was.
@@ -23,6 +36,26 @@ pub type BufferResult<T> = Result<T, BufferError>;
 /// assert_eq!(buffer.pop(), Ok(1));
 /// assert_eq!(buffer.pop(), Err(BufferError::Empty));
 /// # Ok::<(), BufferError>(())
+/// ```
+///
+/// What a program may do about each:
+/// ```
+/// use elasticq::BufferError;
+///
+/// fn advice(error: &BufferError) -> &'static str {
+///     match error {
+///         BufferError::Full | BufferError::MaxCapacityReached(_) => "wait for room",
+///         BufferError::Empty | BufferError::Timeout(_) => "wait for an item",
+///         BufferError::ResizeError(_) | BufferError::Other(_) => "try again later",
+///         BufferError::InvalidOperation(_) | BufferError::InvalidConfiguration(_) => "change the program",
+///         BufferError::Closed => "end",
+///         BufferError::AlreadyOpen(_) => "end the other process",
+///         BufferError::Corrupted(_) | BufferError::Io(_) => "look at the disk",
+///         _ => "ask",
+///     }
+/// }
+///
+/// assert_eq!(advice(&BufferError::Closed), "end");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -179,6 +212,18 @@ impl BufferError {
 }
 
 /// What the operating system refused, for which file, and why. See [`BufferError::io`].
+///
+/// # Examples
+/// ```
+/// use elasticq::BufferError;
+/// use std::io::{Error, ErrorKind};
+///
+/// let error = BufferError::io("to write", "jobs", &Error::new(ErrorKind::StorageFull, "no room"));
+/// assert_eq!(error.to_string(), "failed to write jobs: no room");
+/// let BufferError::Io(details) = error else { unreachable!() };
+/// assert_eq!((details.kind(), details.errno()), (ErrorKind::StorageFull, None));
+/// assert_eq!((details.path().to_str(), details.reason()), (Some("jobs"), "no room"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("failed {attempt} {}: {reason}", .path.display())]
 pub struct IoError {
@@ -225,8 +270,9 @@ impl IoError {
 /// let buffer = DynamicCircularBuffer::new(one)?;
 /// buffer.push("kept".to_string())?;
 /// let rejected = buffer.offer("refused".to_string()).unwrap_err();
-/// assert_eq!(rejected.reason(), &BufferError::MaxCapacityReached(1));
-/// assert_eq!(rejected.into_inner(), "refused");
+/// assert_eq!((rejected.reason(), rejected.item().len()), (&BufferError::MaxCapacityReached(1), 7));
+/// assert_eq!(rejected.clone().into_inner(), "refused");
+/// assert_eq!(rejected.into_parts(), (BufferError::MaxCapacityReached(1), "refused".to_string()));
 /// # Ok::<(), BufferError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]

@@ -46,6 +46,7 @@ use std::time::{Duration, Instant};
 /// let mut select = Select::new().with(&control).with(&work).ordered();
 /// assert_eq!(select.pop()?, (0, "stop"));
 /// assert_eq!(select.pop()?, (1, "resize a.png"));
+/// assert_eq!(select.try_pop()?, (1, "resize b.png"));
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
 #[must_use = "a selector does nothing by itself"]
@@ -235,6 +236,21 @@ impl<'a, R: 'a> Select<'a, R> {
     /// # Errors
     /// As [`recv`](Self::recv); `Timeout(timeout)`; `InvalidOperation` outside of a tokio runtime with
     /// timers, and then nothing was tried.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, DynamicCircularBuffer, Select};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BufferError> {
+    /// let queue = DynamicCircularBuffer::<u8>::new(Config::default())?;
+    /// let brief = Duration::from_millis(1);
+    /// let mut select = Select::new().with(&queue);
+    /// assert_eq!(select.recv_timeout(brief).await, Err(BufferError::Timeout(brief)));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(all(feature = "async", not(loom)))]
     pub async fn recv_timeout(&mut self, timeout: Duration) -> BufferResult<(usize, R)> {
         crate::tasks::within(timeout, self.recv()).await?.unwrap_or(Err(BufferError::Timeout(timeout)))

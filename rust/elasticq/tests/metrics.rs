@@ -68,6 +68,10 @@ fn four() -> Config {
     Config::default().with_min_capacity(4).with_initial_capacity(4).with_max_capacity(4)
 }
 
+fn recorded_four(recorder: MetricsRecorder) -> InstrumentedBuffer<u32> {
+    InstrumentedBuffer::new(Arc::new(DynamicCircularBuffer::new(four()).unwrap()), recorder)
+}
+
 /// Puts in, takes out, is refused, and leaves two inside.
 fn use_it(buffer: &impl Buffer<u32>) {
     buffer.push_batch(vec![1, 2, 3, 4]).unwrap();
@@ -86,7 +90,7 @@ macro_rules! of_each_kind {
             fn what_is_exported_equals_the_ledger() {
                 exported(|scrape| {
                     let name = concat!("ledger ", stringify!($kind));
-                    let buffer = InstrumentedBuffer::new($new, MetricsRecorder::new(name));
+                    let buffer = InstrumentedBuffer::new(Arc::new($new), MetricsRecorder::new(name));
                     use_it(&buffer);
                     let samples = scrape.of(name);
                     check(&samples, [5, 3, 1, 0, 2]);
@@ -122,7 +126,7 @@ macro_rules! of_each_kind {
             fn figures_agree_while_threads_are_at_work() {
                 exported(|scrape| {
                     let name = concat!("threads ", stringify!($kind));
-                    let buffer = InstrumentedBuffer::new($new, MetricsRecorder::new(name).with_sampling(3));
+                    let buffer = InstrumentedBuffer::new(Arc::new($new), MetricsRecorder::new(name).with_sampling(3));
                     let [put, refused, taken] = [0; 3].map(|_| AtomicU64::new(0));
                     let over = AtomicBool::new(false);
                     let mut apart = None;
@@ -188,7 +192,8 @@ fn every_call_is_timed_if_asked_and_none_if_not() {
             samples.get(&key).copied().unwrap_or_default()
         };
         let recorder = MetricsRecorder::new("timed").with_sampling(1);
-        let buffer = InstrumentedBuffer::new(DynamicCircularBuffer::new(Config::default()).unwrap(), recorder.clone());
+        let buffer =
+            InstrumentedBuffer::new(Arc::new(DynamicCircularBuffer::new(Config::default()).unwrap()), recorder.clone());
         let work = || {
             (0..100).for_each(|number| buffer.push(number).unwrap());
             (0..100).for_each(|number| assert_eq!(buffer.pop(), Ok(number)));
@@ -210,7 +215,7 @@ fn every_call_is_timed_if_asked_and_none_if_not() {
 
 #[test]
 fn an_exporter_that_comes_late_misses_nothing() {
-    let buffer = InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), MetricsRecorder::new("late"));
+    let buffer = recorded_four(MetricsRecorder::new("late"));
     use_it(&buffer);
     flush(); // there is nobody yet
     exported(|scrape| check(&scrape.of("late"), [5, 3, 1, 0, 2]));
@@ -220,9 +225,7 @@ fn an_exporter_that_comes_late_misses_nothing() {
 #[test]
 fn buffers_of_one_name_add_up() {
     exported(|scrape| {
-        let buffers = [(); 3].map(|()| {
-            InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), MetricsRecorder::new("three"))
-        });
+        let buffers = [(); 3].map(|()| recorded_four(MetricsRecorder::new("three")));
         buffers.iter().for_each(use_it);
         let samples = scrape.of("three");
         check(&samples, [15, 9, 3, 0, 6]);
@@ -234,7 +237,10 @@ fn buffers_of_one_name_add_up() {
 fn utilization_is_by_the_most_that_a_queue_may_hold() {
     exported(|scrape| {
         let config = Config::default().with_min_capacity(4).with_initial_capacity(4).with_max_capacity(100);
-        let buffer = InstrumentedBuffer::new(DynamicCircularBuffer::new(config).unwrap(), MetricsRecorder::new("most"));
+        let buffer = InstrumentedBuffer::new(
+            Arc::new(DynamicCircularBuffer::new(config).unwrap()),
+            MetricsRecorder::new("most"),
+        );
         buffer.push_batch(vec![1, 2]).unwrap();
         let samples = scrape.of("most");
         let figures = ["capacity", "max_capacity", "utilization_ratio"].map(|what| format!("elasticq_queue_{what}"));
@@ -246,7 +252,7 @@ fn utilization_is_by_the_most_that_a_queue_may_hold() {
 fn what_others_still_hold_is_not_dropped_with_its_recorder() {
     exported(|scrape| {
         let queue = Arc::new(DynamicCircularBuffer::new(four()).unwrap());
-        let record = || InstrumentedBuffer::shared(Arc::clone(&queue), &MetricsRecorder::new("shared"));
+        let record = || InstrumentedBuffer::new(Arc::clone(&queue), MetricsRecorder::new("shared"));
         let buffer = record();
         use_it(&buffer);
         let clone = buffer.clone();
@@ -264,7 +270,7 @@ fn what_others_still_hold_is_not_dropped_with_its_recorder() {
 #[test]
 fn durations_go_to_the_exporter_that_is_there_after_a_flush() {
     let recorder = MetricsRecorder::new("lasting").with_sampling(1);
-    let buffer = InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), recorder);
+    let buffer = recorded_four(recorder);
     buffer.push(1).unwrap(); // nobody gets to know
     for _ in 0..2 {
         exported(|scrape| {
@@ -285,7 +291,7 @@ fn a_name_may_be_any_text() {
         for name in ["", "a b", "\"quoted\"", "back\\slash", "two\nlines", "\u{1f980}", "{}", "queue=\"x\""] {
             let recorder = MetricsRecorder::new(name);
             assert_eq!(recorder.name(), name);
-            let buffer = InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), recorder);
+            let buffer = recorded_four(recorder);
             use_it(&buffer);
             flush();
             let escaped = name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
@@ -298,7 +304,7 @@ fn a_name_may_be_any_text() {
 fn channels_and_streams_work_over_an_instrumented_buffer() {
     exported(|scrape| {
         let queue = LockFreeMPMCQueue::new(four()).unwrap();
-        let buffer = InstrumentedBuffer::new(queue, MetricsRecorder::new("channel"));
+        let buffer = InstrumentedBuffer::new(Arc::new(queue), MetricsRecorder::new("channel"));
         let channel = BufferChannel::new(Arc::new(buffer));
         futures::executor::block_on(async {
             let send = async {
@@ -320,8 +326,7 @@ fn channels_and_streams_work_over_an_instrumented_buffer() {
 #[test]
 fn who_waits_is_shown() {
     exported(|scrape| {
-        let buffer =
-            InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), MetricsRecorder::new("waits"));
+        let buffer = recorded_four(MetricsRecorder::new("waits"));
         let channel = BufferChannel::new(Arc::new(buffer));
         let waiters = |samples: &Samples, kind: &str| {
             samples.get(&format!("elasticq_queue_waiters{{end=\"item\",kind=\"{kind}\"}}")).copied()
@@ -347,7 +352,7 @@ fn who_waits_is_shown() {
 #[test]
 fn producers_that_wait_for_room_are_shown_and_their_time_counts_once() {
     exported(|scrape| {
-        let buffer = InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), MetricsRecorder::new("full"));
+        let buffer = recorded_four(MetricsRecorder::new("full"));
         let channel = &BufferChannel::new(Arc::new(buffer));
         (0..4).for_each(|number| channel.blocking_send(number).unwrap());
         let begun = Instant::now();
@@ -383,8 +388,10 @@ fn producers_that_wait_for_room_are_shown_and_their_time_counts_once() {
 fn levels_have_figures_of_their_own() {
     exported(|scrape| {
         let config = PriorityConfig::default().with_age_statistics(true);
-        let buffer =
-            InstrumentedBuffer::new(PriorityCircularBuffer::new(config).unwrap(), MetricsRecorder::new("levels"));
+        let buffer = InstrumentedBuffer::new(
+            Arc::new(PriorityCircularBuffer::new(config).unwrap()),
+            MetricsRecorder::new("levels"),
+        );
         buffer.buffer().push_with_priority(1, 0).unwrap();
         buffer.buffer().push_batch_with_priority(vec![2, 3], 2).unwrap();
         assert_eq!(buffer.pop(), Ok(2));
@@ -401,7 +408,7 @@ fn levels_have_figures_of_their_own() {
 fn the_oldest_items_age_is_bounded_from_above() {
     exported(|scrape| {
         let age = || scrape.of("age")["elasticq_queue_oldest_item_age_seconds"];
-        let buffer = InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), MetricsRecorder::new("age"));
+        let buffer = recorded_four(MetricsRecorder::new("age"));
         assert_eq!(age(), 0.0);
         let before = Instant::now();
         buffer.push(1).unwrap();
@@ -480,7 +487,7 @@ fn an_exporter_that_panics_is_not_asked_again_by_calls() {
     let exporter = Counting::default();
     with_local_recorder(&exporter, || {
         let recorder = MetricsRecorder::new("asked").with_sampling(1);
-        use_it(&InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), recorder));
+        use_it(&recorded_four(recorder));
     });
     assert_eq!(exporter.histograms.into_inner(), 1);
 }
@@ -489,7 +496,7 @@ fn an_exporter_that_panics_is_not_asked_again_by_calls() {
 fn an_exporter_that_panics_over_one_queue_is_told_of_the_others() {
     let queues = [0, 1, 2, 3].map(|number| {
         let recorder = MetricsRecorder::new(&format!("one of many: {number}"));
-        InstrumentedBuffer::new(DynamicCircularBuffer::<u32>::new(four()).unwrap(), recorder)
+        recorded_four(recorder)
     });
     let exporter = Counting::default();
     with_local_recorder(&exporter, || assert!(std::panic::catch_unwind(flush).is_err()));
@@ -499,8 +506,7 @@ fn an_exporter_that_panics_over_one_queue_is_told_of_the_others() {
 #[test]
 fn a_closed_buffer_refuses_and_counts() {
     exported(|scrape| {
-        let buffer =
-            InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), MetricsRecorder::new("closed"));
+        let buffer = recorded_four(MetricsRecorder::new("closed"));
         buffer.close();
         assert_eq!(buffer.push(1), Err(BufferError::Closed));
         assert_eq!(buffer.offer(2).unwrap_err().into_parts(), (BufferError::Closed, 2));
@@ -511,7 +517,7 @@ fn a_closed_buffer_refuses_and_counts() {
 #[test]
 fn a_buffer_that_begins_anew_is_counted_on() {
     exported(|scrape| {
-        let buffer = InstrumentedBuffer::new(DynamicCircularBuffer::new(four()).unwrap(), MetricsRecorder::new("anew"));
+        let buffer = recorded_four(MetricsRecorder::new("anew"));
         use_it(&buffer);
         check(&scrape.of("anew"), [5, 3, 1, 0, 2]);
         assert_eq!(buffer.buffer().restart(&four()).unwrap(), [4, 6]);

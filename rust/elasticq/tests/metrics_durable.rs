@@ -5,6 +5,7 @@ use elasticq::metrics::{InstrumentedBuffer, MetricsRecorder, flush};
 use elasticq::persistent::PushOptions;
 use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, SyncMode};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -37,7 +38,7 @@ impl Scrape {
 fn open(folder: &TempDir, name: &'static str) -> InstrumentedBuffer<u32, Queue> {
     let config = PersistentConfig::default().with_sync_mode(SyncMode::EveryWrite);
     let queue = Queue::new(config.with_file_path(folder.path().join("queue"))).unwrap();
-    InstrumentedBuffer::new(queue, MetricsRecorder::new(name))
+    InstrumentedBuffer::new(Arc::new(queue), MetricsRecorder::new(name))
 }
 
 #[test]

@@ -10,6 +10,24 @@ use std::future::ready;
 /// of a queue that was split.
 ///
 /// It is there for these, so that code can be generic over them, and cannot be implemented elsewhere.
+///
+/// # Examples
+/// ```
+/// use elasticq::streams::{BufferStream, BufferStreamExt, TakingEnd};
+/// use elasticq::{Config, DynamicCircularBuffer};
+/// use futures::StreamExt;
+/// use std::sync::Arc;
+///
+/// async fn count<E: TakingEnd<u8> + 'static>(stream: BufferStream<u8, E>) -> usize {
+///     stream.count().await
+/// }
+///
+/// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
+/// buffer.push_batch(vec![1, 2, 3])?;
+/// buffer.close();
+/// assert_eq!(pollster::block_on(count(buffer.into_stream())), 3);
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 pub trait TakingEnd<T>: Unpin + sealed::Sealed {
     /// Takes the next item, or registers for one with a waiter that keeps the queue alive.
     #[doc(hidden)]
@@ -36,6 +54,23 @@ pub trait TakingEnd<T>: Unpin + sealed::Sealed {
 /// a queue that was split.
 ///
 /// It is there for these, so that code can be generic over them, and cannot be implemented elsewhere.
+///
+/// # Examples
+/// ```
+/// use elasticq::streams::{BufferSink, BufferStreamExt, PuttingEnd};
+/// use elasticq::{Config, DynamicCircularBuffer};
+/// use futures::SinkExt;
+/// use std::sync::Arc;
+///
+/// async fn greet<E: PuttingEnd<String> + 'static>(mut sink: BufferSink<String, E>) -> bool {
+///     sink.feed("hello".to_string()).await.is_ok() && sink.flush().await.is_ok()
+/// }
+///
+/// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
+/// assert!(pollster::block_on(greet(Arc::clone(&buffer).into_sink())));
+/// assert_eq!(buffer.pop()?, "hello");
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 pub trait PuttingEnd<T>: Unpin + sealed::Sealed {
     /// Puts an item in without waiting. A refusal is not counted.
     #[doc(hidden)]

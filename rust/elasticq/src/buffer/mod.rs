@@ -34,6 +34,14 @@ use std::sync::Arc;
 ///
 /// let buffer = DynamicCircularBuffer::new(Config::default())?;
 /// assert_eq!(first_of(&buffer, vec![1, 2, 3]), Ok(1));
+///
+/// let any: &dyn Buffer<i32> = &buffer;
+/// any.push(4)?;
+/// any.offer(5)?;
+/// assert_eq!((any.len(), any.is_empty(), any.capacity()), (4, false, 1024));
+/// assert_eq!((any.try_pop()?, any.pop_batch(9)?), (2, vec![3, 4, 5]));
+/// any.close();
+/// assert!(any.is_closed() && any.stats().messages_dequeued == 5);
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
 pub trait Buffer<T> {

@@ -9,6 +9,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 /// A call that a task makes and awaits; see [`Parts::waits_for_disk`].
+///
+/// # Examples
+/// ```
+/// use elasticq::{BufferResult, Call, Config, DynamicCircularBuffer, Parts};
+///
+/// let buffer = DynamicCircularBuffer::new(Config::default())?;
+/// buffer.push(7)?;
+/// let call: Call<'_, BufferResult<Vec<u8>>> = buffer.take_as_task(1);
+/// assert_eq!(pollster::block_on(call)?, [7]);
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 pub type Call<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
 
 /// The parts for a layer that waits, counts or looks at items in a way of its own: a stream, a metric, a
@@ -44,6 +55,46 @@ pub type Call<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
 /// let producer = std::thread::spawn(move || other.push(7));
 /// assert_eq!(pollster::block_on(next(&*buffer)), Some(7));
 /// producer.join().unwrap()?;
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
+///
+/// A layer that tries again by itself, looks, and keeps count:
+/// ```
+/// use elasticq::{Config, DynamicCircularBuffer, Parts};
+/// use std::ops::ControlFlow;
+/// use std::sync::Arc;
+///
+/// let two = Config::default().with_initial_capacity(2).with_min_capacity(2).with_max_capacity(2);
+/// let buffer: Arc<dyn Parts<u32>> = Arc::new(DynamicCircularBuffer::new(two)?);
+/// assert_eq!((buffer.max_capacity(), buffer.waits_for_disk()), (2, false));
+/// buffer.offer_again(1)?;
+/// pollster::block_on(buffer.offer_as_task(vec![2]))?;
+///
+/// let (room, bulk) = (Arc::clone(&buffer).owned_wait_for_room(), buffer.wait_for_bulk_room());
+/// assert!(buffer.offer_again(3).is_err() && buffer.offer_batch_again(vec![3, 4]).is_err());
+/// assert_eq!((buffer.waiting_producers(), buffer.waiting_consumers()), (2, 0));
+/// assert_eq!(buffer.waiting_for_room().threads, 0); // they have not gone to sleep
+/// drop((room, bulk, buffer.wait_for_room()));
+/// buffer.pass_on(); // what they may have been woken for
+/// buffer.note_refused(3); // given up
+/// buffer.note_dropped_on_arrival(1); // one was accepted all the same
+///
+/// let mut sum = 0;
+/// buffer.visit(&mut |item| {
+///     sum += item;
+///     ControlFlow::Continue(())
+/// })?;
+/// buffer.try_visit(&mut |_| ControlFlow::Break(())); // as a garbage collector does
+/// assert_eq!((sum, buffer.glance().map(|seen| seen.len)), (3, Some(2)));
+///
+/// let item = Arc::clone(&buffer).owned_wait_for_item();
+/// assert_eq!(pollster::block_on(buffer.take_as_task(1))?, [1]);
+/// assert_eq!(buffer.try_pop_batch(9)?, [2]);
+/// assert_eq!(buffer.waiting_for_item().tasks, 0);
+/// drop(item);
+/// assert_eq!(buffer.discard()?, []);
+/// let stats = buffer.stats();
+/// assert_eq!((stats.messages_enqueued, stats.messages_dropped, stats.messages_refused), (3, 1, 3));
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
 pub trait Parts<T>: Buffer<T> + Send + Sync {
@@ -205,6 +256,17 @@ pub trait Parts<T>: Buffer<T> + Send + Sync {
 }
 
 /// A buffer at one moment, as [`Parts::glance`] sees it.
+///
+/// # Examples
+/// ```
+/// use elasticq::{Config, DynamicCircularBuffer, Parts};
+///
+/// let buffer = DynamicCircularBuffer::new(Config::default())?;
+/// buffer.push(1)?;
+/// let seen = buffer.glance().expect("nobody holds the lock");
+/// assert_eq!((seen.len, seen.max_capacity, seen.closed), (1, 65_536, false));
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Glance {
@@ -223,6 +285,16 @@ impl Glance {
 }
 
 /// Who sleeps at the two ends of a buffer, as [`Parts::waiters`] tells.
+///
+/// # Examples
+/// ```
+/// use elasticq::{Config, DynamicCircularBuffer, Waiters};
+///
+/// let buffer = DynamicCircularBuffer::<u8>::new(Config::default())?;
+/// let waiters: Waiters = buffer.waiters();
+/// assert_eq!((waiters.item.threads, waiters.room.tasks), (0, 0)); // nobody sleeps at either end
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Waiters {

@@ -35,6 +35,17 @@ macro_rules! producing {
         ///
         /// # Errors
         /// As [`try_enqueue`](Self::try_enqueue); the [`Rejected`](crate::Rejected) holds the item.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::{Config, ", $queue, "};")]
+        ///
+        /// let one = Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
+        #[doc = concat!("let queue = ", $queue, "::new(one)?;")]
+        /// queue.offer("kept")?;
+        /// assert_eq!(queue.offer("refused").unwrap_err().into_inner(), "refused");
+        /// # Ok::<(), elasticq::BufferError>(())
+        /// ```
         #[inline(always)]
         pub fn offer(&self, item: T) -> Result<(), $crate::Rejected<T>> {
             let put = self.core.push(self.guess(), item);
@@ -71,6 +82,21 @@ macro_rules! producing {
         /// # Errors
         /// `Timeout(timeout)`, `ResizeError` or `Closed` (also when the queue is closed meanwhile); the
         /// [`Rejected`](crate::Rejected) holds the item.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::{BufferError, Config, ", $queue, "};")]
+        /// use std::time::Duration;
+        ///
+        /// let one = Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
+        #[doc = concat!("let queue = ", $queue, "::new(one)?;")]
+        /// queue.offer_within(1, Duration::from_secs(1))?;
+        /// let brief = Duration::from_millis(1);
+        /// assert_eq!(queue.offer_within(2, brief).unwrap_err().reason(), &BufferError::Timeout(brief));
+        /// assert_eq!(queue.dequeue_within(brief), Ok(Some(1)));
+        /// assert_eq!(queue.dequeue_within(brief), Ok(None));
+        /// # Ok::<(), BufferError>(())
+        /// ```
         pub fn offer_within(&self, item: T, timeout: std::time::Duration) -> Result<(), $crate::Rejected<T>> {
             self.core.push_within(item, timeout)
         }
@@ -192,6 +218,19 @@ macro_rules! watching {
         }
 
         /// Counters and sizes, read one after the other, without the peak.
+        ///
+        /// # Examples
+        /// ```
+        /// use elasticq::{Config, LockFreeMPMCQueue};
+        ///
+        /// let queue = LockFreeMPMCQueue::new(Config::default())?;
+        /// queue.offer_batch(vec![1, 2, 3])?;
+        /// queue.try_dequeue()?;
+        /// let stats = queue.stats();
+        /// assert_eq!((stats.messages_enqueued, stats.messages_dequeued, stats.current_size), (3, 1, 2));
+        /// assert_eq!((queue.len(), queue.is_empty(), queue.capacity()), (2, false, 1024));
+        /// # Ok::<(), elasticq::BufferError>(())
+        /// ```
         #[must_use]
         pub fn stats(&self) -> $crate::QueueStats {
             self.core.stats()
@@ -208,6 +247,20 @@ macro_rules! watching {
 
         /// Refuses all pushes from now on, and wakes all waiters. What is inside can still be taken; it is
         /// dropped only when the last handle that could take it goes.
+        ///
+        /// # Examples
+        /// ```
+        /// use elasticq::{BufferError, Config, LockFreeMPMCQueue};
+        ///
+        /// let queue = LockFreeMPMCQueue::new(Config::default())?;
+        /// queue.try_enqueue(1)?;
+        /// queue.close();
+        /// assert!(queue.is_closed());
+        /// assert_eq!(queue.try_enqueue(2), Err(BufferError::Closed));
+        /// assert_eq!(queue.try_dequeue(), Ok(Some(1)));
+        /// assert_eq!(queue.try_dequeue(), Err(BufferError::Closed));
+        /// # Ok::<(), BufferError>(())
+        /// ```
         pub fn close(&self) {
             self.core.close();
         }

@@ -46,6 +46,16 @@ macro_rules! parts {
             ///
             /// # Errors
             /// As [`iter`](Self::iter).
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("use elasticq::{Config, ", stringify!($queue), "};")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($queue), "::new(Config::default())?;")]
+            /// queue.offer_batch(vec!["a", "bc"])?;
+            /// assert_eq!(queue.iter_with(|item| item.len())?, [1, 2]);
+            /// # Ok::<(), elasticq::BufferError>(())
+            /// ```
             pub fn iter_with<U>(&self, mut look: impl FnMut(&T) -> U) -> BufferResult<Vec<U>> {
                 // Declared before the turn, so that if `look` panics, the clones are dropped only after the
                 // turn.
@@ -61,6 +71,17 @@ macro_rules! parts {
             ///
             /// # Errors
             /// As [`iter`](Self::iter); `Empty`, or `Closed` when the queue is empty and was closed.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("use elasticq::{BufferError, Config, ", stringify!($queue), "};")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($queue), "::new(Config::default())?;")]
+            /// assert_eq!(queue.peek_with(|item: &u8| *item), Err(BufferError::Empty));
+            /// queue.offer_batch(vec![7, 8])?;
+            /// assert_eq!(queue.peek_with(|item| *item), Ok(7));
+            /// # Ok::<(), BufferError>(())
+            /// ```
             pub fn peek_with<U>(&self, look: impl FnOnce(&T) -> U) -> BufferResult<U> {
                 let mut look = Some(look);
                 let seen = self.core.visit(|item| match look.take() {

@@ -89,6 +89,18 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     ///
     /// # Errors
     /// As [`pop_batch`](Self::pop_batch).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push_batch(vec![1, 2, 3])?;
+    /// assert_eq!(buffer.try_pop_batch(2)?, [1, 2]);
+    /// assert_eq!(buffer.try_pop_batch(2)?, [3]);
+    /// assert!(buffer.try_pop_batch(2)?.is_empty());
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn try_pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
         let mut items = Vec::new();
         let mut ring = self.ring.lock();

@@ -36,6 +36,20 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     ///
     /// # Errors
     /// As [`force_push`](Self::force_push).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let one = Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
+    /// let buffer = DynamicCircularBuffer::new(one)?;
+    /// buffer.push(1)?;
+    /// assert_eq!(buffer.force_push_again(2)?, Some(1)); // made room
+    /// buffer.close();
+    /// assert_eq!(buffer.force_push_again(3).unwrap_err().into_inner(), 3);
+    /// assert_eq!(buffer.stats().messages_refused, 0);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn force_push_again(&self, item: T) -> Result<Option<T>, Rejected<T>> {
         let mut ring = self.ring.lock();
         if ring.has_room() {

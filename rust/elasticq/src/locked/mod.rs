@@ -32,6 +32,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A [`DynamicCircularBuffer`] shared between threads.
+///
+/// # Examples
+/// ```
+/// use elasticq::{Config, DynamicCircularBuffer, ThreadSafeDynamicCircularBuffer};
+/// use std::sync::Arc;
+///
+/// let buffer = DynamicCircularBuffer::new(Config::default())?;
+/// let buffer: ThreadSafeDynamicCircularBuffer<u8> = Arc::new(buffer);
+/// let other = Arc::clone(&buffer);
+/// std::thread::spawn(move || other.push(7)).join().unwrap()?;
+/// assert_eq!(buffer.pop()?, 7);
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 pub type ThreadSafeDynamicCircularBuffer<T> = Arc<DynamicCircularBuffer<T>>;
 
 /// A first-in, first-out buffer that grows and shrinks, for any number of producers and consumers.

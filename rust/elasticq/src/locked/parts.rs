@@ -199,6 +199,17 @@ impl<T, L: RawMutex> DynamicCircularBuffer<T, L> {
     ///
     /// # Errors
     /// As [`try_pop`](Self::try_pop).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    ///
+    /// let buffer = DynamicCircularBuffer::new(Config::default())?;
+    /// buffer.push("oldest".to_string())?;
+    /// buffer.push("newer".to_string())?;
+    /// assert_eq!(buffer.peek_with(String::len), Ok(6));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn peek_with<U>(&self, look: impl FnOnce(&T) -> U) -> BufferResult<U> {
         let ring = self.ring.lock();
         ring.as_slices().0.first().map(look).ok_or_else(|| nothing_in(&ring))

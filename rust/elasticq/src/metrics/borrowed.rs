@@ -27,13 +27,20 @@ use std::time::{Duration, Instant};
 /// # Examples
 /// ```
 /// use elasticq::metrics::MetricsRecorder;
-/// use elasticq::{Buffer, Config, DynamicCircularBuffer};
+/// use elasticq::{Config, DynamicCircularBuffer};
 ///
 /// let buffer = DynamicCircularBuffer::new(Config::default())?;
 /// let instrumented = MetricsRecorder::new("events").instrument(&buffer);
 /// instrumented.push(42)?;
-/// assert_eq!(instrumented.pop()?, 42);
+/// instrumented.push_batch(vec![43, 44])?;
+/// assert_eq!((instrumented.pop()?, instrumented.try_pop()?), (42, 43));
+/// instrumented.offer(45)?;
+/// assert_eq!(instrumented.pop_batch(9)?, [44, 45]);
+/// assert!(instrumented.is_empty() && instrumented.len() == 0 && instrumented.capacity() == 1024);
+/// assert_eq!(instrumented.stats(), instrumented.buffer().stats());
 /// instrumented.flush();
+/// instrumented.close();
+/// assert!(instrumented.is_closed());
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
 pub struct InstrumentedBufferRef<'a, T, B: Parts<T> + ?Sized> {
@@ -46,6 +53,8 @@ pub struct InstrumentedBufferRef<'a, T, B: Parts<T> + ?Sized> {
 
 impl<'a, T, B: Parts<T> + ?Sized> InstrumentedBufferRef<'a, T, B> {
     const INTERVAL: Duration = Duration::from_secs(1);
+
+    recorded!(calls);
 
     pub(super) fn new(buffer: &'a B, probe: Probe) -> Self {
         let address = std::ptr::from_ref(buffer).cast::<()>().addr();

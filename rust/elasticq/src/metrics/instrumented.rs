@@ -24,12 +24,20 @@ use std::sync::{Arc, Weak};
 /// # Examples
 /// ```
 /// use elasticq::metrics::{InstrumentedBuffer, MetricsRecorder};
-/// use elasticq::{Buffer, Config, DynamicCircularBuffer};
+/// use elasticq::{Config, DynamicCircularBuffer};
+/// use std::sync::Arc;
 ///
-/// let buffer = DynamicCircularBuffer::new(Config::default())?;
+/// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
 /// let instrumented = InstrumentedBuffer::new(buffer, MetricsRecorder::new("orders"));
 /// instrumented.push(1)?;
-/// assert_eq!(instrumented.pop()?, 1);
+/// instrumented.push_batch(vec![2, 3])?;
+/// assert_eq!((instrumented.pop()?, instrumented.try_pop()?), (1, 2));
+/// instrumented.offer(4)?;
+/// assert_eq!(instrumented.pop_batch(9)?, [3, 4]);
+/// assert!(instrumented.is_empty() && instrumented.len() == 0 && instrumented.capacity() == 1024);
+/// assert_eq!(instrumented.stats(), instrumented.buffer().stats());
+/// instrumented.close();
+/// assert!(instrumented.is_closed());
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
 pub struct InstrumentedBuffer<T, B: Parts<T> + 'static = DynamicCircularBuffer<T>> {
@@ -63,13 +71,23 @@ impl<T, B: Parts<T>> Drop for Watched<T, B> {
 }
 
 impl<T: 'static, B: Parts<T> + 'static> InstrumentedBuffer<T, B> {
-    /// Records `buffer` with `recorder` from now on. What is inside counts as enqueued.
-    pub fn new(buffer: B, recorder: MetricsRecorder) -> Self {
-        Self::shared(Arc::new(buffer), &recorder)
-    }
-
-    /// The same for a buffer that others share.
-    pub fn shared(buffer: Arc<B>, recorder: &MetricsRecorder) -> Self {
+    /// Records `buffer` with `recorder` from now on. What is inside counts as enqueued. Others may share the
+    /// buffer.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::metrics::{InstrumentedBuffer, MetricsRecorder};
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::sync::Arc;
+    ///
+    /// let queue = Arc::new(DynamicCircularBuffer::new(Config::default())?);
+    /// let instrumented = InstrumentedBuffer::new(Arc::clone(&queue), MetricsRecorder::new("requests"));
+    /// instrumented.push(1)?;
+    /// assert_eq!(queue.len(), 1);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
+    #[allow(clippy::needless_pass_by_value)] // a recorder is a handle, and callers need no other one
+    pub fn new(buffer: Arc<B>, recorder: MetricsRecorder) -> Self {
         let probe = recorder.probe();
         let watched = Arc::new(Watched {
             buffer: Arc::clone(&buffer),
@@ -86,6 +104,8 @@ impl<T: 'static, B: Parts<T> + 'static> InstrumentedBuffer<T, B> {
 }
 
 impl<T, B: Parts<T> + 'static> InstrumentedBuffer<T, B> {
+    recorded!(calls);
+
     /// The buffer without its recorder.
     #[must_use]
     pub const fn buffer(&self) -> &Arc<B> {

@@ -56,9 +56,10 @@
 //! # Examples
 //! ```
 //! use elasticq::metrics::{InstrumentedBuffer, MetricsRecorder};
-//! use elasticq::{Buffer, Config, DynamicCircularBuffer};
+//! use elasticq::{Config, DynamicCircularBuffer};
+//! use std::sync::Arc;
 //!
-//! let buffer = DynamicCircularBuffer::new(Config::default())?;
+//! let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
 //! let messages = InstrumentedBuffer::new(buffer, MetricsRecorder::new("mqtt_broker"));
 //! messages.push("message".to_string())?;
 //! messages.pop()?;

@@ -14,12 +14,16 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 /// # Examples
 /// ```
 /// use elasticq::metrics::MetricsRecorder;
-/// use elasticq::{Buffer, Config, DynamicCircularBuffer};
+/// use elasticq::{Config, DynamicCircularBuffer};
 ///
 /// let buffer = DynamicCircularBuffer::new(Config::default())?;
 /// let recorder = MetricsRecorder::new("events").with_sampling(1);
 /// let instrumented = recorder.instrument(&buffer);
 /// instrumented.push(42)?;
+/// recorder.flush(); // an exporter sees it now
+/// recorder.set_enabled(false); // times no calls from now on
+/// assert_eq!((recorder.name(), recorder.is_enabled()), ("events", false));
+/// assert_eq!(MetricsRecorder::DEFAULT_SAMPLING, 256); // what `with_sampling` has changed
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
 #[derive(Clone, Debug)]

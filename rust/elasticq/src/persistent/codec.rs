@@ -32,6 +32,7 @@ use std::fmt;
 /// let queue = PersistentCircularBuffer::with_codec(config, Text)?;
 /// queue.push("hello".to_string())?;
 /// assert_eq!(queue.pop()?, "hello");
+/// assert!(Text.copies().is_none()); // it decodes
 /// # Ok::<(), elasticq::BufferError>(())
 /// ```
 pub trait Codec<T>: Send + Sync {
@@ -57,6 +58,18 @@ pub trait Codec<T>: Send + Sync {
 
 /// The usual codec: [postcard](https://docs.rs/postcard), for everything that serde knows. It is compact, and
 /// the bytes don't say what they are: they are read with the type that they were written with.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{Codec, Postcard};
+///
+/// let item = (1_u8, "two".to_string());
+/// let bytes = Postcard.encode(&item)?;
+/// assert_eq!(bytes.as_ref(), b"\x01\x03two");
+/// let again: (u8, String) = Postcard.decode(&bytes)?;
+/// assert_eq!(again, item);
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Postcard;
 
@@ -75,6 +88,17 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Postcard {
 }
 
 /// Bytes as they are.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{Codec, Raw};
+///
+/// let item = vec![1, 2, 3];
+/// assert_eq!(Raw.encode(&item)?.as_ref(), [1, 2, 3]);
+/// let copy = Raw.copies().expect("bytes are copied");
+/// assert_eq!((Raw.decode(&item)?, copy(&item)), (item.clone(), item));
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Raw;
 
@@ -101,7 +125,8 @@ impl Codec<Vec<u8>> for Raw {
 /// use std::time::Duration;
 ///
 /// let later = PushOptions::default().with_delay(Duration::from_secs(60)).with_id("invoice 7");
-/// assert_eq!(later.delay, Duration::from_secs(60));
+/// let later = later.with_headers("from Ada");
+/// assert_eq!((later.delay, later.headers), (Duration::from_secs(60), b"from Ada".to_vec()));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

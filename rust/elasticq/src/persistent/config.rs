@@ -14,6 +14,7 @@ use std::time::Duration;
 /// use std::time::Duration;
 ///
 /// assert_eq!(SyncMode::default(), SyncMode::Periodic(Duration::from_secs(1)));
+/// assert_ne!(SyncMode::NoSync, SyncMode::EveryWrite); // least and most durable
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -37,10 +38,19 @@ impl Default for SyncMode {
 ///
 /// # Examples
 /// ```
+/// use elasticq::Config;
 /// use elasticq::persistent::{PersistentConfig, SyncMode};
 ///
-/// let config = PersistentConfig::default().with_file_path("jobs").with_sync_mode(SyncMode::EveryWrite);
-/// assert_eq!(config.max_log_entries, 100_000);
+/// let config = PersistentConfig::default()
+///     .with_file_path("jobs")
+///     .with_sync_mode(SyncMode::EveryWrite)
+///     .with_max_log_entries(10_000)
+///     .with_max_bytes(1 << 30)
+///     .with_segment_bytes(4 << 20)
+///     .with_id_window(1_000)
+///     .with_max_deliveries(5)
+///     .with_base_config(Config::default().with_max_capacity(1_000_000));
+/// assert_eq!((config.max_deliveries, config.base.max_capacity), (5, 1_000_000));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

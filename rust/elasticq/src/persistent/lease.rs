@@ -77,6 +77,24 @@ impl<T> Lease<T> {
     }
 
     /// What the producer has added to the item.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, PushOptions};
+    /// use std::time::Duration;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.push_with(7, &PushOptions::default().with_headers("from Ada"))?;
+    /// let lease = queue.lease(Some(Duration::from_secs(30)))?;
+    /// assert_eq!(lease.headers(), b"from Ada");
+    /// assert!(lease.number() > 0 && lease.age() < Duration::from_secs(3600));
+    /// lease.extend(Some(Duration::from_secs(600)))?; // the work takes longer
+    /// lease.bury("nobody knows how")?;
+    /// assert_eq!(queue.dead_letters()?.len(), 1);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     #[must_use]
     pub fn headers(&self) -> &[u8] {
         &self.headers
@@ -101,6 +119,23 @@ impl<T> Lease<T> {
     ///
     /// # Errors
     /// As [`ack`](Self::ack).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    /// use std::time::Duration;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.push_batch(vec![1, 2])?;
+    /// pollster::block_on(async {
+    ///     assert_eq!(queue.lease_async(None).await?.ack_async().await?, 1);
+    ///     queue.lease_async(None).await?.nack_async(Duration::ZERO).await
+    /// })?;
+    /// assert_eq!(queue.len(), 1);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub async fn ack_async(self) -> Result<T, Rejected<Self>> {
         let Some(core) = self.core.clone() else { return Ok(self.ended()) };
         match core.ack_as_task(&[self.key()]).await {
@@ -114,6 +149,23 @@ impl<T> Lease<T> {
     ///
     /// # Errors
     /// As [`ack`](Self::ack).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    /// use std::time::Duration;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.push(1)?;
+    /// queue.lease(None)?.nack(Duration::ZERO)?;
+    /// let again = queue.lease(None)?;
+    /// assert_eq!((*again, again.deliveries()), (1, 2));
+    /// again.nack(Duration::from_secs(60))?;
+    /// assert_eq!((queue.len(), queue.stats().delayed), (0, 1));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn nack(mut self, delay: Duration) -> BufferResult<()> {
         let Some(core) = &self.core else { return Ok(()) };
         core.nack(self.number, self.token, millis(delay))?;
@@ -201,6 +253,21 @@ impl<T: fmt::Debug> fmt::Debug for Lease<T> {
 /// An item that was delivered too often, or was given up. It stays in the queue until it is
 /// [retried](super::PersistentCircularBuffer::retry_dead) or
 /// [purged](super::PersistentCircularBuffer::purge_dead).
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("queue");
+/// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
+/// queue.push("resize a.png".to_string())?;
+/// queue.lease(None)?.bury("no such file")?;
+/// let dead = queue.dead_letters()?.remove(0);
+/// assert_eq!((dead.item.as_str(), dead.reason.as_str()), ("resize a.png", "no such file"));
+/// assert_eq!((dead.deliveries, queue.purge_dead(Some(&[dead.number]))?), (1, 1));
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter<T> {

@@ -12,10 +12,23 @@
 //! noted     pops without a record of their own
 //! leases, compact, look, worker, at_once, ready           what else happens to it
 //! rescue    tools for the files, also for broken ones
-//! this file, tasks, lease, parts                 the public face: items of any type
+//! this file, pops, tasks, lease, parts           the public face: items of any type
 //! ```
 //!
 //! Each imports only those above it. `docs/guarantees.md` says what survives what, and describes the format.
+//!
+//! # Examples
+//! ```
+//! use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, SyncMode};
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! let config = PersistentConfig::default().with_file_path(folder.path().join("jobs"));
+//! let jobs = PersistentCircularBuffer::new(config.with_sync_mode(SyncMode::EveryWrite))?;
+//! jobs.push("resize a.png".to_string())?; // on the disk when this returns
+//! let job = jobs.lease(None)?; // if the process ends now, the job is delivered again
+//! assert_eq!(job.ack()?, "resize a.png");
+//! # Ok::<(), elasticq::BufferError>(())
+//! ```
 
 mod at_once;
 mod cell;
@@ -32,6 +45,7 @@ mod log;
 mod look;
 mod noted;
 mod parts;
+mod pops;
 mod ready;
 mod records;
 mod recover;
@@ -49,8 +63,8 @@ mod tests;
 mod worker;
 
 use self::core::{Core, Extra};
-use crate::error::{BufferError, BufferResult, Rejected, give_back};
-use crate::wait::{block, in_time, try_or_register, unless_empty, unless_full};
+use crate::error::{BufferResult, Rejected, give_back};
+use crate::wait::{block, try_or_register, unless_full};
 pub use codec::{Codec, Postcard, PushOptions, Raw};
 pub use config::{PersistentConfig, SyncMode};
 use files::{Disk, Storage};
@@ -67,8 +81,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
-use taken::PutBack;
-use taking::Item;
 #[doc(hidden)] // for the binding to Python
 pub use {
     at_once::AtOnce,
@@ -129,6 +141,18 @@ impl<T: Serialize + DeserializeOwned> PersistentCircularBuffer<T> {
     ///   was changed.
     /// - `InvalidOperation`: a later version of this crate has written the queue.
     /// - `Io`: the operating system has refused something.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.push(("Ada".to_string(), 36))?; // any type that serde can write
+    /// assert_eq!(queue.pop()?, ("Ada".to_string(), 36));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn new(config: PersistentConfig) -> BufferResult<Self> {
         Self::with_codec(config, Postcard)
     }
@@ -140,6 +164,18 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     ///
     /// # Errors
     /// As [`new`](PersistentCircularBuffer::new).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, Raw};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::with_codec(config, Raw)?; // bytes as they are
+    /// queue.push(vec![1, 2, 3])?;
+    /// assert_eq!(queue.pop()?, [1, 2, 3]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn with_codec(config: PersistentConfig, codec: C) -> BufferResult<Self> {
         config.check()?;
         let storage = Box::new(Disk::open(&config.file_path)?);
@@ -158,6 +194,18 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     /// - `Other`: the codec can't turn it into bytes.
     /// - `Io`: the disk has refused it, say since it is full; nothing was added. After a sync has failed,
     ///   every call fails with that error; open the queue again.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.push("one".to_string())?;
+    /// assert_eq!(queue.len(), 1);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn push(&self, item: T) -> BufferResult<()> {
         let mut place = Some(item);
         self.put_in_time(&mut place).inspect_err(|_| self.core.tally.note_refused(1))
@@ -167,6 +215,19 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     ///
     /// # Errors
     /// As [`push`](Self::push) without `Timeout`; the [`Rejected`] holds the item.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.offer("one".to_string())?;
+    /// queue.close();
+    /// assert_eq!(queue.offer("two".to_string()).unwrap_err().into_inner(), "two");
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn offer(&self, item: T) -> Result<(), Rejected<T>> {
         let put = self.put(&item).inspect_err(|_| self.core.tally.note_refused(1));
         give_back(put, Some(item))
@@ -202,6 +263,18 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     ///
     /// # Errors
     /// As [`push`](Self::push).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.push_batch(vec![1, 2, 3])?;
+    /// assert_eq!(queue.pop_batch(8)?, [1, 2, 3]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn push_batch(&self, items: Vec<T>) -> BufferResult<()> {
         let attempt = || self.put_all(&items);
         let put = match (attempt(), self.core.config.base.push_timeout) {
@@ -213,177 +286,8 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
         put.inspect_err(|_| self.core.tally.note_refused(items.len()))
     }
 
-    /// Takes the oldest item for good; blocks up to `pop_timeout` for one if that is set.
-    ///
-    /// # Errors
-    /// - `Empty`, `Timeout`, `Closed`: as in other buffers.
-    /// - `Corrupted`: its record is damaged, or the codec can't read it. It stays in the queue.
-    /// - `Io`: the disk has refused something; the item stays in the queue. After a sync has failed, every
-    ///   call fails with that error; open the queue again.
-    pub fn pop(&self) -> BufferResult<T> {
-        match (self.try_pop(), self.core.config.base.pop_timeout) {
-            (Err(BufferError::Empty), Some(timeout)) => self.pop_within(timeout),
-            (settled, _) => settled,
-        }
-    }
-
-    /// Takes the oldest item for good, without waiting for one.
-    ///
-    /// # Errors
-    /// As [`pop`](Self::pop) without `Timeout`.
-    pub fn try_pop(&self) -> BufferResult<T> {
-        if let Some(popped) = self.codec.copies().and_then(|copy| self.core.pop_copied(copy)) {
-            return popped;
-        }
-        let mut back = PutBack { core: &*self.core, items: [self.core.pop_one()?], kept: 0 };
-        let decoded = self.decode(&back.items[0])?;
-        back.kept = 1;
-        Ok(decoded)
-    }
-
-    /// Takes the oldest item for good, blocking up to `timeout` until there is one.
-    ///
-    /// # Errors
-    /// As [`pop`](Self::pop).
-    pub fn pop_within(&self, timeout: Duration) -> BufferResult<T> {
-        block(timeout, || try_or_register(|| unless_empty(self.try_pop()), || self.core.not_empty.waiter()))
-    }
-
-    /// Takes up to `max_items` items for good; blocks up to `pop_timeout` for the first if that is set. An
-    /// empty vector when there is none.
-    ///
-    /// # Errors
-    /// As [`pop`](Self::pop).
-    pub fn pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
-        match (self.try_pop_batch(max_items)?, self.core.config.base.pop_timeout) {
-            (items, Some(timeout)) if items.is_empty() && max_items > 0 => self.pop_batch_within(max_items, timeout),
-            (items, _) => Ok(items),
-        }
-    }
-
-    /// Takes up to `max_items` items for good, without waiting; an empty vector when there is none.
-    ///
-    /// # Errors
-    /// As [`pop`](Self::pop).
-    pub fn try_pop_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
-        match self.take(max_items) {
-            Err(BufferError::Empty) => Ok(Vec::new()),
-            settled => settled,
-        }
-    }
-
-    /// Takes up to `max_items` items for good, blocking up to `timeout` for the first of them; an empty
-    /// vector when none came.
-    ///
-    /// # Errors
-    /// As [`pop`](Self::pop).
-    pub fn pop_batch_within(&self, max_items: usize, timeout: Duration) -> BufferResult<Vec<T>> {
-        if max_items == 0 {
-            return Ok(Vec::new());
-        }
-        let take = || unless_empty(self.take(max_items));
-        let taken = block(timeout, || try_or_register(take, || self.core.not_empty.waiter()));
-        Ok(in_time(taken)?.unwrap_or_default())
-    }
-
-    /// Takes the oldest item on lease, without waiting for one. The lease ends in `ttl`, or, without a `ttl`,
-    /// with the process.
-    ///
-    /// # Errors
-    /// As [`pop`](Self::pop) without `Timeout`.
-    pub fn lease(&self, ttl: Option<Duration>) -> BufferResult<Lease<T>> {
-        self.lease_batch(1, ttl)?.pop().ok_or(BufferError::Empty)
-    }
-
-    /// Takes the oldest item on lease, blocking up to `timeout` until there is one.
-    ///
-    /// # Errors
-    /// As [`pop`](Self::pop).
-    pub fn lease_within(&self, timeout: Duration, ttl: Option<Duration>) -> BufferResult<Lease<T>> {
-        block(timeout, || try_or_register(|| unless_empty(self.lease(ttl)), || self.core.not_empty.waiter()))
-    }
-
-    /// Takes up to `max_items` items on lease, without waiting.
-    ///
-    /// # Errors
-    /// `Empty` if there is none; otherwise as [`pop`](Self::pop).
-    pub fn lease_batch(&self, max_items: usize, ttl: Option<Duration>) -> BufferResult<Vec<Lease<T>>> {
-        let leased = self.core.lease(max_items, ttl)?;
-        self.leases(&leased)
-    }
-
-    /// The items that were leased. What can't be understood goes back, and so does what comes after it.
-    fn leases(&self, leased: &[(Item, u64)]) -> BufferResult<Vec<Lease<T>>> {
-        let mut leases = Vec::with_capacity(leased.len());
-        let mut failed = None;
-        for (item, token) in leased {
-            match self.decode(item) {
-                Ok(decoded) if failed.is_none() => leases.push(Lease::new(&self.core, decoded, item, *token)),
-                Ok(_) => drop(self.core.nack_now(item.number, *token, 0)),
-                Err(error) => {
-                    // If this fails, it comes back when the queue is opened again.
-                    let _ = self.core.nack_now(item.number, *token, 0);
-                    failed.get_or_insert(error);
-                }
-            }
-        }
-        match failed {
-            Some(error) if leases.is_empty() => Err(error),
-            _ => Ok(leases),
-        }
-    }
-
-    /// Ends leases since the work was done, all at once; returns the items. With `EveryWrite` one sync does
-    /// for all.
-    ///
-    /// # Errors
-    /// The leases, all of them still there, and why, as [`Lease::ack`].
-    pub fn ack_batch(&self, leases: Vec<Lease<T>>) -> Result<Vec<T>, Rejected<Vec<Lease<T>>>> {
-        let keys: Vec<_> = leases.iter().map(Lease::key).collect();
-        match if keys.is_empty() { Ok(()) } else { self.core.ack(&keys) } {
-            Ok(()) => Ok(leases.into_iter().map(Lease::ended).collect()),
-            Err(reason) => Err(Rejected::new(reason, leases)),
-        }
-    }
-
-    /// The items that are dead, oldest first: delivered `max_deliveries` times, or buried. Linear in their
-    /// number.
-    ///
-    /// # Errors
-    /// `Corrupted`, `Io`.
-    pub fn dead_letters(&self) -> BufferResult<Vec<DeadLetter<T>>> {
-        let dead = self.core.dead_letters()?;
-        dead.into_iter()
-            .map(|(item, deliveries, reason)| {
-                let decoded = self.decode(&item)?;
-                Ok(DeadLetter { number: item.number, item: decoded, deliveries, reason })
-            })
-            .collect()
-    }
-
-    /// Lets dead items be delivered again, as if they never had been: those with these numbers, or all.
-    /// Returns how many.
-    ///
-    /// # Errors
-    /// `Io`, or what a sync has failed with.
-    pub fn retry_dead(&self, numbers: Option<&[u64]>) -> BufferResult<usize> {
-        self.core.revive(numbers)
-    }
-
-    /// Drops dead items: those with these numbers, or all. Returns how many.
-    ///
-    /// # Errors
-    /// `Io`, or what a sync has failed with.
-    pub fn purge_dead(&self, numbers: Option<&[u64]>) -> BufferResult<usize> {
-        self.core.purge(numbers)
-    }
-
     fn encode<'a>(&self, item: &'a T) -> BufferResult<Cow<'a, [u8]>> {
         self.codec.encode(item).map_err(|why| codec::unreadable(&why))
-    }
-
-    fn decode(&self, item: &Item) -> BufferResult<T> {
-        self.codec.decode(item.data()).map_err(|why| self.core.unreadable(item, &why))
     }
 
     fn put(&self, item: &T) -> BufferResult<()> {
@@ -407,6 +311,23 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     ///
     /// # Errors
     /// As [`push`](Self::push); the [`Rejected`] holds the item.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    /// use elasticq::{BufferError, Config};
+    /// use std::time::Duration;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let one = Config::default().with_initial_capacity(1).with_min_capacity(1).with_max_capacity(1);
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config.with_base_config(one))?;
+    /// queue.offer(1)?;
+    /// let brief = Duration::from_millis(1);
+    /// let (reason, item) = queue.offer_within(2, brief).unwrap_err().into_parts();
+    /// assert_eq!((reason, item), (BufferError::Timeout(brief), 2));
+    /// # Ok::<(), BufferError>(())
+    /// ```
     pub fn offer_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
         let put = self.put_within(&item, timeout).inspect_err(|_| self.core.tally.note_refused(1));
         give_back(put, Some(item))
@@ -421,36 +342,42 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     fn encode_all<'a>(&self, items: &'a [T]) -> BufferResult<Vec<Cow<'a, [u8]>>> {
         items.iter().map(|item| self.encode(item)).collect()
     }
-
-    /// Takes up to so many items.
-    fn take(&self, most: usize) -> BufferResult<Vec<T>> {
-        self.decode_all(self.core.pop(most)?)
-    }
-
-    /// What can't be understood goes back, and so does what comes after it.
-    fn decode_all(&self, taken: Vec<Item>) -> BufferResult<Vec<T>> {
-        let mut back = PutBack { core: &*self.core, items: taken, kept: 0 };
-        let mut items = Vec::with_capacity(back.items.len());
-        while let Some(item) = back.items.get(back.kept) {
-            match self.decode(item) {
-                Ok(decoded) => items.push(decoded),
-                Err(error) if items.is_empty() => return Err(error),
-                Err(_) => break,
-            }
-            back.kept += 1;
-        }
-        Ok(items)
-    }
 }
 
 impl<T, C> PersistentCircularBuffer<T, C> {
     /// Items that can be taken now. Constant time; waits for no lock.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.push_batch(vec![1, 2])?;
+    /// let lease = queue.lease(None)?;
+    /// assert_eq!((queue.len(), queue.is_empty()), (1, false)); // the leased item can't be taken
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.core.len()
     }
 
     /// Whether no item can be taken now. Constant time; waits for no lock.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// assert!(queue.is_empty());
+    /// queue.push(1)?;
+    /// assert!(!queue.is_empty());
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -461,6 +388,18 @@ impl<T, C> PersistentCircularBuffer<T, C> {
     /// # Errors
     /// `Io` if the disk has refused it. Every later call fails with the same error: open the queue again to
     /// see what is there.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.push(1)?;
+    /// queue.sync()?; // now it survives a power cut
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn sync(&self) -> BufferResult<()> {
         self.core.sync()
     }
@@ -470,6 +409,20 @@ impl<T, C> PersistentCircularBuffer<T, C> {
     ///
     /// # Errors
     /// `Io`, or what a sync has failed with.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.push_batch((0..1000).collect())?;
+    /// assert_eq!(queue.pop_batch(999)?.len(), 999);
+    /// queue.compact()?; // one item is still needed
+    /// assert_eq!(queue.pop()?, 999);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn compact(&self) -> BufferResult<()> {
         self.core.compact()
     }
@@ -478,12 +431,39 @@ impl<T, C> PersistentCircularBuffer<T, C> {
     ///
     /// # Errors
     /// `Io`, or what a sync has failed with.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.push_batch(vec![1, 2, 3])?;
+    /// assert_eq!(queue.clear()?, 3);
+    /// assert!(queue.is_empty());
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn clear(&self) -> BufferResult<usize> {
         self.core.clear()
     }
 
     /// Counters and sizes. Linear in the number of items that don't stand in line; takes the locks. All zero
     /// in a forked child, and after [`finish`](Self::finish).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.push_batch(vec![1, 2])?;
+    /// let lease = queue.lease(None)?;
+    /// let stats = queue.stats();
+    /// assert_eq!((stats.ready, stats.leased, stats.queue.messages_enqueued), (1, 1, 2));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> PersistentStats {
         self.core.stats()
@@ -519,11 +499,41 @@ impl<T, C> PersistentCircularBuffer<T, C> {
 
     /// Refuses all pushes from now on and wakes all waiters. What is inside can still be taken. The files
     /// stay open until the queue is dropped, or [finished](Self::finish).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::BufferError;
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.push(1)?;
+    /// queue.close();
+    /// assert_eq!(queue.push(2), Err(BufferError::Closed));
+    /// assert_eq!(queue.pop(), Ok(1));
+    /// assert_eq!(queue.pop(), Err(BufferError::Closed));
+    /// # Ok::<(), BufferError>(())
+    /// ```
     pub fn close(&self) {
         self.core.close();
     }
 
     /// Whether [`close`](Self::close) was called.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.push(1)?;
+    /// assert!(!queue.is_closed());
+    /// queue.close();
+    /// assert!(queue.is_closed());
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.core.is_closed()

@@ -20,6 +20,18 @@ impl<T, C: Codec<T>> Buffer<T> for PersistentCircularBuffer<T, C> {
 
 impl<T, C> PersistentCircularBuffer<T, C> {
     /// The most items that the queue holds.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// queue.push(1)?;
+    /// assert_eq!(queue.capacity(), 65_536); // `max_capacity` of its `Config`
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.core.max_items()

@@ -4,6 +4,23 @@ use crate::stats::QueueStats;
 use std::time::Duration;
 
 /// Counters and sizes of a durable queue, all of about the same moment.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+/// let queue = PersistentCircularBuffer::new(config)?;
+/// queue.push_batch(vec![1, 2, 3])?;
+/// let (job, other) = (queue.lease(None)?, queue.lease(None)?);
+/// other.bury("broken")?;
+/// let stats = queue.stats();
+/// assert_eq!((stats.ready, stats.leased, stats.dead, stats.delayed), (1, 1, 1, 0));
+/// assert_eq!((stats.queue.current_size, stats.torn_bytes), (3, 0));
+/// assert!(stats.bytes_on_disk > 0 && stats.log_entries >= 3);
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PersistentStats {

@@ -50,6 +50,27 @@ impl<T, C: Codec<T>> PersistentCircularBuffer<T, C> {
     ///
     /// # Errors
     /// As [`push_batch`](Self::push_batch) without `Full` and `Timeout`; the [`Rejected`] holds the items.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, PushOptions};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let config = PersistentConfig::default().with_file_path(folder.path().join("queue"));
+    /// let queue = PersistentCircularBuffer::new(config)?;
+    /// pollster::block_on(async {
+    ///     queue.send(1).await?;
+    ///     queue.send_batch(vec![2, 3, 4]).await?;
+    ///     assert!(queue.send_with(5, &PushOptions::default().with_id("five")).await?);
+    ///     assert_eq!(queue.recv().await?, 1);
+    ///     let jobs = queue.lease_batch_async(2, None).await?;
+    ///     assert_eq!(queue.ack_batch_async(jobs).await?, [2, 3]);
+    ///     assert_eq!(*queue.lease_async(None).await?, 4); // dropped, so given back
+    ///     Ok::<(), elasticq::BufferError>(())
+    /// })?;
+    /// assert_eq!(queue.len(), 2);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub async fn send_batch(&self, items: Vec<T>) -> Result<(), Rejected<Vec<T>>> {
         let put = async {
             let bytes = self.encode_all(&items)?;

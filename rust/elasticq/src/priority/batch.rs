@@ -10,6 +10,17 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     ///
     /// # Errors
     /// As [`push_batch_with_priority`](Self::push_batch_with_priority).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.push_batch(vec![1, 2, 3])?;
+    /// assert_eq!(buffer.len_at_priority(1), 3);
+    /// assert_eq!(buffer.try_pop_batch(9)?, [1, 2, 3]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn push_batch(&self, items: Vec<T>) -> BufferResult<()> {
         self.push_batch_with_priority(items, self.middle)
     }

@@ -32,9 +32,12 @@ pub(super) const MAX_LEVELS: usize = 64;
 /// let config = PriorityConfig::default()
 ///     .with_base_config(Config::default().with_max_capacity(10_000))
 ///     .with_priority_levels(5)
+///     .with_fair_queuing(true)
 ///     .with_max_consecutive_per_priority(20)
 ///     .with_max_capacity_at_priority(0, 1_000)
-///     .with_max_wait(Duration::from_secs(30));
+///     .with_max_wait(Duration::from_secs(30))
+///     .with_age_statistics(true);
+/// assert_eq!(PriorityConfig::new(), PriorityConfig::default());
 /// assert!(config.validate().is_ok());
 /// ```
 #[derive(Clone, Debug, PartialEq)]

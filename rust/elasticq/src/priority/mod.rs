@@ -25,13 +25,25 @@
 //! If one waiter at a signal needs several places, all waiters at that signal are woken, and also those of
 //! the next levels that can go on: what is too little for that waiter is enough for others.
 //!
-//! This file: the buffer, single items, closing, looking at it. `batch`: many items at once. `timed`:
-//! waiting. `parts`: what the layers above need.
+//! This file: the buffer, single items, closing. `looking`: sizes and counters. `batch`: many items at once.
+//! `timed`: waiting. `parts`: what the layers above need.
+//!
+//! # Examples
+//! ```
+//! use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+//!
+//! let buffer = PriorityCircularBuffer::new(PriorityConfig::new().with_priority_levels(2))?;
+//! buffer.push_with_priority("can wait", 0)?;
+//! buffer.push_with_priority("urgent", 1)?;
+//! assert_eq!(buffer.pop()?, "urgent");
+//! # Ok::<(), elasticq::BufferError>(())
+//! ```
 
 mod ages;
 mod batch;
 mod config;
 mod levels;
+mod looking;
 mod order;
 mod parts;
 mod stats;
@@ -58,6 +70,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A [`PriorityCircularBuffer`] shared between threads.
+///
+/// # Examples
+/// ```
+/// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig, ThreadSafePriorityCircularBuffer};
+/// use std::sync::Arc;
+///
+/// let buffer: ThreadSafePriorityCircularBuffer<u8> =
+///     Arc::new(PriorityCircularBuffer::new(PriorityConfig::default())?);
+/// let other = Arc::clone(&buffer);
+/// std::thread::spawn(move || other.push_with_priority(7, 2)).join().unwrap()?;
+/// assert_eq!(buffer.pop()?, 7);
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 pub type ThreadSafePriorityCircularBuffer<T> = Arc<PriorityCircularBuffer<T>>;
 
 /// A buffer that serves items of higher priority first, for any number of producers and consumers.
@@ -253,6 +278,17 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     ///
     /// # Errors
     /// As [`offer_with_priority`](Self::offer_with_priority).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.offer("kept")?;
+    /// buffer.close();
+    /// assert_eq!(buffer.offer("refused").unwrap_err().into_inner(), "refused");
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     #[inline(always)]
     pub fn offer(&self, item: T) -> Result<(), Rejected<T>> {
         self.offer_with_priority(item, self.middle)
@@ -364,114 +400,6 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
         Ok(item)
     }
 
-    /// How many levels there are: priorities go from 0 to one less. Constant time.
-    #[must_use]
-    pub const fn priority_levels(&self) -> usize {
-        self.tallies.len()
-    }
-
-    /// Items in the buffer now. Constant time; takes the lock.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.levels.lock().len()
-    }
-
-    /// Items at the level of `priority` now; 0 if there is no such level. Constant time; takes the lock.
-    #[must_use]
-    pub fn len_at_priority(&self, priority: usize) -> usize {
-        self.levels.lock().lane(priority).map_or(0, |lane| lane.len())
-    }
-
-    /// Whether the buffer holds nothing now. Constant time; takes the lock.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether no level has room now: the buffer holds `max_capacity` items, or each level holds as many as
-    /// it may. Linear in the number of levels; takes the lock.
-    ///
-    /// # Examples
-    /// ```
-    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
-    ///
-    /// let config = PriorityConfig::default().with_priority_levels(1).with_max_capacity_at_priority(0, 1);
-    /// let buffer = PriorityCircularBuffer::new(config)?;
-    /// buffer.push(1)?;
-    /// assert!(buffer.is_full());
-    /// # Ok::<(), elasticq::BufferError>(())
-    /// ```
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        let levels = self.levels.lock();
-        levels.len() == levels.max_capacity() || levels.lanes().all(|lane| lane.len() == lane.most())
-    }
-
-    /// The logical capacity now, of all levels together. Constant time; takes the lock.
-    #[must_use]
-    pub fn capacity(&self) -> usize {
-        self.levels.lock().capacity()
-    }
-
-    /// How many items fit at the level of `priority` before it needs more memory. 0 before the first item,
-    /// and also if there is no such level. Constant time; takes the lock.
-    ///
-    /// # Examples
-    /// ```
-    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
-    ///
-    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
-    /// buffer.push_batch_with_priority(vec![0_u8; 100], 2)?;
-    /// assert_eq!([0, 1, 2].map(|priority| buffer.capacity_at_priority(priority)), [0, 0, 128]);
-    /// # Ok::<(), elasticq::BufferError>(())
-    /// ```
-    #[must_use]
-    pub fn capacity_at_priority(&self, priority: usize) -> usize {
-        self.levels.lock().lane(priority).map_or(0, |lane| lane.limit())
-    }
-
-    /// The capacity beyond which the buffer never grows, in items. Constant time; takes the lock.
-    #[must_use]
-    pub fn max_capacity(&self) -> usize {
-        self.levels.lock().max_capacity()
-    }
-
-    /// Counters and lengths of each level, all taken at one moment. Linear in the number of levels; takes the
-    /// lock.
-    ///
-    /// If the trait [`Buffer`] is in scope, `buffer.stats()` of a buffer in an `Arc` calls the trait's
-    /// method; `(*buffer).stats()` calls this one.
-    #[must_use]
-    pub fn stats(&self) -> PriorityStats {
-        let levels = self.levels.lock();
-        let told = self.told(&levels);
-        PriorityStats {
-            total_pushed: total(&told, |level| level.messages_enqueued),
-            total_popped: total(&told, |level| level.messages_dequeued),
-            total_dropped: total(&told, |level| level.messages_dropped),
-            total_refused: total(&told, |level| level.messages_refused),
-            pushed_per_priority: told.iter().map(|level| level.messages_enqueued).collect(),
-            popped_per_priority: told.iter().map(|level| level.messages_dequeued).collect(),
-            dropped_per_priority: told.iter().map(|level| level.messages_dropped).collect(),
-            refused_per_priority: told.iter().map(|level| level.messages_refused).collect(),
-            len_per_priority: told.iter().map(|level| level.current_size).collect(),
-            oldest_per_priority: levels.oldest(),
-        }
-    }
-
-    /// The counters and the length of each level, by priority.
-    fn told(&self, levels: &Levels<T>) -> Vec<QueueStats> {
-        let told = levels.lanes().zip(&self.tallies).map(|(lane, tally)| {
-            tally.add_to(QueueStats {
-                messages_enqueued: lane.pushed(),
-                messages_dequeued: lane.popped(),
-                current_size: lane.len(),
-                ..QueueStats::default()
-            })
-        });
-        told.collect()
-    }
-
     /// Refuses all pushes from now on and wakes all waiters. What is inside can still be taken; after that,
     /// taking gives `Closed` too. Closing twice does nothing.
     ///
@@ -499,6 +427,18 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     }
 
     /// Whether the buffer was closed. Takes the lock.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.push(1)?;
+    /// assert!(!buffer.is_closed());
+    /// buffer.close();
+    /// assert!(buffer.is_closed());
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.levels.lock().is_sealed()
@@ -551,11 +491,6 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     }
 }
 
-/// The sum of a count over all levels. Like each counter, it starts again at zero beyond `u64::MAX`.
-fn total(told: &[QueueStats], count: impl Fn(&QueueStats) -> u64) -> u64 {
-    told.iter().map(count).fold(0, u64::wrapping_add)
-}
-
 /// Why there is nothing to take.
 const fn nothing_in<T>(levels: &Levels<T>) -> BufferError {
     if levels.is_sealed() { BufferError::Closed } else { BufferError::Empty }
@@ -567,23 +502,6 @@ impl<T, L: RawMutex> Buffer<T> for PriorityCircularBuffer<T, L> {
     forward!(state: self => self);
     fn stats(&self) -> QueueStats {
         self.told_in_all(&self.levels.lock())
-    }
-}
-
-impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
-    fn told_in_all(&self, levels: &Levels<T>) -> QueueStats {
-        let told = self.told(levels);
-        QueueStats {
-            messages_enqueued: total(&told, |level| level.messages_enqueued),
-            messages_dequeued: total(&told, |level| level.messages_dequeued),
-            messages_dropped: total(&told, |level| level.messages_dropped),
-            messages_refused: total(&told, |level| level.messages_refused),
-            current_size: levels.len(),
-            current_capacity: levels.capacity(),
-            peak_size: Some(levels.peak()),
-            grown: levels.grown(),
-            shrunk: levels.shrunk(),
-        }
     }
 }
 

@@ -34,6 +34,21 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     ///
     /// # Errors
     /// As [`offer_with_priority`](Self::offer_with_priority).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let one = PriorityConfig::default().with_max_capacity_at_priority(2, 1);
+    /// let buffer = PriorityCircularBuffer::new(one)?;
+    /// buffer.offer_again_with_priority(1, 2).unwrap();
+    /// assert!(buffer.offer_again_with_priority(2, 2).is_err());
+    /// assert!(buffer.offer_batch_again_with_priority(vec![2, 3], 2).is_err());
+    /// assert_eq!(buffer.stats().refused_per_priority, [0, 0, 0]);
+    /// buffer.note_refused_at_priority(1, 2); // when the caller gives up
+    /// assert_eq!((buffer.stats().refused_per_priority, buffer.pushed()), (vec![0, 0, 1], 1));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     #[inline]
     pub fn offer_again_with_priority(&self, item: T, priority: usize) -> Result<(), Rejected<T>> {
         let mut levels = self.levels.lock();
@@ -240,6 +255,17 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     ///
     /// # Errors
     /// As [`try_pop`](Self::try_pop).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.push_with_priority("later", 0)?;
+    /// buffer.push_with_priority("first", 2)?;
+    /// assert_eq!(buffer.peek_with(|item| item.len()), Ok(5));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn peek_with<U>(&self, look: impl FnOnce(&T) -> U) -> BufferResult<U> {
         let levels = self.levels.lock();
         let mut look = Some(look);

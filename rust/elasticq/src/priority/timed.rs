@@ -62,6 +62,18 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
     ///
     /// # Errors
     /// As [`offer_with_priority_within`](Self::offer_with_priority_within).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    /// use std::time::Duration;
+    ///
+    /// let buffer = PriorityCircularBuffer::new(PriorityConfig::default())?;
+    /// buffer.offer_within("hello", Duration::from_secs(1))?;
+    /// pollster::block_on(buffer.send("world"))?;
+    /// assert_eq!(buffer.drain(), ["hello", "world"]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn offer_within(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
         self.offer_with_priority_within(item, self.middle, timeout)
     }

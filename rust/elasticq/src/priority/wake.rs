@@ -66,6 +66,26 @@ impl<T, L: RawMutex> PriorityCircularBuffer<T, L> {
 
     /// A place in the line for room at the level of `priority`; see [`Waiter`] for the order in which to use
     /// it. In the end, a caller that has registered calls [`pass_on`](crate::Parts::pass_on).
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::priority::{PriorityCircularBuffer, PriorityConfig};
+    /// use elasticq::{Buffer, Parts};
+    /// use std::sync::Arc;
+    ///
+    /// let one = PriorityConfig::default().with_max_capacity_at_priority(2, 1);
+    /// let buffer = Arc::new(PriorityCircularBuffer::new(one)?);
+    /// buffer.push_with_priority(1, 2)?;
+    /// let mut waiter = buffer.wait_for_room_at_priority(2); // before it tries
+    /// let bulk = buffer.wait_for_bulk_room_at_priority(2);
+    /// let owned = Arc::clone(&buffer).owned_wait_for_room_at_priority(2); // keeps the buffer alive
+    /// assert!(buffer.offer_again_with_priority(2, 2).is_err());
+    /// assert_eq!(buffer.pop()?, 1);
+    /// assert!(waiter.wait_until(None)); // woken by that
+    /// drop((waiter, bulk, owned));
+    /// buffer.pass_on();
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn wait_for_room_at_priority(&self, priority: usize) -> Waiter<'_> {
         self.watched_for(priority, self.not_full[self.signal_for(priority)].waiter())
     }

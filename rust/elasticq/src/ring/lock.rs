@@ -35,6 +35,24 @@ const TRIES: u32 = 3;
 /// threads.
 ///
 /// It is the default lock of a [`DynamicCircularBuffer`](crate::DynamicCircularBuffer), and used through it.
+///
+/// # Examples
+/// ```
+/// use elasticq::{Config, DynamicCircularBuffer, PatientLock};
+/// use parking_lot::lock_api::RawMutex;
+///
+/// // As it is used: behind a buffer, here one that names it.
+/// let buffer = DynamicCircularBuffer::<_, PatientLock>::with_lock(Config::default())?;
+/// buffer.push(1)?;
+///
+/// // By itself, say for a guard of one's own.
+/// let lock = <PatientLock as RawMutex>::INIT;
+/// lock.take();
+/// assert!(!lock.try_take());
+/// lock.give_back();
+/// assert!(lock.try_take());
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 pub struct PatientLock {
     state: AtomicU8,
     /// Made when a thread sleeps for the first time.

@@ -80,6 +80,26 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     /// # Errors
     /// As [`send`](Self::send); `Timeout(timeout)`; `InvalidOperation` outside of a tokio runtime with
     /// timers.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::streams::BufferChannel;
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), elasticq::BufferError> {
+    /// let channel = BufferChannel::new(Arc::new(DynamicCircularBuffer::new(Config::default())?));
+    /// channel.send(1).await?;
+    /// channel.send_batch(vec![2, 3]).await?;
+    /// channel.send_timeout(4, Duration::from_secs(1)).await?;
+    /// assert_eq!(channel.recv_timeout(Duration::from_secs(1)).await?, 1);
+    /// assert_eq!(channel.recv_many(9).await?, [2, 3, 4]);
+    /// assert!(channel.recv_timeout(Duration::from_millis(1)).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send_timeout(&self, item: T, timeout: Duration) -> Result<(), Rejected<T>> {
         let mut place = Some(item);
         let put = tasks::put_within(&*self.buffer, &mut place, timeout).await;
@@ -99,6 +119,22 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     ///
     /// # Errors
     /// As [`send`](Self::send), and a capacity error if there is no room.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::streams::BufferChannel;
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::sync::Arc;
+    ///
+    /// let channel = BufferChannel::new(Arc::new(DynamicCircularBuffer::new(Config::default())?));
+    /// channel.try_send("one")?;
+    /// assert_eq!((channel.len(), channel.is_empty()), (1, false));
+    /// assert_eq!(channel.try_recv()?, "one");
+    /// channel.close();
+    /// assert!(channel.is_closed());
+    /// assert_eq!(channel.try_send("two").unwrap_err().into_inner(), "two");
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn try_send(&self, item: T) -> Result<(), Rejected<T>> {
         self.buffer.offer(item)
     }
@@ -160,6 +196,23 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     ///
     /// # Errors
     /// As [`recv`](Self::recv); `Timeout(timeout)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::streams::BufferChannel;
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    ///
+    /// let channel = BufferChannel::new(Arc::new(DynamicCircularBuffer::new(Config::default())?));
+    /// let second = Duration::from_secs(1);
+    /// channel.blocking_send(1)?;
+    /// assert_eq!(channel.blocking_recv_timeout(second)?, 1);
+    /// channel.blocking_send(2)?;
+    /// assert_eq!(channel.blocking_recv_many(9, second)?, [2]);
+    /// assert!(channel.blocking_recv_many(9, Duration::from_millis(1))?.is_empty());
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn blocking_recv_timeout(&self, timeout: Duration) -> BufferResult<T> {
         let attempt = || unless_empty(self.buffer.try_pop());
         block(timeout, || try_briefly_or_register(attempt, || self.buffer.wait_for_item()))
@@ -227,6 +280,21 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferChannel<T, B> {
     }
 
     /// A sink that sends into this channel. When the last sink of the channel goes, the channel is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::streams::BufferChannel;
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use futures::StreamExt;
+    /// use std::sync::Arc;
+    ///
+    /// let channel = BufferChannel::new(Arc::new(DynamicCircularBuffer::new(Config::default())?));
+    /// let (sink, stream) = (channel.sink(), channel.stream());
+    /// pollster::block_on(sink.send(1))?;
+    /// drop(sink); // the only one: the channel is closed
+    /// assert_eq!(pollster::block_on(stream.collect::<Vec<_>>()), [1]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn sink(&self) -> BufferSink<T, Shared<B>> {
         let mut shared = self.door.lock().unwrap_or_else(PoisonError::into_inner);
         let door = shared.upgrade().unwrap_or_else(|| Arc::new(Door::new(&self.buffer)));

@@ -152,6 +152,23 @@ impl<T: Send, B: Parts<T> + ?Sized> BufferSink<T, Shared<B>> {
     /// # Errors
     /// `Closed` or `ResizeError`; the [`Rejected`] holds the item. `InvalidOperation` on a queue for one
     /// producer, if another one is putting something in at this moment.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::streams::BufferStreamExt;
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::sync::Arc;
+    ///
+    /// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
+    /// let sink = Arc::clone(&buffer).into_sink();
+    /// pollster::block_on(async {
+    ///     sink.send(1).await?;
+    ///     sink.send_batch(vec![2, 3]).await?;
+    ///     Ok::<(), elasticq::BufferError>(())
+    /// })?;
+    /// assert_eq!(buffer.drain(), [1, 2, 3]);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub async fn send(&self, item: T) -> Result<(), Rejected<T>> {
         match self.end() {
             Some(end) => tasks::send(&*end.buffer, item).await,
@@ -250,6 +267,22 @@ mod handles {
                 ///
                 /// # Errors
                 /// `Closed` or `ResizeError`; the [`Rejected`] holds the item.
+                ///
+                /// # Examples
+                /// ```
+                #[doc = concat!("use elasticq::{Config, ", $queue, "};")]
+                ///
+                #[doc = concat!("let (producer, mut consumer) = ", $queue, "::new(Config::default())?.split();")]
+                /// let mut sink = producer.into_sink();
+                /// # let _ = &mut sink;
+                /// pollster::block_on(async {
+                ///     sink.send(1).await?;
+                ///     sink.send_batch(vec![2, 3]).await?;
+                ///     Ok::<(), elasticq::BufferError>(())
+                /// })?;
+                /// assert_eq!(consumer.dequeue_batch(9)?, [1, 2, 3]);
+                /// # Ok::<(), elasticq::BufferError>(())
+                /// ```
                 pub async fn send($this: $receiver, item: T) -> Result<(), Rejected<T>> {
                     match $end {
                         Some(end) => end.send(item).await,

@@ -68,18 +68,77 @@ use std::task::{Context, Poll, ready};
 pub use stream::BufferStream;
 
 /// Makes streams and sinks of a shared queue. It is there for each `Arc` of a queue of this crate.
+///
+/// # Examples
+/// ```
+/// use elasticq::streams::BufferStreamExt;
+/// use elasticq::{Config, DynamicCircularBuffer};
+/// use futures::StreamExt;
+/// use std::sync::Arc;
+///
+/// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
+/// let (sink, stream) = (Arc::clone(&buffer).into_sink(), Arc::clone(&buffer).into_stream());
+/// pollster::block_on(sink.send(1))?;
+/// buffer.close();
+/// assert_eq!(pollster::block_on(stream.collect::<Vec<_>>()), [1]);
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 pub trait BufferStreamExt<T>: Sized {
     /// The queue.
     type Buffer: Parts<T> + ?Sized + 'static;
 
     /// A stream that takes the queue's items, oldest first. It ends when the queue is closed and empty.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::streams::BufferStreamExt;
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use futures::StreamExt;
+    /// use std::sync::Arc;
+    ///
+    /// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
+    /// buffer.push(7)?;
+    /// let mut stream = Arc::clone(&buffer).into_stream();
+    /// assert_eq!(pollster::block_on(stream.next()), Some(7));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     fn into_stream(self) -> BufferStream<T, Shared<Self::Buffer>>;
 
     /// A sink that puts items into the queue. When it is dropped, nothing is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::streams::BufferStreamExt;
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use futures::SinkExt;
+    /// use std::sync::Arc;
+    ///
+    /// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
+    /// let mut sink = Arc::clone(&buffer).into_sink();
+    /// pollster::block_on(SinkExt::send(&mut sink, 7))?;
+    /// assert_eq!(buffer.pop()?, 7);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     fn into_sink(self) -> BufferSink<T, Shared<Self::Buffer>>;
 
     /// Both. When either of them is gone, clones of the sink included, the queue is closed: the stream then
     /// ends behind the last item, and a sink is refused what nobody of the pair would take.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::streams::BufferStreamExt;
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use futures::StreamExt;
+    /// use std::sync::Arc;
+    ///
+    /// let buffer = Arc::new(DynamicCircularBuffer::new(Config::default())?);
+    /// let (stream, sink) = buffer.stream_sink_pair();
+    /// pollster::block_on(sink.send(7))?;
+    /// drop(sink);
+    /// assert_eq!(pollster::block_on(stream.collect::<Vec<_>>()), [7]);
+    /// assert!(buffer.is_closed());
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     #[allow(clippy::type_complexity)] // two types that the user has to know anyway
     fn stream_sink_pair(&self) -> (BufferStream<T, Shared<Self::Buffer>>, BufferSink<T, Shared<Self::Buffer>>);
 }

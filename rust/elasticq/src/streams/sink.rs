@@ -81,6 +81,19 @@ impl<T, E: PuttingEnd<T>> BufferSink<T, E> {
 
     /// Ends the sink. Gives the item that was handed to `start_send` and did not get into the queue, if there
     /// is one.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::streams::BufferStreamExt;
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use std::sync::Arc;
+    ///
+    /// let buffer = Arc::new(DynamicCircularBuffer::<u8>::new(Config::default())?);
+    /// let sink = Arc::clone(&buffer).into_sink();
+    /// assert!(sink.end().is_some_and(|end| Arc::ptr_eq(end.buffer(), &buffer)));
+    /// assert_eq!(sink.into_unsent(), None); // nothing waits in it
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn into_unsent(mut self) -> Option<T> {
         self.unsent.take()
     }

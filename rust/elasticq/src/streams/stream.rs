@@ -67,6 +67,23 @@ impl<T, E> BufferStream<T, E> {
 
     /// Why the stream has ended, if not since the queue is closed and empty: say, a damaged item of a durable
     /// queue.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::streams::BufferStreamExt;
+    /// use elasticq::{Config, DynamicCircularBuffer};
+    /// use futures::StreamExt;
+    /// use std::sync::Arc;
+    ///
+    /// let buffer = Arc::new(DynamicCircularBuffer::<u8>::new(Config::default())?);
+    /// let mut stream = Arc::clone(&buffer).into_stream();
+    /// buffer.close();
+    /// assert_eq!(pollster::block_on(stream.next()), None);
+    /// assert_eq!(stream.error(), None); // it was closed, and that is all
+    /// assert!(stream.end().is_closed());
+    /// assert!(Arc::ptr_eq(stream.into_end().buffer(), &buffer));
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     #[must_use]
     pub fn error(&self) -> Option<&BufferError> {
         self.ended.as_ref().filter(|&reason| *reason != BufferError::Closed)

@@ -79,6 +79,20 @@ macro_rules! methods {
         ///
         /// # Errors
         /// As [`try_pop`](crate::Buffer::try_pop).
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::BufferError;\nuse elasticq::", $path, "{", $config, ", ", $queue, "};")]
+        ///
+        #[doc = $folder]
+        /// # pollster::block_on(async {
+        #[doc = concat!("let queue = ", $queue, "::new(", $config, "::default()", $file, ")?;")]
+        /// queue.push_async(7).await?;
+        /// assert_eq!(queue.pop_async().await, Ok(7));
+        /// assert_eq!(queue.pop_async().await, Err(BufferError::Empty));
+        /// # Ok::<(), BufferError>(())
+        /// # }).unwrap();
+        /// ```
         pub async fn pop_async(&self) -> BufferResult<T> {
             take_now(self).await
         }
@@ -87,6 +101,23 @@ macro_rules! methods {
         ///
         /// # Errors
         /// As [`push_batch`](crate::Buffer::push_batch) without `Timeout`.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::", $path, "{", $config, ", ", $queue, "};")]
+        ///
+        #[doc = $folder]
+        /// # pollster::block_on(async {
+        #[doc = concat!("let queue = ", $queue, "::new(", $config, "::default()", $file, ")?;")]
+        /// queue.push_batch_async(vec![1, 2]).await?;
+        /// queue.offer_batch_async(vec![3]).await?;
+        /// assert_eq!(queue.pop_batch_async(2).await?, [1, 2]);
+        /// assert_eq!(queue.pop_batch_async(2).await?, [3]);
+        /// queue.close();
+        /// assert_eq!(queue.offer_batch_async(vec![4, 5]).await.unwrap_err().into_inner(), [4, 5]);
+        /// # Ok::<(), elasticq::BufferError>(())
+        /// # }).unwrap();
+        /// ```
         pub async fn push_batch_async(&self, items: Vec<T>) -> BufferResult<()> {
             Ok(self.offer_batch_async(items).await?)
         }
@@ -183,6 +214,25 @@ macro_rules! methods {
         ///
         /// # Errors
         /// As [`push_async_timeout`](Self::push_async_timeout), and `MaxCapacityReached`.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use elasticq::", $path, "{", $config, ", ", $queue, "};")]
+        /// use std::time::Duration;
+        ///
+        /// # #[tokio::main(flavor = "current_thread")]
+        /// # async fn main() -> Result<(), elasticq::BufferError> {
+        #[doc = $folder]
+        #[doc = concat!("let queue = ", $queue, "::new(", $config, "::default()", $file, ")?;")]
+        /// let second = Duration::from_secs(1);
+        /// queue.push_async_timeout(1, second).await?;
+        /// queue.push_batch_async_timeout(vec![2, 3], second).await?;
+        /// queue.offer_batch_async_timeout(vec![4], second).await?;
+        /// assert_eq!(queue.pop_batch_async_timeout(9, second).await?, [1, 2, 3, 4]);
+        /// assert!(queue.pop_batch_async_timeout(9, Duration::from_millis(1)).await?.is_empty());
+        /// # Ok(())
+        /// # }
+        /// ```
         pub async fn push_batch_async_timeout(&self, items: Vec<T>, timeout: Duration) -> BufferResult<()> {
             Ok(self.offer_batch_async_timeout(items, timeout).await?)
         }
@@ -289,6 +339,20 @@ mod lock_free {
                 /// # Errors
                 /// As [`recv`](Self::recv); `Timeout(timeout)`; `InvalidOperation` outside of a tokio
                 /// runtime, or in one without timers, and then nothing was tried.
+                ///
+                /// # Examples
+                /// ```
+                #[doc = concat!("use elasticq::{BufferError, Config, ", $queue, "};")]
+                /// use std::time::Duration;
+                ///
+                /// # #[tokio::main(flavor = "current_thread")]
+                /// # async fn main() -> Result<(), BufferError> {
+                #[doc = concat!("let (_producer, mut consumer) = ", $queue, "::<u8>::new(Config::default())?.split();")]
+                /// let brief = Duration::from_millis(1);
+                /// assert_eq!(consumer.recv_timeout(brief).await, Err(BufferError::Timeout(brief)));
+                /// # Ok(())
+                /// # }
+                /// ```
                 pub async fn recv_timeout(&mut self, timeout: Duration) -> BufferResult<T> {
                     within(timeout, self.recv()).await?.unwrap_or(Err(BufferError::Timeout(timeout)))
                 }

@@ -188,6 +188,18 @@ impl Signal {
     /// [`waiter`](Self::waiter) for a caller that may need more than what it is woken for. While there is
     /// such a waiter, each [`wake`](Self::wake) wakes all. Otherwise a free place offered to a waiter that
     /// needs ten would be lost, and the waiter behind it, which needs one, would sleep on.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::Signal;
+    ///
+    /// let signal = Signal::new();
+    /// let (mut single, mut bulk) = (signal.waiter(), signal.bulk_waiter());
+    /// assert!(signal.has_sleepers() && signal.sleepers() == 2);
+    /// signal.wake(1);
+    /// assert!(single.wait_until(None) && bulk.wait_until(None)); // both were woken
+    /// assert!(!signal.has_sleepers());
+    /// ```
     pub fn bulk_waiter(&self) -> Waiter<'_> {
         Waiter::new(self, true)
     }
@@ -284,6 +296,15 @@ impl Signal {
 
 /// How many sleep at a [`Signal`]. Waiters that were woken, or are registered and do not sleep yet, are left
 /// out.
+///
+/// # Examples
+/// ```
+/// use elasticq::{Signal, Waiting};
+///
+/// let signal = Signal::new();
+/// let waiting: Waiting = signal.waiting();
+/// assert_eq!((waiting.threads, waiting.tasks, waiting.longest), (0, 0, None));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Waiting {

@@ -61,6 +61,21 @@ pub struct LockFreeMPSCQueue<T> {
 ///
 /// Any thread may use it, but a clone for each thread is faster: a handle remembers where its last claim
 /// ended.
+///
+/// # Examples
+/// ```
+/// use elasticq::{Config, LockFreeMPSCQueue};
+/// use std::time::Duration;
+///
+/// let (producer, mut consumer) = LockFreeMPSCQueue::new(Config::default())?.split();
+/// producer.try_enqueue(1)?;
+/// let other = producer.clone(); // for another thread
+/// std::thread::spawn(move || other.try_enqueue(2)).join().unwrap()?;
+/// producer.offer_within(3, Duration::from_secs(1))?;
+/// producer.offer(4)?;
+/// assert_eq!(consumer.dequeue_batch(9)?, [1, 2, 3, 4]);
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[repr(align(128))] // neighbours in a vector of handles don't share cache lines
 pub struct Producer<T> {
     guess: Guess,
@@ -69,6 +84,20 @@ pub struct Producer<T> {
 
 /// The end of a [`LockFreeMPSCQueue`] that takes items. When it is dropped, the queue is closed and what is
 /// inside is dropped: see [`split`](LockFreeMPSCQueue::split).
+///
+/// # Examples
+/// ```
+/// use elasticq::{Config, LockFreeMPSCQueue};
+/// use std::time::Duration;
+///
+/// let (producer, mut consumer) = LockFreeMPSCQueue::new(Config::default())?.split();
+/// producer.offer_batch(vec![1, 2, 3, 4])?;
+/// assert_eq!(consumer.try_dequeue()?, Some(1));
+/// assert_eq!(consumer.dequeue_within(Duration::from_secs(60))?, Some(2));
+/// assert_eq!(consumer.dequeue_batch(9)?, [3, 4]);
+/// assert_eq!(consumer.try_dequeue()?, None);
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 pub struct Consumer<T> {
     pub(super) core: Arc<Core<T>>,
 }

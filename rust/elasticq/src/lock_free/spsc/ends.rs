@@ -16,12 +16,39 @@ use std::time::Duration;
 /// The slots belong to the producer, so nobody can give them back without it. A producer that puts nothing in
 /// after a burst keeps the last segment of the burst, at most `max_capacity` slots. Its next push goes into a
 /// small segment, and the consumer frees the large one when it next takes.
+///
+/// # Examples
+/// ```
+/// use elasticq::{Config, LockFreeSPSCQueue};
+/// use std::time::Duration;
+///
+/// let (mut producer, mut consumer) = LockFreeSPSCQueue::new(Config::default())?.split();
+/// producer.try_enqueue(1)?;
+/// producer.offer_within(3, Duration::from_secs(1))?;
+/// producer.offer(4)?;
+/// assert_eq!(consumer.dequeue_batch(9)?, [1, 3, 4]);
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 pub struct SpscProducer<T> {
     pub(in crate::lock_free) core: Arc<Core<T>>,
 }
 
 /// The end of a [`LockFreeSPSCQueue`](crate::LockFreeSPSCQueue) that takes items. When it is dropped, the
 /// queue is closed and what is inside is dropped: see [`split`](crate::LockFreeSPSCQueue::split).
+///
+/// # Examples
+/// ```
+/// use elasticq::{Config, LockFreeSPSCQueue};
+/// use std::time::Duration;
+///
+/// let (mut producer, mut consumer) = LockFreeSPSCQueue::new(Config::default())?.split();
+/// producer.offer_batch(vec![1, 2, 3, 4])?;
+/// assert_eq!(consumer.try_dequeue()?, Some(1));
+/// assert_eq!(consumer.dequeue_within(Duration::from_secs(60))?, Some(2));
+/// assert_eq!(consumer.dequeue_batch(9)?, [3, 4]);
+/// assert_eq!(consumer.try_dequeue()?, None);
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 pub struct SpscConsumer<T> {
     pub(in crate::lock_free) core: Arc<Core<T>>,
 }

@@ -146,6 +146,21 @@ impl<T> LockFreeSPSCQueue<T> {
     ///
     /// # Errors
     /// As [`try_enqueue`](Self::try_enqueue); the [`Rejected`] holds the item.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{BufferError, Config, LockFreeSPSCQueue};
+    /// use std::time::Duration;
+    ///
+    /// let two = Config::default().with_initial_capacity(2).with_min_capacity(2).with_max_capacity(2);
+    /// let queue = LockFreeSPSCQueue::new(two)?;
+    /// queue.offer("one")?;
+    /// queue.offer_within("two", Duration::from_secs(1))?;
+    /// assert_eq!(queue.offer("three").unwrap_err().into_inner(), "three");
+    /// let brief = Duration::from_millis(1);
+    /// assert_eq!(queue.offer_within("four", brief).unwrap_err().reason(), &BufferError::Timeout(brief));
+    /// # Ok::<(), BufferError>(())
+    /// ```
     #[inline(always)]
     pub fn offer(&self, item: T) -> Result<(), Rejected<T>> {
         let put = match self.core.producer_turn() {
@@ -267,6 +282,19 @@ impl<T> LockFreeSPSCQueue<T> {
     /// # Errors
     /// As [`try_dequeue`](Self::try_dequeue), and `ResizeError` when there is no memory for the vector: then
     /// nothing was taken.
+    ///
+    /// # Examples
+    /// ```
+    /// use elasticq::{Config, LockFreeSPSCQueue};
+    /// use std::time::Duration;
+    ///
+    /// let queue = LockFreeSPSCQueue::new(Config::default())?;
+    /// pollster::block_on(queue.send_batch(vec![1, 2, 3]))?;
+    /// assert_eq!(queue.dequeue_batch(2)?, [1, 2]);
+    /// assert_eq!(queue.dequeue_within(Duration::from_secs(60))?, Some(3));
+    /// assert_eq!(queue.dequeue_within(Duration::from_millis(1))?, None);
+    /// # Ok::<(), elasticq::BufferError>(())
+    /// ```
     pub fn dequeue_batch(&self, max_items: usize) -> BufferResult<Vec<T>> {
         self.core.take_turn(|taker| self.core.pop_many(taker, max_items))
     }

@@ -11,6 +11,23 @@ use std::iter::Peekable;
 use std::vec;
 
 /// Where an item stands in its queue.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, ItemState, PushOptions, export};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("queue");
+/// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
+/// queue.push_batch(vec![1, 2, 3])?;
+/// queue.push_with(4, &PushOptions::default().with_delay(std::time::Duration::from_secs(600)))?;
+/// let (lease, other) = (queue.lease(None)?, queue.lease(None)?);
+/// other.bury("broken")?;
+/// let states: Vec<_> = export(&path)?.map(|item| item.state).collect();
+/// assert_eq!(states[..2], [ItemState::Leased, ItemState::Dead("broken".into())]);
+/// assert!(states[2] == ItemState::Ready && matches!(states[3], ItemState::Delayed(_)));
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ItemState {
@@ -25,6 +42,20 @@ pub enum ItemState {
 }
 
 /// An item as [`export`](super::export) shows it.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, PushOptions, export};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("queue");
+/// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
+/// queue.push_with(7_u8, &PushOptions::default().with_id("seven").with_headers("from Ada"))?;
+/// let item = export(&path)?.next().expect("there is one");
+/// assert_eq!((item.id, item.headers), (b"seven".to_vec(), b"from Ada".to_vec()));
+/// assert_eq!((item.data, item.deliveries), (vec![7], 0)); // as the codec has written it
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportedItem {
@@ -45,6 +76,20 @@ pub struct ExportedItem {
 }
 
 /// The items of a queue, by number. See [`export`](super::export).
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, export};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("queue");
+/// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
+/// queue.push_batch(vec![1, 2, 3])?;
+/// let mut items = export(&path)?;
+/// assert_eq!(items.by_ref().count(), 3);
+/// assert!(items.damage().is_empty()); // all could be read
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Debug)]
 pub struct Export {
     survey: Survey,

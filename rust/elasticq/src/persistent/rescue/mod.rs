@@ -7,7 +7,7 @@
 //! batch     whether a batch that is read ends as it should
 //! walk      going along the items that were found      survey    all that can be read, and what follows from it
 //! export    the items, one by one                      mend      bytes that stand where records were lost
-//! repair    putting them there, step by step           this file: the public functions
+//! repairs   putting them there, step by step           this file: the public functions
 //! ```
 
 mod batch;
@@ -15,7 +15,7 @@ mod behind;
 mod export;
 mod mend;
 mod part;
-pub mod repair;
+pub mod repairs;
 mod report;
 pub mod survey;
 mod walk;
@@ -223,7 +223,7 @@ pub fn repair(path: impl AsRef<Path>, progress: Option<&Progress>) -> BufferResu
     let path = path.as_ref();
     expect_queue(&ReadOnly::open(path)?)?; // opening it to write would make one
     let storage = Disk::open(path)?;
-    let done = repair::repair(&storage, progress.unwrap_or(&Progress::default()))?;
+    let done = repairs::repair(&storage, progress.unwrap_or(&Progress::default()))?;
     Ok(Repair { path: path.display().to_string(), ..done })
 }
 

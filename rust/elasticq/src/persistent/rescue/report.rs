@@ -4,6 +4,22 @@ use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How far a long piece of work has come. It may be looked at from another thread.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, Progress, verify};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("queue");
+/// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
+/// queue.push_batch(vec![1, 2, 3])?;
+/// let progress = Progress::default();
+/// assert_eq!(progress.bytes(), (0, 0));
+/// verify(&path, Some(&progress))?;
+/// let (done, of_all) = progress.bytes();
+/// assert!(done == of_all && of_all > 0);
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Progress {
     done: AtomicU64,
@@ -29,6 +45,24 @@ impl Progress {
 }
 
 /// In what state the files of a queue are.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, Verdict, verify};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("queue");
+/// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
+/// queue.push(1)?;
+/// drop(queue);
+/// match verify(&path, None)?.verdict {
+///     Verdict::Healthy => {}
+///     Verdict::Torn => println!("opening it cuts the end off"),
+///     Verdict::Damaged => println!("repair it"),
+///     _ => {}
+/// }
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -43,6 +77,20 @@ pub enum Verdict {
 }
 
 /// How many items of each kind are inside.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, inspect};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("queue");
+/// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
+/// queue.push_batch(vec![1, 2, 3])?;
+/// let lease = queue.lease(None)?;
+/// let contents = inspect(&path)?.contents;
+/// assert_eq!((contents.ready, contents.leased, contents.delayed, contents.dead), (2, 1, 0, 0));
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Contents {
@@ -57,6 +105,20 @@ pub struct Contents {
 }
 
 /// A place where something is wrong.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, verify};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("queue");
+/// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
+/// queue.push(1)?;
+/// for damage in verify(&path, None)?.losses.places {
+///     println!("{}, offset {}: {} ({} bytes)", damage.file, damage.offset, damage.what, damage.bytes);
+/// }
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Damage {
@@ -75,6 +137,20 @@ pub struct Damage {
 }
 
 /// What is known of one file.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, verify};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("queue");
+/// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
+/// queue.push_batch(vec![1, 2, 3])?;
+/// let file = verify(&path, None)?.files.remove(0);
+/// assert_eq!((file.items, file.fault, file.unreadable_bytes), (3, None, 0));
+/// assert!(file.name.ends_with(".log") && file.records >= 3);
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FileReport {
@@ -97,6 +173,20 @@ pub struct FileReport {
 }
 
 /// What is lost, and what can't be told.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, verify};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("queue");
+/// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
+/// queue.push(1)?;
+/// let losses = verify(&path, None)?.losses;
+/// assert_eq!((losses.places.len(), losses.items.len(), losses.count), (0, 0, Some(0)));
+/// assert!(!losses.may_come_twice);
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Losses {
@@ -112,6 +202,20 @@ pub struct Losses {
 }
 
 /// What [`verify`](super::verify) has found.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, Verdict, verify};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("queue");
+/// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
+/// queue.push_batch(vec![1, 2, 3])?;
+/// drop(queue);
+/// let found = verify(&path, None)?;
+/// assert_eq!((found.verdict, found.refusal, found.contents.ready), (Verdict::Healthy, None, 3));
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Verification {
@@ -134,6 +238,21 @@ pub struct Verification {
 }
 
 /// What [`inspect`](super::inspect) has found.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, inspect};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("queue");
+/// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
+/// queue.push_batch(vec![1, 2, 3])?;
+/// queue.pop()?;
+/// let seen = inspect(&path)?;
+/// assert_eq!((seen.enqueued, seen.dequeued, seen.contents.ready), (3, 1, 2));
+/// assert!(!seen.closed && seen.damage.is_empty());
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Inspection {
@@ -170,6 +289,20 @@ pub struct Inspection {
 }
 
 /// What [`repair`](super::repair()) has done.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, repair};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("queue");
+/// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
+/// queue.push_batch(vec![1, 2, 3])?;
+/// drop(queue);
+/// let done = repair(&path, None)?;
+/// assert_eq!((done.changed, done.contents.ready, done.moved.len()), (false, 3, 0)); // it was healthy
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Repair {
@@ -194,6 +327,22 @@ pub struct Repair {
 }
 
 /// What [`compact`](super::compact) has done.
+///
+/// # Examples
+/// ```
+/// use elasticq::persistent::{PersistentCircularBuffer, PersistentConfig, compact};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("queue");
+/// let queue = PersistentCircularBuffer::new(PersistentConfig::default().with_file_path(&path))?;
+/// queue.push_batch((0..1000).collect())?;
+/// queue.pop_batch(1000)?;
+/// drop(queue);
+/// let done = compact(&path)?;
+/// println!("{} bytes in {} files before", done.bytes_before, done.files_before);
+/// assert!(done.bytes_after > 0 && done.files_after > 0); // a queue is never without a file
+/// # Ok::<(), elasticq::BufferError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Compaction {

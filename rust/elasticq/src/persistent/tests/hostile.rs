@@ -9,7 +9,7 @@ use crate::persistent::SyncMode;
 use crate::persistent::files::Storage;
 use crate::persistent::format::{self, End, HEADER, Header, Kind};
 use crate::persistent::records::{Aside, Change, Cursor, Drafts, How, Lease, Meta, Place, Snapshot, Status};
-use crate::persistent::rescue::repair::repair;
+use crate::persistent::rescue::repairs::repair;
 use crate::persistent::rescue::survey::Survey;
 use crate::persistent::rescue::{Export, Progress, verify_in};
 use crate::persistent::segment::name_of;

@@ -8,7 +8,7 @@ use crate::persistent::SyncMode;
 use crate::persistent::core::{Core, Extra};
 use crate::persistent::files::Storage;
 use crate::persistent::format::{self, HEADER, Kind};
-use crate::persistent::rescue::repair::repair;
+use crate::persistent::rescue::repairs::repair;
 use crate::persistent::rescue::survey::Survey;
 use crate::persistent::rescue::{Export, Repair, Verdict, Verification, verify_in};
 use crate::persistent::segment::{Reader, named};

@@ -10,7 +10,7 @@ use crate::effort::effort;
 use crate::persistent::SyncMode;
 use crate::persistent::format::HEADER;
 use crate::persistent::rescue::Verdict;
-use crate::persistent::rescue::repair::repair;
+use crate::persistent::rescue::repairs::repair;
 
 /// Cut off at any step, by the end of the process or by the power: the queue says what to do, or is whole;
 /// once it was repaired again, everything is there.

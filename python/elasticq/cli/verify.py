@@ -6,16 +6,35 @@ from collections.abc import Sequence
 from typing import Any
 
 from elasticq._core import _verify
-from elasticq._tool.common import DAMAGED, FINE, answer, parser, print_json, run, with_json
-from elasticq._tool.report import contents, damage, losses, table
+from elasticq.cli.common import DAMAGED, FINE, print_json
+from elasticq.cli.durable import answer, guarded
+from elasticq.cli.durable import parser as parser_of_tool
+from elasticq.cli.manual import Manual
+from elasticq.cli.report import contents, damage, facts, losses, table
+
+
+def parser(program: str) -> Manual:
+    """The parser of its arguments, which is also its manual."""
+    about = [
+        "Checks every record of a queue, and says what a repair could save. Reads only, and takes no lock.",
+        "Use it after a disk has failed, before a repair, and for copies that have to be good. It reads all "
+        "files to their ends, and shows on a terminal how far it has come.",
+    ]
+    examples = [
+        f"$ {program} /var/lib/app/jobs",
+        f"$ {program} --json /backup/jobs | jq .verdict",
+    ]
+    verdicts = [
+        ("healthy", "every record is whole"),
+        ("torn", "the end is torn, as after a power cut; opening the queue cuts it off"),
+        ("damaged", "something that was durable can't be read"),
+    ]
+    return parser_of_tool(program, about, {"examples": examples, "verdicts": verdicts})
 
 
 def main(arguments: Sequence[str], program: str) -> int:
     """Runs the command and returns its exit status."""
-    purpose = (
-        "Checks every record of a queue, and says what a repair could save. Reads only, and takes no lock."
-    )
-    chosen = with_json(parser(program, purpose)).parse_args(arguments)
+    chosen = parser(program).parse_args(arguments)
 
     def work() -> int:
         found = answer(lambda progress: _verify(chosen.path, progress))
@@ -25,12 +44,12 @@ def main(arguments: Sequence[str], program: str) -> int:
             _show(found, program)
         return DAMAGED if found["verdict"] == "damaged" or found["behind"] else FINE
 
-    return run(program, work)
+    return guarded(work)
 
 
 def _show(found: dict[str, Any], program: str) -> None:
     print(f"{found['path']}: {_VERDICTS[found['verdict']]}")
-    print(table([("items", contents(found)), ("records", f"{found['records']:,} can be read")]))
+    print(facts([("items", contents(found)), ("records", f"{found['records']:,} can be read")]))
     print("\nFiles")
     columns = [("name", "records", "items", "bytes", "")]
     files = [

@@ -74,5 +74,5 @@ class Figure:
         return written(self.all) if agree(*widest) else " or ".join(map(written, widest))
 
     def as_dict(self) -> dict[str, object]:
-        """For pytest-benchmark's files."""
+        """For JSON."""
         return {"all": self.all, "halves": self.halves, "settled": self.settled}

@@ -19,13 +19,13 @@ def get_sum(get: Callable[[], int], count: int) -> int:
     return total
 
 
-def get_sum_of_pairs(get: Callable[[], tuple[object, int]], count: int) -> int:
-    """Takes this many numbers, each with the queue that it comes from, in a thread."""
-    total = 0
-    for _ in range(count):
-        _, number = get()
-        total += number
-    return total
+def put_and_get(put: Callable[[int], object], get: Callable[[], int], items: int) -> int:
+    """Each item goes in and comes out before the next one."""
+    item = -1
+    for number in range(items):
+        put(number)
+        item = get()
+    return item
 
 
 async def aput_range(put: Callable[[int], Awaitable[object]], first: int, count: int) -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Sequence
 from typing import Any
 
-from elasticq._tool.common import size
+from elasticq.cli.durable import size
+from elasticq.cli.terminal import columns_of_output, wrapped
 
 
-def table(rows: Iterable[Sequence[object]], indent: int = 2) -> str:
-    """Rows with aligned columns: numbers to the right, texts to the left."""
+def table(rows: Sequence[Sequence[object]], indent: int = 2) -> str:
+    """Rows with aligned columns: numbers to the right, texts to the left. The first row has the headings.
+
+    Where so many columns have no room, each row is shown as facts.
+    """
     texts = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
     numbers = [[isinstance(cell, int) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    if indent + sum(widths) + 2 * (len(widths) - 1) > (columns_of_output() or sys.maxsize):
+        headings, *others = texts
+        return "\n".join(facts(list(zip(headings, row, strict=True)), indent) for row in others)
     lines = []
     for row, kinds in zip(texts, numbers, strict=True):
         cells = [
@@ -21,6 +29,17 @@ def table(rows: Iterable[Sequence[object]], indent: int = 2) -> str:
         ]
         lines.append((" " * indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
+
+
+def facts(rows: Sequence[tuple[str, str]], indent: int = 2) -> str:
+    """Names and what there is to say of each, which goes on in the next line if it has no room."""
+    named = max(len(name) for name, _ in rows) + 2
+    before = " " * (indent + named)
+    lines: list[str] = []
+    for name, text in rows:
+        first, *others = wrapped(text, columns_of_output(), len(before)) or [""]
+        lines += [" " * indent + name.ljust(named) + first, *(before + line for line in others)]
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 def contents(answer: dict[str, Any]) -> str:

@@ -8,21 +8,30 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from elasticq._core import _Export
-from elasticq._tool import values
-from elasticq._tool.common import DAMAGED, FINE, Watched, parser, print_json, run, say
-from elasticq._tool.report import damage
+from elasticq.cli import values
+from elasticq.cli.common import DAMAGED, FINE, print_json, say
+from elasticq.cli.durable import Watched, guarded
+from elasticq.cli.durable import parser as parser_of_tool
+from elasticq.cli.manual import Manual, Text
+from elasticq.cli.report import damage
 
-FORMS = f"""each line is an object:
-  number      of the item, by which items are in order
-  state       ready, leased, delayed or dead
-  until       when a delayed item can be taken
-  reason      why a dead item is dead
-  deliveries  how often it was leased
-  put         when it was put in
-  id, headers if it has any
-  item        the item
-
-{values.FORMS}"""
+FORMS: dict[str, list[Text]] = {
+    "each item is a line with a JSON object": [
+        ("number", "of the item, by which items are in order"),
+        ("state", "ready, leased, delayed or dead"),
+        ("until", "when a delayed item can be taken"),
+        ("reason", "why a dead item is dead"),
+        ("deliveries", "how often it was leased"),
+        ("put", "when it was put in"),
+        ("id, headers", "if it has any"),
+        ("item", "the item"),
+    ],
+    "how items are written": [
+        "null, true, false, texts, lists, and numbers that every JSON reader reads exactly are themselves. A "
+        "dict whose keys are texts is an object. Everything else is an object with one of these keys:",
+        *values.FORMS.items(),
+    ],
+}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -58,16 +67,29 @@ class Exported:
         return DAMAGED if places else FINE
 
 
-def main(arguments: Sequence[str], program: str) -> int:
-    """Runs the command and returns its exit status."""
-    purpose = """Prints all items that are inside, as JSON lines: ready, leased, delayed and dead ones. Reads
-only, and takes no lock. From a damaged queue come all items that can be read."""
-    options = parser(program, purpose, FORMS)
-    options.add_argument(
+def parser(program: str) -> Manual:
+    """The parser of its arguments, which is also its manual."""
+    about = [
+        "Prints all items that are inside, as JSON lines: ready, leased, delayed and dead ones. Reads only, "
+        "and takes no lock. From a damaged queue come all items that can be read.",
+        "Use it to see what is in a queue, to move items elsewhere, or to save them from a broken disk. No "
+        "code runs that an item names: pickles are shown, and never loaded.",
+    ]
+    examples = [
+        f"$ {program} /var/lib/app/jobs > items.jsonl",
+        f'$ {program} /var/lib/app/jobs | grep \'"state":"dead"\'',
+    ]
+    made = parser_of_tool(program, about, {"examples": examples, **FORMS}, has_json=False)
+    made.add_argument(
         "--raw", action="store_true", help="print items and headers as base64 of the bytes that were stored"
     )
-    chosen = options.parse_args(arguments)
-    return run(program, lambda: Exported(chosen.path, chosen.raw).print())
+    return made
+
+
+def main(arguments: Sequence[str], program: str) -> int:
+    """Runs the command and returns its exit status."""
+    chosen = parser(program).parse_args(arguments)
+    return guarded(lambda: Exported(chosen.path, chosen.raw).print())
 
 
 def _moment(milliseconds: int) -> str | int:

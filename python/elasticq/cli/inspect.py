@@ -6,17 +6,33 @@ from collections.abc import Sequence
 from typing import Any
 
 from elasticq._core import _inspect
-from elasticq._tool.common import DAMAGED, FINE, answer, parser, print_json, run, size, with_json
-from elasticq._tool.export import FORMS, Exported
-from elasticq._tool.report import contents, damage, table
+from elasticq.cli.common import DAMAGED, FINE, print_json
+from elasticq.cli.durable import answer, guarded, size
+from elasticq.cli.durable import parser as parser_of_tool
+from elasticq.cli.export import FORMS, Exported
+from elasticq.cli.manual import Manual
+from elasticq.cli.report import contents, damage, facts
+
+
+def parser(program: str) -> Manual:
+    """The parser of its arguments, which is also its manual."""
+    about = [
+        "Looks at a queue, also at one that another process has open. Reads only, and takes no lock.",
+        "Use it first, whatever seems to be wrong: it says how much is inside, who has the queue open, and "
+        "whether something is damaged. Only verify checks every record.",
+    ]
+    examples = [
+        f"$ {program} /var/lib/app/jobs",
+        f"$ {program} --json /var/lib/app/jobs | jq .contents.ready",
+    ]
+    made = parser_of_tool(program, about, {"examples": examples, **FORMS})
+    made.add_argument("--items", action="store_true", help="list the items, as export does: JSON lines")
+    return made
 
 
 def main(arguments: Sequence[str], program: str) -> int:
     """Runs the command and returns its exit status."""
-    purpose = "Looks at a queue, also at one that another process has open. Reads only, and takes no lock."
-    options = with_json(parser(program, purpose, FORMS))
-    options.add_argument("--items", action="store_true", help="list the items, as export does: JSON lines")
-    chosen = options.parse_args(arguments)
+    chosen = parser(program).parse_args(arguments)
 
     def work() -> int:
         found = answer(lambda _: _inspect(chosen.path))
@@ -27,7 +43,7 @@ def main(arguments: Sequence[str], program: str) -> int:
         status = DAMAGED if found["damage"] else FINE
         return max(status, Exported(chosen.path).print()) if chosen.items else status
 
-    return run(program, work)
+    return guarded(work)
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -45,7 +61,7 @@ def _show(found: dict[str, Any]) -> None:
     if found["sync_failed"]:
         rows.append(("sync", "one has failed; opening the queue writes again what may be lost"))
     print(found["path"])
-    print(table(rows))
+    print(facts(rows))
     if found["damage"]:
         print("\nSomething is wrong. Run verify to see what can be done.")
         print(damage(found["damage"]))

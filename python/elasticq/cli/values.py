@@ -12,20 +12,27 @@ from zoneinfo import ZoneInfo
 
 from elasticq._core import _decode
 
-FORMS = """how items are written:
-  null, true, false, texts, lists, and numbers that every JSON reader reads exactly are themselves;
-  a dict whose keys are texts is an object; everything else is an object with one of these keys:
-  {"bytes": base64}              {"tuple": [...]}, {"set": [...]}, {"frozenset": [...]}
-  {"int": "0x1f..."}             {"dict": [[key, value], ...]}
-  {"float": "inf"}               {"text": base64}, UTF-8 with lone surrogates
-  {"datetime": "2026-11-28T19:43:11+01:00", "zone": ..., "fold": 1}; zone and fold where they say more
-  {"date": "2026-11-28"}         {"time": "19:43:11", ...}, as datetime
-  {"timedelta": [days, seconds, microseconds]}
-  {"timezone": {"timedelta": ...}, "name": "CET"}                {"zone": "Europe/Vienna"}
-  {"pickle": base64}, which is never loaded
-  {"stored": base64}, what the queue has stored, if it is of another codec, or damaged"""
+FORMS = {
+    '{"bytes": base64}': "bytes",
+    '{"tuple": [...]}': "a tuple",
+    '{"set": [...]}': "a set",
+    '{"frozenset": [...]}': "a frozenset",
+    '{"int": "0x1f..."}': "a whole number beyond 2**53",
+    '{"dict": [[key, value], ...]}': "a dict with other keys, or with one of these",
+    '{"float": "inf"}': "infinite, or no number",
+    '{"text": base64}': "UTF-8 with lone surrogates",
+    '{"datetime": "2026-11-28T19:43:11+01:00", "zone": ..., "fold": 1}': "zone and fold where they say more",
+    '{"date": "2026-11-28"}': "a date",
+    '{"time": "19:43:11", ...}': "a time, as datetime",
+    '{"timedelta": [days, seconds, microseconds]}': "a timedelta",
+    '{"timezone": {"timedelta": ...}, "name": "CET"}': "a timezone with a fixed offset",
+    '{"zone": "Europe/Vienna"}': "a ZoneInfo",
+    '{"pickle": base64}': "a pickle, which is never loaded",
+    '{"stored": base64}': "what the queue has stored, if it is of another codec, or damaged",
+}
+"""What stands for a value, and what it means: for the manual."""
 
-_FORMS = frozenset(re.findall(r'\{"(\w+)":', FORMS))
+_FORMS = frozenset(re.findall(r'\{"(\w+)":', " ".join(FORMS)))
 """The keys above. A dict that has one of them is written as pairs."""
 
 _PICKLE = b"\2"
