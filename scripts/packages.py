@@ -83,13 +83,14 @@ def sources(file: Path) -> dict[str, bytes]:
 
 
 def belongs(file: Path, known: set[str]) -> str:
-    """`known` is what git knows. A copy of the README stands beside the crate's manifest."""
+    """`known` is what git knows. The crate's page stands beside its manifest, as in its own package."""
     names = set(sources(file))
     elsewhere = {name for name in names if name not in FILES and not name.startswith(FOLDERS)}
     if elsewhere:
         raise FlawError(f"not for the Python package, {some(elsewhere)}")
-    copies = {"PKG-INFO", "rust/elasticq/README.md"}
-    if unknown := names - known - copies:
+    crate = tomllib.loads((ROOT / "rust/elasticq/Cargo.toml").read_text(encoding="utf-8"))
+    page = f"rust/elasticq/{Path(crate['package']['readme']).name}"
+    if unknown := names - known - {"PKG-INFO", page}:
         raise FlawError(f"not known to git, {some(unknown)}")
     if missing := {"LICENSE", "README.md", "python/elasticq/py.typed", *LOCKS} - names:
         raise FlawError(f"missing, {some(missing)}")

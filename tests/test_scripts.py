@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,7 @@ def test_the_wheel_is_built_by_the_environments_own_maturin(tmp_path: Path) -> N
         ("bench", "rsut", "rust"),
         ("python", "--biuld", "--build"),
         ("python-package", "3.13d", "3.14t"),
+        ("vendor", "--all", "usage: vendor DIRECTORY"),
         ("python", "3.13d", "3.14t"),
         ("verify", "loon", "--list"),
         ("sanitize", "adress", "address"),
@@ -211,6 +213,39 @@ def test_an_unknown_word_is_bad_usage(script: str, argument: str, known: str) ->
     assert (result.returncode, result.stdout) == (2, "")
     assert argument in result.stderr
     assert known in result.stderr
+
+
+def vendor(tmp_path: Path, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the script with a cargo that makes one crate, and a pip that downloads nothing."""
+    cargo = 'for folder; do :; done; mkdir -p "$folder/only-1.0.0"; echo "$@" >"$folder.arguments"'
+    executable(tmp_path / "bin" / "cargo", cargo)
+    python = executable(tmp_path / "bin" / "python", "exit 0")
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return run(SCRIPTS / "vendor", directory, PATH=path, PYTHON=str(python))
+
+
+def test_the_folder_for_an_offline_build_has_both_lock_files_crates_and_may_be_moved(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    result = vendor(tmp_path, made)
+    assert result.returncode == 0, result.stderr
+    assert "--locked --versioned-dirs --sync rust-3.13t/Cargo.toml" in (made / "vendor.arguments").read_text()
+    settings = tomllib.loads((made / "cargo-home" / "config.toml").read_text())
+    source = settings["source"][settings["source"]["crates-io"]["replace-with"]]
+    assert source == {"directory": "vendor"}
+    assert settings["net"]["offline"] is True
+    assert "has 1 crates" in result.stdout
+    assert f"export CARGO_HOME={made}/cargo-home" in result.stdout
+    assert f"pip install --no-index --find-links {made}/wheels ." in result.stdout
+
+
+def test_a_folder_with_something_in_it_is_left_as_it_is(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine").touch()
+    result = vendor(tmp_path, other)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"{other} is not empty" in result.stderr
+    assert [path.name for path in other.iterdir()] == ["mine"]
 
 
 @pytest.fixture
