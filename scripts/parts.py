@@ -56,6 +56,14 @@ PARTS = [
         )
         for version in pythons()
     ),
+    *(
+        Part(
+            f"python-package-{version}",
+            f"What is published for Python {version} is built from its own sources, checked and used.",
+            f"scripts/python-package {version}",
+        )
+        for version in pythons()
+    ),
     *(Part(f"machine-{name}", proves, f"scripts/machines {name}") for name, proves in MACHINES.items()),
     Part(
         "loom",

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -266,6 +267,23 @@ def test_flaws_of_what_was_just_changed_come_first(
     assert all(flaw in mutants(clone, "--dozen", "--turn", str(turn)) for turn in range(3))
 
 
+def test_the_wheel_is_built_by_the_environments_own_maturin(tmp_path: Path) -> None:
+    """Nobody needs to have maturin, and one that is on PATH already may be too old."""
+    environment = tmp_path / "environment"
+    wheel = environment / "wheel" / "elasticq-1-py3-none-any.whl"
+    python = executable(
+        tmp_path / "python",
+        f"""case "$*" in
+            "- "*) printf '%s\\n' "$0" some-abi ;;
+            "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+            *" wheel "*) echo "$PATH" >"{tmp_path}/path" && mkdir "{wheel.parent}" && touch "{wheel}" ;;
+        esac""",
+    )
+    result = run(SCRIPTS / "python-env", environment, python)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "path").read_text().split(os.pathsep)[0] == str(environment / "bin")
+
+
 @pytest.mark.parametrize(
     ("script", "argument", "known"),
     [
@@ -273,6 +291,8 @@ def test_flaws_of_what_was_just_changed_come_first(
         ("test", "pyhton", "python"),
         ("bench", "rsut", "rust"),
         ("python", "--biuld", "--build"),
+        ("python-package", "3.13d", "3.14t"),
+        ("vendor", "--all", "usage: vendor DIRECTORY"),
         ("python", "3.13d", "3.14t"),
         ("verify", "loon", "--list"),
         ("sanitize", "adress", "address"),
@@ -290,6 +310,39 @@ def test_an_unknown_word_is_bad_usage(script: str, argument: str, known: str) ->
     assert (result.returncode, result.stdout) == (2, "")
     assert argument in result.stderr
     assert known in result.stderr
+
+
+def vendor(tmp_path: Path, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the script with a cargo that makes one crate, and a pip that downloads nothing."""
+    cargo = 'for folder; do :; done; mkdir -p "$folder/only-1.0.0"; echo "$@" >"$folder.arguments"'
+    executable(tmp_path / "bin" / "cargo", cargo)
+    python = executable(tmp_path / "bin" / "python", "exit 0")
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return run(SCRIPTS / "vendor", directory, PATH=path, PYTHON=str(python))
+
+
+def test_the_folder_for_an_offline_build_has_both_lock_files_crates_and_may_be_moved(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    result = vendor(tmp_path, made)
+    assert result.returncode == 0, result.stderr
+    assert "--locked --versioned-dirs --sync rust-3.13t/Cargo.toml" in (made / "vendor.arguments").read_text()
+    settings = tomllib.loads((made / "cargo-home" / "config.toml").read_text())
+    source = settings["source"][settings["source"]["crates-io"]["replace-with"]]
+    assert source == {"directory": "vendor"}
+    assert settings["net"]["offline"] is True
+    assert "has 1 crates" in result.stdout
+    assert f"export CARGO_HOME={made}/cargo-home" in result.stdout
+    assert f"pip install --no-index --find-links {made}/wheels ." in result.stdout
+
+
+def test_a_folder_with_something_in_it_is_left_as_it_is(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine").touch()
+    result = vendor(tmp_path, other)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"{other} is not empty" in result.stderr
+    assert [path.name for path in other.iterdir()] == ["mine"]
 
 
 @pytest.fixture

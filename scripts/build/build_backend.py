@@ -1,4 +1,7 @@
-"""The build backend: maturin's, which is told which of the two manifests fits the running interpreter.
+"""The build backend: maturin's, with what it does not know about this project.
+
+It is told which of the two manifests fits the running interpreter. The lock files are kept to: where they
+don't fit a manifest, the build fails, so nothing is built from versions that were not tested.
 
 Parameters have the names that PEP 517 gives them: tox, for one, passes them by name.
 """
@@ -8,12 +11,13 @@ from __future__ import annotations
 import sys
 import sysconfig
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import lock_file
 import maturin
 from manifests import manifest
 from maturin import (
-    build_sdist,
     get_requires_for_build_editable,
     get_requires_for_build_sdist,
     get_requires_for_build_wheel,
@@ -34,12 +38,21 @@ Settings = Mapping[str, Any] | None
 
 
 def _with_manifest(settings: Settings) -> Settings:
-    """Add the manifest for the running interpreter to the arguments that maturin gets."""
+    """Add the manifest for the running interpreter, and `--locked`, to the arguments that maturin gets."""
+    arguments = list(maturin.get_maturin_pep517_args(settings))
     chosen = manifest(sys.version_info, bool(sysconfig.get_config_var("Py_GIL_DISABLED")))
-    if chosen is None:
-        return settings
-    arguments = [*maturin.get_maturin_pep517_args(settings), "--manifest-path", chosen]
+    if chosen is not None:
+        arguments += ["--manifest-path", chosen]
+    if not {"--locked", "--frozen"} & set(arguments):
+        arguments.append("--locked")
     return {**(settings or {}), "maturin.build-args": arguments}
+
+
+def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
+    """Build the source distribution, with lock files that fit what is in it."""
+    name = str(maturin.build_sdist(sdist_directory, config_settings))
+    lock_file.shorten(Path(sdist_directory, name))
+    return name
 
 
 def build_wheel(

@@ -9,7 +9,8 @@ mod checksum;
 mod disk;
 #[cfg(unix)]
 mod forked;
-#[cfg_attr(not(target_os = "linux"), path = "unmapped.rs")]
+// `--cfg portable` tests what is done elsewhere.
+#[cfg_attr(not(all(target_os = "linux", not(portable))), path = "unmapped.rs")]
 mod mapped;
 mod owner;
 

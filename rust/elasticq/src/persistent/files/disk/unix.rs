@@ -148,7 +148,7 @@ pub fn write_at(file: &fs::File, bytes: &[u8], at: u64) -> io::Result<()> {
 }
 
 /// Makes a file so long without writing zeroes. False: the system can't.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(portable)))]
 pub fn allot(file: &fs::File, size: u64) -> io::Result<bool> {
     use rustix::fs::{FallocateFlags, fallocate};
     use rustix::io::retry_on_intr;
@@ -159,7 +159,7 @@ pub fn allot(file: &fs::File, size: u64) -> io::Result<bool> {
 }
 
 /// Elsewhere it is not asked: each system has its own way, and none of them is tried here.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(portable))))]
 pub fn allot(_: &fs::File, _: u64) -> io::Result<bool> {
     Ok(false)
 }
