@@ -1,11 +1,14 @@
 """The promises of the scripts behind `make`: options are passed on, no broken interpreter is accepted."""
 
+import importlib.machinery
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -228,6 +231,23 @@ def clone(tmp_path: Path) -> Path:
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     commit_all(tmp_path)
     return tmp_path
+
+
+def test_a_proof_that_was_stopped_has_found_no_flaw(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "mutants"
+    loader = importlib.machinery.SourceFileLoader(name, str(SCRIPTS / name))
+    spec = importlib.util.spec_from_loader(name, loader)
+    assert spec
+    script = importlib.util.module_from_spec(spec)
+    loader.exec_module(script)
+    panic = "thread 'one' panicked at src/lib.rs:1:1:\nan item is lost\n"
+    assert script.reason("lib::one", panic, 101) == "an item is lost"
+    assert script.reason("lib::one", "(signal: 6, SIGABRT: process abort signal)", 101) == "exit status 101"
+    with pytest.raises(SystemExit, match="lib::one was killed"):
+        script.reason("lib::one", "process didn't exit successfully (signal: 9, SIGKILL: kill)", 101)
+    monkeypatch.setattr(script.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    with pytest.raises(SystemExit, match="the disk is full"):
+        script.reason("lib::one", panic, 101)
 
 
 def mutants(clone: Path, *options: str) -> list[str]:
