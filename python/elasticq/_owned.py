@@ -7,13 +7,13 @@ other, so such a queue is freed by the garbage collector.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from . import _core
 from ._standard import Hooks
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Any, Protocol, Self
 
 T = TypeVar("T")
 
@@ -21,13 +21,15 @@ TASK_HOOKS = ("_init", "_put", "_get")
 """The methods that a subclass of `asyncio.Queue` may override."""
 
 
-class Owner(Protocol):
-    """The object whose methods are called."""
+if TYPE_CHECKING:
 
-    def qsize(self) -> int: ...
-    def _init(self, maxsize: int) -> None: ...
-    def _put(self, item: Any) -> None: ...
-    def _get(self) -> Any: ...
+    class Owner(Protocol):
+        """The object whose methods are called."""
+
+        def qsize(self) -> int: ...
+        def _init(self, maxsize: int) -> None: ...
+        def _put(self, item: Any) -> None: ...
+        def _get(self) -> Any: ...
 
 
 class Owned(Hooks[T]):

@@ -500,7 +500,7 @@ def _wait(condition: threading.Condition, deadline: float | None) -> bool:
 class Hooks(_core.Queue[T]):
     """What moves a queue to the standard machinery: attributes, and hooks that a subclass may override."""
 
-    mutex = Attribute["threading.RLock"](
+    mutex: Attribute[threading.RLock] = Attribute(
         LOCK, "The lock around everything, a re-entrant one. Its first use moves the queue to it for good."
     )
     not_empty = Attribute[threading.Condition](

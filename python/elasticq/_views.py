@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ._standard import Hooks
     from ._viewed import Compiled, Viewed
 
+    F = TypeVar("F", bound=Callable[..., Any])
+
 _ENDS = {
     "QueueEmpty": queue.Empty,
     "QueueFull": queue.Full,
@@ -34,7 +36,6 @@ needed because subclasses that override methods of `queue.Queue` raise them."""
 _ERRORS = (QueueError, *_ENDS.values())
 
 T = TypeVar("T")
-F = TypeVar("F", bound="Callable[..., Any]")
 
 
 def coroutine_method(function: F) -> F:
