@@ -34,7 +34,7 @@ test: ## run every check and test (some only: ARGS="rust loom")
 lint: ## check format, lints, types and stubs
 	scripts/test lint
 
-docs: ## build the site in target/site and the crate's documentation, where a link that leads nowhere is an error
+docs: ## build the site (target/site) and the crate's documentation; a link that leads nowhere is an error
 	scripts/test docs
 
 bench: ## measure against peers, in Rust and on Python 3.13 with and without the GIL (some only: ARGS="rust")

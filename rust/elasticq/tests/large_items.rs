@@ -10,8 +10,8 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-/// How much of the stack a call may use, the caller's own copies included: 32 items. On Windows a caller makes
-/// another copy of what it passes by value.
+/// How much of the stack a call may use, the caller's own copies included: 32 items. On Windows a caller
+/// makes more copies of what it passes by value, so 40 there.
 const STACK: usize = if cfg!(windows) { 40 * SIZE } else { 32 * SIZE };
 const SIZE: usize = 32 << 10;
 const BRIEF: Duration = Duration::from_millis(1);
