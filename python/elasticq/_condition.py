@@ -6,12 +6,13 @@ import os
 import sys
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
 
 from . import _core
+from ._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 
 class Condition(threading.Condition):

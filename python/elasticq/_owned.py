@@ -7,29 +7,17 @@ other, so such a queue is freed by the garbage collector.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-
 from . import _core
 from ._standard import Hooks
+from ._typing import TYPE_CHECKING, T
 
 if TYPE_CHECKING:
-    from typing import Any, Protocol, Self
+    from typing import Self
 
-T = TypeVar("T")
+    from ._protocols import Owner
 
 TASK_HOOKS = ("_init", "_put", "_get")
 """The methods that a subclass of `asyncio.Queue` may override."""
-
-
-if TYPE_CHECKING:
-
-    class Owner(Protocol):
-        """The object whose methods are called."""
-
-        def qsize(self) -> int: ...
-        def _init(self, maxsize: int) -> None: ...
-        def _put(self, item: Any) -> None: ...
-        def _get(self) -> Any: ...
 
 
 class Owned(Hooks[T]):

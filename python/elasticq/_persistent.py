@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
-
 from . import _core
 from ._errors import InvalidOperation, ShutDown
 from ._persistent_views import PersistentAsyncQueue, PersistentSyncQueue
+from ._typing import TYPE_CHECKING, Generic, T
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
     from datetime import timedelta
     from types import TracebackType
-    from typing import Self
-
-T = TypeVar("T")
+    from typing import Any, NoReturn, Self
 
 
 class PersistentCircularBuffer(_core.Persistent[T]):
@@ -326,5 +322,7 @@ class Lease(_core.Lease[T]):
         if kind is None:
             await self._aack()
             return
-        with contextlib.suppress(InvalidOperation):  # its time was over, so the item is in the queue already
+        try:
             await self._anack(None)
+        except InvalidOperation:
+            return  # its time was over, so the item is in the queue already

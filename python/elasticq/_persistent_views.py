@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
-
 from . import _core
 from ._errors import QueueError
 from ._sync_view import SyncView
+from ._typing import TYPE_CHECKING, T
 from ._views import AsyncQueue, as_asyncio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import timedelta
+    from typing import Any
 
     from ._persistent import PersistentCircularBuffer
-
-T = TypeVar("T")
 
 
 class PersistentSyncQueue(SyncView[T]):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
-
 from . import _core
 from ._errors import QueueError
 from ._sync_view import SyncView
+from ._typing import TYPE_CHECKING, T
 from ._views import AsyncQueue, as_asyncio, coroutine_method
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
-
-T = TypeVar("T")
+    from typing import Any
 
 
 class PriorityCircularBuffer(_core.PriorityCircularBuffer[T]):

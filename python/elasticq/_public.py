@@ -6,7 +6,11 @@ Tracebacks, pickles, `repr` and `help` show that module.
 from __future__ import annotations
 
 from types import FunctionType
-from typing import Any
+
+from ._typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["publish"]
 

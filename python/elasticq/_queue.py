@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
-
 from . import _core
 from ._errors import InvalidConfiguration
 from ._standard import Hooks
+from ._typing import TYPE_CHECKING, T, cast
 from ._views import AsyncQueue, wait_closed
 
 if TYPE_CHECKING:
-    from typing import Self
-
-T = TypeVar("T")
+    from typing import Literal, Self
 
 
 class Queue(Hooks[T]):

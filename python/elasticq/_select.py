@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
-
 from . import _core
-from ._sync_view import SyncView
-from ._views import AsyncQueue
+from ._typing import TYPE_CHECKING, T, overload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import timedelta
+    from typing import Any
 
-T = TypeVar("T")
-
-Selected: TypeAlias = _core.Elastic[T] | _core.Persistent[T] | AsyncQueue[T] | SyncView[T]
-"""A queue, or a view of one."""
+    from ._protocols import Selected
 
 
 # Only queues of the same items tell what the item is. For others there is the second signature.

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from . import _core
+from ._typing import TYPE_CHECKING, Generic, T, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from ._standard import Hooks
-
-V = TypeVar("V")
 
 
 class StandIn:
@@ -39,7 +38,7 @@ class StandIn:
         return f"<{self._name} of {self._queue!r}: {what}>"
 
 
-class Attribute(Generic[V]):
+class Attribute(Generic[T]):
     """An attribute of the standard machinery. Using it moves the queue there; reading it does not."""
 
     def __init__(self, stand_in: type[StandIn], doc: str) -> None:
@@ -50,16 +49,16 @@ class Attribute(Generic[V]):
         self._name = name
 
     @overload
-    def __get__(self, queue: None, _: type | None = None) -> Attribute[V]: ...
+    def __get__(self, queue: None, _: type | None = None) -> Attribute[T]: ...
     @overload
-    def __get__(self, queue: Hooks[Any], _: type | None = None) -> V: ...
+    def __get__(self, queue: Hooks[Any], _: type | None = None) -> T: ...
     def __get__(self, queue: Hooks[Any] | None, _: type | None = None) -> Any:
         if queue is None:
             return self
         standard = _core._moved_of(queue)
         return self._stand_in(queue, self._name) if standard is None else getattr(standard, self._name)
 
-    def __set__(self, queue: Hooks[Any], value: V) -> None:
+    def __set__(self, queue: Hooks[Any], value: T) -> None:
         setattr(_core._standard_of(queue), self._name, value)
 
 

@@ -19,14 +19,16 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from typing import Any, ClassVar, TypeVar
 
 from . import _core
 from ._condition import Condition
 from ._errors import Empty, Full, InvalidOperation, MaxCapacityReached, ShutDown
 from ._stand_ins import CONDITION, CONTAINER, LOCK, Attribute
+from ._typing import TYPE_CHECKING, T
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
 
 HOOKS = ("_init", "_qsize", "_put", "_get")
 """The methods that a subclass may override, as in the standard library."""
@@ -503,16 +505,16 @@ class Hooks(_core.Queue[T]):
     mutex: Attribute[threading.RLock] = Attribute(
         LOCK, "The lock around everything, a re-entrant one. Its first use moves the queue to it for good."
     )
-    not_empty = Attribute[threading.Condition](
+    not_empty: Attribute[threading.Condition] = Attribute(
         CONDITION, "An item was added. Its first use moves the queue to the standard locks for good."
     )
-    not_full = Attribute[threading.Condition](
+    not_full: Attribute[threading.Condition] = Attribute(
         CONDITION, "An item was taken. Its first use moves the queue to the standard locks for good."
     )
-    all_tasks_done = Attribute[threading.Condition](
+    all_tasks_done: Attribute[threading.Condition] = Attribute(
         CONDITION, "No task is unfinished. Its first use moves the queue to the standard locks for good."
     )
-    queue = Attribute[Any](
+    queue: Attribute[Any] = Attribute(
         CONTAINER, "The items in what `_init` made, a deque. Its first use moves the queue for good."
     )
 

@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-T = TypeVar("T")
-
+from ._typing import TYPE_CHECKING, Generic, T
 
 if TYPE_CHECKING:
-    from typing import Protocol
-
-    # Making a protocol at run time would import what describes annotations.
-    class Buffer(Protocol[T]):
-        """What such a view needs of its buffer."""
-
-        @property
-        def is_closed(self) -> bool: ...
-        def __len__(self) -> int: ...
-        def _get(self, block: bool, timeout: float | None) -> T: ...
-        def _get_many(self, n: int | None, block: bool, timeout: float | None) -> list[T]: ...
-        def _is_full(self) -> bool: ...
-        def _task_done(self) -> None: ...
-        def _join(self) -> None: ...
-        def _unfinished_tasks(self) -> int: ...
+    from ._protocols import Buffer
 
 
 class SyncView(Generic[T]):

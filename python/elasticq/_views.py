@@ -11,19 +11,18 @@ import functools
 import queue
 import types
 from collections import deque
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, overload
 
 from . import _core
 from ._errors import QueueError, ShutDown
 from ._owned import TASK_HOOKS, Hooked, Owned
+from ._typing import TYPE_CHECKING, T, cast, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, ClassVar
 
+    from ._protocols import Compiled, F, Viewed
     from ._standard import Hooks
-    from ._viewed import Compiled, Viewed
-
-    F = TypeVar("F", bound=Callable[..., Any])
 
 _ENDS = {
     "QueueEmpty": queue.Empty,
@@ -34,8 +33,6 @@ _ENDS = {
 needed because subclasses that override methods of `queue.Queue` raise them."""
 
 _ERRORS = (QueueError, *_ENDS.values())
-
-T = TypeVar("T")
 
 
 def coroutine_method(function: F) -> F:
