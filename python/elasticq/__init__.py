@@ -4,7 +4,8 @@
 `PriorityQueue` and `SimpleQueue` take the place of its classes, and serve threads and event loops at once.
 `DynamicCircularBuffer`, `PriorityCircularBuffer` and the queues without locks (`LockFreeMPSCQueue`,
 `LockFreeMPMCQueue`, `LockFreeSPSCQueue`) have the names of the Rust crate. `PersistentCircularBuffer` keeps
-its items in files, so they outlive the process. `BufferChannel` joins threads and tasks; `select` and
+its items in files, so they outlive the process; `connect` opens a work queue in memory, in files or on a
+server by its URL. `BufferChannel` joins threads and tasks; `select` and
 `aselect` wait for several queues at once. `elasticq.metrics` tells the figures of queues to an exporter, and
 `elasticq.debug` shows who is stuck in a program that hangs. One rule for reading: **`iter()` looks,
 `async for` and `.consume()` take.**
@@ -12,6 +13,7 @@ its items in files, so they outlive the process. `BufferChannel` joins threads a
 
 from __future__ import annotations
 
+from ._connect import connect
 from ._core import (
     Config,
     DeadLetter,
@@ -101,6 +103,7 @@ __all__ = [
     "Waiting",
     "__version__",
     "aselect",
+    "connect",
     "select",
 ]
 

@@ -1,0 +1,334 @@
+"""Work queues of this machine: in files and in memory. Both are a PersistentCircularBuffer.
+
+They add as little as can be to each call of it, since that is most of what a caller would notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Generic, NoReturn, Self, TypeVar
+from urllib.parse import SplitResult, unquote
+
+from elasticq import PersistentCircularBuffer, SyncMode
+from elasticq._errors import Empty, Full, InvalidConfiguration, ShutDown, Timeout
+from elasticq._persistent import Lease
+
+from ._contract import DeadItem, WorkLease
+from ._iterators import AsyncLeases, Leases
+from ._settings import one_of, seconds, settings_of, whole
+
+T = TypeVar("T")
+
+_ID = "elasticq-id"
+"""Under this name an item's headers have its id: the log keeps ids only to know them again."""
+
+
+class LocalLease(Generic[T]):
+    """An item on lease. See WorkLease."""
+
+    __slots__ = ("_lease", "_queue")
+
+    def __init__(self, lease: Lease[T], queue: LocalQueue[T]) -> None:
+        self._lease = lease
+        self._queue = queue
+
+    @property
+    def item(self) -> T:
+        return self._lease.item
+
+    @property
+    def id(self) -> str | None:
+        headers = self._lease.headers
+        return headers.get(_ID) if type(headers) is dict else None
+
+    @property
+    def deliveries(self) -> int:
+        return self._lease.deliveries
+
+    @property
+    def headers(self) -> Any:
+        headers = self._lease.headers
+        if type(headers) is dict and _ID in headers:
+            return None
+        return headers
+
+    @property
+    def active(self) -> bool:
+        return self._lease.active
+
+    def ack(self) -> None:
+        self._lease.ack()
+
+    async def aack(self) -> None:
+        await self._lease.aack()
+
+    def nack(self, delay: float | timedelta | None = None) -> None:
+        self._lease.nack(delay)
+
+    async def anack(self, delay: float | timedelta | None = None) -> None:
+        await self._lease.anack(delay)
+
+    def extend(self, ttl: float | timedelta | None = None) -> None:
+        self._lease.extend(self._queue.ttl if ttl is None else ttl)
+
+    async def aextend(self, ttl: float | timedelta | None = None) -> None:
+        self.extend(ttl)  # it writes nothing, so it waits for nothing
+
+    def term(self, reason: str = "") -> None:
+        self._lease.bury(reason)
+
+    async def aterm(self, reason: str = "") -> None:
+        await asyncio.to_thread(self._lease.bury, reason)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._lease.__exit__(kind, value, traceback)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._lease.__aexit__(kind, value, traceback)
+
+    def __repr__(self) -> str:
+        return f"<lease of {self._lease.item!r}, delivered {self._lease.deliveries} times>"
+
+
+class _Closed:
+    """Stands where the queue was, and refuses everything."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise ShutDown("the queue was closed")
+
+
+CLOSED: Any = _Closed()
+
+
+class LocalQueue(Generic[T]):
+    """A work queue in files. See WorkQueue."""
+
+    __slots__ = ("__weakref__", "_bounded", "_native", "max_deliveries", "max_depth", "ttl", "url")
+
+    def __init__(self, native: PersistentCircularBuffer[T], url: str, settings: Mapping[str, Any]) -> None:
+        self._native = native
+        self._bounded = "max_depth" in settings or "max_bytes" in settings
+        self.url = url
+        self.max_depth: int | None = settings.get("max_depth")
+        self.max_deliveries: int | None = settings.get("max_deliveries")
+        self.ttl: float | None = settings.get("ttl")
+
+    @property
+    def native(self) -> PersistentCircularBuffer[T]:
+        return self._native
+
+    def put(self, item: T, *, id: str | None = None, delay: float | timedelta | None = None) -> bool:
+        if id is None:
+            return self._native.push(item, delay=delay)
+        return self._native.push(item, id=id, delay=delay, headers={_ID: id})
+
+    async def aput(self, item: T, *, id: str | None = None, delay: float | timedelta | None = None) -> bool:
+        if self._bounded:  # where there may be no room, the coroutine of the queue would wait for ever
+            return await asyncio.to_thread(self.put, item, id=id, delay=delay)
+        return await self._native.aput(item, id=id, delay=delay, headers=None if id is None else {_ID: id})
+
+    def put_many(self, items: Iterable[T], *, ids: Iterable[str] | None = None) -> int:
+        items = list(items)
+        if ids is not None:
+            return self._put_named(items, named(items, ids))
+        try:
+            self._native.push_batch(items)
+        except (Full, Timeout) as error:
+            error.remaining = items  # type: ignore[union-attr]
+            raise
+        return len(items)
+
+    def _put_named(self, items: list[T], ids: list[str]) -> int:
+        added = 0
+        for number, (item, id) in enumerate(zip(items, ids, strict=True)):
+            try:
+                added += self.put(item, id=id)
+            except (Full, Timeout) as error:
+                error.remaining = items[number:]  # type: ignore[union-attr]
+                raise
+        return added
+
+    async def aput_many(self, items: Iterable[T], *, ids: Iterable[str] | None = None) -> int:
+        items = list(items)
+        if self._bounded or ids is not None:
+            return await asyncio.to_thread(self.put_many, items, ids=ids)
+        await self._native.aput_many(items)
+        return len(items)
+
+    def lease(self, wait: float | None = None, ttl: float | timedelta | None = None) -> WorkLease[T]:
+        return LocalLease(self._native.lease(wait, self.ttl if ttl is None else ttl), self)
+
+    async def alease(self, wait: float | None = None, ttl: float | timedelta | None = None) -> WorkLease[T]:
+        (lease,) = await self.alease_many(1, wait, ttl)
+        return lease
+
+    def lease_many(
+        self, n: int, wait: float | None = None, ttl: float | timedelta | None = None
+    ) -> list[WorkLease[T]]:
+        leases = self._native.lease_batch(n, wait, self.ttl if ttl is None else ttl)
+        return [LocalLease(lease, self) for lease in leases]
+
+    async def alease_many(
+        self, n: int, wait: float | None = None, ttl: float | timedelta | None = None
+    ) -> list[WorkLease[T]]:
+        ttl = self.ttl if ttl is None else ttl
+        if wait is None:
+            leases = await self._native.alease_batch(n, ttl)
+        elif wait > 0:
+            try:
+                async with asyncio.timeout(wait):
+                    leases = await self._native.alease_batch(n, ttl)
+            except TimeoutError:
+                raise Empty("the queue is empty") from None
+        else:
+            leases = await asyncio.to_thread(self._native.lease_batch, n, wait, ttl)
+        return [LocalLease(lease, self) for lease in leases]
+
+    def ack_many(self, leases: Iterable[WorkLease[T]]) -> None:
+        self._native.ack_batch(_inner(leases))
+
+    async def aack_many(self, leases: Iterable[WorkLease[T]]) -> None:
+        await self._native.aack_batch(_inner(leases))
+
+    def dead_letters(self) -> list[DeadItem[T]]:
+        return list(self._native.dead_letters())
+
+    async def adead_letters(self) -> list[DeadItem[T]]:
+        return await asyncio.to_thread(self.dead_letters)
+
+    def retry_dead(self, numbers: Iterable[int] | None = None) -> int:
+        return self._native.retry_dead(numbers)
+
+    async def aretry_dead(self, numbers: Iterable[int] | None = None) -> int:
+        return await asyncio.to_thread(self._native.retry_dead, numbers)
+
+    def purge_dead(self, numbers: Iterable[int] | None = None) -> int:
+        return self._native.purge_dead(numbers)
+
+    async def apurge_dead(self, numbers: Iterable[int] | None = None) -> int:
+        return await asyncio.to_thread(self._native.purge_dead, numbers)
+
+    def depth(self) -> int:
+        stats = self._native.stats()
+        return stats.ready + stats.leased + stats.delayed
+
+    async def adepth(self) -> int:
+        return self.depth()
+
+    def close(self) -> None:
+        native, self._native = self._native, CLOSED
+        if native is not CLOSED:
+            self._release(native)
+
+    def _release(self, native: PersistentCircularBuffer[T]) -> None:
+        native.close()
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self.close)
+
+    def __iter__(self) -> Leases[WorkLease[T]]:
+        return Leases(self.lease)
+
+    def __aiter__(self) -> AsyncLeases[WorkLease[T]]:
+        return AsyncLeases(self.alease)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<work queue {self.url}{', closed' if self._native is CLOSED else ''}>"
+
+
+def named(items: list[Any], ids: Iterable[str]) -> list[str]:
+    """The ids of items: as many as there are items."""
+    listed = list(ids)
+    if len(listed) != len(items):
+        raise ValueError(f"there are {len(items)} items and {len(listed)} ids")
+    return listed
+
+
+def _inner(leases: Iterable[Any]) -> list[Lease[Any]]:
+    try:
+        return [lease._lease for lease in leases]
+    except AttributeError:
+        raise TypeError("ack_many takes leases of this queue only") from None
+
+
+def _sync(value: Any) -> Any:
+    """When puts reach the disk."""
+    if value in ("every_write", "no_sync"):
+        return value
+    if isinstance(value, SyncMode):
+        return value
+    try:
+        return SyncMode.periodic(seconds(beyond=True)(value))
+    except (TypeError, ValueError):
+        raise ValueError("it must be every_write, no_sync, or seconds between two syncs") from None
+
+
+SHARED = {
+    "codec": one_of("plain", "pickle"),
+    "id_window": whole(0),
+    "max_bytes": whole(262_144),
+    "max_deliveries": whole(1),
+    "max_depth": whole(1),
+    "put_timeout": seconds(),
+    "ttl": seconds(beyond=True),
+}
+_FILES = {**SHARED, "max_log_entries": whole(1), "segment_bytes": whole(65_536), "sync": _sync}
+
+_NATIVE = {"max_depth": "maxsize", "put_timeout": "push_timeout", "sync": "sync_mode"}
+"""What PersistentCircularBuffer calls those settings to which it gives another name."""
+
+
+def native_queue(path: str | None, settings: Mapping[str, Any]) -> PersistentCircularBuffer[Any]:
+    """The queue itself; without a path, in memory."""
+    renamed = {_NATIVE.get(name, name): value for name, value in settings.items() if name != "ttl"}
+    if not renamed.get("push_timeout"):  # zero: they answer at once
+        renamed.pop("push_timeout", None)
+    if path is None:
+        import tempfile
+
+        path = tempfile.mkdtemp() + "/q"
+        renamed.setdefault("sync_mode", "no_sync")
+    return PersistentCircularBuffer(path, **renamed)
+
+
+def open_files(url: str, parts: SplitResult, keywords: Mapping[str, Any]) -> LocalQueue[Any]:
+    """Opens `file:///path?settings`."""
+    if parts.netloc not in ("", "localhost"):
+        raise InvalidConfiguration(f"{url!r} names a host; a path begins with a third slash: file:///path")
+    path = unquote(parts.path)
+    if os.name == "nt":
+        path = path.removeprefix("/")
+    if not path.strip("/"):
+        raise InvalidConfiguration(f"{url!r} names no folder: write file:///path")
+    settings = settings_of("file", parts.query, keywords, _FILES)
+    return LocalQueue(native_queue(path, settings), url, settings)

@@ -1,0 +1,106 @@
+"""Asking a consumer for messages. A request that is given up is one that the server forgets, too.
+
+The server sends messages to a subject of the client. Each request has a subject for itself while it lasts:
+when the client no longer listens to it, the server hands nothing more to that request. What comes in between
+is given back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from nats import errors
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
+
+    from .link import Link
+
+GRACE = 2.0
+"""Seconds that an answer may take beyond the time that the server was given."""
+HEARTBEAT = "100"
+
+
+class Inbox:
+    """A subject on which messages arrive: those of one request at a time."""
+
+    __slots__ = ("_client", "_done", "_link", "_messages", "_subject", "_subscription", "_wanted", "status")
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._client = link.client
+        self._subject = self._client.new_inbox()
+        self._subscription: Subscription | None = None
+        self._messages: list[Msg] = []
+        self._wanted = 0
+        self._done: asyncio.Future[None] | None = None
+        self.status = ""
+
+    async def pull(self, subject: str, request: dict[str, Any], wait: float) -> list[Msg]:
+        """Sends a request, and returns what came: all, or what there was until the server said so.
+
+        `status` says why there is less: what the server said, or nothing if the connection broke or the
+        server was silent for longer than `wait`. Then this inbox must not be used again.
+        """
+        if self._subscription is None:
+            self._subscription = await self._client.subscribe(
+                self._subject, cb=self._arrived, pending_msgs_limit=0, pending_bytes_limit=0
+            )
+        self._messages, self._wanted, self.status = [], request["batch"], ""
+        self._done = asyncio.get_running_loop().create_future()
+        self._link.pulls(self, True)
+        try:
+            async with asyncio.timeout(wait + GRACE):
+                await self._client.publish(subject, json.dumps(request).encode(), self._subject)
+                await self._done
+        except (TimeoutError, errors.Error):
+            self._link.spawn(self._retire())
+        except asyncio.CancelledError:
+            for message in self._messages:
+                self._link.spawn(give_back(message))
+            self._link.spawn(self._retire())
+            raise
+        finally:
+            self._link.pulls(self, False)
+            self._done = None
+        return self._messages
+
+    def lost(self) -> None:
+        """The connection broke."""
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(errors.ConnectionClosedError())
+
+    async def _arrived(self, message: Msg) -> None:
+        done = self._done
+        if done is None or done.done():
+            if message.reply:
+                await give_back(message)
+        elif message.reply:
+            self._messages.append(message)
+            if len(self._messages) == self._wanted:
+                self.status = "200"
+                done.set_result(None)
+        elif message.headers and message.headers.get("Status") != HEARTBEAT:
+            self.status = f"{message.headers.get('Status')} {message.headers.get('Description', '')}".strip()
+            done.set_result(None)
+
+    async def _retire(self) -> None:
+        """Listens no more. What the server has sent before it knows that still arrives, and is given back."""
+        if self._subscription is not None:
+            try:
+                if self._client.is_connected:
+                    await self._subscription.drain()  # type: ignore[no-untyped-call]
+                else:
+                    await self._subscription.unsubscribe()
+            except errors.Error:
+                pass  # the connection is gone, and the subject with it
+
+
+async def give_back(message: Msg) -> None:
+    """Lets the server hand a message to somebody else, at once. If that is lost, its time ends by itself."""
+    with suppress(errors.Error):
+        await message._client.publish(message.reply, b"-NAK")

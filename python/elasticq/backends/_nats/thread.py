@@ -1,0 +1,99 @@
+"""An event loop in a daemon thread of its own, and how threads and other loops call coroutines in it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from elasticq._errors import InvalidOperation, ShutDown
+
+R = TypeVar("R")
+
+LAST = 5.0
+"""Seconds that the last coroutine of a loop may take."""
+
+
+class LoopThread:
+    """An event loop that runs until it is stopped."""
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._process = os.getpid()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            left = asyncio.all_tasks(self._loop)
+            for task in left:
+                task.cancel()
+            if left:
+                self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()
+
+    def run(self, work: Coroutine[Any, Any, R]) -> R:
+        """Runs a coroutine in the loop, and blocks until it ends."""
+        future = self._begun(work)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # an exception of a signal handler, say: nobody waits for the result any more
+            raise
+
+    async def arun(self, work: Coroutine[Any, Any, R]) -> R:
+        """Runs a coroutine in the loop, and waits for its end in any loop. Cancelling one cancels both."""
+        return await asyncio.wrap_future(self._begun(work))
+
+    def post(self, call: Callable[..., object], *arguments: object) -> None:
+        """Lets the loop make a call soon. If it has ended, nothing happens."""
+        if self._process == os.getpid():
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(call, *arguments)
+
+    def close(self, last: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Runs a last coroutine, and ends the loop and its thread. What still runs there is cancelled."""
+        if self._stopped or self._process != os.getpid():
+            return
+        self._stopped = True
+        if threading.current_thread() is self._thread:  # the last reference went there
+            ending = self._loop.create_task(self._last(last))
+            ending.add_done_callback(lambda _: self._loop.stop())
+        else:
+            asyncio.run_coroutine_threadsafe(self._last(last), self._loop).result()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+
+    async def _last(self, last: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        try:
+            async with asyncio.timeout(LAST):
+                await last()
+        except TimeoutError:
+            return  # the servers don't answer, and notice by themselves that the client has gone
+
+    def _begun(self, work: Coroutine[Any, Any, R]) -> Future[R]:
+        try:
+            if self._process != os.getpid():
+                raise InvalidOperation("the queue was opened before this process was forked: open it anew")
+            if self._stopped:
+                raise ShutDown("the queue was closed")
+            if threading.current_thread() is self._thread:
+                raise InvalidOperation(
+                    "a callback of the queue's own client can't call the queue: it would wait for itself"
+                )
+            try:
+                return asyncio.run_coroutine_threadsafe(work, self._loop)
+            except RuntimeError:
+                raise ShutDown("the queue was closed") from None
+        except BaseException:
+            work.close()
+            raise
