@@ -23,7 +23,7 @@ def connect(url: str, **settings: Any) -> WorkQueue[Any]:
     Packages may add schemes: an entry point of the group `elasticq.backends` whose name is the scheme, and
     whose value is called as `value(url, **settings)`.
 
-    This call blocks until the queue is open. In a coroutine, await `asyncio.to_thread(elasticq.connect, url)`.
+    This call blocks until the queue is open. A coroutine awaits `asyncio.to_thread(elasticq.connect, url)`.
 
     Args:
         url: Where the queue is. Settings may stand behind a question mark: `file:///var/jobs?max_depth=1000`.

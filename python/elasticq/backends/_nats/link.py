@@ -160,7 +160,7 @@ class Link:
                 reconnected_cb=reconnected,
                 closed_cb=ended,
                 connect_timeout=ATTEMPT,
-                reconnect_time_wait=BETWEEN,
+                reconnect_time_wait=BETWEEN,  # type: ignore[arg-type] # seconds of any kind
                 max_reconnect_attempts=-1,
                 tls=options.tls,
                 tls_hostname=options.tls_hostname,
