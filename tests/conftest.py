@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from kinds import FILES, Kind
+from nats_servers import Server
 from support import Threads
 
 # A background job ignores Ctrl-C from the start, and the processes that the tests start would inherit that.
@@ -47,3 +48,10 @@ def seeded(request: pytest.FixtureRequest) -> random.Random:
     seed = int(os.environ.get("ELASTICQ_SEED") or random.SystemRandom().randrange(1 << 32))
     print(f"{request.node.name}: ELASTICQ_SEED={seed}")
     return random.Random(seed)
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of NATS that tests share: each has streams of its own."""
+    with Server(tmp_path_factory.mktemp("nats") / "server") as server:
+        yield server

@@ -69,7 +69,7 @@ class WorkLease(Protocol[T_co]):
 
     @property
     def active(self) -> bool:
-        """Whether the lease has not ended yet."""
+        """Whether no call has ended the lease. That its time is over shows when it is used."""
         ...
 
     def ack(self) -> None:

@@ -134,7 +134,7 @@ class NatsLease(Generic[T]):
 
     @property
     def active(self) -> bool:
-        return self._home.holds(self._message.reply)
+        return not self._over
 
     def ack(self) -> None:
         self._home.run(self._home.engine.ack([self]))
@@ -169,7 +169,7 @@ class NatsLease(Generic[T]):
         if kind is None:
             if not self._over:
                 self.ack()
-        elif self.active:
+        elif not self._over:
             with suppress(InvalidOperation):  # its time was over: somebody else can have the item already
                 self.nack()
 
@@ -182,7 +182,7 @@ class NatsLease(Generic[T]):
         if kind is None:
             if not self._over:
                 await self.aack()
-        elif self.active:
+        elif not self._over:
             with suppress(InvalidOperation):  # its time was over: somebody else can have the item already
                 await self.anack()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import weakref
 from collections.abc import Coroutine, Iterable
 from datetime import timedelta
@@ -41,10 +40,6 @@ class Home:
         self.run = thread.run
         self.arun = thread.arun
         self.close = weakref.finalize(self, _close, thread, self.engine)
-
-    def holds(self, reply: str) -> bool:
-        """Whether a lease has not ended."""
-        return self.engine.held.has(reply, time.monotonic())
 
     def dropped(self, reply: str) -> None:
         """Nobody has a lease any more."""
