@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from nats.js.errors import NotFoundError
 
+from elasticq._errors import Corrupted
+
 from .items import ID, OWN, REAL_ID, id_of, item_of
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def _letter(raw: RawStreamMsg) -> NatsDeadLetter[Any]:
     data = raw.data or b""
     try:
         item = item_of(data, headers)
-    except ValueError:  # that may be why it is dead
+    except (ValueError, Corrupted):  # that may be why it is dead
         item = data
     deliveries = headers.get(DELIVERIES, "0")
     return NatsDeadLetter(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nats import errors
 
-from elasticq._errors import Empty, Full, InvalidOperation, ShutDown, StorageError, Timeout
+from elasticq._errors import Corrupted, Empty, Full, InvalidOperation, ShutDown, StorageError, Timeout
 
 from .._contract import DeadItem, WorkLease
 from .._errors import TooLarge, Unreachable, Unsupported
@@ -231,9 +231,11 @@ class Engine:
         try:
             messages = await inbox.pull(self._next, request, wait)
         except errors.Error:  # the connection broke before the request was sent
-            return []
+            messages = []
         if inbox.status:
             link.inboxes.append(inbox)
+        elif not messages:
+            await asyncio.sleep(ROOM)  # the client has a turn, too, to notice what has happened
         if not messages and inbox.status.startswith(("503", "409", "400")):
             await self._explain(inbox.status)
         return messages
@@ -267,7 +269,7 @@ class Engine:
                 else:
                     try:
                         item = item_of(message.data, message.headers)
-                    except ValueError as error:
+                    except (ValueError, Corrupted) as error:
                         await self._bury(message, f"can't be read: {error}")
                     else:
                         self.held.add(message.reply, ttl)

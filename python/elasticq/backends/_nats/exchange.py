@@ -95,8 +95,7 @@ class Exchange:
                 self.retried = True
                 if link.now() >= self._end:
                     raise link.unreachable("did not answer")
-                if not self._lost:
-                    await asyncio.sleep(PAUSE)
+                await asyncio.sleep(PAUSE)  # the client has a turn, too, to notice what has happened
         finally:
             link.unregister(number)
 

@@ -30,7 +30,7 @@ def payload_of(item: Any) -> tuple[bytes, str | None]:
 
 
 def item_of(data: bytes, headers: Mapping[str, str] | None) -> Any:
-    """The item of a message. ValueError if its codec is unknown, or it is damaged."""
+    """The item of a message. ValueError if its codec is unknown, Corrupted if it is damaged."""
     codec = headers.get(CODEC) if headers else None
     if codec is None:
         return data

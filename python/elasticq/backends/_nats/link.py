@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Coroutine
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,8 @@ class Link:
         self.end()
         for task in list(self._tasks):
             task.cancel()
-        await self.client.close()
+        if self._answers:  # it was open once
+            await self.client.close()
 
     async def wait_up(self, end: float | None) -> None:
         """Waits until the connection stands. Unreachable if that is not before `end`."""
@@ -190,7 +192,8 @@ class Link:
             if not connecting.done() or connecting.cancelled() or connecting.exception() is not None:
                 connecting.cancel()
                 await asyncio.gather(connecting, return_exceptions=True)
-                await client.close()
+                with suppress(AssertionError):  # of nats-py, if it had not even begun
+                    await client.close()
         self._answers = client.new_inbox()
         await client.subscribe(
             f"{self._answers}.>", cb=self._answered, pending_msgs_limit=0, pending_bytes_limit=0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nats import errors
 from nats.js import api
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from elasticq._errors import InvalidConfiguration, StorageError
 
@@ -30,6 +30,7 @@ TTL = 30.0
 _DISABLED = (10039, 10076)
 _IN_USE = (10058, 10013, 10148)
 _NO_MESSAGE = 10037
+_REPLICAS = (10005, 10074)
 _SEVERAL_CONSUMERS = (10099, 10100)
 
 
@@ -55,11 +56,9 @@ class Streams:
             except NotFoundError:
                 raise
             except APIError as error:
-                if error.err_code in _DISABLED or error.code != 503:
+                if error.err_code in _DISABLED or not isinstance(error, ServiceUnavailableError):
                     raise
-                what = f"has no JetStream to answer: {error.description}"
-            except errors.NoRespondersError:
-                what = "has no JetStream (switch it on with -js), or none that can answer now"
+                what = f"has no JetStream that can answer now: {error.description or 'is it on? (-js)'}"
             except errors.Error:
                 what = "did not answer"
             if link.now() >= end:
@@ -201,7 +200,7 @@ class Streams:
                 f"{text}; a work queue has one consumer, and the one of this stream has another name than "
                 f"{self._options.consumer!r}"
             )
-        if error.code == 400:
+        if error.code == 400 or error.err_code in _REPLICAS:
             return InvalidConfiguration(text)
         return StorageError(text)
 
