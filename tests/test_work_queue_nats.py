@@ -1,4 +1,4 @@
-"""Work queues on NATS: what is special there, with a real server that is stopped, killed and started again."""
+"""Work queues on NATS: what is special there, with a real server that is stopped, killed and restarted."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_stream_that_would_lose_messages_is_refused(
 
 
 def test_replicas_that_the_cluster_does_not_have_are_refused(nats_server: Server) -> None:
-    with pytest.raises(InvalidConfiguration, match="replicas|peers"):
+    with pytest.raises(InvalidConfiguration, match=r"replicas|peers"):
         connect(nats_server.url(), replicas=3)
 
 
@@ -239,8 +239,9 @@ def test_a_server_that_comes_late_is_waited_for(tmp_path: Path, threads: Threads
 
 
 def test_a_server_without_jetstream_says_so(tmp_path: Path) -> None:
-    with Server(tmp_path / "plain", jetstream=False) as server, pytest.raises(
-        (Unreachable, InvalidConfiguration), match="JetStream"
+    with (
+        Server(tmp_path / "plain", jetstream=False) as server,
+        pytest.raises((Unreachable, InvalidConfiguration), match="JetStream"),
     ):
         connect(server.url(), timeout=0.5)
 
@@ -259,7 +260,11 @@ def test_a_put_over_a_broken_connection_stays_one_message(own_server: Server, th
 
         threads.start(put)
         for after in (50, 200):
-            wait_until(lambda after=after: done >= after, "some were put")
+
+            def some(after: int = after) -> bool:
+                return done >= after
+
+            wait_until(some, "some were put")
             own_server.kill()
             own_server.start()
         threads.join()

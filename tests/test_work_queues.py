@@ -208,7 +208,8 @@ def test_batches_are_leased_and_acknowledged_whole(connect: Connect) -> None:
     assert [lease.item for lease in first] == list(range(2_000))
     second = queue.lease_many(2_000, wait=0)
     assert [lease.item for lease in second] == list(range(2_000, 2_500))
-    for wrong in ([*second, second[0]], [*second, first[0], "no lease"]):
+    wrongs: list[list[Any]] = [[*second, second[0]], [*second, first[0], "no lease"]]
+    for wrong in wrongs:
         with pytest.raises((elasticq.InvalidOperation, TypeError)):
             queue.ack_many(wrong)
         assert all(lease.active for lease in second)
@@ -219,7 +220,7 @@ def test_batches_are_leased_and_acknowledged_whole(connect: Connect) -> None:
     with pytest.raises(elasticq.InvalidOperation):
         queue.ack_many([second[0], first[0]])
     assert second[0].active
-    with pytest.raises(ValueError, match="at least 1|must be"):
+    with pytest.raises(ValueError, match=r"at least 1|must be"):
         queue.lease_many(0)
 
 
@@ -230,7 +231,7 @@ def test_a_lease_waits_as_it_is_told_to(connect: Connect, threads: Threads) -> N
             queue.lease(wait=wait)
         with pytest.raises(elasticq.Empty):
             queue.lease_many(5, wait=wait)
-    with pytest.raises(ValueError, match="wait|timeout"):
+    with pytest.raises(ValueError, match=r"wait|timeout"):
         queue.lease(wait=-1)
     leased: list[WorkLease[Any]] = []
     wait_until_asleep(threads.start(lambda: leased.append(queue.lease())))
@@ -278,7 +279,7 @@ def test_max_depth_refuses_and_hands_back_what_was_not_put(connect: Connect) -> 
     assert queue.max_depth == 3
     queue.put_many([1, 2])
     queue.put(3)
-    with pytest.raises(elasticq.Full, match="max_depth|maxsize"):
+    with pytest.raises(elasticq.Full, match=r"max_depth|maxsize"):
         queue.put(4)
     with pytest.raises(elasticq.Full) as caught:
         queue.put_many([4, 5])

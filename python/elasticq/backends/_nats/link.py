@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nats import errors
 from nats.aio.client import Client
 
-from elasticq._errors import ShutDown
+from elasticq._errors import InvalidConfiguration, ShutDown
 
 from .._errors import AccessDenied, Unreachable
 from .exchange import Exchange
@@ -174,26 +174,13 @@ class Link:
             )
         )
         try:
-            async with asyncio.timeout_at(end):
-                await asyncio.wait((connecting, wrong), return_when=asyncio.FIRST_COMPLETED)
-            if not connecting.done():
-                error = wrong.result()
-                raise AccessDenied(f"{options.shown} denies access{_reason(error)}") from error
-            connecting.result()
-        except TimeoutError:
-            raise self.unreachable(f"was not reached in {self.timeout:g} s") from None
-        except (AccessDenied, asyncio.CancelledError):
+            await self._attempt(connecting, wrong, end)
+        except BaseException:
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
+            with suppress(AssertionError):  # of nats-py, if it had not even begun
+                await client.close()
             raise
-        except Exception as error:
-            if _is_final(error):
-                raise AccessDenied(f"{options.shown} denies access{_reason(error)}") from error
-            raise
-        finally:
-            if not connecting.done() or connecting.cancelled() or connecting.exception() is not None:
-                connecting.cancel()
-                await asyncio.gather(connecting, return_exceptions=True)
-                with suppress(AssertionError):  # of nats-py, if it had not even begun
-                    await client.close()
         self._answers = client.new_inbox()
         await client.subscribe(
             f"{self._answers}.>", cb=self._answered, pending_msgs_limit=0, pending_bytes_limit=0
@@ -201,6 +188,27 @@ class Link:
         self.client = client
         self.inboxes.clear()
         self._up.set()
+
+    async def _attempt(
+        self, connecting: asyncio.Task[None], wrong: asyncio.Future[Exception], end: float | None
+    ) -> None:
+        """Waits until a client is connected, or until it is clear that it never will be."""
+        options = self._options
+        try:
+            async with asyncio.timeout_at(end):
+                await asyncio.wait((connecting, wrong), return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            raise self.unreachable(f"was not reached in {self.timeout:g} s") from None
+        error = connecting.exception() if connecting.done() else wrong.result()
+        if error is None:
+            return
+        if _is_final(error):
+            raise AccessDenied(f"{options.shown} denies access{_reason(error)}") from error
+        key = options.nkey or options.creds
+        if key is not None and not isinstance(error, (errors.Error, OSError)):
+            reason = f"{type(error).__name__}{_reason(error)}: {key!r}"
+            raise InvalidConfiguration(f"the key of {options.shown} can't be used: {reason}") from error
+        raise error
 
     async def _answered(self, answer: Msg) -> None:
         _, exchange, number = answer.subject.rsplit(".", 2)
