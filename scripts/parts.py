@@ -138,6 +138,12 @@ PARTS = [
         {"ELASTICQ_DURABLE_ITEMS": "10000000"},
     ),
     Part(
+        "work-cluster",
+        "Work queues on a cluster of NATS lose none of so many messages when its leader is killed.",
+        '"$PYTHON" -m pytest tests/test_work_cluster.py -s',
+        {"ELASTICQ_CLUSTER_MESSAGES": "50000"},
+    ),
+    Part(
         "fuzz",
         "Files with any content are opened or refused, for so many seconds of damage.",
         "scripts/fuzz",
