@@ -133,7 +133,7 @@ class LocalQueue(Generic[T]):
 
     def put(self, item: T, *, id: str | None = None, delay: float | timedelta | None = None) -> bool:
         if id is None:
-            return self._native.push(item, delay=delay)
+            return self._native.push(item) if delay is None else self._native.push(item, delay=delay)
         return self._native.push(item, id=id, delay=delay, headers={_ID: id})
 
     async def aput(self, item: T, *, id: str | None = None, delay: float | timedelta | None = None) -> bool:

@@ -1,7 +1,7 @@
 """The broker: a `nats-server` process with JetStream and an MQTT listener on the loopback interface.
 
 The server chooses free ports itself. When it is ready, it writes a file with its ports. One of them is the
-port of its monitoring page, which names the MQTT port.
+port of its monitoring page, which names the MQTT port. Its own protocol has a port, too (`nats_port`).
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class Broker:
         self._log = folder / "nats-server.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
+        self.nats_port = 0
         self.pid = 0
         self.version = ""
 
@@ -97,7 +98,7 @@ class Broker:
 
     def _learn_ports(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while (monitoring := _monitoring_address(self._folder, process.pid)) is None:
+        while (ports := _ports(self._folder, process.pid)) is None:
             try:
                 status = process.wait(_POLL_SECONDS)
             except subprocess.TimeoutExpired:
@@ -107,7 +108,8 @@ class Broker:
                     f"{self._program} was not ready within {_START_SECONDS:g} s:\n{self.log_tail()}"
                 ) from None
             raise DemoError(f"{self._program} ended with status {status}:\n{self.log_tail()}")
-        server = _monitoring_page(monitoring)
+        server = _monitoring_page(urlsplit(str(ports["monitoring"][0])).netloc)
+        self.nats_port = urlsplit(str(ports["nats"][0])).port or 0
         self.version = str(server["version"])
         self.port = int(server["mqtt"]["port"])
 
@@ -122,14 +124,14 @@ class Broker:
             self._process.wait()
 
 
-def _monitoring_address(folder: Path, pid: int) -> str | None:
-    """The address of the monitoring page. None until the file with the ports is there and complete."""
+def _ports(folder: Path, pid: int) -> dict[str, list[str]] | None:
+    """The addresses of the broker's listeners. None until the file with them is there and complete."""
     for ports_file in folder.glob(f"*_{pid}.ports"):
         try:
-            ports = json.loads(ports_file.read_text(encoding="utf-8"))
+            ports: dict[str, list[str]] = json.loads(ports_file.read_text(encoding="utf-8"))
         except json.JSONDecodeError:
             return None
-        return urlsplit(str(ports["monitoring"][0])).netloc
+        return ports
     return None
 
 
