@@ -61,7 +61,7 @@ def outcome(depths: list[tuple[float, int]], plan: Plan) -> Outcome:
 
 
 def simulate(plan: Plan, calls: float, most: float = 86_400.0) -> Outcome:
-    """Plays the plan, with the calls of a batch taking so long. It gives up after `most` of its own seconds."""
+    """Plays the plan; the calls of a batch take so long. It gives up after `most` of its own seconds."""
     over = plan.before + plan.outage
     free = [(0.0, 0)] * plan.workers  # when each worker is free, and how many items it ends then
     waiting = done = arrived = 0

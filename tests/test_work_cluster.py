@@ -52,6 +52,12 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
+def kill(processes: list[subprocess.Popen[str]]) -> None:
+    """Ends processes, also if the test has failed."""
+    for process in processes:
+        process.kill()
+
+
 def numbers(logs: list[Path], word: str = "") -> list[int]:
     """The numbers that processes have noted; with a word, only those behind it."""
     lines = [line for log in logs if log.exists() for line in log.read_text(encoding="ascii").splitlines()]
@@ -73,7 +79,7 @@ def test_nothing_is_lost_when_the_leader_is_killed(tmp_path: Path) -> None:
     share = MESSAGES // WORKERS
     running: list[subprocess.Popen[str]] = []
     with cluster(tmp_path) as servers, ExitStack() as stack:
-        stack.callback(lambda: [process.kill() for process in running])
+        stack.callback(kill, running)
         url = f"nats://{','.join(server.address for server in servers)}{SETTINGS}"
         with elasticq.connect(url) as queue:
             producers = [start("produce", url, log, n * share, share) for n, log in enumerate(puts)]

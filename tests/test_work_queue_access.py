@@ -288,3 +288,18 @@ def test_without_nkeys_the_error_says_what_to_install(
     for setting in ("nkey", "creds"):
         with pytest.raises(ImportError, match=r"pip install 'elasticq\[nats-nkeys\]'"):
             connect("nats://127.0.0.1/jobs", **{setting: tmp_path / "file"})
+
+
+def test_who_may_not_lease_is_told_so_at_once(tmp_path: Path) -> None:
+    users = """authorization { users: [
+        { user: "writer", password: "x", permissions: { publish: { deny: ["$JS.API.CONSUMER.MSG.NEXT.>"] } } }
+    ] }"""
+    with (
+        Server(tmp_path / "users", users) as server,
+        connect(server.url("Jobs"), user="writer", password="x", timeout=PATIENT) as queue,
+    ):
+        queue.put("job")
+        began = time.monotonic()
+        with pytest.raises(AccessDenied, match="permissions violation for publish"):
+            queue.lease()
+        assert time.monotonic() - began < AT_ONCE

@@ -434,3 +434,47 @@ def test_the_password_of_a_url_is_shown_nowhere(nats_server: Server) -> None:
     with pytest.raises(Unreachable) as caught:
         connect(f"nats://me:secret@127.0.0.1:{free_port()}/jobs", timeout=0.3)
     assert "secret" not in str(caught.value)
+
+
+def test_a_batch_of_large_items_comes_in_parts_that_the_server_can_send(nats_server: Server) -> None:
+    """A server ends the connection of a client for which it has to keep more than 64 MB."""
+    size = 900_000
+    with connect(nats_server.url()) as queue:
+        assert queue.put_many([bytes(size)] * 100) == 100
+        taken = 0
+        while taken < 100:
+            leases = queue.lease_many(100, wait=0)
+            assert sum(len(lease.item) for lease in leases) <= 16 << 20
+            queue.ack_many(leases)
+            taken += len(leases)
+        assert queue.native.stats["reconnects"] == 0
+
+
+def test_more_workers_than_usual_may_wait(nats_server: Server, threads: Threads) -> None:
+    """A consumer lets 512 requests wait, unless it is told otherwise."""
+    many = 600
+    with connect(nats_server.url()) as queue:
+
+        async def work() -> list[Any]:
+            async def take() -> Any:
+                async with await queue.alease(wait=60) as lease:
+                    return lease.item
+
+            waiting = [asyncio.create_task(take()) for _ in range(many)]
+            await asyncio.sleep(0.5)
+            await queue.aput_many(range(many))
+            return await asyncio.gather(*waiting)
+
+        assert sorted(asyncio.run(work())) == list(range(many))
+
+
+def test_a_silent_server_is_not_an_empty_queue(own_server: Server) -> None:
+    with connect(own_server.url("jobs"), timeout=0.5) as queue:
+        queue.put("job")
+        own_server.signal(signal.SIGSTOP)
+        try:
+            with pytest.raises(Unreachable, match="did not answer"):
+                queue.lease(wait=0)
+        finally:
+            own_server.signal(signal.SIGCONT)
+        assert queue.lease(wait=60).item == "job"

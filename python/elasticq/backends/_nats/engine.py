@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 LINGER = 5.0
 """Seconds that a request for a message stays with the server. After that the client asks again, since a
 server that was lost has lost the request, and nobody says so."""
+AT_ONCE = 16 << 20
+"""Bytes of messages that one request gets at most; a single message always comes."""
 ROOM = 0.05
 """Seconds between two attempts to put where there was no room."""
 FLUSH = 2
@@ -67,9 +69,7 @@ class Engine:
         self._name = f"{OWN}{self.link.client.new_inbox().rpartition('.')[2]}."
 
     async def close(self) -> None:
-        """Gives back what is leased, and closes the connection."""
-        self.link.end()
-        await asyncio.sleep(0)  # calls that wait for messages give back what they had
+        """Gives back what is leased, and closes the connection. `link.end` has been called before."""
         client = self.link.client
         try:
             for subject in self.held.drop_all():
@@ -120,15 +120,15 @@ class Engine:
             if end is not None and not link.up and wait == 0:
                 raise link.unreachable("is not connected just now")
             await link.wait_up(end)
-            messages = await self._pull({"batch": n, "no_wait": True}, link.timeout)
+            messages, answered = await self._pull({"batch": n, "no_wait": True}, link.timeout)
             if not messages:
                 left = LINGER if end is None else min(LINGER, end - link.now())
                 if left <= 0:
-                    raise Empty("the queue is empty")
-                request = {"batch": 1, "expires": max(1, int(left * 1e9))}
-                messages = await self._pull(request, left)
+                    raise Empty("the queue is empty") if answered else link.unreachable("did not answer")
+                messages, _ = await self._pull({"batch": 1, "expires": max(1, int(left * 1e9))}, left)
                 if messages and n > 1:
-                    messages = messages + await self._pull({"batch": n - 1, "no_wait": True}, link.timeout)
+                    more, _ = await self._pull({"batch": n - 1, "no_wait": True}, link.timeout)
+                    messages = messages + more
             leases = await self._leases(home, messages, length)
             if leases:
                 return leases
@@ -225,8 +225,11 @@ class Engine:
         full: Full | Timeout = error
         return full
 
-    async def _pull(self, request: dict[str, Any], wait: float) -> list[Msg]:
+    async def _pull(self, request: dict[str, Any], wait: float) -> tuple[list[Msg], bool]:
+        """Asks for messages. Returns what came, and whether the server has said that there are no more."""
         link = self.link
+        # A server that has to keep more than a client takes at once ends the connection.
+        request["max_bytes"] = max(AT_ONCE, 2 * link.client.max_payload)
         inbox = link.inboxes.pop() if link.inboxes else Inbox(link)
         try:
             messages = await inbox.pull(self._next, request, wait)
@@ -234,11 +237,11 @@ class Engine:
             messages = []
         if inbox.status:
             link.inboxes.append(inbox)
-        elif not messages:
+        elif not messages and not link.closed:
             await asyncio.sleep(ROOM)  # the client has a turn, too, to notice what has happened
         if not messages and inbox.status.startswith(("503", "409", "400")):
             await self._explain(inbox.status)
-        return messages
+        return messages, bool(inbox.status)
 
     async def _explain(self, status: str) -> None:
         """Returns if the server can give no messages just now. If it never will, that is an error."""

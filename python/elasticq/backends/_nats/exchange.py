@@ -116,8 +116,8 @@ class Exchange:
         self._wake()
 
     def denied(self, subject: str, error: AccessDenied) -> None:
-        """The server does not let this client send to a subject."""
-        if any(message.subject == subject for message in self._messages):
+        """The server does not let this client send to a subject, given in small letters."""
+        if any(message.subject.lower() == subject for message in self._messages):
             self._denied = error
             self.lost()
 

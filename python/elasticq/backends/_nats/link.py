@@ -27,7 +27,9 @@ BETWEEN = 0.25
 """Seconds between two attempts to reach one server."""
 ATTEMPT = 5
 """Seconds for one attempt."""
-_DENIED = ("authorization violation", "authentication", "user jwt", "nkey")
+_DENIED = ("authorization violation", "authentication expired", "authentication revoked", "user jwt", "nkey")
+_CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""Errors of encryption that only say that the connection broke."""
 
 
 class _Client(Client):
@@ -236,18 +238,20 @@ class Link:
 
     def _denied(self, error: Exception) -> None:
         """Tells whoever sends to a subject that the server does not let this client do that."""
-        text = str(error)
-        if "permissions violation for publish" in text.lower() and '"' in text:
+        text = str(error).lower()  # nats-py gives the subject in small letters, too
+        if "permissions violation for publish" in text and '"' in text:
             subject = text.split('"')[1]
             denied = AccessDenied(f"{self._options.shown} denies access{_reason(error)}")
             for exchange in list(self._exchanges.values()):
                 exchange.denied(subject, denied)
+            for inbox in list(self._pulling):
+                inbox.denied(subject, denied)
 
 
 def _is_final(error: BaseException) -> bool:
     """Whether trying again gives the same error: credentials and certificates do not change meanwhile."""
     if isinstance(error, (ssl.SSLError, ssl.CertificateError, AccessDenied, errors.AuthorizationError)):
-        return True
+        return not isinstance(error, _CUT_OFF)
     text = str(error).lower()
     return isinstance(error, errors.Error) and any(part in text for part in _DENIED)
 

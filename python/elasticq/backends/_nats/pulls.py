@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from nats import errors
 
+from .._errors import AccessDenied
+
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
@@ -28,7 +30,17 @@ HEARTBEAT = "100"
 class Inbox:
     """A subject on which messages arrive: those of one request at a time."""
 
-    __slots__ = ("_client", "_done", "_link", "_messages", "_subject", "_subscription", "_wanted", "status")
+    __slots__ = (
+        "_asked",
+        "_client",
+        "_done",
+        "_link",
+        "_messages",
+        "_subject",
+        "_subscription",
+        "_wanted",
+        "status",
+    )
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -36,6 +48,7 @@ class Inbox:
         self._subject = self._client.new_inbox()
         self._subscription: Subscription | None = None
         self._messages: list[Msg] = []
+        self._asked = ""
         self._wanted = 0
         self._done: asyncio.Future[None] | None = None
         self.status = ""
@@ -51,6 +64,7 @@ class Inbox:
                 self._subject, cb=self._arrived, pending_msgs_limit=0, pending_bytes_limit=0
             )
         self._messages, self._wanted, self.status = [], request["batch"], ""
+        self._asked = subject
         self._done = asyncio.get_running_loop().create_future()
         self._link.pulls(self, True)
         try:
@@ -73,6 +87,11 @@ class Inbox:
         """The connection broke."""
         if self._done is not None and not self._done.done():
             self._done.set_exception(errors.ConnectionClosedError())
+
+    def denied(self, subject: str, error: AccessDenied) -> None:
+        """The server does not let this client send to a subject, given in small letters."""
+        if self._asked.lower() == subject and self._done is not None and not self._done.done():
+            self._done.set_exception(error)
 
     async def _arrived(self, message: Msg) -> None:
         done = self._done

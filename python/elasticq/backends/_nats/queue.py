@@ -34,7 +34,7 @@ class Home:
         try:
             self.engine = thread.run(_opened(options))
         except BaseException:
-            thread.close(_nothing)
+            thread.close(bool, _nothing)
             raise
         self._thread = thread
         self.run = thread.run
@@ -58,7 +58,7 @@ async def _nothing() -> None:
 
 
 def _close(thread: LoopThread, engine: Engine) -> None:
-    thread.close(engine.close)
+    thread.close(engine.link.end, engine.close)
 
 
 class NatsQueue(Generic[T]):

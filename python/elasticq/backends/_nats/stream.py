@@ -27,6 +27,9 @@ DUPLICATE_WINDOW = 120.0
 TTL = 30.0
 """Seconds of a lease, if nobody says otherwise."""
 
+WAITING = 16_384
+"""So many workers may wait for a message at once."""
+
 _DISABLED = (10039, 10076)
 _IN_USE = (10058, 10013, 10148)
 _NO_MESSAGE = 10037
@@ -160,6 +163,7 @@ class Streams:
             ack_policy=api.AckPolicy.EXPLICIT,
             ack_wait=self.ack_wait,
             max_ack_pending=-1,
+            max_waiting=WAITING,
         )
         try:
             try:

@@ -6,13 +6,15 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from elasticq._errors import InvalidOperation, ShutDown
 
 R = TypeVar("R")
+
+CLOSED = "the queue was closed"
 
 LAST = 5.0
 """Seconds that the last coroutine of a loop may take."""
@@ -25,6 +27,7 @@ class LoopThread:
         self._loop = asyncio.new_event_loop()
         self._process = os.getpid()
         self._stopped = False
+        self._calls: set[asyncio.Task[Any]] = set()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -46,13 +49,21 @@ class LoopThread:
         future = self._begun(work)
         try:
             return future.result()
+        except CancelledError:
+            raise ShutDown(CLOSED) from None
         except BaseException:
             future.cancel()  # an exception of a signal handler, say: nobody waits for the result any more
             raise
 
     async def arun(self, work: Coroutine[Any, Any, R]) -> R:
         """Runs a coroutine in the loop, and waits for its end in any loop. Cancelling one cancels both."""
-        return await asyncio.wrap_future(self._begun(work))
+        try:
+            return await asyncio.wrap_future(self._begun(work))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._stopped and not (task and task.cancelling()):
+                raise ShutDown(CLOSED) from None
+            raise
 
     def post(self, call: Callable[..., object], *arguments: object) -> None:
         """Lets the loop make a call soon. If it has ended, nothing happens."""
@@ -60,40 +71,56 @@ class LoopThread:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(call, *arguments)
 
-    def close(self, last: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Runs a last coroutine, and ends the loop and its thread. What still runs there is cancelled."""
+    def close(self, first: Callable[[], object], last: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Makes a call in the loop, which tells all that runs there to end, and then runs a last coroutine.
+        After that the loop and its thread end. What still runs there is cancelled.
+        """
         if self._stopped or self._process != os.getpid():
             return
         self._stopped = True
         if threading.current_thread() is self._thread:  # the last reference went there
-            ending = self._loop.create_task(self._last(last))
+            ending = self._loop.create_task(self._last(first, last))
             ending.add_done_callback(lambda _: self._loop.stop())
         else:
-            asyncio.run_coroutine_threadsafe(self._last(last), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self._last(first, last), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
 
-    async def _last(self, last: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    async def _last(
+        self, first: Callable[[], object], last: Callable[[], Coroutine[Any, Any, object]]
+    ) -> None:
         try:
             async with asyncio.timeout(LAST):
+                first()
+                if self._calls:
+                    await asyncio.wait(list(self._calls), timeout=LAST / 2)
                 await last()
         except TimeoutError:
             return  # the servers don't answer, and notice by themselves that the client has gone
+
+    async def _call(self, work: Coroutine[Any, Any, R]) -> R:
+        task = asyncio.current_task()
+        assert task is not None
+        self._calls.add(task)
+        try:
+            return await work
+        finally:
+            self._calls.discard(task)
 
     def _begun(self, work: Coroutine[Any, Any, R]) -> Future[R]:
         try:
             if self._process != os.getpid():
                 raise InvalidOperation("the queue was opened before this process was forked: open it anew")
             if self._stopped:
-                raise ShutDown("the queue was closed")
+                raise ShutDown(CLOSED)
             if threading.current_thread() is self._thread:
                 raise InvalidOperation(
                     "a callback of the queue's own client can't call the queue: it would wait for itself"
                 )
             try:
-                return asyncio.run_coroutine_threadsafe(work, self._loop)
+                return asyncio.run_coroutine_threadsafe(self._call(work), self._loop)
             except RuntimeError:
-                raise ShutDown("the queue was closed") from None
+                raise ShutDown(CLOSED) from None
         except BaseException:
             work.close()
             raise
