@@ -47,17 +47,31 @@ class Outcome(NamedTuple):
     """Seconds from the end of the outage until the backlog was as small as before it."""
 
 
-def outcome(depths: list[tuple[float, int]], plan: Plan) -> Outcome:
-    """What depths at some times say."""
-    over = plan.before + plan.outage
-    usual = max(depth for at, depth in depths if plan.before / 2 <= at < plan.before)
-    peak = max(depth for _, depth in depths)
-    recovered = next((at for at, depth in depths if at > over and depth <= usual), None)
-    if recovered is None:
-        raise ValueError(
-            f"no recovery: {plan.rate:g} items come per second, which is all that the workers can do"
-        )
-    return Outcome(peak, recovered - over)
+class Course:
+    """How the backlog of a run goes."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._usual = self._peak = 0
+        self._recovery: float | None = None
+
+    def note(self, at: float, depth: int) -> bool:
+        """Notes the backlog at a time. True: after the outage, it is as small as it was before."""
+        plan = self._plan
+        self._peak = max(self._peak, depth)
+        if plan.before / 2 <= at < plan.before:
+            self._usual = max(self._usual, depth)
+        elif at > plan.before + plan.outage and depth <= self._usual:
+            self._recovery = at - plan.before - plan.outage
+        return self._recovery is not None
+
+    def outcome(self) -> Outcome:
+        """What the outage has cost."""
+        if self._recovery is None:
+            raise ValueError(
+                f"no recovery: {self._plan.rate:g} items come per second; the workers do no more"
+            )
+        return Outcome(self._peak, self._recovery)
 
 
 def simulate(plan: Plan, calls: float, most: float = 86_400.0) -> Outcome:
@@ -65,9 +79,8 @@ def simulate(plan: Plan, calls: float, most: float = 86_400.0) -> Outcome:
     over = plan.before + plan.outage
     free = [(0.0, 0)] * plan.workers  # when each worker is free, and how many items it ends then
     waiting = done = arrived = 0
-    depths: list[tuple[float, int]] = []
+    course = Course(plan)
     at = 0.0
-    usual = 0
     while at < most:
         new = int(plan.rate * at) - arrived
         arrived += new
@@ -80,13 +93,10 @@ def simulate(plan: Plan, calls: float, most: float = 86_400.0) -> Outcome:
             waiting -= took
             pause = over - ended if stopped else TICK / 5  # idle workers look again
             heapq.heappush(free, (ended + (plan.work + calls if took else pause), took))
-        depths.append((at, arrived - done))
-        if at < plan.before:
-            usual = max(usual, arrived - done)
-        elif at > over and arrived - done <= usual:
+        if course.note(at, arrived - done):
             break
         at += TICK / 5
-    return outcome(depths, plan)
+    return course.outcome()
 
 
 class Measured(NamedTuple):
@@ -141,22 +151,15 @@ def measure(plan: Plan, url: str, **settings: Any) -> Measured:
         ]
         for thread in threads:
             thread.start()
-        depths: list[tuple[float, int]] = []
-        usual = 0
+        course = Course(plan)
         try:
-            while True:
-                depth = queue.depth()
-                depths.append((now(), depth))
-                if now() < plan.before:
-                    usual = max(usual, depth)
-                elif now() > over and (depth <= usual or now() > over + 20 * plan.outage):
-                    break
+            while not course.note(now(), queue.depth()) and now() < over + 20 * plan.outage:
                 time.sleep(TICK)
         finally:
             stop.set()
             for thread in threads:
                 thread.join()
-        return Measured(outcome(depths, plan), mean(calls))
+        return Measured(course.outcome(), mean(calls))
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,14 @@ def test_a_name_in_memory_is_one_queue_for_as_long_as_somebody_has_it_open() -> 
             assert third.lease(wait=0).item == "kept"
     with connect(f"memory://{name}") as new:
         assert (new.depth(), new.max_depth) == (0, None)
+
+
+def test_a_queue_in_memory_goes_when_nobody_has_it_any_more() -> None:
+    url = f"memory://{new_stream()}"
+    connect(url).put("lost")
+    gc.collect()
+    with connect(url) as queue:
+        assert queue.depth() == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

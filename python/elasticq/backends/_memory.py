@@ -27,17 +27,26 @@ the same items open, and go on."""
 class _Shared:
     """The items of one name, and how many have them open."""
 
-    __slots__ = ("key", "native", "openers", "settings")
+    __slots__ = ("name", "native", "openers", "settings")
 
-    def __init__(self, key: tuple[int, str], settings: dict[str, Any]) -> None:
-        self.key = key
+    def __init__(self, name: str, settings: dict[str, Any]) -> None:
+        self.name = name
         self.settings = settings
         self.native = native_queue(None, settings)
         self.openers = 0
 
 
-_open: dict[tuple[int, str], _Shared] = {}
-_lock = threading.Lock()
+class _Names:
+    """The queues of this process that are open, by their names."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # of the kind that a collection of garbage may take once more
+        self.open: dict[str, _Shared] = {}
+
+
+_names = _Names()
+if hasattr(os, "register_at_fork"):  # a forked child can't use its parent's queues, and has its own
+    os.register_at_fork(after_in_child=_names.__init__)  # type: ignore[misc]
 
 
 class MemoryQueue(LocalQueue[T]):
@@ -57,28 +66,27 @@ class MemoryQueue(LocalQueue[T]):
     ) -> list[WorkLease[T]]:
         end = None if wait is None else time.monotonic() + wait
         while True:
-            look = wait if end is None or wait is None else min(wait, max(0.0, end - time.monotonic()))
+            look = _next_look(wait, end)
             try:
-                leases = super().lease_many(n, _LOOK if look is None else min(look, _LOOK), ttl)
+                return self._unless_closed(super().lease_many(n, look, ttl))
             except Empty:
                 if end is not None and time.monotonic() >= end:
                     raise
-                continue
-            return self._unless_closed(leases)
 
     async def alease_many(
         self, n: int, wait: float | None = None, ttl: float | timedelta | None = None
     ) -> list[WorkLease[T]]:
         end = None if wait is None else time.monotonic() + wait
         while True:
-            look = wait if end is None or wait is None else min(wait, max(0.0, end - time.monotonic()))
+            look = _next_look(wait, end)
             try:
-                leases = await super().alease_many(n, _LOOK if look is None else min(look, _LOOK), ttl)
+                return self._unless_closed(await super().alease_many(n, look, ttl))
             except Empty:
                 if end is not None and time.monotonic() >= end:
                     raise
-                continue
-            return self._unless_closed(leases)
+
+    def __del__(self) -> None:
+        self.close()
 
     def _unless_closed(self, leases: list[WorkLease[T]]) -> list[WorkLease[T]]:
         if self._native is CLOSED:
@@ -88,13 +96,21 @@ class MemoryQueue(LocalQueue[T]):
         return leases
 
     def _release(self, native: PersistentCircularBuffer[T]) -> None:
-        with _lock:
-            self._shared.openers -= 1
-            if self._shared.openers:
+        shared = self._shared
+        with _names.lock:
+            shared.openers -= 1
+            if shared.openers:
                 return
-            if _open.get(self._shared.key) is self._shared:
-                del _open[self._shared.key]
+            if _names.open.get(shared.name) is shared:
+                del _names.open[shared.name]
         native.close()
+
+
+def _next_look(wait: float | None, end: float | None) -> float:
+    """Seconds until the next look, of a call that waits so long, until then."""
+    if wait is None or end is None:
+        return _LOOK
+    return wait if wait <= _LOOK else max(0.0, min(_LOOK, end - time.monotonic()))
 
 
 def open_memory(url: str, parts: SplitResult, keywords: Mapping[str, Any]) -> MemoryQueue[Any]:
@@ -103,16 +119,16 @@ def open_memory(url: str, parts: SplitResult, keywords: Mapping[str, Any]) -> Me
     if not name or parts.path.strip("/"):
         raise InvalidConfiguration(f"{url!r} names no queue in memory: write memory://name")
     settings = settings_of("memory", parts.query, keywords, SHARED)
-    key = (os.getpid(), name)  # a forked child can't use its parent's queue, and has one of its own
-    with _lock:
-        shared = _open.get(key)
+    with _names.lock:
+        shared = _names.open.get(name)
         if shared is None:
-            shared = _open[key] = _Shared(key, settings)
-        other = {name: value for name, value in settings.items() if shared.settings.get(name) != value}
-        if other:
-            differing = ", ".join(
-                f"{name} is {shared.settings.get(name)!r}, wanted {value!r}" for name, value in other.items()
-            )
+            shared = _names.open[name] = _Shared(name, settings)
+        differing = ", ".join(
+            f"{setting} is {there!r}, wanted {value!r}"
+            for setting, value in settings.items()
+            if (there := shared.settings.get(setting)) != value
+        )
+        if differing:
             raise InvalidConfiguration(f"memory://{name} is open with other settings: {differing}")
         shared.openers += 1
     return MemoryQueue(shared, url)
