@@ -6,7 +6,8 @@ python examples/outage.py URL --rate 2000 --workers 8 --batch 50 --work 0.1 --ou
 
 Items come at a steady rate. Each worker leases a batch, works on it for a fixed time and acknowledges it. In
 the middle all workers stop for a while. The measurement does that with threads and real calls. The simulation
-needs only one thing of the real queue: how long the calls of a batch take, measured before the outage.
+needs only one thing of the real queue: how long the calls of a batch take when all workers are busy, which is
+measured before.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import argparse
 import heapq
 import threading
 import time
-from statistics import mean
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import elasticq
+from elasticq.backends import WorkQueue
 
+ITEM = b"x" * 100
+BATCHES = 20  # that each worker does to find how long the calls take
 TICK = 0.05  # seconds between two puts of the producer, and between two looks at the depth
 
 
@@ -104,7 +108,7 @@ class Measured(NamedTuple):
 
     outcome: Outcome
     calls: float
-    """Seconds that the calls of a batch took before the outage."""
+    """Seconds that the calls of a batch took while all workers were busy, before the run."""
 
 
 def measure(plan: Plan, url: str, **settings: Any) -> Measured:
@@ -112,10 +116,10 @@ def measure(plan: Plan, url: str, **settings: Any) -> Measured:
     with elasticq.connect(url, **settings) as queue:
         if queue.depth():
             raise ValueError(f"{url} is not empty")
+        calls = calibrate(plan, queue)
         began = time.monotonic()
         over = plan.before + plan.outage
         stop = threading.Event()
-        calls: list[float] = []
 
         def now() -> float:
             return time.monotonic() - began
@@ -125,32 +129,17 @@ def measure(plan: Plan, url: str, **settings: Any) -> Measured:
             while not stop.wait(TICK / 5):
                 new = int(plan.rate * now()) - arrived
                 if new:
-                    queue.put_many([b"x" * 100] * new)
+                    queue.put_many([ITEM] * new)
                     arrived += new
 
         def work() -> None:
             while not stop.is_set():
                 if plan.before <= now() < over:
                     stop.wait(over - now())
-                asked = time.monotonic()
-                try:
-                    leases = queue.lease_many(plan.batch, wait=0)
-                except elasticq.Empty:
+                elif not work_once(plan, queue):
                     stop.wait(TICK / 5)
-                    continue
-                leased = time.monotonic()
-                stop.wait(plan.work)  # the work itself
-                worked = time.monotonic()
-                queue.ack_many(leases)
-                if now() < plan.before:
-                    calls.append(leased - asked + time.monotonic() - worked)
 
-        threads = [
-            threading.Thread(target=produce),
-            *(threading.Thread(target=work) for _ in range(plan.workers)),
-        ]
-        for thread in threads:
-            thread.start()
+        threads = started([produce, *[work] * plan.workers])
         course = Course(plan)
         try:
             while not course.note(now(), queue.depth()) and now() < over + 20 * plan.outage:
@@ -159,7 +148,40 @@ def measure(plan: Plan, url: str, **settings: Any) -> Measured:
             stop.set()
             for thread in threads:
                 thread.join()
-        return Measured(course.outcome(), mean(calls))
+        return Measured(course.outcome(), calls)
+
+
+def calibrate(plan: Plan, queue: WorkQueue[bytes]) -> float:
+    """How long the calls of a batch take while all workers are busy, in seconds."""
+    queue.put_many([ITEM] * (plan.workers * plan.batch * BATCHES))
+
+    def work() -> None:
+        while work_once(plan, queue):
+            pass
+
+    began = time.monotonic()
+    for thread in started([work] * plan.workers):
+        thread.join()
+    return max(0.0, (time.monotonic() - began) / BATCHES - plan.work)
+
+
+def work_once(plan: Plan, queue: WorkQueue[bytes]) -> bool:
+    """Leases a batch, works on it and acknowledges it. False: there was nothing."""
+    try:
+        leases = queue.lease_many(plan.batch, wait=0)
+    except elasticq.Empty:
+        return False
+    time.sleep(plan.work)  # the work itself
+    queue.ack_many(leases)
+    return True
+
+
+def started(runs: list[Callable[[], None]]) -> list[threading.Thread]:
+    """Runs functions in threads."""
+    threads = [threading.Thread(target=run) for run in runs]
+    for thread in threads:
+        thread.start()
+    return threads
 
 
 def main() -> None:

@@ -450,22 +450,55 @@ def test_a_batch_of_large_items_comes_in_parts_that_the_server_can_send(nats_ser
         assert queue.native.stats["reconnects"] == 0
 
 
+def waiting_requests(server: Server, stream: str) -> int:
+    """How many requests for messages the server has."""
+
+    async def read(client: Any) -> int:
+        return int((await client.jetstream().consumer_info(stream, "workers")).num_waiting)
+
+    return bare(server, read)
+
+
 def test_more_workers_than_usual_may_wait(nats_server: Server, threads: Threads) -> None:
     """A consumer lets 512 requests wait, unless it is told otherwise."""
     many = 600
-    with connect(nats_server.url()) as queue:
+    url = nats_server.url()
+    stream = url.rpartition("/")[2]
+    done: list[Any] = []
+    with connect(url) as queue:
 
-        async def work() -> list[Any]:
+        async def work() -> None:
             async def take() -> Any:
                 async with await queue.alease(wait=60) as lease:
                     return lease.item
 
-            waiting = [asyncio.create_task(take()) for _ in range(many)]
-            await asyncio.sleep(0.5)
-            await queue.aput_many(range(many))
-            return await asyncio.gather(*waiting)
+            done.extend(await asyncio.gather(*(take() for _ in range(many))))
 
-        assert sorted(asyncio.run(work())) == list(range(many))
+        threads.start(lambda: asyncio.run(work()))
+        wait_until(lambda: waiting_requests(nats_server, stream) == many, "the server knows all requests")
+        queue.put_many(range(many))
+        threads.join()
+    assert sorted(done) == list(range(many))
+
+
+def test_a_request_that_was_given_up_is_forgotten_by_the_server(nats_server: Server) -> None:
+    """Otherwise the next item would go there first, and count as delivered."""
+    url = nats_server.url()
+    stream = url.rpartition("/")[2]
+    with connect(url) as queue:
+
+        async def give_up() -> None:
+            waiting = [asyncio.create_task(queue.alease()) for _ in range(10)]
+            while await asyncio.to_thread(waiting_requests, nats_server, stream) < 10:
+                pass
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+        asyncio.run(give_up())
+        queue.depth()  # a trip to the server, behind what was sent before
+        queue.put("job")
+        assert queue.lease().deliveries == 1
 
 
 def test_a_silent_server_is_not_an_empty_queue(own_server: Server) -> None:
