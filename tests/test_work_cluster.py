@@ -117,6 +117,22 @@ def _wait_for_all(takes: list[Path]) -> None:
         time.sleep(0.1)
 
 
+def test_a_healthy_cluster_delivers_each_item_once(tmp_path: Path) -> None:
+    """What the servers say about one request may arrive while the next one is under way."""
+    with cluster(tmp_path) as servers:
+        url = f"nats://{','.join(server.address for server in servers)}{SETTINGS}"
+        with elasticq.connect(url) as queue:
+            putting = threading.Thread(target=lambda: [queue.put_many(range(500)) for _ in range(20)])
+            putting.start()
+            taken = 0
+            while taken < 10_000:
+                leases = queue.lease_many(500, wait=60)
+                assert [lease.deliveries for lease in leases] == [1] * len(leases)
+                queue.ack_many(leases)
+                taken += len(leases)
+            putting.join()
+
+
 def test_a_lease_that_waits_survives_the_loss_of_the_leader(tmp_path: Path) -> None:
     """Nobody tells a client that its request was lost with a server that it is not connected to."""
     with cluster(tmp_path) as servers:

@@ -3,6 +3,11 @@
 The server sends messages to a subject of the client. Each request has a subject for itself while it lasts:
 when the client no longer listens to it, the server hands nothing more to that request. What comes in between
 is given back.
+
+A message shows the subject to which it was published, and what the server says about a request shows that of
+the request. So these are numbered: a server may still say that a request was completed when its messages have
+come and the next one was sent. In a cluster it may also say so before its messages come, since it first tells
+the other servers whom they go to. Then it says how many there are.
 """
 
 from __future__ import annotations
@@ -24,7 +29,11 @@ if TYPE_CHECKING:
 
 GRACE = 2.0
 """Seconds that an answer may take beyond the time that the server was given."""
-HEARTBEAT = "100"
+
+
+COMPLETED = "200"
+MISSING = "Nats-Pending-Messages"
+"""The header that says how many messages of a request the server does not send."""
 
 
 class Inbox:
@@ -36,6 +45,8 @@ class Inbox:
         "_done",
         "_link",
         "_messages",
+        "_number",
+        "_said",
         "_subject",
         "_subscription",
         "_wanted",
@@ -49,6 +60,8 @@ class Inbox:
         self._subscription: Subscription | None = None
         self._messages: list[Msg] = []
         self._asked = ""
+        self._number = 0
+        self._said = ""
         self._wanted = 0
         self._done: asyncio.Future[None] | None = None
         self.status = ""
@@ -61,15 +74,18 @@ class Inbox:
         """
         if self._subscription is None:
             self._subscription = await self._client.subscribe(
-                self._subject, cb=self._arrived, pending_msgs_limit=0, pending_bytes_limit=0
+                f"{self._subject}.*", cb=self._arrived, pending_msgs_limit=0, pending_bytes_limit=0
             )
         self._messages, self._wanted, self.status = [], request["batch"], ""
         self._asked = subject
+        self._said = COMPLETED
+        self._number += 1
+        reply = f"{self._subject}.{self._number}"
         self._done = asyncio.get_running_loop().create_future()
         self._link.pulls(self, True)
         try:
             async with asyncio.timeout(wait + GRACE):
-                await self._client.publish(subject, json.dumps(request).encode(), self._subject)
+                await self._client.publish(subject, json.dumps(request).encode(), reply)
                 await self._done
         except (TimeoutError, errors.Error):
             self._link.spawn(self._retire())
@@ -100,11 +116,15 @@ class Inbox:
                 await give_back(message)
         elif message.reply:
             self._messages.append(message)
-            if len(self._messages) == self._wanted:
-                self.status = "200"
-                done.set_result(None)
-        elif message.headers and message.headers.get("Status") != HEARTBEAT:
-            self.status = f"{message.headers.get('Status')} {message.headers.get('Description', '')}".strip()
+        elif message.headers and message.subject == f"{self._subject}.{self._number}":
+            said = message.headers
+            self._said = f"{said.get('Status')} {said.get('Description', '')}".strip()
+            if MISSING in said:
+                self._wanted -= int(said[MISSING])
+            else:
+                self._wanted = len(self._messages)
+        if done is not None and not done.done() and len(self._messages) >= self._wanted:
+            self.status = self._said
             done.set_result(None)
 
     async def _retire(self) -> None:
