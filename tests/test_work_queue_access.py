@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nats_jwts import Operator
 from nats_servers import Server, need
 
 import elasticq
@@ -303,3 +304,16 @@ def test_who_may_not_lease_is_told_so_at_once(tmp_path: Path) -> None:
         with pytest.raises(AccessDenied, match="permissions violation for publish"):
             queue.lease()
         assert time.monotonic() - began < AT_ONCE
+
+
+def test_a_file_of_credentials_opens_the_door_and_one_of_strangers_does_not(
+    nkeys: Any, tmp_path: Path
+) -> None:
+    operator, strangers = Operator(nkeys), Operator(nkeys)
+    with Server(tmp_path / "jwt", operator.settings) as server:
+        assert works(connect(server.url(), creds=operator.credentials(tmp_path / "user.creds")))
+        denied(server.url(), "Authorization", creds=strangers.credentials(tmp_path / "stranger.creds"))
+        broken = tmp_path / "broken.creds"
+        broken.write_text("-----BEGIN NATS USER JWT-----\nno\n", encoding="utf-8")
+        with pytest.raises((InvalidConfiguration, AccessDenied), match=r"broken\.creds|denies"):
+            connect(server.url(), creds=broken, timeout=2)

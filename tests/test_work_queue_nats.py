@@ -149,6 +149,9 @@ def test_settings_of_an_existing_stream_are_compared_and_left_alone(nats_server:
     [
         ({"retention": "limits"}, "retention is 'limits', wanted 'workqueue'"),
         ({"retention": "workqueue", "max_msgs": 5, "discard": "old"}, "discard is 'old', wanted 'new'"),
+        ({"retention": "workqueue", "max_age": 60}, "max_age is 60.0, wanted 0"),
+        ({"retention": "workqueue", "storage": "memory"}, "storage is 'memory', wanted 'file'"),
+        ({"retention": "workqueue", "no_ack": True}, "no_ack is True, wanted False"),
     ],
 )
 def test_a_stream_that_would_lose_messages_is_refused(
@@ -351,6 +354,50 @@ def test_a_consumer_that_was_removed_is_named(own_server: Server) -> None:
         bare(own_server, remove)
         with pytest.raises(elasticq.InvalidOperation, match="'workers' was removed"):
             queue.lease(wait=5)
+
+
+def test_an_item_above_the_streams_own_limit_is_refused(nats_server: Server) -> None:
+    stream = new_stream()
+
+    async def make(client: Any) -> None:
+        config = {"retention": "workqueue", "max_msg_size": 1_000, "discard": "new"}
+        await client.jetstream().add_stream(name=stream, subjects=[stream], **config)
+
+    bare(nats_server, make)
+    with connect(nats_server.url(stream)) as queue:
+        with pytest.raises(TooLarge, match="message size exceeds maximum allowed"):
+            queue.put(bytes(2_000))
+        assert queue.depth() == 0
+
+
+def test_dead_letters_that_find_no_room_stay_dead(nats_server: Server) -> None:
+    with connect(nats_server.url(), max_depth=2) as queue:
+        queue.put_many([1, 2])
+        for lease in queue.lease_many(2):
+            lease.term("both")
+        queue.put(3)
+        with pytest.raises(elasticq.Full) as caught:
+            queue.retry_dead()
+        assert caught.value.remaining == [2]
+        assert [letter.item for letter in queue.dead_letters()] == [2]
+        assert queue.depth() == 2
+
+
+def test_a_removed_stream_of_dead_letters_is_made_again(nats_server: Server) -> None:
+    url = nats_server.url()
+    with connect(url, timeout=0.5) as queue:
+        queue.put_many([1, 2])
+        queue.lease().term()
+
+        async def remove(client: Any) -> None:
+            await client.jetstream().delete_stream(url.rpartition("/")[2] + "_dead")
+
+        bare(nats_server, remove)
+        lease = queue.lease()
+        with pytest.raises(Unreachable):
+            lease.term()
+        lease.term()
+        assert [letter.item for letter in queue.dead_letters()] == [2]
 
 
 def test_a_dead_letter_is_written_once_though_its_client_stops_in_between(nats_server: Server) -> None:

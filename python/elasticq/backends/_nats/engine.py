@@ -43,6 +43,7 @@ TERM = b"+TERM"
 
 _BUSY = (10008, 10023, 10077, 10167)
 """Codes of errors that say "not now": no leader, too many requests."""
+_TOO_LARGE = 10054
 
 
 class Engine:
@@ -183,9 +184,10 @@ class Engine:
         await puts.exchange.run()
         if puts.error is not None:
             raise puts.error
-        if puts.refused:
-            raise self._full([found[number].item for number in puts.refused])
-        await self._forget(found)
+        refused = set(puts.refused)
+        await self._forget([letter for number, letter in enumerate(found) if number not in refused])
+        if refused:
+            raise self._full([found[number].item for number in sorted(refused)])
         return len(found)
 
     async def purge_dead(self, numbers: Iterable[int] | None) -> int:
@@ -292,7 +294,11 @@ class Engine:
         dead = [Message(self.streams.dead, message.data, headers)]
         puts = _Puts(self.options, dead, False)
         puts.exchange = Exchange(self.link, dead, puts.judge)
-        await puts.exchange.run()
+        try:
+            await puts.exchange.run()
+        except Unreachable:
+            self.streams.lost_dead()
+            raise
         if puts.error is not None or puts.refused:
             raise puts.error or StorageError(f"the stream {self.streams.dead!r} of dead letters is full")
         await self._all([Message(message.reply, TERM, None)])
@@ -345,7 +351,7 @@ class _Puts:
         self.exchange: Exchange | None = None
         self.added = 0
         self.refused: list[int] = []
-        self.error: StorageError | None = None
+        self.error: StorageError | TooLarge | None = None
 
     def judge(self, number: int, answer: Msg) -> bool:
         """Whether an answer settles a message."""
@@ -359,14 +365,15 @@ class _Puts:
             self.added += not known
             return True
         text = error.get("description", "")
-        if "maximum messages exceeded" in text or "maximum bytes exceeded" in text:
+        if text.startswith("maximum ") and text.endswith(
+            " exceeded"
+        ):  # messages or bytes, per subject or not
             self.refused.append(self._numbers[number])
             return True
         if error.get("code") in (429, 503) and error.get("err_code") in _BUSY:
             return False
-        self.error = StorageError(
-            f"{self._options.shown} refused the item: {text} (error {error.get('err_code')})"
-        )
+        text = f"{self._options.shown} refused the item: {text} (error {error.get('err_code')})"
+        self.error = TooLarge(text) if error.get("err_code") == _TOO_LARGE else StorageError(text)
         return True
 
     def again(self) -> None:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 GRACE = 2.0
 """Seconds that an answer may take beyond the time that the server was given."""
-
-
 COMPLETED = "200"
 MISSING = "Nats-Pending-Messages"
 """The header that says how many messages of a request the server does not send."""
@@ -89,7 +87,7 @@ class Inbox:
                 await self._done
         except (TimeoutError, errors.Error):
             self._link.spawn(self._retire())
-        except asyncio.CancelledError:
+        except BaseException:  # nobody waits for the messages any more
             for message in self._messages:
                 self._link.spawn(give_back(message))
             self._link.spawn(self._retire())

@@ -105,6 +105,10 @@ class Streams:
             )
             self._has_dead = True
 
+    def lost_dead(self) -> None:
+        """Somebody may have removed the stream of dead letters: look again before the next one."""
+        self._has_dead = False
+
     async def letter(self, number: int) -> api.RawStreamMsg:
         """The first dead letter that has this number or a higher one. NotFoundError: there is none."""
         return await self.ask(lambda js: js.get_msg(self.dead, number, subject=self.dead, next=True))
@@ -142,6 +146,9 @@ class Streams:
         wanted: dict[str, tuple[Any, Any]] = {
             "retention": (_plain(found.retention), "workqueue"),
             "subjects": (found.subjects, [options.subject]),
+            "storage": (_plain(found.storage), "file"),
+            "max_age": (found.max_age or 0, 0),
+            "no_ack": (bool(found.no_ack), False),
         }
         if (found.max_msgs or 0) > 0 or (found.max_bytes or 0) > 0 or options.max_depth:
             wanted["discard"] = (_plain(found.discard), "new")
@@ -177,6 +184,7 @@ class Streams:
             "ack_policy": (_plain(found.ack_policy), "explicit"),
             "max_deliver": (found.max_deliver, -1),
             "deliver_subject": (found.deliver_subject, None),
+            "filter_subject": (found.filter_subject or options.subject, options.subject),
         }
         if options.ttl:
             wanted["ttl (ack_wait)"] = (found.ack_wait, options.ttl)
