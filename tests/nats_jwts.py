@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 _ANY = -1
-_ACCOUNT = {
-    "limits": {
-        **dict.fromkeys(("subs", "data", "payload", "imports", "exports", "conn", "leaf"), _ANY),
-        **dict.fromkeys(("mem_storage", "disk_storage", "streams", "consumer"), _ANY),
-        "wildcards": True,
-    },
-    "default_permissions": {"pub": {}, "sub": {}},
+_LIMITS = {
+    **dict.fromkeys(("subs", "data", "payload", "imports", "exports", "conn", "leaf"), _ANY),
+    "wildcards": True,
 }
-_SYSTEM = {"limits": {name: value for name, value in _ACCOUNT["limits"].items() if "storage" not in name}}
+_JETSTREAM = dict.fromkeys(("mem_storage", "disk_storage", "streams", "consumer"), _ANY)
+_ACCOUNT = {"limits": {**_LIMITS, **_JETSTREAM}, "default_permissions": {"pub": {}, "sub": {}}}
+_SYSTEM = {"limits": _LIMITS}
 _USER = {"pub": {}, "sub": {}, "subs": _ANY, "data": _ANY, "payload": _ANY}
 
 
