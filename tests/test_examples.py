@@ -71,6 +71,33 @@ def test_the_scraper_reads_no_more_pages_than_it_may() -> None:
     assert output.splitlines()[-1] == "7 pages"
 
 
+class Odd(http.server.BaseHTTPRequestHandler):
+    """A folder that is asked for without its slash, with a link that is relative, and a broken page."""
+
+    def do_GET(self) -> None:
+        if self.path == "/1":
+            self.send_response(301)
+            self.send_header("Location", "/folder/")
+        else:
+            self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<a href='page'>page</a><![no such]>" if self.path == "/folder/" else b"")
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Says nothing."""
+
+
+async def test_the_scraper_follows_a_redirect_and_reads_a_broken_page(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scraper = examples.load("scraper")
+    scraper.SmallSite = Odd
+    with scraper.small_site() as urls:
+        assert await scraper.scrape(urls, 10) == 2
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split("/", 3)[3].split(": ")[0] for line in shown] == ["folder/", "folder/page"]
+
+
 class Endless(http.server.BaseHTTPRequestHandler):
     """A site without an end."""
 
