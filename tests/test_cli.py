@@ -298,6 +298,12 @@ def test_it_runs_with_its_outputs_closed(closed: str, queue: Path) -> None:
 # A terminal.
 
 
+def test_without_a_command_only_the_command_is_missing() -> None:
+    done = elasticq()
+    assert done.returncode == FAILED
+    assert "the following arguments are required: COMMAND (" in done.stderr
+
+
 def test_a_tool_fits_a_terminal_of_40_columns(queue: Path) -> None:
     for command in ("inspect", "verify"):
         with Terminal([*ELASTICQ, command, str(queue)], columns=40) as terminal:
