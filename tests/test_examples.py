@@ -216,6 +216,23 @@ def test_the_pool_does_each_job_and_tries_again_what_was_lost_or_failed() -> Non
     assert output.endswith("0 jobs are left\ndead: 'fail', delivered 3 times\n")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_pool_ends_if_it_can_start_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(_: object) -> None:
+        raise OSError("no more processes")
+
+    pool = examples.load("worker_pool")
+    monkeypatch.setattr(pool.Worker, "__init__", refused)
+    with caplog.at_level("INFO"):
+        running = threading.Thread(target=pool.run, args=(tmp_path / "jobs",), daemon=True)
+        running.start()
+        running.join(PATIENCE)
+        assert not running.is_alive()
+    assert f"{len(JOBS) + 1} jobs are left" in caplog.text
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL], ids=lambda stop: stop.name)
 def test_the_next_run_of_the_pool_does_what_is_left(tmp_path: Path, stop: signal.Signals) -> None:
     first = examples.start("worker_pool", tmp_path / "jobs", start_new_session=True)
