@@ -188,6 +188,7 @@ def test_the_web_service_refuses_what_does_not_fit_and_stores_what_it_accepts(tm
         assert web.post(*range(11)) == 413
         assert web.ask("POST", "/events", "no JSON")[0] == 400
         assert web.ask("POST", "/events", {"no": "list"})[0] == 400
+        assert web.ask("POST", "/events", "[" * 200_000)[0] == 400
         assert web.waiting() == 10
         holding.close()
         wait_until(lambda: web.waiting() == 0, "there is room again")
