@@ -57,6 +57,17 @@ PARTS = [
         "The crate's package, unpacked elsewhere, passes its tests.",
         "scripts/package --tests",
     ),
+    Part(
+        "coverage-rust",
+        "The crate's tests run at least 90 % of its lines.",
+        "scripts/coverage rust",
+        reads=(*CRATE, "scripts/coverage"),
+    ),
+    Part(
+        "coverage-python",
+        "The Python tests run at least 95 % of the package's lines.",
+        "scripts/coverage python",
+    ),
     *(
         Part(
             f"python-{version}",
