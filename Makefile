@@ -24,6 +24,9 @@ MAKEFLAGS += --silent # a word that is there twice would be reported as "nothing
 help: ## list the targets
 	sed -nE 's/^([a-z]+): .*## (.*)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
 
+# Without LTO the wheel is built on all cores to its end, so a newcomer sees the demo much sooner.
+demo: export CARGO_PROFILE_RELEASE_LTO = off
+demo: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = 16
 demo: ## run an MQTT ingest pipeline on real traffic (options: make demo -- --publishers 2, or ARGS="...")
 	scripts/python-env .venv-demo "$(PYTHON)" demo
 	.venv-demo/bin/python -m elasticq demo $(ARGS)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import signal
 import sys
 import threading
@@ -91,10 +92,16 @@ def follow(path: Path, lines: Lines, places: Places) -> None:
 
     inode, found, offset = places.peek() if places else (0, 0, 0)
     while True:
-        if is_another(path, inode, offset):
-            inode, found, offset = path.stat().st_ino, time.time_ns(), 0
-            remember()
-        with path.open("rb") as file:
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:  # it is not there yet, or is just being rotated
+            time.sleep(0.2)
+            continue
+        with file:
+            status = os.fstat(file.fileno())  # of this file: the path may lead to another one by now
+            if status.st_ino != inode or status.st_size < offset:
+                inode, found, offset = status.st_ino, time.time_ns(), 0
+                remember()
             rotated = False
             while not rotated:
                 rotated = is_another(path, inode, offset)  # if so, what was written before is still read
@@ -103,7 +110,13 @@ def follow(path: Path, lines: Lines, places: Places) -> None:
                         lines.sync_q.put(line[:-1], id=f"{found}:{offset}")
                         offset += len(line)
                     remember()
-                time.sleep(0.2)
+                if not rotated:
+                    time.sleep(0.2)
+            file.seek(offset)
+            for line in file:  # the last one has no end, and gets none any more
+                lines.sync_q.put(line.removesuffix(b"\n"), id=f"{found}:{offset}")
+                offset += len(line)
+            remember()
 
 
 def main() -> None:

@@ -5,7 +5,8 @@ python examples/mqtt_ingest.py --topic 'sensors/#' --database readings.db localh
 
 The network thread only puts messages into the queue. The database gets them in large transactions. When it
 can't keep up, QoS 2 goes before QoS 1 and QoS 0, and of QoS 0 only so much is kept as its level may hold.
-Ctrl-C and SIGTERM end it when all that has arrived is stored.
+Ctrl-C and SIGTERM end it when all that has arrived is stored. Under its name, `--client`, the broker keeps
+messages of QoS 1 and 2 while it is away, also between two runs. Each program needs a name of its own.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def new_queue() -> PriorityCircularBuffer[Message]:
     return PriorityCircularBuffer(levels=3, max_capacity=MOST_MESSAGES, level_capacities={0: MOST_OF_QOS_0})
 
 
-def new_client(queue: PriorityCircularBuffer[Message], topic: str) -> mqtt.Client:
+def new_client(queue: PriorityCircularBuffer[Message], topic: str, name: str) -> mqtt.Client:
     """A client that subscribes whenever it is connected, and puts what comes into the queue."""
     messages = queue.sync_q  # the interface of queue.Queue, with a priority
 
@@ -49,7 +50,7 @@ def new_client(queue: PriorityCircularBuffer[Message], topic: str) -> mqtt.Clien
         with contextlib.suppress(Full):  # of QoS 0, which promises nothing; queue.stats() counts it
             messages.put(received, block=message.qos > 0, priority=message.qos)
 
-    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=False)
     client.on_connect, client.on_message = on_connect, on_message
     client.on_subscribe = lambda *_: print("receiving", topic, flush=True)
     return client
@@ -77,6 +78,7 @@ def main() -> None:
     arguments.add_argument("host", metavar="HOST")
     arguments.add_argument("--port", type=int, default=1883)
     arguments.add_argument("--topic", default="#")
+    arguments.add_argument("--client", default="mqtt_ingest", metavar="NAME")
     arguments.add_argument("--database", default="messages.db")
     given = arguments.parse_args()
 
@@ -84,7 +86,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     queue = new_queue()
-    client = new_client(queue, given.topic)
+    client = new_client(queue, given.topic, given.client)
     client.connect(given.host, given.port)
     network = threading.Thread(target=client.loop_forever)  # connects again by itself
     storing = threading.Thread(target=store, args=(queue, given.database, stopping))

@@ -3,8 +3,8 @@
 python examples/scraper.py                                  (a small site that it starts itself)
 python examples/scraper.py --pages 50 https://example.org/
 
-It stays on the sites of the URLs that it is given. The queue of pages is bounded, so the threads never fetch
-more than the task can keep up with. Ctrl-C ends it.
+It follows links to the sites of the URLs that it is given, and to no others. The queue of pages is bounded,
+so the threads never fetch more than the task can keep up with. Ctrl-C ends it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ THREADS = 8
 
 class Page(NamedTuple):
     url: str
+    """Where it is: a redirect may have led from the URL that was asked for."""
     html: str = ""
     error: str = ""
 
@@ -40,7 +41,8 @@ class Links(HTMLParser):
     def __init__(self, page: Page) -> None:
         super().__init__()
         self.url, self.found = page.url, list[str]()
-        self.feed(page.html)
+        with contextlib.suppress(AssertionError):  # what some broken pages end with: up to there it was read
+            self.feed(page.html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "a" and (target := dict(attrs).get("href")):
@@ -55,7 +57,7 @@ def fetch(urls: elasticq.Queue[str], pages: elasticq.Queue[Page]) -> None:
             try:
                 with urllib.request.urlopen(url, timeout=10) as answer:
                     charset = answer.headers.get_content_charset("utf-8")
-                    page = Page(url, answer.read(LARGEST_PAGE).decode(charset, "replace"))
+                    page = Page(answer.url, answer.read(LARGEST_PAGE).decode(charset, "replace"))
             except (OSError, http.client.HTTPException, LookupError, ValueError) as error:
                 page = Page(url, error=str(error))
             pages.put(page)

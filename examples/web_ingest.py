@@ -34,7 +34,7 @@ BATCH = 500
 RETRY_AFTER = {"Retry-After": "1"}  # seconds
 
 
-def store(events: elasticq.Queue[Any]) -> None:
+def store(events: elasticq.Queue[str]) -> None:
     """A thread: it stores batches until the queue is shut down and empty."""
     try:
         with contextlib.closing(sqlite3.connect(DATABASE, timeout=60)) as connection:
@@ -43,9 +43,7 @@ def store(events: elasticq.Queue[Any]) -> None:
             while True:
                 batch = events.get_many(BATCH)
                 with connection:  # one transaction
-                    connection.executemany(
-                        "insert into events values (?)", [(json.dumps(event),) for event in batch]
-                    )
+                    connection.executemany("insert into events values (?)", [(event,) for event in batch])
     except elasticq.ShutDown:
         pass
     finally:
@@ -55,7 +53,7 @@ def store(events: elasticq.Queue[Any]) -> None:
 @contextlib.asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
     """Has the thread run as long as the server does, and waits until everything is stored."""
-    events: elasticq.Queue[Any] = elasticq.Queue(maxsize=MOST_EVENTS)
+    events: elasticq.Queue[str] = elasticq.Queue(maxsize=MOST_EVENTS)
     storing = asyncio.create_task(asyncio.to_thread(store, events))
     try:
         yield {"events": events}
@@ -66,27 +64,29 @@ async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
 
 async def accept(request: Request) -> JSONResponse:
     """Takes a list of events, all or none."""
-    events: elasticq.Queue[Any] = request.state.events
+    events: elasticq.Queue[str] = request.state.events
     try:
         new = await request.json()
-    except ValueError:
-        new = None
-    if not isinstance(new, list):
+        # Here, where it harms only who has sent it, and not in the thread that stores.
+        texts = [json.dumps(event) for event in new] if isinstance(new, list) else None
+    except (ValueError, RecursionError):  # no JSON, or lists in lists without an end
+        texts = None
+    if texts is None:
         return JSONResponse({"error": "the body must be a list of events, in JSON"}, 400)
-    if len(new) > events.maxsize:
+    if len(texts) > events.maxsize:
         return JSONResponse({"error": f"at most {events.maxsize} events at once"}, 413)
     try:
-        events.put_many(new, block=False)
+        events.put_many(texts, block=False)
     except elasticq.Full:
         return JSONResponse({"error": "too many events are waiting"}, 503, RETRY_AFTER)
     except elasticq.ShutDown:
         return JSONResponse({"error": "events can't be stored any more"}, 503)
-    return JSONResponse({"accepted": len(new)}, 202)
+    return JSONResponse({"accepted": len(texts)}, 202)
 
 
 async def state(request: Request) -> JSONResponse:
     """How many events wait, for a probe."""
-    events: elasticq.Queue[Any] = request.state.events
+    events: elasticq.Queue[str] = request.state.events
     return JSONResponse({"waiting": len(events)}, 503 if events.is_shutdown else 200)
 
 

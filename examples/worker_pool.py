@@ -85,6 +85,8 @@ class Worker:
         return success, text
 
     def end(self) -> None:
+        if self._jobs.closed:  # it was ended, and no other one could be started in its place
+            return
         self._process.kill()
         self._process.join()
         self._process.close()
@@ -123,7 +125,9 @@ def run(folder: Path) -> None:
         try:
             for job in ("kill the worker", "hang", "fail once", "fail", *(f"job {n}" for n in range(10))):
                 jobs.push(job, id=job)  # a name that is known already adds nothing
-            jobs.sync_q.join()  # until each job is done or dead
+            # Until each job is done or dead, or no thread is left because no process could be started.
+            while jobs.sync_q.unfinished_tasks and any(thread.is_alive() for thread in threads):
+                time.sleep(0.05)
         except KeyboardInterrupt:
             logging.info("interrupted")
         finally:

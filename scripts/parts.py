@@ -12,6 +12,14 @@ from verdicts import Part
 
 RELEASE = "cargo test --package elasticq --release"
 
+# What the parts look at that check the crate or the models, and no more. The others may look at anything.
+CRATE = ("rust/elasticq/", "Cargo.", ".cargo/")
+MODELS = ("tla+/", "scripts/test", "scripts/tlc")
+FLAWS = (*CRATE, "scripts/mutants", "scripts/flaws/", "scripts/verdicts.py", "scripts/turns.py")
+WITH_SOURCE = ("scripts/rust-with-source", "scripts/debian.bash")
+SANITIZED = (*CRATE, *WITH_SOURCE, "scripts/sanitize")
+MACHINE = (*CRATE, *WITH_SOURCE, "rust/", "rust-3.13t/", "scripts/machines")
+
 
 def pythons() -> list[str]:
     """The versions of Python that the project supports."""
@@ -29,7 +37,7 @@ MACHINES = {
 def large_model(model: str, config: str, proves: str) -> Part:
     """A configuration of a TLA+ model that takes too long for `make test`."""
     command = f"scripts/test jre && cd tla+ && ../scripts/tlc {model}.tla -config {config}.cfg"
-    return Part(f"tla-{config}", proves, command)
+    return Part(f"tla-{config}", proves, command, reads=MODELS)
 
 
 PARTS = [
@@ -37,6 +45,7 @@ PARTS = [
         "features-alone",
         "The crate's tests pass without any feature, and with each alone.",
         "scripts/test features_alone",
+        reads=(*CRATE, "scripts/test"),
     ),
     Part(
         "peer-suites",
@@ -47,6 +56,17 @@ PARTS = [
         "package",
         "The crate's package, unpacked elsewhere, passes its tests.",
         "scripts/package --tests",
+    ),
+    Part(
+        "coverage-rust",
+        "The crate's tests run at least 90 % of its lines.",
+        "scripts/coverage rust",
+        reads=(*CRATE, "scripts/coverage"),
+    ),
+    Part(
+        "coverage-python",
+        "The Python tests run at least 95 % of the package's lines.",
+        "scripts/coverage python",
     ),
     *(
         Part(
@@ -64,18 +84,23 @@ PARTS = [
         )
         for version in pythons()
     ),
-    *(Part(f"machine-{name}", proves, f"scripts/machines {name}") for name, proves in MACHINES.items()),
+    *(
+        Part(f"machine-{name}", proves, f"scripts/machines {name}", reads=MACHINE)
+        for name, proves in MACHINES.items()
+    ),
     Part(
         "loom",
         "The models of the real code hold in all interleavings with up to so many preemptions.",
         "scripts/test models",
         {"LOOM_MAX_PREEMPTIONS": "3"},
+        reads=(*CRATE, "scripts/test"),
     ),
     Part(
         "tla",
         "All TLA+ models of usual size hold, and each mistake made in them on purpose is found.",
         "scripts/test tla",
         {"ELASTICQ_MODELS": "all"},
+        reads=MODELS,
     ),
     large_model(
         "LockFreeMPSCQueue",
@@ -105,18 +130,22 @@ PARTS = [
         "Each flaw that is put into the code on purpose is found by the proof meant for it.",
         '"$PYTHON" scripts/mutants --verdicts "$VERDICTS"',
         {"LOOM_MAX_PREEMPTIONS": "3"},
+        reads=FLAWS,
+        hours=6,
     ),
     Part(
         "soak",
         "Of so many messages through each queue without locks, none is lost, doubled or damaged.",
         f"{RELEASE} --features lock_free --test soak -- --nocapture --test-threads 1",
         {"ELASTICQ_SOAK_MESSAGES": "100000000"},
+        reads=CRATE,
     ),
     Part(
         "ends-random",
         "Each item is accounted for when handles come and go in random order, in so many rounds.",
         f"{RELEASE} --features lock_free --test ends_random",
         {"ELASTICQ_ENDS_ROUNDS": "100000"},
+        reads=CRATE,
     ),
     Part(
         "random-cases",
@@ -124,18 +153,21 @@ PARTS = [
         f"{RELEASE} --features lock_free,priority --lib --test locked_model --test mpsc_properties"
         " --test priority_fairness --test priority_model --test spsc",
         {"ELASTICQ_EFFORT": "20"},
+        reads=CRATE,
     ),
     Part(
         "power-cuts",
         "The durable queue loses nothing in so many times the usual number of power cuts and kills.",
         f"{RELEASE} --features persistent --lib --test persistent_kill",
         {"ELASTICQ_EFFORT": "20"},
+        reads=CRATE,
     ),
     Part(
         "durable-items",
         "The durable queue holds so many items on disk, in little memory.",
         f"{RELEASE} --features persistent --test persistent_full -- --nocapture",
         {"ELASTICQ_DURABLE_ITEMS": "10000000"},
+        reads=CRATE,
     ),
     Part(
         "work-cluster",
@@ -148,15 +180,18 @@ PARTS = [
         "Files with any content are opened or refused, for so many seconds of damage.",
         "scripts/fuzz",
         {"ELASTICQ_FUZZ_SECONDS": "60"},
+        reads=(*CRATE, "fuzz/", "scripts/fuzz"),
     ),
     Part(
         "address-sanitizer",
         "No test of the crate uses memory after it was freed, or never frees it.",
         "scripts/sanitize address",
+        reads=SANITIZED,
     ),
     Part(
         "thread-sanitizer",
         "In no test of the crate two threads access the same memory in no order.",
         "scripts/sanitize thread",
+        reads=SANITIZED,
     ),
 ]

@@ -1,7 +1,8 @@
 """What `make verify` keeps: the verdict of each check on one state of the tree, in a file of its own.
 
 The state of the tree is the content of all files that git knows or would add, so building does not change it.
-A verdict counts only for the state and the settings that it was reached with.
+A part may name the files that it looks at; then only those count for its verdict. The compiler and its flags
+are a part of the state, too. A verdict counts only for the state and the settings that it was reached with.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import platform
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -30,6 +32,10 @@ class Part:
     """For bash. Exit status 0 is passed, 3 is not available on this machine, and all else is failed."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Environment variables that say how thorough the check is. The caller's own values come first."""
+    reads: tuple[str, ...] = ("",)
+    """The files that its verdict depends on: what their names begin with. By default all."""
+    hours: float = 3
+    """If it takes longer, it hangs, and has failed."""
 
     def chosen_settings(self) -> dict[str, str]:
         """The settings that hold for a run now."""
@@ -117,7 +123,18 @@ def tree() -> dict[str, str]:
     return hashes
 
 
-def state(files: Mapping[str, str]) -> str:
-    """A short name for a state of the tree."""
-    lines = "".join(f"{name}\0{content}\n" for name, content in sorted(files.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+def compiler() -> str:
+    """The compiler and the flags that come from outside of the tree."""
+    try:
+        command = ["rustc", "--version", "--verbose"]
+        version = subprocess.run(command, cwd=turns.ROOT, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        version = "none"
+    return f"{version}{os.environ.get('RUSTFLAGS', '')}"
+
+
+def state(files: Mapping[str, str], built_by: str, reads: tuple[str, ...] = ("",)) -> str:
+    """A short name for the state of the files whose names begin with one of `reads`."""
+    seen = {name: content for name, content in files.items() if name.startswith(reads)}
+    lines = "".join(f"{name}\0{content}\n" for name, content in sorted(seen.items()))
+    return hashlib.sha256(f"{built_by}\0{lines}".encode()).hexdigest()[:16]

@@ -125,6 +125,10 @@ def _files(limit: int | None, timeout: float | None) -> dict[str, Any]:
     return {"path": path, "codec": "pickle", "maxsize": limit or 0, **timeouts}
 
 
+def _in_memory(limit: int | None, timeout: float | None) -> dict[str, Any]:
+    return {**_files(limit, timeout), "path": None}
+
+
 def _level_capacities(limit: int | None, _: float | None) -> dict[str, Any]:
     return {"level_capacities": dict.fromkeys(range(3), limit or 1000)}
 
@@ -150,7 +154,10 @@ BOUNDED = [kind for kind in KINDS if kind.bounded]
 IN_FILES = Kind("PersistentCircularBuffer", elasticq.PersistentCircularBuffer, _files, BUFFER)
 """The queue in files. Its items are values and not objects, so not all suites fit it."""
 
-ALL = [*KINDS, IN_FILES]
+LOG_IN_MEMORY = Kind("Log in memory", elasticq.PersistentCircularBuffer, _in_memory, BUFFER)
+"""The same without files."""
+
+ALL = [*KINDS, IN_FILES, LOG_IN_MEMORY]
 
 VIEWS = [
     Kind("AsyncQueue", elasticq.Queue, _maxsize, finish=attrgetter("async_q")),

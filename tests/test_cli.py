@@ -298,6 +298,20 @@ def test_it_runs_with_its_outputs_closed(closed: str, queue: Path) -> None:
 # A terminal.
 
 
+@pytest.mark.parametrize("arguments", [["inspect", "a\nb\x1b[31m"], ["inspect", "a", "a\nb\x1b[31m"]])
+def test_what_goes_wrong_is_one_line_whatever_the_arguments_are(arguments: list[str]) -> None:
+    done = elasticq(*arguments)
+    assert done.returncode == FAILED
+    assert r"a\nb\x1b[31m" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_a_command_only_the_command_is_missing() -> None:
+    done = elasticq()
+    assert done.returncode == FAILED
+    assert "the following arguments are required: COMMAND (" in done.stderr
+
+
 def test_a_tool_fits_a_terminal_of_40_columns(queue: Path) -> None:
     for command in ("inspect", "verify"):
         with Terminal([*ELASTICQ, command, str(queue)], columns=40) as terminal:

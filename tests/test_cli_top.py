@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import os
@@ -340,7 +341,24 @@ def test_nothing_to_watch_is_one_line(where: str, said: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "answer",
-    [b"", b"hello\n", b'{"elasticq": 1}\n', b"[]\n", b'{"elasticq":"1","process":1,"clock":1,"queues":2}\n'],
+    [
+        b"",
+        b"hello\n",
+        b'{"elasticq": 1}\n',
+        b"[]\n",
+        b'{"elasticq":"1","process":1,"clock":1,"queues":2}\n',
+        b'{"elasticq":"1","process":1e400,"clock":1,"queues":0}\n',
+        b"[" * 100_000 + b"\n",
+    ],
+    ids=[
+        "nothing",
+        "a text",
+        "no process",
+        "a list",
+        "too few queues",
+        "an infinite process",
+        "lists in lists",
+    ],
 )
 def test_a_socket_of_something_else_is_one_line(answer: bytes, tmp_path: Path) -> None:
     path = tmp_path / "other"
@@ -350,7 +368,7 @@ def test_a_socket_of_something_else_is_one_line(answer: bytes, tmp_path: Path) -
 
         def serve() -> None:
             client, _ = listening.accept()
-            with client:
+            with client, contextlib.suppress(OSError):  # it may hang up at the first line
                 client.sendall(answer)
 
         thread = threading.Thread(target=serve)

@@ -7,6 +7,8 @@ import base64
 import json
 import math
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -193,6 +195,21 @@ def test_a_broken_queue_is_looked_at_without_a_change(broken: Path) -> None:
     assert items(broken, status=DAMAGED) == [f"item number {number}" for number in range(1, 5)]
     assert place["file"] in tool("export", broken).stderr
     assert image(broken) == before
+
+
+def test_what_is_said_of_a_broken_queue_fits_a_terminal_of_40_columns(broken: Path, tmp_path: Path) -> None:
+    lines = tool("verify", broken, COLUMNS="40").stdout.splitlines()
+    command = f"  python -m elasticq repair {shlex.quote(str(broken))}"
+    assert lines[-1] == command
+    assert [line for line in lines[1:-1] if len(line) > 40] == []
+    copied = tmp_path / "it's a copy"
+    shutil.copytree(broken, copied)
+    *_, last = tool("verify", copied).stdout.splitlines()
+    assert shlex.split(last)[-1] == str(copied)
+
+
+def test_the_manual_of_repair_says_that_1_is_its_success() -> None:
+    assert "is repaired" in " ".join(tool("repair", "--help").stdout.split())
 
 
 def test_compact_says_that_a_queue_is_damaged(broken: Path) -> None:

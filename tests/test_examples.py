@@ -71,6 +71,33 @@ def test_the_scraper_reads_no_more_pages_than_it_may() -> None:
     assert output.splitlines()[-1] == "7 pages"
 
 
+class Odd(http.server.BaseHTTPRequestHandler):
+    """A folder that is asked for without its slash, with a link that is relative, and a broken page."""
+
+    def do_GET(self) -> None:
+        if self.path == "/1":
+            self.send_response(301)
+            self.send_header("Location", "/folder/")
+        else:
+            self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<a href='page'>page</a><![no such]>" if self.path == "/folder/" else b"")
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Says nothing."""
+
+
+async def test_the_scraper_follows_a_redirect_and_reads_a_broken_page(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scraper = examples.load("scraper")
+    scraper.SmallSite = Odd
+    with scraper.small_site() as urls:
+        assert await scraper.scrape(urls, 10) == 2
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split("/", 3)[3].split(": ")[0] for line in shown] == ["folder/", "folder/page"]
+
+
 class Endless(http.server.BaseHTTPRequestHandler):
     """A site without an end."""
 
@@ -187,6 +214,23 @@ def test_the_pool_does_each_job_and_tries_again_what_was_lost_or_failed() -> Non
         assert re.search(f"delivery [23] of '{job}': {job.upper()}\n", output)
     assert output.count("of 'fail': ValueError") == 3
     assert output.endswith("0 jobs are left\ndead: 'fail', delivered 3 times\n")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_pool_ends_if_it_can_start_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(_: object) -> None:
+        raise OSError("no more processes")
+
+    pool = examples.load("worker_pool")
+    monkeypatch.setattr(pool.Worker, "__init__", refused)
+    with caplog.at_level("INFO"):
+        running = threading.Thread(target=pool.run, args=(tmp_path / "jobs",), daemon=True)
+        running.start()
+        running.join(PATIENCE)
+        assert not running.is_alive()
+    assert f"{len(JOBS) + 1} jobs are left" in caplog.text
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL], ids=lambda stop: stop.name)

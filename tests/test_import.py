@@ -34,7 +34,7 @@ def test_the_import_brings_no_more_of_the_standard_library_than_queues_need() ->
     assert "asyncio" not in modules
     assert "inspect" not in modules
     assert "typing" not in modules
-    assert modules <= imported("import __future__, queue, threading, weakref")
+    assert modules <= imported("import __future__, functools, queue, threading, weakref")
 
 
 def test_the_import_brings_only_what_the_public_names_need() -> None:

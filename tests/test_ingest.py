@@ -92,13 +92,28 @@ def test_every_mqtt_message_is_stored_with_its_qos(broker: Broker, tmp_path: Pat
     assert sorted(stored) == sorted((f"sensors/{qos}", qos, f"{n}") for qos in range(3) for n in range(100))
 
 
+def test_what_is_published_while_it_is_away_comes_when_it_is_back(broker: Broker) -> None:
+    example = examples.load("mqtt_ingest")
+    queue = example.new_queue()
+    client = example.new_client(queue, "sensors/#", "ingest")
+    subscribed = threading.Event()
+    client.on_subscribe = lambda *_: subscribed.set()
+    with closing(queue):
+        with connected(client, broker):
+            assert subscribed.wait(PATIENCE)
+        publish(broker, 10)
+        with connected(client, broker):
+            wait_until(lambda: len(queue) >= 20, "those of QoS 1 and 2 have come")
+        assert {message.qos for message in queue} == {1, 2}
+
+
 def test_while_the_database_is_slow_higher_qos_goes_first_and_qos_0_is_limited(
     broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     example = examples.load("mqtt_ingest")
     monkeypatch.setattr(example, "MOST_OF_QOS_0", 10)
     queue, database = example.new_queue(), tmp_path / "messages.db"
-    client = example.new_client(queue, "sensors/#")
+    client = example.new_client(queue, "sensors/#", "ingest")
     subscribed = threading.Event()
     client.on_subscribe = lambda *_: subscribed.set()
     storing = threading.Thread(target=example.store, args=(queue, str(database), threading.Event()))
@@ -173,6 +188,7 @@ def test_the_web_service_refuses_what_does_not_fit_and_stores_what_it_accepts(tm
         assert web.post(*range(11)) == 413
         assert web.ask("POST", "/events", "no JSON")[0] == 400
         assert web.ask("POST", "/events", {"no": "list"})[0] == 400
+        assert web.ask("POST", "/events", "[" * 200_000)[0] == 400
         assert web.waiting() == 10
         holding.close()
         wait_until(lambda: web.waiting() == 0, "there is room again")

@@ -373,11 +373,12 @@ def meet(q: janus.Queue[int], place: int) -> list[bool]:
             left -= 1
         return come
 
+    before = sys.gettrace()  # say, that of coverage.py
     sys.settrace(come)
     try:
         first = refused(lambda: q.async_q.put(1))
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     return [first, *second]
 
 

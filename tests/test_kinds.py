@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from kinds import ALL, BOUNDED, IN_FILES, KINDS, PLAIN, VIEWS, Kind, has_moved
+from kinds import ALL, BOUNDED, IN_FILES, KINDS, LOG_IN_MEMORY, PLAIN, VIEWS, Kind, has_moved
 from support import Threads, wait_until_asleep
 
 import elasticq
@@ -74,7 +74,7 @@ def test_its_plain_calls_wait(kind: Kind, threads: Threads) -> None:
     assert taken == ["item"]
 
 
-@pytest.mark.parametrize("kind", [*BOUNDED, IN_FILES])
+@pytest.mark.parametrize("kind", [*BOUNDED, IN_FILES, LOG_IN_MEMORY])
 @pytest.mark.parametrize("many", [False, True])
 def test_it_waits_for_room_as_the_table_says(kind: Kind, many: bool, threads: Threads) -> None:
     queue = kind.make(1)

@@ -209,6 +209,17 @@ def test_a_file_may_be_rotated_or_truncated(tmp_path: Path) -> None:
     assert lines == numbered(0, 110)
 
 
+def test_a_file_may_come_later_and_may_be_rotated_in_the_middle_of_its_last_line(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+
+    def rotate() -> None:
+        log.rename(tmp_path / "app.log.1")
+        append(log, ["three"])
+
+    lines = follow(tmp_path, log, lambda: log.write_text("one\ntwo", encoding="utf-8"), rotate)
+    assert lines == ["one", "two", "three"]
+
+
 def test_a_collector_that_fails_gets_the_lines_later(tmp_path: Path, collector: Collector) -> None:
     collector.refuse = 2
     with examples.killed_at_the_end(start(tmp_path, collector, stdin=subprocess.PIPE)) as shipper:

@@ -101,6 +101,21 @@ def test_an_open_queue_is_not_opened_again_by_whatever_path(path: Path, tmp_path
     PersistentCircularBuffer[int](path).close()
 
 
+def test_a_queue_without_a_path_is_in_memory_and_gone_when_it_is_closed() -> None:
+    with (
+        PersistentCircularBuffer[int](None, "every_write") as queue,
+        PersistentCircularBuffer[int](None) as other,
+    ):
+        assert (queue.path, queue.sync_mode) == (None, SyncMode.NO_SYNC)
+        queue.push_batch([1, 2])
+        assert (queue.pop(), len(other)) == (1, 0)
+        assert repr(queue).endswith(" in memory>")
+        with pytest.raises(InvalidOperation, match="a queue in memory is open in this object already"):
+            queue.__init__(None)  # type: ignore[misc]
+    with pytest.raises(ShutDown):
+        queue.pop()
+
+
 def test_closing_gives_the_files_up_and_ends_calls_that_wait(path: Path, threads: Threads) -> None:
     queue = PersistentCircularBuffer[str](path, maxsize=1)
     refused: list[BaseException] = []

@@ -22,6 +22,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "jobs"
 
 
+@pytest.fixture(params=["in files", "in memory"])
+def place(path: Path, request: pytest.FixtureRequest) -> Path | None:
+    return path if request.param == "in files" else None
+
+
 def test_an_item_is_there_until_it_is_acknowledged(path: Path) -> None:
     with Jobs(path) as jobs:
         jobs.push({"resize": "a.png"}, headers={"from": "web", "try": (1, 2)})
@@ -45,8 +50,8 @@ def test_an_item_is_there_until_it_is_acknowledged(path: Path) -> None:
         assert len(jobs) == 0
 
 
-def test_headers_are_none_or_what_they_were(path: Path) -> None:
-    with Jobs(path) as jobs:
+def test_headers_are_none_or_what_they_were(place: Path | None) -> None:
+    with Jobs(place) as jobs:
         headers: Any
         for headers in (None, b"raw", "text", {}, 0):
             jobs.push("item", headers=headers)
@@ -73,13 +78,13 @@ def test_what_is_leased_is_there_again_after_reopening_at_its_place(path: Path) 
         assert jobs.pop() == "third"
 
 
-def test_a_context_acknowledges_and_gives_back_when_an_exception_passes(path: Path) -> None:
+def test_a_context_acknowledges_and_gives_back_when_an_exception_passes(place: Path | None) -> None:
     def fail() -> None:
         with jobs.lease() as lease:
             assert lease.item == "job"
             raise KeyError("job")
 
-    with Jobs(path) as jobs:
+    with Jobs(place) as jobs:
         jobs.push_batch(["job", "later"])
         for _ in range(2):
             with pytest.raises(KeyError):
@@ -92,13 +97,13 @@ def test_a_context_acknowledges_and_gives_back_when_an_exception_passes(path: Pa
         assert list(jobs) == ["later"], "what was ended inside is left as it is"
 
 
-def test_an_exception_is_not_hidden_by_a_lease_whose_time_is_over(path: Path) -> None:
+def test_an_exception_is_not_hidden_by_a_lease_whose_time_is_over(place: Path | None) -> None:
     def fail() -> None:
         with jobs.lease(ttl=0.001):
             wait_until(lambda: len(jobs) == 1, "the item is there again")
             raise KeyError
 
-    with Jobs(path) as jobs:
+    with Jobs(place) as jobs:
         jobs.push("job")
         with pytest.raises(KeyError):
             fail()
@@ -106,8 +111,8 @@ def test_an_exception_is_not_hidden_by_a_lease_whose_time_is_over(path: Path) ->
             wait_until(lambda: len(jobs) == 1, "the item is there again")
 
 
-def test_a_lease_ends_with_its_time_unless_it_is_extended(path: Path) -> None:
-    with Jobs(path) as jobs:
+def test_a_lease_ends_with_its_time_unless_it_is_extended(place: Path | None) -> None:
+    with Jobs(place) as jobs:
         jobs.push("job")
         lease = jobs.lease(ttl=timedelta(milliseconds=1))
         again = jobs.lease()
@@ -121,8 +126,8 @@ def test_a_lease_ends_with_its_time_unless_it_is_extended(path: Path) -> None:
         kept.ack()
 
 
-def test_a_lease_that_nobody_has_goes_back(path: Path) -> None:
-    with Jobs(path) as jobs:
+def test_a_lease_that_nobody_has_goes_back(place: Path | None) -> None:
+    with Jobs(place) as jobs:
         jobs.push("job")
         lease = jobs.lease()
         del lease
@@ -134,8 +139,8 @@ def test_a_lease_that_nobody_has_goes_back(path: Path) -> None:
         assert len(jobs) == 1
 
 
-def test_a_lease_in_a_cycle_through_its_own_item_is_collected(path: Path) -> None:
-    with Jobs(path) as jobs:
+def test_a_lease_in_a_cycle_through_its_own_item_is_collected(place: Path | None) -> None:
+    with Jobs(place) as jobs:
         jobs.push([1])
         lease = jobs.lease()
         lease.item.append(lease)
@@ -200,8 +205,8 @@ def test_batches_of_leases_are_ended_as_one(path: Path, tmp_path: Path) -> None:
         assert len(jobs.lease_batch(100)) == 2
 
 
-def test_a_lease_waits_as_it_is_told_to(path: Path, threads: Threads) -> None:
-    with Jobs(path) as jobs:
+def test_a_lease_waits_as_it_is_told_to(place: Path | None, threads: Threads) -> None:
+    with Jobs(place) as jobs:
         with pytest.raises(Empty):
             jobs.lease(block=False)
         with pytest.raises(Empty):
@@ -218,10 +223,10 @@ def test_a_lease_waits_as_it_is_told_to(path: Path, threads: Threads) -> None:
             jobs.lease()
 
 
-def test_each_item_is_worked_on_once_by_threads_that_lease(path: Path, threads: Threads) -> None:
+def test_each_item_is_worked_on_once_by_threads_that_lease(place: Path | None, threads: Threads) -> None:
     done: list[int] = []
     lock = threading.Lock()
-    with Jobs(path, "no_sync", segment_bytes=1 << 16) as jobs:
+    with Jobs(place, "no_sync", segment_bytes=1 << 16) as jobs:
 
         def work(worker: int) -> None:
             for number in range(10_000):
@@ -261,8 +266,8 @@ def test_a_lease_may_outlive_its_queue(path: Path) -> None:
         assert len(jobs) == 0
 
 
-def test_a_thread_may_extend_a_lease_while_another_one_ends_it(path: Path) -> None:
-    with Jobs(path, "no_sync") as jobs:
+def test_a_thread_may_extend_a_lease_while_another_one_ends_it(place: Path | None) -> None:
+    with Jobs(place, "no_sync") as jobs:
         for number in range(50):
             jobs.push(number)
             stop = threading.Event()
@@ -308,8 +313,8 @@ def test_threads_that_end_one_lease_at_once_do_not_hang() -> None:
         """)
 
 
-def test_leases_may_be_dropped_while_a_batch_is_given_back(path: Path, threads: Threads) -> None:
-    with Jobs(path, "no_sync") as jobs:
+def test_leases_may_be_dropped_while_a_batch_is_given_back(place: Path | None, threads: Threads) -> None:
+    with Jobs(place, "no_sync") as jobs:
         for _ in range(5):
             jobs.push_batch(range(500))
             leases = jobs.lease_batch(500)

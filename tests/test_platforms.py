@@ -116,6 +116,13 @@ def test_a_tag_with_another_version_is_no_release(tmp_path: Path) -> None:
     assert f"the tag is v0.0.1, and Cargo.toml has version {VERSION}" in result.stderr
 
 
+def test_the_release_s_tests_may_go_without_programs_that_its_machines_do_not_have() -> None:
+    """GitHub sets CI to true, where tests fail without the extra `demo`, Prometheus, fish and uvloop."""
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    (step,) = (step for step in workflow.split("      - ") if "python -m pytest" in step)
+    assert re.search(r"^ +env:\n +CI: \"\" ", step, re.MULTILINE)
+
+
 def test_the_release_is_published_for_a_pushed_tag_only_and_needs_no_scripts_on_other_systems() -> None:
     """A run by hand, also one for a tag, only builds. Tests of the scripts need bash and git."""
     workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text()

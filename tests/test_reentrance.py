@@ -212,11 +212,12 @@ class Injection:
     def into(self, run: Callable[[], object]) -> None:
         """Calls something, and interrupts it."""
         if sys.version_info < (3, 12):
+            before = sys.gettrace()  # say, that of coverage.py
             sys.settrace(self.trace)
             try:
                 run()
             finally:
-                sys.settrace(None)
+                sys.settrace(before)
         else:
             # On these Pythons, tracing by instruction starts late or not at all.
             monitoring = sys.monitoring

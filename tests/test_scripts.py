@@ -156,7 +156,10 @@ def project(tmp_path: Path) -> Path:
     for name in ("Cargo.toml", "Cargo.lock", "rust-3.13t/Cargo.toml", "README.md", "LICENSE"):
         (root / name).touch()
     shutil.copy(ROOT / "pyproject.toml", root)
-    executable(tmp_path / "bin" / "cargo", f'echo "$*" >>"{tmp_path}/cargo"')
+    executable(
+        tmp_path / "bin" / "cargo",
+        f'echo "${{PYO3_CONFIG_FILE##*/}}$PYO3_CROSS_PYTHON_VERSION $*" >>"{tmp_path}/cargo"',
+    )
     executable(tmp_path / "bin" / "rustc", "echo rustc")
     return root
 
@@ -191,16 +194,19 @@ def test_the_wheel_is_built_anew_if_and_only_if_a_source_has_changed(
 
 
 @pytest.mark.parametrize(
-    ("version", "binding"),
-    [("3.13t", "--manifest-path rust-3.13t/Cargo.toml"), ("3.14t", "--package elasticq-python")],
+    ("version", "told", "binding"),
+    [
+        ("3.13t", "pyo3-config.txt", "--manifest-path rust-3.13t/Cargo.toml"),
+        ("3.14t", "3.14t", "--package elasticq-python"),
+    ],
 )
 def test_without_an_interpreter_the_binding_is_compiled_with_the_pyo3_that_knows_it(
-    project: Path, tmp_path: Path, version: str, binding: str
+    project: Path, tmp_path: Path, version: str, told: str, binding: str
 ) -> None:
     executable(project / "scripts" / "python", "exit 3")
     result = run(project / "scripts" / "test-python", version, PATH=with_programs(tmp_path))
     assert result.returncode == 3, result.stderr
-    assert f"clippy --locked {binding} " in (tmp_path / "cargo").read_text()
+    assert f"{told} clippy --locked {binding} " in (tmp_path / "cargo").read_text()
 
 
 @pytest.mark.parametrize(("status", "expected"), [(0, 0), (1, 1), (2, 2), (3, 1), (5, 5)])

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from kinds import ALL, BOUNDED, IN_FILES, Kind
+from kinds import ALL, BOUNDED, IN_FILES, LOG_IN_MEMORY, Kind
 from support import (
     FREE_THREADED,
     PATIENCE,
@@ -69,7 +69,7 @@ class Ends:
 
 COMPILED = [kind for kind in ALL if not kind.standard]
 each = pytest.mark.parametrize("kind", ALL)
-each_bounded = pytest.mark.parametrize("kind", [*BOUNDED, IN_FILES])
+each_bounded = pytest.mark.parametrize("kind", [*BOUNDED, IN_FILES, LOG_IN_MEMORY])
 each_compiled = pytest.mark.parametrize("kind", COMPILED)
 each_compiled_and_bounded = pytest.mark.parametrize("kind", [kind for kind in COMPILED if kind.bounded])
 
@@ -772,7 +772,7 @@ def test_a_handler_that_raises_during_a_waking_does_not_stop_it(
     woken_by(lambda: ends.put("third"), ends.queue.aget())
     loop.strikes = False
     loop.close()
-    assert results == [True if kind is IN_FILES else None, "third"]
+    assert results == [True if kind in (IN_FILES, LOG_IN_MEMORY) else None, "third"]
 
 
 @pytest.mark.usefixtures("raising")

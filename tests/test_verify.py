@@ -25,7 +25,7 @@ from verdicts import Part
 PARTS = [
     Part("first", "Proves one thing.", "echo first >> ../log; mkdir -p target; date > target/built"),
     Part("second", "Proves another.", "bash ../second", {"LEVEL": "1"}),
-    Part("third", "Proves the rest.", "echo third >> ../log"),
+    Part("third", "Proves the rest.", "echo third >> ../log", reads=("code/", "page")),
 ]
 """
 
@@ -179,6 +179,44 @@ def test_it_stops_if_the_tree_changes(project: Project, change: str, file: str) 
     project.second("")
     assert project.verify()[0] == 0
     assert project.ran() == ["first", "second", "third"]
+
+
+def test_a_part_that_names_what_it_reads_keeps_its_verdict_when_other_files_change(project: Project) -> None:
+    project.verify()
+    project.ran()
+    (project.root / "other").touch()
+    status, output = project.verify()
+    assert (status, project.ran()) == (0, ["first", "second"])
+    assert outcomes(output) == dict.fromkeys(("first", "second", "third"), "passed")
+    (project.root / "code").mkdir()
+    (project.root / "code" / "new").touch()
+    assert (project.verify()[0], project.ran()) == (0, ["first", "second", "third"])
+
+
+def test_a_part_whose_command_has_changed_runs_again(project: Project) -> None:
+    project.verify("third")
+    project.ran()
+    parts_file = project.root / "scripts" / "parts.py"
+    parts_file.write_text(parts_file.read_text().replace("echo third >>", "echo  third >>"))
+    assert (project.verify("third")[0], project.ran()) == (0, ["third"])
+
+
+def test_other_flags_for_the_compiler_are_another_state(project: Project) -> None:
+    project.verify("third")
+    project.ran()
+    assert (project.verify("third", RUSTFLAGS="--cfg portable")[0], project.ran()) == (0, ["third"])
+    assert (project.verify("third")[0], project.ran()) == (0, [])
+
+
+def test_a_part_that_hangs_is_ended_and_has_failed(project: Project) -> None:
+    parts_file = project.root / "scripts" / "parts.py"
+    parts_file.write_text(parts_file.read_text().replace('{"LEVEL": "1"}', "hours=0.001"))
+    project.second("echo this far; sleep 1000 &\necho $! > ../pids\nwait")
+    status, output = project.verify()
+    assert (status, outcomes(output)["second"]) == (1, "FAILED")
+    assert "failed: it was ended after 0.001 hours; its last line: this far" in output
+    sleeper = int((project.folder / "pids").read_text())
+    wait_until(lambda: not is_alive(sleeper), "its processes have ended")
 
 
 def test_a_verdict_counts_for_its_settings_only(project: Project) -> None:

@@ -48,7 +48,10 @@ def parser(name: str) -> Manual:
     )
     made.add_argument("--version", action="version", version=f"elasticq {__version__}")
     made.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of those below")
-    made.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help=f"see {name} COMMAND --help")
+    rest = made.add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="...", help=f"see {name} COMMAND --help"
+    )
+    rest.required = False  # without a command, only the command is missing
     return made
 
 

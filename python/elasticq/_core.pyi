@@ -757,7 +757,7 @@ class Persistent(Generic[_T]):
     def __new__(cls, *_arguments: Any, **_keywords: Any) -> Self: ...
     def __init__(
         self,
-        path: str | PathLike[str],
+        path: str | PathLike[str] | None,
         sync_mode: Literal["no_sync", "every_write"] | SyncMode | None = None,
         codec: Literal["plain", "pickle"] = "plain",
         *,
@@ -775,7 +775,7 @@ class Persistent(Generic[_T]):
     @property
     def maxsize(self) -> int: ...
     @property
-    def path(self) -> str: ...
+    def path(self) -> str | None: ...
     @property
     def sync_mode(self) -> SyncMode: ...
     @property

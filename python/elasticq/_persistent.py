@@ -38,11 +38,15 @@ class PersistentCircularBuffer(_core.Persistent[T]):
 
     Args:
         path: The queue's folder. It is made if it does not exist (for its owner only); its parent must exist.
-        sync_mode: "no_sync", "every_write" or `SyncMode.periodic(seconds)`; by default every second.
+            None: the queue has no files. The same log is kept in memory, with leases, names, delays and dead
+            letters, and is gone when the queue is closed or the process ends.
+        sync_mode: "no_sync", "every_write" or `SyncMode.periodic(seconds)`; by default every second. It means
+            nothing in memory.
         codec: Who turns items into bytes: "plain" or "pickle".
         maxsize: The most items that the queue holds. Zero or below means as many as the disk has room for. A
             queue that holds more when it is opened refuses pushes until enough were taken.
-        max_bytes: The most bytes that the files may take, at least 262,144; None or 0: no limit.
+        max_bytes: The most bytes that the files (or the log in memory) may take, at least 262,144; None or 0:
+            no limit.
         max_log_entries: So many records that nobody needs may stay before the queue compacts its files:
             100,000.
         segment_bytes: The most bytes of one file, at least 65,536; 16 MiB.

@@ -10,9 +10,9 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from . import _core
 from ._sync_view import SyncView
-from ._typing import T
 from ._views import AsyncQueue
 
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 Selected: TypeAlias = _core.Elastic[T] | _core.Persistent[T] | AsyncQueue[T] | SyncView[T]

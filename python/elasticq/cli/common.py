@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TextIO
 
+from elasticq.cli.terminal import visible
+
 FINE, DAMAGED, FAILED = 0, 1, 2
 """The exit statuses of the commands themselves. What 1 means, each command says."""
 INTERRUPTED = 130
@@ -69,10 +71,10 @@ def _guarded(program: str, work: Callable[[], int]) -> int:
         say(f"{program}: interrupted")
         return INTERRUPTED
     except CommandError as failure:
-        say(f"{program}: {failure}")
+        say(f"{program}: {visible(str(failure))}")
         return failure.status
     except OSError as error:
-        say(f"{program}: {text_of(error)}")
+        say(f"{program}: {visible(text_of(error))}")
         return FAILED
 
 

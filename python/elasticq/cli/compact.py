@@ -9,6 +9,7 @@ from elasticq.cli.common import FINE, print_json
 from elasticq.cli.durable import answer, guarded, size
 from elasticq.cli.durable import parser as parser_of_tool
 from elasticq.cli.manual import Manual
+from elasticq.cli.report import facts
 
 
 def parser(program: str) -> Manual:
@@ -31,8 +32,10 @@ def main(arguments: Sequence[str], program: str) -> int:
             print_json(done)
             return FINE
         before, after = done["bytes_before"], done["bytes_after"]
-        files = f"{done['files_before']:,} files with records before, {done['files_after']:,} now"
-        print(f"{chosen.path}: {size(before)} before, {size(after)} now; {files}")
+        print(f"{chosen.path}: {size(before)} before, {size(after)} now")
+        print(
+            facts([("files with records", f"{done['files_before']:,} before, {done['files_after']:,} now")])
+        )
         return FINE
 
     return guarded(work)

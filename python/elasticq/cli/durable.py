@@ -13,19 +13,22 @@ from elasticq._errors import Corrupted, QueueError
 from elasticq.cli.common import DAMAGED, CommandError, say, statuses
 from elasticq.cli.manual import Manual, Place, Text
 
-_STATUSES = statuses(
-    "something is damaged, or can't be read",
-    two="it could not be done: wrong usage, no queue, in use, another format, or the system has refused it",
-)
+_DAMAGED = "something is damaged, or can't be read"
+_REFUSED = "it could not be done: wrong usage, no queue, in use, another format, or the system has refused it"
 
 _T = TypeVar("_T")
 
 
 def parser(
-    program: str, about: Sequence[Text], sections: Mapping[str, Sequence[Text]], *, has_json: bool = True
+    program: str,
+    about: Sequence[Text],
+    sections: Mapping[str, Sequence[Text]],
+    *,
+    has_json: bool = True,
+    one: str = _DAMAGED,
 ) -> Manual:
     """A parser of the arguments that these tools have: the path, and --json if the output is for people."""
-    made = Manual(program, about, {**sections, "exit status": _STATUSES})
+    made = Manual(program, about, {**sections, "exit status": statuses(one, two=_REFUSED)})
     made.path("path", completed=Place.FOLDER, metavar="PATH", help="the queue's directory")
     if has_json:
         made.add_argument("--json", action="store_true", help="print one line of JSON, for machines")

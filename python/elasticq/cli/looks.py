@@ -85,7 +85,7 @@ def _over_socket(path: str) -> Look:
             raise UnansweredError(path, f"{error.strerror or error}") from error
     try:
         return _in_lines(text)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UnansweredError(path, "what answers there is no process with elasticq.metrics.live") from error
 
 

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NoReturn
 
 from elasticq.cli.common import FAILED, say
+from elasticq.cli.terminal import visible
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -69,7 +70,7 @@ class Manual(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line, and where to read more."""
-        say(f"{self.prog}: {message} (see {self.prog} --help)")
+        say(f"{self.prog}: {visible(message)} (see {self.prog} --help)")
         raise SystemExit(FAILED)
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:

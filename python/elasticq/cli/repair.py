@@ -10,7 +10,7 @@ from elasticq.cli.common import DAMAGED, FINE, print_json
 from elasticq.cli.durable import answer, guarded
 from elasticq.cli.durable import parser as parser_of_tool
 from elasticq.cli.manual import Manual
-from elasticq.cli.report import contents, damage, facts, losses
+from elasticq.cli.report import contents, damage, facts, losses, paragraphs
 
 
 def parser(program: str) -> Manual:
@@ -23,7 +23,8 @@ def parser(program: str) -> Manual:
         "healthy queue stays as it is. If it is cut off, run it again.",
     ]
     examples = [f"$ {program} /var/lib/app/jobs"]
-    return parser_of_tool(program, about, {"examples": examples})
+    one = "something was damaged, and is repaired; or it can't be"
+    return parser_of_tool(program, about, {"examples": examples}, one=one)
 
 
 def main(arguments: Sequence[str], program: str) -> int:
@@ -61,4 +62,4 @@ def _show(done: dict[str, Any]) -> None:
         print("\nWhat was wrong")
         print(damage(done["losses"]["places"]))
     if lines := losses(done):
-        print("\n" + "\n".join(lines))
+        print("\n" + paragraphs(lines))

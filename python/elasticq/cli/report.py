@@ -42,6 +42,13 @@ def facts(rows: Sequence[tuple[str, str]], indent: int = 2) -> str:
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
+def paragraphs(texts: Sequence[str], indent: int = 0) -> str:
+    """Texts one below the other, which wrap to the terminal."""
+    return "\n".join(
+        " " * indent + line for text in texts for line in wrapped(text, columns_of_output(), indent)
+    )
+
+
 def contents(answer: dict[str, Any]) -> str:
     """How many items of each kind."""
     inside = answer["contents"]
@@ -49,11 +56,11 @@ def contents(answer: dict[str, Any]) -> str:
 
 
 def damage(places: Sequence[dict[str, Any]]) -> str:
-    """The places where something is wrong, two lines for each."""
+    """The places where something is wrong: where, and below it what."""
     lines = []
     for place in places:
-        lines.append(f"  {place['file']}, offset {place['offset']:,}")
-        lines.append(f"    {place['what']}{_lost(place)}")
+        lines.append(paragraphs([f"{place['file']}, offset {place['offset']:,}"], 2))
+        lines.append(paragraphs([f"{place['what']}{_lost(place)}"], 4))
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from elasticq.cli.common import DAMAGED, FINE, print_json
 from elasticq.cli.durable import answer, guarded
 from elasticq.cli.durable import parser as parser_of_tool
 from elasticq.cli.manual import Manual
-from elasticq.cli.report import contents, damage, facts, losses, table
+from elasticq.cli.report import contents, damage, facts, losses, paragraphs, table
 
 
 def parser(program: str) -> Manual:
@@ -59,7 +60,7 @@ def _show(found: dict[str, Any], program: str) -> None:
     if found["losses"]["places"]:
         print("\nWhat is wrong")
         print(damage(found["losses"]["places"]))
-    lines = losses(found)
+    lines, command = losses(found), ""
     if found["refusal"]:
         lines.append(f"Opening the queue says: {found['refusal']}")
     if found["behind"]:
@@ -68,9 +69,12 @@ def _show(found: dict[str, Any], program: str) -> None:
         )
     if found["verdict"] == "damaged" or found["behind"]:
         repair = program.replace("verify", "repair")
-        lines.append(f"To keep all that can be read: {repair} {found['path']}")
+        lines.append("To keep all that can be read:")
+        command = f"  {repair} {shlex.quote(found['path'])}"
     if lines:
-        print("\n" + "\n".join(lines))
+        print("\n" + paragraphs(lines))
+    if command:
+        print(command)  # in one line, so that it can be copied
 
 
 _VERDICTS = {

@@ -2,7 +2,7 @@
 
 use super::lease::{self, ttl_of};
 use super::look::Look;
-use super::persistent_settings::{Settings, numbers_of, or_none};
+use super::persistent_settings::{Settings, in_words, numbers_of, or_none};
 use super::persistent_stats::{DeadLetter, PersistentStats};
 use super::sync_mode::{SyncMode, mode_of};
 use super::waiters::Waiters;
@@ -22,7 +22,7 @@ use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// A first-in, first-out queue in files, for any number of producers and consumers.
@@ -79,7 +79,7 @@ impl Persistent {
     fn __init__(
         &self,
         py: Python<'_>,
-        path: PathBuf,
+        path: Option<PathBuf>,
         sync_mode: Option<&Bound<'_, PyAny>>,
         codec: &str,
         maxsize: Option<&Bound<'_, PyAny>>,
@@ -92,22 +92,23 @@ impl Persistent {
         pop_timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         if self.durable.get().is_some() {
-            let text = format!("{} is open in this object already", path.display());
+            let text = format!("{} is open in this object already", in_words(path.as_deref()));
             return Err(errors::to_python(py, &BufferError::InvalidOperation(text)));
         }
         let mode = sync_mode.map_or(Ok(elasticq::persistent::SyncMode::default()), mode_of)?;
+        let mode = if path.is_some() { mode } else { elasticq::persistent::SyncMode::NoSync };
         let read = Codec::named(py, codec)?;
         let maxsize = maxsize.map_or(Ok(None), numbers::maxsize)?;
         let limits = Limits { max_bytes, max_log_entries, segment_bytes, id_window, max_deliveries };
-        let config = limits.config(maxsize)?.with_file_path(path.clone()).with_sync_mode(mode);
+        let config = limits.config(maxsize)?.with_sync_mode(mode);
         let timeout =
             |name, object: Option<&Bound<'_, PyAny>>| object.map_or(Ok(None), |object| timeout_of(name, object));
         let timeouts = (timeout("push_timeout", push_timeout)?, timeout("pop_timeout", pop_timeout)?);
-        let opened = Arc::new(Durable::open(py, config, read)?);
+        let opened = Arc::new(Durable::open(py, path.as_deref(), config, read)?);
         self.timeouts.set(timeouts);
         let codec = if read == Codec::Pickle { "pickle" } else { "plain" };
         let _ = self.settings.set(Settings {
-            path: std::path::absolute(&path).unwrap_or(path),
+            path: path.map(|path| std::path::absolute(&path).unwrap_or(path)),
             sync_mode: SyncMode(mode),
             codec,
             maxsize: maxsize.unwrap_or(0),
@@ -397,10 +398,10 @@ impl Persistent {
         Ok(self.settings(py)?.maxsize)
     }
 
-    /// The queue's folder (str).
+    /// The queue's folder (str); None: the queue is in memory.
     #[getter]
-    fn path<'py>(&'py self, py: Python<'py>) -> PyResult<&'py std::ffi::OsStr> {
-        Ok(self.settings(py)?.path.as_os_str())
+    fn path<'py>(&'py self, py: Python<'py>) -> PyResult<Option<&'py std::ffi::OsStr>> {
+        Ok(self.settings(py)?.path.as_deref().map(Path::as_os_str))
     }
 
     /// When what was written is made durable (SyncMode).
@@ -578,8 +579,11 @@ impl Persistent {
         let Some((durable, settings)) = slf.get().durable.get().zip(slf.get().settings.get()) else {
             return Ok(format!("<{module}.{name}, not open>"));
         };
-        let path = settings.path.as_os_str().into_pyobject(py)?.repr()?;
-        Ok(format!("<{module}.{name} {} at {path}>", durable.facts(settings.maxsize).join(", ")))
+        let place = match &settings.path {
+            Some(path) => format!("at {}", path.as_os_str().into_pyobject(py)?.repr()?),
+            None => "in memory".into(),
+        };
+        Ok(format!("<{module}.{name} {} {place}>", durable.facts(settings.maxsize).join(", ")))
     }
 }
 

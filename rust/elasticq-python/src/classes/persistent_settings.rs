@@ -4,11 +4,13 @@ use super::sync_mode::SyncMode;
 use crate::raw::Item;
 use elasticq::{BufferError, BufferResult};
 use pyo3::prelude::*;
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 /// What the attributes show.
 pub struct Settings {
-    pub path: PathBuf,
+    /// `None`: the queue is in memory.
+    pub path: Option<PathBuf>,
     pub sync_mode: SyncMode,
     pub codec: &'static str,
     pub maxsize: usize,
@@ -19,6 +21,11 @@ impl Settings {
     pub fn limit(&self) -> Option<usize> {
         Some(self.maxsize).filter(|&maxsize| maxsize > 0)
     }
+}
+
+/// Where a queue is, for messages.
+pub fn in_words(path: Option<&Path>) -> Cow<'_, str> {
+    path.map_or("a queue in memory".into(), Path::to_string_lossy)
 }
 
 /// The items of a batch that may be empty.

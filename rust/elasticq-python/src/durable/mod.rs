@@ -24,6 +24,7 @@ use elasticq::{BufferError, BufferResult, Parts, Waiter};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use std::fmt::Display;
+use std::path::Path;
 use std::time::Duration;
 
 /// A queue of bytes in files.
@@ -37,9 +38,13 @@ pub struct Durable {
 }
 
 impl Durable {
-    /// Opens the queue.
-    pub fn open(py: Python<'_>, config: PersistentConfig, codec: Codec) -> PyResult<Self> {
-        let files = detached(py, || Files::with_codec(config, Raw)).map_err(|error| errors::to_python(py, &error))?;
+    /// Opens the queue at this path, or makes one in memory.
+    pub fn open(py: Python<'_>, path: Option<&Path>, config: PersistentConfig, codec: Codec) -> PyResult<Self> {
+        let open = || match path {
+            Some(path) => Files::with_codec(config.with_file_path(path), Raw),
+            None => Files::in_memory_with_codec(config, Raw),
+        };
+        let files = detached(py, open).map_err(|error| errors::to_python(py, &error))?;
         Ok(Self { files, codec, undone: Undone::default(), turns: LoopTurns::default() })
     }
 

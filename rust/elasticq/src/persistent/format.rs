@@ -217,14 +217,17 @@ impl Header {
         if bytes[..8] != MAGIC {
             return Err(NoHeader::Foreign);
         }
-        // Before the checksum: a later version may compute it in another way.
+        let is_right = |bytes| Self::checksum(bytes) == u32_at(bytes, 12);
         match u32_at(bytes, 8) {
-            VERSION => {}
-            0 => return Err(NoHeader::Damaged),
-            version => return Err(NoHeader::Newer(version)),
-        }
-        if Self::checksum(bytes) != u32_at(bytes, 12) {
-            return Err(NoHeader::Damaged);
+            VERSION if is_right(bytes) => {}
+            VERSION | 0 => return Err(NoHeader::Damaged),
+            // A later version may compute the checksum in another way. But if it is right with this version,
+            // the file is of this one, and the number is damaged.
+            version => {
+                let mut ours = *bytes;
+                ours[8..12].copy_from_slice(&VERSION.to_le_bytes());
+                return Err(if is_right(&ours) { NoHeader::Damaged } else { NoHeader::Newer(version) });
+            }
         }
         Ok(Self {
             salt: u64_at(bytes, 16),
@@ -527,6 +530,11 @@ mod tests {
         assert_eq!(Header::decode(&[0; HEADER - 1]), Err(NoHeader::Short));
         let mut newer = Header { salt: 1, first: 2, size: 3, before: End::default(), free: 0 }.encode();
         newer[8] = 2;
+        assert_eq!(Header::decode(&newer), Err(NoHeader::Damaged), "all else is right for this version");
+        let crc = Header::checksum(&newer);
+        newer[12..16].copy_from_slice(&crc.to_le_bytes());
         assert_eq!(Header::decode(&newer), Err(NoHeader::Newer(2)));
+        newer[12] ^= 1;
+        assert_eq!(Header::decode(&newer), Err(NoHeader::Newer(2)), "its checksum may be another one");
     }
 }

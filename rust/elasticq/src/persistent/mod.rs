@@ -12,7 +12,7 @@
 //! noted     pops without a record of their own
 //! leases, compact, look, worker, at_once, ready           what else happens to it
 //! rescue    tools for the files, also for broken ones
-//! this file, pops, tasks, lease, parts           the public face: items of any type
+//! this file, in_memory, pops, tasks, lease, parts    the public face: items of any type
 //! ```
 //!
 //! Each imports only those above it. `docs/guarantees.md` says what survives what, and describes the format.
@@ -39,6 +39,7 @@ mod config;
 mod core;
 mod files;
 mod format;
+mod in_memory;
 mod lease;
 mod leases;
 mod log;

@@ -1,5 +1,5 @@
 //! The files of a durable queue, as the layers above see them: [`Storage`] is a directory, [`File`] a file in
-//! it. [`Disk`] is the real one; a test has one of its own that loses what was not synced.
+//! it. [`Disk`] is the real one, [`Memory`] keeps nothing; a test has one that loses what was not synced.
 //!
 //! What a call has written is seen by every later read in any process, but it survives a power cut only after
 //! a sync: the content of a file after [`File::sync`], its name after [`Storage::sync`]. Until then the disk
@@ -12,12 +12,14 @@ mod forked;
 // `--cfg portable` tests what is done elsewhere.
 #[cfg_attr(not(all(target_os = "linux", not(portable))), path = "unmapped.rs")]
 mod mapped;
+mod memory;
 mod owner;
 
 pub use checksum::crc32c;
 pub use disk::{Disk, ReadOnly};
 #[cfg(unix)]
 pub use forked::process;
+pub use memory::Memory;
 pub use owner::{Owner, owner};
 use std::fmt;
 use std::io;

@@ -1,7 +1,7 @@
 //! One file of a survey: opening it, whatever is in it, and what was found there.
 
 use super::super::files::{File, Storage};
-use super::super::format::{CELL, End, HEADER, Header, NoHeader, VERSION, u32_at, u64_at};
+use super::super::format::{CELL, End, HEADER, Header, NoHeader, u32_at, u64_at};
 use super::super::records::Cursor;
 use super::super::recover;
 use super::super::segment::{Next, Reader, Segment, name_of};
@@ -154,11 +154,10 @@ impl Part {
                 part.fault = Some(NoHeader::Other(header.first).to_string());
                 guessed
             }
-            Err(NoHeader::Newer(version)) if !would_be_right(&bytes) => return Err(recover::newer(&path, version)),
+            Err(NoHeader::Newer(version)) => return Err(recover::newer(&path, version)),
             Err(why) => {
                 let computed = bytes.first_chunk().map_or(0, Header::checksum);
                 part.links = [u32_at(&bytes, 12), computed];
-                let why = if matches!(why, NoHeader::Newer(_)) { NoHeader::Damaged } else { why };
                 part.fault = Some(why.to_string());
                 guessed
             }
@@ -188,13 +187,6 @@ impl Part {
     pub fn unreadable(&self) -> u64 {
         self.unreadable.lock().len() as u64 * SECTORS as u64
     }
-}
-
-/// Whether only the version is wrong in this header.
-fn would_be_right(bytes: &[u8]) -> bool {
-    let mut bytes = bytes.to_vec();
-    bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    Header::decode(&bytes).is_ok()
 }
 
 /// A file on a disk that can't read some of its sectors: there are zeroes then. It is not written to.

@@ -1,9 +1,9 @@
-//! What the queue demands of a [`Storage`], of the real one on every system and of the one in memory: what is
-//! tested on that one must hold on the real one, too.
+//! What the queue demands of a [`Storage`], of the real one on every system, of the one that keeps nothing, and
+//! of the one in memory whose power can be cut: what is tested on that one must hold on the others, too.
 
 use super::disk;
 use crate::error::BufferError;
-use crate::persistent::files::{Disk, File, ReadOnly, Storage};
+use crate::persistent::files::{Disk, File, Memory, ReadOnly, Storage};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -139,8 +139,17 @@ fn after_its_release_nothing_is_changed(storage: &dyn Storage) {
 }
 
 /// Makes a test for each storage from each of these functions.
-macro_rules! of_both {
+macro_rules! of_each {
     ($($promise:ident)*) => {
+        mod kept_nowhere {
+            $(
+                #[test]
+                fn $promise() {
+                    super::$promise(&super::Memory::default());
+                }
+            )*
+        }
+
         mod in_memory {
             $(
                 #[test]
@@ -162,7 +171,7 @@ macro_rules! of_both {
     };
 }
 
-of_both! {
+of_each! {
     what_exists_is_not_created
     what_is_missing_is_not_found
     a_file_is_written_and_read_at_any_place
