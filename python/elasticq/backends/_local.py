@@ -313,11 +313,6 @@ def native_queue(path: str | None, settings: Mapping[str, Any]) -> PersistentCir
     renamed = {_NATIVE.get(name, name): value for name, value in settings.items() if name != "ttl"}
     if not renamed.get("push_timeout"):  # zero: they answer at once
         renamed.pop("push_timeout", None)
-    if path is None:
-        import tempfile
-
-        path = tempfile.mkdtemp() + "/q"
-        renamed.setdefault("sync_mode", "no_sync")
     return PersistentCircularBuffer(path, **renamed)
 
 
