@@ -187,8 +187,9 @@ class NatsLease(Generic[T]):
                 await self.anack()
 
     def __del__(self) -> None:
-        with suppress(AttributeError):  # it was never made whole
-            self._home.dropped(self._message.reply)
+        home = getattr(self, "_home", None)  # without a name of this module, which may have none at the end
+        if home is not None:
+            home.dropped(self._message.reply)
 
     def __repr__(self) -> str:
         return f"<lease of {self.item!r}, delivered {self.deliveries} times>"

@@ -14,6 +14,15 @@ from elasticq._errors import InvalidOperation, ShutDown
 
 R = TypeVar("R")
 
+
+def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody has asked for. That a connection has failed is told to whoever waits for it in any case, and
+    the transports of asyncio would print it once more.
+    """
+    if not isinstance(context.get("exception"), OSError):
+        loop.default_exception_handler(context)
+
+
 CLOSED = "the queue was closed"
 
 LAST = 5.0
@@ -25,6 +34,7 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(_unheard)
         self._process = os.getpid()
         self._stopped = False
         self._calls: set[asyncio.Task[Any]] = set()
