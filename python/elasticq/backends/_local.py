@@ -31,10 +31,8 @@ class LocalLease(Generic[T]):
     """An item on lease. See WorkLease."""
 
     __slots__ = ("_lease", "_queue")
-
-    def __init__(self, lease: Lease[T], queue: LocalQueue[T]) -> None:
-        self._lease = lease
-        self._queue = queue
+    _lease: Lease[T]
+    _queue: LocalQueue[T]
 
     @property
     def item(self) -> T:
@@ -170,7 +168,10 @@ class LocalQueue(Generic[T]):
         return len(items)
 
     def lease(self, wait: float | None = None, ttl: float | timedelta | None = None) -> WorkLease[T]:
-        return LocalLease(self._native.lease(wait, self.ttl if ttl is None else ttl), self)
+        lease: LocalLease[T] = LocalLease()  # a call of an `__init__` would take a third of all this
+        lease._lease = self._native.lease(wait, self.ttl if ttl is None else ttl)
+        lease._queue = self
+        return lease
 
     async def alease(self, wait: float | None = None, ttl: float | timedelta | None = None) -> WorkLease[T]:
         (lease,) = await self.alease_many(1, wait, ttl)
@@ -179,8 +180,16 @@ class LocalQueue(Generic[T]):
     def lease_many(
         self, n: int, wait: float | None = None, ttl: float | timedelta | None = None
     ) -> list[WorkLease[T]]:
-        leases = self._native.lease_batch(n, wait, self.ttl if ttl is None else ttl)
-        return [LocalLease(lease, self) for lease in leases]
+        return self._leases(self._native.lease_batch(n, wait, self.ttl if ttl is None else ttl))
+
+    def _leases(self, taken: list[Lease[T]]) -> list[WorkLease[T]]:
+        leases: list[WorkLease[T]] = []
+        for native in taken:
+            lease: LocalLease[T] = LocalLease()
+            lease._lease = native
+            lease._queue = self
+            leases.append(lease)
+        return leases
 
     async def alease_many(
         self, n: int, wait: float | None = None, ttl: float | timedelta | None = None
@@ -196,7 +205,7 @@ class LocalQueue(Generic[T]):
                 raise Empty("the queue is empty") from None
         else:
             leases = await asyncio.to_thread(self._native.lease_batch, n, wait, ttl)
-        return [LocalLease(lease, self) for lease in leases]
+        return self._leases(leases)
 
     def ack_many(self, leases: Iterable[WorkLease[T]]) -> None:
         self._native.ack_batch(_inner(leases))
