@@ -16,8 +16,8 @@ R = TypeVar("R")
 
 
 def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What nobody has asked for. That a connection has failed is told to whoever waits for it in any case; the
-    transports of asyncio would print it once more.
+    """What nobody has asked for. That a connection has failed is told to whoever waits for it anyway, and
+    would be printed once more.
     """
     if not isinstance(context.get("exception"), OSError):
         loop.default_exception_handler(context)
