@@ -222,6 +222,8 @@ def test_batches_are_leased_and_acknowledged_whole(connect: Connect) -> None:
     assert second[0].active
     with pytest.raises(ValueError, match=r"at least 1|must be"):
         queue.lease_many(0)
+    with pytest.raises(TypeError):
+        queue.lease_many(1.5)  # type: ignore[arg-type]
 
 
 def test_a_lease_waits_as_it_is_told_to(connect: Connect, threads: Threads) -> None:

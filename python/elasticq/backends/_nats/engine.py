@@ -112,6 +112,8 @@ class Engine:
 
     async def lease(self, home: Home, n: int, wait: float | None, ttl: object) -> list[WorkLease[Any]]:
         """Takes up to so many items on lease, and waits for the first."""
+        if not isinstance(n, int):
+            raise TypeError(f"'n' must be a whole number, not {type(n).__name__}")
         if n < 1:
             raise ValueError(f"'n' must be at least 1, not {n}")
         length, wait = _seconds("ttl", ttl), _seconds("wait", wait)
