@@ -99,10 +99,22 @@ class Server:
         self.port = int(address.rpartition(":")[2])
         return True
 
-    def signal(self, number: signal.Signals) -> None:
-        """Sends a signal: SIGSTOP, say, lets it answer no more."""
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """In the meantime the server has its connections, and answers nothing."""
         assert self.process is not None
-        self.process.send_signal(number)
+        threads = Path(f"/proc/{self.process.pid}/task")
+
+        def stands_still() -> bool:
+            states = [stat.read_text(encoding="utf-8") for stat in threads.glob("*/stat")]
+            return all(state.rpartition(")")[2].split()[0] == "T" for state in states)
+
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            wait_until(stands_still, "all its threads have stopped")
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Ends it by SIGKILL."""

@@ -281,7 +281,7 @@ def test_a_put_over_a_broken_connection_stays_one_message(own_server: Server, th
 
 
 def test_an_outage_that_lasts_is_an_error_that_loses_nothing(own_server: Server) -> None:
-    with connect(own_server.url("jobs"), timeout=0.5) as queue:
+    with connect(own_server.url("jobs"), timeout=1.5) as queue:
         queue.put("job")
         lease = queue.lease()
         own_server.kill()
@@ -304,7 +304,7 @@ def test_an_outage_that_lasts_is_an_error_that_loses_nothing(own_server: Server)
 
 
 def test_whoever_waits_for_ever_waits_through_an_outage(own_server: Server, threads: Threads) -> None:
-    with connect(own_server.url("jobs"), timeout=0.5) as queue:
+    with connect(own_server.url("jobs"), timeout=1.5) as queue:
         taken: list[Any] = []
 
         def take() -> None:
@@ -321,13 +321,9 @@ def test_whoever_waits_for_ever_waits_through_an_outage(own_server: Server, thre
 
 
 def test_a_server_that_answers_no_more_is_noticed(own_server: Server) -> None:
-    with connect(own_server.url("jobs"), timeout=0.5) as queue:
-        own_server.signal(signal.SIGSTOP)
-        try:
-            with pytest.raises(Unreachable, match="did not answer"):
-                queue.put("x", id="1")
-        finally:
-            own_server.signal(signal.SIGCONT)
+    with connect(own_server.url("jobs"), timeout=1.5) as queue:
+        with own_server.stopped(), pytest.raises(Unreachable, match="did not answer"):
+            queue.put("x", id="1")
         wait_until(lambda: queue.depth() == 1, "the server goes on")
         queue.put("x", id="1")
         assert queue.depth() == 1
@@ -385,7 +381,7 @@ def test_dead_letters_that_find_no_room_stay_dead(nats_server: Server) -> None:
 
 def test_a_removed_stream_of_dead_letters_is_made_again(nats_server: Server) -> None:
     url = nats_server.url()
-    with connect(url, timeout=0.5) as queue:
+    with connect(url, timeout=1.5) as queue:
         queue.put_many([1, 2])
         queue.lease().term()
 
@@ -549,12 +545,8 @@ def test_a_request_that_was_given_up_is_forgotten_by_the_server(nats_server: Ser
 
 
 def test_a_silent_server_is_not_an_empty_queue(own_server: Server) -> None:
-    with connect(own_server.url("jobs"), timeout=0.5) as queue:
+    with connect(own_server.url("jobs"), timeout=1.5) as queue:
         queue.put("job")
-        own_server.signal(signal.SIGSTOP)
-        try:
-            with pytest.raises(Unreachable, match="did not answer"):
-                queue.lease(wait=0)
-        finally:
-            own_server.signal(signal.SIGCONT)
+        with own_server.stopped(), pytest.raises(Unreachable, match="did not answer"):
+            queue.lease(wait=0)
         assert queue.lease(wait=60).item == "job"
