@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-_HEAD = struct.Struct(">BQHI")
+_HEAD = struct.Struct(">BQII")
 """Flags, id, and the lengths of the topic and of the properties. The payload is the rest."""
 _RETAIN = 1
 
