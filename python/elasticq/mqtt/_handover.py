@@ -425,7 +425,8 @@ class HandOver:
             self._bury(sent, f"it can't be sent: {error}")
             return True
         finally:
-            self._numbers.choose(0)
+            if sent.qos == 2:
+                self._numbers.choose(0)
         if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE or (
             qos == 0 and info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS
         ):

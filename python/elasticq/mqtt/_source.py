@@ -8,8 +8,7 @@ one read brings are stored with one write, and then acknowledged with one.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
@@ -23,7 +22,8 @@ from ._state import State
 from ._told import Teller
 from ._wire import Wire
 
-_PUBACK, _PUBREC = b"\x40\x02", b"\x50\x02"
+_PUBACK, _PUBREC, _PUBCOMP = b"\x40\x02", b"\x50\x02", b"\x70\x02"
+_PUBLISH, _PUBREL = 0x30, 0x62
 
 
 class Received(NamedTuple):
@@ -45,6 +45,7 @@ class Receiver(Wire):
         self.batch: list[Received] = []
         self.unreleased: set[int] = set()
         """Identifiers of messages of QoS 2 that are stored, and that the broker may send once more."""
+        self._released: list[int] = []
         self.received = dict.fromkeys(LEVELS, 0)
         self.redelivered = 0
         self.duplicates = 0
@@ -52,36 +53,58 @@ class Receiver(Wire):
     def begin(self, *, session_present: bool) -> None:
         """The client is connected. What was not acknowledged comes again."""
         self.batch.clear()
+        self._released.clear()
         if not session_present:
             self.unreleased.clear()
 
-    def acknowledge(self, qos: int, mids: Iterable[int]) -> None:
+    def acknowledge(self, qos: int, mids: Sequence[int]) -> None:
         """Tells the broker that these messages are safe."""
-        if qos == 0:
-            return
-        head = _PUBACK if qos == 1 else _PUBREC
-        packets = b"".join(head + mid.to_bytes(2, "big") for mid in mids)
         if qos == 2:
             self.unreleased.update(mids)
-        if packets:
-            self._packet_queue(MessageType.PUBACK, packets, 0, 1)
+        if qos:
+            self._answer(_PUBACK if qos == 1 else _PUBREC, mids)
+
+    def release(self) -> None:
+        """Answers what the broker has released since the last time."""
+        released, self._released = self._released, []
+        if released:
+            self._answer(_PUBCOMP, released)
+
+    def _answer(self, head: bytes, mids: Sequence[int]) -> None:
+        packets = b"".join([head + mid.to_bytes(2, "big") for mid in mids])
+        self._packet_queue(MessageType.PUBACK, packets, 0, 1)
+
+    def _take(self, command: int, body: bytes) -> MQTTErrorCode | None:
+        if command & 0xF0 == _PUBLISH:
+            return self._receive(command, body)
+        if command == _PUBREL and len(body) >= 2:
+            return self._let_go(body)
+        return None
 
     def _handle_publish(self) -> MQTTErrorCode:
-        command, packet = self._in_packet["command"], bytes(self._in_packet["packet"])
+        return self._receive(self._in_packet["command"], bytes(self._in_packet["packet"]))
+
+    def _handle_pubrel(self) -> MQTTErrorCode:
+        return self._let_go(bytes(self._in_packet["packet"]))
+
+    def _let_go(self, body: bytes) -> MQTTErrorCode:
+        mid = int.from_bytes(body[:2], "big")
+        self.unreleased.discard(mid)
+        self._released.append(mid)
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _receive(self, command: int, packet: bytes) -> MQTTErrorCode:
         qos = command >> 1 & 3
-        try:
-            at = 2 + int.from_bytes(packet[:2], "big")
-            topic = packet[2:at]
-            mid = 0
-            if qos:
-                (mid,) = struct.unpack_from(">H", packet, at)
-                at += 2
-            properties = b""
-            if self._protocol == mqtt.MQTTv5:
-                begin, at = at, _behind_properties(packet, at)
-                properties = packet[begin:at] if at > begin + 1 else b""
-        except (struct.error, IndexError):
-            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        at = 2 + int.from_bytes(packet[:2], "big")
+        topic = packet[2:at]
+        mid = 0
+        if qos:
+            mid = int.from_bytes(packet[at : at + 2], "big")
+            at += 2
+        properties = b""
+        if self._protocol == mqtt.MQTTv5:
+            begin, at = at, _behind_properties(packet, at)
+            properties = packet[begin:at] if at > begin + 1 else b""
         if qos == 3 or not topic or at > len(packet):
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
         self.received[qos] += 1
@@ -94,22 +117,17 @@ class Receiver(Wire):
             self.batch.append(Received(qos, mid, topic, packet[at:], bool(command & 1), properties))
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
-    def _handle_pubrel(self) -> MQTTErrorCode:
-        mid = int.from_bytes(self._in_packet["packet"][:2], "big")
-        self.unreleased.discard(mid)
-        return self._send_pubcomp(mid)
-
 
 def _behind_properties(packet: bytes, at: int) -> int:
-    """Where the properties end that begin here."""
+    """Where the properties end that begin here; behind the packet if they are damaged."""
     length = shift = 0
-    while True:
-        byte = packet[at]
+    for byte in packet[at : at + 4]:
         at += 1
         length |= (byte & 127) << shift
         if byte < 128:
             return at + length
         shift += 7
+    return len(packet) + 1
 
 
 class Source:
@@ -187,6 +205,7 @@ class Source:
     def store(self) -> str | None:
         """Stores what has come, and acknowledges it. Returns why no more can be taken, if that is so."""
         receiver = self._receiver
+        receiver.release()
         if not receiver.batch:
             return None
         batch, receiver.batch = receiver.batch, []
