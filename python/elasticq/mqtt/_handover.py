@@ -43,8 +43,6 @@ _log = logging.getLogger("elasticq.mqtt")
 _ROUND_SECONDS = 0.5
 """How often the thread looks for what nobody tells it: delays that are over, and replaced callbacks."""
 _ANSWER_SECONDS = 10.0
-_UNLIMITED = 1_000
-"""The most messages on their way if the client has no limit."""
 _LONGEST_DELAY = 60.0
 _FAILURE = 0x80
 _UNKNOWN_IDENTIFIER = 0x92
@@ -85,10 +83,16 @@ class HandOver:
     """
 
     def __init__(
-        self, client: mqtt.Client, queues: Queues, max_tries: int, buried: Callable[[Entry, int, str], None]
+        self,
+        client: mqtt.Client,
+        queues: Queues,
+        max_inflight: int,
+        max_tries: int,
+        buried: Callable[[Entry, int, str], None],
     ) -> None:
         self._client = client
         self._queues = queues
+        self._max_inflight = max_inflight
         self._max_tries = max_tries
         self._buried = buried
         self.failure: BaseException | None = None
@@ -362,10 +366,7 @@ class HandOver:
         """Publishes what there is room for. Returns whether more can be done at once."""
         if not self._open:
             return False
-        if self._careful:
-            window = 1
-        else:
-            window = min(self._client.max_inflight_messages or _UNLIMITED, self._limits.inflight)
+        window = 1 if self._careful else min(self._max_inflight, self._limits.inflight)
         room = window - len(self._flying)
         if room <= 0 or (room < window // 4 and self._flying):  # a few at a time would cost more
             return False

@@ -34,6 +34,7 @@ Payload = str | bytes | bytearray | int | float | None
 LEVELS = (0, 1, 2)
 """The qualities of service."""
 _LEAST_DISK = 4 * 1024 * 1024
+_USUAL_INFLIGHT, _MOST_INFLIGHT = 1_000, 16_384
 _PARTS = 32
 """So many files share what `max_disk` allows, so that room comes back in small pieces."""
 _SMALLEST_SEGMENT, _LARGEST_SEGMENT = 65_536, 16 * 1024 * 1024
@@ -92,8 +93,8 @@ class Outbox:
     **The client stays the program's.** The program makes it, connects it and runs its loop with `loop_start`,
     `loop_forever` or `loop`, and its callbacks are called as before; `on_publish` is called for the messages
     of the outbox as well. The program may publish through the client directly. The outbox numbers messages
-    of QoS 2 itself, from 32,768 on. At most `client.max_inflight_messages` are on their way at a time.
-    Loops of others, which call `loop_read` and `loop_write`, are not supported.
+    of QoS 2 itself, from 32,768 on. Loops of others, which call `loop_read` and `loop_write`, are not
+    supported.
 
     **What a broker never takes** is given up, and kept as a dead message: at once if the message can't be
     sent or a broker of MQTT 5 says that it is not authorised, invalid or too large; after `max_tries` if it
@@ -110,6 +111,9 @@ class Outbox:
             exist. It holds a durable queue for each QoS.
         sync_mode: "every_write": `publish` returns when a power cut can't undo it; "no_sync" or
             `SyncMode.periodic(seconds)`: a kill can't undo it.
+        max_inflight: The most messages on their way at a time, from 1 to 16,384. None: as many as
+            `client.max_inflight_messages` says (20, unless the program sets it), or 1,000 if that is 0. With 0
+            it is faster: paho keeps its own limit by looking at all messages for each acknowledgement.
         max_tries: After how many tries a message is given up, at least 1.
         max_disk: The most bytes that the files may take, at least 4 MiB; None: as many as the disk has. The
             files may exceed it by a 32nd part for each QoS, since they grow by such parts.
@@ -144,6 +148,7 @@ class Outbox:
         path: str | os.PathLike[str],
         *,
         sync_mode: Literal["no_sync", "every_write"] | SyncMode = "every_write",
+        max_inflight: int | None = None,
         max_tries: int = 5,
         max_disk: int | None = None,
         overflow: Literal["refuse", "drop_oldest"] = "refuse",
@@ -151,12 +156,16 @@ class Outbox:
     ) -> None:
         from ._handover import HandOver
 
+        if max_inflight is not None and not 1 <= max_inflight <= _MOST_INFLIGHT:
+            rule = f"must be from 1 to {_MOST_INFLIGHT:,}"
+            raise InvalidConfiguration(f"max_inflight is {max_inflight}: {rule}")
         if max_tries < 1:
             raise InvalidConfiguration(f"max_tries is {max_tries}: must be at least 1")
         if max_disk is not None and max_disk < _LEAST_DISK:
             raise InvalidConfiguration(f"max_disk is {max_disk}: must be at least {_LEAST_DISK}")
         if overflow not in ("refuse", "drop_oldest"):
             raise InvalidConfiguration(f"overflow is {overflow!r}: must be 'refuse' or 'drop_oldest'")
+        window = max_inflight or min(client.max_inflight_messages or _USUAL_INFLIGHT, _MOST_INFLIGHT)
         self._path = Path(path)
         self._max_disk = max_disk
         self._drops = overflow == "drop_oldest"
@@ -177,7 +186,7 @@ class Outbox:
                 )
                 for qos in LEVELS
             }
-            self._hand_over = HandOver(client, self._queues, max_tries, self._buried)
+            self._hand_over = HandOver(client, self._queues, window, max_tries, self._buried)
             opened.pop_all()
 
     def publish(

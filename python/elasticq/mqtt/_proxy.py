@@ -79,7 +79,7 @@ class Proxy:
         sender = made_client(
             Wire, target.client_id or state.to_id, target.version, target.address, target.context
         )
-        sender.max_inflight_messages = settings.max_inflight
+        sender.max_inflight_messages = 0  # the outbox has a limit, and paho's is slow
         self._links = {
             "from": Link("from", source.address, receiver, settings.keepalive, teller),
             "to": Link("to", target.address, sender, settings.keepalive, teller),
@@ -168,6 +168,7 @@ class Proxy:
                 sender,
                 settings.folder,
                 sync_mode=settings.sync_mode,
+                max_inflight=settings.max_inflight,
                 max_tries=settings.max_tries,
                 max_disk=settings.max_disk,
                 overflow="drop_oldest" if settings.overflow == "drop-oldest" else "refuse",
