@@ -112,8 +112,8 @@ class Outbox:
         sync_mode: "every_write": `publish` returns when a power cut can't undo it; "no_sync" or
             `SyncMode.periodic(seconds)`: a kill can't undo it.
         max_inflight: The most messages on their way at a time, from 1 to 16,384. None: as many as
-            `client.max_inflight_messages` says (20, unless the program sets it), or 1,000 if that is 0. With 0
-            it is faster: paho keeps its own limit by looking at all messages for each acknowledgement.
+            `client.max_inflight_messages` says (20, unless the program sets it), or 1,000 if that is 0. Then
+            it is faster: paho keeps a limit by looking at all messages for each acknowledgement.
         max_tries: After how many tries a message is given up, at least 1.
         max_disk: The most bytes that the files may take, at least 4 MiB; None: as many as the disk has. The
             files may exceed it by a 32nd part for each QoS, since they grow by such parts.
