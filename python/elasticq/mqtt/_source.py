@@ -201,6 +201,8 @@ class Source:
                 line = f"source: {name!r} is granted with QoS {code.value} at most"
                 self._teller.tell("granted", line, side="from", filter=name, qos=code.value)
         self._state.remember(self._session, self._filters)
+        line = f"source: subscribed to {', '.join(self._filters)}"
+        self._teller.tell("subscribed", line, side="from", filters=self._filters)
 
     def store(self) -> str | None:
         """Stores what has come, and acknowledges it. Returns why no more can be taken, if that is so."""
