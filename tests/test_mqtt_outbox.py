@@ -15,12 +15,11 @@ from typing import Any
 import pytest
 from mqtt_fake import PUBLISH, PUBREL, FakeBroker
 from mqtt_servers import Mosquitto, Nats, Subscriber, check_order, leave, numbers_of
+from paho.mqtt.enums import CallbackAPIVersion
 from support import PATIENCE, python, wait_until
 
 import elasticq
 from elasticq.mqtt import DeadMessage, Message, Outbox, OutboxFailed, OutboxFull
-
-mqtt = pytest.importorskip("paho.mqtt.client")
 
 
 def made_client(name: str = "outbox", version: str = "3.1.1") -> mqtt.Client:
