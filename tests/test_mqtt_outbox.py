@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as mqtt
 import pytest
 from mqtt_fake import PUBLISH, PUBREL, FakeBroker
 from mqtt_servers import Mosquitto, Nats, Subscriber, check_order, leave, numbers_of
@@ -364,7 +365,7 @@ def test_the_disk_limit_refuses_or_drops_the_oldest_of_the_lowest_qos(
 def test_an_error_in_its_thread_is_told_to_the_callers(client: mqtt.Client, tmp_path: Path) -> None:
     with Outbox(client, tmp_path / "outbox") as outbox:
         outbox._hand_over._events.append((3, None, None))  # no such answer can be unpacked from this
-        outbox._hand_over._flying = None
+        outbox._hand_over._flying = None  # type: ignore[assignment]
         outbox._hand_over.nudge()
         wait_until(lambda: outbox._hand_over.failure is not None, "it has failed")
         with pytest.raises(OutboxFailed, match="hands nothing on any more"):
