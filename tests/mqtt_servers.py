@@ -273,7 +273,10 @@ class Publisher:
 class Proxy:
     """`elasticq mqtt-proxy --json`, and the events that it has told."""
 
-    def __init__(self, source: Server, target: Server, folder: Path, *options: object) -> None:
+    def __init__(
+        self, source: Server, target: Server, folder: Path, *options: object, **environment: str
+    ) -> None:
+        self._environment = environment
         self._command = [*ELASTICQ, "mqtt-proxy", "--json", "--metrics", "0", "--queue", str(folder)]
         self._command += ["--from", source.url, "--to", target.url, *map(str, options)]
         self.events: list[dict[str, Any]] = []
@@ -287,7 +290,7 @@ class Proxy:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=surroundings(),
+            env=surroundings(**self._environment),
         )
         self._threads = [
             threading.Thread(target=self._listen, args=(process.stdout,)),
@@ -319,6 +322,15 @@ class Proxy:
         """Returns when both sides are connected, for the first time."""
         self.wait_for("subscribed")
         self.wait_for("connected", side="to")
+
+    def wait_until_both_are_connected(self) -> None:
+        """Returns when both sides are connected, and however often they were before."""
+        self.wait_for("connected", side="from")
+        self.wait_for("connected", side="to")
+
+    def wait_for_end(self) -> int:
+        """Waits until it ends by itself. Returns the exit status."""
+        return self._ended()
 
     def metric(self, name: str) -> float:
         """A figure of its page of metrics."""

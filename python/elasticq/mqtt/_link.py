@@ -143,6 +143,9 @@ class Link(threading.Thread):
             value = self._refusal.value
             text = f"the broker refuses: {self._refusal} (0x{value:02x})"
             self._no_connection("refused", text, never_helps=value in _FINAL)
+        elif self.client.version_refused:
+            text = "the broker refuses: it does not know this version of MQTT, or no bridges"
+            self._no_connection("refused", text, never_helps=True)
         elif not self._was_up and not self._stopping.is_set():
             self._no_connection("unreachable", "the broker does not answer as one of MQTT", never_helps=False)
         self.connected = False

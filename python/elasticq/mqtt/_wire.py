@@ -27,6 +27,7 @@ _MOST_UNSENT = 262_144
 _FAILURE = 0x80
 """Reason codes from here on are refusals."""
 _PUBACK, _PUBCOMP = 0x40, 0x70
+_REFUSED_VERSION = 1
 
 
 class BufferedSocket:
@@ -124,6 +125,8 @@ class Wire(mqtt.Client):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._is_woken = False
+        self.version_refused = False
+        """Whether the broker does not know this version of MQTT."""
         self._success = ReasonCode(PacketTypes.PUBACK)
         self._nothing = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]
 
@@ -196,6 +199,14 @@ class Wire(mqtt.Client):
     def _create_socket(self) -> Any:
         self._is_woken = False
         return BufferedSocket(super()._create_socket())  # type: ignore[arg-type]
+
+    def _handle_connack(self) -> MQTTErrorCode:
+        """Does not try an older version of MQTT, as paho does: nobody has asked for that."""
+        packet = self._in_packet["packet"]
+        if self._protocol != mqtt.MQTTv5 and len(packet) == 2 and packet[1] == _REFUSED_VERSION:
+            self.version_refused = True
+            return MQTTErrorCode.MQTT_ERR_CONN_REFUSED
+        return super()._handle_connack()
 
     def _handle_pubrec(self) -> MQTTErrorCode:
         packet = self._in_packet["packet"]
