@@ -11,10 +11,10 @@ import pytest
 
 import elasticq
 import elasticq.asyncio
-from elasticq import culsans, debug, janus, metrics
+from elasticq import culsans, debug, janus, metrics, mqtt
 from elasticq.metrics import live, otel, prometheus
 
-MODULES = (elasticq, elasticq.asyncio, janus, culsans, debug, metrics, live, otel, prometheus)
+MODULES = (elasticq, elasticq.asyncio, janus, culsans, debug, metrics, live, otel, prometheus, mqtt)
 
 
 def documented(module: ModuleType) -> Iterator[tuple[str, object]]:

@@ -58,6 +58,8 @@ class Link(threading.Thread):
         self.connected = False
         self.failure: str | None = None
         """Why it has given up: a thing that trying again does not mend."""
+        self.has_broken = False
+        """Whether that is an error of the disk, or a mistake of ours."""
         self.ended = threading.Event()
         """Set when the thread has given up."""
         self._keepalive = keepalive
@@ -80,8 +82,7 @@ class Link(threading.Thread):
         try:
             self._keep_connected()
         except Exception as error:  # so that the proxy ends, and does not stand still
-            self.failure = f"{type(error).__name__}: {error}"
-            raise
+            self.failure, self.has_broken = f"{type(error).__name__}: {error}", True
         finally:
             self.ended.set()
 

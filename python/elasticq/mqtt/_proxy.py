@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 import threading
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from elasticq import AlreadyOpen, Corrupted, QueueError, metrics
-from elasticq.cli.common import DAMAGED, CommandError, text_of
+from elasticq.cli.common import DAMAGED, FAILED, CommandError, text_of
 
 from ._address import Address
 from ._link import Link, made_client
@@ -29,6 +30,8 @@ _LAST_SECONDS = 2.0
 """How long what is on its way may take at the end."""
 _ROOM_AGAIN = 0.9
 """The share of the disk limit below which the source is connected again."""
+_FREE = 64 * 1024 * 1024
+"""A disk with fewer free bytes is as good as full: the queues grow by files of 16 MiB."""
 _ROUND_SECONDS = 0.5
 
 
@@ -52,7 +55,7 @@ class Settings:
     filters: Sequence[str]
     prefix: str = ""
     keepalive: int = 60
-    max_inflight: int = 100
+    max_inflight: int = 500
     max_tries: int = 5
     max_disk: int | None = None
     overflow: Literal["block", "drop-oldest", "drop-newest"] = "block"
@@ -193,6 +196,8 @@ class Proxy:
 
     def _has_room_again(self) -> bool:
         outbox, limit = self.outbox, self._settings.max_disk
+        if shutil.disk_usage(self._settings.folder).free < _FREE:
+            return False
         if limit is None or outbox._disk() <= _ROOM_AGAIN * limit:
             return True
         if outbox.depth == 0:
@@ -204,7 +209,7 @@ class Proxy:
         """Ends what can't go on."""
         for link in self._links.values():
             if link.ended.is_set():
-                raise CommandError(link.failure or "it has ended")
+                raise CommandError(link.failure or "it has ended", DAMAGED if link.has_broken else FAILED)
         if self._source.refusal is not None:
             raise CommandError(self._source.refusal)
         if self.outbox._hand_over.failure is not None:

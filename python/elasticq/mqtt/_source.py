@@ -8,12 +8,15 @@ one read brings are stored with one write, and then acknowledged with one.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import MessageType, MQTTErrorCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from elasticq import StorageError
 
 from ._errors import OutboxFull
 from ._link import Link
@@ -22,6 +25,7 @@ from ._state import State
 from ._told import Teller
 from ._wire import Wire
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _PUBACK, _PUBREC, _PUBCOMP = b"\x40\x02", b"\x50\x02", b"\x70\x02"
 _PUBLISH, _PUBREL = 0x30, 0x62
 
@@ -220,6 +224,12 @@ class Source:
             entries = [(prefix + each.topic, each.payload, each.retain, each.properties) for each in some]
             try:
                 self._outbox._store(qos, entries)
+            except StorageError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                full = f"the disk is full: {error.strerror}"
+                self.dropped += len(some) if qos == 0 else 0
+                continue
             except OutboxFull as error:
                 if not self._drops_newest:
                     full = str(error)
