@@ -79,7 +79,7 @@ def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
     assert "no-ca: no certificates in it: No such file" in line_of(*sides, "--to-ca", "no-ca")
     assert "no-cert: no certificate with its key" in line_of(*sides, "--to-cert", "no-cert")
     assert "there is the key k, but no certificate" in line_of(*sides, "--to-key", "k")
-    assert "no-file: No such file" in line_of(*sides, "--from-user", "u", "--from-password-file", "no-file")
+    assert "no-file: No such file" in line_of(*sides, "--from-user", "u", "--from-pass-file", "no-file")
     assert "a password for mqtt://127.0.0.1:1, but no user" in line_of(*sides, ELASTICQ_FROM_PASSWORD="x")
     assert "No such file" in line_of(
         "--from", "mqtt://127.0.0.1:1", "--to", "mqtt://127.0.0.1:2", "--queue", tmp_path / "no/q"

@@ -131,7 +131,7 @@ class Outbox:
         >>> import tempfile
         >>> import paho.mqtt.client as mqtt
         >>> from paho.mqtt.enums import CallbackAPIVersion
-        >>> client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="sensor 7", clean_session=False)
+        >>> client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="sensor-7", clean_session=False)
         >>> path = tempfile.mkdtemp() + "/outbox"
         >>> with Outbox(client, path) as outbox:
         ...     number = outbox.publish("sensors/7", "21.5 °C")  # though nothing is connected

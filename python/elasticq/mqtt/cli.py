@@ -98,7 +98,7 @@ def _side(options: argparse.Namespace, name: str) -> Side:
 
     given = {key: getattr(options, f"{name}_{key}") for key in _SIDE_OPTIONS}
     address = _address.with_credentials(
-        getattr(options, f"{name}_"), name.upper(), given["user"], given["password_file"]
+        getattr(options, f"{name}_"), name.upper(), given["user"], given["pass_file"]
     )
     files = {key: given[key] for key in ("ca", "cert", "key")}
     if not address.tls:
@@ -148,7 +148,7 @@ def _shown(proxy: Proxy, options: argparse.Namespace, listening: Any) -> Iterato
         yield
 
 
-_SIDE_OPTIONS = ("user", "password_file", "id", "protocol", "ca", "cert", "key")
+_SIDE_OPTIONS = ("user", "pass_file", "id", "protocol", "ca", "cert", "key")
 
 
 def parser(program: str) -> Manual:
@@ -251,14 +251,19 @@ def parser(program: str) -> Manual:
         "--max-disk", type=_size, metavar="SIZE", help="the most bytes of the files, such as 500M or 10G"
     )
     made.add_argument(
-        "--overflow", choices=_OVERFLOWS, default="block", help="what to do at that limit (%(default)s)"
+        "--overflow",
+        choices=_OVERFLOWS,
+        default="block",
+        metavar="POLICY",
+        help=f"what to do at that limit: {', '.join(_OVERFLOWS)} (%(default)s)",
     )
     made.add_argument(
         "--sync",
         choices=_SYNCS,
         default="every-write",
-        help="when messages reach the disk itself: before they are acknowledged, every second, or as the "
-        "system likes. A kill costs nothing with any of them (%(default)s)",
+        metavar="WHEN",
+        help="when messages reach the disk itself: every-write, before they are acknowledged; periodic, "
+        "every second; none, as the system likes. A kill costs nothing with any of them (%(default)s)",
     )
     made.add_argument(
         "--metrics",
@@ -274,7 +279,7 @@ def parser(program: str) -> Manual:
 def _add_side(made: Manual, name: str, what: str) -> None:
     made.add_argument(f"--{name}-user", metavar="NAME", help=f"who we are at {what}")
     made.path(
-        f"--{name}-password-file",
+        f"--{name}-pass-file",
         completed=Place.FILE,
         metavar="FILE",
         help="a file with the password, which the command line would show to everybody",
@@ -283,7 +288,10 @@ def _add_side(made: Manual, name: str, what: str) -> None:
         f"--{name}-id", metavar="ID", help="the client id; one is made and kept if it is not given"
     )
     made.add_argument(
-        f"--{name}-protocol", choices=_VERSIONS, help=f"the version of MQTT at {what} (--protocol)"
+        f"--{name}-protocol",
+        choices=_VERSIONS,
+        metavar="V",
+        help=f"the version of MQTT at {what} (--protocol)",
     )
     made.path(
         f"--{name}-ca",
