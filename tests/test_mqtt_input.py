@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ from support import python
 from elasticq.cli.common import CommandError
 from elasticq.mqtt import _address
 from elasticq.mqtt._entry import Entry, id_of
+from elasticq.mqtt.cli import parser
 
 FAILED, TERMINATED = 2, 143
 
@@ -25,6 +27,7 @@ def line_of(*arguments: object, **environment: Any) -> str:
     assert (done.returncode, done.stdout) == (FAILED, ""), done
     lines = done.stderr.splitlines()
     assert all(line.startswith("python -m elasticq mqtt-proxy: ") for line in lines)
+    assert len(lines) == 1
     return lines[-1].partition(": ")[2]
 
 
@@ -101,6 +104,26 @@ def test_a_missing_extra_says_what_to_install() -> None:
     assert "not installed: paho-mqtt; pip install 'elasticq[mqtt]' installs what is missing" in printed
     assert "not installed: paho-mqtt, prometheus-client; pip install 'elasticq[mqtt,prometheus]'" in printed
     assert printed.endswith("2 2\n")
+
+
+@pytest.mark.checkout
+def test_the_examples_have_arguments_that_it_takes() -> None:
+    folder = Path(__file__).parent.parent / "examples/mqtt-proxy"
+    unit = (folder / "elasticq-mqtt-proxy.service").read_text().replace("\\\n", " ")
+    (started,) = (line for line in unit.splitlines() if line.startswith("ExecStart="))
+    options = parser("p").parse_args(started.split()[2:])
+    assert (options.queue, options.max_disk) == ("${STATE_DIRECTORY}/queue", 10 << 30)
+    assert f"SuccessExitStatus={TERMINATED}\nRestartPreventExitStatus={FAILED}\n" in unit
+    container = (folder / "Containerfile").read_text()
+    (entry,) = (line for line in container.splitlines() if line.startswith("ENTRYPOINT "))
+    words = json.loads(entry.partition(" ")[2])
+    assert parser("p").parse_args([*words[2:], "--from", "mqtt://a", "--to", "mqtt://b"]).queue
+
+
+def test_a_socket_that_another_one_serves_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "live").write_text("")
+    sides = between("mqtt://127.0.0.1:1", "mqtt://127.0.0.1:2", tmp_path)
+    assert "something else that is no socket" in line_of(*sides, "--live", tmp_path / "live")
 
 
 # Where credentials come from.

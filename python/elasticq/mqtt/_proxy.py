@@ -100,6 +100,7 @@ class Proxy:
             drops_newest=settings.overflow == "drop-newest",
             room_again=self._has_room_again,
         )
+        self._has_begun = False
         self._names = ExitStack()
         for qos, queue in self.outbox._queues.items():
             self._names.enter_context(metrics.instrument(queue, f"mqtt qos {qos}"))
@@ -110,6 +111,7 @@ class Proxy:
         Raises:
             CommandError: Something is wrong that trying again does not mend.
         """
+        self._has_begun = True
         stored = self.outbox.depth
         self._teller.tell(
             "started", f"{self._settings.folder}: {stored:,} messages are stored", stored=stored
@@ -131,6 +133,8 @@ class Proxy:
         self._names.close()
         self.outbox.close()
         self._links["to"].stop()
+        if not self._has_begun:
+            return
         received, forwarded = (sum(seen[name].values()) for name in ("received", "forwarded"))
         line = f"stopped: {received:,} received, {forwarded:,} forwarded, {seen['depth']:,} stored"
         self._teller.tell("stopped", line, **seen)
