@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,19 +134,33 @@ def test_order_holds_while_the_broker_comes_and_goes(client: mqtt.Client, tmp_pa
 def test_nothing_new_overtakes_what_is_sent_again(
     fake: FakeBroker, client: mqtt.Client, tmp_path: Path
 ) -> None:
-    fake.acknowledges = False
+    reached: list[int] = []
     with Outbox(client, tmp_path / "outbox") as outbox:
+
+        def dawdle(*_: object) -> None:
+            """Gives what is new all the time to come first: paho sends again after this callback."""
+            deadline = time.monotonic() + 0.3
+            while reached and outbox._hand_over.on_the_way <= 5 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            reached.append(outbox._hand_over.on_the_way)
+
+        client.on_connect = dawdle
         client.connect("127.0.0.1", fake.port)
         client.loop_start()
+        outbox.publish("t", "first")
+        assert outbox.flush(PATIENCE)
+        fake.acknowledges = False
         outbox.publish_batch([Message("t", str(number)) for number in range(5)])
-        fake.wait_for(PUBLISH, 5)
+        fake.wait_for(PUBLISH, 6)
+        fake.drop()
+        wait_until(lambda: not client.is_connected(), "the connection is lost")
         outbox.publish_batch([Message("t", str(number)) for number in range(5, 10)])
         fake.acknowledges = True
-        fake.drop()
         assert outbox.flush(PATIENCE)
     again = [packet for packet in fake.published() if packet.connection > 1]
-    first = list(dict.fromkeys(int(packet.payload) for packet in again))
-    assert first == list(range(10))
+    assert [int(packet.payload) for packet in again] == list(range(10))
+    assert [packet.dup for packet in again] == [True] * 5 + [False] * 5
+    assert reached == [0, 5]
 
 
 def test_a_message_of_qos_2_keeps_its_identifier_over_a_restart(fake: FakeBroker, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ class HandOver:
         self._tries: dict[int, int] = {}
         self._given_up = 0
         """How many were given up since the last success, because the connection was lost."""
-        self._numbers = _paho.Numbers(client)
+        self._sending = _paho.Sending(client)
         self._hooks = Hooks(
             client,
             {
@@ -152,7 +152,7 @@ class HandOver:
         if threading.current_thread() is not self._thread:
             self._thread.join()
         self._hooks.remove()
-        self._numbers.release()
+        self._sending.release()
         for sent in self._flying.values():
             if sent.sent_qos:
                 _paho.forget(self._client, sent.mid)
@@ -416,24 +416,22 @@ class HandOver:
             if self._limits.packet and _size(entry) > self._limits.packet:
                 raise ValueError(f"it is larger than the {self._limits.packet:,} bytes that the broker takes")
             qos = min(sent.qos, self._limits.qos)
-            if qos == 2:
-                mid = _paho.FIRST_CHOSEN + sent.lease.number % _paho.FIRST_CHOSEN
-                if mid in self._flying:
-                    return False
-                self._numbers.choose(mid)
+            mid = _paho.FIRST_CHOSEN + sent.lease.number % _paho.FIRST_CHOSEN if qos == 2 else 0
+            if mid in self._flying:
+                return False
+            is_again = sent.info is not None or sent.lease.deliveries > 1
+            self._sending.choose(mid, is_again=is_again)
             info = self._client.publish(topic, entry.payload, qos, entry.retain, properties)
         except Exception as error:  # no broker will ever get it
             self._bury(sent, f"it can't be sent: {error}")
             return True
         finally:
-            if sent.qos == 2:
-                self._numbers.choose(0)
+            self._sending.choose(0, is_again=False)
         if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE or (
             qos == 0 and info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS
         ):
             return False
-        if sent.attempt or sent.lease.deliveries > 1:
-            self.repeated += 1
+        self.repeated += is_again
         sent.mid, sent.info, sent.sent_qos = info.mid, info, qos
         sent.attempt = self._attempt
         self._flying[info.mid] = sent

@@ -2,7 +2,7 @@
 
 It is little, the same in paho-mqtt 2.1 and 2.2, and held together by the tests of the outbox:
 
-- packet identifiers of one's own choice for QoS 2 (`Numbers`);
+- packet identifiers of one's own choice for QoS 2, and the mark of a message that is sent again (`Sending`);
 - taking a message back that the client keeps to send it again (`forget`);
 - waking the client's loop from another thread if the program runs `loop_forever` (`make_wakeable`).
 """
@@ -14,14 +14,15 @@ import threading
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import MessageState
+from paho.mqtt.enums import MessageState, MQTTErrorCode
+from paho.mqtt.properties import Properties
 
 FIRST_CHOSEN = 0x8000
 """Packet identifiers from here on belong to the outbox; those below to everybody else."""
 
 
-class Numbers:
-    """Lets one thread choose the packet identifiers of its messages.
+class Sending:
+    """Lets one thread choose the packet identifiers of its messages, and mark them as sent before.
 
     A broker knows an unfinished message of QoS 2 by its packet identifier, for as long as the session lives.
     paho starts at 1 in each process. So after a restart a new message could have the identifier of an old
@@ -31,28 +32,49 @@ class Numbers:
     def __init__(self, client: mqtt.Client) -> None:
         self._client = client
         self._others = client._mid_generate
+        self._send = client._send_publish
         self._lock = threading.Lock()
-        self._chosen = threading.local()
-        client._mid_generate = self._next  # type: ignore[method-assign]
+        self._thread = 0
+        self._mid = 0
+        self._is_again = False
+        client._mid_generate = self._next_mid  # type: ignore[method-assign]
+        client._send_publish = self._send_publish  # type: ignore[method-assign]
 
-    def choose(self, mid: int) -> None:
-        """From now on this thread's messages have this identifier; 0: as usual."""
-        self._chosen.mid = mid
+    def choose(self, mid: int, *, is_again: bool) -> None:
+        """From now on this thread's messages have this identifier (0: as usual), and this flag."""
+        self._thread = threading.get_ident()
+        self._mid, self._is_again = mid, is_again
 
     def release(self) -> None:
         """Leaves the client as it was."""
-        if self._client.__dict__.get("_mid_generate") == self._next:
-            del self._client.__dict__["_mid_generate"]
+        for name, ours in (("_mid_generate", self._next_mid), ("_send_publish", self._send_publish)):
+            if vars(self._client).get(name) == ours:
+                delattr(self._client, name)
 
-    def _next(self) -> int:
-        if mid := getattr(self._chosen, "mid", 0):
-            return int(mid)
+    def _next_mid(self) -> int:
+        if self._mid and threading.get_ident() == self._thread:
+            return self._mid
         with self._lock:
             mid = self._others()
             if mid >= FIRST_CHOSEN:
                 self._client._last_mid = 0
                 mid = self._others()
             return mid
+
+    def _send_publish(  # noqa: PLR0917 - as it is in paho
+        self,
+        mid: int,
+        topic: bytes,
+        payload: bytes | bytearray = b"",
+        qos: int = 0,
+        retain: bool = False,
+        dup: bool = False,
+        info: mqtt.MQTTMessageInfo | None = None,
+        properties: Properties | None = None,
+    ) -> MQTTErrorCode:
+        if self._is_again and qos and threading.get_ident() == self._thread:
+            dup = True
+        return self._send(mid, topic, payload, qos, retain, dup, info, properties)
 
 
 def forget(client: mqtt.Client, mid: int) -> bool:

@@ -55,7 +55,7 @@ class Settings:
     filters: Sequence[str]
     prefix: str = ""
     keepalive: int = 60
-    max_inflight: int = 500
+    max_inflight: int = 200
     max_tries: int = 5
     max_disk: int | None = None
     overflow: Literal["block", "drop-oldest", "drop-newest"] = "block"

@@ -236,7 +236,7 @@ def parser(program: str) -> Manual:
     made.add_argument(
         "--max-inflight",
         type=_whole(1, _MOST_INFLIGHT),
-        default=500,
+        default=200,
         metavar="N",
         help="the most messages on their way to the target, and from a source of MQTT 5 (%(default)s)",
     )
