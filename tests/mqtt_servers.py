@@ -284,7 +284,8 @@ class Proxy:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Starts it."""
+        """Starts it, once more after a kill."""
+        self._begun = len(self.events)
         process = self.process = subprocess.Popen(
             guarded([sys.executable, *self._command[1:]]),
             stdout=subprocess.PIPE,
@@ -334,12 +335,20 @@ class Proxy:
 
     def metric(self, name: str) -> float:
         """A figure of its page of metrics."""
-        address = [each["address"] for each in self.events if each["event"] == "metrics"][-1]
-        with urllib.request.urlopen(address) as page:
+
+        def pages() -> list[str]:
+            return [each["address"] for each in self.events[self._begun :] if each["event"] == "metrics"]
+
+        wait_until(pages, "the page is there")
+        with urllib.request.urlopen(pages()[0]) as page:
             for line in page.read().decode().splitlines():
                 if line.startswith(f"{name} "):
                     return float(line.rpartition(" ")[2])
         raise AssertionError(f"{name} is not on the page")
+
+    def received(self) -> float:
+        """How many messages of QoS 1 and 2 it has received since it was started."""
+        return sum(self.metric(f'elasticq_mqtt_received_total{{qos="{qos}"}}') for qos in (1, 2))
 
     def wait_until_forwarded(self, count: int) -> None:
         """Returns when the target has acknowledged so many messages."""

@@ -12,6 +12,7 @@ import os
 import random
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -114,29 +115,33 @@ def test_nothing_is_lost_when_the_target_is_down(source: str, target: str, tmp_p
         assert proxy.stop() == TERMINATED
 
 
+def reached(proxy: Proxy, moment: int) -> Callable[[], bool]:
+    """Whether the proxy has received so many messages since it was started."""
+    return lambda: proxy.received() >= moment
+
+
 @each_way
 def test_nothing_is_lost_when_the_proxy_is_killed(
     source: str, target: str, tmp_path: Path, seeded: random.Random
 ) -> None:
     count = MESSAGES if source == "mosquitto" else MESSAGES // 10  # one message at a time takes long
-    moments = sorted(seeded.randrange(1, count * 3 // 4) for _ in range(KILLS))
-    sending_side = (
-        Nats(tmp_path / "source", is_strict=True) if source == "nats" else Mosquitto(tmp_path / "source")
-    )
+    part = count // (KILLS + 1)
+    folder = tmp_path / "source"
     with (
-        sending_side as one,
+        Nats(folder, is_strict=True) if source == "nats" else Mosquitto(folder) as one,
         KINDS[target](tmp_path / "target") as other,
         Proxy(one, other, tmp_path / "q") as proxy,
     ):
         proxy.wait_until_connected()
         with Subscriber(other.port) as subscriber, Publisher(one.port) as publisher:
-            sending = threading.Thread(target=publish_all, args=(publisher, range(count)))
-            sending.start()
-            for moment in moments:
-                subscriber.wait_for(moment)
-                proxy.kill()
+            for begin in range(0, part * KILLS, part):
+                sending = threading.Thread(target=publish_all, args=(publisher, range(begin, begin + part)))
+                sending.start()
+                wait_until(reached(proxy, seeded.randrange(1, part // 2)), "so many are received")
+                proxy.kill()  # while it receives and hands on
+                sending.join()
                 proxy.start()
-            sending.join()
+            publish_all(publisher, range(part * KILLS, count))
             publisher.finish()
             wait_for_all(subscriber, count)
             check_all(subscriber, count)
