@@ -34,6 +34,8 @@ class FakeBroker:
         """Whether it answers a PUBLISH."""
         self.completes = True
         """Whether it answers a PUBREL."""
+        self.keeps_sessions = True
+        """Whether it knows the session when a client comes again."""
         self.poison: bytes | None = None
         """It ends the connection when this payload comes."""
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -107,7 +109,7 @@ class FakeBroker:
         mid = int.from_bytes(body[:2], "big") if kind in (PUBREL, SUBSCRIBE) else 0
         self.packets.append(Packet(number, kind, mid))
         if kind == CONNECT:
-            connection.sendall(b"\x20\x02\x01\x00" if number > 1 else b"\x20\x02\x00\x00")
+            connection.sendall(bytes([0x20, 2, number > 1 and self.keeps_sessions, 0]))
         elif kind == PUBREL and self.completes:
             connection.sendall(b"\x70\x02" + mid.to_bytes(2, "big"))
         elif kind == SUBSCRIBE:

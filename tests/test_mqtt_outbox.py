@@ -181,6 +181,37 @@ def test_a_message_of_qos_2_keeps_its_identifier_over_a_restart(fake: FakeBroker
     assert all(mid >= 0x8000 for _, mid in named)
 
 
+@pytest.mark.parametrize(("keeps_sessions", "published"), [(True, 1), (False, 2)])
+def test_what_the_broker_has_received_is_sent_again_only_if_it_lost_the_session(
+    keeps_sessions: bool, published: int, fake: FakeBroker, client: mqtt.Client, tmp_path: Path
+) -> None:
+    fake.completes = False
+    with Outbox(client, tmp_path / "outbox") as outbox:
+        client.connect("127.0.0.1", fake.port)
+        client.loop_start()
+        outbox.publish("t", "x", 2)
+        fake.wait_for(PUBREL, 1)
+        fake.completes, fake.keeps_sessions = True, keeps_sessions
+        fake.drop()
+        assert outbox.flush(PATIENCE)
+    assert len(fake.published()) == published
+    assert sum(packet.kind == PUBREL for packet in fake.packets) == 2
+
+
+def test_the_callbacks_of_version_1_do_as_well(fake: FakeBroker, tmp_path: Path) -> None:
+    with pytest.warns(DeprecationWarning, match="version 1"):
+        client = mqtt.Client(CallbackAPIVersion.VERSION1, "outbox", clean_session=False)
+    heard: list[int] = []
+    client.on_publish = lambda _client, _data, mid: heard.append(mid)
+    with Outbox(client, tmp_path / "outbox") as outbox:
+        client.connect("127.0.0.1", fake.port)
+        client.loop_start()
+        outbox.publish_batch([Message("t", "x", qos) for qos in (0, 1, 2)])
+        assert outbox.flush(PATIENCE)
+    leave(client)
+    assert len(heard) == 3
+
+
 def test_the_program_s_own_messages_have_other_identifiers(
     fake: FakeBroker, client: mqtt.Client, tmp_path: Path
 ) -> None:

@@ -182,12 +182,14 @@ class HandOver:
                 lambda: self._done_attempt >= attempt or not self._thread.is_alive(), _ANSWER_SECONDS
             )
 
-    def _hear_connected(
-        self, client: mqtt.Client, _userdata: Any, _flags: Any, reason: Any, *rest: Any
-    ) -> None:
+    def _hear_connected(self, client: mqtt.Client, _data: Any, flags: Any, reason: Any, *rest: Any) -> None:
         if getattr(reason, "is_failure", reason != 0):
             return
         _paho.make_wakeable(client)
+        # The callbacks of version 1 get a dictionary.
+        is_present = flags["session present"] if isinstance(flags, dict) else flags.session_present
+        if not is_present:
+            _paho.begin_anew(client)
         self._tell(_CONNECTED, self._attempt, _limits(rest[0] if rest else None))
 
     def _hear_lost(self, *_: Any) -> None:

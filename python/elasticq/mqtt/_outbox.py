@@ -85,10 +85,10 @@ class Outbox:
     **Order.** Messages of one QoS arrive in the order in which they were published; so those of one topic do.
     A higher QoS goes first. A message that is delivered a second time may come after newer ones.
 
-    **How often.** QoS 1 arrives at least once. QoS 2 arrives once as long as the client's session lives at
-    the broker (`clean_session=False` and a fixed client id; in MQTT 5 a session expiry) and the process does
-    not end just between the broker's last two answers; after such an end a message may arrive twice. QoS 0
-    is stored, too, and leaves the outbox when it is written to the socket; it may be lost then.
+    **How often.** QoS 1 arrives at least once. QoS 2 arrives once as long as the process lives and the
+    client's session lives at the broker (`clean_session=False` and a fixed client id; in MQTT 5 a session
+    expiry). If the process ends, messages whose last answer had not come yet may arrive twice. QoS 0 is
+    stored, too, and leaves the outbox when it is written to the socket; it may be lost then.
 
     **The client stays the program's.** The program makes it, connects it and runs its loop with `loop_start`,
     `loop_forever` or `loop`, and its callbacks are called as before; `on_publish` is called for the messages

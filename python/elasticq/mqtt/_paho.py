@@ -3,7 +3,8 @@
 It is little, the same in paho-mqtt 2.1 and 2.2, and held together by the tests of the outbox:
 
 - packet identifiers of one's own choice for QoS 2, and the mark of a message that is sent again (`Sending`);
-- taking a message back that the client keeps to send it again (`forget`);
+- taking a message back that the client keeps to send it again (`forget`), and sending it from the start if the
+  broker has lost its session (`begin_anew`);
 - waking the client's loop from another thread if the program runs `loop_forever` (`make_wakeable`).
 """
 
@@ -98,6 +99,18 @@ def forget(client: mqtt.Client, mid: int) -> bool:
             client._inflight_messages -= 1
         del client._out_messages[mid]
         return True
+
+
+def begin_anew(client: mqtt.Client) -> None:
+    """The broker has forgotten the session: what it had received and not passed on is gone with it.
+
+    paho would only release that. So it is sent again from the start. Call it in `on_connect`.
+    """
+    with client._out_message_mutex:
+        for message in client._out_messages.values():
+            if message.state == MessageState.MQTT_MS_RESEND_PUBREL:
+                message.state = MessageState.MQTT_MS_PUBLISH
+                message.dup = True
 
 
 def make_wakeable(client: mqtt.Client) -> None:
