@@ -3,8 +3,8 @@
 It is little, the same in paho-mqtt 2.1 and 2.2, and held together by the tests of the outbox:
 
 - packet identifiers of one's own choice for QoS 2, and the mark of a message that is sent again (`Sending`);
-- taking a message back that the client keeps to send it again (`forget`), and sending it from the start if the
-  broker has lost its session (`begin_anew`);
+- taking a message back that the client keeps to send it again (`forget`), and sending it from the start if
+  the broker has lost its session (`begin_anew`);
 - waking the client's loop from another thread if the program runs `loop_forever` (`make_wakeable`).
 """
 
