@@ -30,7 +30,7 @@ _LAST_SECONDS = 2.0
 """How long what is on its way may take at the end."""
 _ROOM_AGAIN = 0.9
 """The share of the disk limit below which the source is connected again."""
-_FREE = 64 * 1024 * 1024
+_FREE = 32 * 1024 * 1024
 """A disk with fewer free bytes is as good as full: the queues grow by files of 16 MiB."""
 _ROUND_SECONDS = 0.5
 
@@ -199,15 +199,19 @@ class Proxy:
         self._teller.tell("given_up", line, **facts)
 
     def _has_room_again(self) -> bool:
-        outbox, limit = self.outbox, self._settings.max_disk
-        if shutil.disk_usage(self._settings.folder).free < _FREE:
-            return False
-        if limit is None or outbox._disk() <= _ROOM_AGAIN * limit:
+        """Whether the source may be connected again after a pause."""
+        if not self._is_tight():
             return True
-        if outbox.depth == 0:
-            for queue in outbox._queues.values():
+        if self.outbox.depth == 0:
+            for queue in self.outbox._queues.values():
                 queue.compact()
-        return outbox._disk() <= _ROOM_AGAIN * limit
+        return not self._is_tight()
+
+    def _is_tight(self) -> bool:
+        limit = self._settings.max_disk
+        if limit is not None and self.outbox._disk() > _ROOM_AGAIN * limit:
+            return True
+        return shutil.disk_usage(self._settings.folder).free < _FREE
 
     def _check(self) -> None:
         """Ends what can't go on."""
