@@ -51,8 +51,9 @@ max_inflight_messages 0
 
 
 def missing(what: str) -> Any:
-    """Skips a test, or fails it in continuous integration."""
-    refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+    """Skips a test, or fails it in continuous integration on Linux, where scripts/test installs everything."""
+    is_needed = os.environ.get("CI") == "true" and sys.platform == "linux"
+    refuse = pytest.fail if is_needed else pytest.skip
     refuse(f"not installed: {what}")
 
 
@@ -176,7 +177,7 @@ class Mosquitto(Server):
         config = self.folder / "mosquitto.conf"
         listener = "\n".join([f"listener {self.port} 127.0.0.1", *self._tls])
         text = _MOSQUITTO.format(store=self.folder, listener=listener, more=self._more)
-        if os.geteuid() == 0:  # else it would become a user who can't write here
+        if hasattr(os, "geteuid") and os.geteuid() == 0:  # else it would become a user who can't write here
             text = f"user root\n{text}"
         config.write_text(text, encoding="utf-8")
         return [self._program, "-c", str(config)]

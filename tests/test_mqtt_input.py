@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -11,11 +12,17 @@ from typing import Any
 import pytest
 from command_line import elasticq
 from mqtt_servers import Mosquitto, Nats, Proxy, Server, missing, program
+from paho.mqtt.enums import CallbackAPIVersion
 from support import python
 
+from elasticq import StorageError
 from elasticq.cli.common import CommandError
 from elasticq.mqtt import _address
 from elasticq.mqtt._entry import Entry, id_of
+from elasticq.mqtt._link import Link
+from elasticq.mqtt._source import Received, Receiver, Source
+from elasticq.mqtt._state import State
+from elasticq.mqtt._told import Teller
 from elasticq.mqtt.cli import parser
 
 FAILED, TERMINATED = 2, 143
@@ -154,6 +161,42 @@ def test_an_entry_comes_back_byte_by_byte() -> None:
     entry = Entry(7, b"t\xff" * 40_000, bytes(range(256)), True, b"\x03abc")
     assert Entry.unpack(entry.pack()) == entry
     assert id_of(entry.pack()) == 7
+
+
+class FullDisk:
+    """An outbox on a disk that is full."""
+
+    def _store(self, *_: object) -> None:
+        raise StorageError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_pauses_and_nothing_is_acknowledged(tmp_path: Path) -> None:
+    receiver = Receiver(CallbackAPIVersion.VERSION2, "receiver", clean_session=False)
+    teller = Teller("p", as_json=True)
+    link = Link("from", _address.parse("mqtt://h"), receiver, 60, teller)
+    full: Any = FullDisk()
+    source = Source(
+        link,
+        receiver,
+        full,
+        State(tmp_path),
+        teller,
+        filters=["#"],
+        prefix=b"",
+        drops_newest=True,
+        room_again=bool,
+    )
+    for qos in (0, 1, 2):
+        receiver.batch.append(Received(qos, 7, b"t", b"x", False, b""))
+    assert source.store() == "the disk is full: No space left on device"
+    assert (list(receiver._out_packet), receiver.unreleased, source.dropped) == ([], set(), 1)
+
+
+def test_a_damaged_file_of_the_proxy_is_named(tmp_path: Path) -> None:
+    (tmp_path / "q").mkdir()
+    (tmp_path / "q/proxy.json").write_text("{}")
+    line = line_of(*between("mqtt://127.0.0.1:1", "mqtt://127.0.0.1:2", tmp_path))
+    assert f"{tmp_path}/q/proxy.json: damaged: 'from_id'; remove it to begin new sessions" in line
 
 
 # What brokers say.
