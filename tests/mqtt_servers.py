@@ -51,7 +51,7 @@ max_inflight_messages 0
 
 
 def missing(what: str) -> Any:
-    """Skips a test, or fails it in continuous integration on Linux, where scripts/test installs everything."""
+    """Skips a test, or fails it in continuous integration on Linux, where scripts/test installs all."""
     is_needed = os.environ.get("CI") == "true" and sys.platform == "linux"
     refuse = pytest.fail if is_needed else pytest.skip
     refuse(f"not installed: {what}")
