@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from command_line import elasticq
+from mqtt_fake import DISCONNECT, FakeBroker
 from mqtt_servers import Mosquitto, Nats, Proxy, Server, missing, program
 from paho.mqtt.enums import CallbackAPIVersion
 from support import python
@@ -242,6 +243,22 @@ def test_a_queue_that_is_in_use_is_refused(tmp_path: Path) -> None:
         with Proxy(one, other, tmp_path / "q") as second:
             assert first.process is not None
             ends_with(second, "in use", str(first.process.pid))
+
+
+class Fake(Server):
+    """The address of a broker that does what it is told."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self.port = broker.port
+
+
+def test_it_says_good_bye_to_both_brokers(tmp_path: Path) -> None:
+    with FakeBroker() as one, FakeBroker() as other:
+        with Proxy(Fake(one), Fake(other), tmp_path / "q") as proxy:
+            proxy.wait_until_connected()
+            assert proxy.stop() == TERMINATED
+        one.wait_for(DISCONNECT, 1)
+        other.wait_for(DISCONNECT, 1)
 
 
 # TLS.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +19,12 @@ from ._wire import Wire
 
 _ROUND_SECONDS = 0.5
 _SHORTEST_DELAY, _LONGEST_DELAY = 0.25, 30.0
+_LONGEST_DELAY_BETWEEN = 1.0
+"""The longest delay after a connection that the broker had accepted."""
+_LONG_CONNECTION = 10.0
 _CONNECT_SECONDS = 10.0
 _FOR_EVER = 0xFFFFFFFF
-_FINAL = {0x80, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C}
+_FINAL = {0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C}
 """Reason codes of a refused connect after which trying again is of no use, if it has never succeeded."""
 
 _SIDES = {"from": "source", "to": "target"}
@@ -68,7 +72,7 @@ class Link(threading.Thread):
         self._was_connected = False
         self._told = ""
         self._refusal: Any = None
-        self._reason = ""
+        self._was_up = False
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
 
@@ -89,24 +93,24 @@ class Link(threading.Thread):
     def _keep_connected(self) -> None:
         delay = _SHORTEST_DELAY
         while not self._stopping.is_set():
+            begun = time.monotonic()
             if self._connect():
                 pause = self._loop()
-                if self.connected or pause:
-                    delay = _SHORTEST_DELAY
                 self._down()
-                if pause and not self._stopping.is_set():
+                if pause is not None:
                     self._pause(pause)
                     continue
             if self.failure is not None:
                 return
-            if self._was_up:
-                delay = _SHORTEST_DELAY
+            if self._was_up:  # one that ends soon each time must not fill the log
+                is_long = time.monotonic() - begun > _LONG_CONNECTION
+                delay = _SHORTEST_DELAY if is_long else min(delay, _LONGEST_DELAY_BETWEEN)
             self._stopping.wait(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
 
     def _connect(self) -> bool:
         """Opens the connection. The broker's answer comes in the loop."""
-        self._refusal, self._reason, self._was_up = None, "", False
+        self._refusal, self._was_up = None, False
         try:
             if self.client.protocol == mqtt.MQTTv5:
                 asked = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -132,11 +136,16 @@ class Link(threading.Thread):
         while code == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._stopping.is_set():
             code = self.client.loop(_ROUND_SECONDS)
             if pause := self.each_round():
-                self.client.disconnect()
+                self._leave()
                 return pause
         if self._stopping.is_set():
-            self.client.disconnect()
+            self._leave()
         return None
+
+    def _leave(self) -> None:
+        """Says good-bye, so that the broker keeps the session and waits no longer for this connection."""
+        self.client.disconnect()
+        self.client.loop_write()
 
     def _down(self) -> None:
         """The connection has ended."""
