@@ -176,6 +176,12 @@ PARTS = [
         {"ELASTICQ_CLUSTER_MESSAGES": "50000"},
     ),
     Part(
+        "mqtt-proxy",
+        "The MQTT proxy loses nothing of so many messages when its target is down or it is killed.",
+        "scripts/test-python machine tests/test_mqtt_proxy.py -k nothing_is_lost -s",
+        {"ELASTICQ_PROXY_MESSAGES": "100000", "ELASTICQ_PROXY_OUTAGE": "30"},
+    ),
+    Part(
         "fuzz",
         "Files with any content are opened or refused, for so many seconds of damage.",
         "scripts/fuzz",

@@ -11,10 +11,13 @@ import pytest
 
 import elasticq
 import elasticq.asyncio
-from elasticq import backends, culsans, debug, janus, metrics
+from elasticq import backends, culsans, debug, janus, metrics, mqtt
 from elasticq.metrics import live, otel, prometheus
 
-MODULES = (elasticq, elasticq.asyncio, backends, janus, culsans, debug, metrics, live, otel, prometheus)
+MODULES = (
+    *(elasticq, elasticq.asyncio, backends, janus, culsans, debug, mqtt),
+    *(metrics, live, otel, prometheus),
+)
 
 
 def documented(module: ModuleType) -> Iterator[tuple[str, object]]:

@@ -19,7 +19,7 @@ from types import ModuleType
 
 import elasticq
 
-TOOLS = ("elasticq.bench", "elasticq.cli", "elasticq.demo")
+TOOLS = ("elasticq.bench", "elasticq.cli", "elasticq.demo", "elasticq.mqtt.cli")
 """Programs. Nobody imports them."""
 
 

@@ -35,6 +35,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "demo": Command("elasticq.demo.cli", "run an MQTT ingest pipeline on real traffic"),
+    "mqtt-proxy": Command("elasticq.mqtt.cli", "hand on MQTT messages to a broker that may be down"),
     "bench": Command("elasticq.bench.cli", "measure the queues beside others on this machine"),
     "top": Command("elasticq.cli.top", "watch the queues of a running process"),
     "inspect": Command("elasticq.cli.inspect", "look at a durable queue, also at one that is in use"),

@@ -51,9 +51,12 @@ def address_of(listening: socket.socket) -> str:
 
 
 class Exporter:
-    """Serves the metrics of queues, which it is given by their names, in threads of its own."""
+    """Serves the metrics of queues, which it is given by their names, in threads of its own.
 
-    def __init__(self, listening: socket.socket, queues: Mapping[str, Any]) -> None:
+    The page has the metrics of `more` as well.
+    """
+
+    def __init__(self, listening: socket.socket, queues: Mapping[str, Any], more: Iterable[Any] = ()) -> None:
         self.port: int = listening.getsockname()[1]
         self._changed = threading.Condition()
         self._latest: float | None = None  # when the latest scrape of a Prometheus began
@@ -61,7 +64,8 @@ class Exporter:
         for name, queue in queues.items():
             self._registrations.enter_context(metrics.instrument(queue, name))
         registry = CollectorRegistry()
-        registry.register(Collector())
+        for collector in (Collector(), *more):
+            registry.register(collector)
         self._page = make_wsgi_app(registry)
         self._server = _Server(listening)
         self._server.set_app(self._answer)
