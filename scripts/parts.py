@@ -172,7 +172,7 @@ PARTS = [
     Part(
         "work-cluster",
         "Work queues on a cluster of NATS lose none of so many messages when its leader is killed.",
-        '"$PYTHON" -m pytest tests/test_work_cluster.py -s',
+        "scripts/test-python machine tests/test_work_cluster.py -s",
         {"ELASTICQ_CLUSTER_MESSAGES": "50000"},
     ),
     Part(
