@@ -42,6 +42,7 @@ TERMINATED = 143
 
 pytestmark = pytest.mark.timeout(300 + MESSAGES / 50)
 
+one_python_is_enough = pytest.mark.checkout
 each_way = pytest.mark.parametrize(("source", "target"), [("mosquitto", "nats"), ("nats", "mosquitto")])
 
 
@@ -90,6 +91,7 @@ def wait_for_all(subscriber: Subscriber, count: int) -> None:
 # Faults.
 
 
+@one_python_is_enough
 @each_way
 def test_nothing_is_lost_when_the_target_is_down(source: str, target: str, tmp_path: Path) -> None:
     with two_brokers(tmp_path, source, target) as (one, other), Proxy(one, other, tmp_path / "q") as proxy:
@@ -120,6 +122,7 @@ def reached(proxy: Proxy, moment: int) -> Callable[[], bool]:
     return lambda: proxy.received() >= moment
 
 
+@one_python_is_enough
 @each_way
 def test_nothing_is_lost_when_the_proxy_is_killed(
     source: str, target: str, tmp_path: Path, seeded: random.Random

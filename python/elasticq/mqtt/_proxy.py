@@ -88,6 +88,8 @@ class Proxy:
             "to": Link("to", target.address, sender, settings.keepalive, teller),
         }
         self._links["from"].receive_maximum = settings.max_inflight
+        self._links["to"].begins_anew = not state.to_begun
+        self._links["to"].when_connected = state.note_target
         self.outbox = self._opened(sender)
         self._source = Source(
             self._links["from"],
