@@ -61,6 +61,7 @@ class Settings:
     overflow: Literal["block", "drop-oldest", "drop-newest"] = "block"
     sync_mode: Literal["no_sync", "every_write"] | SyncMode = "every_write"
     bridge: bool = False
+    retry_dead: bool = False
 
 
 class Proxy:
@@ -114,6 +115,8 @@ class Proxy:
             CommandError: Something is wrong that trying again does not mend.
         """
         self._has_begun = True
+        if self._settings.retry_dead:
+            self.outbox.retry_dead()
         stored = self.outbox.depth
         self._teller.tell(
             "started", f"{self._settings.folder}: {stored:,} messages are stored", stored=stored
