@@ -107,7 +107,7 @@ class FakeBroker:
                 connection.sendall(bytes([0x40 if qos == 1 else 0x50, 2]) + mid.to_bytes(2, "big"))
             return True
         mid = int.from_bytes(body[:2], "big") if kind in (PUBREL, SUBSCRIBE) else 0
-        self.packets.append(Packet(number, kind, mid))
+        self.packets.append(Packet(number, kind, mid, body))
         if kind == CONNECT:
             connection.sendall(bytes([0x20, 2, number > 1 and self.keeps_sessions, 0]))
         elif kind == PUBREL and self.completes:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from command_line import elasticq
-from mqtt_fake import DISCONNECT, FakeBroker
+from mqtt_fake import CONNECT, DISCONNECT, FakeBroker
 from mqtt_servers import Mosquitto, Nats, Proxy, Server, missing, program
 from paho.mqtt.enums import CallbackAPIVersion
 from support import python
@@ -259,6 +259,19 @@ def test_it_says_good_bye_to_both_brokers(tmp_path: Path) -> None:
             assert proxy.stop() == TERMINATED
         one.wait_for(DISCONNECT, 1)
         other.wait_for(DISCONNECT, 1)
+
+
+def test_a_new_folder_begins_a_new_session_at_the_target_and_only_there(tmp_path: Path) -> None:
+    with FakeBroker() as one, FakeBroker() as other:
+        for _ in range(2):
+            with Proxy(Fake(one), Fake(other), tmp_path / "q") as proxy:
+                proxy.wait_until_both_are_connected()
+                assert proxy.stop() == TERMINATED
+    clean = [
+        [bool(packet.payload[7] & 2) for packet in broker.packets if packet.kind == CONNECT]
+        for broker in (one, other)
+    ]
+    assert clean == [[False, False], [True, False]]
 
 
 # TLS.

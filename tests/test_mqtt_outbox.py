@@ -308,6 +308,18 @@ def test_the_program_s_callbacks_are_called_whenever_it_sets_them(
     assert "_mid_generate" not in vars(client)
 
 
+def test_a_limit_of_the_client_s_own_queue_holds_nothing_up(
+    fake: FakeBroker, client: mqtt.Client, tmp_path: Path
+) -> None:
+    client.max_queued_messages_set(3)
+    with Outbox(client, tmp_path / "outbox") as outbox:
+        outbox.publish_batch([Message("t", str(number)) for number in range(50)])
+        client.connect("127.0.0.1", fake.port)
+        client.loop_start()
+        assert outbox.flush(PATIENCE)
+    assert [int(packet.payload) for packet in fake.published()] == list(range(50))
+
+
 # Its calls.
 
 

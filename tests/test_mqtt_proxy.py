@@ -42,6 +42,7 @@ TERMINATED = 143
 
 pytestmark = pytest.mark.timeout(300 + MESSAGES / 50)
 
+one_python_is_enough = pytest.mark.checkout
 each_way = pytest.mark.parametrize(("source", "target"), [("mosquitto", "nats"), ("nats", "mosquitto")])
 
 
@@ -90,6 +91,7 @@ def wait_for_all(subscriber: Subscriber, count: int) -> None:
 # Faults.
 
 
+@one_python_is_enough
 @each_way
 def test_nothing_is_lost_when_the_target_is_down(source: str, target: str, tmp_path: Path) -> None:
     with two_brokers(tmp_path, source, target) as (one, other), Proxy(one, other, tmp_path / "q") as proxy:
@@ -120,6 +122,7 @@ def reached(proxy: Proxy, moment: int) -> Callable[[], bool]:
     return lambda: proxy.received() >= moment
 
 
+@one_python_is_enough
 @each_way
 def test_nothing_is_lost_when_the_proxy_is_killed(
     source: str, target: str, tmp_path: Path, seeded: random.Random
@@ -329,22 +332,40 @@ def test_a_message_that_is_too_large_for_the_target_does_not_block_the_others(tm
 
 
 @pytest.mark.parametrize("qos", [1, 2])
-def test_what_the_target_does_not_authorise_is_given_up_with_its_reason(qos: int, tmp_path: Path) -> None:
+def test_what_the_target_does_not_authorise_is_given_up_and_can_be_tried_again(
+    qos: int, tmp_path: Path
+) -> None:
     rules = tmp_path / "rules"
-    rules.write_text("topic readwrite allowed/#\n")
+    rules.write_text("topic readwrite allowed/#\ntopic read #\n")
     with (
         Mosquitto(tmp_path / "source") as one,
         Mosquitto(tmp_path / "target", f"allow_anonymous true\nacl_file {rules}") as other,
-        Proxy(one, other, tmp_path / "q", "--protocol", "5") as proxy,
     ):
-        proxy.wait_until_connected()
-        with Subscriber(other.port, ["allowed/#"]) as subscriber, Publisher(one.port) as publisher:
-            publisher.publish("forbidden", b"1", qos)
-            publisher.publish("allowed/x", b"2", qos)
+        with (
+            Subscriber(other.port) as subscriber,
+            Proxy(one, other, tmp_path / "q", "--protocol", "5") as proxy,
+        ):
+            proxy.wait_until_connected()
+            with Publisher(one.port) as publisher:
+                publisher.publish("forbidden", b"1", qos)
+                publisher.publish("allowed/x", b"2", qos)
+                publisher.finish()
             subscriber.wait_for(1)
             dead = proxy.wait_for("given_up")
+            proxy.stop()
         assert (dead["topic"], dead["qos"]) == ("forbidden", qos)
         assert "Not authorized (0x87)" in dead["reason"]
+        assert [topic for _, topic, _, _ in subscriber.got] == ["allowed/x"]
+        other.stop()
+        rules.write_text("topic readwrite #\n")
+        other.start()
+        with (
+            Subscriber(other.port) as subscriber,
+            Proxy(one, other, tmp_path / "q", "--protocol", "5", "--retry-dead") as proxy,
+        ):
+            subscriber.wait_for(1)
+            assert subscriber.got == [(qos, "forbidden", b"1", False)]
+            assert proxy.stop() == TERMINATED
 
 
 def exported(queue: Path) -> list[dict[str, Any]]:

@@ -59,6 +59,9 @@ class Link(threading.Thread):
         self.each_round: Callable[[], str | None] = lambda: None
         self.may_go_on: Callable[[], bool] = lambda: True
         self.receive_maximum: int | None = None
+        self.begins_anew = False
+        """Whether the broker is to forget the session at the next connect."""
+        self.when_connected: Callable[[], None] = lambda: None
         self.connected = False
         self.failure: str | None = None
         """Why it has given up: a thing that trying again does not mend."""
@@ -118,9 +121,14 @@ class Link(threading.Thread):
                 if self.receive_maximum is not None:
                     asked.ReceiveMaximum = self.receive_maximum
                 self.client.connect(
-                    self.address.host, self.address.port, self._keepalive, clean_start=False, properties=asked
+                    self.address.host,
+                    self.address.port,
+                    self._keepalive,
+                    clean_start=self.begins_anew,
+                    properties=asked,
                 )
             else:
+                self.client._clean_session = self.begins_anew
                 self.client.connect(self.address.host, self.address.port, self._keepalive)
         except ssl.SSLError as error:
             self._no_connection("unreachable", f"TLS fails: {_text(error)}", never_helps=True)
@@ -181,6 +189,8 @@ class Link(threading.Thread):
             self._refusal = reason
             return
         self.connected = self._was_connected = self._was_up = True
+        self.begins_anew = False
+        self.when_connected()
         self._told = ""
         session = "its session goes on" if flags.session_present else "a new session"
         line = f"{_SIDES[self.side]} {self.address}: connected; {session}"

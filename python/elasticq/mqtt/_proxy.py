@@ -61,6 +61,7 @@ class Settings:
     overflow: Literal["block", "drop-oldest", "drop-newest"] = "block"
     sync_mode: Literal["no_sync", "every_write"] | SyncMode = "every_write"
     bridge: bool = False
+    retry_dead: bool = False
 
 
 class Proxy:
@@ -88,6 +89,8 @@ class Proxy:
             "to": Link("to", target.address, sender, settings.keepalive, teller),
         }
         self._links["from"].receive_maximum = settings.max_inflight
+        self._links["to"].begins_anew = not state.to_begun
+        self._links["to"].when_connected = state.note_target
         self.outbox = self._opened(sender)
         self._source = Source(
             self._links["from"],
@@ -112,6 +115,8 @@ class Proxy:
             CommandError: Something is wrong that trying again does not mend.
         """
         self._has_begun = True
+        if self._settings.retry_dead:
+            self.outbox.retry_dead()
         stored = self.outbox.depth
         self._teller.tell(
             "started", f"{self._settings.folder}: {stored:,} messages are stored", stored=stored

@@ -237,4 +237,5 @@ class Source:
                     continue
                 self.dropped += len(some)
             receiver.acknowledge(qos, [each.mid for each in some])
+            receiver.loop_write()  # until the source knows, a kill makes it send all of them again
         return full

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-_READ = 65_536
+_READ = 16_384
 """So many bytes are asked for at a time."""
+_MOST_READS = 1
+"""After so many reads what has come is dealt with, however much more there is: it is what comes twice if the
+process is killed just then."""
 _MOST_UNSENT = 262_144
 """If more bytes than that wait to be written, they are written before others come."""
 _FAILURE = 0x80
@@ -131,11 +134,13 @@ class Wire(mqtt.Client):
         self._nothing = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
-        """Reads packets until the buffer has none that is whole."""
+        """Reads packets until the buffer has none that is whole, or until some 32 KiB were read."""
         code = super().loop_read()
-        while code == MQTTErrorCode.MQTT_ERR_SUCCESS:
+        for _ in range(_MOST_READS):
             wire = self._sock
-            if not isinstance(wire, BufferedSocket) or not wire.pending():
+            if code != MQTTErrorCode.MQTT_ERR_SUCCESS or not isinstance(wire, BufferedSocket):
+                break
+            if not wire.pending():
                 break
             if self._in_packet["command"] == 0:
                 code = wire.take(self._take)

@@ -83,6 +83,7 @@ def _run(options: argparse.Namespace, program: str) -> int:
         options.overflow,
         _SYNCS[options.sync],  # type: ignore[arg-type]
         options.bridge,
+        options.retry_dead,
     )
     teller = Teller(program, options.json)
     with ExitStack() as running:
@@ -270,6 +271,9 @@ def parser(program: str) -> Manual:
         type=_whole(0, 65_535),
         metavar="PORT",
         help="serve metrics to Prometheus on this port of 127.0.0.1; 0 is any free port",
+    )
+    made.add_argument(
+        "--retry-dead", action="store_true", help="try the messages again that were given up before"
     )
     made.path("--live", completed=Place.FILE, metavar="SOCKET", help="serve a socket for elasticq top")
     made.add_argument("--json", action="store_true", help="print events as JSON lines to stdout")
