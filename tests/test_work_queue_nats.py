@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -152,6 +153,7 @@ def test_settings_of_an_existing_stream_are_compared_and_left_alone(nats_server:
         ({"retention": "workqueue", "max_age": 60}, "max_age is 60.0, wanted 0"),
         ({"retention": "workqueue", "storage": "memory"}, "storage is 'memory', wanted 'file'"),
         ({"retention": "workqueue", "no_ack": True}, "no_ack is True, wanted False"),
+        ({"retention": "workqueue", "max_msgs_per_subject": 1}, "max_msgs_per_subject is 1, wanted 0"),
     ],
 )
 def test_a_stream_that_would_lose_messages_is_refused(
@@ -168,6 +170,70 @@ def test_a_stream_that_would_lose_messages_is_refused(
     assert text in str(caught.value)
 
 
+def test_a_consumer_that_delivers_no_payloads_is_refused(nats_server: Server) -> None:
+    stream = new_stream()
+
+    async def make(client: Any) -> None:
+        from nats.js.api import AckPolicy, ConsumerConfig
+
+        config = ConsumerConfig(durable_name="workers", ack_policy=AckPolicy.EXPLICIT, headers_only=True)
+        await client.jetstream().add_stream(name=stream, subjects=[stream], retention="workqueue")
+        await client.jetstream().add_consumer(stream, config)
+
+    bare(nats_server, make)
+    with pytest.raises(InvalidConfiguration, match="headers_only is True, wanted False"):
+        connect(nats_server.url(stream))
+
+
+def test_the_largest_item_can_die_for_any_reason(nats_server: Server) -> None:
+    with connect(nats_server.url(), timeout=3) as queue:
+        most = queue.native.max_payload
+        size = most
+        while queue.depth() == 0:
+            size -= 1
+            with suppress(TooLarge):
+                queue.put(bytes(size), id="the largest")
+        queue.lease(wait=60).term("much too long " * 10_000)
+        (letter,) = queue.dead_letters()
+        assert len(letter.item) == size
+        assert "much too long".startswith(letter.reason[:13])
+        assert (queue.retry_dead(), queue.depth()) == (1, 1)
+        with queue.lease(wait=60) as lease:
+            assert (len(lease.item), lease.id) == (size, "the largest")
+
+
+def test_a_message_of_another_program_as_large_as_can_be_can_die(nats_server: Server) -> None:
+    url = nats_server.url()
+    with connect(url, timeout=3) as queue:
+        most = queue.native.max_payload
+
+        async def put(client: Any) -> None:
+            await client.jetstream().publish(url.rpartition("/")[2], bytes(most))
+
+        bare(nats_server, put)
+        queue.lease(wait=60).term("no picture")
+        (letter,) = queue.dead_letters()
+        assert len(letter.item) == most
+        assert queue.depth() == 0
+
+
+def test_reasons_and_headers_of_dead_letters_are_any_text(nats_server: Server) -> None:
+    url = nats_server.url()
+    with connect(url) as queue:
+
+        async def put(client: Any) -> None:
+            headers = {"From": "Zo\u00eb"}
+            await client.jetstream().publish(url.rpartition("/")[2], b"theirs", headers=headers)
+
+        bare(nats_server, put)
+        queue.lease(wait=60).term("\u00fc \U0001f600")
+        (letter,) = queue.dead_letters()
+        assert letter.reason == "\u00fc \U0001f600"
+        assert queue.retry_dead() == 1
+        with queue.lease(wait=60) as lease:
+            assert lease.headers == {"From": "Zo\u00eb"}
+
+
 def test_replicas_that_the_cluster_does_not_have_are_refused(nats_server: Server) -> None:
     with pytest.raises(InvalidConfiguration, match=r"replicas|peers"):
         connect(nats_server.url(), replicas=3)
@@ -181,8 +247,8 @@ def test_a_payload_above_the_servers_limit_is_refused_before_it_is_sent(nats_ser
         with pytest.raises(ValueError, match="nothing was sent"):
             queue.put_many([b"small", bytes(most)])
         assert queue.depth() == 0
-        queue.put(bytes(most - 200))
-        assert len(queue.lease().item) == most - 200
+        queue.put(bytes(most - 300))
+        assert len(queue.lease().item) == most - 300
         assert queue.native.is_connected
 
 

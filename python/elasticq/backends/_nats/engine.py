@@ -15,7 +15,7 @@ from elasticq._errors import Corrupted, Empty, Full, InvalidOperation, ShutDown,
 
 from .._contract import DeadItem, WorkLease
 from .._errors import TooLarge, Unreachable, Unsupported
-from .dead import NatsDeadLetter, burial, letters, revival
+from .dead import NatsDeadLetter, burial, burial_room, letters, revival
 from .exchange import NO_RESPONDERS, Exchange, Message
 from .items import CODEC, ID, OWN, checked_id, item_of, payload_of
 from .leases import NACK, PROGRESS, Held, NatsLease, delivered
@@ -41,8 +41,8 @@ FLUSH = 2
 ACK = b""
 TERM = b"+TERM"
 
-_BUSY = (10008, 10023, 10077, 10167)
-"""Codes of errors that say "not now": no leader, too many requests."""
+_BUSY = (10008, 10023, 10077, 10158, 10167)
+"""Codes of errors that say "not now": no leader, too many requests, a message of that name is under way."""
 _TOO_LARGE = 10054
 
 
@@ -210,14 +210,15 @@ class Engine:
             data, codec = payload_of(item)
             id = f"{self._name}{next(self._names)}" if ids is None else checked_id(ids[number])
             headers = {ID: id}
-            size = len(data) + len(id) + 30
+            size = len(data) + len(id) + burial_room(self.options.stream)
             if codec is not None:
                 headers[CODEC] = codec
-                size += len(codec) + 20
+                size += len(CODEC) + len(codec) + 4
             if size > most:
                 raise TooLarge(
                     f"an item of {len(data):,} bytes is too large for {self.options.shown}: its server takes "
-                    f"{most:,} bytes in a message, with its headers (max_payload); nothing was sent"
+                    f"{most:,} bytes in a message (max_payload), with its headers and those of a dead letter; "
+                    "nothing was sent"
                 )
             made.append(Message(subject, data, headers))
         return made
@@ -292,8 +293,9 @@ class Engine:
         await self.streams.ensure_dead()
         times, number = delivered(message.reply)
         name = f"{OWN}{self.options.stream}:{number}"
-        headers = burial(message, name, times if deliveries is None else deliveries, reason)
-        dead = [Message(self.streams.dead, message.data, headers)]
+        most = self.link.client.max_payload
+        headers = burial(message, name, times if deliveries is None else deliveries, reason, most)
+        dead = [Message(self.streams.dead, message.data, headers or None)]
         puts = _Puts(self.options, dead, False)
         puts.exchange = Exchange(self.link, dead, puts.judge)
         try:
@@ -372,7 +374,7 @@ class _Puts:
         ):  # messages or bytes, per subject or not
             self.refused.append(self._numbers[number])
             return True
-        if error.get("code") in (429, 503) and error.get("err_code") in _BUSY:
+        if error.get("code") in (409, 429, 503) and error.get("err_code") in _BUSY:
             return False
         text = f"{self._options.shown} refused the item: {text} (error {error.get('err_code')})"
         self.error = TooLarge(text) if error.get("err_code") == _TOO_LARGE else StorageError(text)

@@ -149,6 +149,7 @@ class Streams:
             "storage": (_plain(found.storage), "file"),
             "max_age": (found.max_age or 0, 0),
             "no_ack": (bool(found.no_ack), False),
+            "max_msgs_per_subject": (max(found.max_msgs_per_subject or 0, 0), 0),  # it drops the oldest
         }
         if (found.max_msgs or 0) > 0 or (found.max_bytes or 0) > 0 or options.max_depth:
             wanted["discard"] = (_plain(found.discard), "new")
@@ -184,6 +185,7 @@ class Streams:
             "ack_policy": (_plain(found.ack_policy), "explicit"),
             "max_deliver": (found.max_deliver, -1),
             "deliver_subject": (found.deliver_subject, None),
+            "headers_only": (bool(found.headers_only), False),
             "filter_subject": (found.filter_subject or options.subject, options.subject),
         }
         if options.ttl:
