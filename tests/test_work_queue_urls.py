@@ -193,3 +193,19 @@ def test_a_scheme_of_ours_can_not_be_taken_over(tmp_path: Path) -> None:
         print(elasticq.connect("memory://jobs"))
         """)
     assert output == "<work queue memory://jobs>\n"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["nats://me:secret#1@h/jobs", "nats://me:[secret@h/jobs", "nats:me:secret@h/jobs", "x?token=secret"],
+)
+def test_an_error_about_a_url_shows_no_password(url: str) -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        elasticq.connect(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_error_about_a_password_does_not_show_it() -> None:
+    with pytest.raises(InvalidConfiguration, match="'password'") as caught:
+        elasticq.connect("nats://h/jobs", user="me", password=b"secret")
+    assert "secret" not in str(caught.value)

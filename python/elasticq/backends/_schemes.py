@@ -56,18 +56,25 @@ def opened(url: str, settings: Mapping[str, Any]) -> WorkQueue[Any]:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise InvalidConfiguration(f"{url!r} is no URL of a work queue: {error}") from None
+        raise InvalidConfiguration(f"{_shown(url)} is no URL of a work queue: {error}") from None
     scheme, separator, _ = url.partition("://")
     if not separator:
         raise InvalidConfiguration(
-            f"{url!r} is no URL of a work queue: write memory://name, file:///path or nats://host/stream"
+            f"{_shown(url)} is no URL of a work queue: write memory://name, file:///path or nats://host/stream"
         )
     ours = _OURS.get(parts.scheme)
     if ours is not None:
         if parts.fragment:
-            raise InvalidConfiguration(f"{url!r} has a fragment; write '#' as %23")
+            raise InvalidConfiguration(f"{_shown(url)} has a fragment; write '#' as %23")
         return ours(url, parts, settings)
     return _registered(scheme.lower())(url, **settings)
+
+
+def _shown(url: str) -> str:
+    """A URL for people. What may be a password in it is left out."""
+    before, at, after = url.rpartition("@")
+    scheme, separator, _ = before.partition(":")
+    return repr(f"{scheme}{separator}//...@{after.partition('?')[0]}" if at else url.partition("?")[0])
 
 
 def _registered(scheme: str) -> Callable[..., WorkQueue[Any]]:

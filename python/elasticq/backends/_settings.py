@@ -15,6 +15,8 @@ from elasticq._errors import InvalidConfiguration
 
 Reader = Callable[[Any], Any]
 
+_SECRETS = ("password", "token")
+
 
 def settings_of(
     scheme: str, query: str, keywords: Mapping[str, Any], readers: Mapping[str, Reader]
@@ -31,7 +33,8 @@ def settings_of(
         try:
             found[name] = readers[name](value)
         except (TypeError, ValueError) as error:
-            raise InvalidConfiguration(f"the setting {name!r} of {scheme}:// is {value!r}: {error}") from None
+            shown = "not usable" if name in _SECRETS else repr(value)
+            raise InvalidConfiguration(f"the setting {name!r} of {scheme}:// is {shown}: {error}") from None
     return found
 
 
