@@ -7,6 +7,7 @@ import gc
 import random
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,10 @@ def test_what_can_not_be_stored_is_refused_and_nothing_is_put(connect: Connect) 
         queue.put(object())
     with pytest.raises(TypeError):
         queue.put_many(["fine", object()])
+    with pytest.raises(TypeError):
+        queue.put_many(["fine", object()], ids=["1", "2"])
+    with pytest.raises(TypeError, match="'id' must be text, not int"):
+        queue.put_many(["fine", "fine"], ids=["1", 2])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="2 items and 1 ids"):
         queue.put_many(["a", "b"], ids=["1"])
     assert queue.depth() == 0
@@ -237,8 +242,9 @@ def test_a_lease_waits_as_it_is_told_to(connect: Connect, threads: Threads) -> N
             queue.lease(wait=wait)
         with pytest.raises(elasticq.Empty):
             queue.lease_many(5, wait=wait)
-    with pytest.raises(ValueError, match=r"wait|timeout"):
-        queue.lease(wait=-1)
+    for wrong in (-1, float("nan")):
+        with pytest.raises(ValueError, match=r"wait|timeout"):
+            queue.lease(wait=wrong)
     leased: list[WorkLease[Any]] = []
     wait_until_asleep(threads.start(lambda: leased.append(queue.lease())))
     queue.put("job")
@@ -418,6 +424,21 @@ async def test_tasks_do_all_of_it_too(connect: Connect) -> None:
     await queue.aclose()
     with pytest.raises(elasticq.ShutDown):
         await queue.aput("g")
+
+
+async def test_puts_that_wait_for_room_hold_up_nobody(connect: Connect) -> None:
+    queue = connect(max_depth=1, put_timeout=60)
+    await queue.aput(0)
+    waiting = [asyncio.create_task(queue.aput(number)) for number in range(40)]
+    await asyncio.sleep(SOON)
+    async with asyncio.timeout(30):
+        for _ in range(5):
+            await (await queue.alease(wait=20)).aack()
+            with suppress(elasticq.Empty):
+                await (await queue.alease(wait=0)).aack()
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_async_for_takes_lease_by_lease_until_the_queue_is_closed(connect: Connect) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Generic, NoReturn, Self, TypeVar
 from urllib.parse import SplitResult, unquote
 
-from elasticq import PersistentCircularBuffer, SyncMode
+from elasticq import PersistentCircularBuffer, SyncMode, _core
 from elasticq._errors import Empty, Full, InvalidConfiguration, ShutDown, Timeout
 from elasticq._persistent import Lease
 
@@ -22,6 +22,7 @@ from ._iterators import AsyncLeases, Leases
 from ._settings import one_of, seconds, settings_of, whole
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _ID = "elasticq-id"
 """Under this name an item's headers have its id: the log keeps ids only to know them again."""
@@ -115,11 +116,22 @@ CLOSED: Any = _Closed()
 class LocalQueue(Generic[T]):
     """A work queue in files. See WorkQueue."""
 
-    __slots__ = ("__weakref__", "_bounded", "_native", "max_deliveries", "max_depth", "ttl", "url")
+    __slots__ = (
+        "__weakref__",
+        "_bounded",
+        "_native",
+        "_patience",
+        "max_deliveries",
+        "max_depth",
+        "ttl",
+        "url",
+    )
 
     def __init__(self, native: PersistentCircularBuffer[T], url: str, settings: Mapping[str, Any]) -> None:
         self._native = native
         self._bounded = "max_depth" in settings or "max_bytes" in settings
+        every = settings.get("sync") in ("every_write", SyncMode.EVERY_WRITE)
+        self._patience: float | None = None if every else settings.get("put_timeout")
         self.url = url
         self.max_depth: int | None = settings.get("max_depth")
         self.max_deliveries: int | None = settings.get("max_deliveries")
@@ -135,9 +147,22 @@ class LocalQueue(Generic[T]):
         return self._native.push(item, id=id, delay=delay, headers={_ID: id})
 
     async def aput(self, item: T, *, id: str | None = None, delay: float | timedelta | None = None) -> bool:
-        if self._bounded:  # where there may be no room, the coroutine of the queue would wait for ever
+        if self._bounded and not self._patience:  # the coroutine of the queue would wait for room for ever
             return await asyncio.to_thread(self.put, item, id=id, delay=delay)
-        return await self._native.aput(item, id=id, delay=delay, headers=None if id is None else {_ID: id})
+        headers = None if id is None else {_ID: id}
+        return await self._in_time(self._native.aput(item, id=id, delay=delay, headers=headers))
+
+    async def _in_time(self, put: Awaitable[R]) -> R:
+        """What a put gives that waits for room no longer than it may. It takes no thread meanwhile: those
+        of `to_thread` are few, and whoever makes room may need one.
+        """
+        if not self._bounded:
+            return await put
+        try:
+            async with asyncio.timeout(self._patience):
+                return await put
+        except TimeoutError:
+            raise Timeout(f"the queue is full: no room in {self._patience:g} s") from None
 
     def put_many(self, items: Iterable[T], *, ids: Iterable[str] | None = None) -> int:
         items = list(items)
@@ -151,6 +176,8 @@ class LocalQueue(Generic[T]):
         return len(items)
 
     def _put_named(self, items: list[T], ids: list[str]) -> int:
+        for item in items:
+            _core._encode(item, self._native.codec)  # what can't be stored is refused before any is added
         added = 0
         for number, (item, id) in enumerate(zip(items, ids, strict=True)):
             try:
@@ -162,9 +189,13 @@ class LocalQueue(Generic[T]):
 
     async def aput_many(self, items: Iterable[T], *, ids: Iterable[str] | None = None) -> int:
         items = list(items)
-        if self._bounded or ids is not None:
+        if ids is not None or (self._bounded and not self._patience):
             return await asyncio.to_thread(self.put_many, items, ids=ids)
-        await self._native.aput_many(items)
+        try:
+            await self._in_time(self._native.aput_many(items))
+        except (Full, Timeout) as error:
+            error.remaining = items  # type: ignore[union-attr]
+            raise
         return len(items)
 
     def lease(self, wait: float | None = None, ttl: float | timedelta | None = None) -> WorkLease[T]:
@@ -280,6 +311,9 @@ def named(items: list[Any], ids: Iterable[str]) -> list[str]:
     listed = list(ids)
     if len(listed) != len(items):
         raise ValueError(f"there are {len(items)} items and {len(listed)} ids")
+    for id in listed:
+        if not isinstance(id, str):
+            raise TypeError(f"'id' must be text, not {type(id).__name__}")
     return listed
 
 

@@ -110,7 +110,7 @@ def _next_look(wait: float | None, end: float | None) -> float:
     """Seconds until the next look, of a call that waits so long, until then."""
     if wait is None or end is None:
         return _LOOK
-    return wait if wait <= _LOOK else max(0.0, min(_LOOK, end - time.monotonic()))
+    return wait if not wait > _LOOK else max(0.0, min(_LOOK, end - time.monotonic()))
 
 
 def open_memory(url: str, parts: SplitResult, keywords: Mapping[str, Any]) -> MemoryQueue[Any]:
