@@ -467,15 +467,32 @@ def test_a_dead_letter_is_written_once_though_its_client_stops_in_between(nats_s
     stream = url.rpartition("/")[2]
     with connect(url, max_deliveries=1, ttl=0.2) as queue:
         queue.put("job", id="7")
-        queue.lease(ttl=60).term("first")
+        lease = queue.lease(ttl=60)
+        stored = lease._message.reply.split(".")[7]  # type: ignore[attr-defined]
+        lease.term("first")
 
-        async def again(client: Any) -> None:
-            headers = {"Nats-Msg-Id": f"_eq.{stream}:1"}  # what a client does that has not yet ended the item
+        async def again(client: Any) -> None:  # what a client does that has not yet ended the item
+            headers = {"Nats-Msg-Id": f"_eq.{stream}:1:{stored}"}
             ack = await client.jetstream().publish(f"{stream}_dead", b"", headers=headers)
             assert ack.duplicate
 
         bare(nats_server, again)
         assert [letter.id for letter in queue.dead_letters()] == ["7"]  # type: ignore[attr-defined]
+
+
+def test_a_stream_that_is_made_anew_has_dead_letters_of_its_own(nats_server: Server) -> None:
+    url = nats_server.url()
+
+    async def remove(client: Any) -> None:
+        await client.jetstream().delete_stream(url.rpartition("/")[2])
+
+    for item in ("before", "after"):
+        with connect(url) as queue:
+            queue.put(item)
+            queue.lease(wait=60).term()
+            letters = [letter.item for letter in queue.dead_letters()]
+        bare(nats_server, remove)
+    assert letters == ["before", "after"]
 
 
 def test_items_that_are_leased_go_back_when_the_queue_is_closed(nats_server: Server) -> None:

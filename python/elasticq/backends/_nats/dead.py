@@ -67,7 +67,7 @@ def burial(message: Msg, name: str, deliveries: int, reason: str, most: int) -> 
 
 def burial_room(stream: str) -> int:
     """The bytes that a dead letter of a stream takes at most beyond its data, its codec and its id."""
-    name = f"{OWN}{stream}:{2**64}"
+    name = f"{OWN}{stream}:{2**64}:{2**64}"
     return _size({ID: name, REAL_ID: "", REASON: GIVEN_UP, DELIVERIES: str(2**64)})
 
 

@@ -18,7 +18,7 @@ from .._errors import TooLarge, Unreachable, Unsupported
 from .dead import NatsDeadLetter, burial, burial_room, letters, revival
 from .exchange import NO_RESPONDERS, Exchange, Message
 from .items import CODEC, ID, OWN, checked_id, item_of, payload_of
-from .leases import NACK, PROGRESS, Held, NatsLease, delivered
+from .leases import NACK, PROGRESS, Held, NatsLease, delivered, stored_at
 from .link import Link
 from .pulls import Inbox
 from .stream import Streams
@@ -217,7 +217,7 @@ class Engine:
             if size > most:
                 raise TooLarge(
                     f"an item of {len(data):,} bytes is too large for {self.options.shown}: its server takes "
-                    f"{most:,} bytes in a message (max_payload), with its headers and those of a dead letter; "
+                    f"{most:,} bytes in a message (max_payload), with headers and those of a dead letter; "
                     "nothing was sent"
                 )
             made.append(Message(subject, data, headers))
@@ -292,7 +292,7 @@ class Engine:
     async def _bury(self, message: Msg, reason: str, deliveries: int | None = None) -> None:
         await self.streams.ensure_dead()
         times, number = delivered(message.reply)
-        name = f"{OWN}{self.options.stream}:{number}"
+        name = f"{OWN}{self.options.stream}:{number}:{stored_at(message.reply)}"
         most = self.link.client.max_payload
         headers = burial(message, name, times if deliveries is None else deliveries, reason, most)
         dead = [Message(self.streams.dead, message.data, headers or None)]

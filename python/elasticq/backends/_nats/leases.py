@@ -201,3 +201,9 @@ def delivered(reply: str) -> tuple[int, int]:
     if len(words) == 9:
         return int(words[4]), int(words[5])
     return int(words[6]), int(words[7])  # the form that names a domain and an account, too
+
+
+def stored_at(reply: str) -> str:
+    """When a message was stored, which tells it from one of a former stream of the same name."""
+    words = reply.split(".")
+    return words[7] if len(words) == 9 else words[9]
