@@ -209,3 +209,31 @@ def test_an_error_about_a_password_does_not_show_it() -> None:
     with pytest.raises(InvalidConfiguration, match="'password'") as caught:
         elasticq.connect("nats://h/jobs", user="me", password=b"secret")
     assert "secret" not in str(caught.value)
+
+
+def test_closing_gives_back_what_is_leased_to_others_who_have_it_open() -> None:
+    url = f"memory://{new_stream()}"
+    with connect(url) as other:
+        with connect(url) as queue:
+            queue.put_many(["job", "done"])
+            leases = queue.lease_many(2)
+            leases[1].ack()
+        with other.lease(wait=0) as lease:
+            assert (lease.item, lease.deliveries) == ("job", 2)
+        assert not leases[0].active
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_is_told_to_open_a_queue_in_memory_anew() -> None:
+    with connect(f"memory://{new_stream()}") as queue:
+        queue.put("job")
+
+        def child() -> bool:
+            for call in (lambda: queue.put("x"), lambda: queue.lease(wait=0), queue.depth):
+                with pytest.raises(elasticq.InvalidOperation, match="before this process was forked"):
+                    call()
+            queue.close()
+            return True
+
+        assert holds_in_child(child)
+        assert queue.depth() == 1

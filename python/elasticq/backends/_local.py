@@ -31,7 +31,7 @@ _ID = "elasticq-id"
 class LocalLease(Generic[T]):
     """An item on lease. See WorkLease."""
 
-    __slots__ = ("_lease", "_queue")
+    __slots__ = ("__weakref__", "_lease", "_queue")
     _lease: Lease[T]
     _queue: LocalQueue[T]
 

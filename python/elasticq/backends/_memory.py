@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import SplitResult, unquote
 
 from elasticq import PersistentCircularBuffer
-from elasticq._errors import Empty, InvalidConfiguration, ShutDown
+from elasticq._errors import Empty, InvalidConfiguration, InvalidOperation, ShutDown
+from elasticq._persistent import Lease
 
 from ._contract import WorkLease
 from ._local import CLOSED, SHARED, LocalQueue, native_queue
@@ -27,13 +30,14 @@ the same items open, and go on."""
 class _Shared:
     """The items of one name, and how many have them open."""
 
-    __slots__ = ("name", "native", "openers", "settings")
+    __slots__ = ("name", "native", "openers", "queues", "settings")
 
     def __init__(self, name: str, settings: dict[str, Any]) -> None:
         self.name = name
         self.settings = settings
         self.native = native_queue(None, settings)
         self.openers = 0
+        self.queues: weakref.WeakSet[MemoryQueue[Any]] = weakref.WeakSet()
 
 
 class _Names:
@@ -44,19 +48,44 @@ class _Names:
         self.open: dict[str, _Shared] = {}
 
 
+class _Forked:
+    """Stands where the queue was in a forked child, and refuses everything."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise InvalidOperation("the queue was opened before this process was forked: open it anew")
+
+
+FORKED: Any = _Forked()
 _names = _Names()
-if hasattr(os, "register_at_fork"):  # a forked child can't use its parent's queues, and has its own
-    os.register_at_fork(after_in_child=_names.__init__)  # type: ignore[misc]
+_parents: list[_Shared] = []
+"""What a forked child has of its parent's queues. It is kept: their threads did not come along."""
+
+
+def _after_fork() -> None:
+    """A forked child can't use its parent's queues, and has its own."""
+    for shared in _names.open.values():
+        _parents.append(shared)
+        for queue in shared.queues:
+            if queue._native is not CLOSED:
+                queue._native = FORKED
+    _names.__init__()  # type: ignore[misc]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class MemoryQueue(LocalQueue[T]):
     """A work queue in memory. See WorkQueue."""
 
-    __slots__ = ("_shared",)
+    __slots__ = ("_lock", "_out", "_shared")
 
     def __init__(self, shared: _Shared, url: str) -> None:
         super().__init__(shared.native, url, shared.settings)
         self._shared = shared
+        self._lock = threading.RLock()  # of the same kind as that of the names
+        self._out: weakref.WeakSet[Any] = weakref.WeakSet()
+        shared.queues.add(self)
 
     def lease(self, wait: float | None = None, ttl: float | timedelta | None = None) -> WorkLease[T]:
         return self.lease_many(1, wait, ttl)[0]
@@ -88,6 +117,12 @@ class MemoryQueue(LocalQueue[T]):
     def __del__(self) -> None:
         self.close()
 
+    def _leases(self, taken: list[Lease[T]]) -> list[WorkLease[T]]:
+        leases = super()._leases(taken)
+        with self._lock:
+            self._out.update(leases)
+        return leases
+
     def _unless_closed(self, leases: list[WorkLease[T]]) -> list[WorkLease[T]]:
         if self._native is CLOSED:
             for lease in leases:
@@ -96,7 +131,14 @@ class MemoryQueue(LocalQueue[T]):
         return leases
 
     def _release(self, native: PersistentCircularBuffer[T]) -> None:
+        if native is FORKED:
+            return
         shared = self._shared
+        with self._lock:
+            leases = list(self._out)
+        for lease in leases:
+            with suppress(InvalidOperation):
+                lease.nack()
         with _names.lock:
             shared.openers -= 1
             if shared.openers:
