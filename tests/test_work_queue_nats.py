@@ -427,9 +427,30 @@ def test_an_item_above_the_streams_own_limit_is_refused(nats_server: Server) -> 
 
     bare(nats_server, make)
     with connect(nats_server.url(stream)) as queue:
-        with pytest.raises(TooLarge, match="message size exceeds maximum allowed"):
-            queue.put(bytes(2_000))
+        with pytest.raises(TooLarge, match="takes 1,000 bytes"):
+            queue.put_many([b"small", bytes(2_000), b"small"])
         assert queue.depth() == 0
+
+
+def test_a_stream_that_is_no_place_for_dead_letters_is_refused_and_left_alone(nats_server: Server) -> None:
+    url = nats_server.url()
+    with connect(url) as queue, connect(f"{url}_dead") as other:
+        queue.put("job")
+        lease = queue.lease()
+        other.put("somebody else's")
+        calls: list[Callable[[], object]] = [
+            lease.term,
+            queue.dead_letters,
+            queue.retry_dead,
+            queue.purge_dead,
+        ]
+        for call in calls:
+            with pytest.raises(
+                InvalidConfiguration, match="where dead letters go, exists with other settings"
+            ):
+                call()
+        lease.ack()
+        assert (queue.depth(), other.depth()) == (0, 1)
 
 
 def test_dead_letters_that_find_no_room_stay_dead(nats_server: Server) -> None:

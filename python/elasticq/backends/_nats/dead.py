@@ -89,9 +89,11 @@ async def letters(streams: Streams, numbers: Iterable[int] | None) -> list[NatsD
     """The dead letters, the oldest first: those with these numbers, or all."""
     wanted = None if numbers is None else set(numbers)
     try:
-        state = (await streams.ask(lambda js: js.stream_info(streams.dead))).state
+        info = await streams.ask(lambda js: js.stream_info(streams.dead))
     except NotFoundError:
         return []
+    streams.check_dead(info.config)
+    state = info.state
     found: list[NatsDeadLetter[Any]] = []
     number = state.first_seq
     while number <= state.last_seq and state.messages:

@@ -36,6 +36,8 @@ AT_ONCE = 16 << 20
 """Bytes of messages that one request gets at most; a single message always comes."""
 ROOM = 0.05
 """Seconds between two attempts to put where there was no room."""
+AGAIN = 500
+"""So many items at most are put in such an attempt."""
 FLUSH = 2
 """Seconds that giving back may take when the queue is closed."""
 ACK = b""
@@ -99,16 +101,18 @@ class Engine:
             try:
                 await exchange.run()
             except Unreachable as error:
-                error.remaining = [items[number] for number in puts.left(exchange)]
+                error.remaining = [items[number] for number in puts.left()]
                 raise
             if puts.error is not None:
                 raise puts.error
-            if not puts.refused:
+            left = puts.left()
+            if not left:
                 return puts.added
-            if self.link.now() >= end:
-                raise self._full([items[number] for number in puts.refused])
+            if puts.refused:
+                if self.link.now() >= end:
+                    raise self._full([items[number] for number in left])
+                await asyncio.sleep(ROOM)
             puts.again()
-            await asyncio.sleep(ROOM)
 
     async def lease(self, home: Home, n: int, wait: float | None, ttl: object) -> list[WorkLease[Any]]:
         """Takes up to so many items on lease, and waits for the first."""
@@ -123,7 +127,10 @@ class Engine:
             if end is not None and not link.up and wait == 0:
                 raise link.unreachable("is not connected just now")
             await link.wait_up(end)
-            messages, answered = await self._pull({"batch": n, "no_wait": True}, link.timeout)
+            silent = (
+                min(link.timeout, max(end - link.now(), 0.0)) if end is not None and wait else link.timeout
+            )
+            messages, answered = await self._pull({"batch": n, "no_wait": True}, silent)
             if not messages:
                 left = LINGER if end is None else min(LINGER, end - link.now())
                 if left <= 0:
@@ -204,7 +211,7 @@ class Engine:
 
     def _messages(self, items: Sequence[Any], ids: Sequence[str] | None) -> list[Message]:
         """The messages of items. If one can't be sent, none is."""
-        subject, most = self.options.subject, self.link.client.max_payload
+        subject, most = self.options.subject, self.streams.most_bytes()
         made = []
         for number, item in enumerate(items):
             data, codec = payload_of(item)
@@ -350,8 +357,11 @@ class _Puts:
     def __init__(self, options: Options, messages: list[Message], named: bool) -> None:
         self._options = options
         self._named = named
-        self._numbers = list(range(len(messages)))
+        self._all = messages
+        self._sent = list(range(len(messages)))
+        self._later: list[int] = []
         self.messages = messages
+        """Those of the exchange."""
         self.exchange: Exchange | None = None
         self.added = 0
         self.refused: list[int] = []
@@ -372,7 +382,7 @@ class _Puts:
         if text.startswith("maximum ") and text.endswith(
             " exceeded"
         ):  # messages or bytes, per subject or not
-            self.refused.append(self._numbers[number])
+            self.refused.append(self._sent[number])
             return True
         if error.get("code") in (409, 429, 503) and error.get("err_code") in _BUSY:
             return False
@@ -381,15 +391,17 @@ class _Puts:
         return True
 
     def again(self) -> None:
-        """Only what was refused is put from now on."""
-        by_number = dict(zip(self._numbers, self.messages, strict=True))
-        self._numbers = sorted(self.refused)
-        self.messages = [by_number[number] for number in self._numbers]
+        """What was refused is put next: the first of it, since more would mostly be refused again."""
+        left = self.left()
+        self._sent, self._later = left[:AGAIN], left[AGAIN:]
+        self.messages = [self._all[number] for number in self._sent]
+        self.exchange = None
         self.refused = []
 
-    def left(self, exchange: Exchange) -> list[int]:
+    def left(self) -> list[int]:
         """The numbers of the items that no server has acknowledged."""
-        return sorted([*self.refused, *(self._numbers[number] for number in exchange.left())])
+        unsettled = self.exchange.left() if self.exchange else ()
+        return sorted([*self.refused, *self._later, *(self._sent[number] for number in unsettled)])
 
 
 def _confirmed(_: int, answer: Msg) -> bool:

@@ -47,6 +47,12 @@ class Streams:
         self.max_depth = options.max_depth
         self.dead = f"{options.stream}_dead"
         self._has_dead = False
+        self._most_bytes = 0
+
+    def most_bytes(self) -> int:
+        """The most bytes of a message: the server's limit, or the stream's own if that is less."""
+        most: int = self._link.client.max_payload
+        return min(most, self._most_bytes) if self._most_bytes else most
 
     async def ask(self, request: Callable[[JetStreamContext], Awaitable[R]]) -> R:
         """Makes a request to the server, and repeats it until the timeout if no server can take it now."""
@@ -86,13 +92,14 @@ class Streams:
             self._compare_stream(found)
             if found.max_msgs and found.max_msgs > 0:
                 self.max_depth = found.max_msgs
+            self._most_bytes = max(found.max_msg_size or 0, 0)
         await self._consumer()
 
     async def ensure_dead(self) -> None:
         """Makes the stream of dead letters, if it is not there."""
         if not self._has_dead:
             info = await self.ask(lambda js: js.stream_info(self._options.stream))
-            await self._stream(
+            found = await self._stream(
                 api.StreamConfig(
                     name=self.dead,
                     subjects=[self.dead],
@@ -103,7 +110,17 @@ class Streams:
                     metadata={"elasticq": f"dead letters of {self._options.stream}"},
                 )
             )
+            if found is not None:
+                self.check_dead(found)
             self._has_dead = True
+
+    def check_dead(self, found: api.StreamConfig) -> None:
+        """Refuses a stream of that name which is somebody else's."""
+        wanted: dict[str, tuple[Any, Any]] = {
+            "retention": (_plain(found.retention), "limits"),
+            "subjects": (found.subjects, [self.dead]),
+        }
+        self._compare(f"the stream {self.dead!r}, where dead letters go,", wanted)
 
     def lost_dead(self) -> None:
         """Somebody may have removed the stream of dead letters: look again before the next one."""
