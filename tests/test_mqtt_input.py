@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ from elasticq import StorageError
 from elasticq.cli.common import CommandError
 from elasticq.mqtt import _address
 from elasticq.mqtt._entry import Entry, id_of
-from elasticq.mqtt._link import Link
+from elasticq.mqtt._link import Link, made_client
 from elasticq.mqtt._source import Received, Receiver, Source
 from elasticq.mqtt._state import State
 from elasticq.mqtt._told import Teller
+from elasticq.mqtt._wire import Wire
 from elasticq.mqtt.cli import parser
 
 FAILED, TERMINATED = 2, 143
@@ -54,11 +56,15 @@ def between(source: str, target: str, folder: Path, *more: object) -> tuple[obje
         ("--from", "a", "'a' is no address of a broker"),
         ("--from", "mqtt://a:0", "has the port 0: must be from 1 to 65535"),
         ("--from", "mqtt://u:secret@a:b", "'mqtt://…@a:b' is no address"),
+        ("--from", "mqtt://u:secret/@a", "'mqtt://…@a' is no address"),
+        ("--from", "mqtt://u:p@secret@a", "'mqtt://…@a' is no address"),
+        ("--from", "u:secret@a", "'…@a' is no address"),
         ("--topic", "a/#/b", "# the last one"),
         ("--topic", "a+", "+ must be a level of its own"),
         ("--topic-prefix", "a/+/", "must have no wildcard"),
         ("--max-disk", "10X", "'10X' is no size: must be like 500M or 10G"),
-        ("--max-disk", "1M", "1M is out of range: must be at least 4M"),
+        ("--max-disk", "1M", "1M is out of range: must be from 4M to 8388608T"),
+        ("--max-disk", "9" * 400, "is out of range"),
         ("--max-inflight", "0", "0 is out of range: must be from 1 to 16384"),
         ("--keepalive", "x", "'x' is no whole number"),
         ("--overflow", "wait", "invalid choice: 'wait'"),
@@ -156,6 +162,24 @@ def test_options_come_before_the_url_and_the_url_before_the_environment(
 def test_an_address_is_shown_without_its_password() -> None:
     address = _address.parse("mqtts://me:secret@[::1]:8884")
     assert f"{address} {address!r}" == "mqtts://[::1]:8884 mqtts://[::1]:8884"
+
+
+def test_a_connection_that_ends_during_the_handshake_is_tried_again(tmp_path: Path) -> None:
+    """So ends one to a gateway whose broker is not there just now."""
+    teller = Teller("proxy", as_json=True)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = _address.parse(f"mqtts://127.0.0.1:{listening.getsockname()[1]}")
+        client = made_client(Wire, "x", "3.1.1", address, _address.tls_context(None, None, None))
+        link = Link("to", address, client, 60, teller)
+        link.start()
+        try:
+            for _ in range(2):
+                connection, _peer = listening.accept()
+                connection.recv(4096)
+                connection.close()
+        finally:
+            link.stop()
+    assert link.failure is None
 
 
 def test_an_entry_comes_back_byte_by_byte() -> None:

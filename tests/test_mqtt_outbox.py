@@ -18,10 +18,16 @@ import pytest
 from mqtt_fake import PUBLISH, PUBREL, FakeBroker
 from mqtt_servers import Mosquitto, Nats, Subscriber, check_order, leave, numbers_of
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from support import PATIENCE, python, wait_until
 
 import elasticq
 from elasticq.mqtt import DeadMessage, Message, Outbox, OutboxFailed, OutboxFull
+from elasticq.mqtt._entry import Entry
+from elasticq.mqtt._handover import Sent
+from elasticq.mqtt._handover import _size as packet_size
 
 
 def made_client(name: str = "outbox", version: str = "3.1.1") -> mqtt.Client:
@@ -280,7 +286,64 @@ def test_what_is_not_authorised_says_so_and_can_be_purged(tmp_path: Path) -> Non
         leave(client)
 
 
+def test_each_qos_counts_its_own_tries(fake: FakeBroker, client: mqtt.Client, tmp_path: Path) -> None:
+    with Outbox(client, tmp_path / "outbox", max_tries=2) as outbox:
+        outbox.publish_batch([Message("t", "x", qos) for qos in (1, 2)])
+        entries = [Sent(outbox._queues[qos].lease(block=False), qos) for qos in (1, 2)]
+        for sent in entries:
+            outbox._hand_over._refuse(sent, ReasonCode(PacketTypes.PUBACK, identifier=0x97))
+        assert outbox.dead_messages() == []
+        assert outbox.depth == 2
+
+
+def test_a_program_that_disconnects_makes_no_dead_message(
+    fake: FakeBroker, client: mqtt.Client, tmp_path: Path
+) -> None:
+    fake.acknowledges = False
+    with Outbox(client, tmp_path / "outbox", max_tries=1) as outbox:
+        outbox.publish("t", "x")
+        for round_ in range(3):
+            client.connect("127.0.0.1", fake.port)
+            client.loop_start()
+            fake.wait_for(PUBLISH, round_ + 1)
+            leave(client)
+        assert outbox.dead_messages() == []
+        assert outbox.depth == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 118, 119, 122, 123, 16_374, 16_375, 16_378, 16_379])
+def test_a_packet_is_as_large_as_is_reckoned(size: int, client: mqtt.Client) -> None:
+    made = made_client(version="5")
+    packets: list[bytes] = []
+    made._sock = object()  # type: ignore[assignment]
+    made._packet_queue = lambda _command, packet, *_: packets.append(packet)  # type: ignore
+    made._send_publish(1, b"ttt", bytes(size), 1)
+    made._sock = None
+    assert packet_size(Entry(1, b"ttt", bytes(size), False, b"")) == len(packets[0])
+
+
 # The client stays the program's.
+
+
+@pytest.mark.parametrize("when", ["before", "between"])
+def test_callbacks_that_are_set_just_before_the_broker_answers_hold_nothing_up(
+    when: str, fake: FakeBroker, client: mqtt.Client, tmp_path: Path
+) -> None:
+    def nothing(*_: object) -> None:
+        pass
+
+    with Outbox(client, tmp_path / "outbox") as outbox:
+        outbox.publish("t")
+        time.sleep(0.1)  # the thread of the outbox waits by now
+        if when == "before":
+            client.on_pre_connect = client.on_connect = nothing
+            client.connect("127.0.0.1", fake.port)
+        else:
+            client.connect("127.0.0.1", fake.port)
+            time.sleep(0.05)
+            client.on_connect = nothing
+        client.loop_start()
+        assert outbox.flush(PATIENCE)
 
 
 def test_the_program_s_callbacks_are_called_whenever_it_sets_them(
@@ -330,7 +393,57 @@ def test_flush_says_whether_something_is_left(client: mqtt.Client, tmp_path: Pat
         assert not outbox.flush(0.01)
         assert (outbox.depth, outbox.closed, outbox.path) == (1, False, tmp_path / "outbox")
     assert outbox.closed
+    assert outbox.depth == 1
+    assert not outbox.flush(0.01)
     outbox.close()
+
+
+def test_flush_ends_when_it_is_closed_and_does_not_say_that_nothing_is_left(
+    client: mqtt.Client, tmp_path: Path
+) -> None:
+    said: list[bool] = []
+    outbox = Outbox(client, tmp_path / "outbox")
+    outbox.publish("t")
+    waiting = threading.Thread(target=lambda: said.append(outbox.flush()))
+    waiting.start()
+    time.sleep(0.1)
+    outbox.close()
+    waiting.join(PATIENCE)
+    assert said == [False]
+
+
+def test_messages_that_have_expired_are_gone_at_once_and_flush_hears_of_it(
+    fake: FakeBroker, client: mqtt.Client, tmp_path: Path
+) -> None:
+    properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.MessageExpiryInterval = 1
+    said: list[bool] = []
+    with Outbox(client, tmp_path / "outbox", max_inflight=1) as outbox:
+        outbox.publish_batch([Message("t", "x", properties=properties)] * 50)
+        time.sleep(1.1)
+        waiting = threading.Thread(target=lambda: said.append(outbox.flush()), daemon=True)
+        waiting.start()
+        client.connect("127.0.0.1", fake.port)
+        client.loop_start()
+        waiting.join(10)  # at two a second it would take 25
+        assert said == [True]
+    assert fake.published() == []
+
+
+def test_at_its_end_a_proxy_publishes_nothing_new(
+    fake: FakeBroker, client: mqtt.Client, tmp_path: Path
+) -> None:
+    fake.completes = False
+    with Outbox(client, tmp_path / "outbox", max_inflight=5) as outbox:
+        outbox.publish_batch([Message("t", str(number), 2) for number in range(20)])
+        client.connect("127.0.0.1", fake.port)
+        client.loop_start()
+        fake.wait_for(PUBREL, 5)
+        outbox._hand_over.publish_no_more()
+        fake.completes = True
+        fake.drop()
+        wait_until(lambda: outbox._hand_over.on_the_way == 0, "all is confirmed")
+        assert outbox.depth == 15
 
 
 async def test_tasks_publish_without_blocking(client: mqtt.Client, tmp_path: Path) -> None:
@@ -380,9 +493,6 @@ def test_a_wrong_setting_is_refused(
 
 
 def test_a_topic_alias_is_refused(client: mqtt.Client, tmp_path: Path) -> None:
-    from paho.mqtt.packettypes import PacketTypes
-    from paho.mqtt.properties import Properties
-
     properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     properties.TopicAlias = 1
     with Outbox(client, tmp_path / "outbox") as outbox, pytest.raises(ValueError, match="TopicAlias"):
@@ -418,6 +528,17 @@ def test_the_disk_limit_refuses_or_drops_the_oldest_of_the_lowest_qos(
         newest = [outbox.publish("t", bytes(10_000), 2) for _ in range(50)]
         assert outbox.depth < held + 50
         assert len(outbox._queues[2]) == len(newest)
+
+
+def test_what_can_never_fit_drops_nothing(client: mqtt.Client, tmp_path: Path) -> None:
+    limit = 4 * 1024 * 1024
+    with Outbox(
+        client, tmp_path / "a", sync_mode="no_sync", max_disk=limit, overflow="drop_oldest"
+    ) as outbox:
+        outbox.publish("t", "small")
+        with pytest.raises(OutboxFull):
+            outbox.publish("t", bytes(limit + 1))
+        assert outbox.depth == 1
 
 
 def test_an_error_in_its_thread_is_told_to_the_callers(client: mqtt.Client, tmp_path: Path) -> None:

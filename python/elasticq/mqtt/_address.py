@@ -40,8 +40,12 @@ def parse(text: str) -> Address:
     Raises:
         ValueError: It is no such URL. The text does not repeat a password.
     """
-    shown = re.sub(r"//[^@/]*@", "//…@", text)
-    scheme = text.partition("://")[0]
+    scheme, _, rest = text.partition("://")
+    shown = text
+    if "@" in text:  # a password may have any character, in an URL that is wrong
+        shown = f"{scheme}://" if rest and "@" not in scheme else ""
+        shown += f"…@{text.rpartition('@')[2]}"
+        scheme = scheme.rpartition("@")[2]
     if "://" in text and scheme not in _PORTS:
         raise ValueError(f"{shown!r} has the scheme {scheme!r}: must be mqtt or mqtts")
     match = _URL.fullmatch(text)

@@ -75,6 +75,11 @@ class Sent:
         self.info: mqtt.MQTTMessageInfo | None = None
         self.attempt = 0
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """What no two entries of an outbox have in common."""
+        return self.qos, self.lease.number
+
 
 class HandOver:
     """Hands the entries of queues on through a client, in a thread of its own, until `stop`.
@@ -107,6 +112,7 @@ class HandOver:
         self._events: deque[tuple[int, Any, Any]] = deque()
         self._wake = threading.Event()
         self._stopping = False
+        self._is_draining = False
         self._gate = threading.Lock()
         self._open = False
         self._attempt = 0
@@ -118,11 +124,14 @@ class HandOver:
         self._held: set[int] = set()
         """Identifiers of what the client sends again by itself after a reconnect."""
         self._was_connected = False
+        self._look_at = 0.0
+        """When to see whether the client was connected while our callbacks were not in place; 0: never."""
         self._answers = 0
         """How many were acknowledged since the last connect."""
         self._careful = 0
         """So many messages are to be sent one at a time."""
-        self._tries: dict[int, int] = {}
+        self._tries: dict[tuple[int, int], int] = {}
+        """By QoS and number: each queue counts for itself."""
         self._given_up = 0
         """How many were given up since the last success, because the connection was lost."""
         self._sending = _paho.Sending(client)
@@ -137,6 +146,7 @@ class HandOver:
         )
         self._thread = threading.Thread(target=self._run, name="elasticq.mqtt.Outbox", daemon=True)
         if client.is_connected():
+            _paho.make_wakeable(client)
             self._events.append((_CONNECTED, 0, None))
         self._thread.start()
 
@@ -144,6 +154,10 @@ class HandOver:
         """Says that entries have come."""
         if not self._wake.is_set():
             self._wake.set()
+
+    def publish_no_more(self) -> None:
+        """Leaves what has not been published yet where it is. What is on its way goes on."""
+        self._is_draining = True
 
     def stop(self) -> None:
         """Ends the thread, and leaves the client as it was. Nothing is published any more."""
@@ -192,8 +206,9 @@ class HandOver:
             _paho.begin_anew(client)
         self._tell(_CONNECTED, self._attempt, _limits(rest[0] if rest else None))
 
-    def _hear_lost(self, *_: Any) -> None:
-        self._tell(_LOST, None)
+    def _hear_lost(self, _client: Any, _data: Any, *rest: Any) -> None:
+        reason = rest[1] if len(rest) > 2 else rest[0]  # version 1 has no flags before it
+        self._tell(_LOST, getattr(reason, "value", reason) == 0)
 
     def _hear_answer(self, _client: mqtt.Client, _userdata: Any, mid: int, *rest: Any) -> None:
         code = rest[0] if rest else None
@@ -215,6 +230,10 @@ class HandOver:
                 self._wake.clear()
                 if self._hooks.place():
                     self._find_answers()
+                    self._look_at = time.monotonic() + _ROUND_SECONDS
+                if self._look_at and time.monotonic() >= self._look_at:
+                    self._look_at = 0.0
+                    self._find_connection()
         except BaseException as error:
             self.failure = error
             _log.exception("the outbox has stopped: what it holds stays in its files")
@@ -250,6 +269,8 @@ class HandOver:
                 with self._gate:
                     self._open = False
                 self._take_back_unsent()
+                if what:  # the program has disconnected: no message is to blame
+                    self._was_connected = False
             else:
                 self._prepare(what)
         self._settle(done)
@@ -294,7 +315,7 @@ class HandOver:
 
     def _suspect(self, sent: Sent) -> None:
         """The connection was lost while this message alone was on its way."""
-        tries = self._tries[sent.lease.number] = self._tries.get(sent.lease.number, 0) + 1
+        tries = self._tries[sent.key] = self._tries.get(sent.key, 0) + 1
         # A broker that takes nothing at all must not make dead letters of the whole queue.
         if tries >= self._max_tries << min(self._given_up, 16) and self._forgotten(sent):
             self._given_up += 1
@@ -328,21 +349,21 @@ class HandOver:
         self._given_up = 0
         if self._tries:
             for sent in done:
-                self._tries.pop(sent.lease.number, None)
+                self._tries.pop(sent.key, None)
         self._notify()
 
     def _refuse(self, sent: Sent, reason: Any) -> None:
         """The broker has refused a message, and says why."""
         self._answers += 1
         self._careful = max(self._careful - 1, 0)
-        tries = self._tries[sent.lease.number] = self._tries.get(sent.lease.number, 0) + 1
+        tries = self._tries[sent.key] = self._tries.get(sent.key, 0) + 1
         if reason.value in _FINAL or tries >= self._max_tries:
             self._bury(sent, f"the broker refuses it: {reason} (0x{reason.value:02x})")
         else:
             sent.lease.nack(delay=min(2.0 ** (tries - 1), _LONGEST_DELAY))
 
     def _bury(self, sent: Sent, reason: str) -> None:
-        self._tries.pop(sent.lease.number, None)
+        self._tries.pop(sent.key, None)
         sent.lease.bury(reason)
         self.refused += 1
         self._buried(sent.entry, sent.qos, reason)
@@ -362,16 +383,23 @@ class HandOver:
                     self._held.discard(mid)
         self._settle(done)
 
+    def _find_connection(self) -> None:
+        """The program had replaced our callback for a while: was the client connected meanwhile?"""
+        if self._client.is_connected() and not self._was_connected and not self._events:
+            _paho.make_wakeable(self._client)
+            self._tell(_CONNECTED, self._attempt)
+
     # Publishing.
 
     def _hand_on(self) -> bool:
         """Publishes what there is room for. Returns whether more can be done at once."""
-        if not self._open:
+        if not self._open or self._is_draining:
             return False
         window = 1 if self._careful else min(self._max_inflight, self._limits.inflight)
         room = window - len(self._flying)
         if room <= 0 or (room < window // 4 and self._flying):  # a few at a time would cost more
             return False
+        gone = self.expired + self.refused
         for qos in sorted(self._queues, reverse=True):
             batch = self._next(qos, room)
             if not batch:
@@ -381,7 +409,7 @@ class HandOver:
             room -= len(batch)
             if room <= 0:
                 break
-        return bool(self._events)
+        return bool(self._events) or self.expired + self.refused > gone  # those have left room
 
     def _next(self, qos: int, room: int) -> list[Sent]:
         """The entries of a queue that come next."""
@@ -414,6 +442,7 @@ class HandOver:
             if properties is not None and not _is_in_time(properties, entry):
                 sent.lease.ack()
                 self.expired += 1
+                self._notify()
                 return True
             if self._limits.packet and _size(entry) > self._limits.packet:
                 raise ValueError(f"it is larger than the {self._limits.packet:,} bytes that the broker takes")
@@ -450,8 +479,9 @@ def _limits(properties: Any) -> Limits:
 
 
 def _size(entry: Entry) -> int:
-    """The bytes of the packet, at most."""
-    return len(entry.topic) + len(entry.payload) + max(len(entry.properties), 1) + 9
+    """The bytes of the packet, at least: of QoS 0 it has two less."""
+    rest = 2 + len(entry.topic) + 2 + max(len(entry.properties), 1) + len(entry.payload)
+    return 1 + max(-(-rest.bit_length() // 7), 1) + rest
 
 
 def _properties(entry: Entry) -> Properties | None:

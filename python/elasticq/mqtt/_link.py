@@ -130,6 +130,9 @@ class Link(threading.Thread):
             else:
                 self.client._clean_session = self.begins_anew
                 self.client.connect(self.address.host, self.address.port, self._keepalive)
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):  # what is between us and a broker that is not there
+            self._no_connection("unreachable", "TLS fails: the connection was closed", never_helps=False)
+            return False
         except ssl.SSLError as error:
             self._no_connection("unreachable", f"TLS fails: {_text(error)}", never_helps=True)
             return False

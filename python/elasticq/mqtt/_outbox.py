@@ -176,6 +176,10 @@ class Outbox:
         self._last_id = 0
         self._dropped = dict.fromkeys(LEVELS, 0)
         self._closed = False
+        self._left: int | None = None
+        """What `depth` was when it was closed."""
+        self._refused = 0
+        """The bytes for which there was no room the last time."""
         self._path.mkdir(mode=0o700, exist_ok=True)
         with ExitStack() as opened:
             self._queues: dict[int, PersistentCircularBuffer[bytes]] = {
@@ -266,8 +270,12 @@ class Outbox:
 
     @property
     def depth(self) -> int:
-        """How many messages are stored, and not acknowledged yet. Those that are dead don't count."""
-        return 0 if self._closed else sum(_alive(queue) for queue in self._queues.values())
+        """How many messages are stored, and not acknowledged yet. Those that are dead don't count.
+
+        After `close`: how many were left then.
+        """
+        left = self._left
+        return sum(_alive(queue) for queue in self._queues.values()) if left is None else left
 
     @property
     def path(self) -> Path:
@@ -286,7 +294,7 @@ class Outbox:
             timeout: How many seconds to wait; None: without a limit.
 
         Returns:
-            Whether nothing is left. False after the timeout.
+            Whether nothing is left. False after the timeout, and if the outbox was closed before.
 
         Raises:
             OutboxFailed: The thread that hands messages on has ended with an error.
@@ -327,6 +335,7 @@ class Outbox:
                 return
             self._closed = True
         self._hand_over.stop()
+        self._left = self.depth
         for queue in self._queues.values():
             queue.close()
         with self._hand_over.changed:
@@ -372,7 +381,7 @@ class Outbox:
         if self._has_room(size):
             return
         assert self._max_disk is not None
-        if self._drops:
+        if self._drops and size <= self._max_disk:  # else dropping all would not help
             for _ in range(_PARTS):
                 if not self._drop_some(max(size, self._segment)):
                     break
@@ -382,6 +391,7 @@ class Outbox:
             queue.compact()
         if not self._has_room(size):
             disk = self._disk()
+            self._refused = size
             raise OutboxFull(
                 f"the outbox {str(self._path)!r} has no room for {size:,} bytes more: its files take "
                 f"{disk:,} bytes, and max_disk is {self._max_disk:,}"

@@ -130,6 +130,7 @@ class Proxy:
     def close(self) -> None:
         """Stops receiving, gives what is on its way a moment, and closes."""
         self._links["from"].stop()
+        self.outbox._hand_over.publish_no_more()
         if self._links["to"].connected:
             deadline = time.monotonic() + _LAST_SECONDS
             while self.outbox._hand_over.on_the_way and time.monotonic() < deadline:
@@ -205,12 +206,12 @@ class Proxy:
 
     def _has_room_again(self) -> bool:
         """Whether the source may be connected again after a pause."""
-        if not self._is_tight():
-            return True
-        if self.outbox.depth == 0:
+        is_empty = self.outbox.depth == 0
+        if is_empty and self._is_tight():
             for queue in self.outbox._queues.values():
                 queue.compact()
-        return not self._is_tight()
+        # With less room than was asked for, the same messages would come and be refused again.
+        return not self._is_tight() and (is_empty or self.outbox._has_room(self.outbox._refused))
 
     def _is_tight(self) -> bool:
         limit = self._settings.max_disk

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _VERSIONS = ("3.1.1", "5")
 _OVERFLOWS = ("block", "drop-oldest", "drop-newest")
 _SYNCS = {"every-write": "every_write", "periodic": SyncMode.periodic(1.0), "none": "no_sync"}
-_LEAST_DISK = 4 * 1024 * 1024
+_LEAST_DISK, _MOST_DISK = 4 * 1024**2, 2**63
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _MOST_INFLIGHT = 16_384
@@ -339,10 +339,12 @@ def _size(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: must be like 500M or 10G")
-    value = int(float(match[1]) * 1024 ** _UNITS[match[2].upper()])
-    if value < _LEAST_DISK:
-        raise argparse.ArgumentTypeError(f"{text} is out of range: must be at least 4M")
-    return value
+    value = float(match[1]) * 1024 ** _UNITS[match[2].upper()]
+    if not _LEAST_DISK <= value < _MOST_DISK:
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]} is out of range: must be from 4M to {_MOST_DISK >> 40}T"
+        )
+    return int(value)
 
 
 def _whole(lowest: int, highest: int) -> Callable[[str], int]:
