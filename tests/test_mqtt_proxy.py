@@ -427,6 +427,28 @@ def test_the_disk_limit_holds_and_what_is_dropped_is_counted(overflow: str, tmp_
         assert numbers == list(range(count - len(numbers), count))
 
 
+@pytest.mark.parametrize("overflow", ["block", "drop-oldest", "drop-newest"])
+def test_a_message_larger_than_the_disk_limit_stands_in_nobodys_way(overflow: str, tmp_path: Path) -> None:
+    options = ("--max-disk", "4M", "--overflow", overflow)
+    with (
+        two_brokers(tmp_path, "mosquitto", "nats") as (one, other),
+        Subscriber(other.port) as subscriber,
+        Proxy(one, other, tmp_path / "q", *options) as proxy,
+        Publisher(one.port) as publisher,
+    ):
+        proxy.wait_for("subscribed", side="from")
+        publisher.publish("large", bytes(5_000_000), 1)
+        publisher.finish()
+        if overflow == "block":
+            assert proxy.wait_for_end() == 2
+            assert "larger than --max-disk allows; it stays with the source" in proxy.errors
+        else:
+            assert proxy.wait_for("too_large", side="from")["topic"] == "large"
+            assert proxy.metric('elasticq_mqtt_dropped_total{reason="disk"}') == 1
+            fill(publisher, 10)
+            subscriber.wait_for(10)
+
+
 # Watching it, and its end.
 
 

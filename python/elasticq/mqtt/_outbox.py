@@ -370,6 +370,14 @@ class Outbox:
         """The bytes that the files take."""
         return sum(queue.stats().bytes_on_disk for queue in self._queues.values())
 
+    def _can_ever_hold(self, entry: tuple[bytes, bytes, bool, bytes]) -> bool:
+        """Whether there is room for a message once the outbox is empty, as far as that is known now."""
+        topic, payload, retain, properties = entry
+        size = len(Entry(0, topic, payload, retain, properties).pack())
+        if self._max_disk is None:
+            return True
+        return size <= self._max_disk and (self.depth > 0 or self._has_room(size))
+
     def _has_room(self, size: int) -> bool:
         return self._max_disk is None or self._disk() + size <= self._max_disk
 

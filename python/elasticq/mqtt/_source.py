@@ -215,27 +215,71 @@ class Source:
         if not receiver.batch:
             return None
         batch, receiver.batch = receiver.batch, []
-        prefix = self._prefix
         full: str | None = None
         for qos in reversed(LEVELS):
-            some = [each for each in batch if each.qos == qos]
-            if not some:
-                continue
-            entries = [(prefix + each.topic, each.payload, each.retain, each.properties) for each in some]
-            try:
-                self._outbox._store(qos, entries)
-            except StorageError as error:
-                if error.errno not in _NO_ROOM:
-                    raise
-                full = f"the disk is full: {error.strerror}"
-                self.dropped += len(some) if qos == 0 else 0
-                continue
-            except OutboxFull as error:
-                if not self._drops_newest:
-                    full = str(error)
-                    self.dropped += len(some) if qos == 0 else 0
-                    continue
-                self.dropped += len(some)
-            receiver.acknowledge(qos, [each.mid for each in some])
-            receiver.loop_write()  # until the source knows, a kill makes it send all of them again
+            rest = [each for each in batch if each.qos == qos]
+            while rest:
+                stored, error = self._store(qos, rest)
+                self._acknowledge(qos, rest[:stored])
+                rest = rest[stored:]
+                if error is None:
+                    break
+                if isinstance(error, OutboxFull) and not self._outbox._can_ever_hold(self._entry(rest[0])):
+                    full = self._too_large(rest[0]) or full
+                    if self.refusal is not None:
+                        break
+                    self._acknowledge(qos, rest[:1])
+                    rest = rest[1:]
+                elif isinstance(error, OutboxFull) and self._drops_newest:
+                    self.dropped += len(rest)
+                    self._acknowledge(qos, rest)
+                    break
+                else:
+                    full = (
+                        str(error) if isinstance(error, OutboxFull) else f"the disk is full: {error.strerror}"
+                    )
+                    self.dropped += len(rest) if qos == 0 else 0
+                    break
         return full
+
+    def _entry(self, message: Received) -> tuple[bytes, bytes, bool, bytes]:
+        return (self._prefix + message.topic, message.payload, message.retain, message.properties)
+
+    def _store(self, qos: int, some: Sequence[Received]) -> tuple[int, OutboxFull | StorageError | None]:
+        """Stores all; if there is no room for all at once, one after the other. Returns how many have found
+        room, and why the next one has not."""
+        entries = [self._entry(each) for each in some]
+        parts = [entries] if len(entries) == 1 else [entries, *([entry] for entry in entries)]
+        stored = 0
+        for part in parts:
+            try:
+                self._outbox._store(qos, part)
+            except (OutboxFull, StorageError) as error:
+                if isinstance(error, StorageError) and error.errno not in _NO_ROOM:
+                    raise
+                if len(part) == 1:
+                    return stored, error
+            else:
+                stored += len(part)
+                if stored == len(entries):
+                    break
+        return stored, None
+
+    def _acknowledge(self, qos: int, some: Sequence[Received]) -> None:
+        if some:
+            self._receiver.acknowledge(qos, [each.mid for each in some])
+            self._receiver.loop_write()  # until the source knows, a kill makes it send all of them again
+
+    def _too_large(self, message: Received) -> str | None:
+        """A message is larger than the limit of the files. It is dropped if others may be, too."""
+        topic = message.topic.decode("utf-8", "replace")[:200]
+        line = f"source: a message to {topic!r} of {len(message.payload):,} bytes can't be stored"
+        line += ": it is larger than --max-disk allows"
+        if self._drops_newest or self._outbox._drops:
+            self.dropped += 1
+            self._teller.tell(
+                "too_large", line, side="from", topic=topic, qos=message.qos, bytes=len(message.payload)
+            )
+            return None
+        self.refusal = f"{line}; it stays with the source"
+        return self.refusal
