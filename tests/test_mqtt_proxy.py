@@ -286,12 +286,13 @@ def test_filters_and_the_prefix_choose_what_goes_where(tmp_path: Path) -> None:
                 publisher.publish(topic, b"%d" % number, 1)
             publisher.finish()
             subscriber.wait_for(3)
-        assert [topic for _, topic, _, _ in subscriber.got] == ["site7/a/1", "site7/b", "site7/b/1/2"]
+        # A source keeps no order between topics.
+        assert sorted(topic for _, topic, _, _ in subscriber.got) == ["site7/a/1", "site7/b", "site7/b/1/2"]
 
 
 def test_other_filters_take_the_place_of_the_old_ones(tmp_path: Path) -> None:
     with two_brokers(tmp_path, "mosquitto", "nats") as (one, other), Subscriber(other.port) as subscriber:
-        for filters in (["a", "b"], ["b", "c"]):
+        for before, filters in ((0, ["a", "b"]), (2, ["b", "c"])):
             options = [word for each in filters for word in ("--topic", each)]
             with Proxy(one, other, tmp_path / "q", *options) as proxy:
                 proxy.wait_until_connected()
@@ -300,7 +301,7 @@ def test_other_filters_take_the_place_of_the_old_ones(tmp_path: Path) -> None:
                     for topic in ("a", "b", "c"):
                         publisher.publish(topic, f"{topic} of {filters}".encode(), 1)
                     publisher.finish()
-                    wait_until(lambda: len(subscriber.got) % 2 == 0 and subscriber.got, "two came")
+                    subscriber.wait_for(before + 2)
                 proxy.stop()
     assert {payload for _, _, payload, _ in subscriber.got} == {
         f"{topic} of {filters}".encode() for filters in (["a", "b"], ["b", "c"]) for topic in filters
