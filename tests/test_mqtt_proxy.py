@@ -156,7 +156,7 @@ def test_what_is_stored_survives_a_kill_while_the_target_is_down(tmp_path: Path)
     with two_brokers(tmp_path, "mosquitto", "nats") as (one, other), Subscriber(other.port) as subscriber:
         other.stop()
         with Proxy(one, other, tmp_path / "q") as proxy:
-            proxy.wait_for("connected", side="from")
+            proxy.wait_for("subscribed")
             proxy.wait_for("unreachable", side="to")
             with Publisher(one.port) as publisher:
                 publish_all(publisher, range(count))
@@ -238,7 +238,7 @@ def test_a_message_that_expires_while_it_is_stored_is_dropped_and_counted(tmp_pa
     ):
         other.stop()
         with Proxy(one, other, tmp_path / "q", "--protocol", "5") as proxy:
-            proxy.wait_for("connected", side="from")
+            proxy.wait_for("subscribed")
             with Publisher(one.port, "5") as publisher:
                 publisher.publish("t", b"1 early", 1, properties=soon)
                 publisher.publish("t", b"2 lasts", 1)
@@ -403,7 +403,7 @@ def test_the_disk_limit_holds_and_what_is_dropped_is_counted(overflow: str, tmp_
     with two_brokers(tmp_path, "mosquitto", "nats") as (one, other), Subscriber(other.port) as subscriber:
         other.stop()
         with Proxy(one, other, tmp_path / "q", *options) as proxy, Publisher(one.port) as publisher:
-            proxy.wait_for("connected", side="from")
+            proxy.wait_for("subscribed")
             fill(publisher, count)
             if overflow == "block":
                 assert "max_disk" in proxy.wait_for("paused", side="from")["text"]
