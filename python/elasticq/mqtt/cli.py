@@ -171,7 +171,8 @@ def parser(program: str) -> Manual:
             "QoS, topic and payload stay as they are, and the order of each topic and QoS. Higher QoS goes "
             "first. A message is acknowledged to the source when it is on the disk, and leaves the disk when "
             "the target has acknowledged it.",
-            "QoS 1 arrives at least once, QoS 2 once unless this program is killed, QoS 0 at most once.",
+            "QoS 1 arrives at least once, and QoS 0 at most once. QoS 2 arrives once unless this program is "
+            "killed, or stopped while the target takes longer than 2 s to acknowledge.",
             "The source tells whether a message was retained only with MQTT 5, or to a --bridge.",
         ],
         "overflow": [
