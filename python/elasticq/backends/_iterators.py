@@ -1,13 +1,20 @@
-"""`for lease in queue` and `async for lease in queue`: they wait for each lease, and end with the queue."""
+"""What all work queues have alike: `with` and `async with` close a queue, `for` and `async for` lease item by
+item, and end with it."""
 
 from __future__ import annotations
 
+import asyncio
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from elasticq._errors import ShutDown
 
+from ._contract import WorkLease
+
 L = TypeVar("L")
+T = TypeVar("T")
 
 
 class Leases(Generic[L]):
@@ -44,3 +51,43 @@ class AsyncLeases(Generic[L]):
             return await self._lease()
         except ShutDown:
             raise StopAsyncIteration from None
+
+
+class Used(Generic[T]):
+    """A queue that is used until it is closed."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def lease(self) -> WorkLease[T]: ...
+
+    @abstractmethod
+    async def alease(self) -> WorkLease[T]: ...
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self.close)
+
+    def __iter__(self) -> Leases[WorkLease[T]]:
+        return Leases(self.lease)
+
+    def __aiter__(self) -> AsyncLeases[WorkLease[T]]:
+        return AsyncLeases(self.alease)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()

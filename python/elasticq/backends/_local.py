@@ -18,7 +18,7 @@ from elasticq._errors import Empty, Full, InvalidConfiguration, ShutDown, Timeou
 from elasticq._persistent import Lease
 
 from ._contract import DeadItem, WorkLease
-from ._iterators import AsyncLeases, Leases
+from ._iterators import Used
 from ._settings import one_of, seconds, settings_of, whole
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class _Closed:
 CLOSED: Any = _Closed()
 
 
-class LocalQueue(Generic[T]):
+class LocalQueue(Used[T]):
     """A work queue in files. See WorkQueue."""
 
     __slots__ = (
@@ -276,31 +276,6 @@ class LocalQueue(Generic[T]):
 
     def _release(self, native: PersistentCircularBuffer[T]) -> None:
         native.close()
-
-    async def aclose(self) -> None:
-        await asyncio.to_thread(self.close)
-
-    def __iter__(self) -> Leases[WorkLease[T]]:
-        return Leases(self.lease)
-
-    def __aiter__(self) -> AsyncLeases[WorkLease[T]]:
-        return AsyncLeases(self.alease)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<work queue {self.url}{', closed' if self._native is CLOSED else ''}>"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import weakref
 from collections.abc import Coroutine, Iterable
 from datetime import timedelta
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._contract import DeadItem, WorkLease
-from .._iterators import AsyncLeases, Leases
+from .._iterators import Used
 from .._local import named
 from .engine import Engine
 from .thread import LoopThread
@@ -61,7 +59,7 @@ def _close(thread: LoopThread, engine: Engine) -> None:
     thread.close(engine.link.end, engine.close)
 
 
-class NatsQueue(Generic[T]):
+class NatsQueue(Used[T]):
     """A work queue on a server of NATS. See WorkQueue."""
 
     __slots__ = ("__weakref__", "_home", "_options")
@@ -151,31 +149,6 @@ class NatsQueue(Generic[T]):
 
     def close(self) -> None:
         self._home.close()
-
-    async def aclose(self) -> None:
-        await asyncio.to_thread(self.close)
-
-    def __iter__(self) -> Leases[WorkLease[T]]:
-        return Leases(self.lease)
-
-    def __aiter__(self) -> AsyncLeases[WorkLease[T]]:
-        return AsyncLeases(self.alease)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def __repr__(self) -> str:
         closed = "" if self._home.close.alive else ", closed"
