@@ -137,14 +137,15 @@ class Terminal:
         os.close(self._master)
 
     def type(self, text: str) -> None:
-        """Presses these keys."""
+        """Presses these keys. After Ctrl-C the terminal drops what a program wrote and nobody has read."""
         os.write(self._master, text.encode())
 
-    def wait_for(self, text: str) -> str:
-        """Reads until this was shown. Gives all that was shown."""
+    def wait_for(self, what: str | re.Pattern[str]) -> str:
+        """Reads until this text, or one that fits this pattern, was shown. Gives all that was shown."""
+        wanted = re.compile(re.escape(what)) if isinstance(what, str) else what
         deadline = time.monotonic() + PATIENCE
-        while text not in self.plain:
-            assert self._read(deadline), f"{text!r} was never shown: {self.shown!r}"
+        while not wanted.search(self.plain):
+            assert self._read(deadline), f"{wanted.pattern!r} was never shown: {self.shown!r}"
         return self.shown
 
     def wait_for_end(self) -> tuple[int, str]:
