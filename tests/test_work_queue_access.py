@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -266,6 +267,46 @@ def test_without_nkeys_the_error_says_what_to_install(
     for setting in ("nkey", "creds"):
         with pytest.raises(ImportError, match=r"pip install 'elasticq\[nats-nkeys\]'"):
             connect("nats://127.0.0.1/jobs", **{setting: tmp_path / "file"})
+
+
+@pytest.mark.parametrize(
+    ("permissions", "named"),
+    [
+        ('publish: { deny: ["$JS.API.STREAM.INFO.>"] }', 'publish to "$js.api.stream.info.jobs"'),
+        ('publish: { deny: ["$JS.API.STREAM.CREATE.>"] }', 'publish to "$js.api.stream.create.jobs"'),
+        ('publish: { deny: ["$JS.API.CONSUMER.>"] }', 'publish to "$js.api.consumer.info.jobs.'),
+        ('subscribe: { deny: ["_INBOX.>"] }', 'subscription to "_inbox.'),
+    ],
+)
+def test_who_may_not_open_a_queue_is_told_so_at_once(permissions: str, named: str, tmp_path: Path) -> None:
+    users = (
+        f'authorization {{ users: [ {{ user: "me", password: "x", permissions: {{ {permissions} }} }} ] }}'
+    )
+    with Server(tmp_path / "users", users) as server:
+        began = time.monotonic()
+        with pytest.raises(AccessDenied, match=re.escape(f"permissions violation for {named}")):
+            connect(server.url("jobs"), user="me", password="x", timeout=PATIENT)
+        assert time.monotonic() - began < AT_ONCE
+
+
+def test_what_is_denied_amid_the_work_is_told_and_harms_nothing_else(tmp_path: Path) -> None:
+    users = """authorization { users: [
+        { user: "all", password: "x" }
+        { user: "me", password: "x", permissions: { publish: { deny: ["$JS.API.STREAM.MSG.>"] } } }
+    ] }"""
+    with (
+        Server(tmp_path / "users", users) as server,
+        connect(server.url("jobs"), user="me", password="x", timeout=PATIENT) as queue,
+    ):
+        queue.put("job")
+        queue.lease().term("broken")
+        began = time.monotonic()
+        with pytest.raises(AccessDenied, match=re.escape('"$js.api.stream.msg.get.jobs_dead"')):
+            queue.dead_letters()
+        assert time.monotonic() - began < AT_ONCE
+        assert queue.depth() == 0
+        with connect(server.url("jobs"), user="all", password="x", timeout=PATIENT) as other:
+            assert [letter.item for letter in other.dead_letters()] == ["job"]
 
 
 def test_who_may_not_lease_is_told_so_at_once(tmp_path: Path) -> None:

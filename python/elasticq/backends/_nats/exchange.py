@@ -115,9 +115,9 @@ class Exchange:
         self._lost = True
         self._wake()
 
-    def denied(self, subject: str, error: AccessDenied) -> None:
-        """The server does not let this client send to a subject, given in small letters."""
-        if any(message.subject.lower() == subject for message in self._messages):
+    def denied(self, subject: str | None, error: AccessDenied) -> None:
+        """The server refuses what goes to a subject (in small letters) or, if that is None, all answers."""
+        if subject is None or any(message.subject.lower() == subject for message in self._messages):
             self._denied = error
             self.lost()
 

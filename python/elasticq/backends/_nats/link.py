@@ -33,7 +33,32 @@ _CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 class _Client(Client):
-    """A client that sends its credentials to no server that was to encrypt and does not."""
+    """A client that sends its credentials to no server that was to encrypt and does not, and whose requests
+    end when the server says that this client may not make them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asking: set[tuple[str, asyncio.Future[Msg]]] = set()
+
+    async def request(self, subject: str, *args: Any, **settings: Any) -> Msg:
+        """Sends a request, and returns the answer. AccessDenied if the server does not take it."""
+        denied: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        asked = (subject.lower(), denied)
+        request = asyncio.create_task(super().request(subject, *args, **settings))
+        self._asking.add(asked)
+        try:
+            await asyncio.wait((request, denied), return_when=asyncio.FIRST_COMPLETED)
+            return await (denied if denied.done() else request)
+        finally:
+            self._asking.discard(asked)
+            request.cancel()
+            denied.cancel()
+
+    def denied(self, subject: str | None, error: AccessDenied) -> None:
+        """Ends the requests to a subject, given in small letters. None: no answers come, to any request."""
+        for asked, denied in self._asking:
+            if subject in (asked, None) and not denied.done():
+                denied.set_exception(error)
 
     def _connect_command(self) -> bytes:
         if self.options.get("tls") is not None and not self._server_info.get("tls_required"):
@@ -48,7 +73,7 @@ class Link:
         self._options = options
         self.timeout = options.timeout
         self._loop = asyncio.get_running_loop()
-        self.client: Client = _Client()
+        self.client = _Client()
         self.closed = False
         self.inboxes: list[Inbox] = []
         self._up = asyncio.Event()
@@ -237,15 +262,20 @@ class Link:
             inbox.lost()
 
     def _denied(self, error: Exception) -> None:
-        """Tells whoever sends to a subject that the server does not let this client do that."""
+        """Tells whoever sends to a subject that the server does not let this client do that.
+
+        If it may not listen to a subject, then that is one for answers: none come to anything that is sent.
+        """
         text = str(error).lower()  # nats-py gives the subject in small letters, too
-        if "permissions violation for publish" in text and '"' in text:
-            subject = text.split('"')[1]
-            denied = AccessDenied(f"{self._options.shown} denies access{_reason(error)}")
-            for exchange in list(self._exchanges.values()):
-                exchange.denied(subject, denied)
-            for inbox in list(self._pulling):
-                inbox.denied(subject, denied)
+        if "permissions violation for " not in text or '"' not in text:
+            return
+        subject = text.split('"')[1] if "violation for publish" in text else None
+        denied = AccessDenied(f"{self._options.shown} denies access{_reason(error)}")
+        self.client.denied(subject, denied)
+        for exchange in list(self._exchanges.values()):
+            exchange.denied(subject, denied)
+        for inbox in list(self._pulling):
+            inbox.denied(subject, denied)
 
 
 def _is_final(error: BaseException) -> bool:

@@ -102,9 +102,9 @@ class Inbox:
         if self._done is not None and not self._done.done():
             self._done.set_exception(errors.ConnectionClosedError())
 
-    def denied(self, subject: str, error: AccessDenied) -> None:
-        """The server does not let this client send to a subject, given in small letters."""
-        if self._asked.lower() == subject and self._done is not None and not self._done.done():
+    def denied(self, subject: str | None, error: AccessDenied) -> None:
+        """The server refuses what goes to a subject (in small letters) or, if that is None, all answers."""
+        if subject in (self._asked.lower(), None) and self._done is not None and not self._done.done():
             self._done.set_exception(error)
 
     async def _arrived(self, message: Msg) -> None:
