@@ -61,7 +61,7 @@ PARTS = [
         "coverage-rust",
         "The crate's tests run at least 90 % of its lines.",
         "scripts/coverage rust",
-        reads=(*CRATE, "scripts/coverage"),
+        reads=(*CRATE, "scripts/coverage", "scripts/debian.bash"),
     ),
     Part(
         "coverage-python",
