@@ -2,14 +2,16 @@
 
 use crate::chart::{FONT, OURS, PEERS};
 use crate::figures::{Case, Contender, Figures};
+use crate::report::grouped;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::error::Error;
+use std::slice;
 
 const WIDTH: i32 = 1_000;
 /// Where the bars begin, and where the longest one ends. The names stand to the left, the rates to the right.
-const BARS: (i32, i32) = (290, 800);
+const BARS: (i32, i32) = (290, 740);
 const TOP: i32 = 64;
 /// From one bar to the next, and what a case takes besides.
 const LINE: i32 = 24;
@@ -32,6 +34,8 @@ pub struct Picture {
     pub contenders: &'static [&'static str],
     /// What its bars are as long as.
     pub shows: Shows,
+    /// What the longest bars are.
+    pub scale: Scale,
 }
 
 /// What a bar is as long as.
@@ -41,6 +45,15 @@ pub enum Shows {
     Rate,
     /// How long an item takes: shorter is better.
     Time,
+}
+
+/// Which bar is as long as there is room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// The longest of all, so that cases can be compared with each other.
+    OfAll,
+    /// The longest one of each case: the cases are too far apart for one scale.
+    OfCase,
 }
 
 /// The pictures of what `make bench` measures in Python.
@@ -58,6 +71,7 @@ pub const PICTURES: [Picture; 5] = [
         ],
         contenders: &["elasticq.Queue", "queue.SimpleQueue", "queue.Queue", "janus", "asyncio.Queue"],
         shows: Shows::Rate,
+        scale: Scale::OfAll,
     },
     Picture {
         name: "bridging",
@@ -70,6 +84,7 @@ pub const PICTURES: [Picture; 5] = [
         ],
         contenders: &["elasticq.Queue", "janus", "culsans", "asyncio.Queue"],
         shows: Shows::Rate,
+        scale: Scale::OfAll,
     },
     Picture {
         name: "batches",
@@ -88,6 +103,7 @@ pub const PICTURES: [Picture; 5] = [
             "deque extend + list + clear",
         ],
         shows: Shows::Rate,
+        scale: Scale::OfAll,
     },
     Picture {
         name: "durable",
@@ -106,6 +122,7 @@ pub const PICTURES: [Picture; 5] = [
             "sqlite3 by hand, WAL, FULL",
         ],
         shows: Shows::Rate,
+        scale: Scale::OfCase,
     },
     Picture {
         name: "latency",
@@ -120,6 +137,7 @@ pub const PICTURES: [Picture; 5] = [
         ],
         contenders: &["elasticq.Queue", "queue.SimpleQueue", "queue.Queue", "janus", "culsans"],
         shows: Shows::Time,
+        scale: Scale::OfAll,
     },
 ];
 
@@ -137,7 +155,10 @@ impl Shows {
         let figure = self.of(contender);
         let unsettled = if contender.settled { "" } else { ", not settled" };
         match self {
-            Self::Rate => format!("{figure:.2} million ({:.0} ns){unsettled}", contender.nanoseconds),
+            Self::Rate if figure >= 1.0 => format!("{figure:.2} million ({:.0} ns){unsettled}", contender.nanoseconds),
+            Self::Rate => {
+                format!("{} ({:.1} us){unsettled}", grouped((figure * 1e6) as u64), contender.nanoseconds / 1e3)
+            }
             Self::Time => format!("{figure:.1} us{unsettled}"),
         }
     }
@@ -158,24 +179,30 @@ impl Picture {
     }
 }
 
-/// Draws the cases below a title, and what the notes say below the cases. In each case the first bar is ours.
+/// Draws the picture's cases below its title, and what the notes say below the cases. In each case the first bar
+/// is ours.
 ///
 /// # Errors
 /// When there is no bar to draw, or the drawing fails.
-pub fn svg(title: &str, shows: Shows, cases: &[Case], figures: &Figures) -> Drawn<String> {
-    let lengths = cases.iter().flat_map(|case| &case.contenders).map(|contender| shows.of(contender));
-    let longest = lengths.max_by(f64::total_cmp).ok_or("there is no bar to draw")?;
+pub fn svg(picture: &Picture, cases: &[Case], figures: &Figures) -> Drawn<String> {
+    let Picture { title, shows, scale, .. } = *picture;
+    let longest = |cases: &[Case]| {
+        let lengths = cases.iter().flat_map(|case| &case.contenders).map(|contender| shows.of(contender));
+        lengths.max_by(f64::total_cmp).ok_or("there is no bar to draw")
+    };
+    let longest_of_all = longest(cases)?;
     let lines: i32 = cases.iter().map(|case| CASE + LINE * case.contenders.len() as i32).sum();
     let height = TOP + lines + BOTTOM;
-    let mut picture = String::new();
+    let mut drawn = String::new();
     {
-        let root = SVGBackend::with_string(&mut picture, (WIDTH as u32, height as u32)).into_drawing_area();
+        let root = SVGBackend::with_string(&mut drawn, (WIDTH as u32, height as u32)).into_drawing_area();
         root.fill(&WHITE)?;
         write(&root, title, 26, HPos::Left, (24, TOP / 2))?;
         let mut y = TOP;
         for case in cases {
             write(&root, &case.name, 19, HPos::Left, (24, y + CASE / 2))?;
             y += CASE;
+            let longest = if scale == Scale::OfAll { longest_of_all } else { longest(slice::from_ref(case))? };
             for (index, contender) in case.contenders.iter().enumerate() {
                 let color = if index == 0 { OURS[0] } else { PEERS[0] };
                 draw_bar(&root, contender, color, shows, longest, y + LINE / 2)?;
@@ -183,11 +210,18 @@ pub fn svg(title: &str, shows: Shows, cases: &[Case], figures: &Figures) -> Draw
             }
         }
         let note = |about| figures.note(about);
-        write(&root, &format!("{}, {}. Medians.", note("machine"), note("date")), 16, HPos::Left, (24, y + 28))?;
+        let scaled = if scale == Scale::OfAll { "" } else { " Each case has a scale of its own." };
+        write(
+            &root,
+            &format!("{}, {}. Medians.{scaled}", note("machine"), note("date")),
+            16,
+            HPos::Left,
+            (24, y + 28),
+        )?;
         write(&root, &format!("{}: {}", note("command"), note("figures")), 16, HPos::Left, (24, y + 52))?;
         root.present()?;
     }
-    Ok(picture)
+    Ok(drawn)
 }
 
 /// The name, the bar and the figure. The bar of a figure that is not settled is hollow.
@@ -212,10 +246,11 @@ mod tests {
 
     const SMALL: Picture = Picture {
         name: "",
-        title: "",
+        title: "a title",
         cases: &[("one", "first")],
         contenders: &["ours", "theirs"],
         shows: Shows::Rate,
+        scale: Scale::OfAll,
     };
 
     fn figures() -> Figures {
@@ -227,17 +262,32 @@ mod tests {
     #[test]
     fn every_contender_has_a_bar_as_long_as_it_is_fast() {
         let figures = figures();
-        let picture = svg("a title", Shows::Rate, &SMALL.of(&figures).unwrap(), &figures).unwrap();
+        let picture = svg(&SMALL, &SMALL.of(&figures).unwrap(), &figures).unwrap();
         for text in ["a title", "first", "ours", "100.00 million (10 ns)", "10.00 million (100 ns), not settled"] {
             assert!(picture.lines().any(|line| line.trim() == text), "{text}");
         }
         for text in ["a machine, a day. Medians.", "make bench: a file"] {
             assert!(picture.lines().any(|line| line.trim() == text), "{text}");
         }
-        assert_eq!(picture.matches("width=\"51\"").count(), 1, "a tenth of the fastest one's bar");
-        let times = svg("a title", Shows::Time, &SMALL.of(&figures).unwrap(), &figures).unwrap();
-        assert!(times.contains("0.1 us, not settled") && times.matches("width=\"51\"").count() == 1);
-        assert!(svg("", Shows::Rate, &[], &figures).is_err());
+        assert_eq!(picture.matches("width=\"45\"").count(), 1, "a tenth of the fastest one's bar");
+        let times = svg(&Picture { shows: Shows::Time, ..SMALL }, &SMALL.of(&figures).unwrap(), &figures).unwrap();
+        assert!(times.contains("0.1 us, not settled") && times.matches("width=\"45\"").count() == 1);
+        assert!(svg(&SMALL, &[], &figures).is_err());
+    }
+
+    #[test]
+    fn cases_that_are_far_apart_have_scales_of_their_own_and_say_so() {
+        let cases = &[("one", "first"), ("two", "second")];
+        let text = "one,ours,10,yes\none,theirs,100,yes\ntwo,ours,20000,yes\ntwo,theirs,200000,yes\n";
+        let figures = Figures::read(text).unwrap();
+        let shared = Picture { cases, ..SMALL };
+        let apart = Picture { scale: Scale::OfCase, ..shared };
+        let drawn = |picture: Picture| svg(&picture, &picture.of(&figures).unwrap(), &figures).unwrap();
+        assert_eq!(drawn(shared).matches("width=\"450\"").count(), 1);
+        assert_eq!(drawn(apart).matches("width=\"450\"").count(), 2);
+        assert_eq!(drawn(apart).matches("width=\"45\"").count(), 2);
+        assert!(drawn(apart).contains("Each case has a scale of its own."));
+        assert!(drawn(apart).contains("50,000 (20.0 us)"), "a rate below a million");
     }
 
     #[test]
@@ -263,11 +313,7 @@ mod tests {
             for picture in PICTURES {
                 let Some(cases) = picture.of(&figures) else { continue };
                 let beside = file.with_extension("").to_str().unwrap().to_owned() + &format!("-{}.svg", picture.name);
-                assert_eq!(
-                    read_to_string(&beside).unwrap(),
-                    svg(picture.title, picture.shows, &cases, &figures).unwrap(),
-                    "{beside}"
-                );
+                assert_eq!(read_to_string(&beside).unwrap(), svg(&picture, &cases, &figures).unwrap(), "{beside}");
                 drawn += 1;
             }
         }

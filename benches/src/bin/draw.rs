@@ -29,7 +29,7 @@ fn draw(file: &str) -> Result<(), Box<dyn Error>> {
     for picture in PICTURES {
         if let Some(cases) = picture.of(&figures) {
             let drawn = format!("{}-{}.svg", stem.display(), picture.name);
-            fs::write(&drawn, svg(picture.title, picture.shows, &cases, &figures)?)?;
+            fs::write(&drawn, svg(&picture, &cases, &figures)?)?;
             println!("draw: written to {drawn}");
         }
     }
