@@ -67,6 +67,11 @@ class Report:
         return {MessageId(self.publisher, each, qos) for qos in self.sent for each in self.sent[qos]}
 
 
+def sleep_until(due: float) -> None:
+    """Sleeps until the monotonic clock shows `due`. It may show that, or more, already."""
+    time.sleep(max(0.0, due - time.monotonic()))
+
+
 class Publisher:
     """The MQTT client of one publisher process."""
 
@@ -96,7 +101,7 @@ class Publisher:
         for sequence in range(messages):
             if sequence and sequence % burst == 0:
                 due = max(due + shape.period, time.monotonic() + shape.pause)
-                time.sleep(due - time.monotonic())
+                sleep_until(due)
             qos = message.QOS_PATTERN[sequence % len(message.QOS_PATTERN)]
             message_id = MessageId(self._number, sequence, qos)
             self._enter_window()
