@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import signal
 import sqlite3
+import sys
 import threading
 from typing import Any, NamedTuple
 
@@ -87,14 +88,17 @@ def main() -> None:
         signal.signal(number, lambda *_: stopping.set())
     queue = new_queue()
     client = new_client(queue, given.topic, given.client)
-    client.connect(given.host, given.port)
-    network = threading.Thread(target=client.loop_forever)  # connects again by itself
+    client.on_connect_fail = lambda *_: print(f"no broker at {given.host}:{given.port} yet", file=sys.stderr)
+    client.connect_async(given.host, given.port)
+    forever = {"retry_first_connection": True}
+    network = threading.Thread(target=client.loop_forever, kwargs=forever)  # connects again by itself
     storing = threading.Thread(target=store, args=(queue, given.database, stopping))
     network.start()
     storing.start()
     stopping.wait()
-    client.disconnect()
-    network.join()
+    while network.is_alive():  # an attempt to connect that has just begun forgets that it is to end
+        client.disconnect()
+        network.join(1)
     queue.close()  # what is inside is still stored
     storing.join()
     stats = queue.stats()

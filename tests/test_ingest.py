@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -90,6 +91,19 @@ def test_every_mqtt_message_is_stored_with_its_qos(broker: Broker, tmp_path: Pat
     assert output.splitlines() == [f"QoS {qos}: 100 stored, 0 refused" for qos in (2, 1, 0)]
     stored = rows(database, "select topic, qos, cast(payload as text) from messages")
     assert sorted(stored) == sorted((f"sensors/{qos}", qos, f"{n}") for qos in range(3) for n in range(100))
+
+
+def test_without_a_broker_it_says_so_waits_and_can_be_ended(tmp_path: Path) -> None:
+    need_the_extra()
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+    options = ("--port", port, "--database", tmp_path / "messages.db", "127.0.0.1")
+    with examples.killed_at_the_end(examples.start("mqtt_ingest", *options)) as ingest:
+        assert ingest.stderr
+        assert ingest.stderr.readline() == f"no broker at 127.0.0.1:{port} yet\n"
+        output, errors = examples.ended(ingest, signal.SIGTERM)
+    assert set(errors.splitlines()) <= {f"no broker at 127.0.0.1:{port} yet"}
+    assert output.splitlines() == [f"QoS {qos}: 0 stored, 0 refused" for qos in (2, 1, 0)]
 
 
 def test_what_is_published_while_it_is_away_comes_when_it_is_back(broker: Broker) -> None:
