@@ -30,6 +30,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _frozen() -> Iterator[None]:
+    """Does the same, after each file, for what pytest keeps of its tests."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_make_parametrize_id(val: object) -> str | None:
     """The name of a kind of queues, for the names of the tests that run over the table of kinds."""
     return val.name if isinstance(val, Kind) else None

@@ -254,7 +254,7 @@ def test_control_c_and_an_item_at_once() -> None:
         import signal, sys, threading
         from elasticq import Queue
 
-        sys.setswitchinterval(100)  # with a GIL, the other thread does both before the main one can go on
+        sys.setswitchinterval(10)  # with a GIL, the other thread does both before the main one can go on
         signal.signal(signal.SIGINT, signal.default_int_handler)
         queue, main = Queue(), threading.main_thread()
 

@@ -193,6 +193,17 @@ def test_a_part_that_names_what_it_reads_keeps_its_verdict_when_other_files_chan
     assert (project.verify()[0], project.ran()) == (0, ["first", "second", "third"])
 
 
+def test_a_file_that_changes_while_a_part_runs_that_does_not_look_at_it(project: Project) -> None:
+    """The part keeps its verdict. Those that look at the file, and ran before, have none."""
+    parts_file = project.root / "scripts" / "parts.py"
+    parts_file.write_text(parts_file.read_text().replace("echo third >>", "touch other; echo third >>"))
+    status, output = project.verify()
+    assert (status, project.ran()) == (1, ["first", "second", "third"])
+    assert outcomes(output) == {"first": "not run", "second": "not run", "third": "passed"}
+    assert output.endswith("so some parts have no verdict, and the same call goes on: other\n")
+    assert (project.verify()[0], project.ran()) == (0, ["first", "second"])
+
+
 def test_a_part_whose_command_has_changed_runs_again(project: Project) -> None:
     project.verify("third")
     project.ran()
