@@ -374,6 +374,7 @@ def meet(q: janus.Queue[int], place: int) -> list[bool]:
         return come
 
     before = sys.gettrace()  # say, that of coverage.py
+    sys._getframe().f_trace_opcodes = True  # 3.12 tells of instructions only if a frame has asked before
     sys.settrace(come)
     try:
         first = refused(lambda: q.async_q.put(1))
