@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 import zipfile
@@ -216,3 +217,33 @@ def test_a_lock_file_that_names_more_than_there_is_is_a_flaw_until_it_is_shorten
     after = packages.sources(file)
     assert list(after) == list(before)
     assert {name for name in after if after[name] != before[name]} == {"Cargo.lock"}
+
+
+FAKE_PYTHON = """#!/usr/bin/env bash
+case "$*" in
+    "-m build "*) mkdir -p target/package/dist; touch target/package/dist/elasticq-0.tar.gz ;;
+    "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; [[ $FAILS != venv ]] ;;
+    "-m pip "*) [[ $FAILS != pip ]] ;;
+    *smoke.py*) [[ $FAILS != smoke ]] ;;
+    *"packages.py sdist"*) [[ $FAILS != sdist ]] ;;
+    *"packages.py wheel"*) [[ $FAILS != wheel ]] ;;
+    -c*) echo cp311 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("fails", ["nothing", "venv", "pip", "smoke", "sdist", "wheel"])
+def test_whatever_fails_for_a_package_fails_the_script(fails: str, tmp_path: Path) -> None:
+    """It goes on with the other versions, and its own status tells."""
+    for folder in ("scripts", ".venv/bin", ".venv/wheel"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(Path(__file__).parent.parent / "scripts" / "python-package", tmp_path / "scripts")
+    (tmp_path / ".venv/wheel/elasticq-0-cp311.whl").touch()
+    python = tmp_path / ".venv/bin/python"
+    python.write_text(FAKE_PYTHON)
+    python.chmod(0o755)
+    inherited = {name: value for name, value in os.environ.items() if name != "CARGO_TARGET_DIR"}
+    environment = {**inherited, "PYTHON": str(python), "FAILS": fails}
+    command = [str(tmp_path / "scripts" / "python-package"), "--built"]
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    assert done.returncode == (fails != "nothing"), done.stderr
