@@ -21,7 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from support import PATIENCE, python, wait_until
+from support import PATIENCE, python, wait_until, wait_until_asleep
 
 import elasticq
 from elasticq.mqtt import DeadMessage, Message, Outbox, OutboxFailed, OutboxFull
@@ -59,6 +59,27 @@ def fake() -> Iterator[FakeBroker]:
     """The broker that does what it is told."""
     with FakeBroker() as started:
         yield started
+
+
+class Watched:
+    """A queue that calls a function before one of its methods."""
+
+    def __init__(self, queue: Any, method: str, before: Callable[[], object]) -> None:
+        self._queue, self._method, self._before = queue, method, before
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._queue, name)
+        if name != self._method:
+            return method
+
+        def watched(*arguments: Any, **settings: Any) -> Any:
+            self._before()
+            return method(*arguments, **settings)
+
+        return watched
+
+    def __len__(self) -> int:
+        return len(self._queue)
 
 
 # Nothing is lost.
@@ -406,10 +427,24 @@ def test_flush_ends_when_it_is_closed_and_does_not_say_that_nothing_is_left(
     outbox.publish("t")
     waiting = threading.Thread(target=lambda: said.append(outbox.flush()))
     waiting.start()
-    time.sleep(0.1)
+    wait_until_asleep(waiting)
     outbox.close()
     waiting.join(PATIENCE)
     assert said == [False]
+
+
+def test_the_depth_is_right_if_the_outbox_is_closed_meanwhile(
+    client: mqtt.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = Outbox(client, tmp_path / "outbox")
+    outbox.publish("t", qos=2)
+
+    def close() -> None:
+        monkeypatch.undo()
+        outbox.close()
+
+    monkeypatch.setitem(outbox._queues, 0, Watched(outbox._queues[0], "stats", close))
+    assert (outbox.depth, outbox.closed) == (1, True)
 
 
 def test_messages_that_have_expired_are_gone_at_once_and_flush_hears_of_it(
@@ -446,30 +481,13 @@ def test_at_its_end_a_proxy_publishes_nothing_new(
         assert outbox.depth == 15
 
 
-class Watched:
-    """A queue that calls a function before it forgets what was acknowledged."""
-
-    def __init__(self, queue: Any, before: Callable[[], object]) -> None:
-        self._queue, self._before = queue, before
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._queue, name)
-
-    def __len__(self) -> int:
-        return len(self._queue)
-
-    def ack_batch(self, leases: Any) -> None:
-        self._before()
-        self._queue.ack_batch(leases)
-
-
 def test_nothing_is_on_the_way_only_when_the_queue_knows_it(
     fake: FakeBroker, client: mqtt.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever waits for that, as the proxy does at its end, may then tell how many were forwarded."""
     with Outbox(client, tmp_path / "outbox") as outbox:
         seen: list[int] = []
-        queue = Watched(outbox._queues[2], lambda: seen.append(outbox._hand_over.on_the_way))
+        queue = Watched(outbox._queues[2], "ack_batch", lambda: seen.append(outbox._hand_over.on_the_way))
         monkeypatch.setitem(outbox._queues, 2, queue)
         outbox.publish("t", "one", 2)
         client.connect("127.0.0.1", fake.port)

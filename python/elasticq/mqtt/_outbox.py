@@ -274,8 +274,9 @@ class Outbox:
 
         After `close`: how many were left then.
         """
-        left = self._left
-        return sum(_alive(queue) for queue in self._queues.values()) if left is None else left
+        alive = 0 if self._left is not None else sum(_alive(queue) for queue in self._queues.values())
+        left = self._left  # again: a queue that was closed meanwhile has none
+        return alive if left is None else left
 
     @property
     def path(self) -> Path:
