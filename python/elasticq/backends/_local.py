@@ -18,8 +18,8 @@ from elasticq._errors import Empty, Full, InvalidConfiguration, ShutDown, Timeou
 from elasticq._persistent import Lease
 
 from ._contract import DeadItem, WorkLease
-from ._iterators import Used
 from ._settings import one_of, seconds, settings_of, whole
+from ._used import Used
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._contract import DeadItem, WorkLease
-from .._iterators import Used
 from .._local import named
+from .._used import Used
 from .engine import Engine
 from .thread import LoopThread
 
