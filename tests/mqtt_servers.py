@@ -110,6 +110,10 @@ class Server:
         self._process.kill()
         self._process.wait()
 
+    def fail(self) -> None:
+        """Ends it as hard as it can bear without forgetting what it has acknowledged."""
+        self.kill()
+
     def stop(self) -> None:
         """SIGTERM, and SIGKILL if that does not help."""
         if self._process is None:
@@ -131,7 +135,8 @@ class Server:
 
 
 class Nats(Server):
-    """nats-server with JetStream. What it has acknowledged is on its disk, so it may be killed.
+    """nats-server with JetStream. What it has acknowledged is on its disk, so it may be killed, but for what
+    it releases of QoS 2 at that moment: it deletes that in one place while it stores it in another.
 
     What a subscriber has not acknowledged when it reconnects, nats-server delivers again only after `wait`
     seconds, behind newer messages. With `is_strict` it delivers one message at a time, so order holds.
@@ -163,9 +168,12 @@ class Nats(Server):
 
 
 class Mosquitto(Server):
-    """mosquitto. It writes its store when it is stopped, so a SIGKILL makes it forget: only stop it."""
+    """mosquitto. It writes its store when it is stopped, so a SIGKILL makes it forget."""
 
     name = "mosquitto"
+
+    def fail(self) -> None:
+        self.stop()
 
     def __init__(self, folder: Path, more: str = "allow_anonymous true", tls: Sequence[str] = ()) -> None:
         super().__init__(folder)

@@ -64,7 +64,7 @@ class Limits(NamedTuple):
 class Sent:
     """An entry that was published, or is to be published once more."""
 
-    __slots__ = ("attempt", "entry", "info", "lease", "mid", "qos", "sent_qos")
+    __slots__ = ("attempt", "entry", "info", "is_answered", "lease", "mid", "qos", "sent_qos")
 
     def __init__(self, lease: Lease[bytes], qos: int) -> None:
         self.lease = lease
@@ -74,6 +74,8 @@ class Sent:
         self.mid = 0
         self.info: mqtt.MQTTMessageInfo | None = None
         self.attempt = 0
+        self.is_answered = False
+        """Whether the broker has it, and the queue is about to be told."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -173,7 +175,7 @@ class HandOver:
 
     @property
     def on_the_way(self) -> int:
-        """How many messages were published and are not acknowledged yet."""
+        """How many messages were published and have not left the queue yet."""
         return len(self._flying)
 
     def oldest_on_the_way(self) -> int | None:
@@ -251,14 +253,15 @@ class HandOver:
             kind, what, more = self._events.popleft()
             if kind == _ANSWER:
                 sent = self._flying.get(what)
-                if sent is None:  # the program's own
+                if sent is None or sent.is_answered:  # the program's own, or told twice
                     continue
                 if more is not None and not self._was_received(sent, more):
                     del self._flying[what]
                     self._held.discard(what)
                     self._refuse(sent, more)
                 else:
-                    done.append(self._flying.pop(what))
+                    sent.is_answered = True
+                    done.append(sent)
                     self._held.discard(what)
                 continue
             self._settle(done)
@@ -344,6 +347,8 @@ class HandOver:
             if leases:
                 queue.ack_batch(leases)
                 self.delivered[qos] += len(leases)
+        for sent in done:  # whoever waits until nothing is on the way finds that it has left the queue, too
+            del self._flying[sent.mid]
         self._answers += len(done)
         self._careful = max(self._careful - len(done), 0)
         self._given_up = 0
@@ -379,7 +384,7 @@ class HandOver:
         for mid, sent in list(self._flying.items()):
             with contextlib.suppress(RuntimeError, ValueError):
                 if sent.info is not None and sent.info.is_published():
-                    done.append(self._flying.pop(mid))
+                    done.append(sent)
                     self._held.discard(mid)
         self._settle(done)
 
