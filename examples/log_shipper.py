@@ -140,7 +140,8 @@ def main() -> None:
             for line in sys.stdin.buffer:
                 lines.sync_q.put(line.rstrip(b"\n"))
             lines.shutdown()
-            shipper.join()  # the input has ended: until the collector has everything
+            while shipper.is_alive():  # the input has ended: until the collector has everything
+                shipper.join(1)  # Python calls no handler during a wait that begins just after the signal
         except KeyboardInterrupt:
             pass
         finally:

@@ -74,6 +74,11 @@ def store(queue: PriorityCircularBuffer[Message], database: str, stopping: threa
         stopping.set()
 
 
+def wait_for(stopping: threading.Event) -> None:
+    while not stopping.wait(1):  # Python calls no handler during a wait that begins just after the signal
+        pass
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("host", metavar="HOST")
@@ -95,7 +100,7 @@ def main() -> None:
     storing = threading.Thread(target=store, args=(queue, given.database, stopping))
     network.start()
     storing.start()
-    stopping.wait()
+    wait_for(stopping)
     while network.is_alive():  # an attempt to connect that has just begun forgets that it is to end
         client.disconnect()
         network.join(1)

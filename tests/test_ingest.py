@@ -106,6 +106,20 @@ def test_without_a_broker_it_says_so_waits_and_can_be_ended(tmp_path: Path) -> N
     assert output.splitlines() == [f"QoS {qos}: 0 stored, 0 refused" for qos in (2, 1, 0)]
 
 
+def test_a_signal_that_comes_just_before_the_wait_ends_it() -> None:
+    class Late(threading.Event):
+        """Such a signal has come: its handler runs after the next wait."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout is not None, "this wait has no end"
+            told = self.is_set()
+            self.set()
+            return told
+
+    need_the_extra()
+    examples.load("mqtt_ingest").wait_for(Late())
+
+
 def test_what_is_published_while_it_is_away_comes_when_it_is_back(broker: Broker) -> None:
     example = examples.load("mqtt_ingest")
     queue = example.new_queue()
