@@ -152,7 +152,8 @@ fn the_age_is_that_of_the_oldest_item_that_can_be_taken() {
         queue.buffer().finish().unwrap();
         assert_eq!(age(), Duration::ZERO);
         drop(queue);
-        let queue = open(&tempfile::tempdir().unwrap(), "aged");
+        let folder = tempfile::tempdir().unwrap();
+        let queue = open(&folder, "aged");
         queue.buffer().push(5).unwrap();
         grows();
         drop(queue);

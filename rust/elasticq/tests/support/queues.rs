@@ -95,9 +95,9 @@ impl Queue for elasticq::persistent::PersistentCircularBuffer<u32> {
         let path = folder.path().join("queue");
         let config = elasticq::persistent::PersistentConfig::default().with_file_path(path).with_base_config(config);
         let queue = Self::new(config).unwrap();
-        // Its thread makes the reserve first. A task that comes meanwhile waits for that, and not yet in
-        // line.
-        until(|| queue.stats().bytes_on_disk >= 128 << 10);
+        // Its thread makes the reserve first, as large as the first segment. A task that comes meanwhile waits
+        // for that, and not yet in line; and a file that comes meanwhile would keep the folder.
+        until(|| queue.stats().bytes_on_disk >= 2 << 20);
         Arc::new(queue)
     }
 
