@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import uuid
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from support import wait_until
@@ -20,7 +21,9 @@ from elasticq.demo.broker import find_program
 from elasticq.demo.guard import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
+
+R = TypeVar("R")
 
 
 def need(what: str, there: object) -> None:
@@ -153,3 +156,18 @@ def cluster(folder: Path, size: int = 3) -> Iterator[list[Server]]:
             )
             servers.append(stack.enter_context(Server(folder / f"n{number}", settings, port=free_port())))
         yield servers
+
+
+def bare(server: Server, use: Callable[[Any], Awaitable[R]]) -> R:
+    """Gives what a coroutine gives that gets a client of nats-py itself."""
+
+    async def run() -> R:
+        import nats
+
+        client = await nats.connect(f"nats://{server.address}")
+        try:
+            return await use(client)
+        finally:
+            await client.close()
+
+    return asyncio.run(run())

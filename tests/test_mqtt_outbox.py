@@ -551,6 +551,29 @@ def test_a_topic_alias_is_refused(client: mqtt.Client, tmp_path: Path) -> None:
         outbox.publish("t", properties=properties)
 
 
+def test_a_client_serves_one_outbox_at_a_time(client: mqtt.Client, tmp_path: Path) -> None:
+    with (
+        Outbox(client, tmp_path / "one"),
+        pytest.raises(elasticq.AlreadyOpen, match="'outbox' serves another"),
+    ):
+        Outbox(client, tmp_path / "two")
+    with Outbox(client, tmp_path / "two"), Outbox(made_client("other"), tmp_path / "one"):
+        pass
+
+
+async def test_a_task_waits_for_room_without_blocking_the_event_loop(
+    client: mqtt.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Outbox(client, tmp_path / "outbox", max_disk=4 << 20) as outbox:
+        threads = []
+        queue = Watched(outbox._queues[1], "compact", lambda: threads.append(threading.current_thread()))
+        monkeypatch.setitem(outbox._queues, 1, queue)
+        with pytest.raises(OutboxFull):
+            await outbox.apublish("t", bytes(5 << 20))
+    assert threads
+    assert threading.current_thread() not in threads
+
+
 def test_it_is_open_once_and_refuses_when_closed(client: mqtt.Client, tmp_path: Path) -> None:
     with Outbox(client, tmp_path / "outbox") as outbox, pytest.raises(elasticq.AlreadyOpen):
         Outbox(made_client("other"), tmp_path / "outbox")

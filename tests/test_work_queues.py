@@ -320,6 +320,55 @@ def test_a_put_that_waits_for_room_goes_on_when_there_is_some(connect: Connect, 
     assert queue.lease().item == 2
 
 
+@pytest.mark.parametrize("is_task", [False, True])
+def test_a_batch_that_is_larger_than_the_queue_goes_in_as_room_is_made(
+    is_task: bool, connect: Connect, threads: Threads
+) -> None:
+    queue = connect(max_depth=3, put_timeout=60)
+    if is_task:
+        threads.start(lambda: asyncio.run(queue.aput_many(range(10))))
+    else:
+        threads.start(queue.put_many, range(10))
+    got: list[int] = []
+    while len(got) < 10:
+        lease = queue.lease(wait=60)
+        got.append(lease.item)
+        lease.ack()
+    threads.join()
+    assert sorted(got) == list(range(10))
+
+
+def test_of_such_a_batch_nothing_is_put_if_an_item_can_not_be_stored(connect: Connect) -> None:
+    queue = connect(max_depth=1, put_timeout=60)
+    with pytest.raises(TypeError):
+        queue.put_many([1, 2, object()])
+    assert queue.depth() == 0
+
+
+def test_what_does_not_go_in_in_time_remains(connect: Connect) -> None:
+    queue = connect(max_depth=3, put_timeout=SOON)
+    with pytest.raises(elasticq.Timeout) as caught:
+        queue.put_many(range(10))
+    assert caught.value.remaining == list(range(3, 10))  # type: ignore[attr-defined]
+    assert queue.depth() == 3
+
+
+@pytest.mark.parametrize("seconds", [1e9, 1e10, 1e12, 1e30])
+def test_a_delay_of_any_length_is_one(seconds: float, connect: Connect) -> None:
+    queue = connect()
+    queue.put("later")
+    queue.lease().nack(delay=seconds)
+    with pytest.raises(elasticq.Empty):
+        queue.lease(wait=0.3)
+    assert queue.depth() == 1
+
+
+def test_any_number_of_items_may_be_asked_for(connect: Connect) -> None:
+    queue = connect()
+    queue.put("one")
+    assert [lease.item for lease in queue.lease_many(10**30, ttl=1e30)] == ["one"]
+
+
 def test_a_delay_of_a_put_holds_it_back_or_is_refused_with_the_reason(connect: Connect, scheme: str) -> None:
     queue = connect()
     if scheme == "nats":

@@ -121,6 +121,7 @@ class LocalQueue(Used[T]):
         "_bounded",
         "_native",
         "_patience",
+        "_waits",
         "max_deliveries",
         "max_depth",
         "ttl",
@@ -132,6 +133,7 @@ class LocalQueue(Used[T]):
         self._bounded = "max_depth" in settings or "max_bytes" in settings
         every = settings.get("sync") in ("every_write", SyncMode.EVERY_WRITE)
         self._patience: float | None = None if every else settings.get("put_timeout")
+        self._waits = bool(settings.get("put_timeout"))
         self.url = url
         self.max_depth: int | None = settings.get("max_depth")
         self.max_deliveries: int | None = settings.get("max_deliveries")
@@ -168,16 +170,31 @@ class LocalQueue(Used[T]):
         items = list(items)
         if ids is not None:
             return self._put_named(items, named(items, ids))
-        try:
-            self._native.push_batch(items)
-        except (Full, Timeout) as error:
-            error.remaining = items  # type: ignore[union-attr]
-            raise
-        return len(items)
+        added = 0
+        for part in self._parts(items):
+            try:
+                self._native.push_batch(part)
+            except (Full, Timeout) as error:
+                error.remaining = items[added:]  # type: ignore[union-attr]
+                raise
+            added += len(part)
+        return added
+
+    def _parts(self, items: list[T]) -> list[list[T]]:
+        """What is put at once: all items or, if puts wait for room, as many as the queue can ever hold."""
+        most = self.max_depth
+        if not self._waits or most is None or len(items) <= most:
+            return [items]
+        self._check(items)
+        return [items[begin : begin + most] for begin in range(0, len(items), most)]
+
+    def _check(self, items: list[T]) -> None:
+        """Refuses what can't be stored before any is added."""
+        for item in items:
+            _core._encode(item, self._native.codec)
 
     def _put_named(self, items: list[T], ids: list[str]) -> int:
-        for item in items:
-            _core._encode(item, self._native.codec)  # what can't be stored is refused before any is added
+        self._check(items)
         added = 0
         for number, (item, id) in enumerate(zip(items, ids, strict=True)):
             try:
@@ -191,12 +208,15 @@ class LocalQueue(Used[T]):
         items = list(items)
         if ids is not None or (self._bounded and not self._patience):
             return await asyncio.to_thread(self.put_many, items, ids=ids)
-        try:
-            await self._in_time(self._native.aput_many(items))
-        except (Full, Timeout) as error:
-            error.remaining = items  # type: ignore[union-attr]
-            raise
-        return len(items)
+        added = 0
+        for part in self._parts(items):
+            try:
+                await self._in_time(self._native.aput_many(part))
+            except (Full, Timeout) as error:
+                error.remaining = items[added:]  # type: ignore[union-attr]
+                raise
+            added += len(part)
+        return added
 
     def lease(self, wait: float | None = None, ttl: float | timedelta | None = None) -> WorkLease[T]:
         lease: LocalLease[T] = LocalLease()  # a call of an `__init__` would take a third of all this

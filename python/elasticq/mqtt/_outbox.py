@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -123,7 +124,7 @@ class Outbox:
 
     Raises:
         InvalidConfiguration: A setting breaks its rule. It is also a ValueError.
-        AlreadyOpen: The outbox is open, here or in another process.
+        AlreadyOpen: The outbox is open, here or in another process; or the client serves another one.
         Corrupted: A stored message is damaged. The text names the file and the offset.
         StorageError: The system has refused something. It is also an OSError.
 
@@ -243,7 +244,9 @@ class Outbox:
         A task that is cancelled has stored the message all the same.
         """
         number, _, item = self._packed(topic, payload, qos, retain, properties)
-        self._make_room(len(item))
+        self._check()
+        if not self._has_room(len(item)):
+            await asyncio.to_thread(self._make_room, len(item))
         await self._queues[qos].aput(item)
         self._hand_over.nudge()
         return number
@@ -384,9 +387,7 @@ class Outbox:
 
     def _make_room(self, size: int) -> None:
         """Sees to it that the files have room for so many bytes more."""
-        self._check_thread()
-        if self._closed:
-            raise ShutDown("the outbox is closed")
+        self._check()
         if self._has_room(size):
             return
         assert self._max_disk is not None
@@ -452,6 +453,11 @@ class Outbox:
         packed = _checked_properties(properties)
         number = self._ids(1)
         return number, qos, Entry(number, name, content, bool(retain), packed).pack()
+
+    def _check(self) -> None:
+        self._check_thread()
+        if self._closed:
+            raise ShutDown("the outbox is closed")
 
     def _check_thread(self) -> None:
         if self._hand_over.failure is not None:

@@ -18,6 +18,8 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import MessageState, MQTTErrorCode
 from paho.mqtt.properties import Properties
 
+from elasticq import AlreadyOpen
+
 FIRST_CHOSEN = 0x8000
 """Packet identifiers from here on belong to the outbox; those below to everybody else."""
 
@@ -31,6 +33,10 @@ class Sending:
     """
 
     def __init__(self, client: mqtt.Client) -> None:
+        """Raises AlreadyOpen if there is one for the client: both would choose the same identifiers."""
+        if isinstance(getattr(client._mid_generate, "__self__", None), Sending):
+            name = client._client_id.decode("utf-8", "replace")
+            raise AlreadyOpen(f"the client {name!r} serves another outbox, which is not closed")
         self._client = client
         self._others = client._mid_generate
         self._send = client._send_publish

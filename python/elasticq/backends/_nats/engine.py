@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 LINGER = 5.0
 """Seconds that a request for a message stays with the server. After that the client asks again, since a
 server that was lost has lost the request, and nobody says so."""
+LONGEST = 100 * 365 * 86_400.0
+"""Seconds of a delay at most. A server counts nanoseconds in 64 bits, and takes what is more for no delay."""
+MOST = 2**31
+"""Messages that are asked for at once, at most."""
 AT_ONCE = 16 << 20
 """Bytes of messages that one request gets at most; a single message always comes."""
 ROOM = 0.05
@@ -120,6 +124,7 @@ class Engine:
             raise TypeError(f"'n' must be a whole number, not {type(n).__name__}")
         if n < 1:
             raise ValueError(f"'n' must be at least 1, not {n}")
+        n = min(n, MOST)
         length, wait = _seconds("ttl", ttl), _seconds("wait", wait)
         link = self.link
         end = None if wait is None else link.now() + wait
@@ -155,7 +160,8 @@ class Engine:
             await self.term(lease, f"delivered {lease.deliveries} times")
         elif length:
             await self._end(
-                self._checked([lease]), NACK + b" " + json.dumps({"delay": int(length * 1e9)}).encode()
+                self._checked([lease]),
+                NACK + b" " + json.dumps({"delay": int(min(length, LONGEST) * 1e9)}).encode(),
             )
         else:
             await self._end(self._checked([lease]), NACK)

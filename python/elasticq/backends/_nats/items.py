@@ -18,6 +18,9 @@ ID = "Nats-Msg-Id"
 REAL_ID = "Elasticq-Id"
 """The id of an item that had to be given another name for the server, such as a dead one."""
 
+LONGEST_ID = 32_768
+"""Bytes of an id: a server takes 64 KiB of headers, and a dead letter has more of them."""
+
 OWN = "_eq."
 """With this begin the names of messages that nobody has named."""
 
@@ -51,6 +54,8 @@ def checked_id(id: object) -> str:
     """An id as a header can carry it."""
     if not isinstance(id, str):
         raise TypeError(f"'id' must be text, not {type(id).__name__}")
+    if len(id) > LONGEST_ID:
+        raise ValueError(f"'id' has {len(id):,} characters: on NATS it may have {LONGEST_ID:,} at most")
     if not id or not id.isascii() or not id.isprintable() or id != id.strip() or id.startswith(OWN):
         raise ValueError(
             f"'id' is {id!r}: on NATS it must be printable ASCII, not empty, without spaces around it, and "
