@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
@@ -246,7 +245,9 @@ class Outbox:
         number, _, item = self._packed(topic, payload, qos, retain, properties)
         self._check()
         if not self._has_room(len(item)):
-            await asyncio.to_thread(self._make_room, len(item))
+            from asyncio import to_thread
+
+            await to_thread(self._make_room, len(item))
         await self._queues[qos].aput(item)
         self._hand_over.nudge()
         return number
