@@ -26,7 +26,7 @@ from support import (
 )
 
 import elasticq
-from elasticq import Empty, Queue, ShutDown, SimpleQueue, aselect, select
+from elasticq import Empty, Queue, ShutDown, SimpleQueue, select
 
 each = pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.name)
 each_in_memory = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -332,6 +332,20 @@ def test_the_get_of_a_subclass_is_what_takes() -> None:
         select([mine, other])
 
 
+def test_a_list_may_change_while_it_is_searched() -> None:
+    class Shrinking(Queue[int]):
+        def get(self, block: bool = True, timeout: float | None = None) -> int:
+            queues.pop()
+            raise Empty
+
+    other = Queue[int]()
+    other.put(1)
+    queues: list[Queue[int]] = [Shrinking(), other]
+    with pytest.raises(Empty):
+        select(queues, 0, ordered=True)
+    assert (queues, len(other)) == ([], 1)
+
+
 def test_what_a_queue_fails_with_is_raised_if_no_other_has_an_item() -> None:
     class Broken(Queue[int]):
         def get(self, block: bool = True, timeout: float | None = None) -> int:
@@ -590,12 +604,3 @@ def test_threads_that_select_lose_and_double_nothing() -> None:
     threads.join()
     everything = sorted((m.sender, m.number) for messages in taken for m in messages if m.intact())
     assert everything == [(sender, number) for sender in range(senders) for number in range(count)]
-
-
-def test_select_is_what_a_coroutine_awaits_as_aselect() -> None:
-    async def main() -> Any:
-        mine = Queue[int]()
-        mine.put(1)
-        return await aselect([mine]) == (mine, 1)
-
-    assert asyncio.run(main())

@@ -18,7 +18,7 @@ use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyList, PyTuple, PyType};
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -96,9 +96,7 @@ impl Sources {
 
     /// The indices of the queues in the order of the next search.
     pub fn order(&self) -> impl Iterator<Item = usize> + use<> {
-        let count = self.queues.len();
-        let first = if self.is_ordered || count == 1 { 0 } else { next_first(count) };
-        (first..count).chain(0..first)
+        order(self.queues.len(), self.is_ordered)
     }
 
     /// Looks at all queues, and takes the first item that it finds.
@@ -160,6 +158,49 @@ impl Sources {
     }
 }
 
+/// The first item in a list or a tuple of queues in memory, with its queue. That needs no copy of the list, which
+/// takes longer than the item. `None`: there is none, or what is in the list needs a closer look.
+pub fn take_listed(queues: &Bound<'_, PyAny>, ordered: Truth) -> PyResult<Option<(Item, Item)>> {
+    if let Ok(list) = queues.cast_exact::<PyList>() {
+        take_from(queues.py(), list.len(), ordered, |index| list.get_item(index).ok())
+    } else if let Ok(tuple) = queues.cast_exact::<PyTuple>() {
+        take_from(queues.py(), tuple.len(), ordered, |index| tuple.get_item(index).ok())
+    } else {
+        Ok(None)
+    }
+}
+
+/// As `Sources::search_by` takes. A list may change meanwhile.
+fn take_from<'py>(
+    py: Python<'py>,
+    count: usize,
+    ordered: Truth,
+    get: impl Fn(usize) -> Option<Bound<'py, PyAny>>,
+) -> PyResult<Option<(Item, Item)>> {
+    let queue = |index| get(index)?.cast_into::<Elastic>().ok();
+    if (0..count).any(|index| queue(index).is_none()) {
+        return Ok(None);
+    }
+    let mut failed = None;
+    for index in order(count, ordered.0) {
+        py.check_signals()?;
+        let Some(queue) = queue(index) else { break };
+        match take_once(&queue) {
+            Ok(Ok(item)) => return Ok(Some((queue.into_any().unbind(), item))),
+            Ok(Err(_)) => {}
+            Err(raised) if interrupts(py, &raised) => return Err(raised),
+            Err(raised) => failed = failed.or(Some(raised)),
+        }
+    }
+    failed.map_or(Ok(None), Err)
+}
+
+/// The indices of so many queues in the order of the next search.
+fn order(count: usize, is_ordered: bool) -> impl Iterator<Item = usize> + use<> {
+    let first = if is_ordered || count <= 1 { 0 } else { next_first(count) };
+    (first..count).chain(0..first)
+}
+
 /// Where the next search among so many queues begins.
 fn next_first(count: usize) -> usize {
     const GOLDEN_RATIO: u64 = 0x9E37_79B9_7F4A_7C15; // its fraction, in 64 bits
@@ -192,11 +233,7 @@ impl Source {
     /// One attempt to take an item.
     fn take(&self, py: Python<'_>) -> Taken {
         match &self.queue {
-            Kind::Memory(queue) => {
-                let queue = queue.bind(py);
-                let has_override = queue.cast::<Queue>().is_ok_and(|queue| queue.get().overridden.get);
-                if has_override { overridden::poll(queue) } else { take(queue) }
-            }
+            Kind::Memory(queue) => take_once(queue.bind(py)),
             Kind::Files(durable, _) => match durable.get(py, Patience::None)? {
                 Err(error) if !matches!(error, BufferError::Empty | BufferError::Closed) => {
                     Err(Durable::error(py, &error))
@@ -254,6 +291,12 @@ fn viewed<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>
         return object.getattr_opt(intern!(py, "_buffer"));
     }
     Ok(None)
+}
+
+/// One attempt to take an item from a queue in memory.
+fn take_once(queue: &Bound<'_, Elastic>) -> Taken {
+    let has_override = queue.cast::<Queue>().is_ok_and(|queue| queue.get().overridden.get);
+    if has_override { overridden::poll(queue) } else { take(queue) }
 }
 
 /// Takes an item from a queue in memory, wherever it is by now. As what is awaited does: without a `get` that

@@ -1,6 +1,6 @@
 //! `select`: a thread waits for several queues.
 
-use super::sources::{Search, Sources, all_ended, none_in_time};
+use super::sources::{Search, Sources, all_ended, none_in_time, take_listed};
 use crate::arguments::numbers::Truth;
 use crate::arguments::patience::Patience;
 use crate::raw::Item;
@@ -19,8 +19,11 @@ pub fn select(
     timeout: Option<&Bound<'_, PyAny>>,
     ordered: Truth,
 ) -> PyResult<(Item, Item)> {
-    let sources = Sources::new(queues, ordered)?;
     let patience = Patience::new(Truth(true), timeout)?;
+    if let Some(found) = take_listed(queues, ordered)? {
+        return Ok(found);
+    }
+    let sources = Sources::new(queues, ordered)?;
     match sources.search(py)? {
         Search::Found(index, item) => Ok((sources.name(py, index), item)),
         searched => {
