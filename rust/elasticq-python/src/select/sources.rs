@@ -159,7 +159,7 @@ impl Sources {
 }
 
 /// The first item in a list or a tuple of queues in memory, with its queue. That needs no copy of the list, which
-/// takes longer than the item. `None`: there is none, or what is in the list needs a closer look.
+/// takes longer than the item. `None`: there is none, or what is in the list needs a full search.
 pub fn take_listed(queues: &Bound<'_, PyAny>, ordered: Truth) -> PyResult<Option<(Item, Item)>> {
     if let Ok(list) = queues.cast_exact::<PyList>() {
         take_from(queues.py(), list.len(), ordered, |index| list.get_item(index).ok())
@@ -177,7 +177,7 @@ fn take_from<'py>(
     ordered: Truth,
     get: impl Fn(usize) -> Option<Bound<'py, PyAny>>,
 ) -> PyResult<Option<(Item, Item)>> {
-    let queue = |index| get(index)?.cast_into::<Elastic>().ok();
+    let queue = |index| get(index)?.cast_into::<Elastic>().ok().filter(|queue| !has_override(queue));
     if (0..count).any(|index| queue(index).is_none()) {
         return Ok(None);
     }
@@ -185,7 +185,7 @@ fn take_from<'py>(
     for index in order(count, ordered.0) {
         py.check_signals()?;
         let Some(queue) = queue(index) else { break };
-        match take_once(&queue) {
+        match take(&queue) {
             Ok(Ok(item)) => return Ok(Some((queue.into_any().unbind(), item))),
             Ok(Err(_)) => {}
             Err(raised) if interrupts(py, &raised) => return Err(raised),
@@ -233,7 +233,10 @@ impl Source {
     /// One attempt to take an item.
     fn take(&self, py: Python<'_>) -> Taken {
         match &self.queue {
-            Kind::Memory(queue) => take_once(queue.bind(py)),
+            Kind::Memory(queue) => {
+                let queue = queue.bind(py);
+                if has_override(queue) { overridden::poll(queue) } else { take(queue) }
+            }
             Kind::Files(durable, _) => match durable.get(py, Patience::None)? {
                 Err(error) if !matches!(error, BufferError::Empty | BufferError::Closed) => {
                     Err(Durable::error(py, &error))
@@ -293,10 +296,9 @@ fn viewed<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>
     Ok(None)
 }
 
-/// One attempt to take an item from a queue in memory.
-fn take_once(queue: &Bound<'_, Elastic>) -> Taken {
-    let has_override = queue.cast::<Queue>().is_ok_and(|queue| queue.get().overridden.get);
-    if has_override { overridden::poll(queue) } else { take(queue) }
+/// Whether a subclass has a `get` of its own.
+fn has_override(queue: &Bound<'_, Elastic>) -> bool {
+    queue.cast::<Queue>().is_ok_and(|queue| queue.get().overridden.get)
 }
 
 /// Takes an item from a queue in memory, wherever it is by now. As what is awaited does: without a `get` that
