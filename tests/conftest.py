@@ -6,7 +6,9 @@ import gc
 import importlib.util
 import os
 import random
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -41,6 +43,17 @@ def _frozen() -> Iterator[None]:
 def pytest_make_parametrize_id(val: object) -> str | None:
     """The name of a kind of queues, for the names of the tests that run over the table of kinds."""
     return val.name if isinstance(val, Kind) else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_files_stay_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Gives the examples, which make folders with `mkdtemp`, a place that goes with the run."""
+    folder = str(tmp_path_factory.mktemp("temporary"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", folder)
+        patch.setenv("TMPDIR", folder)
+        yield
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

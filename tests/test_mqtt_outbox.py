@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
 from mqtt_fake import PUBLISH, PUBREL, FakeBroker
+from mqtt_outboxes import Watched, made_client
 from mqtt_servers import KINDS, Mosquitto, Subscriber, check_order, leave, numbers_of
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -24,17 +25,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 from support import PATIENCE, python, wait_until, wait_until_asleep
 
 import elasticq
-from elasticq.mqtt import DeadMessage, Message, Outbox, OutboxFailed, OutboxFull
+from elasticq.mqtt import DeadMessage, Message, Outbox, OutboxFailed
 from elasticq.mqtt._entry import Entry
 from elasticq.mqtt._handover import Sent
 from elasticq.mqtt._handover import _size as packet_size
-
-
-def made_client(name: str = "outbox", version: str = "3.1.1") -> mqtt.Client:
-    """A client as a program makes it, whose session lives on."""
-    if version == "5":
-        return mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=mqtt.MQTTv5)
-    return mqtt.Client(CallbackAPIVersion.VERSION2, name, clean_session=False)
 
 
 @pytest.fixture
@@ -59,27 +53,6 @@ def fake() -> Iterator[FakeBroker]:
     """The broker that does what it is told."""
     with FakeBroker() as started:
         yield started
-
-
-class Watched:
-    """A queue that calls a function before one of its methods."""
-
-    def __init__(self, queue: Any, method: str, before: Callable[[], object]) -> None:
-        self._queue, self._method, self._before = queue, method, before
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._queue, name)
-        if name != self._method:
-            return method
-
-        def watched(*arguments: Any, **settings: Any) -> Any:
-            self._before()
-            return method(*arguments, **settings)
-
-        return watched
-
-    def __len__(self) -> int:
-        return len(self._queue)
 
 
 # Nothing is lost.
@@ -561,19 +534,6 @@ def test_a_client_serves_one_outbox_at_a_time(client: mqtt.Client, tmp_path: Pat
         pass
 
 
-async def test_a_task_waits_for_room_without_blocking_the_event_loop(
-    client: mqtt.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Outbox(client, tmp_path / "outbox", max_disk=4 << 20) as outbox:
-        threads = []
-        queue = Watched(outbox._queues[1], "compact", lambda: threads.append(threading.current_thread()))
-        monkeypatch.setitem(outbox._queues, 1, queue)
-        with pytest.raises(OutboxFull):
-            await outbox.apublish("t", bytes(5 << 20))
-    assert threads
-    assert threading.current_thread() not in threads
-
-
 def test_it_is_open_once_and_refuses_when_closed(client: mqtt.Client, tmp_path: Path) -> None:
     with Outbox(client, tmp_path / "outbox") as outbox, pytest.raises(elasticq.AlreadyOpen):
         Outbox(made_client("other"), tmp_path / "outbox")
@@ -581,39 +541,19 @@ def test_it_is_open_once_and_refuses_when_closed(client: mqtt.Client, tmp_path: 
         outbox.publish("t")
 
 
-def fill(outbox: Outbox) -> OutboxFull:
-    """Publishes until there is no room."""
-    while True:
-        try:
-            outbox.publish("t", bytes(10_000))
-        except OutboxFull as error:
-            return error
-
-
-def test_the_disk_limit_refuses_or_drops_the_oldest_of_the_lowest_qos(
-    client: mqtt.Client, tmp_path: Path
+def test_a_client_is_free_again_after_an_outbox_that_could_not_be_opened(
+    client: mqtt.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limit = 4 * 1024 * 1024
-    with Outbox(client, tmp_path / "a", sync_mode="no_sync", max_disk=limit) as outbox:
-        refusal = fill(outbox)
-        assert "max_disk is 4,194,304" in str(refusal)
-        held = outbox.depth
-        assert held > 200
-    with Outbox(client, tmp_path / "a", max_disk=limit, overflow="drop_oldest") as outbox:
-        newest = [outbox.publish("t", bytes(10_000), 2) for _ in range(50)]
-        assert outbox.depth < held + 50
-        assert len(outbox._queues[2]) == len(newest)
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
 
-
-def test_what_can_never_fit_drops_nothing(client: mqtt.Client, tmp_path: Path) -> None:
-    limit = 4 * 1024 * 1024
-    with Outbox(
-        client, tmp_path / "a", sync_mode="no_sync", max_disk=limit, overflow="drop_oldest"
-    ) as outbox:
-        outbox.publish("t", "small")
-        with pytest.raises(OutboxFull):
-            outbox.publish("t", bytes(limit + 1))
-        assert outbox.depth == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            Outbox(client, tmp_path / "outbox")
+    assert client.on_publish is None
+    with Outbox(client, tmp_path / "outbox"):
+        pass
 
 
 def test_an_error_in_its_thread_is_told_to_the_callers(client: mqtt.Client, tmp_path: Path) -> None:

@@ -345,6 +345,32 @@ def test_a_list_may_change_while_it_is_searched() -> None:
     assert len(queues) == 1
 
 
+def test_what_a_list_loses_while_it_is_searched_keeps_its_item() -> None:
+    class Shrinking(Queue[int]):
+        def _qsize(self) -> int:
+            del queues[1:]
+            return 0
+
+    other = Queue[int]()
+    other.put(1)
+    queues: list[Queue[int]] = [Shrinking(), other]
+    with pytest.raises(Empty):
+        select(queues, 0, ordered=True)
+    assert (len(queues), len(other)) == (1, 1)
+
+
+def test_what_the_hook_of_a_queue_raises_is_raised_if_no_other_has_an_item() -> None:
+    class Broken(Queue[int]):
+        def _qsize(self) -> int:
+            raise OSError("broken")
+
+    mine, other = Broken(), Queue[int]()
+    other.put(1)
+    assert select([mine, other], ordered=True) == (other, 1)
+    with pytest.raises(OSError, match="broken"):
+        select((mine, other), 0)
+
+
 def test_what_a_queue_fails_with_is_raised_if_no_other_has_an_item() -> None:
     class Broken(Queue[int]):
         def get(self, block: bool = True, timeout: float | None = None) -> int:

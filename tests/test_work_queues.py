@@ -17,7 +17,7 @@ from nats_servers import Server, new_stream
 from support import Threads, wait_until, wait_until_asleep
 
 import elasticq
-from elasticq.backends import DeadItem, Unsupported, WorkLease, WorkQueue
+from elasticq.backends import DeadItem, Unreachable, Unsupported, WorkLease, WorkQueue
 
 Connect = Callable[..., WorkQueue[Any]]
 
@@ -325,6 +325,8 @@ def test_a_batch_that_is_larger_than_the_queue_goes_in_as_room_is_made(
     is_task: bool, connect: Connect, threads: Threads
 ) -> None:
     queue = connect(max_depth=3, put_timeout=60)
+    queue.put("stays leased")
+    busy = queue.lease()
     if is_task:
         threads.start(lambda: asyncio.run(queue.aput_many(range(10))))
     else:
@@ -335,7 +337,25 @@ def test_a_batch_that_is_larger_than_the_queue_goes_in_as_room_is_made(
         got.append(lease.item)
         lease.ack()
     threads.join()
+    busy.ack()
     assert sorted(got) == list(range(10))
+
+
+def test_what_was_not_put_when_the_queue_is_closed_remains(connect: Connect, threads: Threads) -> None:
+    queue = connect(max_depth=2, put_timeout=60)
+    refused: list[BaseException] = []
+
+    def put() -> None:
+        with pytest.raises((elasticq.ShutDown, Unreachable)) as caught:
+            queue.put_many(range(5))
+        refused.append(caught.value)
+
+    putting = threads.start(put)
+    wait_until(lambda: queue.depth() == 2, "the first are in")
+    wait_until_asleep(putting)
+    queue.close()
+    threads.join()
+    assert refused[0].remaining == [2, 3, 4]  # type: ignore[attr-defined]
 
 
 def test_of_such_a_batch_nothing_is_put_if_an_item_can_not_be_stored(connect: Connect) -> None:

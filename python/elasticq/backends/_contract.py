@@ -188,8 +188,9 @@ class WorkQueue(Protocol[T]):
         Returns:
             How many were added: all, but for those whose names were known already.
 
-        Raises what `put` raises. Full, Timeout and Unreachable have a list `remaining` then: the items that
-        were not added. Nothing was added after TypeError, ValueError or TooLarge.
+        Raises what `put` raises. Full, Timeout, ShutDown, StorageError and Unreachable have a list
+        `remaining` then: the items that were not added. Nothing was added after TypeError, ValueError or
+        TooLarge. With `put_timeout`, a batch that is larger than `max_depth` is added part by part.
         """
         ...
 

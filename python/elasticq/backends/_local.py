@@ -14,7 +14,7 @@ from typing import Any, Generic, NoReturn, Self, TypeVar
 from urllib.parse import SplitResult, unquote
 
 from elasticq import PersistentCircularBuffer, SyncMode, _core
-from elasticq._errors import Empty, Full, InvalidConfiguration, ShutDown, Timeout
+from elasticq._errors import Empty, Full, InvalidConfiguration, ShutDown, StorageError, Timeout
 from elasticq._persistent import Lease
 
 from ._contract import DeadItem, WorkLease
@@ -25,6 +25,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _ID = "elasticq-id"
+_REFUSED = (Full, Timeout, ShutDown, StorageError)
 """Under this name an item's headers have its id: the log keeps ids only to know them again."""
 
 
@@ -170,28 +171,36 @@ class LocalQueue(Used[T]):
         items = list(items)
         if ids is not None:
             return self._put_named(items, named(items, ids))
+        self._check_large(items)
         added = 0
-        for part in self._parts(items):
+        while True:
             try:
+                part = items[added : added + self._at_once(len(items))]
                 self._native.push_batch(part)
-            except (Full, Timeout) as error:
+            except _REFUSED as error:
                 error.remaining = items[added:]  # type: ignore[union-attr]
                 raise
             added += len(part)
-        return added
+            if added == len(items):
+                return added
 
-    def _parts(self, items: list[T]) -> list[list[T]]:
-        """What is put at once: all items or, if puts wait for room, as many as the queue can ever hold."""
-        most = self.max_depth
-        if not self._waits or most is None or len(items) <= most:
-            return [items]
-        self._check(items)
-        return [items[begin : begin + most] for begin in range(0, len(items), most)]
+    def _at_once(self, count: int) -> int:
+        """How many of so many items are put at once: all; as many as there is room for now, if all never fit
+        and puts wait for room."""
+        if not self._waits or self.max_depth is None or count <= self.max_depth:
+            return count
+        stats = self._native.stats()
+        return max(1, self.max_depth - (stats.ready + stats.leased + stats.delayed + stats.dead))
 
     def _check(self, items: list[T]) -> None:
         """Refuses what can't be stored before any is added."""
         for item in items:
             _core._encode(item, self._native.codec)
+
+    def _check_large(self, items: list[T]) -> None:
+        """Does so if they are not put at once, which takes all or none by itself."""
+        if self._at_once(len(items)) < len(items):
+            self._check(items)
 
     def _put_named(self, items: list[T], ids: list[str]) -> int:
         self._check(items)
@@ -199,7 +208,7 @@ class LocalQueue(Used[T]):
         for number, (item, id) in enumerate(zip(items, ids, strict=True)):
             try:
                 added += self.put(item, id=id)
-            except (Full, Timeout) as error:
+            except _REFUSED as error:
                 error.remaining = items[number:]  # type: ignore[union-attr]
                 raise
         return added
@@ -208,15 +217,18 @@ class LocalQueue(Used[T]):
         items = list(items)
         if ids is not None or (self._bounded and not self._patience):
             return await asyncio.to_thread(self.put_many, items, ids=ids)
+        self._check_large(items)
         added = 0
-        for part in self._parts(items):
+        while True:
             try:
+                part = items[added : added + self._at_once(len(items))]
                 await self._in_time(self._native.aput_many(part))
-            except (Full, Timeout) as error:
+            except _REFUSED as error:
                 error.remaining = items[added:]  # type: ignore[union-attr]
                 raise
             added += len(part)
-        return added
+            if added == len(items):
+                return added
 
     def lease(self, wait: float | None = None, ttl: float | timedelta | None = None) -> WorkLease[T]:
         lease: LocalLease[T] = LocalLease()  # a call of an `__init__` would take a third of all this

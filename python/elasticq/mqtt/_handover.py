@@ -23,6 +23,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
@@ -136,21 +137,25 @@ class HandOver:
         """By QoS and number: each queue counts for itself."""
         self._given_up = 0
         """How many were given up since the last success, because the connection was lost."""
-        self._sending = _paho.Sending(client)
-        self._hooks = Hooks(
-            client,
-            {
-                "on_pre_connect": self._hear_before_connect,
-                "on_connect": self._hear_connected,
-                "on_disconnect": self._hear_lost,
-                "on_publish": self._hear_answer,
-            },
-        )
-        self._thread = threading.Thread(target=self._run, name="elasticq.mqtt.Outbox", daemon=True)
-        if client.is_connected():
-            _paho.make_wakeable(client)
-            self._events.append((_CONNECTED, 0, None))
-        self._thread.start()
+        with ExitStack() as placed:
+            self._sending = _paho.Sending(client)
+            placed.callback(self._sending.release)
+            self._hooks = Hooks(
+                client,
+                {
+                    "on_pre_connect": self._hear_before_connect,
+                    "on_connect": self._hear_connected,
+                    "on_disconnect": self._hear_lost,
+                    "on_publish": self._hear_answer,
+                },
+            )
+            placed.callback(self._hooks.remove)
+            self._thread = threading.Thread(target=self._run, name="elasticq.mqtt.Outbox", daemon=True)
+            if client.is_connected():
+                _paho.make_wakeable(client)
+                self._events.append((_CONNECTED, 0, None))
+            self._thread.start()
+            placed.pop_all()
 
     def nudge(self) -> None:
         """Says that entries have come."""

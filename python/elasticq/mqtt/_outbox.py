@@ -174,6 +174,7 @@ class Outbox:
         self._segment = min(max(segment, _SMALLEST_SEGMENT), _LARGEST_SEGMENT)
         self._lock = threading.Lock()
         self._last_id = 0
+        self._making_room = threading.Lock()
         self._dropped = dict.fromkeys(LEVELS, 0)
         self._closed = False
         self._left: int | None = None
@@ -240,7 +241,8 @@ class Outbox:
     ) -> int:
         """Do `publish` in a coroutine, which waits for the disk without blocking the event loop.
 
-        A task that is cancelled has stored the message all the same.
+        A task that is cancelled has stored the message all the same, unless it was still waiting for room
+        within `max_disk`. Then others may go before it.
         """
         number, _, item = self._packed(topic, payload, qos, retain, properties)
         self._check()
@@ -248,6 +250,7 @@ class Outbox:
             from asyncio import to_thread
 
             await to_thread(self._make_room, len(item))
+            number, _, item = self._packed(topic, payload, qos, retain, properties)  # others have gone before
         await self._queues[qos].aput(item)
         self._hand_over.nudge()
         return number
@@ -391,25 +394,31 @@ class Outbox:
         self._check()
         if self._has_room(size):
             return
-        assert self._max_disk is not None
-        if self._drops and size <= self._max_disk:  # else dropping all would not help
-            for _ in range(_PARTS):
-                if not self._drop_some(max(size, self._segment)):
-                    break
-                if self._has_room(size):
-                    return
-        for queue in self._queues.values():
-            queue.compact()
-        if not self._has_room(size):
-            disk = self._disk()
-            self._refused = size
-            raise OutboxFull(
-                f"the outbox {str(self._path)!r} has no room for {size:,} bytes more: its files take "
-                f"{disk:,} bytes, and max_disk is {self._max_disk:,}"
-            )
+        with self._making_room:
+            if not self._gain_room(size):
+                self._refused = size
+                raise OutboxFull(
+                    f"the outbox {str(self._path)!r} has no room for {size:,} bytes more: its files take "
+                    f"{self._disk():,} bytes, and max_disk is {self._max_disk:,}"
+                )
 
-    def _drop_some(self, size: int) -> bool:
-        """Drops the oldest messages of the lowest QoS, of so many bytes in all. False: there is none."""
+    def _gain_room(self, size: int) -> bool:
+        """Gives up files that nobody needs and, if need be, messages. Whether there is room now."""
+        assert self._max_disk is not None
+        for queue in self._queues.values():
+            if self._has_room(size):  # so this looks again, now that it is this thread's turn
+                return True
+            queue.compact()  # else the queue gives files up later, when it has the time
+        if self._drops and size <= self._max_disk:  # else dropping all would not help
+            while not self._has_room(size):
+                dropped_from = self._drop_some(max(size, self._segment))
+                if dropped_from is None:
+                    break
+                dropped_from.compact()
+        return self._has_room(size)
+
+    def _drop_some(self, size: int) -> PersistentCircularBuffer[bytes] | None:
+        """Drops the oldest messages of the lowest QoS, of so many bytes in all. None: there is none."""
         freed = 0
         for qos, queue in self._queues.items():
             while freed < size:
@@ -422,8 +431,8 @@ class Outbox:
                 self._dropped[qos] += len(gone)
                 freed += sum(map(len, gone))
             if freed:
-                return True
-        return False
+                return queue
+        return None
 
     def _oldest(self) -> float | None:
         """How many seconds ago the oldest message was stored that is still here; None: there is none."""

@@ -98,23 +98,26 @@ class Engine:
         if not messages:
             return 0
         puts = _Puts(self.options, messages, ids is not None)
+        try:
+            await self._put(puts)
+        except (Full, Timeout, ShutDown, StorageError, Unreachable) as error:
+            error.remaining = [items[number] for number in puts.left()]  # type: ignore[union-attr]
+            raise
+        return puts.added
+
+    async def _put(self, puts: _Puts) -> None:
+        """Sends messages until the server has all of them."""
         end = self.link.now() + self.options.put_timeout
         while True:
-            exchange = Exchange(self.link, puts.messages, puts.judge)
-            puts.exchange = exchange
-            try:
-                await exchange.run()
-            except Unreachable as error:
-                error.remaining = [items[number] for number in puts.left()]
-                raise
+            puts.exchange = Exchange(self.link, puts.messages, puts.judge)
+            await puts.exchange.run()
             if puts.error is not None:
                 raise puts.error
-            left = puts.left()
-            if not left:
-                return puts.added
+            if not puts.left():
+                return
             if puts.refused:
                 if self.link.now() >= end:
-                    raise self._full([items[number] for number in left])
+                    raise self._full()
                 await asyncio.sleep(ROOM)
             puts.again()
 
@@ -202,7 +205,9 @@ class Engine:
         refused = set(puts.refused)
         await self._forget([letter for number, letter in enumerate(found) if number not in refused])
         if refused:
-            raise self._full([found[number].item for number in sorted(refused)])
+            full = self._full()
+            full.remaining = [found[number].item for number in sorted(refused)]  # type: ignore[union-attr]
+            raise full
         return len(found)
 
     async def purge_dead(self, numbers: Iterable[int] | None) -> int:
@@ -236,12 +241,9 @@ class Engine:
             made.append(Message(subject, data, headers))
         return made
 
-    def _full(self, remaining: list[Any]) -> Full | Timeout:
+    def _full(self) -> Full | Timeout:
         text = f"the queue is full: max_depth = {self.streams.max_depth}"
-        error: Any = Timeout(text) if self.options.put_timeout else Full(text)
-        error.remaining = remaining
-        full: Full | Timeout = error
-        return full
+        return Timeout(text) if self.options.put_timeout else Full(text)
 
     async def _pull(self, request: dict[str, Any], wait: float) -> tuple[list[Msg], bool]:
         """Asks for messages. Returns what came, and whether the server has said that there are no more."""
@@ -394,6 +396,7 @@ class _Puts:
             return False
         text = f"{self._options.shown} refused the item: {text} (error {error.get('err_code')})"
         self.error = TooLarge(text) if error.get("err_code") == _TOO_LARGE else StorageError(text)
+        self.refused.append(self._sent[number])
         return True
 
     def again(self) -> None:
