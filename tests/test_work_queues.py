@@ -6,52 +6,18 @@ import asyncio
 import gc
 import random
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from nats_servers import Server, new_stream
 from support import Threads, wait_until, wait_until_asleep
+from work_queues import SOON, Connect
 
 import elasticq
-from elasticq.backends import DeadItem, Unreachable, Unsupported, WorkLease, WorkQueue
+from elasticq.backends import DeadItem, Unsupported, WorkLease, WorkQueue
 
-Connect = Callable[..., WorkQueue[Any]]
-
-SCHEMES = ("memory", "file", "nats")
-SOON = 0.05
-"""Seconds for what has to end by itself in a test."""
-
-
-@pytest.fixture(params=SCHEMES)
-def scheme(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def url(scheme: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
-    """The URL of a queue that is new."""
-    if scheme == "nats":
-        server: Server = request.getfixturevalue("nats_server")
-        return server.url()
-    return f"memory://{new_stream()}" if scheme == "memory" else f"file://{tmp_path}/queue"
-
-
-@pytest.fixture
-def connect(url: str) -> Iterator[Connect]:
-    """Opens the queue, which is closed at the end."""
-    opened: list[WorkQueue[Any]] = []
-
-    def connect(**settings: Any) -> WorkQueue[Any]:
-        opened.append(elasticq.connect(url, **settings))
-        return opened[-1]
-
-    yield connect
-    for queue in opened:
-        queue.close()
+pytest_plugins = ["work_queue_fixtures"]
 
 
 def test_every_queue_is_a_work_queue(connect: Connect) -> None:
@@ -286,93 +252,6 @@ def test_what_was_delivered_too_often_is_dead_also_if_nobody_gives_it_back(conne
     assert [letter.reason for letter in queue.dead_letters()] == ["delivered 1 times"]
 
 
-def test_max_depth_refuses_and_hands_back_what_was_not_put(connect: Connect) -> None:
-    queue = connect(max_depth=3)
-    assert queue.max_depth == 3
-    queue.put_many([1, 2])
-    queue.put(3)
-    with pytest.raises(elasticq.Full, match=r"max_depth|maxsize"):
-        queue.put(4)
-    with pytest.raises(elasticq.Full) as caught:
-        queue.put_many([4, 5])
-    assert caught.value.remaining == [4, 5]
-    assert queue.depth() == 3
-    queue.lease().ack()
-    queue.put(4)
-
-
-def test_a_put_waits_for_room_as_long_as_it_is_told_to(connect: Connect, threads: Threads) -> None:
-    queue = connect(max_depth=1, put_timeout=0.2)
-    queue.put(1)
-    with pytest.raises(elasticq.Timeout):
-        queue.put(2)
-    with pytest.raises(elasticq.Timeout) as caught:
-        queue.put_many([2])
-    assert caught.value.remaining == [2]  # type: ignore[attr-defined]
-
-
-def test_a_put_that_waits_for_room_goes_on_when_there_is_some(connect: Connect, threads: Threads) -> None:
-    queue = connect(max_depth=1, put_timeout=60)
-    queue.put(1)
-    wait_until_asleep(threads.start(queue.put, 2))
-    queue.lease().ack()
-    threads.join()
-    assert queue.lease().item == 2
-
-
-@pytest.mark.parametrize("is_task", [False, True])
-def test_a_batch_that_is_larger_than_the_queue_goes_in_as_room_is_made(
-    is_task: bool, connect: Connect, threads: Threads
-) -> None:
-    queue = connect(max_depth=3, put_timeout=60)
-    queue.put("stays leased")
-    busy = queue.lease()
-    if is_task:
-        threads.start(lambda: asyncio.run(queue.aput_many(range(10))))
-    else:
-        threads.start(queue.put_many, range(10))
-    got: list[int] = []
-    while len(got) < 10:
-        lease = queue.lease(wait=60)
-        got.append(lease.item)
-        lease.ack()
-    threads.join()
-    busy.ack()
-    assert sorted(got) == list(range(10))
-
-
-def test_what_was_not_put_when_the_queue_is_closed_remains(connect: Connect, threads: Threads) -> None:
-    queue = connect(max_depth=2, put_timeout=60)
-    refused: list[BaseException] = []
-
-    def put() -> None:
-        with pytest.raises((elasticq.ShutDown, Unreachable)) as caught:
-            queue.put_many(range(5))
-        refused.append(caught.value)
-
-    putting = threads.start(put)
-    wait_until(lambda: queue.depth() == 2, "the first are in")
-    wait_until_asleep(putting)
-    queue.close()
-    threads.join()
-    assert refused[0].remaining == [2, 3, 4]  # type: ignore[attr-defined]
-
-
-def test_of_such_a_batch_nothing_is_put_if_an_item_can_not_be_stored(connect: Connect) -> None:
-    queue = connect(max_depth=1, put_timeout=60)
-    with pytest.raises(TypeError):
-        queue.put_many([1, 2, object()])
-    assert queue.depth() == 0
-
-
-def test_what_does_not_go_in_in_time_remains(connect: Connect) -> None:
-    queue = connect(max_depth=3, put_timeout=SOON)
-    with pytest.raises(elasticq.Timeout) as caught:
-        queue.put_many(range(10))
-    assert caught.value.remaining == list(range(3, 10))  # type: ignore[attr-defined]
-    assert queue.depth() == 3
-
-
 @pytest.mark.parametrize("seconds", [1e9, 1e10, 1e12, 1e30])
 def test_a_delay_of_any_length_is_one(seconds: float, connect: Connect) -> None:
     queue = connect()
@@ -493,21 +372,6 @@ async def test_tasks_do_all_of_it_too(connect: Connect) -> None:
     await queue.aclose()
     with pytest.raises(elasticq.ShutDown):
         await queue.aput("g")
-
-
-async def test_puts_that_wait_for_room_hold_up_nobody(connect: Connect) -> None:
-    queue = connect(max_depth=1, put_timeout=60)
-    await queue.aput(0)
-    waiting = [asyncio.create_task(queue.aput(number)) for number in range(40)]
-    await asyncio.sleep(SOON)
-    async with asyncio.timeout(30):
-        for _ in range(5):
-            await (await queue.alease(wait=20)).aack()
-            with suppress(elasticq.Empty):
-                await (await queue.alease(wait=0)).aack()
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_async_for_takes_lease_by_lease_until_the_queue_is_closed(connect: Connect) -> None:

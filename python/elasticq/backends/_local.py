@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Iterable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, NoReturn, Self, TypeVar
 from urllib.parse import SplitResult, unquote
@@ -25,8 +27,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _ID = "elasticq-id"
-_REFUSED = (Full, Timeout, ShutDown, StorageError)
 """Under this name an item's headers have its id: the log keeps ids only to know them again."""
+_ROOM = 0.05
+"""Seconds between two attempts of a task to put where there was no room."""
+_REFUSED = (Full, Timeout, ShutDown, StorageError)
 
 
 class LocalLease(Generic[T]):
@@ -134,7 +138,7 @@ class LocalQueue(Used[T]):
         self._bounded = "max_depth" in settings or "max_bytes" in settings
         every = settings.get("sync") in ("every_write", SyncMode.EVERY_WRITE)
         self._patience: float | None = None if every else settings.get("put_timeout")
-        self._waits = bool(settings.get("put_timeout"))
+        self._waits: float = settings.get("put_timeout") or 0.0
         self.url = url
         self.max_depth: int | None = settings.get("max_depth")
         self.max_deliveries: int | None = settings.get("max_deliveries")
@@ -150,9 +154,9 @@ class LocalQueue(Used[T]):
         return self._native.push(item, id=id, delay=delay, headers={_ID: id})
 
     async def aput(self, item: T, *, id: str | None = None, delay: float | timedelta | None = None) -> bool:
-        if self._bounded and not self._patience:  # the coroutine of the queue would wait for room for ever
-            return await asyncio.to_thread(self.put, item, id=id, delay=delay)
         headers = None if id is None else {_ID: id}
+        if self._bounded and not self._patience:
+            return await self._by_threads(partial(self._native._put, item, False, None, id, delay, headers))
         return await self._in_time(self._native.aput(item, id=id, delay=delay, headers=headers))
 
     async def _in_time(self, put: Awaitable[R]) -> R:
@@ -165,7 +169,25 @@ class LocalQueue(Used[T]):
             async with asyncio.timeout(self._patience):
                 return await put
         except TimeoutError:
-            raise Timeout(f"the queue is full: no room in {self._patience:g} s") from None
+            raise self._no_room() from None
+
+    async def _by_threads(self, put: Callable[[], R]) -> R:
+        """The same for a put that does not wait for room by itself, in a thread each time that it is tried.
+        With `every_write`, a task that is cancelled when its time is over may wait for the disk already.
+        """
+        end = time.monotonic() + self._waits
+        while True:
+            try:
+                return await asyncio.to_thread(put)
+            except Full:
+                if not self._waits:
+                    raise
+                if time.monotonic() >= end:
+                    raise self._no_room() from None
+            await asyncio.sleep(_ROOM)
+
+    def _no_room(self) -> Timeout:
+        return Timeout(f"the queue is full: no room in {self._waits:g} s")
 
     def put_many(self, items: Iterable[T], *, ids: Iterable[str] | None = None) -> int:
         items = list(items)
@@ -215,20 +237,34 @@ class LocalQueue(Used[T]):
 
     async def aput_many(self, items: Iterable[T], *, ids: Iterable[str] | None = None) -> int:
         items = list(items)
-        if ids is not None or (self._bounded and not self._patience):
-            return await asyncio.to_thread(self.put_many, items, ids=ids)
+        if ids is not None:
+            return await self._aput_named(items, named(items, ids))
         self._check_large(items)
         added = 0
         while True:
             try:
                 part = items[added : added + self._at_once(len(items))]
-                await self._in_time(self._native.aput_many(part))
+                if self._bounded and not self._patience:
+                    await self._by_threads(partial(self._native._put_many, part, False, None))
+                else:
+                    await self._in_time(self._native.aput_many(part))
             except _REFUSED as error:
                 error.remaining = items[added:]  # type: ignore[union-attr]
                 raise
             added += len(part)
             if added == len(items):
                 return added
+
+    async def _aput_named(self, items: list[T], ids: list[str]) -> int:
+        self._check(items)
+        added = 0
+        for number, (item, id) in enumerate(zip(items, ids, strict=True)):
+            try:
+                added += await self.aput(item, id=id)
+            except _REFUSED as error:
+                error.remaining = items[number:]  # type: ignore[union-attr]
+                raise
+        return added
 
     def lease(self, wait: float | None = None, ttl: float | timedelta | None = None) -> WorkLease[T]:
         lease: LocalLease[T] = LocalLease()  # a call of an `__init__` would take a third of all this
