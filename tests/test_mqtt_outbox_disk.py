@@ -59,21 +59,24 @@ def test_the_disk_limit_refuses_or_drops_the_oldest_of_the_lowest_qos(
         assert len(outbox._queues[2]) == len(newest)
 
 
+@pytest.mark.parametrize("size", [20, 1_000, 60_000])
 @pytest.mark.parametrize("sync_mode", ["no_sync", "every_write", elasticq.SyncMode.periodic(60)], ids=str)
 def test_at_the_limit_most_of_what_is_stored_stays(
-    sync_mode: Any, client: mqtt.Client, tmp_path: Path
+    sync_mode: Any, size: int, client: mqtt.Client, tmp_path: Path
 ) -> None:
-    count, limit = 10_000, 4 * 1024 * 1024
+    limit = 4 * 1024 * 1024
+    at_once = max(50_000 // size, 1)
     with Outbox(
         client, tmp_path / "a", sync_mode=sync_mode, max_disk=limit, overflow="drop_oldest"
     ) as outbox:
-        lost = 0
-        for _ in range(0, count, 50):
+        most = published = 0
+        while published * (size + 50) < 3 * limit:
             before = outbox.depth
-            outbox.publish_batch([Message("t", bytes(1_000))] * 50)
-            lost = max(lost, before + 50 - outbox.depth)
-        assert 0 < lost < before / 4
-        assert outbox.depth > limit / 1_100 / 2
+            outbox.publish_batch([Message("t", bytes(size))] * at_once)
+            most = max(most, before + at_once - outbox.depth)
+            published += at_once
+        assert 0 < most < before / 3
+        assert outbox.depth * (size + 50) > limit / 2
 
 
 async def test_tasks_that_wait_for_room_drop_no_more_than_one_alone_and_keep_their_order(

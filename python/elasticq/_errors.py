@@ -55,9 +55,13 @@ class MaxCapacityReached(Full):
 
 
 class Timeout(QueueError, TimeoutError):
-    """The call waited in vain, as long as it was told to."""
+    """The call waited in vain, as long as it was told to.
+
+    After a work queue's `put_many`, `remaining` holds the items that were not put.
+    """
 
     is_retriable = True
+    remaining: list[object]
 
 
 class ResizeError(QueueError, MemoryError):
@@ -87,7 +91,12 @@ class AlreadyOpen(QueueError):
 
 
 class StorageError(QueueError, OSError):
-    """The operating system refused a read or a write."""
+    """The operating system refused a read or a write.
+
+    After a work queue's `put_many`, `remaining` holds the items that were not put.
+    """
+
+    remaining: list[object]
 
 
 # queue.ShutDown came with Python 3.13.

@@ -16,9 +16,10 @@ from typing import Any, Generic, NoReturn, Self, TypeVar
 from urllib.parse import SplitResult, unquote
 
 from elasticq import PersistentCircularBuffer, SyncMode, _core
-from elasticq._errors import Empty, Full, InvalidConfiguration, ShutDown, StorageError, Timeout
+from elasticq._errors import Empty, Full, InvalidConfiguration, ShutDown, Timeout
 from elasticq._persistent import Lease
 
+from ._batch import Batch
 from ._contract import DeadItem, WorkLease
 from ._settings import one_of, seconds, settings_of, whole
 from ._used import Used
@@ -30,7 +31,6 @@ _ID = "elasticq-id"
 """Under this name an item's headers have its id: the log keeps ids only to know them again."""
 _ROOM = 0.05
 """Seconds between two attempts of a task to put where there was no room."""
-_REFUSED = (Full, Timeout, ShutDown, StorageError)
 
 
 class LocalLease(Generic[T]):
@@ -172,8 +172,8 @@ class LocalQueue(Used[T]):
             raise self._no_room() from None
 
     async def _by_threads(self, put: Callable[[], R]) -> R:
-        """The same for a put that does not wait for room by itself, in a thread each time that it is tried.
-        With `every_write`, a task that is cancelled when its time is over may wait for the disk already.
+        """The same for a put that is tried again and again, in a thread each time. With `every_write`, a task
+        that waits in line can't be cancelled when its time is over: it may wait for the disk already.
         """
         end = time.monotonic() + self._waits
         while True:
@@ -190,81 +190,71 @@ class LocalQueue(Used[T]):
         return Timeout(f"the queue is full: no room in {self._waits:g} s")
 
     def put_many(self, items: Iterable[T], *, ids: Iterable[str] | None = None) -> int:
-        items = list(items)
-        if ids is not None:
-            return self._put_named(items, named(items, ids))
-        self._check_large(items)
-        added = 0
-        while True:
-            try:
-                part = items[added : added + self._at_once(len(items))]
+        with Batch(items) as batch:
+            if ids is not None:
+                return self._put_named(batch, named(batch.items, ids))
+            is_parted = self._is_parted(batch)
+            while True:
+                if is_parted and self._is_cramped():
+                    time.sleep(_ROOM)
+                part = batch.next(self._room() if is_parted else None)
                 self._native.push_batch(part)
-            except _REFUSED as error:
-                error.remaining = items[added:]  # type: ignore[union-attr]
-                raise
-            added += len(part)
-            if added == len(items):
-                return added
+                batch.settled += len(part)
+                if batch.is_done:
+                    return len(batch.items)
 
-    def _at_once(self, count: int) -> int:
-        """How many of so many items are put at once: all; as many as there is room for now, if all never fit
-        and puts wait for room."""
-        if not self._waits or self.max_depth is None or count <= self.max_depth:
-            return count
-        stats = self._native.stats()
-        return max(1, self.max_depth - (stats.ready + stats.leased + stats.delayed + stats.dead))
-
-    def _check(self, items: list[T]) -> None:
-        """Refuses what can't be stored before any is added."""
-        for item in items:
-            _core._encode(item, self._native.codec)
-
-    def _check_large(self, items: list[T]) -> None:
-        """Does so if they are not put at once, which takes all or none by itself."""
-        if self._at_once(len(items)) < len(items):
-            self._check(items)
-
-    def _put_named(self, items: list[T], ids: list[str]) -> int:
-        self._check(items)
+    def _put_named(self, batch: Batch[T], ids: list[str]) -> int:
+        self._check(batch)
         added = 0
-        for number, (item, id) in enumerate(zip(items, ids, strict=True)):
-            try:
-                added += self.put(item, id=id)
-            except _REFUSED as error:
-                error.remaining = items[number:]  # type: ignore[union-attr]
-                raise
+        for item, id in zip(batch.items, ids, strict=True):
+            added += self.put(item, id=id)
+            batch.settled += 1
         return added
 
     async def aput_many(self, items: Iterable[T], *, ids: Iterable[str] | None = None) -> int:
-        items = list(items)
-        if ids is not None:
-            return await self._aput_named(items, named(items, ids))
-        self._check_large(items)
-        added = 0
-        while True:
-            try:
-                part = items[added : added + self._at_once(len(items))]
+        with Batch(items) as batch:
+            if ids is not None:
+                return await self._aput_named(batch, named(batch.items, ids))
+            is_parted = self._is_parted(batch)
+            while True:
+                if is_parted and self._is_cramped():
+                    await asyncio.sleep(_ROOM)
+                part = batch.next(self._room() if is_parted else None)
                 if self._bounded and not self._patience:
                     await self._by_threads(partial(self._native._put_many, part, False, None))
                 else:
                     await self._in_time(self._native.aput_many(part))
-            except _REFUSED as error:
-                error.remaining = items[added:]  # type: ignore[union-attr]
-                raise
-            added += len(part)
-            if added == len(items):
-                return added
+                batch.settled += len(part)
+                if batch.is_done:
+                    return len(batch.items)
 
-    async def _aput_named(self, items: list[T], ids: list[str]) -> int:
-        self._check(items)
+    async def _aput_named(self, batch: Batch[T], ids: list[str]) -> int:
+        self._check(batch)
         added = 0
-        for number, (item, id) in enumerate(zip(items, ids, strict=True)):
-            try:
-                added += await self.aput(item, id=id)
-            except _REFUSED as error:
-                error.remaining = items[number:]  # type: ignore[union-attr]
-                raise
+        for item, id in zip(batch.items, ids, strict=True):
+            added += await self.aput(item, id=id)
+            batch.settled += 1
         return added
+
+    def _check(self, batch: Batch[T]) -> None:
+        """Refuses what can't be stored before any item is added."""
+        for item in batch.items:
+            _core._encode(item, self._native.codec)
+
+    def _is_parted(self, batch: Batch[T]) -> bool:
+        """Whether a batch goes in as room is made: it never fits, and puts wait for room."""
+        if not self._waits or self.max_depth is None or len(batch.items) <= self.max_depth:
+            return False
+        self._check(batch)
+        return True
+
+    def _is_cramped(self) -> bool:
+        """Whether it is better to wait a moment than to put a few items."""
+        return self._room() < (self.max_depth or 0) // 8
+
+    def _room(self) -> int:
+        stats = self._native.stats()
+        return (self.max_depth or 0) - (stats.ready + stats.leased + stats.delayed + stats.dead)
 
     def lease(self, wait: float | None = None, ttl: float | timedelta | None = None) -> WorkLease[T]:
         lease: LocalLease[T] = LocalLease()  # a call of an `__init__` would take a third of all this

@@ -174,7 +174,7 @@ class Outbox:
         self._segment = min(max(segment, _SMALLEST_SEGMENT), _LARGEST_SEGMENT)
         self._lock = threading.Lock()
         self._last_id = 0
-        self._making_room = threading.Lock()
+        self._making_room = threading.RLock()  # a signal handler may publish, too
         self._dropped = dict.fromkeys(LEVELS, 0)
         self._closed = False
         self._left: int | None = None
@@ -241,8 +241,8 @@ class Outbox:
     ) -> int:
         """Do `publish` in a coroutine, which waits for the disk without blocking the event loop.
 
-        A task that is cancelled has stored the message all the same, unless it was still waiting for room
-        within `max_disk`. Then others may go before it.
+        While a task waits for room within `max_disk`, others may go before it. A task that is cancelled has
+        stored the message all the same, unless it was still waiting for room.
         """
         number, _, item = self._packed(topic, payload, qos, retain, properties)
         self._check()
@@ -405,10 +405,10 @@ class Outbox:
     def _gain_room(self, size: int) -> bool:
         """Gives up files that nobody needs and, if need be, messages. Whether there is room now."""
         assert self._max_disk is not None
+        if self._has_room(size):  # since it is this thread's turn
+            return True
         for queue in self._queues.values():
-            if self._has_room(size):  # so this looks again, now that it is this thread's turn
-                return True
-            queue.compact()  # else the queue gives files up later, when it has the time
+            queue.compact()  # else a queue gives files up later, when it has the time
         if self._drops and size <= self._max_disk:  # else dropping all would not help
             while not self._has_room(size):
                 dropped_from = self._drop_some(max(size, self._segment))
@@ -421,15 +421,17 @@ class Outbox:
         """Drops the oldest messages of the lowest QoS, of so many bytes in all. None: there is none."""
         freed = 0
         for qos, queue in self._queues.items():
+            count = 1  # of those that come next, if they are as large as the last one
             while freed < size:
                 try:
-                    gone = queue.pop_batch(_DROPPED_AT_A_TIME)
+                    gone = queue.pop_batch(count)
                 except Empty:
                     break
                 if not gone:
                     break
                 self._dropped[qos] += len(gone)
                 freed += sum(map(len, gone))
+                count = min(max((size - freed) // len(gone[-1]), 1), _DROPPED_AT_A_TIME)
             if freed:
                 return queue
         return None

@@ -101,7 +101,7 @@ class Engine:
         try:
             await self._put(puts)
         except (Full, Timeout, ShutDown, StorageError, Unreachable) as error:
-            error.remaining = [items[number] for number in puts.left()]  # type: ignore[union-attr]
+            error.remaining = [items[number] for number in puts.left()]
             raise
         return puts.added
 
@@ -206,7 +206,7 @@ class Engine:
         await self._forget([letter for number, letter in enumerate(found) if number not in refused])
         if refused:
             full = self._full()
-            full.remaining = [found[number].item for number in sorted(refused)]  # type: ignore[union-attr]
+            full.remaining = [found[number].item for number in sorted(refused)]
             raise full
         return len(found)
 

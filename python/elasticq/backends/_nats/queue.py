@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._batch import Batch
 from .._contract import DeadItem, WorkLease
 from .._local import named
 from .._used import Used
@@ -90,14 +91,15 @@ class NatsQueue(Used[T]):
         return self._home.engine.put([item], None if id is None else [id], delay)
 
     def put_many(self, items: Iterable[T], *, ids: Iterable[str] | None = None) -> int:
-        return self._home.run(self._put_many(items, ids))
+        with Batch(items) as batch:
+            return self._home.run(self._put_many(batch, ids))
 
     async def aput_many(self, items: Iterable[T], *, ids: Iterable[str] | None = None) -> int:
-        return await self._home.arun(self._put_many(items, ids))
+        with Batch(items) as batch:
+            return await self._home.arun(self._put_many(batch, ids))
 
-    def _put_many(self, items: Iterable[T], ids: Iterable[str] | None) -> Coroutine[Any, Any, int]:
-        items = list(items)
-        return self._home.engine.put(items, None if ids is None else named(items, ids))
+    def _put_many(self, batch: Batch[T], ids: Iterable[str] | None) -> Coroutine[Any, Any, int]:
+        return self._home.engine.put(batch.items, None if ids is None else named(batch.items, ids))
 
     def lease(self, wait: float | None = None, ttl: float | timedelta | None = None) -> WorkLease[T]:
         (lease,) = self.lease_many(1, wait, ttl)
