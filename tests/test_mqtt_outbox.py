@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -522,6 +523,30 @@ def test_a_topic_alias_is_refused(client: mqtt.Client, tmp_path: Path) -> None:
     properties.TopicAlias = 1
     with Outbox(client, tmp_path / "outbox") as outbox, pytest.raises(ValueError, match="TopicAlias"):
         outbox.publish("t", properties=properties)
+
+
+def test_a_signal_handler_may_publish_while_its_thread_does(client: mqtt.Client, tmp_path: Path) -> None:
+    with Outbox(client, tmp_path / "outbox", sync_mode="no_sync", max_disk=4 << 20) as outbox:
+        numbers: list[int] = []
+
+        def handler(frame: FrameType, event: str, _argument: object) -> Any:
+            """Publishes at each line that the outbox itself runs, as a handler may at any of them."""
+            if not frame.f_code.co_filename.endswith("_outbox.py"):
+                return None
+            if event == "line":
+                sys.settrace(None)
+                numbers.append(outbox.publish("t", "handler"))
+                sys.settrace(handler)
+            return handler
+
+        before = sys.gettrace()
+        sys.settrace(handler)
+        try:
+            numbers.append(outbox.publish("t", "thread"))
+        finally:
+            sys.settrace(before)
+        assert len(numbers) > 10
+        assert len(set(numbers)) == len(numbers) == outbox.depth
 
 
 def test_a_client_serves_one_outbox_at_a_time(client: mqtt.Client, tmp_path: Path) -> None:

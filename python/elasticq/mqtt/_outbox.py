@@ -172,9 +172,10 @@ class Outbox:
         self._on_dead = on_dead
         segment = _LARGEST_SEGMENT if max_disk is None else max_disk // _PARTS
         self._segment = min(max(segment, _SMALLEST_SEGMENT), _LARGEST_SEGMENT)
-        self._lock = threading.Lock()
+        # Reentrant, since a signal handler may publish, too.
+        self._lock = threading.RLock()
+        self._making_room = threading.RLock()
         self._last_id = 0
-        self._making_room = threading.RLock()  # a signal handler may publish, too
         self._dropped = dict.fromkeys(LEVELS, 0)
         self._closed = False
         self._left: int | None = None
@@ -449,8 +450,11 @@ class Outbox:
 
     def _ids(self, count: int) -> int:
         """The first of so many new ids."""
+        now = time.time_ns()
         with self._lock:
-            first = max(self._last_id + 1, time.time_ns())
+            # No call stands between the look and the new value: there a signal handler could publish.
+            first = self._last_id + 1
+            first = max(first, now)
             self._last_id = first + count - 1
             return first
 
