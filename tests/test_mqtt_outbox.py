@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -546,6 +547,29 @@ def test_a_signal_handler_may_publish_while_its_thread_does(client: mqtt.Client,
         finally:
             sys.settrace(before)
         assert len(numbers) > 10
+        assert len(set(numbers)) == len(numbers) == outbox.depth
+
+
+def test_a_signal_handler_that_publishes_takes_no_id_of_another(
+    client: mqtt.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Outbox(client, tmp_path / "outbox", sync_mode="no_sync") as outbox:
+        monkeypatch.setattr(time, "time_ns", partial(int, outbox._ids(1)))  # the clock stands
+        numbers: list[int] = []
+
+        def handler(frame: FrameType, event: str, _argument: object) -> None:
+            """Publishes after each call that the outbox makes: there Python calls handlers."""
+            if event == "c_return" and frame.f_code.co_filename.endswith("_outbox.py"):
+                sys.setprofile(None)
+                numbers.append(outbox.publish("t", "handler"))
+                sys.setprofile(handler)
+
+        sys.setprofile(handler)
+        try:
+            numbers.append(outbox.publish("t", "thread"))
+        finally:
+            sys.setprofile(None)
+        assert len(numbers) > 3
         assert len(set(numbers)) == len(numbers) == outbox.depth
 
 
