@@ -30,7 +30,7 @@ R = TypeVar("R")
 _ID = "elasticq-id"
 """Under this name an item's headers have its id: the log keeps ids only to know them again."""
 _ROOM = 0.05
-"""Seconds between two attempts of a task to put where there was no room."""
+"""Seconds after which a put that found no room, or little, looks again."""
 
 
 class LocalLease(Generic[T]):
@@ -124,8 +124,8 @@ class LocalQueue(Used[T]):
     __slots__ = (
         "__weakref__",
         "_bounded",
+        "_in_line",
         "_native",
-        "_patience",
         "_waits",
         "max_deliveries",
         "max_depth",
@@ -137,8 +137,10 @@ class LocalQueue(Used[T]):
         self._native = native
         self._bounded = "max_depth" in settings or "max_bytes" in settings
         every = settings.get("sync") in ("every_write", SyncMode.EVERY_WRITE)
-        self._patience: float | None = None if every else settings.get("put_timeout")
         self._waits: float = settings.get("put_timeout") or 0.0
+        self._in_line = self._waits > 0 and not every
+        """Whether tasks wait for room in line. A task that does can't be cancelled when its time is over if
+        each write is synced: it may wait for the disk already."""
         self.url = url
         self.max_depth: int | None = settings.get("max_depth")
         self.max_deliveries: int | None = settings.get("max_deliveries")
@@ -155,7 +157,7 @@ class LocalQueue(Used[T]):
 
     async def aput(self, item: T, *, id: str | None = None, delay: float | timedelta | None = None) -> bool:
         headers = None if id is None else {_ID: id}
-        if self._bounded and not self._patience:
+        if self._bounded and not self._in_line:
             return await self._by_threads(partial(self._native._put, item, False, None, id, delay, headers))
         return await self._in_time(self._native.aput(item, id=id, delay=delay, headers=headers))
 
@@ -166,15 +168,13 @@ class LocalQueue(Used[T]):
         if not self._bounded:
             return await put
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._waits):
                 return await put
         except TimeoutError:
             raise self._no_room() from None
 
     async def _by_threads(self, put: Callable[[], R]) -> R:
-        """The same for a put that is tried again and again, in a thread each time. With `every_write`, a task
-        that waits in line can't be cancelled when its time is over: it may wait for the disk already.
-        """
+        """The same for a put that does not wait, and is tried again, in a thread each time."""
         end = time.monotonic() + self._waits
         while True:
             try:
@@ -182,9 +182,10 @@ class LocalQueue(Used[T]):
             except Full:
                 if not self._waits:
                     raise
-                if time.monotonic() >= end:
+                left = end - time.monotonic()
+                if left <= 0:
                     raise self._no_room() from None
-            await asyncio.sleep(_ROOM)
+            await asyncio.sleep(min(_ROOM, left))
 
     def _no_room(self) -> Timeout:
         return Timeout(f"the queue is full: no room in {self._waits:g} s")
@@ -195,9 +196,11 @@ class LocalQueue(Used[T]):
                 return self._put_named(batch, named(batch.items, ids))
             is_parted = self._is_parted(batch)
             while True:
-                if is_parted and self._is_cramped():
-                    time.sleep(_ROOM)
-                part = batch.next(self._room() if is_parted else None)
+                room = self._room() if is_parted else None
+                if room is not None and room < self._little():  # larger parts take fewer writes
+                    time.sleep(min(_ROOM, self._waits))
+                    room = self._room()
+                part = batch.next(room)
                 self._native.push_batch(part)
                 batch.settled += len(part)
                 if batch.is_done:
@@ -217,10 +220,12 @@ class LocalQueue(Used[T]):
                 return await self._aput_named(batch, named(batch.items, ids))
             is_parted = self._is_parted(batch)
             while True:
-                if is_parted and self._is_cramped():
-                    await asyncio.sleep(_ROOM)
-                part = batch.next(self._room() if is_parted else None)
-                if self._bounded and not self._patience:
+                room = self._room() if is_parted else None
+                if room is not None and room < self._little():  # larger parts take fewer writes
+                    await asyncio.sleep(min(_ROOM, self._waits))
+                    room = self._room()
+                part = batch.next(room)
+                if self._bounded and not self._in_line:
                     await self._by_threads(partial(self._native._put_many, part, False, None))
                 else:
                     await self._in_time(self._native.aput_many(part))
@@ -248,13 +253,14 @@ class LocalQueue(Used[T]):
         self._check(batch)
         return True
 
-    def _is_cramped(self) -> bool:
-        """Whether it is better to wait a moment than to put a few items."""
-        return self._room() < (self.max_depth or 0) // 8
-
     def _room(self) -> int:
+        """For how many items there is room, if `max_depth` is set."""
         stats = self._native.stats()
         return (self.max_depth or 0) - (stats.ready + stats.leased + stats.delayed + stats.dead)
+
+    def _little(self) -> int:
+        """It is better to wait a moment than to put fewer items than this."""
+        return (self.max_depth or 0) // 8
 
     def lease(self, wait: float | None = None, ttl: float | timedelta | None = None) -> WorkLease[T]:
         lease: LocalLease[T] = LocalLease()  # a call of an `__init__` would take a third of all this
