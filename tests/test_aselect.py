@@ -572,3 +572,12 @@ def test_a_loops_thread_does_not_wait_for_a_queue_that_another_thread_uses() -> 
     threads.start(put)
     assert run(main) == list(range(count))
     threads.join()
+
+
+def test_aselect_is_what_a_coroutine_awaits() -> None:
+    async def main() -> Any:
+        mine = Queue[int]()
+        mine.put(1)
+        return await aselect([mine]) == (mine, 1)
+
+    assert asyncio.run(main())

@@ -10,9 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -524,53 +522,6 @@ def test_a_topic_alias_is_refused(client: mqtt.Client, tmp_path: Path) -> None:
     properties.TopicAlias = 1
     with Outbox(client, tmp_path / "outbox") as outbox, pytest.raises(ValueError, match="TopicAlias"):
         outbox.publish("t", properties=properties)
-
-
-def test_a_signal_handler_may_publish_while_its_thread_does(client: mqtt.Client, tmp_path: Path) -> None:
-    with Outbox(client, tmp_path / "outbox", sync_mode="no_sync", max_disk=4 << 20) as outbox:
-        numbers: list[int] = []
-
-        def handler(frame: FrameType, event: str, _argument: object) -> Any:
-            """Publishes at each line that the outbox itself runs, as a handler may at any of them."""
-            if not frame.f_code.co_filename.endswith("_outbox.py"):
-                return None
-            if event == "line":
-                sys.settrace(None)
-                numbers.append(outbox.publish("t", "handler"))
-                sys.settrace(handler)
-            return handler
-
-        before = sys.gettrace()
-        sys.settrace(handler)
-        try:
-            numbers.append(outbox.publish("t", "thread"))
-        finally:
-            sys.settrace(before)
-        assert len(numbers) > 10
-        assert len(set(numbers)) == len(numbers) == outbox.depth
-
-
-def test_a_signal_handler_that_publishes_takes_no_id_of_another(
-    client: mqtt.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Outbox(client, tmp_path / "outbox", sync_mode="no_sync") as outbox:
-        monkeypatch.setattr(time, "time_ns", partial(int, outbox._ids(1)))  # the clock stands
-        numbers: list[int] = []
-
-        def handler(frame: FrameType, event: str, _argument: object) -> None:
-            """Publishes after each call that the outbox makes: there Python calls handlers."""
-            if event == "c_return" and frame.f_code.co_filename.endswith("_outbox.py"):
-                sys.setprofile(None)
-                numbers.append(outbox.publish("t", "handler"))
-                sys.setprofile(handler)
-
-        sys.setprofile(handler)
-        try:
-            numbers.append(outbox.publish("t", "thread"))
-        finally:
-            sys.setprofile(None)
-        assert len(numbers) > 3
-        assert len(set(numbers)) == len(numbers) == outbox.depth
 
 
 def test_a_client_serves_one_outbox_at_a_time(client: mqtt.Client, tmp_path: Path) -> None:

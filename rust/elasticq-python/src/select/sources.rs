@@ -114,25 +114,9 @@ impl Sources {
         })
     }
 
-    /// What a queue fails with is raised if no other queue has an item; what ends the program is raised at
-    /// once, and so is what a signal handler raises. (An attempt in vain may have run Python code, or have
-    /// detached.)
-    pub fn search_by(&self, py: Python<'_>, mut take: impl FnMut(usize) -> Taken) -> PyResult<Search> {
-        let mut search = Search::Ended;
-        let mut failed = None;
-        for index in self.order() {
-            py.check_signals()?;
-            match take(index) {
-                Ok(Ok(item)) => return Ok(Search::Found(index, item)),
-                Ok(Err(BufferError::Closed)) => {}
-                Ok(Err(BufferError::InvalidOperation(_))) => search = Search::Busy,
-                Ok(Err(_)) if matches!(search, Search::Busy) => {}
-                Ok(Err(_)) => search = Search::Empty,
-                Err(raised) if interrupts(py, &raised) => return Err(raised),
-                Err(raised) => failed = failed.or(Some(raised)),
-            }
-        }
-        failed.map_or(Ok(search), Err)
+    /// One search, with this way of trying a queue.
+    pub fn search_by(&self, py: Python<'_>, take: impl FnMut(usize) -> Taken) -> PyResult<Search> {
+        search(py, self.order(), take)
     }
 
     /// Joins all lines as a thread.
@@ -170,7 +154,7 @@ pub fn take_listed(queues: &Bound<'_, PyAny>, ordered: Truth) -> PyResult<Option
     }
 }
 
-/// As `Sources::search_by` takes. A list may change meanwhile.
+/// As above, with what gives the queue at an index. A list may change meanwhile.
 fn take_from<'py>(
     py: Python<'py>,
     count: usize,
@@ -181,18 +165,40 @@ fn take_from<'py>(
     if (0..count).any(|index| queue(index).is_none()) {
         return Ok(None);
     }
+    let mut last = None;
+    let found = search(py, order(count, ordered.0), |index| {
+        let Some(queue) = queue(index) else { return Ok(Err(BufferError::Empty)) };
+        take(last.insert(queue))
+    })?;
+    Ok(match (found, last) {
+        (Search::Found(_, item), Some(queue)) => Some((queue.into_any().unbind(), item)),
+        _ => None,
+    })
+}
+
+/// Tries queues until one gives an item. What a queue fails with is raised if no other queue has an item; what
+/// ends the program is raised at once, and so is what a signal handler raises. (An attempt in vain may have run
+/// Python code, or have detached.)
+fn search(
+    py: Python<'_>,
+    order: impl Iterator<Item = usize>,
+    mut take: impl FnMut(usize) -> Taken,
+) -> PyResult<Search> {
+    let mut search = Search::Ended;
     let mut failed = None;
-    for index in order(count, ordered.0) {
+    for index in order {
         py.check_signals()?;
-        let Some(queue) = queue(index) else { break };
-        match take(&queue) {
-            Ok(Ok(item)) => return Ok(Some((queue.into_any().unbind(), item))),
-            Ok(Err(_)) => {}
+        match take(index) {
+            Ok(Ok(item)) => return Ok(Search::Found(index, item)),
+            Ok(Err(BufferError::Closed)) => {}
+            Ok(Err(BufferError::InvalidOperation(_))) => search = Search::Busy,
+            Ok(Err(_)) if matches!(search, Search::Busy) => {}
+            Ok(Err(_)) => search = Search::Empty,
             Err(raised) if interrupts(py, &raised) => return Err(raised),
             Err(raised) => failed = failed.or(Some(raised)),
         }
     }
-    failed.map_or(Ok(None), Err)
+    failed.map_or(Ok(search), Err)
 }
 
 /// The indices of so many queues in the order of the next search.
