@@ -18,7 +18,7 @@ MODELS = ("tla+/", "scripts/test", "scripts/tlc")
 FLAWS = (*CRATE, "scripts/mutants", "scripts/flaws/", "scripts/verdicts.py", "scripts/turns.py")
 WITH_SOURCE = ("scripts/rust-with-source", "scripts/debian.bash")
 SANITIZED = (*CRATE, *WITH_SOURCE, "scripts/sanitize")
-MACHINE = (*CRATE, *WITH_SOURCE, "rust/", "rust-3.13t/", "scripts/machines")
+MACHINE = (*CRATE, *WITH_SOURCE, "rust/", "pyproject.toml", "scripts/machines", "scripts/python")
 
 
 def pythons() -> list[str]:
@@ -30,7 +30,11 @@ def pythons() -> list[str]:
 MACHINES = {
     "aarch64-unknown-linux-gnu": "The crate's tests pass on 64-bit ARM, emulated.",
     "x86_64-pc-windows-gnu": "The crate's tests pass on Windows, under Wine.",
-    "aarch64-apple-darwin": "The crate and its tests compile for macOS.",
+    "aarch64-apple-darwin": "The crate, its tests and the binding compile for macOS.",
+    "x86_64-apple-darwin": "They compile for macOS on Intel's processors.",
+    "x86_64-pc-windows-msvc": "They compile for Windows with Microsoft's linker.",
+    "x86_64-unknown-linux-musl": "They compile for Linux with musl.",
+    "aarch64-unknown-linux-musl": "They compile for Linux with musl on 64-bit ARM.",
 }
 
 
@@ -45,7 +49,7 @@ PARTS = [
         "features-alone",
         "The crate's tests pass without any feature, and with each alone.",
         "scripts/test features_alone",
-        reads=(*CRATE, "scripts/test"),
+        reads=(*CRATE, "benches/", "rust/pages/", "scripts/test"),
     ),
     Part(
         "peer-suites",
@@ -100,7 +104,7 @@ PARTS = [
         "All TLA+ models of usual size hold, and each mistake made in them on purpose is found.",
         "scripts/test tla",
         {"ELASTICQ_MODELS": "all"},
-        reads=MODELS,
+        reads=(*MODELS, "tests/test_tla.py"),
     ),
     large_model(
         "LockFreeMPSCQueue",

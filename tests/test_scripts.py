@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
+import parts
 import pytest
 
 pytestmark = pytest.mark.checkout
@@ -99,6 +100,20 @@ def test_what_a_version_manager_has_installed_is_found(tmp_path: Path, place: st
     installed = executable(tmp_path / place / "bin" / "python3.14", 'echo "$0"')
     result = run(SCRIPTS / "python", "3.14", **nothing_installed(tmp_path))
     assert (result.returncode, result.stdout) == (0, f"{installed}\n"), result.stderr
+
+
+def test_an_interpreter_without_cpython_s_own_tests_is_used_if_there_is_no_other(tmp_path: Path) -> None:
+    """As distributions have it. What is passed over is named, with the reason."""
+    bare = executable(tmp_path / "bin" / "python3.14", 'case $1 in -c) exit 1 ;; esac; echo "$0"')
+    result = run(SCRIPTS / "python", "3.14", **nothing_installed(tmp_path))
+    assert (result.returncode, result.stdout) == (0, f"{bare}\n"), result.stderr
+    assert "without CPython's own tests" in result.stderr
+    whole = executable(tmp_path / ".pyenv" / "versions" / "3.14.9" / "bin" / "python3.14", 'echo "$0"')
+    assert run(SCRIPTS / "python", "3.14", **nothing_installed(tmp_path)).stdout == f"{whole}\n"
+    executable(tmp_path / "bin" / "python3.14", "echo there is no module ssl >&2; exit 1")
+    result = run(SCRIPTS / "python", "3.14", **nothing_installed(tmp_path))
+    assert (result.returncode, result.stdout) == (0, f"{whole}\n")
+    assert f"{bare} is passed over: there is no module ssl" in result.stderr
 
 
 def without_flock(folder: Path) -> str:
@@ -466,8 +481,10 @@ def test_without_a_nightly_toolchain_no_machine_is_available(tmp_path: Path) -> 
     assert "rustup toolchain install nightly" in result.stderr
     result = run(SCRIPTS / "machines", PATH=f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     assert result.returncode == 3, result.stderr
-    lines = result.stdout.splitlines()[-3:]
-    assert ["not available" in line for line in lines] == [True] * 3, result.stdout
+    machines = [part.name for part in parts.PARTS if part.name.startswith("machine-")]
+    lines = result.stdout.splitlines()[-len(machines) :]
+    assert [f"machine-{line.split()[0]}" for line in lines] == machines
+    assert all("not available" in line for line in lines), result.stdout
 
 
 def test_the_tests_that_are_left_out_on_other_machines_exist() -> None:

@@ -12,6 +12,7 @@ use super::portrait::stub;
 use crate::raw::attached::attached;
 use crate::raw::detach::stop_at_the_end;
 use crate::raw::types;
+use crate::raw::undeclared::PyMethod_New;
 use crate::store::object::Elastic;
 use crate::store::view::{Shown, View};
 use pyo3::exceptions::PyAttributeError;
@@ -22,11 +23,6 @@ use pyo3::types::{PyDict, PyType};
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::offset_of;
 use std::ptr;
-
-unsafe extern "C" {
-    // PyO3 does not declare it.
-    fn PyMethod_New(function: *mut PyObject, object: *mut PyObject) -> *mut PyObject;
-}
 
 /// The layout of the objects. They live as long as the classes whose methods they are: for ever.
 #[repr(C)]

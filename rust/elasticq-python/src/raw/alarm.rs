@@ -6,22 +6,17 @@
 //! since Python 3.14. These calls need no interpreter. So an alarm may be rung and dropped by any thread at
 //! any time, also if no thread sleeps on it any more or the interpreter has ended.
 
+use super::undeclared::{
+    PyThread_acquire_lock_timed, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
+};
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
-use std::ffi::{c_int, c_longlong, c_void};
+use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 use std::time::Duration;
-
-unsafe extern "C" {
-    fn PyThread_allocate_lock() -> *mut c_void;
-    fn PyThread_free_lock(lock: *mut c_void);
-    /// Returns a `PyLockStatus`. A timeout of 0 means not to wait, a negative one to wait for ever.
-    fn PyThread_acquire_lock_timed(lock: *mut c_void, microseconds: c_longlong, interruptible: c_int) -> c_int;
-    fn PyThread_release_lock(lock: *mut c_void);
-}
 
 const PY_LOCK_ACQUIRED: c_int = 1;
 

@@ -42,10 +42,7 @@ impl Drop for Detached {
 /// Whether the interpreter is ending, or has ended.
 pub fn is_ending() -> bool {
     #[cfg(not(Py_3_13))]
-    unsafe extern "C" {
-        #[link_name = "_Py_IsFinalizing"]
-        fn is_finalizing() -> std::ffi::c_int;
-    }
+    use super::undeclared::_Py_IsFinalizing as is_finalizing;
     #[cfg(Py_3_13)]
     use ffi::Py_IsFinalizing as is_finalizing;
     // SAFETY: may be asked at any time, by any thread.

@@ -9,16 +9,9 @@ use pyo3::types::PyType;
 #[cfg(Py_3_12)]
 #[allow(clippy::unnecessary_wraps)] // elsewhere it may fail
 pub fn instances_of(classes: &[Bound<'_, PyType>]) -> PyResult<Vec<Item>> {
+    use super::undeclared::PyUnstable_GC_VisitObjects;
     use pyo3::ffi::{Py_REFCNT, Py_TYPE, PyObject, PyType_IsSubtype, PyTypeObject};
     use std::ffi::{c_int, c_void};
-
-    unsafe extern "C" {
-        /// Calls `visit` for each object, while all other threads stand still.
-        fn PyUnstable_GC_VisitObjects(
-            visit: unsafe extern "C" fn(*mut PyObject, *mut c_void) -> c_int,
-            argument: *mut c_void,
-        );
-    }
 
     struct Search {
         classes: Vec<*mut PyTypeObject>,

@@ -15,6 +15,7 @@ pub mod lock;
 pub mod per_process;
 pub mod replaceable;
 pub mod types;
+pub mod undeclared;
 
 /// Any Python object.
 pub type Item = Py<PyAny>;
