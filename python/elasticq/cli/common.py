@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -65,8 +66,6 @@ def _guarded(program: str, work: Callable[[], int]) -> int:
         return work()
     except SystemExit as leaving:  # argparse's, and SIGTERM's
         return leaving.code if isinstance(leaving.code, int) else FINE if leaving.code is None else FAILED
-    except BrokenPipeError:
-        return UNREAD
     except KeyboardInterrupt:
         say(f"{program}: interrupted")
         return INTERRUPTED
@@ -74,8 +73,16 @@ def _guarded(program: str, work: Callable[[], int]) -> int:
         say(f"{program}: {visible(str(failure))}")
         return failure.status
     except OSError as error:
+        if _nobody_reads(error):
+            return UNREAD
         say(f"{program}: {visible(text_of(error))}")
         return FAILED
+
+
+def _nobody_reads(error: OSError) -> bool:
+    """Whether a write has found its reader gone. On Windows that is an invalid argument."""
+    invalid = sys.platform == "win32" and error.errno == errno.EINVAL and error.filename is None
+    return invalid or isinstance(error, BrokenPipeError)
 
 
 def text_of(error: OSError) -> str:

@@ -72,7 +72,7 @@ class ChildProcess:
 
     def say(self, line: str) -> None:
         """Writes a line to the program's standard input. A program that has ended doesn't hear it."""
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):  # of a closed pipe
             self._stdin.write(f"{line}\n")
             self._stdin.flush()
 
@@ -99,7 +99,7 @@ class ChildProcess:
         if self._process.poll() is None:
             self._process.kill()
         self._listener.join()
-        with contextlib.suppress(BrokenPipeError):  # it ended before it had read everything
+        with contextlib.suppress(OSError):  # it ended before it had read everything
             self._stdin.close()
         self._stdout.close()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from elasticq import Empty, InvalidConfiguration, PersistentCircularBuffer, ShutDown
+from elasticq._waits import wait_for
 
 from ._entry import MOST_PAYLOAD, MOST_TOPIC, Entry, id_of
 from ._errors import OutboxFailed, OutboxFull
@@ -309,8 +310,10 @@ class Outbox:
             OutboxFailed: The thread that hands messages on has ended with an error.
         """
         with self._hand_over.changed:
-            done = self._hand_over.changed.wait_for(
-                lambda: self._closed or self._hand_over.failure is not None or self.depth == 0, timeout
+            done = wait_for(
+                self._hand_over.changed,
+                lambda: self._closed or self._hand_over.failure is not None or self.depth == 0,
+                timeout,
             )
         self._check_thread()
         return done and self.depth == 0

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from elasticq._errors import InvalidOperation, ShutDown
+from elasticq._waits import result_of
 
 R = TypeVar("R")
 
@@ -58,7 +59,7 @@ class LoopThread:
         """Runs a coroutine in the loop, and blocks until it ends."""
         future = self._begun(work)
         try:
-            return future.result()
+            return result_of(future)
         except CancelledError:
             raise ShutDown(CLOSED) from None
         except BaseException:
@@ -92,7 +93,7 @@ class LoopThread:
             ending = self._loop.create_task(self._last(first, last))
             ending.add_done_callback(lambda _: self._loop.stop())
         else:
-            asyncio.run_coroutine_threadsafe(self._last(first, last), self._loop).result()
+            result_of(asyncio.run_coroutine_threadsafe(self._last(first, last), self._loop))
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
 
