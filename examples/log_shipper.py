@@ -6,8 +6,9 @@ my-program | python examples/log_shipper.py --queue spool http://localhost:8080/
 It posts JSON: [{"number": 1, "line": "..."}, ...]. Each line arrives at least once, also if the shipper is
 killed (SIGKILL) or the collector is away for days. A line that comes twice has the same number.
 
-A file is followed for ever, from where the last run ended. It may be rotated while the shipper runs. What was
-in a pipe and not yet read ends with the pipe. Ctrl-C and SIGTERM end the shipper after its present batch.
+A file is followed for ever, from where the last run ended. It may be rotated while the shipper runs (on
+Windows only by copying and truncating it: there a file that is read can't be renamed). What was in a pipe and
+not yet read ends with the pipe. Ctrl-C and SIGTERM end the shipper after its present batch.
 """
 
 from __future__ import annotations

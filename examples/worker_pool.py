@@ -35,7 +35,7 @@ def do(job: str, deliveries: int) -> str:
     """The work itself. It may be done twice, so it should be such that this does no harm."""
     match job:
         case "kill the worker" if deliveries == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGTERM)
         case "hang" if deliveries == 1:
             threading.Event().wait()
         case "fail once" if deliveries == 1:

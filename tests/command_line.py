@@ -16,8 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pytest
-from support import PATIENCE
+from support import IS_UNIX, PATIENCE, need_unix
 
 with contextlib.suppress(ImportError):  # Windows
     import pty
@@ -70,7 +69,9 @@ def elasticq(
 @contextlib.contextmanager
 def running(*arguments: object, **changes: str | None) -> Iterator[subprocess.Popen[str]]:
     """A command while it runs, with pipes. It is killed at the end, if it has not ended."""
-    command = [sys.executable, "-c", _INTERRUPTIBLE, *ELASTICQ, *map(str, arguments)]
+    command = [*ELASTICQ, *map(str, arguments)]
+    if IS_UNIX:  # Windows would start another process, and nobody would end that
+        command = [sys.executable, "-c", _INTERRUPTIBLE, *command]
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -88,8 +89,7 @@ def running(*arguments: object, **changes: str | None) -> Iterator[subprocess.Po
 
 def interrupted(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Sends Ctrl-C; gives the status and what stderr says."""
-    if sys.platform == "win32":
-        pytest.skip("Windows sends Ctrl-C to all processes of a console")
+    need_unix("Ctrl-C for one process")
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)
     return process.returncode, errors
@@ -99,8 +99,7 @@ class Terminal:
     """A program on a terminal of this size, and all that it has shown so far."""
 
     def __init__(self, command: Sequence[str], columns: int = 80, lines: int = 24, **changes: str) -> None:
-        if not hasattr(os, "openpty"):
-            pytest.skip("this system has no such terminals")
+        need_unix("terminals like these")
         self._master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (lines, columns))
         environment = surroundings(**{"TERM": "xterm", "PYTHONIOENCODING": "utf-8", **changes})

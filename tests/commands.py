@@ -80,7 +80,10 @@ def _pip(arguments: Sequence[str]) -> None:
 @cache
 def _help(command: str) -> str:
     shown = subprocess.run(
-        [sys.executable, "-m", "elasticq", command, "--help"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "elasticq", command, "--help"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert shown.returncode == 0, f"elasticq {command}: {shown.stderr}"
     return shown.stdout

@@ -8,8 +8,10 @@ import os
 import random
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from kinds import FILES, Kind
@@ -19,6 +21,9 @@ from support import Threads
 # A background job ignores Ctrl-C from the start, and the processes that the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+if sys.platform == "win32":
+    # There a process writes another encoding into a pipe than UTF-8, which is what the tests read.
+    os.environ.setdefault("PYTHONIOENCODING", "utf-8")
 
 # Their modules import paho, which a developer may go without, and continuous integration may not.
 collect_ignore_glob = (
@@ -60,6 +65,13 @@ def _no_files_stay_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def _folder_for_queues(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Where the table of kinds makes its queues in files."""
     os.environ[FILES] = str(tmp_path_factory.mktemp("queues"))
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder for sockets: the path of one may have 103 bytes on macOS, where `tmp_path` may be as long."""
+    with tempfile.TemporaryDirectory(dir="/tmp" if Path("/tmp").is_dir() else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

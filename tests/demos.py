@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import linux_only
 
 from elasticq.demo.cli import missing_requirements
 
@@ -34,11 +35,15 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+shows_processes = linux_only("a list of all processes with their environments")
+"""For tests that look at what runs, or that something runs no more."""
+
+
 def processes_of(folder: Path) -> list[int]:
-    """The processes that run with this folder as TMPDIR."""
+    """The processes that run with this folder as TMPDIR. Only Linux tells; elsewhere none is found."""
     mark = b"\0TMPDIR=%s\0" % os.fsencode(folder)
     found = []
-    for entry in Path("/proc").iterdir():
+    for entry in Path("/proc").glob("*"):
         try:
             if entry.name.isdigit() and mark in b"\0" + (entry / "environ").read_bytes():
                 found.append(int(entry.name))

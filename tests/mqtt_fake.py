@@ -50,11 +50,11 @@ class FakeBroker:
 
     def __exit__(self, *_: object) -> None:
         self._ended = True
-        with contextlib.suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
+        with contextlib.suppress(OSError):  # a new client ends the wait for one on every system
+            socket.create_connection(("127.0.0.1", self.port)).close()
         self.drop()
         self._thread.join()
+        self._listening.close()
 
     def drop(self) -> None:
         """Ends the present connection."""
@@ -87,6 +87,9 @@ class FakeBroker:
             except OSError:
                 return
             self._connection = connection
+            if self._ended:
+                connection.close()
+                return
             number += 1
             with connection, connection.makefile("rb") as stream, contextlib.suppress(OSError, EOFError):
                 while self._answer(number, connection, *_packet(stream)):

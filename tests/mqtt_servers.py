@@ -28,7 +28,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from command_line import ELASTICQ, surroundings
 from paho.mqtt.enums import CallbackAPIVersion
-from support import PATIENCE, wait_until
+from support import PATIENCE, need_unix, wait_until
 
 from elasticq.demo.broker import find_program
 from elasticq.demo.guard import guarded
@@ -97,7 +97,7 @@ class Server:
             )
 
         def listens() -> bool:
-            assert process.poll() is None, (self.folder / "log").read_text()[-2000:]
+            assert process.poll() is None, (self.folder / "log").read_text(encoding="utf-8")[-2000:]
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return True
             return False
@@ -173,6 +173,7 @@ class Mosquitto(Server):
     name = "mosquitto"
 
     def fail(self) -> None:
+        need_unix("SIGTERM that a program handles")
         self.stop()
 
     def __init__(self, folder: Path, more: str = "allow_anonymous true", tls: Sequence[str] = ()) -> None:
@@ -300,6 +301,7 @@ class Proxy:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
             env=surroundings(**self._environment),
         )
         self._threads = [
@@ -379,6 +381,7 @@ class Proxy:
 
     def stop(self) -> int:
         """SIGTERM. Returns the exit status."""
+        need_unix("SIGTERM that a program handles")
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self._ended()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
-from support import wait_until
+from support import need_unix, wait_until
 
 from elasticq.demo.broker import find_program
 from elasticq.demo.guard import guarded
@@ -105,10 +105,14 @@ class Server:
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """In the meantime the server has its connections, and answers nothing."""
+        need_unix("SIGSTOP")
         assert self.process is not None
-        threads = Path(f"/proc/{self.process.pid}/task")
+        number = str(self.process.pid)
+        threads = Path("/proc") / number / "task"
 
         def stands_still() -> bool:
+            if not threads.exists():  # as on macOS
+                return subprocess.check_output(["ps", "-o", "state=", "-p", number])[:1] == b"T"
             states = [stat.read_text(encoding="utf-8") for stat in threads.glob("*/stat")]
             return all(state.rpartition(")")[2].split()[0] == "T" for state in states)
 

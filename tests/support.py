@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    import pytest
+
     import elasticq
 
 Q = TypeVar("Q", bound="elasticq.Queue[Any]")
@@ -30,6 +32,34 @@ FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 PATIENCE = 60.0
 """Seconds after which a test gives up waiting. Far more than any machine needs."""
+
+KILLED = -signal.SIGKILL if hasattr(signal, "SIGKILL") else 1
+"""The exit status of a process that was killed. On Windows it is one that programs have, too."""
+
+IS_UNIX = hasattr(os, "fork")
+"""Whether this is any system but Windows."""
+
+
+def unix_only(what: str) -> pytest.MarkDecorator:
+    """Leaves a test out on Windows, which does not have what it needs."""
+    import pytest  # here, as below: the programs that tests start use this module, too
+
+    return pytest.mark.skipif(not IS_UNIX, reason=f"Windows has no {what}")
+
+
+def linux_only(what: str) -> pytest.MarkDecorator:
+    """Leaves a test out where the system is not Linux, which alone has what it needs."""
+    import pytest
+
+    return pytest.mark.skipif(sys.platform != "linux", reason=f"only Linux has {what}")
+
+
+def need_unix(what: str) -> None:
+    """Ends a test as `unix_only` does. For what many tests share."""
+    if not IS_UNIX:
+        import pytest
+
+        pytest.skip(f"Windows has no {what}")
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
@@ -220,10 +250,7 @@ def held_elsewhere(lock: Any) -> Iterator[None]:
 
 def holds_in_child(check: Callable[[], object]) -> bool:
     """Whether a check is true in a forked child. One that raises or hangs there is not."""
-    if not hasattr(os, "fork"):
-        import pytest  # not for the programs that tests start, which use this module, too
-
-        pytest.skip("no fork here")
+    need_unix("fork")
     child = os.fork()
     if child == 0:
         status = 1

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support import python
+from support import linux_only, python
 
 from elasticq import (
     Config,
@@ -188,6 +188,7 @@ def test_a_growth_step_that_cannot_be_allocated_falls_back_to_what_is_needed() -
     assert q.drain() == list(range(1000))
 
 
+@linux_only("/proc, and a limit of memory that holds")
 def test_running_out_of_memory_is_an_error_and_no_abort() -> None:
     output = python(
         """

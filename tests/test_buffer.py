@@ -120,7 +120,7 @@ def test_an_empty_buffer_is_false_and_answers_at_once() -> None:
 
 def test_calls_wait_as_long_as_their_timeouts_say() -> None:
     buffer = small(2, push_timeout=0.05, pop_timeout=0.05)
-    started = time.monotonic()
+    started = time.perf_counter()
     with pytest.raises(Timeout, match="50ms") as error:
         buffer.pop()
     assert isinstance(error.value, TimeoutError)
@@ -130,7 +130,7 @@ def test_calls_wait_as_long_as_their_timeouts_say() -> None:
         buffer.push(3)
     with pytest.raises(Timeout):
         buffer.push_batch([3, 4])
-    assert time.monotonic() - started >= 0.2
+    assert time.perf_counter() - started >= 0.2
     assert buffer.drain() == [1, 2]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ from typing import Any, NoReturn
 
 import pytest
 from command_line import ELASTICQ, Terminal, elasticq, surroundings
-from support import python
+from support import linux_only, python, unix_only
 
 from elasticq import PersistentCircularBuffer, __version__
 from elasticq.__main__ import main
@@ -176,6 +177,7 @@ def test_a_newer_format_is_one_line_and_changes_nothing(command: str, queue: Pat
     assert {file.name: file.read_bytes() for file in queue.iterdir() if file.name != "lock"} == before
 
 
+@linux_only("names of files that are no text")
 def test_a_path_that_is_no_text_is_shown(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/\xff"
     with PersistentCircularBuffer[Any](os.fsdecode(path)) as made:
@@ -213,6 +215,17 @@ def test_each_end_has_its_status_and_at_most_a_line(
 ) -> None:
     assert run("p", lambda: raises(error)) == status
     assert capsys.readouterr() == ("", said)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(OSError(errno.EINVAL, "Invalid argument"), UNREAD), (OSError(errno.EINVAL, "Bad name", "?"), FAILED)],
+)
+def test_on_windows_a_closed_pipe_is_an_invalid_argument_of_no_file(
+    error: OSError, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert run("p", lambda: raises(error)) == status
 
 
 def test_a_mistake_of_ours_is_not_hidden() -> None:
@@ -274,20 +287,24 @@ def test_both_pipes_may_be_closed(tmp_path: Path) -> None:
     assert done.returncode == FAILED
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+@linux_only("a disk that is always full")
 @pytest.mark.parametrize("arguments", [["--help"], ["inspect", "--json"], ["export"]], ids=" ".join)
 def test_a_full_disk_is_one_line(arguments: list[str], queue: Path) -> None:
     paths = [] if "--help" in arguments else [queue]
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [*ELASTICQ, *arguments, *paths], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [*ELASTICQ, *arguments, *paths],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
         )
     assert done.returncode == FAILED
     assert done.stderr.count("\n") == 1
     assert "No space left" in done.stderr
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix closes what it is told to")
+@unix_only("shell that closes what it is told to")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_it_runs_with_its_outputs_closed(closed: str, queue: Path) -> None:
     command = f'"$0" -m elasticq inspect "$1" {closed}'

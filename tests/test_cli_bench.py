@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from command_line import ELASTICQ, Terminal, elasticq, interrupted, running
-from support import wait_until
+from support import linux_only, wait_until
 
 import elasticq as package
 from elasticq.__main__ import main
@@ -110,6 +110,7 @@ def test_missing_peers_are_named_and_left_out(
     assert "not installed, and left out: janus, culsans, persist-queue" in capsys.readouterr().out
 
 
+@linux_only("sched_setaffinity")
 def test_one_core_is_said_and_measured_all_the_same(tmp_path: Path) -> None:
     program = """if True:
         import os, sys
@@ -117,7 +118,7 @@ def test_one_core_is_said_and_measured_all_the_same(tmp_path: Path) -> None:
         os.execv(sys.argv[1], sys.argv[1:])
     """
     command = [sys.executable, "-c", program, *ELASTICQ, "bench", *QUICK, "--case", "threads", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (FINE, 1)
     assert "one core" in done.stderr
     where, case = map(json.loads, done.stdout.splitlines())
@@ -329,12 +330,12 @@ def ctrl_c() -> Iterator[None]:
 def test_a_second_ctrl_c_does_not_wait_for_the_sample() -> None:
     with _Stops() as stops:
         stops.check()
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         wait_until(lambda: stops._came, "the signal has come")
         with pytest.raises(KeyboardInterrupt):
             stops.check()
         with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - it comes in one of these calls
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
             wait_until(lambda: False, "the signal has come")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from command_line import ELASTICQ, Terminal, elasticq, interrupted, running
+from support import unix_only
 
 from elasticq.cli import figures
 from elasticq.cli.looks import Look, Told, samples
@@ -25,7 +26,7 @@ from elasticq.cli.looks import Look, Told, samples
 FINE, GONE, FAILED, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
 
 PROGRAM = r"""
-import sys, threading
+import socket, sys, threading
 from prometheus_client import CollectorRegistry, start_http_server
 from elasticq import Queue, metrics
 from elasticq.metrics.live import serve
@@ -40,7 +41,7 @@ jobs, mails = Queue(4), Queue()
 names = metrics.instrument(jobs, "jobs"), metrics.instrument(mails, 'mails "and" \x1b[31m\nmore')
 registry = CollectorRegistry()
 registry.register(Collector())
-server = serve(sys.argv[1])
+server = serve(sys.argv[1]) if hasattr(socket, "AF_UNIX") else None
 page, _ = start_http_server(0, addr="127.0.0.1", registry=registry)
 print(page.server_port, flush=True)
 for line in sys.stdin:
@@ -57,7 +58,10 @@ class Watched:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", PROGRAM, path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
         )
         self.page = f"http://127.0.0.1:{self._answer()}/metrics"
 
@@ -87,13 +91,14 @@ class Watched:
 
 
 @pytest.fixture
-def watched(tmp_path: Path) -> Iterator[Watched]:
+def watched(short_folder: Path) -> Iterator[Watched]:
     """Such a process."""
-    with Watched(tmp_path / "q") as made:
+    with Watched(short_folder / "q") as made:
         yield made
 
 
-each_kind = pytest.mark.parametrize("kind", ["socket", "page"])
+over_a_socket = unix_only("sockets with paths")
+each_kind = pytest.mark.parametrize("kind", [pytest.param("socket", marks=over_a_socket), "page"])
 
 
 def told(where: str, *options: str) -> dict[str, dict[str, Any]]:
@@ -171,6 +176,7 @@ def test_a_process_that_was_started_again_has_no_rates_at_first(tmp_path: Path) 
     assert figures.rows(same, None)[0].in_per_second is None
 
 
+@over_a_socket
 @pytest.mark.parametrize(
     ("by", "first"), [("depth", "jobs"), ("name", "jobs"), ("wait", 'mails "and" \x1b[31m\nmore')]
 )
@@ -199,6 +205,7 @@ def test_in_a_pipe_it_is_plain_text_without_limits(watched: Watched, kind: str) 
     assert second.startswith(SHOWN_NAME)
 
 
+@over_a_socket
 @pytest.mark.parametrize("columns", [20, 40, 80])
 def test_a_narrow_terminal_leaves_columns_out(watched: Watched, columns: int) -> None:
     shown = elasticq("top", "--once", watched.path, COLUMNS=str(columns)).stdout
@@ -207,6 +214,7 @@ def test_a_narrow_terminal_leaves_columns_out(watched: Watched, columns: int) ->
     assert ("in/s" in shown, "capacity" in shown, "oldest" in shown) == (columns > 20, columns > 40, False)
 
 
+@over_a_socket
 @pytest.mark.parametrize("columns", [40, 120])
 def test_on_a_terminal_it_is_live(watched: Watched, columns: int) -> None:
     pytest.importorskip("rich")
@@ -224,6 +232,7 @@ def test_on_a_terminal_it_is_live(watched: Watched, columns: int) -> None:
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is back
 
 
+@over_a_socket
 def test_no_color_means_none(watched: Watched) -> None:
     watched.do("jobs.put_many([1, 2, 3, 4])")  # it is full, which is red
     colour = re.compile(r"\x1b\[(?:[0-9;]*;)?3[0-7]m")
@@ -238,6 +247,7 @@ def test_no_color_means_none(watched: Watched) -> None:
         assert bool(colour.search(shown)) == coloured, changes
 
 
+@over_a_socket
 def test_without_rich_a_terminal_gets_plain_text(watched: Watched) -> None:
     program = "import sys; sys.modules['rich'] = None; from elasticq.__main__ import main; sys.exit(main())"
     with Terminal([sys.executable, "-c", program, "top", "--interval", "0.1", str(watched.path)]) as terminal:
@@ -247,6 +257,7 @@ def test_without_rich_a_terminal_gets_plain_text(watched: Watched) -> None:
     assert (status, "\x1b" in shown) == (INTERRUPTED, False)
 
 
+@over_a_socket
 def test_a_closed_pipe_ends_it_quietly(watched: Watched) -> None:
     with running("top", "--interval", "0.05", str(watched.path)) as top:
         assert top.stdout is not None
@@ -257,6 +268,7 @@ def test_a_closed_pipe_ends_it_quietly(watched: Watched) -> None:
         assert top.wait(60) == UNREAD
 
 
+@over_a_socket
 def test_a_process_without_names_says_so(watched: Watched) -> None:
     program = (
         "import sys; from elasticq.metrics.live import serve; serve(sys.argv[1]); print(flush=True); input()"
@@ -325,9 +337,9 @@ def test_a_page_with_other_metrics_has_no_queues() -> None:
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("missing", "No such file"),
-        (".", "no socket"),
-        ("file", "no socket"),
+        pytest.param("missing", "No such file", marks=over_a_socket),
+        pytest.param(".", "no socket", marks=over_a_socket),
+        pytest.param("file", "no socket", marks=over_a_socket),
         ("ftp://host/", "http://"),
         ("http://", "http://"),
         ("http://127.0.0.1:99999/", "address"),
@@ -340,6 +352,7 @@ def test_nothing_to_watch_is_one_line(where: str, said: str, tmp_path: Path) -> 
     one_line(elasticq("top", "--once", where, cwd=tmp_path), FAILED, where, said)
 
 
+@over_a_socket
 @pytest.mark.parametrize(
     "answer",
     [
@@ -361,8 +374,8 @@ def test_nothing_to_watch_is_one_line(where: str, said: str, tmp_path: Path) -> 
         "lists in lists",
     ],
 )
-def test_a_socket_of_something_else_is_one_line(answer: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "other"
+def test_a_socket_of_something_else_is_one_line(answer: bytes, short_folder: Path) -> None:
+    path = short_folder / "other"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
         listening.bind(os.fspath(path))
         listening.listen()

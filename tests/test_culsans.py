@@ -90,7 +90,7 @@ def finish(work: Coroutine[Any, Any, Any]) -> Any:
 
 def run(path: Path) -> str:
     finished = subprocess.run(
-        [sys.executable, str(path)], capture_output=True, text=True, timeout=2 * PATIENCE, check=False
+        [sys.executable, str(path)], capture_output=True, encoding="utf-8", timeout=2 * PATIENCE, check=False
     )
     assert (finished.returncode, finished.stderr) == (0, "")
     return finished.stdout

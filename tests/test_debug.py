@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from kinds import KINDS, Kind
-from support import Threads, background, holds_in_child, python, wait_until, wait_until_asleep
+from support import Threads, background, holds_in_child, python, unix_only, wait_until, wait_until_asleep
 
 import elasticq
 from elasticq import debug, metrics
@@ -202,7 +202,7 @@ def test_a_queue_that_cannot_be_shown_says_so() -> None:
     del broken, unopened
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no signal for this")
+@unix_only("SIGUSR1")
 def test_a_program_that_hangs_tells_who_is_stuck_when_it_gets_a_signal() -> None:
     code = """
 import signal, sys, threading
@@ -221,7 +221,7 @@ threading.Thread(target=tell, daemon=True).start()
 done.get()
 """
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
     ) as program:
         try:
             assert program.stdout is not None
@@ -310,7 +310,14 @@ def test_a_dump_runs_no_code_of_a_name() -> None:
 
 @pytest.mark.parametrize(
     "prepare",
-    ["sys.__stderr__.close()", "os.close(2)", "_, w = os.pipe(); os.dup2(w, 2); os.set_blocking(2, False)"],
+    [
+        "sys.__stderr__.close()",
+        "os.close(2)",
+        pytest.param(
+            "_, w = os.pipe(); os.dup2(w, 2); os.set_blocking(2, False)",
+            marks=unix_only("pipes that do not block, before Python 3.12"),
+        ),
+    ],
 )
 def test_a_dump_that_nobody_can_read_is_no_error(prepare: str) -> None:
     code = f"""
@@ -322,7 +329,9 @@ elasticq.debug.dump()
 print("done")
 os._exit(0 if sys.stdout.flush() is None else 1)
 """
-    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False
+    )
     assert finished.stdout == "done\n"
 
 

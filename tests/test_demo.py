@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from demos import Finished, name_of, need_the_extra, processes_of, start
+from demos import Finished, name_of, need_the_extra, processes_of, shows_processes, start
 
 import elasticq
 from elasticq.demo import message
@@ -102,6 +102,7 @@ def test_every_qos_has_its_latency(finished: Finished) -> None:
         assert latency[qos]["max_ms"] <= 1000 * (finished.ledger["seconds"] + 1)
 
 
+@shows_processes
 def test_a_finished_run_leaves_nothing_behind(finished: Finished) -> None:
     assert finished.left_behind == []
     assert finished.still_running == []
@@ -144,6 +145,7 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@shows_processes
 @pytest.mark.parametrize(("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_leaves_nothing_behind(
     running: subprocess.Popen[str], tmp_path: Path, stop: signal.Signals, status: int
@@ -156,6 +158,7 @@ def test_a_stopped_run_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+@shows_processes
 def test_a_killed_run_takes_its_processes_with_it(running: subprocess.Popen[str], tmp_path: Path) -> None:
     running.kill()
     running.wait()
@@ -165,6 +168,7 @@ def test_a_killed_run_takes_its_processes_with_it(running: subprocess.Popen[str]
         time.sleep(0.02)
 
 
+@shows_processes
 def test_a_run_whose_broker_dies_ends_and_says_so(running: subprocess.Popen[str], tmp_path: Path) -> None:
     for process in processes_of(tmp_path):
         if name_of(process) == "nats-server":

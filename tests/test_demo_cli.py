@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import elasticq
+from support import unix_only
 
 WITHOUT = """
 import sys
@@ -25,7 +26,7 @@ def elasticq_without(
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command line as if these modules, or the broker, were not installed."""
     program = WITHOUT.format(modules=modules, no_broker=no_broker, arguments=list(arguments))
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,7 @@ def test_without_a_command_the_commands_are_listed() -> None:
     assert "frobnicate" in unknown.stderr
 
 
+@unix_only("programs that are scripts of a shell")
 def test_a_broker_that_cannot_start_is_reported(tmp_path: Path) -> None:
     from elasticq.demo import DemoError
     from elasticq.demo.broker import Broker

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from demos import Finished, need_the_extra, processes_of, start
+from demos import Finished, need_the_extra, processes_of, shows_processes, start
 
 import elasticq
 from elasticq.demo import message
@@ -82,11 +82,13 @@ def test_the_queue_agrees_with_the_ledger(finished: Finished) -> None:
     }
 
 
+@shows_processes
 def test_a_finished_run_leaves_nothing_behind(finished: Finished) -> None:
     assert finished.left_behind == []
     assert finished.still_running == []
 
 
+@shows_processes
 @pytest.mark.usefixtures("extra")
 def test_a_killed_run_takes_its_processes_with_it(tmp_path: Path) -> None:
     with start(tmp_path, "--durable") as process:
@@ -376,4 +378,4 @@ def test_help_says_what_becomes_of_qos_0() -> None:
 
 def demo(*options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "elasticq", "demo", *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)

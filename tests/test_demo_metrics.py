@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from demos import need_the_extra, processes_of, start
+from demos import need_the_extra, processes_of, shows_processes, start
 from prometheus_server import free_ports, get
 from support import Threads, wait_until_asleep
 
@@ -113,6 +113,7 @@ def test_a_client_that_says_nothing_does_not_keep_the_demo_from_its_end(
     silent.close()
 
 
+@shows_processes
 @pytest.mark.parametrize("options", [(), ("--durable",)], ids=["plain", "durable"])
 def test_a_stopped_run_leaves_nothing_behind(options: tuple[str, ...], tmp_path: Path) -> None:
     with start(tmp_path, "--metrics=0", *options) as process:

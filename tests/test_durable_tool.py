@@ -275,7 +275,7 @@ def test_a_repair_that_was_cut_off_is_finished(broken: Path) -> None:
     name, folder = done["moved"][0], Path(done["folder"])
     # As if it had been killed before the last steps.
     (broken / name).rename(broken / f"repaired-{name}")
-    (broken / "repairing").write_text(f"folder {folder.name}\nput {name}\nend\n")
+    (broken / "repairing").write_bytes(f"folder {folder.name}\nput {name}\nend\n".encode())
     assert "repair it once more" in tool("compact", broken).stderr
     assert "repair it once more" in tool("verify", broken).stdout
     again = tool("repair", broken)
@@ -285,7 +285,7 @@ def test_a_repair_that_was_cut_off_is_finished(broken: Path) -> None:
 
 
 def test_a_false_list_of_steps_moves_nothing(five: Path) -> None:
-    (five / "repairing").write_text("folder ../elsewhere\naside ../other\nend\n")
+    (five / "repairing").write_bytes(b"folder ../elsewhere\naside ../other\nend\n")
     before = image(five)
     done = tool("repair", five)
     assert (done.returncode, "repairing" in done.stderr) == (DAMAGED, True)

@@ -9,9 +9,9 @@ import textwrap
 
 import pytest
 from kinds import KINDS, Kind, by_name
-from support import PATIENCE
+from support import PATIENCE, unix_only
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+pytestmark = unix_only("fork")
 
 FORKING = [kind for kind in KINDS if not kind.standard]
 each = pytest.mark.parametrize("kind", FORKING)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from kinds import CLASSES, KINDS, Kind
-from support import check_for_leaks, python, settle
+from support import check_for_leaks, linux_only, python, settle
 
 from elasticq import Full, LockFreeMPMCQueue, PriorityCircularBuffer, Queue, ShutDown
 
@@ -476,6 +476,7 @@ def test_waiting_tasks_leave_nothing_behind() -> None:
     assert len(gc.get_objects()) <= objects + 20
 
 
+@linux_only("/proc, which tells how much memory is used")
 def test_the_memory_of_a_burst_goes_back() -> None:
     output = python(
         """

@@ -17,7 +17,7 @@ import commands
 import pytest
 from demos import need_the_extra
 from pages import PAGES, ROOT, Block, anchors_of, blocks_of, links_of
-from support import python
+from support import need_unix, python
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 LANGUAGES = ("python", "rust", "sh", "json", "toml", "text")
@@ -48,6 +48,8 @@ def test_prints_what_is_written_under_it(
     monkeypatch.chdir(tmp_path)
     if "paho" in block.code:
         need_the_extra()
+    if "metrics.live" in block.code:
+        need_unix("sockets with paths")
     assert python(block.code) == block.output
 
 

@@ -20,7 +20,7 @@ def imported(statement: str) -> set[str]:
     program = f"import sys; sys.path.append(sys.argv[1]); before = set(sys.modules); {statement}; "
     program += "print(*sorted(set(sys.modules) - before))"
     command = [sys.executable, "-I", "-S", "-c", program, str(FOLDER)]
-    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    return set(subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.split())
 
 
 def test_the_import_needs_nothing_outside_the_standard_library() -> None:

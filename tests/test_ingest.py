@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 import examples
 import pytest
 from demos import need_the_extra
-from support import PATIENCE, wait_until
+from support import PATIENCE, unix_only, wait_until
 
 if TYPE_CHECKING:
     import paho.mqtt.client as mqtt
 
     from elasticq.demo.broker import Broker
+
+has_sigterm = unix_only("SIGTERM that a program handles")
 
 
 @contextmanager
@@ -77,6 +79,7 @@ def publish(broker: Broker, each: int) -> None:
             message.wait_for_publish(PATIENCE)
 
 
+@has_sigterm
 def test_every_mqtt_message_is_stored_with_its_qos(broker: Broker, tmp_path: Path) -> None:
     database = tmp_path / "messages.db"
     options = ("--port", broker.port, "--topic=sensors/#", "--database", database, "127.0.0.1")
@@ -93,6 +96,7 @@ def test_every_mqtt_message_is_stored_with_its_qos(broker: Broker, tmp_path: Pat
     assert sorted(stored) == sorted((f"sensors/{qos}", qos, f"{n}") for qos in range(3) for n in range(100))
 
 
+@has_sigterm
 def test_without_a_broker_it_says_so_waits_and_can_be_ended(tmp_path: Path) -> None:
     need_the_extra()
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
@@ -165,9 +169,13 @@ class Service:
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         self.process = process
         address = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
-        wait_until(lambda: address.search(log.read_text()) or process.poll() is not None, "the server runs")
-        found = address.search(log.read_text())
-        assert found, log.read_text()
+
+        def said() -> str:
+            return log.read_text(encoding="utf-8")
+
+        wait_until(lambda: address.search(said()) or process.poll() is not None, "the server runs")
+        found = address.search(said())
+        assert found, said()
         self.port = int(found[1])
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any, str | None]:
@@ -188,7 +196,7 @@ class Service:
 def service(database: Path) -> Iterator[Service]:
     """Runs the service with room for ten events."""
     log = database.with_suffix(".log")
-    with log.open("w") as output:
+    with log.open("w", encoding="utf-8") as output:
         process = examples.python(
             *("-m", "uvicorn", "--app-dir", examples.FOLDER, "--port=0", "web_ingest:app"),
             env={"INGEST_DATABASE": str(database), "INGEST_QUEUE": "10"},
@@ -224,6 +232,7 @@ def test_the_web_service_refuses_what_does_not_fit_and_stores_what_it_accepts(tm
         wait_until(lambda: stored(database) == [*range(11), "eleven"], "all are stored")
 
 
+@has_sigterm
 def test_the_web_service_stores_all_that_it_has_accepted_before_it_ends(tmp_path: Path) -> None:
     database = tmp_path / "events.db"
     with service(database) as web:

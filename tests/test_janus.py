@@ -77,7 +77,7 @@ def printed(program: str) -> str:
     result = subprocess.run(
         [sys.executable, "-X", "dev", "-c", program],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=PATIENCE,
         check=False,
     )

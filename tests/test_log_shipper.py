@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import json
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any
 
 import examples
 import pytest
-from support import PATIENCE, wait_until
+from support import PATIENCE, unix_only, wait_until
 
 import elasticq
 
@@ -91,7 +92,7 @@ def numbered(first: int, after: int) -> list[str]:
 
 
 def append(file: Path, lines: list[str]) -> None:
-    with file.open("a", encoding="utf-8") as opened:
+    with file.open("a", encoding="utf-8", newline="\n") as opened:
         opened.writelines(f"{line}\n" for line in lines)
 
 
@@ -180,7 +181,7 @@ def test_a_line_that_comes_in_pieces_is_one_line(tmp_path: Path) -> None:
     log = tmp_path / "app.log"
 
     def write(text: str) -> None:
-        with log.open("a", encoding="utf-8") as opened:
+        with log.open("a", encoding="utf-8", newline="\n") as opened:
             opened.write(text)
 
     log.touch()
@@ -188,6 +189,7 @@ def test_a_line_that_comes_in_pieces_is_one_line(tmp_path: Path) -> None:
     assert follow(tmp_path, log, *(partial(write, piece) for piece in pieces)) == ["one", "two", "three", ""]
 
 
+@unix_only("new names for files that are open")
 def test_a_file_may_be_rotated_or_truncated(tmp_path: Path) -> None:
     log = tmp_path / "app.log"
     append(log, numbered(0, 10))
@@ -209,6 +211,7 @@ def test_a_file_may_be_rotated_or_truncated(tmp_path: Path) -> None:
     assert lines == numbered(0, 110)
 
 
+@unix_only("new names for files that are open")
 def test_a_file_may_come_later_and_may_be_rotated_in_the_middle_of_its_last_line(tmp_path: Path) -> None:
     log = tmp_path / "app.log"
 
@@ -223,7 +226,8 @@ def test_a_file_may_come_later_and_may_be_rotated_in_the_middle_of_its_last_line
 def test_a_collector_that_fails_gets_the_lines_later(tmp_path: Path, collector: Collector) -> None:
     collector.refuse = 2
     with examples.killed_at_the_end(start(tmp_path, collector, stdin=subprocess.PIPE)) as shipper:
-        assert shipper.stdin
+        assert isinstance(shipper.stdin, io.TextIOWrapper)
+        shipper.stdin.reconfigure(newline="\n")
         shipper.stdin.writelines(f"{line}\n" for line in numbered(0, 1_200))
         shipper.stdin.close()
         shipper.stdin = None
@@ -233,6 +237,7 @@ def test_a_collector_that_fails_gets_the_lines_later(tmp_path: Path, collector: 
     assert errors.endswith("0 lines are left for the next time\n")
 
 
+@unix_only("SIGTERM that a program handles")
 def test_what_is_left_when_it_ends_is_sent_by_the_next_run(tmp_path: Path, collector: Collector) -> None:
     collector.refuse = 1_000_000
     log = tmp_path / "app.log"

@@ -436,7 +436,7 @@ def test_opentelemetry_gets_all_figures_by_one_look(name: str, monkeypatch: pyte
 
 
 def test_the_names_are_those_of_the_crate() -> None:
-    text = (ROOT / "rust/elasticq/src/metrics/catalog.rs").read_text()
+    text = (ROOT / "rust/elasticq/src/metrics/catalog.rs").read_text(encoding="utf-8")
     crate = dict(re.findall(r'"(elasticq_\w+)", "([^"]+)"', text))
     ours = {metric.name: metric.description for metric in metrics.ALL}
     assert ours == {

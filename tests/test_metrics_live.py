@@ -6,7 +6,6 @@ import errno
 import json
 import logging
 import os
-import signal
 import socket
 import stat
 import subprocess
@@ -17,20 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import PATIENCE, holds_in_child, python, wait_until
+from support import PATIENCE, holds_in_child, linux_only, need_unix, python, wait_until
 
 import elasticq
 from elasticq import Queue, metrics
 from elasticq.metrics import live
 from elasticq.metrics.live import Server, serve
 
-pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no Unix sockets here")
-
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(short_folder: Path) -> Path:
     """Where a socket may be made."""
-    return tmp_path / "queues"
+    need_unix("sockets with paths")
+    return short_folder / "queues"
 
 
 @pytest.fixture
@@ -211,7 +209,7 @@ def test_the_end_of_the_process_removes_the_socket(path: Path) -> None:
 
 def test_what_a_killed_process_leaves_behind_is_replaced(path: Path) -> None:
     with serving(path) as process:
-        process.send_signal(signal.SIGKILL)
+        process.kill()
     assert path.exists()
     with serve(path):
         assert told(path)[0]["process"] == os.getpid()
@@ -291,11 +289,11 @@ def test_a_failed_start_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPat
     assert not live._servers
 
 
-def test_without_unix_sockets_it_names_the_page(path: Path) -> None:
+def test_without_unix_sockets_it_names_the_page(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.delattr(socket, "AF_UNIX")
+        patched.delattr(socket, "AF_UNIX", raising=False)
         with pytest.raises(OSError, match="page of metrics") as caught:
-            serve(path)
+            serve(tmp_path / "queues")
     assert caught.value.errno == errno.EAFNOSUPPORT
 
 
@@ -307,6 +305,7 @@ def test_the_module_is_imported_only_by_who_wants_it() -> None:
     assert not {"socket", "elasticq.metrics.live"} & set(printed.split())
 
 
+@linux_only("/proc, which tells whether a thread sleeps")
 def test_it_uses_no_time_while_nobody_asks(path: Path) -> None:
     with serve(path) as server:
         told(path)

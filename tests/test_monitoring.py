@@ -59,7 +59,7 @@ RUNS = {"plain": (), "priority": ("--priority",), "durable": ("--durable",)}
 
 def promtool(*arguments: str, folder: Path = MONITORING) -> subprocess.CompletedProcess[str]:
     command = [program("promtool"), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", timeout=60, check=False)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 def full_queue(port: int) -> Iterator[None]:
     """A program runs whose queue is full. It ends when its standard input does."""
     program = [sys.executable, "-c", FULL.format(port=port)]
-    with subprocess.Popen(program, stdin=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(program, stdin=subprocess.PIPE, encoding="utf-8") as process:
         try:
             yield
             assert process.poll() is None

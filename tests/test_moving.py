@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import pytest
 from kinds import KINDS, Kind, by_name
-from support import PATIENCE, Threads, enter, moved, settle, wait_until, wait_until_asleep
+from support import PATIENCE, Threads, enter, moved, settle, unix_only, wait_until, wait_until_asleep
 
 from elasticq import Empty, Full, Queue, ShutDown
 from elasticq._standard import Hooks, Standard
@@ -454,6 +454,7 @@ def test_errors_come_in_the_order_of_the_standard_library(kind: Kind) -> None:
             call()
 
 
+@unix_only("setitimer")
 @each
 def test_a_signal_handler_and_a_finalizer_may_use_the_queue(kind: Kind) -> None:
     q = kind.make()

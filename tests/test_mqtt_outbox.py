@@ -22,7 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from support import PATIENCE, python, wait_until, wait_until_asleep
+from support import KILLED, PATIENCE, python, wait_until, wait_until_asleep
 
 import elasticq
 from elasticq.mqtt import DeadMessage, Message, Outbox, OutboxFailed
@@ -58,7 +58,7 @@ def fake() -> Iterator[FakeBroker]:
 # Nothing is lost.
 
 _KILLED = """
-import os, signal, sys
+import sys
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from elasticq.mqtt import Outbox
@@ -66,15 +66,20 @@ client = mqtt.Client(CallbackAPIVersion.VERSION2, "outbox", clean_session=False)
 outbox = Outbox(client, sys.argv[1])
 for number in range(100):
     outbox.publish("t", str(number), 1 + number % 2, retain=number == 99)
-os.kill(os.getpid(), signal.SIGKILL)
+print("published", flush=True)
+sys.stdin.read()
 """
 
 
 def test_what_was_published_before_a_kill_is_delivered_by_the_next_process(
     broker: Mosquitto, client: mqtt.Client, tmp_path: Path
 ) -> None:
-    killed = subprocess.run([sys.executable, "-c", _KILLED, tmp_path / "outbox"], check=False)
-    assert killed.returncode == -9
+    command = [sys.executable, "-c", _KILLED, str(tmp_path / "outbox")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as publishing:
+        assert publishing.stdout
+        assert publishing.stdout.readline().split() == [b"published"]
+        publishing.kill()
+    assert publishing.returncode == KILLED
     with Subscriber(broker.port) as subscriber, Outbox(client, tmp_path / "outbox") as outbox:
         assert outbox.depth == 100
         client.connect("127.0.0.1", broker.port)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import PATIENCE, Threads, python, wait_until, wait_until_asleep
+from support import IS_UNIX, PATIENCE, Threads, python, unix_only, wait_until, wait_until_asleep
 
 from elasticq import (
     AlreadyOpen,
@@ -83,11 +83,15 @@ def test_what_is_put_is_there_when_it_is_opened_again_and_what_is_taken_is_not(p
     assert [(type(value), value) for value in taken] == [(type(value), value) for value in VALUES[2:]]
 
 
-def test_an_open_queue_is_not_opened_again_by_whatever_path(path: Path, tmp_path: Path) -> None:
+def test_an_open_queue_is_not_opened_again_by_whatever_path(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with PersistentCircularBuffer[int](path):
         link = tmp_path / "link"
-        link.symlink_to(path)
-        for other in (path, link, Path(os.path.relpath(path))):
+        if IS_UNIX:  # not everybody may make one on Windows
+            link.symlink_to(path)
+        for other in (path, *([link] if IS_UNIX else []), Path(os.path.relpath(path))):
             with pytest.raises(AlreadyOpen, match=rf"process {os.getpid()}"):
                 PersistentCircularBuffer[int](other)
         opened = python(f"""
@@ -214,11 +218,11 @@ def test_a_queue_in_a_process_that_was_killed_is_whole(path: Path) -> None:
         sys.stdin.read()
         """
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, encoding="utf-8") as child:
         assert child.stdout
         for line in child.stdout:
             if line == "leased\n":
-                child.send_signal(signal.SIGKILL)
+                child.kill()
                 break
     with PersistentCircularBuffer[int](path) as queue:
         assert list(queue) == list(range(1000))
@@ -226,9 +230,8 @@ def test_a_queue_in_a_process_that_was_killed_is_whole(path: Path) -> None:
             assert (lease.item, lease.deliveries) == (0, 2)
 
 
+@unix_only("fork")
 def test_a_forked_child_can_not_use_it_and_does_not_keep_it_locked(path: Path) -> None:
-    if not hasattr(os, "fork"):
-        pytest.skip("there is no fork")
     print_result = python(
         f"""
         import os, sys
@@ -259,9 +262,8 @@ def test_a_forked_child_can_not_use_it_and_does_not_keep_it_locked(path: Path) -
     assert print_result.split() == ["parent's", "0"]
 
 
+@unix_only("fork")
 def test_a_child_opens_queues_of_its_own(path: Path) -> None:
-    if not hasattr(os, "fork"):
-        pytest.skip("there is no fork")
     printed = python(
         f"""
         import asyncio, os
@@ -284,6 +286,7 @@ def test_a_child_opens_queues_of_its_own(path: Path) -> None:
     assert printed.split() == ["0"]
 
 
+@unix_only("modes of files")
 def test_files_are_for_their_owner_only(path: Path) -> None:
     mask = os.umask(0)
     try:
@@ -590,6 +593,7 @@ def test_the_disk_is_given_back_by_itself(path: Path) -> None:
         wait_until(lambda: queue.stats().bytes_on_disk <= 1 << 20, "few files are left of five times as much")
 
 
+@unix_only("signals for one thread")
 def test_a_signal_handler_may_use_the_queue_while_it_waits(path: Path) -> None:
     with PersistentCircularBuffer[str](path) as queue:
         main = threading.main_thread()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import PATIENCE, settle, wait_until, wait_until_asleep
+from support import PATIENCE, linux_only, settle, wait_until, wait_until_asleep
 
 from elasticq import Empty, InvalidOperation, PersistentCircularBuffer, ShutDown
 
@@ -157,15 +157,16 @@ def test_tasks_in_two_loops_and_threads_lose_nothing(path: Path) -> None:
 def slow_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library that makes syncs wait."""
     compiler = shutil.which("cc") or shutil.which("gcc")
-    if sys.platform != "linux" or compiler is None:
+    if compiler is None:
         assert os.environ.get("CI") != "true", "there is no C compiler"
-        pytest.skip("needs Linux and a C compiler")
+        pytest.skip("needs a C compiler")
     library = tmp_path_factory.mktemp("slow_disk") / "slow_disk.so"
     source = Path(__file__).with_name("slow_disk.c")
     subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)
     return library
 
 
+@linux_only("LD_PRELOAD")
 def test_no_call_of_a_task_keeps_its_loop_waiting_for_the_disk(path: Path, slow_disk: Path) -> None:
     """While a sync takes as long as it likes, the loop's timers go on; nothing is reported done meanwhile."""
     gate = path.with_name("gate")

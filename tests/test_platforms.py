@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from manifests import FREE_THREADED_3_13, manifest
+from support import python
 
 pytestmark = pytest.mark.checkout
 
@@ -63,12 +64,29 @@ def test_the_oldest_version_is_the_one_that_is_asked_for_and_checked_against() -
     assert tools["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/platforms.md"])
+PAGES = ["README.md", "docs/index.md", "docs/platforms.md", "docs/free-threading.md"]
+
+
+def text_of(page: str) -> str:
+    return " ".join((ROOT / page).read_text().split())
+
+
+@pytest.mark.parametrize("page", PAGES[:3])
 def test_the_pages_name_the_versions(page: str) -> None:
-    text = " ".join((ROOT / page).read_text().split())
-    assert f"CPython {words(WITH_GIL)}" in text
-    assert all(version.rstrip("t") in text for version in WITHOUT_GIL)
-    assert f"Python {WITH_GIL[0]} or newer" in (ROOT / "README.md").read_text()
+    assert f"CPython {words(WITH_GIL)}" in text_of(page)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_pages_name_the_versions_without_a_gil(page: str) -> None:
+    """All that stand behind the word, and no other."""
+    lists = re.findall(r"free-threaded\)?(?: of)?((?:,? (?:and )?3\.\d+)+)", text_of(page), re.IGNORECASE)
+    named = {f"{number}t" for row in lists for number in re.findall(r"3\.\d+", row)}
+    assert named == set(WITHOUT_GIL)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_the_pages_name_the_oldest_version(page: str) -> None:
+    assert f"Python {WITH_GIL[0]} or newer" in text_of(page)
 
 
 def test_the_table_of_platforms_has_a_row_for_each_version() -> None:
@@ -183,3 +201,47 @@ def test_both_locks_have_the_same_versions_of_all_but_pyo3() -> None:
     )
     own = {name for name, _ in old - everywhere}
     assert own == {"elasticq-python-free-threaded-3-13", *(name for name in own if name.startswith("pyo3"))}
+
+
+UNIX_ONLY = {
+    "os": "fork forkpty register_at_fork getuid geteuid getgid getegid getpgid getpgrp setsid killpg mkfifo "
+    "openpty sched_getaffinity sched_setaffinity sched_yield sysconf uname wait3 wait4 WNOHANG",
+    "signal": "SIGALRM SIGCHLD SIGCONT SIGHUP SIGKILL SIGPIPE SIGQUIT SIGSTOP SIGTSTP SIGUSR1 SIGUSR2 "
+    "ITIMER_REAL alarm getitimer pause pthread_kill pthread_sigmask setitimer siginterrupt sigwait",
+    "select": "poll",
+    "socket": "AF_UNIX",
+    "time": "clock_gettime CLOCK_MONOTONIC",
+}
+"""What modules of Python have on Unix and not on Windows."""
+
+
+def test_every_module_of_the_tests_can_be_imported_without_what_only_unix_has() -> None:
+    """As on Windows, where the release runs them: there one that fails ends the run before any test.
+
+    All are imported twice. The first time is for what they import, which may take what it finds here.
+    """
+    python(f"""
+        import importlib, sys
+        from pathlib import Path
+        sys.path[:] = {sys.path!r}
+        import pytest
+
+        folder = Path({str(Path(__file__).parent)!r})
+
+        names = []
+        for path in folder.glob("*.py"):
+            try:
+                importlib.import_module(path.stem)
+                names.append(path.stem)
+            except (ImportError, pytest.skip.Exception):  # what it needs is not here
+                pass
+        assert len(names) > 80
+        for name in names:
+            del sys.modules[name]
+        for module, removed in {UNIX_ONLY!r}.items():
+            for name in removed.split():
+                vars(sys.modules[module]).pop(name, None)
+        sys.modules.update(dict.fromkeys(["fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"]))
+        for name in names:
+            importlib.import_module(name)
+        """)

@@ -360,13 +360,13 @@ def test_a_comparison_may_use_the_queue_that_it_is_made_for(make: Any, handler: 
             for _ in range(MAXSIZE - 1):
                 ledger.put()
             # A real signal interrupts, and is handled at once.
-            Meddling.run = lambda: signal.raise_signal(signal.SIGUSR1)
-            old = signal.signal(signal.SIGUSR1, lambda *_, ledger=ledger: getattr(ledger, handler)())
+            Meddling.run = lambda: signal.raise_signal(signal.SIGINT)
+            old = signal.signal(signal.SIGINT, lambda *_, ledger=ledger: getattr(ledger, handler)())
             try:
                 Meddling.left = number
                 getattr(ledger, call)()
             finally:
-                signal.signal(signal.SIGUSR1, old)
+                signal.signal(signal.SIGINT, old)
             if Meddling.left > 0:
                 break
             Meddling.left = 0

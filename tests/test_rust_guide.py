@@ -17,7 +17,7 @@ pytestmark = pytest.mark.checkout
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "docs" / "rust.md").read_text(encoding="utf-8")
 CALLS = (ROOT / "rust" / "elasticq" / "tests" / "first_contact.rs").read_text(encoding="utf-8")
-CRATE: dict[str, Any] = tomllib.loads((ROOT / "rust" / "elasticq" / "Cargo.toml").read_text())
+CRATE: dict[str, Any] = tomllib.loads((ROOT / "rust" / "elasticq" / "Cargo.toml").read_text(encoding="utf-8"))
 
 
 def rows(header: str) -> list[list[str]]:

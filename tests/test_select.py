@@ -22,6 +22,7 @@ from support import (
     Threads,
     check_for_leaks,
     moved,
+    unix_only,
     wait_until_asleep,
 )
 
@@ -492,7 +493,7 @@ def test_a_queue_may_be_there_twice() -> None:
     assert sorted(found) == [3, 4]
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarm here")
+@unix_only("signals for one thread")
 def test_a_signal_ends_the_call_which_has_taken_nothing() -> None:
     class InterruptedCallError(Exception):
         pass
@@ -558,7 +559,7 @@ def test_what_a_handler_raises_while_a_queue_tells_its_length_is_raised() -> Non
     assert found == [(mine, 1)]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@unix_only("fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_forked_child_selects_over_queues_in_which_threads_of_its_parent_wait() -> None:
     a, b = Queue[int](), elasticq.LockFreeMPMCQueue[int]()

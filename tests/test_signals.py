@@ -23,8 +23,10 @@ from support import (
     FREE_THREADED,
     PATIENCE,
     Threads,
+    linux_only,
     moved,
     python,
+    unix_only,
     wait_until,
     wait_until_asleep,
     wait_until_process_sleeps,
@@ -34,9 +36,7 @@ from test_waiting import BLOCKING, two_queues
 import elasticq
 from elasticq import Queue
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(signal, "pthread_kill"), reason="these are signals as Unix has them"
-)
+pytestmark = unix_only("signals like these")
 
 T = TypeVar("T")
 
@@ -250,8 +250,10 @@ def test_a_signal_and_an_item_while_a_call_looks_at_another_queue(threads: Threa
 
 def test_control_c_and_an_item_at_once() -> None:
     output = python(
-        """
+        f"""
         import signal, sys, threading
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from support import wait_until_asleep
         from elasticq import Queue
 
         sys.setswitchinterval(10)  # with a GIL, the other thread does both before the main one can go on
@@ -259,9 +261,7 @@ def test_control_c_and_an_item_at_once() -> None:
         queue, main = Queue(), threading.main_thread()
 
         def interrupt():
-            with open(f"/proc/self/task/{main.native_id}/stat") as stat:
-                while stat.read().rpartition(")")[2].split()[0] != "S":
-                    stat.seek(0)
+            wait_until_asleep(main)
             signal.pthread_kill(main.ident, signal.SIGINT)
             queue.put("item")
 
@@ -321,6 +321,7 @@ def test_a_timer_runs_its_handler_in_every_wait() -> None:
     assert output == "all\n"
 
 
+@linux_only("/proc, which counts switches")
 def test_a_wait_in_the_main_thread_takes_no_processor_time() -> None:
     """The wait looks for signals by itself, hardly more than once a second. Each look is a switch."""
 

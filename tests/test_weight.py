@@ -680,7 +680,10 @@ def test_control_c_ends_a_wait_in_line_and_leaves_the_place_to_others() -> None:
     def interrupt():
         while q.weight < 9:
             pass
-        os.kill(os.getpid(), signal.SIGINT)
+        if os.name == "nt":  # there os.kill ends a process
+            signal.raise_signal(signal.SIGINT)
+        else:
+            os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
     thread.start()

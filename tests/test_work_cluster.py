@@ -48,7 +48,7 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     """Starts a producer or a consumer."""
     script = Path(__file__).with_name("work_cluster.py")
     return subprocess.Popen(
-        [sys.executable, str(script), *map(str, arguments)], stderr=subprocess.PIPE, text=True
+        [sys.executable, str(script), *map(str, arguments)], stderr=subprocess.PIPE, encoding="utf-8"
     )
 
 

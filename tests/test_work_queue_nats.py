@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from nats_servers import Server, bare, free_port, new_stream
-from support import Threads, holds_in_child, python, wait_until, wait_until_asleep
+from support import IS_UNIX, Threads, holds_in_child, python, unix_only, wait_until, wait_until_asleep
 
 import elasticq
 from elasticq import InvalidConfiguration, connect
@@ -303,6 +303,7 @@ def test_whoever_waits_for_ever_waits_through_an_outage(own_server: Server, thre
         assert taken == ["job"]
 
 
+@unix_only("SIGSTOP")
 def test_a_server_that_answers_no_more_is_noticed(own_server: Server) -> None:
     with connect(own_server.url("jobs"), timeout=1.5) as queue:
         with own_server.stopped(), pytest.raises(Unreachable, match="did not answer"):
@@ -399,7 +400,11 @@ def test_a_program_that_ends_without_closing_ends(nats_server: Server) -> None:
 def test_keyboard_interrupt_while_waiting_leaves_the_item(nats_server: Server) -> None:
     with connect(nats_server.url()) as queue:
         main = threading.get_ident()
-        timer = threading.Timer(0.2, lambda: signal.pthread_kill(main, signal.SIGINT))
+
+        def interrupt() -> None:
+            signal.pthread_kill(main, signal.SIGINT) if IS_UNIX else signal.raise_signal(signal.SIGINT)
+
+        timer = threading.Timer(0.2, interrupt)
         timer.start()
         with pytest.raises(KeyboardInterrupt):
             queue.lease()
@@ -481,6 +486,7 @@ def test_a_request_that_was_given_up_is_forgotten_by_the_server(nats_server: Ser
         assert queue.lease().deliveries == 1
 
 
+@unix_only("SIGSTOP")
 def test_a_silent_server_is_not_an_empty_queue(own_server: Server) -> None:
     with connect(own_server.url("jobs"), timeout=1.5) as queue:
         queue.put("job")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gc
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nats_servers import new_stream
-from support import holds_in_child, python
+from support import holds_in_child, python, unix_only
 
 import elasticq
 from elasticq import InvalidConfiguration, PersistentCircularBuffer, SyncMode, connect
@@ -52,27 +51,29 @@ def test_a_url_is_text() -> None:
 
 
 def test_settings_of_files_come_from_the_url_and_from_keywords(tmp_path: Path) -> None:
-    with connect(f"file://{tmp_path}/a%20queue?sync=every_write&max_depth=7", max_deliveries=3) as queue:
+    folder = tmp_path.as_uri()
+    with connect(f"{folder}/a%20queue?sync=every_write&max_depth=7", max_deliveries=3) as queue:
         native = queue.native
         assert isinstance(native, PersistentCircularBuffer)
-        assert (native.path, native.maxsize) == (str(tmp_path / "a queue"), 7)
+        assert native.path is not None
+        assert (Path(native.path), native.maxsize) == (tmp_path / "a queue", 7)
         assert native.sync_mode == SyncMode.EVERY_WRITE
         assert (queue.max_depth, queue.max_deliveries) == (7, 3)
-    with connect(f"file://localhost{tmp_path}/other?sync=0.5") as queue:
+    with connect(f"{folder.replace('file://', 'file://localhost')}/other?sync=0.5") as queue:
         assert queue.native.sync_mode == SyncMode.periodic(0.5)
-    with connect(f"file://{tmp_path}/third", sync=SyncMode.NO_SYNC, max_depth=None) as queue:
+    with connect(f"{folder}/third", sync=SyncMode.NO_SYNC, max_depth=None) as queue:
         assert queue.native.sync_mode == SyncMode.NO_SYNC
 
 
 def test_a_queue_in_files_is_the_durable_queue(tmp_path: Path) -> None:
-    with connect(f"file://{tmp_path}/queue") as queue:
+    with connect(f"{tmp_path.as_uri()}/queue") as queue:
         queue.put("by its URL", id="1")
         with pytest.raises(elasticq.AlreadyOpen):
-            connect(f"file://{tmp_path}/queue")
+            connect(f"{tmp_path.as_uri()}/queue")
     with PersistentCircularBuffer[str](tmp_path / "queue") as native:
         assert native.peek() == "by its URL"
         native.push("by its class", headers={"from": "web"})
-    with connect(f"file://{tmp_path}/queue") as queue:
+    with connect(f"{tmp_path.as_uri()}/queue") as queue:
         first, second = queue.lease_many(2)
         assert (first.id, first.headers) == ("1", None)
         assert (second.id, second.headers) == (None, {"from": "web"})
@@ -105,7 +106,7 @@ def test_a_queue_in_memory_goes_when_nobody_has_it_any_more() -> None:
         assert queue.depth() == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@unix_only("fork")
 def test_a_forked_child_has_queues_in_memory_of_its_own() -> None:
     url = f"memory://{new_stream()}"
     with connect(url) as queue:
@@ -223,7 +224,7 @@ def test_closing_gives_back_what_is_leased_to_others_who_have_it_open() -> None:
         assert not leases[0].active
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@unix_only("fork")
 def test_a_forked_child_is_told_to_open_a_queue_in_memory_anew() -> None:
     with connect(f"memory://{new_stream()}") as queue:
         queue.put("job")

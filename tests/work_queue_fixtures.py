@@ -27,7 +27,7 @@ def url(scheme: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     if scheme == "nats":
         server: Server = request.getfixturevalue("nats_server")
         return server.url()
-    return f"memory://{new_stream()}" if scheme == "memory" else f"file://{tmp_path}/queue"
+    return f"memory://{new_stream()}" if scheme == "memory" else f"{tmp_path.as_uri()}/queue"
 
 
 @pytest.fixture

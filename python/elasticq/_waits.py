@@ -17,15 +17,14 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
     from concurrent.futures import Future
-    from typing import TypeVar
 
-    R = TypeVar("R")
+    from ._protocols import T
 
 LOOK = 0.05 if sys.platform == "win32" else 1.0
 """Seconds of a round."""
 
 
-def result_of(future: Future[R]) -> R:
+def result_of(future: Future[T]) -> T:
     """Waits until a future is done; returns its result or raises its exception."""
     while not future.done():
         with suppress(TimeoutError):  # it may be the future's own, too
