@@ -28,6 +28,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from command_line import ELASTICQ, surroundings
 from paho.mqtt.enums import CallbackAPIVersion
+from ports import free_port
 from support import PATIENCE, need_unix, wait_until
 
 from elasticq.demo.broker import find_program
@@ -61,12 +62,6 @@ def program(name: str) -> str:
     """Where a program of mosquitto is. Debian puts the server where only root's PATH leads."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
     return found or str(missing(f"{name} (apt-get install mosquitto mosquitto-clients)"))
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 class Server:

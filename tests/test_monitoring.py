@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import pytest
 from demos import need_the_extra, start
-from prometheus_server import Prometheus, free_ports, program
+from ports import free_port
+from prometheus_server import Prometheus, program
 from support import python, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -104,8 +105,8 @@ def test_the_code_for_a_program_of_ones_own_serves_its_queue() -> None:
     need_the_extra()
     (code,) = re.findall(r"```python\n(.*?)```", (MONITORING / "README.md").read_text("utf-8"), re.DOTALL)
     assert code.count("9464") == 1
-    with free_ports(1) as (port,):
-        page = python(code.replace("9464", str(port)) + READ_THE_PAGE.format(port=port))
+    port = free_port()
+    page = python(code.replace("9464", str(port)) + READ_THE_PAGE.format(port=port))
     assert 'elasticq_queue_depth{queue="jobs"} 1.0' in page
     assert 'elasticq_queue_max_capacity{queue="jobs"} 10000.0' in page
 
@@ -204,10 +205,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """
     need_the_extra()
     folder = tmp_path_factory.mktemp("monitoring")
-    with (
-        free_ports(len(RUNS) + 1) as ports,
-        Prometheus(configured(folder, ports), folder / "data") as server,
-    ):
+    ports = [free_port() for _ in range(len(RUNS) + 1)]
+    with Prometheus(configured(folder, ports), folder / "data") as server:
         wait_until(lambda: len(server.ask("targets")["activeTargets"]) == len(ports), "targets are known")
         begin = time.time()
         with full_queue(ports[-1]):

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nats_servers import Server, bare, free_port, new_stream
+from nats_servers import Server, bare, new_stream
+from ports import free_port
 from support import IS_UNIX, Threads, holds_in_child, python, unix_only, wait_until, wait_until_asleep
 
 import elasticq
