@@ -6,6 +6,7 @@ import asyncio
 import gc
 import inspect
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -81,7 +82,9 @@ def printed(program: str) -> str:
         timeout=PATIENCE,
         check=False,
     )
-    assert (result.returncode, result.stderr) == (0, "")
+    # What asyncio says of a slow machine is no error.
+    errors = re.sub(r"(?m)^Executing <.* took \d+\.\d+ seconds\n", "", result.stderr)
+    assert (result.returncode, errors) == (0, "")
     return result.stdout
 
 
