@@ -100,6 +100,22 @@ async def test_tasks_that_wait_for_room_drop_no_more_than_one_alone_and_each_kee
             assert [number for number in ids if number in mine] == mine
 
 
+async def test_the_id_of_a_task_that_waits_for_room_is_newer_than_what_goes_before_it(
+    client: mqtt.Client, tmp_path: Path
+) -> None:
+    limit = 4 * 1024 * 1024
+    with Outbox(
+        client, tmp_path / "a", sync_mode="no_sync", max_disk=limit, overflow="drop_oldest"
+    ) as outbox:
+        while outbox._has_room(4_100):
+            outbox.publish("t", bytes(4_000))
+        with outbox._making_room:  # so the task waits for its turn
+            waiting = asyncio.create_task(outbox.apublish("t", bytes(4_000)))
+            await asyncio.sleep(0)
+            before = outbox._ids(1)
+        assert await waiting > before
+
+
 def test_what_can_never_fit_drops_nothing(client: mqtt.Client, tmp_path: Path) -> None:
     limit = 4 * 1024 * 1024
     with Outbox(
