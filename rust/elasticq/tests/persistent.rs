@@ -393,6 +393,40 @@ fn a_queue_that_was_finished_can_be_opened_again_whoever_still_has_it() {
 }
 
 #[test]
+fn a_finished_queue_has_nothing_open_and_its_files_can_be_removed() {
+    for mode in MODES {
+        let folder = folder();
+        let config = config(&folder).with_sync_mode(mode);
+        let queue = open(config.clone()).unwrap();
+        queue.push_batch(vec![vec![7; 5_000]; 100]).unwrap();
+        let lease = queue.lease(None).unwrap();
+        queue.pop_batch(15).unwrap();
+        assert!(open_in(&config.file_path).len() > 3 || cfg!(not(target_os = "linux")));
+        let mut looking = queue.looking().unwrap();
+        assert_eq!(looking.advance().unwrap().map(<[u8]>::len), Some(5_000));
+        queue.finish().unwrap();
+        assert!(open_in(&config.file_path).is_empty(), "{mode:?}");
+        let end = loop {
+            match looking.advance() {
+                Ok(Some(item)) => assert_eq!(item, [7; 5_000]), // it was read before
+                end => break end.map(|item| item.map(<[u8]>::len)),
+            }
+        };
+        assert_eq!(end, Err(BufferError::Closed), "{mode:?}");
+        fs::remove_dir_all(&config.file_path).unwrap(); // Windows removes nothing that is open
+        assert!(!config.file_path.exists());
+        drop((lease, queue));
+    }
+}
+
+/// What this process has open in a folder. Only Linux tells.
+fn open_in(folder: &Path) -> Vec<PathBuf> {
+    let folder = folder.canonicalize().unwrap();
+    let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    open.filter_map(|entry| fs::read_link(entry.path()).ok()).filter(|path| path.starts_with(&folder)).collect()
+}
+
+#[test]
 fn what_was_put_while_the_queue_was_being_finished_is_there_or_was_refused() {
     for round in 0..12 {
         let folder = folder();

@@ -473,7 +473,7 @@ impl<T, C> PersistentCircularBuffer<T, C> {
     /// Ends the use of the queue, whoever else has it or a lease of it: makes everything durable, notes that
     /// the queue was closed in good order, and unlocks it, so that it can be opened again. From now on every
     /// call fails with `Closed`; calls that wait do so at once. Leases that are left go back when it is
-    /// opened again.
+    /// opened again. The files are closed, so they can be removed, on Windows too.
     ///
     /// Dropping the queue does the same, unless there are leases, but tells nobody of an error.
     ///

@@ -16,7 +16,7 @@ mod memory;
 mod owner;
 
 pub use checksum::crc32c;
-pub use disk::{Disk, ReadOnly};
+pub use disk::{Disk, ReadOnly, was_released};
 #[cfg(unix)]
 pub use forked::process;
 pub use memory::Memory;
@@ -58,7 +58,9 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// Where a file is, for messages.
     fn path(&self, name: &str) -> PathBuf;
 
-    /// Lets others open the queue. From now on this refuses every call that changes the directory.
+    /// Lets others open the queue. From now on this refuses every call that changes the directory. Files that
+    /// are open on a disk are closed, so that they and the directory can be removed; a call of such a file
+    /// fails then.
     fn release(&self);
 }
 

@@ -3,7 +3,7 @@
 
 use super::disk;
 use crate::error::BufferError;
-use crate::persistent::files::{Disk, File, Memory, ReadOnly, Storage};
+use crate::persistent::files::{Disk, File, Memory, ReadOnly, Storage, was_released};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -123,7 +123,7 @@ fn a_file_is_moved_into_a_directory_whoever_has_it_open(storage: &dyn Storage) {
 }
 
 fn after_its_release_nothing_is_changed(storage: &dyn Storage) {
-    let file = make(storage, "a", b"first");
+    drop(make(storage, "a", b"first"));
     drop(make(storage, "b", b"second"));
     storage.release();
     for refused in [
@@ -135,7 +135,6 @@ fn after_its_release_nothing_is_changed(storage: &dyn Storage) {
     ] {
         assert!(refused.is_err());
     }
-    assert_eq!((names(storage), content(&*file)), (vec!["a".into(), "b".into()], b"first".to_vec()));
 }
 
 /// Makes a test for each storage from each of these functions.
@@ -223,6 +222,35 @@ fn a_second_opener_is_told_who_has_it_until_that_one_releases_it() {
     assert!(text.contains(&me), "whoever had it before frees nothing: {text}");
     drop(second);
     drop(folder.open());
+}
+
+#[test]
+fn what_was_released_is_as_it_was_and_nothing_of_it_is_open() {
+    let folder = Folder::new();
+    let disk = folder.open();
+    let file = make(&disk, "a", b"first");
+    file.map().unwrap();
+    drop(make(&disk, "b", b"second"));
+    disk.release();
+    assert!(was_released(&disk.list().unwrap_err()) && was_released(&disk.sync().unwrap_err()));
+    assert!(was_released(&file.size().unwrap_err()) && was_released(&file.sync().unwrap_err()));
+    assert!(was_released(&file.read_at(&mut [0; 1], 0).unwrap_err()));
+    for refused in [disk.create("c").map(drop), disk.remove("a"), disk.rename("a", "b")] {
+        assert!(was_released(&refused.unwrap_err()));
+    }
+    let look = ReadOnly::open(&folder.path()).unwrap();
+    assert_eq!((names(&look), content(&*look.open("a").unwrap())), (vec!["a".into(), "b".into()], b"first".to_vec()));
+    drop(look);
+    assert!(open_in(&folder.path()).is_empty());
+    fs::remove_dir_all(folder.path()).unwrap(); // Windows removes nothing that is open
+    assert!(!folder.path().exists());
+}
+
+/// What this process has open in a folder. Only Linux tells.
+fn open_in(folder: &Path) -> Vec<PathBuf> {
+    let folder = folder.canonicalize().unwrap();
+    let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    open.filter_map(|entry| fs::read_link(entry.path()).ok()).filter(|path| path.starts_with(&folder)).collect()
 }
 
 #[test]

@@ -17,12 +17,14 @@ mod windows;
 use super::mapped::Map;
 use super::{File, Storage};
 use crate::error::{BufferError, BufferResult};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
+use std::error::Error;
+use std::fmt;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 #[cfg(unix)]
 use unix as system;
 #[cfg(windows)]
@@ -34,10 +36,19 @@ pub use system::{lives, look_at};
 #[derive(Debug)]
 pub struct Disk {
     path: PathBuf,
+    /// `None` once it was given up. Whoever uses the directory holds this meanwhile: after the queue was given
+    /// up, its files are another opener's.
+    held: RwLock<Option<Held>>,
+    /// The files that were opened. Those that are still open are closed when the queue is given up: some
+    /// systems remove no file that anybody has open, and no directory of such a file.
+    files: Mutex<Vec<Weak<Handle>>>,
+}
+
+#[derive(Debug)]
+struct Held {
     directory: Directory,
-    /// `None` once it was given up. A forked child gives its copy up at once. Whoever changes the directory
-    /// holds this meanwhile: after the queue was given up, its files are another opener's.
-    lock: RwLock<Option<Lock>>,
+    /// A forked child gives its copy up at once.
+    _lock: Lock,
 }
 
 /// The file that is locked.
@@ -53,18 +64,45 @@ impl Disk {
         let directory =
             Directory::open(path).map_err(|refused| BufferError::io("to open the directory", path, &refused))?;
         let path = system::lasting(path);
-        let lock = lock(&directory, &path)?;
-        Ok(Self { path, directory, lock: RwLock::new(Some(lock)) })
+        let held = Held { _lock: lock(&directory, &path)?, directory };
+        Ok(Self { path, held: RwLock::new(Some(held)), files: Mutex::default() })
     }
 
-    /// Changes the directory, if the queue is still ours.
-    fn change<R>(&self, change: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-        let held = self.lock.read();
-        if held.is_none() {
-            return Err(io::Error::other("the queue was closed"));
+    /// Uses the directory, if the queue is still ours.
+    fn with<R>(&self, use_it: impl FnOnce(&Directory) -> io::Result<R>) -> io::Result<R> {
+        match &*self.held.read() {
+            Some(held) => use_it(&held.directory),
+            None => Err(io::Error::other(Released)),
         }
-        change()
     }
+
+    /// Opens a file in a way that the queue's end closes it.
+    fn opened(&self, open: impl FnOnce(&Directory) -> io::Result<fs::File>) -> io::Result<Box<dyn File>> {
+        self.with(|directory| {
+            let opened = Opened::new(open(directory)?);
+            let mut files = self.files.lock();
+            files.retain(|file| file.strong_count() > 0);
+            files.push(Arc::downgrade(&opened.handle));
+            Ok(Box::new(opened) as Box<dyn File>)
+        })
+    }
+}
+
+/// Why a file or a directory is not used any more.
+#[derive(Debug)]
+struct Released;
+
+impl fmt::Display for Released {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the queue was closed")
+    }
+}
+
+impl Error for Released {}
+
+/// Whether the reason is that the queue was given up.
+pub fn was_released(refused: &io::Error) -> bool {
+    refused.get_ref().is_some_and(|reason| reason.is::<Released>())
 }
 
 fn lock(directory: &Directory, path: &Path) -> BufferResult<Lock> {
@@ -83,31 +121,31 @@ fn lock(directory: &Directory, path: &Path) -> BufferResult<Lock> {
 
 impl Storage for Disk {
     fn list(&self) -> io::Result<Vec<String>> {
-        self.directory.list()
+        self.with(Directory::list)
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn File>> {
-        self.change(|| Ok(Opened::boxed(self.directory.create_file(name)?)))
+        self.opened(|directory| directory.create_file(name))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
-        Ok(Opened::boxed(self.directory.open_file(name)?))
+        self.opened(|directory| directory.open_file(name))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.change(|| self.directory.rename(from, to))
+        self.with(|directory| directory.rename(from, to))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.change(|| self.directory.remove(name))
+        self.with(|directory| directory.remove(name))
     }
 
-    fn move_into(&self, directory: &str, name: &str) -> io::Result<()> {
-        self.change(|| self.directory.move_into(directory, name))
+    fn move_into(&self, into: &str, name: &str) -> io::Result<()> {
+        self.with(|directory| directory.move_into(into, name))
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.directory.sync()
+        self.with(Directory::sync)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -115,7 +153,9 @@ impl Storage for Disk {
     }
 
     fn release(&self) {
-        *self.lock.write() = None;
+        let mut held = self.held.write();
+        self.files.lock().drain(..).filter_map(|file| file.upgrade()).for_each(|file| file.close());
+        *held = None;
     }
 }
 
@@ -152,7 +192,7 @@ impl Storage for ReadOnly {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn File>> {
-        Ok(Opened::boxed(self.directory.look_at_file(name)?))
+        Ok(Box::new(Opened::new(self.directory.look_at_file(name)?)))
     }
 
     fn rename(&self, _: &str, _: &str) -> io::Result<()> {
@@ -178,44 +218,72 @@ impl Storage for ReadOnly {
     fn release(&self) {}
 }
 
+/// What the system has open: `None` once it was closed.
+#[derive(Debug)]
+struct Handle {
+    file: RwLock<Option<fs::File>>,
+    /// The same in one look, for reads through memory.
+    is_closed: AtomicBool,
+}
+
+impl Handle {
+    fn with<R>(&self, use_it: impl FnOnce(&fs::File) -> io::Result<R>) -> io::Result<R> {
+        match &*self.file.read() {
+            Some(file) => use_it(file),
+            None => Err(io::Error::other(Released)),
+        }
+    }
+
+    fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed); // a read that is still under way is a right one
+        *self.file.write() = None;
+    }
+}
+
 #[derive(Debug)]
 struct Opened {
-    file: fs::File,
+    handle: Arc<Handle>,
     map: OnceLock<Map>,
     /// Whether reads go past the map, since its pages are to stay away.
     is_let_go: AtomicBool,
 }
 
 impl Opened {
-    fn boxed(file: fs::File) -> Box<dyn File> {
-        Box::new(Self { file, map: OnceLock::new(), is_let_go: AtomicBool::new(false) })
+    fn new(file: fs::File) -> Self {
+        let handle = Handle { file: RwLock::new(Some(file)), is_closed: AtomicBool::new(false) };
+        Self { handle: Arc::new(handle), map: OnceLock::new(), is_let_go: AtomicBool::new(false) }
+    }
+
+    /// Whether reads go past the map. Either way is right, so the order does not matter.
+    fn reads_past(&self) -> bool {
+        self.is_let_go.load(Ordering::Relaxed) || self.handle.is_closed.load(Ordering::Relaxed)
     }
 }
 
 impl File for Opened {
     fn size(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        self.handle.with(|file| Ok(file.metadata()?.len()))
     }
 
     fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
-        let map = self.map.get().filter(|_| !self.is_let_go.load(Ordering::Relaxed)); // either way is right
+        let map = self.map.get().filter(|_| !self.reads_past());
         match map.filter(|map| map.covers(at, bytes.len())) {
             Some(map) => map.read_at(bytes, at),
-            None => system::read_at(&self.file, bytes, at),
+            None => self.handle.with(|file| system::read_at(file, bytes, at)),
         }
     }
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         match self.map.get().filter(|map| map.covers(at, bytes.len())) {
             Some(map) => map.write_at(bytes, at),
-            None => system::write_at(&self.file, bytes, at),
+            None => self.handle.with(|file| system::write_at(file, bytes, at)),
         }
     }
 
     fn store(&self, word: u64, at: u64) -> io::Result<()> {
         match self.map.get().filter(|map| map.covers(at, 8)) {
             Some(map) => map.store(word, at),
-            None => system::write_at(&self.file, &word.to_le_bytes(), at),
+            None => self.handle.with(|file| system::write_at(file, &word.to_le_bytes(), at)),
         }
     }
 
@@ -223,7 +291,7 @@ impl File for Opened {
         if let Some(map) = self.map.get() {
             map.let_go();
         }
-        system::sync(&self.file)
+        self.handle.with(system::sync)
     }
 
     fn let_go(&self) {
@@ -234,13 +302,13 @@ impl File for Opened {
     }
 
     fn allot(&self, size: u64) -> io::Result<()> {
-        if system::allot(&self.file, size)? { Ok(()) } else { self.reserve(size) }
+        if self.handle.with(|file| system::allot(file, size))? { Ok(()) } else { self.reserve(size) }
     }
 
     fn map(&self) -> io::Result<()> {
         self.is_let_go.store(false, Ordering::Relaxed);
         if self.map.get().is_none()
-            && let Some(map) = Map::of(&self.file)?
+            && let Some(map) = self.handle.with(Map::of)?
         {
             let _ = self.map.set(map); // another thread's is as good
         }
