@@ -333,6 +333,24 @@ def test_a_zone_that_this_machine_does_not_know_is_no_damage() -> None:
         _decode(stored)
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["x" * 400, "America", "No?Zone", "No\nZone"],
+    ids=["too long", "a directory", "not on Windows", "a line"],
+)
+def test_a_key_that_can_be_no_name_of_a_file_is_a_zone_that_is_not_known(key: str) -> None:
+    """CPython lets through what the system says of such a name, where the package tzdata is installed."""
+    stored = _encode(zoneinfo.ZoneInfo("Test/Zone"))
+    size = len("Test/Zone")
+    place = stored.index(b"Test/Zone") - 1
+    assert stored[place] == 0x60 + size  # the head of a short text
+    damaged = (
+        stored[:place] + b"\x79" + len(key).to_bytes(2, "big") + key.encode() + stored[place + 1 + size :]
+    )
+    with pytest.raises(zoneinfo.ZoneInfoNotFoundError):
+        _decode(damaged)
+
+
 def nested(levels: int, wrap: Callable[[Any], object]) -> Any:
     """None in so many containers."""
     value: object = None

@@ -336,6 +336,7 @@ os._exit(0 if sys.stdout.flush() is None else 1)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@unix_only("fork")
 def test_a_forked_child_shows_nobody_who_waits_in_its_parent(kind: Kind) -> None:
     queue = kind.make(1)
     getting = threading.Thread(target=kind.get, args=(queue,))

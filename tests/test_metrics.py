@@ -16,7 +16,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from support import Threads, held_elsewhere, holds_in_child, wait_until
+from support import Threads, held_elsewhere, holds_in_child, unix_only, wait_until
 
 import elasticq
 from elasticq import _core, metrics
@@ -390,6 +390,7 @@ def test_a_queue_that_is_collected_during_a_scrape_is_counted(name: str) -> None
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@unix_only("fork")
 def test_a_forked_child_counts_on(name: str) -> None:
     queue = elasticq.Queue[int]()
     metrics.instrument(queue, name)
@@ -590,6 +591,7 @@ def test_a_name_of_half_characters_is_exported(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@unix_only("fork")
 def test_a_child_that_is_forked_during_a_collection_collects(monkeypatch: pytest.MonkeyPatch) -> None:
     def slowly() -> dict[str, list[metrics.Sample]]:
         if threading.current_thread() is thread:
@@ -610,6 +612,7 @@ def test_a_child_that_is_forked_during_a_collection_collects(monkeypatch: pytest
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@unix_only("fork")
 def test_a_child_without_the_thread_that_held_a_queues_lock_tells_the_last_figures(name: str) -> None:
     queue, sound = elasticq.LifoQueue[int](), elasticq.Queue[int]()
     metrics.instrument(queue, name)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import PATIENCE, holds_in_child, linux_only, need_unix, python, wait_until
+from support import PATIENCE, holds_in_child, linux_only, need_unix, python, unix_only, wait_until
 
 import elasticq
 from elasticq import Queue, metrics
@@ -215,6 +215,7 @@ def test_what_a_killed_process_leaves_behind_is_replaced(path: Path) -> None:
         assert told(path)[0]["process"] == os.getpid()
 
 
+@unix_only("fork")
 def test_a_forked_child_does_not_serve_and_the_parent_does(path: Path) -> None:
     server = serve(path)
     other = path.with_name("child")
@@ -240,6 +241,7 @@ def test_a_forked_child_does_not_serve_and_the_parent_does(path: Path) -> None:
     server.close()
 
 
+@unix_only("fork")
 def test_it_works_while_a_child_is_forked_again_and_again(path: Path) -> None:
     with serve(path):
         for _ in range(5):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import shutil
 import signal
 import stat
 import subprocess
@@ -169,6 +170,23 @@ def test_a_context_closes_the_queue_when_an_exception_passes(path: Path) -> None
     with pytest.raises(KeyError):
         fail()
     assert PersistentCircularBuffer[int](path).pop() == 1
+
+
+@each_mode
+def test_the_files_of_a_closed_queue_can_be_removed_whoever_still_has_it(path: Path, mode: Any) -> None:
+    """Windows removes no directory in which a file is open."""
+    queue = PersistentCircularBuffer[int](path, mode)
+    for number in range(4):
+        queue.push(number)
+    lease, look = queue.lease(), iter(queue)
+    assert next(look) == 1
+    queue.close()
+    shutil.rmtree(path)
+    assert not path.exists()
+    for call in (lease.ack, queue.pop, lambda: queue.push(1)):
+        with pytest.raises(ShutDown):
+            call()
+    del look
 
 
 def test_the_end_of_the_object_closes_the_queue(path: Path) -> None:

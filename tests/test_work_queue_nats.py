@@ -372,6 +372,7 @@ def test_a_queue_that_nobody_has_closes_itself(nats_server: Server) -> None:
     assert not thread.is_alive()
 
 
+@unix_only("fork")
 def test_a_forked_child_is_told_to_open_the_queue_anew(nats_server: Server) -> None:
     with connect(nats_server.url()) as queue:
         queue.put("job")

@@ -9,6 +9,7 @@ use super::refusal::{Refusal, Step};
 use super::strings::{any_str, put_str};
 use minicbor::Decoder;
 use minicbor::data::Type;
+use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -195,8 +196,32 @@ fn read_zone<'py>(
                 _ => timezone(py)?.call1((delta, any_str(py, input)?)),
             }
         }
-        ("ZoneInfo", 1) => zone_info(py)?.call1((any_str(py, input)?,)),
+        ("ZoneInfo", 1) => {
+            let key = any_str(py, input)?;
+            zone_info(py)?.call1((&key,)).map_err(|raised| unknown_zone(py, &key, raised))
+        }
         _ => return Err(damaged(offset, format!("no object of {class:?} with {arguments} arguments is stored"))),
     };
     Ok(made(py, offset, zone)?.cast_into().map_err(PyErr::from)?)
+}
+
+/// What `ZoneInfo` should raise for a key that names no zone. It looks for a file of this name. If the system
+/// says that there is no such name, CPython tells that in different ways: some versions let through what the
+/// system said, of a name that is too long, say, or that is a directory.
+fn unknown_zone(py: Python<'_>, key: &Bound<'_, PyAny>, raised: PyErr) -> PyErr {
+    /// EIO, ENOMEM, ENFILE and EMFILE are no answer. These numbers are the same on all systems.
+    const UNANSWERED: [i32; 4] = [5, 12, 23, 24];
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
+    let number = || raised.value(py).getattr(intern!(py, "errno")).and_then(|number| number.extract());
+    if !raised.is_instance_of::<PyOSError>(py) || number().is_ok_and(|number| UNANSWERED.contains(&number)) {
+        return raised;
+    }
+    let class = match CLASS.import(py, "zoneinfo", "ZoneInfoNotFoundError") {
+        Ok(class) => class.clone(),
+        Err(error) => return error,
+    };
+    let unknown = PyErr::from_type(class, format!("No time zone found with key {key}"));
+    unknown.set_cause(py, Some(raised));
+    unknown
 }
