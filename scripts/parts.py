@@ -18,7 +18,10 @@ MODELS = ("tla+/", "scripts/test", "scripts/tlc")
 FLAWS = (*CRATE, "scripts/mutants", "scripts/flaws/", "scripts/verdicts.py", "scripts/turns.py")
 WITH_SOURCE = ("scripts/rust-with-source", "scripts/debian.bash")
 SANITIZED = (*CRATE, *WITH_SOURCE, "scripts/sanitize")
-MACHINE = (*CRATE, *WITH_SOURCE, "rust/", "pyproject.toml", "scripts/machines", "scripts/python")
+MACHINE = (
+    *(*CRATE, *WITH_SOURCE, "rust/", "pyproject.toml"),
+    *("scripts/machines", "scripts/wine.bash", "scripts/python"),
+)
 
 
 def pythons() -> list[str]:
@@ -79,6 +82,11 @@ PARTS = [
             f"scripts/test-python {version}",
         )
         for version in pythons()
+    ),
+    Part(
+        "python-windows",
+        "All Python tests that can pass there pass on Windows, under Wine.",
+        "scripts/test-windows",
     ),
     *(
         Part(

@@ -343,6 +343,7 @@ def test_the_wheel_is_built_by_the_environments_own_maturin(tmp_path: Path) -> N
         ("coverage", "rsut", "rust"),
         ("rust-with-source", "--nightly", "usage: rust-with-source"),
         ("docs", "serve", "usage: docs"),
+        ("windows-python", "3.13", "usage: windows-python"),
     ],
 )
 def test_an_unknown_word_is_bad_usage(script: str, argument: str, known: str) -> None:
@@ -494,3 +495,8 @@ def test_the_tests_that_are_left_out_on_other_machines_exist() -> None:
     crate = "".join(path.read_text() for path in (ROOT / "rust" / "elasticq").rglob("*.rs"))
     assert len(listed) == 6
     assert [name for name in listed if crate.count(f"fn {name}()") != 1] == []
+    script = (SCRIPTS / "test-windows").read_text()
+    listed = script.partition("NOT_UNDER_WINE=(")[2].partition(")")[0].split()
+    assert listed
+    for file, _, name in (each.partition("::") for each in listed):
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text()

@@ -85,11 +85,15 @@ class _Sqlite(threading.local):
         ((count,),) = self.db.execute("SELECT count(*) FROM items").fetchall()
         return int(count)
 
+    def close(self) -> None:
+        """Closes this thread's connection; the others end with their threads."""
+        self.db.close()
+
 
 def sqlite(path: Path) -> Files:
     """SQLite by hand. A lease and its end are two transactions, since the work is done between them."""
     queue = _Sqlite(path)
-    return Files(queue.put, queue.get, queue.size)
+    return Files(queue.put, queue.get, queue.size, queue.close)
 
 
 def there(*peers: tuple[str, str, Make]) -> list[tuple[str, Make]]:
