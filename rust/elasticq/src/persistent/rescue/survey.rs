@@ -64,6 +64,9 @@ pub struct Survey {
     apart: bool,
     /// The part that was read last.
     last: Option<usize>,
+    /// Whether the last writes were cut off there. The files behind it have only begun, with a state that
+    /// knows of what was never written. Opening gives them up.
+    is_cut_off: bool,
 }
 
 /// Items in line of these numbers; of those so many at the end are gone for certain.
@@ -119,11 +122,16 @@ impl Survey {
             base: (0, None),
             apart: true,
             last: None,
+            is_cut_off: false,
             parts: Vec::new(),
             needless,
         };
         survey.state.takes.cursor = Cursor { place: start, number: first.number, link: first.links[0] };
         for index in 0..parts.len() {
+            if survey.is_cut_off {
+                progress.add(parts[index].bytes);
+                continue;
+            }
             let number = parts[index].number;
             let next = parts[index..].iter().find(|part| part.number > number);
             let next = next.map(|part| Following { number: part.number, before: part.before });
@@ -286,7 +294,7 @@ impl Survey {
             let goes_on = head.map_or(batch.is_lost || batch.start.is_some(), |head| head.more);
             if may_be_torn && !gap.is_foreign {
                 self.lose(&mut batch, &mut gap);
-                batch.is_lost = goes_on;
+                (batch.is_lost, self.is_cut_off) = (goes_on, has_joined);
             } else {
                 self.close(part, &mut batch);
                 batch.is_lost &= goes_on;
@@ -318,6 +326,7 @@ impl Survey {
             part.runs.push(Run { segment: Arc::clone(&reader.segment), from, end });
         }
         if let Some(gap) = torn {
+            self.is_cut_off = has_joined && self.may_be_torn(&mut is_last, end, part, following)?;
             self.note(gap.at.number, false);
             part.gaps.push(gap);
         }

@@ -2,8 +2,9 @@
 
 use super::disk::Disk;
 use super::rescue::{drained, exported, image, numbers, records, reopened, repaired, verified};
-use super::{Random, item, push, segments};
+use super::{Random, item, open, push, segments, small};
 use crate::effort::effort;
+use crate::persistent::SyncMode;
 use crate::persistent::core::{Core, Extra};
 use crate::persistent::rescue::{Verdict, inspect};
 use std::ops::Range;
@@ -184,6 +185,37 @@ fn a_batch_that_is_cut_off_before_a_file_that_only_has_begun_is_none() {
             }
             repaired(&disk);
             assert_eq!(numbers(&drained(&reopened(&disk))), shown, "{cut} {is_used}");
+        }
+    }
+}
+
+/// The state with which that file begins knows of records that were never written, and of what they took.
+#[test]
+fn what_a_record_took_that_was_cut_off_before_a_file_that_only_has_begun_is_inside() {
+    for single in [false, true] {
+        let disk = Disk::default();
+        let core = open(&disk, small(SyncMode::EveryWrite)).unwrap();
+        put_batch(&core, 0..3, 9000);
+        let (name, from) = end(&disk, &core);
+        core.pop(1).unwrap();
+        if !single {
+            put_batch(&core, 10..12, 100);
+        }
+        let (_, to) = end(&disk, &core);
+        push(&core, &item(20, 50_000)).unwrap();
+        drop(core);
+        let next = segments(&disk).pop().unwrap();
+        assert!(next != name);
+        let second = records(&disk, &next)[1] as usize;
+        disk.tamper(&next, |bytes| bytes[second..].fill(0));
+        for cut in (from..to).step_by(8) {
+            let disk = disk.after_kill();
+            disk.tamper(&name, |bytes| bytes[cut..].fill(0));
+            let opened = numbers(&drained(&reopened(&disk.after_kill())));
+            assert_eq!(numbers(&exported(&disk)), opened, "{single}, cut {cut} of {from} to {to}: export");
+            assert_eq!(verified(&disk).contents.ready, opened.len() as u64, "{single}, cut {cut}: verify");
+            assert!(!repaired(&disk).changed, "{single}, cut {cut}: opening does it");
+            assert_eq!(numbers(&drained(&reopened(&disk))), opened, "{single}, cut {cut}: repair");
         }
     }
 }
