@@ -14,7 +14,7 @@ import pytest
 from demos import need_the_extra, processes_of, shows_processes, start
 from ports import free_port
 from prometheus_server import get
-from support import Threads, wait_until_asleep
+from support import Threads, unix_only, wait_until_asleep
 
 import elasticq
 from elasticq import metrics
@@ -145,7 +145,13 @@ def test_without_the_option_there_is_no_page(tmp_path: Path) -> None:
     assert "metrics" not in output
 
 
-@pytest.mark.parametrize("options", [(), ("--durable",)], ids=["plain", "durable"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), id="plain"),
+        pytest.param(("--durable",), id="durable", marks=unix_only("sockets that processes hand on")),
+    ],
+)
 def test_a_port_that_is_taken_is_named(options: tuple[str, ...], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
