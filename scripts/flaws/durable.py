@@ -152,6 +152,27 @@ MUTANTS = [
         f"{TORN}::of_a_batch_that_a_kill_has_cut_off_the_tools_show_what_opening_shows",
     ),
     Mutant(
+        "durable-tools-believe-a-file-behind-what-was-cut-off",
+        f"{FOLDER}/rescue/survey.rs",
+        "            if survey.is_cut_off {\n",
+        "            if false {\n",
+        f"{TORN}::what_a_record_took_that_was_cut_off_before_a_file_that_only_has_begun_is_inside",
+    ),
+    Mutant(
+        "durable-tools-see-a-torn-end-and-no-torn-record",
+        f"{FOLDER}/rescue/survey.rs",
+        "                self.is_cut_off = has_joined;\n",
+        "",
+        f"{TORN}::what_a_record_took_that_was_cut_off_before_a_file_that_only_has_begun_is_inside",
+    ),
+    Mutant(
+        "durable-end-leaves-files-open",
+        f"{FOLDER}/files/disk/mod.rs",
+        "        self.files.lock().drain(..).filter_map(|file| file.upgrade()).for_each(|file| file.close());\n",
+        "",
+        "lib::persistent::tests::storage::what_was_released_is_as_it_was_and_nothing_of_it_is_open",
+    ),
+    Mutant(
         "durable-tools-end-a-batch-where-a-head-is-lost",
         f"{FOLDER}/rescue/survey.rs",
         "head.map_or(batch.is_lost || batch.start.is_some(), |head| head.more)",

@@ -294,7 +294,8 @@ impl Survey {
             let goes_on = head.map_or(batch.is_lost || batch.start.is_some(), |head| head.more);
             if may_be_torn && !gap.is_foreign {
                 self.lose(&mut batch, &mut gap);
-                (batch.is_lost, self.is_cut_off) = (goes_on, has_joined);
+                batch.is_lost = goes_on;
+                self.is_cut_off = has_joined;
             } else {
                 self.close(part, &mut batch);
                 batch.is_lost &= goes_on;
