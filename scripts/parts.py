@@ -18,10 +18,8 @@ MODELS = ("tla+/", "scripts/test", "scripts/tlc")
 FLAWS = (*CRATE, "scripts/mutants", "scripts/flaws/", "scripts/verdicts.py", "scripts/turns.py")
 WITH_SOURCE = ("scripts/rust-with-source", "scripts/debian.bash")
 SANITIZED = (*CRATE, *WITH_SOURCE, "scripts/sanitize")
-MACHINE = (
-    *(*CRATE, *WITH_SOURCE, "rust/", "pyproject.toml"),
-    *("scripts/machines", "scripts/wine.bash", "scripts/python"),
-)
+MACHINE_SCRIPTS = ("scripts/machines", "scripts/wine.bash", "scripts/python")
+MACHINE = (*CRATE, *WITH_SOURCE, "rust/", "pyproject.toml", *MACHINE_SCRIPTS)
 
 
 def pythons() -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import errno
 import io
 import math
 import os
@@ -349,6 +350,19 @@ def test_a_key_that_can_be_no_name_of_a_file_is_a_zone_that_is_not_known(key: st
     )
     with pytest.raises(zoneinfo.ZoneInfoNotFoundError):
         _decode(damaged)
+
+
+def test_a_machine_that_can_not_look_for_a_zone_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has no descriptor left learns that, and not that there is no such zone."""
+
+    def refuse(_: str) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    stored = _encode(zoneinfo.ZoneInfo("Test/Zone")).replace(b"Test", b"Nope")
+    monkeypatch.setattr("zoneinfo._common.load_tzdata", refuse)
+    with pytest.raises(OSError, match="open files") as raised:
+        _decode(stored)
+    assert raised.value.errno == errno.EMFILE
 
 
 def nested(levels: int, wrap: Callable[[Any], object]) -> Any:

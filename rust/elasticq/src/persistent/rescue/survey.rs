@@ -12,6 +12,7 @@
 //! **Batches.** A batch of which a record is lost was cut off, unless it was durable. Then it was never put
 //! in, and its other records are lost, too. The records before the lost one say whether they belong to it,
 //! and its own head, if that can be read, says whether the next ones do. They do up to one that ends a batch.
+//! Files behind it have only begun, with a state that knows of what was never written: opening gives them up.
 //!
 //! Nothing is kept in memory for an item in line.
 
@@ -64,8 +65,7 @@ pub struct Survey {
     apart: bool,
     /// The part that was read last.
     last: Option<usize>,
-    /// Whether the last writes were cut off there. The files behind it have only begun, with a state that
-    /// knows of what was never written. Opening gives them up.
+    /// Whether the last writes were cut off there.
     is_cut_off: bool,
 }
 
@@ -327,7 +327,7 @@ impl Survey {
             part.runs.push(Run { segment: Arc::clone(&reader.segment), from, end });
         }
         if let Some(gap) = torn {
-            self.is_cut_off = has_joined && self.may_be_torn(&mut is_last, end, part, following)?;
+            self.is_cut_off |= has_joined && self.may_be_torn(&mut is_last, end, part, following)?;
             self.note(gap.at.number, false);
             part.gaps.push(gap);
         }

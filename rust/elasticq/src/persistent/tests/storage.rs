@@ -225,6 +225,17 @@ fn a_second_opener_is_told_who_has_it_until_that_one_releases_it() {
 }
 
 #[test]
+fn what_was_released_in_memory_is_as_it_was() {
+    for storage in [&Memory::default() as &dyn Storage, &disk::Disk::default()] {
+        let file = make(storage, "a", b"first");
+        drop(make(storage, "b", b"second"));
+        storage.release();
+        assert!(storage.remove("a").is_err() && storage.rename("a", "c").is_err());
+        assert_eq!((names(storage), content(&*file)), (vec!["a".into(), "b".into()], b"first".to_vec()));
+    }
+}
+
+#[test]
 fn what_was_released_is_as_it_was_and_nothing_of_it_is_open() {
     let folder = Folder::new();
     let disk = folder.open();
