@@ -3,6 +3,7 @@
 //! A file is a list of pages, and a page takes memory from the first write to it on. So room that is only
 //! reserved costs nothing. What was written is there until the file is removed and nobody has it open.
 
+use super::released::released;
 use super::{File, Storage};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
@@ -47,7 +48,7 @@ impl Memory {
     fn change<R>(&self, change: impl FnOnce(&mut BTreeMap<String, Content>) -> io::Result<R>) -> io::Result<R> {
         let mut names = self.names.lock();
         if names.is_released {
-            return Err(io::Error::other("the queue was closed"));
+            return Err(released());
         }
         change(&mut names.files)
     }

@@ -14,13 +14,15 @@ mod forked;
 mod mapped;
 mod memory;
 mod owner;
+mod released;
 
 pub use checksum::crc32c;
-pub use disk::{Disk, ReadOnly, was_released};
+pub use disk::{Disk, ReadOnly};
 #[cfg(unix)]
 pub use forked::process;
 pub use memory::Memory;
 pub use owner::{Owner, owner};
+pub use released::was_released;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;

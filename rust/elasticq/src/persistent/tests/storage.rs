@@ -226,6 +226,9 @@ fn a_second_opener_is_told_who_has_it_until_that_one_releases_it() {
 
 #[test]
 fn what_was_released_in_memory_is_as_it_was() {
+    let memory = Memory::default();
+    memory.release();
+    assert!(was_released(&memory.create("a").map(drop).unwrap_err()));
     for storage in [&Memory::default() as &dyn Storage, &disk::Disk::default()] {
         let file = make(storage, "a", b"first");
         drop(make(storage, "b", b"second"));

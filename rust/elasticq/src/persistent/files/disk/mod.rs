@@ -15,11 +15,10 @@ mod unix;
 mod windows;
 
 use super::mapped::Map;
+use super::released::released;
 use super::{File, Storage};
 use crate::error::{BufferError, BufferResult};
 use parking_lot::{Mutex, RwLock};
-use std::error::Error;
-use std::fmt;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -72,7 +71,7 @@ impl Disk {
     fn with<R>(&self, use_it: impl FnOnce(&Directory) -> io::Result<R>) -> io::Result<R> {
         match &*self.held.read() {
             Some(held) => use_it(&held.directory),
-            None => Err(io::Error::other(Released)),
+            None => Err(released()),
         }
     }
 
@@ -86,23 +85,6 @@ impl Disk {
             Ok(Box::new(opened) as Box<dyn File>)
         })
     }
-}
-
-/// Why a file or a directory is not used any more.
-#[derive(Debug)]
-struct Released;
-
-impl fmt::Display for Released {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the queue was closed")
-    }
-}
-
-impl Error for Released {}
-
-/// Whether the reason is that the queue was given up.
-pub fn was_released(refused: &io::Error) -> bool {
-    refused.get_ref().is_some_and(|reason| reason.is::<Released>())
 }
 
 fn lock(directory: &Directory, path: &Path) -> BufferResult<Lock> {
@@ -230,7 +212,7 @@ impl Handle {
     fn with<R>(&self, use_it: impl FnOnce(&fs::File) -> io::Result<R>) -> io::Result<R> {
         match &*self.file.read() {
             Some(file) => use_it(file),
-            None => Err(io::Error::other(Released)),
+            None => Err(released()),
         }
     }
 
