@@ -13,11 +13,11 @@ from verdicts import Part
 RELEASE = "cargo test --package elasticq --release"
 
 # What the parts look at that check the crate or the models, and no more. The others may look at anything.
-CRATE = ("rust/elasticq/", "Cargo.", ".cargo/")
-MODELS = ("tla+/", "scripts/test", "scripts/tlc")
+CRATE = ("rust/elasticq/", "Cargo.toml", "Cargo.lock", ".cargo/")
+MODELS = ("tla+/", "scripts/test", "scripts/test-python", "scripts/tlc")
 FLAWS = (*CRATE, "scripts/mutants", "scripts/flaws/", "scripts/verdicts.py", "scripts/turns.py")
 WITH_SOURCE = ("scripts/rust-with-source", "scripts/debian.bash")
-SANITIZED = (*CRATE, *WITH_SOURCE, "scripts/sanitize")
+SANITIZED = (*CRATE, *WITH_SOURCE, "scripts/sanitize", "scripts/sanitize-leaks")
 MACHINE_SCRIPTS = ("scripts/machines", "scripts/wine.bash", "scripts/python")
 MACHINE = (*CRATE, *WITH_SOURCE, "rust/", "pyproject.toml", *MACHINE_SCRIPTS)
 

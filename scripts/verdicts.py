@@ -33,7 +33,7 @@ class Part:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Environment variables that say how thorough the check is. The caller's own values come first."""
     reads: tuple[str, ...] = ("",)
-    """The files that its verdict depends on: what their names begin with. By default all."""
+    """The files that its verdict depends on. A name that ends in "/" is that of a folder. By default all."""
     hours: float = 3
     """If it takes longer, it hangs, and has failed."""
 
@@ -134,7 +134,8 @@ def compiler() -> str:
 
 
 def state(files: Mapping[str, str], built_by: str, reads: tuple[str, ...] = ("",)) -> str:
-    """A short name for the state of the files whose names begin with one of `reads`."""
-    seen = {name: content for name, content in files.items() if name.startswith(reads)}
+    """A short name for the state of those files that `reads` names, or whose folders it names."""
+    folders = tuple(name for name in reads if not name or name.endswith("/"))
+    seen = {name: content for name, content in files.items() if name in reads or name.startswith(folders)}
     lines = "".join(f"{name}\0{content}\n" for name, content in sorted(seen.items()))
     return hashlib.sha256(f"{built_by}\0{lines}".encode()).hexdigest()[:16]

@@ -184,12 +184,15 @@ def test_it_stops_if_the_tree_changes(project: Project, change: str, file: str) 
 def test_a_part_that_names_what_it_reads_keeps_its_verdict_when_other_files_change(project: Project) -> None:
     project.verify()
     project.ran()
-    (project.root / "other").touch()
+    for name in ("other", "page-of-another-part", "code-of-another-part"):
+        (project.root / name).touch()
     status, output = project.verify()
     assert (status, project.ran()) == (0, ["first", "second"])
     assert outcomes(output) == dict.fromkeys(("first", "second", "third"), "passed")
     (project.root / "code").mkdir()
     (project.root / "code" / "new").touch()
+    assert (project.verify()[0], project.ran()) == (0, ["first", "second", "third"])
+    (project.root / "page").write_text("new")
     assert (project.verify()[0], project.ran()) == (0, ["first", "second", "third"])
 
 
@@ -310,6 +313,9 @@ def test_the_parts_have_names_of_their_own_and_run_what_is_there() -> None:
     assert len(set(names)) == len(names)
     programs = {word for part in parts.PARTS for word in part.command.split() if word.startswith("scripts/")}
     assert [program for program in sorted(programs) if not os.access(ROOT / program, os.X_OK)] == []
+    read = {name for part in parts.PARTS for name in part.reads}
+    assert [name for name in sorted(read) if name.endswith("/") != (ROOT / name).is_dir() and name] == []
+    assert [name for name in sorted(read) if not (ROOT / name).exists()] == []
 
 
 FLAWS = ["mpsc-guard-hands-over-too-little", "child-takes-itself-for-its-parent"]
