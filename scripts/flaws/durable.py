@@ -9,6 +9,7 @@ HURT = "lib::persistent::tests::hurt"
 CELL = "lib::persistent::tests::cell"
 ROOT = "lib::persistent::tests::root"
 TORN = "lib::persistent::tests::rescue_torn"
+ENDING = "lib::persistent::tests::ending"
 
 MUTANTS = [
     Mutant(
@@ -154,16 +155,58 @@ MUTANTS = [
     Mutant(
         "durable-tools-believe-a-file-behind-what-was-cut-off",
         f"{FOLDER}/rescue/survey.rs",
-        "            if survey.is_cut_off {\n",
-        "            if false {\n",
+        "            if !survey.is_cut_off {\n",
+        "            if index < parts.len() {\n",
         f"{TORN}::what_a_record_took_that_was_cut_off_before_a_file_that_only_has_begun_is_inside",
     ),
     Mutant(
         "durable-tools-see-a-torn-end-and-no-torn-record",
-        f"{FOLDER}/rescue/survey.rs",
-        "                self.is_cut_off = has_joined;\n",
-        "",
+        f"{FOLDER}/rescue/part.rs",
+        "gap.next.is_none_or(|next| next.place == self.end.place)",
+        "gap.next.is_none()",
         f"{TORN}::what_a_record_took_that_was_cut_off_before_a_file_that_only_has_begun_is_inside",
+    ),
+    Mutant(
+        "durable-tools-take-damage-for-a-torn-end",
+        f"{FOLDER}/rescue/part.rs",
+        " && gap.next.is_none_or(|next| next.place == self.end.place)",
+        "",
+        f"{TORN}::a_state_is_believed_behind_a_file_that_goes_on_behind_its_damage",
+    ),
+    Mutant(
+        "durable-tools-believe-no-cell-behind-a-torn-end",
+        f"{FOLDER}/rescue/part.rs",
+        "self.before.is_some() && self.cell == cell::BLANK",
+        "self.before.is_some()",
+        f"{TORN}::a_state_is_believed_behind_a_torn_end_if_its_cell_was_used",
+    ),
+    Mutant(
+        "durable-second-end-does-not-wait-for-the-first",
+        f"{FOLDER}/core.rs",
+        "        let _ending = self.ending.lock();\n",
+        "",
+        f"{ENDING}::who_ends_a_queue_that_another_thread_is_ending_comes_back_when_that_is_done",
+    ),
+    Mutant(
+        "durable-files-that-were-given-up-are-an-error-of-the-system",
+        f"{FOLDER}/files/released.rs",
+        "io::Error::other(BufferError::Closed)",
+        'io::Error::other("the queue was closed")',
+        f"{ENDING}::what_finds_the_files_given_up_says_that_the_queue_was_closed",
+    ),
+    Mutant(
+        "durable-half-a-reserve-is-a-reserve",
+        f"{FOLDER}/spares.rs",
+        "                if size >= first_size(largest) {\n",
+        "                if size < u64::MAX {\n",
+        f"{ENDING}::a_reserve_that_was_not_made_to_its_end_is_made_anew",
+    ),
+    Mutant(
+        "durable-writes-to-a-map-after-the-end",
+        f"{FOLDER}/files/disk/mod.rs",
+        "map.covers(at, count) && !self.handle.is_closed.load(Ordering::Relaxed)",
+        "map.covers(at, count)",
+        "lib::persistent::tests::storage::what_was_released_is_as_it_was_and_nothing_of_it_is_open",
     ),
     Mutant(
         "durable-end-leaves-files-open",

@@ -147,7 +147,8 @@ kinds! {
 
 impl BufferError {
     /// An error for the case that the operating system refused to do something with `path`. `attempt` says
-    /// what, as in "to write".
+    /// what, as in "to write". If the refusal is one of these errors itself, made by `io::Error::other`, that
+    /// one is returned.
     ///
     /// # Examples
     /// ```
@@ -159,9 +160,15 @@ impl BufferError {
     /// assert!(error.to_string().starts_with("failed to open /no/such/file: "));
     /// let BufferError::Io(details) = error else { unreachable!() };
     /// assert_eq!((details.errno(), details.path().to_str()), (refused.raw_os_error(), Some("/no/such/file")));
+    ///
+    /// let closed = std::io::Error::other(BufferError::Closed);
+    /// assert_eq!(BufferError::io("to open", "/a/file", &closed), BufferError::Closed);
     /// ```
     #[must_use]
     pub fn io(attempt: &'static str, path: impl Into<PathBuf>, refused: &io::Error) -> Self {
+        if let Some(why) = refused.get_ref().and_then(|reason| reason.downcast_ref::<Self>()) {
+            return why.clone();
+        }
         Self::Io(Arc::new(IoError {
             attempt,
             path: path.into(),

@@ -369,8 +369,10 @@ impl Persistent {
 
     /// End the use of the files: make everything durable and unlock the queue, so that it can be opened
     /// again, here or elsewhere. From now on every call raises ShutDown, and those that wait do so at once.
-    /// Leases that are left go back. The files are closed, so that they can be removed, on Windows too. Doing
-    /// it twice is no error. `with` does it at its end, and so does the end of the object.
+    /// Leases that are left go back. The files are closed, so that they can be removed, on Windows too. (On
+    /// Linux the disk gets the room of removed files back when the object, its leases and its iterators are
+    /// gone.) Doing it twice is no error; while another thread does it, this waits. `with` does it at its end,
+    /// and so does the end of the object.
     ///
     /// Raises:
     ///     StorageError: Not everything could be made durable. The queue is closed all the same.

@@ -53,6 +53,9 @@ pub struct Core {
     pub prepared: Signal,
     closed: AtomicBool,
     ended: AtomicBool,
+    /// Held by the thread that ends the queue; another one that wants to end it waits. Locked before all
+    /// others.
+    ending: Mutex<()>,
     /// Items that were taken and have not come to their takers, by ticket. Locked under `taking`, or alone.
     pub outstanding: Mutex<Vec<(u64, Arc<Vec<Item>>)>>,
     /// Held by the thread that gives up files, or makes spare ones for later. Who finds no room on the disk
@@ -134,6 +137,7 @@ impl Core {
             outstanding: Mutex::default(),
             closed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            ending: Mutex::new(()),
             seen: Seen::default(),
             found: end.number,
             process: files::process(),
@@ -168,8 +172,14 @@ impl Core {
     /// # Errors
     /// `InvalidOperation` in a forked child: the queue is the parent's. `Closed` after [`end`](Self::end).
     pub fn check_process(&self) -> BufferResult<()> {
+        self.check_owner()?;
+        if self.has_ended() { Err(BufferError::Closed) } else { Ok(()) }
+    }
+
+    /// Whether this process opened the queue.
+    fn check_owner(&self) -> BufferResult<()> {
         if self.process == files::process() {
-            return if self.has_ended() { Err(BufferError::Closed) } else { Ok(()) };
+            return Ok(());
         }
         let path = self.log.storage.path("");
         let text = format!("{} was opened before a fork: this process must open it itself", path.display());
@@ -438,9 +448,13 @@ impl Core {
     /// are given up.
     ///
     /// # Errors
-    /// As [`sync`](Self::sync); the queue has ended all the same.
+    /// As [`sync`](Self::sync); the queue has ended all the same. `Closed`: it had ended before.
     pub fn end(&self) -> BufferResult<()> {
-        self.check_process()?;
+        self.check_owner()?;
+        let _ending = self.ending.lock();
+        if self.has_ended() {
+            return Err(BufferError::Closed);
+        }
         self.close();
         self.worker.stop();
         let (last, recorded) = {
@@ -453,13 +467,15 @@ impl Core {
             }
             failed = self.write_noted(&mut taking).err().or(failed);
             let tail = self.log.tail();
-            if self.ended.swap(true, Ordering::AcqRel) {
-                return Err(BufferError::Closed);
-            }
+            self.ended.store(true, Ordering::Release);
             (tail.end().number - 1, failed.map_or(Ok(()), Err))
         };
         let finished = self.join(last).and(recorded).and_then(|()| self.note_closing());
-        self.commit.end(|| self.log.storage.release());
+        {
+            // Whoever makes a file, or gives some up, comes to an end, and leaves none half made.
+            let _turn = self.giving_up.lock();
+            self.commit.end(|| self.log.storage.release());
+        }
         wake_each([self.not_empty.told_all(), self.not_full.told_all(), self.changed.told_all()]);
         finished
     }

@@ -15,7 +15,8 @@ use std::time::Duration;
 /// Nobody else gets the item meanwhile. It can be taken again, at its old place, when it is [given
 /// back](Self::nack), when the lease's time is over, when the process ends, and when the `Lease` is dropped.
 /// So an item is delivered at least once. A lease may be used and dropped in any thread. It keeps the files
-/// of the queue open, and locked, as the queue itself does.
+/// of the queue open, and locked, as the queue itself does, until the queue is
+/// [finished](super::PersistentCircularBuffer::finish).
 ///
 /// # Examples
 /// ```

@@ -473,9 +473,11 @@ impl<T, C> PersistentCircularBuffer<T, C> {
     /// Ends the use of the queue, whoever else has it or a lease of it: makes everything durable, notes that
     /// the queue was closed in good order, and unlocks it, so that it can be opened again. From now on every
     /// call fails with `Closed`; calls that wait do so at once. Leases that are left go back when it is
-    /// opened again. The files are closed, so they can be removed, on Windows too.
+    /// opened again. The files are closed, so they can be removed, on Windows too. On Linux they stay mapped,
+    /// and the disk gets the room of removed ones back when the queue, its leases and its looks are dropped.
+    /// If another thread is doing the same, this waits until it is done.
     ///
-    /// Dropping the queue does the same, unless there are leases, but tells nobody of an error.
+    /// Dropping the queue does the same, unless there are leases or looks, but tells nobody of an error.
     ///
     /// # Errors
     /// `Io`, or what a sync has failed with; the queue has ended all the same. `Closed`: it had ended before.

@@ -3,7 +3,7 @@
 //! Invariant: everything before `end` was written and is not changed any more; the bytes are published by the
 //! release store of `end` and its acquire load. A reader never looks beyond `end`.
 
-use super::files::{File, Storage, crc32c, was_released};
+use super::files::{File, Storage, crc32c};
 use super::format::{self, CELL, Found, HEAD, HEADER, Head, Header, Why};
 use super::records::{Cursor, Place};
 use crate::error::{BufferError, BufferResult};
@@ -157,7 +157,6 @@ impl Segment {
     /// longer than the queue does; then it is told that the queue was closed.
     fn read(&self, bytes: &mut [u8], at: u64) -> BufferResult<()> {
         self.file.read_at(bytes, at).map_err(|refused| match refused.kind() {
-            _ if was_released(&refused) => BufferError::Closed,
             io::ErrorKind::UnexpectedEof => self.corrupted(at, &"the file ends here, before its last record"),
             _ => BufferError::io("to read", &self.path, &refused),
         })

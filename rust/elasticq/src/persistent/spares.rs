@@ -57,8 +57,8 @@ const FIRST_SIZE: u64 = 1 << 20;
 const GROWTH: u64 = 4;
 
 impl Kept {
-    /// Those of a queue that was closed.
-    pub fn found(storage: &dyn Storage, names: &[String]) -> Self {
+    /// Those of a queue that was closed, or whose process was killed.
+    pub fn found(storage: &dyn Storage, names: &[String], largest: u64) -> Self {
         let mut kept = Self::default();
         for name in names {
             let number = name.strip_prefix("spare-").and_then(|rest| rest.strip_suffix(".log")?.parse::<u64>().ok());
@@ -71,7 +71,11 @@ impl Kept {
             let Ok(size) = file.size() else { continue };
             let spare = Spare { name: name.clone(), file, size };
             if number.is_none() {
-                kept.reserve = Some(spare);
+                if size >= first_size(largest) {
+                    kept.reserve = Some(spare);
+                } else {
+                    let _ = storage.remove(name); // who made it has not come to its end
+                }
             } else if size > 2 * HEADER as u64 && size % 8 == 0 {
                 kept.ready.push(spare);
             }

@@ -96,8 +96,10 @@ impl Map {
     pub fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
         assert!(self.covers(at, bytes.len()));
         // SAFETY: both ranges are valid for so many bytes, by the check and by the slice, and they don't
-        // overlap. No thread writes to these bytes of the map at the same moment (see the header). Where the
-        // file was cut off, the handler of the signal puts zeroes.
+        // overlap. No thread writes to these bytes of the map at the same moment (see the header): if the queue
+        // was closed, another opener may write to the file through a map of its own, as another process may,
+        // and then what was read is not used (`disk`). Where the file was cut off, the handler of the signal
+        // puts zeroes.
         unsafe { ptr::copy_nonoverlapping(self.at(at), bytes.as_mut_ptr(), bytes.len()) };
         self.check()
     }

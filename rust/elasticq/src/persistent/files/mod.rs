@@ -22,7 +22,6 @@ pub use disk::{Disk, ReadOnly};
 pub use forked::process;
 pub use memory::Memory;
 pub use owner::{Owner, owner};
-pub use released::was_released;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -62,7 +61,7 @@ pub trait Storage: fmt::Debug + Send + Sync {
 
     /// Lets others open the queue. From now on this refuses every call that changes the directory. Files that
     /// are open on a disk are closed, so that they and the directory can be removed; a call of such a file
-    /// fails then.
+    /// fails then. What is mapped stays so until the file is dropped.
     fn release(&self);
 }
 

@@ -1,5 +1,6 @@
 //! One file of a survey: opening it, whatever is in it, and what was found there.
 
+use super::super::cell;
 use super::super::files::{File, Storage};
 use super::super::format::{CELL, End, HEADER, Header, NoHeader, u32_at, u64_at};
 use super::super::records::Cursor;
@@ -172,12 +173,20 @@ impl Part {
         Ok(Some(part))
     }
 
-    /// Whether there is nothing behind the state with which it begins.
+    /// The gap with which its records end, unless that is something that this version does not understand.
+    pub fn gap_at_the_end(&self) -> Option<&Gap> {
+        self.gaps.last().filter(|gap| !gap.is_foreign && gap.next.is_none_or(|next| next.place == self.end.place))
+    }
+
+    /// Whether there is nothing behind the state with which it begins. In its cell there is nothing either:
+    /// pops are noted there only where each record is written by the call that makes it, so the records
+    /// before this file were written, too.
     ///
     /// # Errors
     /// `Io`.
     pub fn has_only_begun(&self) -> BufferResult<bool> {
-        let Some(segment) = self.segment.as_ref().filter(|_| self.before.is_some()) else { return Ok(false) };
+        let is_blank = self.before.is_some() && self.cell == cell::BLANK;
+        let Some(segment) = self.segment.as_ref().filter(|_| is_blank) else { return Ok(false) };
         let mut reader = Reader::new(Arc::clone(segment), segment.start());
         let mut has_next = || reader.step().map(|next| matches!(next, Next::Record { .. }));
         Ok(has_next()? && !has_next()?)

@@ -12,7 +12,9 @@
 //! **Batches.** A batch of which a record is lost was cut off, unless it was durable. Then it was never put
 //! in, and its other records are lost, too. The records before the lost one say whether they belong to it,
 //! and its own head, if that can be read, says whether the next ones do. They do up to one that ends a batch.
-//! Files behind it have only begun, with a state that knows of what was never written: opening gives them up.
+//!
+//! **Behind a torn end** files have only begun, with a state that knows of what was never written; opening
+//! gives them up. If records go on behind what is torn, that was damage, and the state of the next file holds.
 //!
 //! Nothing is kept in memory for an item in line.
 
@@ -65,7 +67,7 @@ pub struct Survey {
     apart: bool,
     /// The part that was read last.
     last: Option<usize>,
-    /// Whether the last writes were cut off there.
+    /// Whether its end is torn.
     is_cut_off: bool,
 }
 
@@ -128,14 +130,12 @@ impl Survey {
         };
         survey.state.takes.cursor = Cursor { place: start, number: first.number, link: first.links[0] };
         for index in 0..parts.len() {
-            if survey.is_cut_off {
-                progress.add(parts[index].bytes);
-                continue;
+            if !survey.is_cut_off {
+                let number = parts[index].number;
+                let next = parts[index..].iter().find(|part| part.number > number);
+                let next = next.map(|part| Following { number: part.number, before: part.before });
+                survey.read(&mut parts, index, next)?;
             }
-            let number = parts[index].number;
-            let next = parts[index..].iter().find(|part| part.number > number);
-            let next = next.map(|part| Following { number: part.number, before: part.before });
-            survey.read(&mut parts, index, next)?;
             progress.add(parts[index].bytes);
         }
         survey.parts = parts;
@@ -295,7 +295,6 @@ impl Survey {
             if may_be_torn && !gap.is_foreign {
                 self.lose(&mut batch, &mut gap);
                 batch.is_lost = goes_on;
-                self.is_cut_off = has_joined;
             } else {
                 self.close(part, &mut batch);
                 batch.is_lost &= goes_on;
@@ -327,13 +326,14 @@ impl Survey {
             part.runs.push(Run { segment: Arc::clone(&reader.segment), from, end });
         }
         if let Some(gap) = torn {
-            self.is_cut_off |= has_joined && self.may_be_torn(&mut is_last, end, part, following)?;
             self.note(gap.at.number, false);
             part.gaps.push(gap);
         }
         part.end = end;
         if has_joined {
             self.end = end;
+            let torn = part.gap_at_the_end().map(|gap| gap.at);
+            self.is_cut_off = torn.map_or(Ok(false), |at| self.may_be_torn(&mut is_last, at, part, following))?;
         }
         Ok(())
     }

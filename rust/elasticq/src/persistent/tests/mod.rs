@@ -4,6 +4,7 @@ mod at_once;
 mod cell;
 mod damage;
 mod disk;
+mod ending;
 mod hostile;
 mod hurt;
 mod memory;

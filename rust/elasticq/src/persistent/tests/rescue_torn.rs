@@ -6,6 +6,7 @@ use super::{Random, item, open, push, segments, small};
 use crate::effort::effort;
 use crate::persistent::SyncMode;
 use crate::persistent::core::{Core, Extra};
+use crate::persistent::format::HEAD;
 use crate::persistent::rescue::{Verdict, inspect};
 use std::ops::Range;
 
@@ -218,4 +219,58 @@ fn what_a_record_took_that_was_cut_off_before_a_file_that_only_has_begun_is_insi
             assert_eq!(numbers(&drained(&reopened(&disk))), opened, "{single}, cut {cut}: repair");
         }
     }
+}
+
+/// Damage in a record that nobody needs any more says nothing of what came behind it.
+#[test]
+fn a_state_is_believed_behind_a_file_that_goes_on_behind_its_damage() {
+    for (mode, popped) in [SyncMode::NoSync, SyncMode::EveryWrite].into_iter().flat_map(|mode| [(mode, 0), (mode, 7)]) {
+        let disk = Disk::default();
+        let core = open(&disk, small(mode)).unwrap();
+        (0..100).for_each(|number| push(&core, &item(number, 100)).unwrap());
+        core.pop(90).unwrap();
+        let first = segments(&disk).pop().unwrap();
+        core.compact().unwrap();
+        for _ in 0..popped {
+            core.pop(1).unwrap();
+        }
+        let inside = numbers(&drained(&reopened(&disk.after_kill())));
+        assert_eq!((segments(&disk).len(), inside.len()), (2, 10 - popped), "{mode:?}");
+        let places = records(&disk, &first);
+        let last = places.len() - 1;
+        for number in (0..last).step_by(7).chain(last - 3..=last) {
+            let at = places[number] as usize;
+            let disk = disk.after_kill();
+            disk.tamper(&first, |bytes| bytes[at + HEAD] ^= 1);
+            let what = format!("{mode:?}, popped {popped}, record {number}");
+            let seen = numbers(&exported(&disk));
+            let losses = verified(&disk).losses;
+            let missing = inside.iter().filter(|item| !seen.contains(item)).count() as u64;
+            assert!(missing == 0 || missing == 1 && losses.count == Some(1), "{what}: {seen:?}");
+            // Only the last record may be one that was never whole.
+            let may_be_torn = number == last && losses.may_come_twice;
+            assert!(may_be_torn || seen.iter().all(|item| inside.contains(item)), "{what}: {seen:?}");
+            repaired(&disk);
+            assert_eq!(numbers(&drained(&reopened(&disk))), seen, "{what}: repair");
+        }
+    }
+}
+
+/// Nobody stages records where pops stand in cells, so what its state knows of was written.
+#[test]
+fn a_state_is_believed_behind_a_torn_end_if_its_cell_was_used() {
+    let disk = Disk::default();
+    let core = open(&disk, small(SyncMode::NoSync)).unwrap();
+    (0..100).for_each(|number| push(&core, &item(number, 100)).unwrap());
+    let leases: Vec<(u64, u64)> =
+        core.lease(90, None).unwrap().iter().map(|(item, token)| (item.number, *token)).collect();
+    let (first, from) = end(&disk, &core);
+    core.ack(&leases).unwrap();
+    core.compact().unwrap();
+    core.pop(3).unwrap();
+    assert_eq!(segments(&disk).len(), 2);
+    disk.tamper(&first, |bytes| bytes[from..].fill(0));
+    assert_eq!(numbers(&exported(&disk)), (93..100).collect::<Vec<_>>());
+    repaired(&disk);
+    assert_eq!(numbers(&drained(&reopened(&disk))), (93..100).collect::<Vec<_>>());
 }

@@ -3,7 +3,7 @@
 
 use super::disk;
 use crate::error::BufferError;
-use crate::persistent::files::{Disk, File, Memory, ReadOnly, Storage, was_released};
+use crate::persistent::files::{Disk, File, Memory, ReadOnly, Storage};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -224,6 +224,10 @@ fn a_second_opener_is_told_who_has_it_until_that_one_releases_it() {
     drop(folder.open());
 }
 
+fn was_released(refused: &io::Error) -> bool {
+    BufferError::io("to do", "something", refused) == BufferError::Closed
+}
+
 #[test]
 fn what_was_released_in_memory_is_as_it_was() {
     let memory = Memory::default();
@@ -249,6 +253,7 @@ fn what_was_released_is_as_it_was_and_nothing_of_it_is_open() {
     assert!(was_released(&disk.list().unwrap_err()) && was_released(&disk.sync().unwrap_err()));
     assert!(was_released(&file.size().unwrap_err()) && was_released(&file.sync().unwrap_err()));
     assert!(was_released(&file.read_at(&mut [0; 1], 0).unwrap_err()));
+    assert!(was_released(&file.write_at(b"x", 0).unwrap_err()) && was_released(&file.store(1, 0).unwrap_err()));
     for refused in [disk.create("c").map(drop), disk.remove("a"), disk.rename("a", "b")] {
         assert!(was_released(&refused.unwrap_err()));
     }

@@ -22,7 +22,7 @@ use parking_lot::{Mutex, RwLock};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock, Weak};
 #[cfg(unix)]
 use unix as system;
@@ -204,7 +204,7 @@ impl Storage for ReadOnly {
 #[derive(Debug)]
 struct Handle {
     file: RwLock<Option<fs::File>>,
-    /// The same in one look, for reads through memory.
+    /// The same in one look, for what goes through memory.
     is_closed: AtomicBool,
 }
 
@@ -217,7 +217,9 @@ impl Handle {
     }
 
     fn close(&self) {
-        self.is_closed.store(true, Ordering::Relaxed); // a read that is still under way is a right one
+        // Another opener comes behind the lock, which is given up behind this. So whoever reads what that one
+        // has written sees this, too.
+        self.is_closed.store(true, Ordering::Relaxed);
         *self.file.write() = None;
     }
 }
@@ -236,9 +238,9 @@ impl Opened {
         Self { handle: Arc::new(handle), map: OnceLock::new(), is_let_go: AtomicBool::new(false) }
     }
 
-    /// Whether reads go past the map. Either way is right, so the order does not matter.
-    fn reads_past(&self) -> bool {
-        self.is_let_go.load(Ordering::Relaxed) || self.handle.is_closed.load(Ordering::Relaxed)
+    /// The map, if these bytes go through it. A file that was closed may be another opener's.
+    fn through(&self, at: u64, count: usize) -> Option<&Map> {
+        self.map.get().filter(|map| map.covers(at, count) && !self.handle.is_closed.load(Ordering::Relaxed))
     }
 }
 
@@ -248,22 +250,28 @@ impl File for Opened {
     }
 
     fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
-        let map = self.map.get().filter(|_| !self.reads_past());
-        match map.filter(|map| map.covers(at, bytes.len())) {
-            Some(map) => map.read_at(bytes, at),
+        // Whether the pages were let go: either way is right, so the order does not matter.
+        match self.through(at, bytes.len()).filter(|_| !self.is_let_go.load(Ordering::Relaxed)) {
+            Some(map) => {
+                map.read_at(bytes, at)?;
+                // If it was closed meanwhile, another opener may have written there since. The fence keeps
+                // the look behind the copy.
+                fence(Ordering::Acquire);
+                if self.handle.is_closed.load(Ordering::Relaxed) { Err(released()) } else { Ok(()) }
+            }
             None => self.handle.with(|file| system::read_at(file, bytes, at)),
         }
     }
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        match self.map.get().filter(|map| map.covers(at, bytes.len())) {
+        match self.through(at, bytes.len()) {
             Some(map) => map.write_at(bytes, at),
             None => self.handle.with(|file| system::write_at(file, bytes, at)),
         }
     }
 
     fn store(&self, word: u64, at: u64) -> io::Result<()> {
-        match self.map.get().filter(|map| map.covers(at, 8)) {
+        match self.through(at, 8) {
             Some(map) => map.store(word, at),
             None => self.handle.with(|file| system::write_at(file, &word.to_le_bytes(), at)),
         }
