@@ -1,8 +1,14 @@
-# What scripts do with Wine, which runs programs for Windows; they read this file with `source`.
+# What scripts do with Wine, which runs programs for Windows; they read this file with `source`. It needs a
+# function `say` of the script.
 # shellcheck shell=bash
 
-# begin_wine FOLDER: makes a Windows in this folder, and sets the environment so that `wine` uses it.
+# begin_wine FOLDER: makes a Windows in this folder, and sets the environment so that `wine` uses it. Fails,
+# with a word about it, if Wine does not run.
 begin_wine() {
+    start_wine "$1" || { say "Wine does not run here"; return 1; }
+}
+
+start_wine() {
     export WINEPREFIX=$1 WINEDEBUG=-all WINEDLLOVERRIDES="mscoree=;mshtml=;winemenubuilder.exe="
     # Nothing of this may keep the caller's output open: Wine's services outlive the call.
     wine wineboot --init >/dev/null 2>&1 && wineserver --wait || return 1
@@ -21,7 +27,7 @@ BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size)
 C
 }
 
-# Ends all that runs in this Windows.
+# end_wine FOLDER: ends all that runs in this Windows, if it was begun.
 end_wine() {
-    [[ -z ${WINEPREFIX:-} || ! -d $WINEPREFIX ]] || wineserver --kill || true
+    [[ ! -d $1 ]] || WINEPREFIX=$1 wineserver --kill || true
 }
