@@ -183,10 +183,9 @@ def test_the_files_of_a_closed_queue_can_be_removed_whoever_still_has_it(path: P
     queue.close()
     shutil.rmtree(path)
     assert not path.exists()
-    for call in (lease.ack, queue.pop, lambda: queue.push(1)):
+    for call in (lease.ack, queue.pop, lambda: queue.push(1), lambda: next(look)):
         with pytest.raises(ShutDown):
             call()
-    del look
 
 
 def test_the_end_of_the_object_closes_the_queue(path: Path) -> None:
