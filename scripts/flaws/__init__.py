@@ -13,8 +13,8 @@ from pathlib import Path
 class Mutant:
     """A replacement in a file, and the proof that must find it, as target::name.
 
-    The proof is a loom model or an ordinary test, or a test inside the crate, whose target is `lib`. `also` has further replacements of the same flaw, as
-    (file, old, new).
+    The proof is a loom model or an ordinary test, or a test inside the crate, whose target is `lib`. `also`
+    has further replacements of the same flaw, as (file, old, new).
     """
 
     name: str

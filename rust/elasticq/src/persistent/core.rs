@@ -54,7 +54,7 @@ pub struct Core {
     closed: AtomicBool,
     ended: AtomicBool,
     /// Held by the thread that ends the queue; another one that wants to end it waits. Locked before all
-    /// others.
+    /// others, also `giving_up`.
     ending: Mutex<()>,
     /// Items that were taken and have not come to their takers, by ticket. Locked under `taking`, or alone.
     pub outstanding: Mutex<Vec<(u64, Arc<Vec<Item>>)>>,
@@ -440,7 +440,7 @@ impl Core {
     }
 
     /// Ends the use of the files, whoever else still has the queue or a lease. Another opener may have them
-    /// then.
+    /// then. Tasks are woken meanwhile; if a waker polls at once, what it polls must not call this.
     ///
     /// First nothing is recorded any more: whoever records something looks whether the queue ends, under
     /// locks that this takes. What was taken and has not come to its taker goes back before that. Then all
@@ -472,7 +472,7 @@ impl Core {
         };
         let finished = self.join(last).and(recorded).and_then(|()| self.note_closing());
         {
-            // Whoever makes a file, or gives some up, comes to an end, and leaves none half made.
+            // Whoever gives files up, or makes spare ones, comes to an end first.
             let _turn = self.giving_up.lock();
             self.commit.end(|| self.log.storage.release());
         }

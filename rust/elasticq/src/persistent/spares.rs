@@ -69,18 +69,36 @@ impl Kept {
             // One that can't be opened is left where it is.
             let Ok(file) = storage.open(name) else { continue };
             let Ok(size) = file.size() else { continue };
+            if size <= 2 * HEADER as u64 || size % 8 != 0 {
+                // Whoever made it has not come to its end.
+                drop(file);
+                let _ = storage.remove(name);
+                continue;
+            }
             let spare = Spare { name: name.clone(), file, size };
-            if number.is_none() {
-                if size >= first_size(largest) {
-                    kept.reserve = Some(spare);
-                } else {
-                    let _ = storage.remove(name); // who made it has not come to its end
-                }
-            } else if size > 2 * HEADER as u64 && size % 8 == 0 {
-                kept.ready.push(spare);
+            match number {
+                Some(_) => kept.ready.push(spare),
+                None => kept.reserve = Some(spare),
             }
         }
+        kept.enlarge_reserve(storage, first_size(largest));
         kept
+    }
+
+    /// Makes another reserve if there is a smaller one: of an opener with other settings, or of one that was
+    /// killed while it made it.
+    fn enlarge_reserve(&mut self, storage: &dyn Storage, size: u64) {
+        let Some(reserve) = self.reserve.take_if(|reserve| reserve.size < size) else { return };
+        let Ok(made) = make_file(storage, self.name(), size, false) else {
+            self.reserve = Some(reserve); // the room that there is
+            return;
+        };
+        drop(reserve);
+        // If it can't get the name it is one of those for producers, until there is a reserve.
+        match storage.rename(&made.name, RESERVE) {
+            Ok(()) => self.reserve = Some(Spare { name: RESERVE.into(), ..made }),
+            Err(_) => self.ready.push(made),
+        }
     }
 
     /// A name that no file has.

@@ -173,23 +173,18 @@ impl Part {
         Ok(Some(part))
     }
 
-    /// The gap with which its records end, unless that is something that this version does not understand.
-    pub fn gap_at_the_end(&self) -> Option<&Gap> {
-        self.gaps.last().filter(|gap| !gap.is_foreign && gap.next.is_none_or(|next| next.place == self.end.place))
-    }
-
-    /// Whether there is nothing behind the state with which it begins. In its cell there is nothing either:
-    /// pops are noted there only where each record is written by the call that makes it, so the records
-    /// before this file were written, too.
+    /// Whether there is nothing behind the state with which it begins. Its cell says nothing either: pops are
+    /// noted there only where each record is written by the call that makes it, so all that this state knows
+    /// of was written. (A word of the file's earlier life does not count.)
     ///
     /// # Errors
     /// `Io`.
     pub fn has_only_begun(&self) -> BufferResult<bool> {
-        let is_blank = self.before.is_some() && self.cell == cell::BLANK;
-        let Some(segment) = self.segment.as_ref().filter(|_| is_blank) else { return Ok(false) };
+        let Some(segment) = self.segment.as_ref().filter(|_| self.before.is_some()) else { return Ok(false) };
         let mut reader = Reader::new(Arc::clone(segment), segment.start());
-        let mut has_next = || reader.step().map(|next| matches!(next, Next::Record { .. }));
-        Ok(has_next()? && !has_next()?)
+        let has_state = matches!(reader.step()?, Next::Record { .. });
+        let counts = self.cell == cell::word(segment.header.salt, reader.cursor.link, self.cell);
+        Ok(has_state && !counts && !matches!(reader.step()?, Next::Record { .. }))
     }
 
     /// How many bytes the disk could not read.

@@ -1,4 +1,5 @@
-//! All that can be read of a queue, whatever its state. No file is changed, and none is believed.
+//! All that can be read of a queue, whatever its state. No file is changed, and none is believed. Nothing is
+//! kept in memory for an item in line.
 //!
 //! Recovery (`recover`) stops where the chain of records breaks. A survey goes on behind that, and notes the
 //! gap. What was lost in it may have said that items were popped, leased or acknowledged. The next snapshot
@@ -13,10 +14,8 @@
 //! in, and its other records are lost, too. The records before the lost one say whether they belong to it,
 //! and its own head, if that can be read, says whether the next ones do. They do up to one that ends a batch.
 //!
-//! **Behind a torn end** files have only begun, with a state that knows of what was never written; opening
-//! gives them up. If records go on behind what is torn, that was damage, and the state of the next file holds.
-//!
-//! Nothing is kept in memory for an item in line.
+//! **Behind what is torn** files have only begun, with a state that knows of what was never written: opening
+//! gives them up.
 
 use super::super::cell;
 use super::super::files::Storage;
@@ -67,7 +66,7 @@ pub struct Survey {
     apart: bool,
     /// The part that was read last.
     last: Option<usize>,
-    /// Whether its end is torn.
+    /// Whether the last writes there may have been torn.
     is_cut_off: bool,
 }
 
@@ -295,6 +294,7 @@ impl Survey {
             if may_be_torn && !gap.is_foreign {
                 self.lose(&mut batch, &mut gap);
                 batch.is_lost = goes_on;
+                self.is_cut_off |= has_joined;
             } else {
                 self.close(part, &mut batch);
                 batch.is_lost &= goes_on;
@@ -326,14 +326,15 @@ impl Survey {
             part.runs.push(Run { segment: Arc::clone(&reader.segment), from, end });
         }
         if let Some(gap) = torn {
+            self.is_cut_off |= has_joined && self.may_be_torn(&mut is_last, end, part, following)?;
             self.note(gap.at.number, false);
             part.gaps.push(gap);
+        } else if batch.is_lost {
+            self.note(end.number, false); // where it ended is not known
         }
         part.end = end;
         if has_joined {
             self.end = end;
-            let torn = part.gap_at_the_end().map(|gap| gap.at);
-            self.is_cut_off = torn.map_or(Ok(false), |at| self.may_be_torn(&mut is_last, at, part, following))?;
         }
         Ok(())
     }
@@ -489,9 +490,8 @@ impl Survey {
         let from = self.state.takes.cursor.number;
         let salt = last.segment.as_ref().map_or(0, |segment| segment.header.salt);
         let (base, unsure) = self.base;
-        let Some(number) = cell::beyond(last.cell, salt, base, from).map(|number| number.min(self.end.number)) else {
-            return Ok(());
-        };
+        let Some(number) = cell::beyond(last.cell, salt, base, from) else { return Ok(()) };
+        let number = number.min(self.end.number);
         let runs = self.runs();
         let mut items = 0;
         if let Some(from) = unsure {
@@ -507,7 +507,8 @@ impl Survey {
                 }
             }
         }
-        let cursor = walk::locate(&runs, number)?.unwrap_or(self.end);
+        // The next item may be lost; it counts.
+        let cursor = Cursor { number, ..walk::locate(&runs, number)?.unwrap_or(self.end) };
         self.state.takes.apply(&Change::Popped { items, cursor });
         self.closed &= items == 0;
         Ok(())

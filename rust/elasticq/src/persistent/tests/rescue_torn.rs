@@ -6,7 +6,7 @@ use super::{Random, item, open, push, segments, small};
 use crate::effort::effort;
 use crate::persistent::SyncMode;
 use crate::persistent::core::{Core, Extra};
-use crate::persistent::format::HEAD;
+use crate::persistent::format::{CELL, HEAD};
 use crate::persistent::rescue::{Verdict, inspect};
 use std::ops::Range;
 
@@ -208,7 +208,12 @@ fn what_a_record_took_that_was_cut_off_before_a_file_that_only_has_begun_is_insi
         let next = segments(&disk).pop().unwrap();
         assert!(next != name);
         let second = records(&disk, &next)[1] as usize;
-        disk.tamper(&next, |bytes| bytes[second..].fill(0));
+        disk.tamper(&next, |bytes| {
+            bytes[second..].fill(0);
+            if single {
+                bytes[CELL..CELL + 8].fill(7); // the file was another segment before
+            }
+        });
         for cut in (from..to).step_by(8) {
             let disk = disk.after_kill();
             disk.tamper(&name, |bytes| bytes[cut..].fill(0));
@@ -223,7 +228,7 @@ fn what_a_record_took_that_was_cut_off_before_a_file_that_only_has_begun_is_insi
 
 /// Damage in a record that nobody needs any more says nothing of what came behind it.
 #[test]
-fn a_state_is_believed_behind_a_file_that_goes_on_behind_its_damage() {
+fn what_was_taken_stays_so_if_a_file_is_damaged_before_one_that_has_only_begun() {
     for (mode, popped) in [SyncMode::NoSync, SyncMode::EveryWrite].into_iter().flat_map(|mode| [(mode, 0), (mode, 7)]) {
         let disk = Disk::default();
         let core = open(&disk, small(mode)).unwrap();
@@ -258,7 +263,7 @@ fn a_state_is_believed_behind_a_file_that_goes_on_behind_its_damage() {
 
 /// Nobody stages records where pops stand in cells, so what its state knows of was written.
 #[test]
-fn a_state_is_believed_behind_a_torn_end_if_its_cell_was_used() {
+fn a_state_is_believed_behind_what_is_torn_if_its_cell_was_used() {
     let disk = Disk::default();
     let core = open(&disk, small(SyncMode::NoSync)).unwrap();
     (0..100).for_each(|number| push(&core, &item(number, 100)).unwrap());
@@ -273,4 +278,54 @@ fn a_state_is_believed_behind_a_torn_end_if_its_cell_was_used() {
     assert_eq!(numbers(&exported(&disk)), (93..100).collect::<Vec<_>>());
     repaired(&disk);
     assert_eq!(numbers(&drained(&reopened(&disk))), (93..100).collect::<Vec<_>>());
+}
+
+/// A power cut may keep any sectors of what was not synced: of the pop nothing, and all that came behind it.
+#[test]
+fn what_a_record_took_that_is_torn_is_inside_though_records_behind_it_are_there() {
+    let disk = Disk::default();
+    let core = open(&disk, small(SyncMode::EveryWrite)).unwrap();
+    put_batch(&core, 0..3, 9000);
+    let (name, from) = end(&disk, &core);
+    core.pop(1).unwrap();
+    let (_, to) = end(&disk, &core);
+    put_batch(&core, 10..12, 100);
+    push(&core, &item(20, 50_000)).unwrap();
+    drop(core);
+    let next = segments(&disk).pop().unwrap();
+    let (second, written) = (records(&disk, &next)[1] as usize, records(&disk, &name));
+    disk.tamper(&next, |bytes| bytes[second..].fill(0));
+    // The last record of the pop's write is the one that says it. Without the marks of later writes, all of
+    // these are one write.
+    let pop = written.iter().map(|&at| at as usize).rfind(|at| (from..to).contains(at)).unwrap();
+    let later: Vec<usize> = written.iter().map(|&at| at as usize).filter(|&at| at >= to).collect();
+    for lost in [from..to, pop..to, pop..pop + 8, to - 8..to] {
+        let disk = disk.after_kill();
+        disk.tamper(&name, |bytes| {
+            bytes[later[0]..later[1]].fill(0);
+            bytes[lost.clone()].fill(0);
+        });
+        assert!(numbers(&exported(&disk)).starts_with(&[0, 1, 2]), "{lost:?}: {:?}", numbers(&exported(&disk)));
+        repaired(&disk);
+        assert!(numbers(&drained(&reopened(&disk))).starts_with(&[0, 1, 2]), "{lost:?}: repair");
+    }
+}
+
+/// Nobody knows how long it was.
+#[test]
+fn of_a_batch_whose_end_is_missing_it_is_not_known_how_many_are_lost() {
+    let disk = Disk::default();
+    let core = open(&disk, small(SyncMode::EveryWrite)).unwrap();
+    put_batch(&core, 0..3, 100);
+    put_batch(&core, 3..8, 100);
+    drop(core);
+    let name = segments(&disk).pop().unwrap();
+    let places = records(&disk, &name);
+    let batch = places.len() - 5;
+    disk.tamper(&name, |bytes| {
+        bytes[places[batch] as usize + HEAD] ^= 1;
+        bytes[places[batch + 2] as usize..].fill(0);
+    });
+    assert_eq!(numbers(&exported(&disk)), [0, 1, 2]);
+    assert_eq!((verified(&disk).losses.count, verified(&disk).losses.may_come_twice), (None, true));
 }
