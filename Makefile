@@ -4,8 +4,9 @@
 PYTHON ?= python3
 export PYTHON
 
-# `make demo -- --publishers 2` hands on the options after --, as ARGS="--publishers 2" does. Make takes the words for
-# targets (or, with =, for variables), so they are gathered from there and become targets that do nothing.
+# `make demo -- --publishers 2` hands on the options after --, as ARGS="--publishers 2" does. Make takes the
+# words for targets (or, with =, for variables), so they are gathered from there and become targets that do
+# nothing.
 ifeq (demo,$(firstword $(MAKECMDGOALS)))
   WORDS := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
   ifneq (,$(filter -%,$(firstword $(WORDS))))
@@ -44,7 +45,7 @@ bench: ## measure against peers, in Rust and on Python 3.13 with and without the
 	scripts/bench $(ARGS)
 
 # With exec, since make hands signals on to what it has started, and no further.
-verify: ## check what `make test` has no time for, over hours; may be interrupted (some parts only: ARGS="loom soak"; the parts: ARGS=--list)
+verify: ## check what `make test` has no time for; may be interrupted (some: ARGS="loom soak"; ARGS=--list)
 	exec "$(PYTHON)" scripts/verify $(ARGS)
 
 clean: ## delete everything that was built

@@ -19,13 +19,18 @@ FLAWS = (*CRATE, "scripts/mutants", "scripts/flaws/", "scripts/verdicts.py", "sc
 WITH_SOURCE = ("scripts/rust-with-source", "scripts/debian.bash")
 SANITIZED = (*CRATE, *WITH_SOURCE, "scripts/sanitize", "scripts/sanitize-leaks")
 MACHINE_SCRIPTS = ("scripts/machines", "scripts/wine.bash", "scripts/python")
-MACHINE = (*CRATE, *WITH_SOURCE, "rust/", "pyproject.toml", *MACHINE_SCRIPTS)
+MACHINE = (*CRATE, *WITH_SOURCE, "rust/", "rust-3.13t/", "pyproject.toml", *MACHINE_SCRIPTS)
 
 
 def pythons() -> list[str]:
     """The versions of Python that the project supports."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"].get("elasticq", {})
-    return list(settings.get("pythons", []))
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["elasticq"]
+    return list(settings["pythons"])
+
+
+def on_python(command: str) -> str:
+    """Runs Python tests where the programs are that they start, and where a missing one is a failure."""
+    return f"scripts/test programs && CI=true {command}"
 
 
 MACHINES = {
@@ -71,13 +76,15 @@ PARTS = [
     Part(
         "coverage-python",
         "The Python tests run at least 95 % of the package's lines.",
-        "scripts/coverage python",
+        on_python("scripts/coverage python"),
     ),
     *(
         Part(
             f"python-{version}",
             f"All Python tests pass on Python {version}.",
-            f"scripts/test-python {version}",
+            on_python(f"scripts/test-python {version}"),
+            platform=f"Python {version}",
+            shows_without="compiled",  # by the script, and else it would have failed
         )
         for version in pythons()
     ),
@@ -85,6 +92,7 @@ PARTS = [
         "python-windows",
         "All Python tests that can pass there pass on Windows, under Wine.",
         "scripts/test-windows",
+        platform="Python on Windows",
     ),
     *(
         Part(
@@ -95,7 +103,14 @@ PARTS = [
         for version in pythons()
     ),
     *(
-        Part(f"machine-{name}", proves, f"scripts/machines {name}", reads=MACHINE)
+        Part(
+            f"machine-{name}",
+            proves,
+            f"scripts/machines {name}",
+            reads=MACHINE,
+            platform=name,
+            shows="run" if "tests pass" in proves else "compiled",
+        )
         for name, proves in MACHINES.items()
     ),
     Part(
@@ -182,13 +197,13 @@ PARTS = [
     Part(
         "work-cluster",
         "Work queues on a cluster of NATS lose none of so many messages when its leader is killed.",
-        "scripts/test-python machine tests/test_work_cluster.py -s",
+        on_python("scripts/test-python machine tests/test_work_cluster.py -s"),
         {"ELASTICQ_CLUSTER_MESSAGES": "50000"},
     ),
     Part(
         "mqtt-proxy",
         "The MQTT proxy loses nothing of so many messages when its target is down or it is killed.",
-        "scripts/test-python machine tests/test_mqtt_proxy.py -k nothing_is_lost -s",
+        on_python("scripts/test-python machine tests/test_mqtt_proxy.py -k nothing_is_lost -s"),
         {"ELASTICQ_PROXY_MESSAGES": "100000", "ELASTICQ_PROXY_OUTAGE": "30"},
     ),
     Part(

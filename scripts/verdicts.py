@@ -36,6 +36,12 @@ class Part:
     """The files that its verdict depends on. A name that ends in "/" is that of a folder. By default all."""
     hours: float = 3
     """If it takes longer, it hangs, and has failed."""
+    platform: str = ""
+    """The interpreter or machine that it is about, if it is about one."""
+    shows: str = "run"
+    """What is so on that platform if it has passed: the tests were run there, or all was compiled for it."""
+    shows_without: str = NOT_AVAILABLE
+    """What is so if that platform is not available."""
 
     def chosen_settings(self) -> dict[str, str]:
         """The settings that hold for a run now."""
@@ -133,9 +139,13 @@ def compiler() -> str:
     return f"{version}{os.environ.get('RUSTFLAGS', '')}"
 
 
+def is_read(file: str, reads: tuple[str, ...]) -> bool:
+    """Whether `reads` names this file, or a folder in which it is."""
+    return file in reads or file.startswith(tuple(name for name in reads if not name or name.endswith("/")))
+
+
 def state(files: Mapping[str, str], built_by: str, reads: tuple[str, ...] = ("",)) -> str:
-    """A short name for the state of those files that `reads` names, or whose folders it names."""
-    folders = tuple(name for name in reads if not name or name.endswith("/"))
-    seen = {name: content for name, content in files.items() if name in reads or name.startswith(folders)}
+    """A short name for the state of those files that are read."""
+    seen = {name: content for name, content in files.items() if is_read(name, reads)}
     lines = "".join(f"{name}\0{content}\n" for name, content in sorted(seen.items()))
     return hashlib.sha256(f"{built_by}\0{lines}".encode()).hexdigest()[:16]

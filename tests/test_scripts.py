@@ -150,6 +150,15 @@ def nothing_installed(home: Path) -> dict[str, str]:
     }
 
 
+def test_programs_whose_names_do_not_say_that_they_are_python_are_linted() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        linted = tomllib.load(file)["tool"]["ruff"]["extend-include"]
+    programs = (path for path in SCRIPTS.iterdir() if path.is_file() and path.suffix != ".py")
+    assert linted == sorted(
+        f"scripts/{path.name}" for path in programs if b"python" in path.read_bytes()[:22]
+    )
+
+
 def test_an_unusable_interpreter_makes_no_environment(tmp_path: Path) -> None:
     """The message names the interpreter, and no half-made environment remains."""
     broken = executable(tmp_path / "python", "exit 1")

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.checkout
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project whose wheel for Windows is an empty file, with a Wine whose programs exit with $STATUS."""
+    """A project whose wheel for Windows is an empty file, with a Wine whose pytest says $STATUS."""
     root = tmp_path / "project"
     (root / "scripts").mkdir(parents=True)
     for name in ("test-windows", "machines", "wine.bash", "debian.bash"):
@@ -31,7 +31,7 @@ def project(tmp_path: Path) -> Path:
         programs / "wine",
         """case "$1" in
             wineboot) test -z "$BROKEN" && mkdir -p "$WINEPREFIX/drive_c/windows/system32" ;;
-            *) exit "$STATUS" ;;
+            *) test -z "$ABORTS" || exit "$ABORTS"; echo "$STATUS" >"$3"; exit "$STATUS" ;;
         esac""",
     )
     executable(programs / "wineserver", f'echo "$WINEPREFIX $*" >>{tmp_path}/servers')
@@ -56,11 +56,18 @@ def servers(tmp_path: Path) -> list[list[str]]:
     return [line.split() for line in (tmp_path / "servers").read_text().splitlines()]
 
 
+@pytest.mark.parametrize("status", ["0", "3"])
+def test_a_python_that_is_aborted_has_not_passed(project: Path, tmp_path: Path, status: str) -> None:
+    """Under Wine it may end with 0. On Windows it ends with 3, which would say that there is no Windows."""
+    result = run(project / "scripts" / "test-windows", PATH=with_programs(tmp_path), ABORTS=status)
+    assert result.returncode == 1
+    assert result.stderr.endswith("Python has ended before pytest did\n")
+
+
 @pytest.mark.parametrize(("status", "expected"), [(0, 0), (1, 1), (2, 2), (3, 1), (5, 5)])
-def test_a_program_that_was_aborted_does_not_look_like_a_missing_windows(
+def test_an_error_within_pytest_does_not_look_like_a_missing_windows(
     project: Path, tmp_path: Path, status: int, expected: int
 ) -> None:
-    """Windows gives a program that aborts the status 3."""
     result = run(project / "scripts" / "test-windows", PATH=with_programs(tmp_path), STATUS=str(status))
     assert result.returncode == expected, result.stderr
     prefixes = {prefix for prefix, *_ in servers(tmp_path)}

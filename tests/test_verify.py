@@ -118,6 +118,29 @@ def test_a_part_that_is_not_available_says_why_and_is_no_failure(project: Projec
     assert project.ran() == ["second"]
 
 
+def test_each_platform_was_run_or_compiled_for_or_is_not_available(project: Project) -> None:
+    parts_file = project.root / "scripts" / "parts.py"
+    text = parts_file.read_text().replace(
+        '{"LEVEL": "1"}', '{"LEVEL": "1"}, platform="ARM", shows="compiled"'
+    )
+    parts_file.write_text(text.replace('"page")', '"page"), platform="Linux"'))
+
+    def shown() -> list[str]:
+        return project.verify()[1].partition("=== Interpreters and machines\n\n")[2].splitlines()[:2]
+
+    assert shown() == ["compiled       ARM", "run            Linux"]
+    (project.root / "other").touch()
+    project.second("exit 3")
+    assert shown()[0] == "not available  ARM"
+    parts_file.write_text(
+        parts_file.read_text().replace('platform="ARM"', 'platform="ARM", shows_without="compiled"')
+    )
+    assert shown()[0] == "compiled       ARM"
+    (project.root / "other").write_text("changed")
+    project.second("exit 1")
+    assert shown()[0] == "FAILED         ARM"
+
+
 def is_alive(process: int) -> bool:
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -199,11 +222,13 @@ def test_a_part_that_names_what_it_reads_keeps_its_verdict_when_other_files_chan
 def test_a_file_that_changes_while_a_part_runs_that_does_not_look_at_it(project: Project) -> None:
     """The part keeps its verdict. Those that look at the file, and ran before, have none."""
     parts_file = project.root / "scripts" / "parts.py"
-    parts_file.write_text(parts_file.read_text().replace("echo third >>", "touch other; echo third >>"))
+    parts_file.write_text(
+        parts_file.read_text().replace("echo third >>", "touch other page-two; echo third >>")
+    )
     status, output = project.verify()
     assert (status, project.ran()) == (1, ["first", "second", "third"])
     assert outcomes(output) == {"first": "not run", "second": "not run", "third": "passed"}
-    assert output.endswith("so parts have no verdict, and the same call goes on: other\n")
+    assert output.endswith("so parts have no verdict, and the same call goes on: other, page-two\n")
     assert (project.verify()[0], project.ran()) == (0, ["first", "second"])
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -11,8 +13,9 @@ from typing import Any
 
 import pytest
 from mqtt_outboxes import made_client
+from support import Threads, wait_until_asleep
 
-from elasticq import _waits
+from elasticq import LockFreeSPSCQueue, Queue, SimpleQueue, _waits
 from elasticq.backends._nats.thread import LoopThread
 from elasticq.mqtt import Outbox
 
@@ -102,3 +105,20 @@ def test_a_flush_without_a_limit_waits_in_rounds(
     refuse_waits_without_end()
     assert not outbox.flush()
     end.join()
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="elsewhere a signal wakes the thread that it comes to")
+@pytest.mark.parametrize("make", [Queue, SimpleQueue, LockFreeSPSCQueue])
+def test_on_windows_a_call_looks_for_signals_while_it_waits(
+    make: Callable[[], Any], threads: Threads
+) -> None:
+    queue = make()
+    main = threading.main_thread()
+
+    def interrupt() -> None:
+        wait_until_asleep(main)
+        _thread.interrupt_main()
+
+    threads.start(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        queue.get()
