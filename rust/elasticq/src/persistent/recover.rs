@@ -86,7 +86,7 @@ pub fn open(storage: &dyn Storage, largest: u64, window: usize) -> BufferResult<
         state.takes.set_status(number, Status::Ready);
     }
     let full = !closed && !rest.is_zero();
-    let spares = Kept::found(storage, &names, largest);
+    let spares = Kept::found(storage, &names);
     let (puts, reopened) = (mem::take(&mut state.puts), closed && !rest.is_zero());
     let resume = Resume { segments, tail, end, full, reopened, puts, synced, spares };
     Ok(Recovered { resume, state, noted: (base, items), report })
@@ -193,7 +193,7 @@ fn missing(storage: &dyn Storage, number: u64) -> BufferError {
 /// Makes a new queue.
 fn begin(storage: &dyn Storage, largest: u64, window: usize, names: &[String]) -> BufferResult<Recovered> {
     let mut state = State::with_window(window);
-    let mut spares = Kept::found(storage, names, largest);
+    let mut spares = Kept::found(storage, names);
     // A file made anew: what an old one holds might be taken for a queue if the power is cut here.
     let made = make_file(storage, spares.name(), first_size(largest), false)?;
     let Spare { name: old, file, size } = made;

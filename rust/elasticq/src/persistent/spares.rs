@@ -5,8 +5,8 @@
 //! room. So **a producer gets a file only while there is a reserve**; if there is none, it makes one first,
 //! or gives up a spare file for it. The queue's thread, which mostly does that, may be late.
 
+use super::config::SMALLEST_SEGMENT;
 use super::files::{File, Storage};
-use super::format::HEADER;
 use crate::error::{BufferError, BufferResult};
 use parking_lot::Mutex;
 
@@ -58,7 +58,7 @@ const GROWTH: u64 = 4;
 
 impl Kept {
     /// Those of a queue that was closed, or whose process was killed.
-    pub fn found(storage: &dyn Storage, names: &[String], largest: u64) -> Self {
+    pub fn found(storage: &dyn Storage, names: &[String]) -> Self {
         let mut kept = Self::default();
         for name in names {
             let number = name.strip_prefix("spare-").and_then(|rest| rest.strip_suffix(".log")?.parse::<u64>().ok());
@@ -69,8 +69,8 @@ impl Kept {
             // One that can't be opened is left where it is.
             let Ok(file) = storage.open(name) else { continue };
             let Ok(size) = file.size() else { continue };
-            if size <= 2 * HEADER as u64 || size % 8 != 0 {
-                // Whoever made it has not come to its end.
+            if size < SMALLEST_SEGMENT || size % 8 != 0 {
+                // Whoever made it has not come to its end. (One that is smaller than others is of use.)
                 drop(file);
                 let _ = storage.remove(name);
                 continue;
@@ -81,24 +81,7 @@ impl Kept {
                 None => kept.reserve = Some(spare),
             }
         }
-        kept.enlarge_reserve(storage, first_size(largest));
         kept
-    }
-
-    /// Makes another reserve if there is a smaller one: of an opener with other settings, or of one that was
-    /// killed while it made it.
-    fn enlarge_reserve(&mut self, storage: &dyn Storage, size: u64) {
-        let Some(reserve) = self.reserve.take_if(|reserve| reserve.size < size) else { return };
-        let Ok(made) = make_file(storage, self.name(), size, false) else {
-            self.reserve = Some(reserve); // the room that there is
-            return;
-        };
-        drop(reserve);
-        // If it can't get the name it is one of those for producers, until there is a reserve.
-        match storage.rename(&made.name, RESERVE) {
-            Ok(()) => self.reserve = Some(Spare { name: RESERVE.into(), ..made }),
-            Err(_) => self.ready.push(made),
-        }
     }
 
     /// A name that no file has.
