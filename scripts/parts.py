@@ -44,6 +44,9 @@ MACHINES = {
 }
 
 
+EMULATED = ("aarch64-unknown-linux-gnu", "x86_64-pc-windows-gnu")
+
+
 def large_model(model: str, config: str, proves: str) -> Part:
     """A configuration of a TLA+ model that takes too long for `make test`."""
     command = f"scripts/test jre && cd tla+ && ../scripts/tlc {model}.tla -config {config}.cfg"
@@ -109,7 +112,7 @@ PARTS = [
             f"scripts/machines {name}",
             reads=MACHINE,
             platform=name,
-            shows="run" if "tests pass" in proves else "compiled",
+            shows="run" if name in EMULATED else "compiled",
         )
         for name, proves in MACHINES.items()
     ),

@@ -90,6 +90,21 @@ def test_without_wine_and_a_compiler_the_tests_are_not_available(project: Path, 
     assert "wine" in result.stderr
 
 
+@pytest.mark.parametrize(("results", "status"), [(2, 0), (1, 1), (0, 1)])
+def test_each_program_of_the_crate_has_to_tell_its_result(
+    project: Path, tmp_path: Path, results: int, status: int
+) -> None:
+    """An emulator may abort one with the exit status 0."""
+    told = "echo 'test result: ok. 7 passed'; " * results
+    executable(
+        tmp_path / "bin" / "cargo", f'test "$1" != test || {{ echo " Running a"; echo " Running b"; {told} }}'
+    )
+    script = project / "scripts" / "machines"
+    result = run(script, "x86_64-pc-windows-gnu", PATH=with_programs(tmp_path))
+    assert result.returncode == status, result.stdout
+    assert f"{14 if status == 0 else 0:5} tests passed" in result.stdout
+
+
 @pytest.mark.parametrize("script", ["test-windows", "machines"])
 def test_a_windows_of_the_caller_s_is_left_alone(project: Path, tmp_path: Path, script: str) -> None:
     """Even if something fails before the script has made its own."""

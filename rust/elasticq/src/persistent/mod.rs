@@ -475,7 +475,8 @@ impl<T, C> PersistentCircularBuffer<T, C> {
     /// call fails with `Closed`; calls that wait do so at once. Leases that are left go back when it is
     /// opened again. The files are closed, so they can be removed, on Windows too. On Linux they stay mapped,
     /// and the disk gets the room of removed ones back when the queue, its leases and its looks are dropped.
-    /// If another thread is doing the same, this waits until it is done.
+    /// If another thread is doing the same, this waits until it is done; so a waker that polls at once must not
+    /// call it.
     ///
     /// Dropping the queue does the same, unless there are leases or looks, but tells nobody of an error.
     ///
